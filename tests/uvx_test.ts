@@ -64,7 +64,7 @@ Deno.test({
   fn: async () => {
     for (
       const [uvx, why] of [
-        ["#!/bin/sh\nexec cat\n", /uv does not say where it installs/],
+        ["#!/bin/sh\nexec cat\n", /uvx does not say where it installs/],
         ["#!/bin/sh\necho no such package >&2; exit 2\n", /it ended with code 2: no such package/],
         [
           UVX.replace("chmod +x", ":"),

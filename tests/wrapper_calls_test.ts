@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { readWrapper } from "../lib/process/wrappers/read_wrapper.ts";
+import { behindCmd, readWrapper } from "../lib/process/wrappers/read_wrapper.ts";
 
 const read = (line: string) => {
   const [command, ...args] = line.split(" ");
@@ -20,6 +20,8 @@ Deno.test("what follows the package is the program's own, and is never read as a
     ["uvx mcp-server-git --repository .", "--repository ."],
     ["uvx --from git+https://example.com/serena serena start --from x", "start --from x"],
     ["uv tool run --python 3.12 mcp-server-time -q", "-q"],
+    ["pnpm dlx x -y", "-y"],
+    ["pnpx --package @s/x bin --package y", "--package y"],
     ["C:\\tools\\uvx.exe x a", "a"],
   ];
   for (const [line, args] of cases) assertEquals(read(line)?.args.join(" "), args, line);
@@ -34,6 +36,9 @@ Deno.test("a wrapper is asked about the same package with the same options", () 
     ["uvx mcp-server-git@latest a", "--from mcp-server-git@latest env -0", "mcp-server-git"],
     ["uvx x[cli]==1.2", "--from x[cli]==1.2 env -0", "x"],
     ["uvx -p 3.12 --with y --from z bin a", "-p 3.12 --with y --from z env -0", "bin"],
+    ["pnpm dlx @s/x@1 a", "dlx --package=@s/x@1 env -0"],
+    ["pnpm --silent dlx --package=x bin", "--silent dlx --package=x env -0", "bin"],
+    ["pnpx -y x@latest", "-y --package=x@latest env -0"],
     ["uv tool run --from=z bin a", "tool run --from=z env -0", "bin"],
   ];
   for (const [line, question, program] of cases) {
@@ -49,7 +54,7 @@ Deno.test("a wrapper in a form that is not understood completely runs as it is w
       .split("|"),
     ..."uvx -n x|uvx --no-cache x|uvx --directory d x|uvx git+https://example.com/x|uvx ./dir|uvx python|uvx python3.12"
       .split("|"),
-    ..."uvx --from python x|uvx run x|uvx x.py|uvx --from x ./bin|uvx --from a --from b x|docker run x|sh -c npx|env npx x"
+    ..."uvx --from python x|uvx run x|uvx x.py|uvx --from x ./bin|uvx --from a --from b x|pnpm x|pnpm exec x|pnpm dlx|pnpm dlx -c x|pnpm --package=y dlx x|pnpx ./d|bunx x|docker run x|sh -c npx|env npx x"
       .split("|"),
   ];
   for (const line of lines) assertEquals(read(line), undefined, line);
@@ -70,4 +75,27 @@ Deno.test("only an exact version, or a commit, always means the same files", () 
   ];
   for (const line of fixed) assertEquals(read(line)?.isFixed, true, line);
   for (const line of open) assertEquals(read(line)?.isFixed, false, line);
+});
+
+Deno.test("cmd /c is looked through where cmd would only start what follows", () => {
+  const inner = (line: string) => {
+    const [command, ...args] = line.split(" ");
+    const found = behindCmd(command!, args);
+    return found && [found.command, ...found.args].join(" ");
+  };
+  assertEquals(inner("cmd /c npx -y x a"), "npx -y x a");
+  assertEquals(inner("C:\\Windows\\System32\\CMD.EXE /d /s /C npx x"), "npx x");
+  for (
+    const line of [
+      "cmd",
+      "cmd /c",
+      "cmd npx x",
+      "cmd /k npx x",
+      "cmd /c npx x & y",
+      "cmd /c npx %X%",
+      "bash /c npx x",
+    ]
+  ) {
+    assertEquals(inner(line), undefined, line);
+  }
 });

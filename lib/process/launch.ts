@@ -1,8 +1,19 @@
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
-import type { Executable } from "./executable.ts";
+import { access, constants } from "node:fs/promises";
+import type { Executable, ExecutableFiles } from "./executable.ts";
 import type { Platform } from "./environment.ts";
 
 export const PLATFORM: Platform = Deno.build.os === "windows" ? "windows" : "posix";
+
+/** The files of the system. */
+export const FILES: ExecutableFiles = {
+  isExecutable: async (path) => {
+    const info = await Deno.stat(path).catch(() => undefined);
+    if (!info?.isFile) return false;
+    return PLATFORM === "windows" || await access(path, constants.X_OK).then(() => true, () => false);
+  },
+  readText: (path) => Deno.readTextFile(path),
+};
 
 /** What the system is given to start a process. */
 export interface Launch extends Executable {

@@ -1,5 +1,4 @@
 import type { ChildProcess } from "node:child_process";
-import { access, constants } from "node:fs/promises";
 import { isAbsolute } from "@std/path";
 import { ExaiError, type ExaiErrorOptions, messageOf } from "../base/errors.ts";
 import { overCapacityFor } from "../base/exhaustion.ts";
@@ -8,9 +7,9 @@ import { visible } from "../base/visible.ts";
 import type { StdioServerConfig } from "../config/server_config.ts";
 import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { type ExecutableFiles, resolveCommand, searchedDirs } from "./executable.ts";
+import { resolveCommand, searchedDirs } from "./executable.ts";
 import { type Environment, inheritedFrom, withVariables } from "./environment.ts";
-import { type Launch, PLATFORM, startChild } from "./launch.ts";
+import { FILES, type Launch, PLATFORM, startChild } from "./launch.ts";
 import { loginEnvironment } from "./login_shell.ts";
 import { PosixTrees } from "./posix_trees.ts";
 import { type TreeUsage, treeUsage } from "./process_table.ts";
@@ -18,7 +17,8 @@ import { isDirectory, searchPath } from "./search_path.ts";
 import type { ProcessTrees } from "./process_trees.ts";
 import { WindowsTrees } from "./windows_trees.ts";
 import { PROCESS_LIMITS, type ProcessLimits, ServerProcess } from "./server_process.ts";
-import { type ProgramBehind, WrapperResolver } from "./wrappers/wrapper_resolver.ts";
+import { behindCmd } from "./wrappers/read_wrapper.ts";
+import { type ProgramBehind, type Wrapped, WrapperResolver } from "./wrappers/wrapper_resolver.ts";
 
 export interface ProcessHostOptions {
   /** The daemon's own environment. */
@@ -48,15 +48,6 @@ const MAX_LINE_CHARS = 4096;
 
 /** After this time the login shell is asked again when a program is not found. */
 const LOGIN_ENV_MAX_AGE_MS = 10 * SECOND_MS;
-
-const FILES: ExecutableFiles = {
-  isExecutable: async (path) => {
-    const info = await Deno.stat(path).catch(() => undefined);
-    if (!info?.isFile) return false;
-    return PLATFORM === "windows" || await access(path, constants.X_OK).then(() => true, () => false);
-  },
-  readText: (path) => Deno.readTextFile(path),
-};
 
 /** Starts the stdio servers of one daemon as child processes and ends them with it. */
 export class ProcessHost implements AsyncDisposable {
@@ -119,7 +110,8 @@ export class ProcessHost implements AsyncDisposable {
    */
   async spawn(command: ServerCommand): Promise<ServerProcess> {
     const written = await this.resolve(command);
-    const program = await this.#programBehind(command, written);
+    const wrapped = await this.#wrapperOf(command, written);
+    const program = wrapped && await this.#programBehind(command, wrapped);
     const { child, runs } = await this.#start(command, { written, program });
     const process = new ServerProcess(child, {
       ...PROCESS_LIMITS,
@@ -133,7 +125,7 @@ export class ProcessHost implements AsyncDisposable {
     process.closed.then(({ wasClosed }) => {
       this.#running.delete(process);
       // Its files may have been removed in part, or replaced.
-      if (!wasClosed && runs !== undefined) this.#wrappers?.forget({ ...command, launch: written });
+      if (!wasClosed && runs !== undefined && wrapped) this.#wrappers?.forget(wrapped);
     });
     return process;
   }
@@ -157,10 +149,20 @@ export class ProcessHost implements AsyncDisposable {
     await this.#trees[Symbol.asyncDispose]();
   }
 
-  async #programBehind(command: ServerCommand, launch: Launch): Promise<ProgramBehind | undefined> {
-    const timeoutMs = command.startTimeoutMs ?? START_TIMEOUT_MS;
-    const found = await this.#wrappers?.resolve({ ...command, launch, timeoutMs });
-    switch (found?.kind) {
+  /** The wrapper in `command`, as it would be started; on Windows it is often behind `cmd /c`. */
+  async #wrapperOf(command: ServerCommand, launch: Launch): Promise<Wrapped | undefined> {
+    const { startTimeoutMs: timeoutMs = START_TIMEOUT_MS } = command;
+    if (!this.#wrappers) return undefined;
+    const inner = PLATFORM === "windows" ? behindCmd(command.command, command.args) : undefined;
+    if (!inner) return { ...command, launch, timeoutMs };
+    const found = await this.#find({ ...command, ...inner }, launch.cwd);
+    return found && { ...inner, launch: found, timeoutMs };
+  }
+
+  async #programBehind(command: ServerCommand, wrapped: Wrapped): Promise<ProgramBehind | undefined> {
+    const { timeoutMs } = wrapped;
+    const found = await this.#wrappers!.resolve(wrapped);
+    switch (found.kind) {
       case "program":
         this.#log(command, `${found.wrapper} runs as ${found.program.runs}`);
         return found.program;

@@ -1,17 +1,18 @@
 import { posix } from "node:path";
+import { isAbsolute } from "@std/path";
+import { isObject } from "../../base/json.ts";
 import { parseEnvironment } from "../environment.ts";
-import type { Launch } from "../launch.ts";
-import { MARK, writeNpxShell } from "./npx_shell.ts";
-import { type QuestionOptions, replyOf } from "./question.ts";
+import { type Launch, PLATFORM } from "../launch.ts";
+import { askByPreload } from "./npx_preload.ts";
+import { askByShell } from "./npx_shell.ts";
+import { type AnswerOptions, outputOf } from "./question.ts";
 import type { WrapperCall } from "./wrapper_call.ts";
 
-interface AnswerOptions extends QuestionOptions {
-  /** Where the script lies with which npx is asked. */
-  dir: string;
+/** A program that was found. */
+export interface Found extends Launch {
+  /** Its own file; that of an interpreter may be started. */
+  path: string;
 }
-
-/** The setting of npm for its shell, as a variable. npm reads it in any case of letters. */
-const SHELL_VARIABLE = "npm_config_script_shell";
 
 /**
  * Asks a wrapper what it would run.
@@ -20,42 +21,39 @@ const SHELL_VARIABLE = "npm_config_script_shell";
  * @returns the program without its arguments, in the environment the wrapper would give it
  * @throws {Error} why it is not known
  */
-export async function programFor(
-  call: WrapperCall,
-  launch: Launch,
-  options: AnswerOptions,
-): Promise<Launch> {
-  return call.kind === "npx" ? await askNpx(launch, options) : await askUvx(call, launch, options);
+export async function programFor(call: WrapperCall, launch: Launch, options: AnswerOptions): Promise<Found> {
+  const program = await ask(call, launch, options);
+  const path = program.args[0] ?? program.file;
+  if (!isAbsolute(path)) throw new Error(`what it runs is no file: ${path}`);
+  return { ...program, path };
 }
 
-async function askNpx(launch: Launch, options: AnswerOptions): Promise<Launch> {
-  if (Object.keys(launch.env).some((name) => name.toLowerCase() === SHELL_VARIABLE)) {
-    throw new Error(`its environment sets ${SHELL_VARIABLE}`);
+async function ask(call: WrapperCall, launch: Launch, options: AnswerOptions): Promise<Launch> {
+  if (call.kind === "npx") {
+    return await (PLATFORM === "windows" ? askByPreload : askByShell)(launch, options);
   }
-  const shell = await writeNpxShell(options.dir);
-  const asked = { ...launch, env: { ...launch.env, [SHELL_VARIABLE]: shell } };
-  const parts = (await outputOf(asked, options)).split(MARK);
-  if (parts.length !== 3) throw new Error("npx does not say what it runs");
-  const [file, ...variables] = parts[1]!.split("\0");
-  const env = parseEnvironment(variables.join("\0"));
-  delete env[SHELL_VARIABLE];
-  return { file: absolute(file!), args: [], env, cwd: launch.cwd };
-}
-
-async function askUvx({ program }: WrapperCall, launch: Launch, options: AnswerOptions): Promise<Launch> {
+  // Its programs are small executables that start Python: a process is left in any case.
+  if (PLATFORM === "windows") throw new Error("its programs are no scripts on Windows");
   const env = parseEnvironment(await outputOf(launch, options));
   const dir = env.PATH?.split(":")[0];
-  if (!dir || dir === launch.env.PATH?.split(":")[0]) throw new Error("uv does not say where it installs");
-  return { file: absolute(posix.join(dir, program!)), args: [], env, cwd: launch.cwd };
+  if (!dir || dir === launch.env.PATH?.split(":")[0]) {
+    throw new Error(`${call.kind} does not say where it installs`);
+  }
+  const name = call.program ?? await programOf(posix.join(dir, "..", nameOf(call.packages[0]!)));
+  return { file: posix.join(dir, name), args: [], env, cwd: launch.cwd };
 }
 
-async function outputOf(launch: Launch, options: AnswerOptions): Promise<string> {
-  const { stdout, stderrTail, fault } = await replyOf(launch, options);
-  if (fault !== undefined) throw new Error(stderrTail === "" ? fault : `${fault}: ${stderrTail}`);
-  return stdout;
+/** The program of the npm package in `dir`: its only one, or the one of its name without the scope. */
+async function programOf(dir: string): Promise<string> {
+  const { name, bin } = JSON.parse(await Deno.readTextFile(posix.join(dir, "package.json")));
+  const short = String(name).replace(/^@[^/]+\//, "");
+  const names = isObject(bin) ? Object.keys(bin) : [short];
+  const found = names.length === 1 ? names[0] : names.find((name) => name === short);
+  if (found === undefined) throw new Error(`${name} has several programs and none of its name`);
+  return found;
 }
 
-function absolute(file: string): string {
-  if (!posix.isAbsolute(file)) throw new Error(`what it runs is no file: ${file}`);
-  return file;
+/** `@scope/name@1` without the version. */
+function nameOf(spec: string): string {
+  return spec.replace(/(.)@.*$/, "$1");
 }

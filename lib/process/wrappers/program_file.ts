@@ -1,3 +1,4 @@
+import { access, constants } from "node:fs/promises";
 import { basename, dirname, join } from "@std/path";
 import { isObject } from "../../base/json.ts";
 
@@ -7,8 +8,8 @@ const MAX_LINE_BYTES = 256;
 /** How far above a program its package.json is looked for. */
 const MAX_LEVELS = 8;
 
-/** The first bytes of executables: ELF, and Mach-O for one or several processors. */
-const NATIVE = ["7f454c46", "cffaedfe", "cefaedfe", "cafebabe"];
+/** The first bytes of executables: ELF, Mach-O for one or several processors, and PE. */
+const NATIVE = /^(7f454c46|cffaedfe|cefaedfe|cafebabe|4d5a)/;
 
 /** What the system does with a file it is told to execute. */
 type ProgramKind = { kind: "native" } | { kind: "script"; interpreter: string } | { kind: "other" };
@@ -16,7 +17,7 @@ type ProgramKind = { kind: "native" } | { kind: "script"; interpreter: string } 
 /** What the system does with the file at `path`. It runs `other` not at all; a shell may read it as a script. */
 export async function programKind(path: string): Promise<ProgramKind> {
   const head = await firstBytes(path).catch(() => new Uint8Array());
-  if (NATIVE.includes(head.subarray(0, 4).toHex())) return { kind: "native" };
+  if (NATIVE.test(head.subarray(0, 4).toHex())) return { kind: "native" };
   const line = /^#!([^\n]+)\n/.exec(new TextDecoder().decode(head))?.[1]?.trim();
   if (line === undefined) return { kind: "other" };
   const words = line.split(/\s+/);
@@ -27,11 +28,18 @@ export async function programKind(path: string): Promise<ProgramKind> {
     : { kind: "script", interpreter: basename(interpreter) };
 }
 
+/** Whether the system runs the file at `path` by itself. */
+export async function isProgram(path: string): Promise<boolean> {
+  const isExecutable = await access(path, constants.X_OK).then(() => true, () => false);
+  return isExecutable && (await programKind(path)).kind !== "other";
+}
+
 /** The program at `path` for people: interpreter, file, and the package it is of. */
 export async function describeProgram(path: string): Promise<string> {
   const kind = await programKind(path);
   const file = await Deno.realPath(path).catch(() => path);
-  const owner = await packageOf(dirname(file));
+  // A file in node_modules/.bin that is no link is of the package manager.
+  const owner = basename(dirname(file)) === ".bin" ? undefined : await packageOf(dirname(file));
   const words = [
     ...(kind.kind === "script" ? [kind.interpreter] : []),
     file,

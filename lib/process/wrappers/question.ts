@@ -3,7 +3,12 @@ import { type Launch, startChild } from "../launch.ts";
 import type { ProcessTrees } from "../process_trees.ts";
 import { StderrReader } from "../stderr_reader.ts";
 
-export interface QuestionOptions {
+/** Encloses what a wrapper is made to print. */
+export const MARK = "_exai_program_begins_or_ends_";
+
+export interface AnswerOptions {
+  /** Where the files lie that wrappers are asked with. */
+  dir: string;
   trees: ProcessTrees;
   timeoutMs: number;
   /** Ends the process. */
@@ -25,7 +30,7 @@ const MAX_OUTPUT_CHARS = 4 * MIB;
 const DRAIN_MS = SECOND_MS;
 
 /** Runs a program to its end, without an input, and returns what it prints. */
-export async function replyOf(launch: Launch, { trees, timeoutMs, signal }: QuestionOptions): Promise<Reply> {
+async function replyOf(launch: Launch, { trees, timeoutMs, signal }: AnswerOptions): Promise<Reply> {
   const child = await startChild(launch, { stdio: ["ignore", "pipe", "pipe"] });
   const { pid } = child;
   trees.adopt(pid);
@@ -56,4 +61,31 @@ export async function replyOf(launch: Launch, { trees, timeoutMs, signal }: Ques
   child.stdout!.destroy();
   child.stderr!.destroy();
   return { stdout, stderrTail: stderr.tail, fault };
+}
+
+/**
+ * What a program prints.
+ *
+ * @throws {Error} how it failed, with its last words
+ */
+export async function outputOf(launch: Launch, options: AnswerOptions): Promise<string> {
+  const { stdout, stderrTail, fault } = await replyOf(launch, options);
+  if (fault !== undefined) throw new Error(stderrTail === "" ? fault : `${fault}: ${stderrTail}`);
+  return stdout;
+}
+
+/** What a program prints between two marks. */
+export async function markedOutput(launch: Launch, options: AnswerOptions): Promise<string> {
+  const parts = (await outputOf(launch, options)).split(MARK);
+  if (parts.length !== 3) throw new Error("it does not say what it runs");
+  return parts[1]!;
+}
+
+/** Writes an executable file unless it is there, and returns its path. */
+export async function writeOnce(path: string, text: string): Promise<string> {
+  if (await Deno.readTextFile(path).catch(() => undefined) === text) return path;
+  const draft = `${path}.${crypto.randomUUID()}`;
+  await Deno.writeTextFile(draft, text, { mode: 0o700 });
+  await Deno.rename(draft, path);
+  return path;
 }

@@ -1,9 +1,9 @@
 /** A command that installs a package if need be and runs a program of it. */
 export interface WrapperCall {
-  kind: "npx" | "uvx";
+  kind: "npx" | "uvx" | "pnpm";
   /** What to start the wrapper with so that it says what it would run. */
   question: readonly string[];
-  /** The name of the program; undefined when the wrapper says it. */
+  /** The name of the program; undefined when the wrapper says it, or the first package. */
   program?: string;
   /** The arguments of the program. */
   args: readonly string[];

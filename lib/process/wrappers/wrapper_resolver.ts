@@ -1,4 +1,3 @@
-import { access, constants } from "node:fs/promises";
 import { resolvedWithin } from "../../base/abort.ts";
 import { messageOf } from "../../base/errors.ts";
 import { monotonicNow } from "../../base/time.ts";
@@ -6,13 +5,13 @@ import { MINUTE_MS } from "../../base/units.ts";
 import type { Launch } from "../launch.ts";
 import type { ProcessTrees } from "../process_trees.ts";
 import { isGenuine } from "./genuine.ts";
-import { describeProgram, programKind } from "./program_file.ts";
-import { programFor } from "./program_behind.ts";
+import { describeProgram, isProgram } from "./program_file.ts";
+import { type Found, programFor } from "./program_behind.ts";
 import { readWrapper } from "./read_wrapper.ts";
 import type { WrapperCall } from "./wrapper_call.ts";
 
 /** A program to start in place of its wrapper. */
-export interface ProgramBehind extends Launch {
+export interface ProgramBehind extends Found {
   /** The program for people, without arguments. */
   runs: string;
 }
@@ -32,7 +31,8 @@ interface WrapperResolverOptions {
   dir: string;
 }
 
-interface Request {
+/** A command that may be a wrapper. */
+export interface Wrapped {
   command: string;
   args: readonly string[];
   /** The wrapper as it would be started. */
@@ -76,7 +76,7 @@ export class WrapperResolver implements AsyncDisposable {
   }
 
   /** Resolves the command of `request`, sharing the answer with equal requests. Never rejects. */
-  async resolve(request: Request): Promise<Resolved> {
+  async resolve(request: Wrapped): Promise<Resolved> {
     const call = readWrapper(request.command, request.args);
     if (!call) return { kind: "no wrapper" };
     // Without the arguments of the program, which may hold secrets.
@@ -97,7 +97,7 @@ export class WrapperResolver implements AsyncDisposable {
   }
 
   /** A program found for `request` did not run well: its next start asks again. */
-  forget({ command, args, launch }: Pick<Request, "command" | "args" | "launch">): void {
+  forget({ command, args, launch }: Pick<Wrapped, "command" | "args" | "launch">): void {
     const call = readWrapper(command, args);
     if (call) this.#kept.delete(keyOf(call, launch));
   }
@@ -107,19 +107,19 @@ export class WrapperResolver implements AsyncDisposable {
     await Promise.allSettled(this.#lastOf.values());
   }
 
-  async #answerTo(key: string, call: WrapperCall, request: Request): Promise<Answer> {
+  async #answerTo(key: string, call: WrapperCall, request: Wrapped): Promise<Answer> {
     const kept = this.#kept.get(key);
     if (kept && !isPast(kept)) {
       const answer = await kept.answer;
       // A cache may have been cleared meanwhile.
-      if (answer.kind === "none" || await isProgram(answer.program.file)) return answer;
+      if (answer.kind === "none" || await isProgram(answer.program.path)) return answer;
       if (this.#kept.get(key) === kept) this.#kept.delete(key);
       return await this.#answerTo(key, call, request);
     }
     return await this.#ask(key, call, request);
   }
 
-  #ask(key: string, call: WrapperCall, { launch, args }: Request): Promise<Answer> {
+  #ask(key: string, call: WrapperCall, { launch, args }: Wrapped): Promise<Answer> {
     const packages = [call.kind, ...call.packages].join("\n");
     const before = this.#lastOf.get(packages) ?? Promise.resolve();
     const answer = before.then(() => this.#question(call, { launch, args }));
@@ -134,7 +134,7 @@ export class WrapperResolver implements AsyncDisposable {
     return answer;
   }
 
-  async #question(call: WrapperCall, { launch, args }: Pick<Request, "launch" | "args">): Promise<Answer> {
+  async #question(call: WrapperCall, { launch, args }: Pick<Wrapped, "launch" | "args">): Promise<Answer> {
     const wrapper = launch.args.length > args.length ? launch.args[0]! : launch.file;
     if (!await isGenuine(wrapper, call.kind)) {
       return { kind: "none", why: `${wrapper} is not the program of its name` };
@@ -146,8 +146,8 @@ export class WrapperResolver implements AsyncDisposable {
         timeoutMs: INSTALL_TIMEOUT_MS,
         signal: this.#stop.signal,
       });
-      if (!await isProgram(found.file)) return { kind: "none", why: `${found.file} is not a program` };
-      return { kind: "program", program: { ...found, runs: await describeProgram(found.file) } };
+      if (!await isProgram(found.path)) return { kind: "none", why: `${found.path} is not a program` };
+      return { kind: "program", program: { ...found, runs: await describeProgram(found.path) } };
     } catch (thrown) {
       return { kind: "none", why: messageOf(thrown) };
     }
@@ -170,10 +170,4 @@ function keyOf({ kind, question, program }: WrapperCall, { file, env, cwd }: Lau
 
 function isPast({ untilMs }: Kept): boolean {
   return untilMs !== undefined && monotonicNow() >= untilMs;
-}
-
-/** Whether the system runs the file at `path` by itself. */
-async function isProgram(path: string): Promise<boolean> {
-  return (await programKind(path)).kind !== "other" &&
-    await access(path, constants.X_OK).then(() => true, () => false);
 }
