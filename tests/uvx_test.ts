@@ -81,6 +81,6 @@ Deno.test({
     await using it = await rig(UVX, "bin");
     await (await it.start("tool")).close();
     assertEquals(await it.asked(), ["tool"]);
-    assertMatch(it.host.logged[0]!, /runs as it is written: .*\/bin\/uvx is not the program of its name/);
+    assertMatch(it.host.logged[0]!, /runs as it is written: .*\/bin\/uvx is not the known uvx/);
   },
 });

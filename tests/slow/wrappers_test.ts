@@ -1,6 +1,9 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../../lib/base/errors.ts";
+import { PosixTrees } from "../../lib/process/posix_trees.ts";
+import { askByPreload } from "../../lib/process/wrappers/npx_preload.ts";
+import { askByShell } from "../../lib/process/wrappers/npx_shell.ts";
 import { tempDir } from "../helpers/files.ts";
 import { mountingDaemon } from "../helpers/mounts.ts";
 import { NpmRegistry, npxRig, tell, telling } from "../helpers/npm_registry.ts";
@@ -264,3 +267,39 @@ promise(
     }
   },
 );
+
+promise("npx says the same to the module it is asked with on Windows", async () => {
+  await using it = await npxRig();
+  await it.registry.publish(telling("x", "1.0.0"));
+  const cwd = join(it.dir, "work");
+  const env = {
+    npm_config_registry: it.registry.url,
+    npm_config_cache: join(it.dir, "cache"),
+    NODE_OPTIONS: "--no-warnings",
+  };
+  const launch = await it.host.resolve({
+    name: "it",
+    title: "it",
+    command: "npx",
+    args: ["-y", "x"],
+    env,
+    cwd,
+  });
+  await using trees = new PosixTrees();
+  const options = {
+    trees,
+    dir: join(it.dir, "state"),
+    timeoutMs: 60_000,
+    signal: new AbortController().signal,
+  };
+  const byPreload = await askByPreload(launch, options);
+  const byShell = await askByShell(launch, options);
+  // Set by the shell.
+  for (const name of ["OLDPWD", "PWD", "SHLVL", "_"]) {
+    delete (byPreload.env as Record<string, string>)[name];
+    delete (byShell.env as Record<string, string>)[name];
+  }
+  assertEquals(byPreload, byShell);
+  assertEquals(byPreload.env.NODE_OPTIONS, "--no-warnings");
+  assertMatch(byPreload.file, /\/_npx\/.*\/\.bin\/x$/);
+});

@@ -69,16 +69,25 @@ async function replyOf(launch: Launch, { trees, timeoutMs, signal }: AnswerOptio
  * @throws {Error} how it failed, with its last words
  */
 export async function outputOf(launch: Launch, options: AnswerOptions): Promise<string> {
-  const { stdout, stderrTail, fault } = await replyOf(launch, options);
-  if (fault !== undefined) throw new Error(stderrTail === "" ? fault : `${fault}: ${stderrTail}`);
-  return stdout;
+  const reply = await replyOf(launch, options);
+  if (reply.fault !== undefined) throw new Error(describeFault(reply));
+  return reply.stdout;
 }
 
-/** What a program prints between two marks. */
+/**
+ * What a program prints between two marks, however it ends then.
+ *
+ * @throws {Error} how it failed, with its last words
+ */
 export async function markedOutput(launch: Launch, options: AnswerOptions): Promise<string> {
-  const parts = (await outputOf(launch, options)).split(MARK);
-  if (parts.length !== 3) throw new Error("it does not say what it runs");
+  const reply = await replyOf(launch, options);
+  const parts = reply.stdout.split(MARK);
+  if (parts.length !== 3) throw new Error(describeFault(reply));
   return parts[1]!;
+}
+
+function describeFault({ fault = "it does not say what it runs", stderrTail }: Reply): string {
+  return stderrTail === "" ? fault : `${fault}: ${stderrTail}`;
 }
 
 /** Writes an executable file unless it is there, and returns its path. */

@@ -137,7 +137,7 @@ export class WrapperResolver implements AsyncDisposable {
   async #question(call: WrapperCall, { launch, args }: Pick<Wrapped, "launch" | "args">): Promise<Answer> {
     const wrapper = launch.args.length > args.length ? launch.args[0]! : launch.file;
     if (!await isGenuine(wrapper, call.kind)) {
-      return { kind: "none", why: `${wrapper} is not the program of its name` };
+      return { kind: "none", why: `${wrapper} is not the known ${call.kind}` };
     }
     const prefix = launch.args.slice(0, launch.args.length - args.length);
     try {
