@@ -59,6 +59,7 @@ export class ConfiguredMounts implements AsyncDisposable {
       env: Deno.env.toObject(),
       log: (server, text) => this.#logs.append(server, text),
       limits: { maxLineBytes: this.#maxMessageBytes },
+      wrapperDir: settings.resolveWrappers ? paths.home : undefined,
     });
     this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, options) : undefined;
     if (settings.learnSharing) this.#evidence = new SqliteSharingEvidence(paths.sharing, options);
@@ -123,6 +124,13 @@ export class ConfiguredMounts implements AsyncDisposable {
     return new Map(Array.from(usage, ([pid, { memoryBytes }]) => [pid, memoryBytes]));
   }
 
+  /** What runs in place of a configured wrapper (`npx`), for people, by process id. */
+  get programs(): ReadonlyMap<number, string> {
+    return new Map(
+      Array.from(this.#host.running).flatMap(({ pid, runs }) => runs === undefined ? [] : [[pid, runs]]),
+    );
+  }
+
   /** Faults of the configuration and of servers that keep failing, each in a sentence. */
   faults(): string[] {
     return [
@@ -137,6 +145,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   /** Reads the configuration now, and resets the backoff of failing servers. */
   async reload(): Promise<ServersChange> {
     const change = await this.#watch!.reload();
+    this.#host.forgetPrograms();
     this.#mounts.resetBackoff();
     return change;
   }
