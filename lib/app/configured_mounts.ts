@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { join } from "@std/path";
 import type { ServerConfig } from "../config/server_config.ts";
@@ -11,6 +12,8 @@ import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { SqliteServerLists } from "../state/saved_lists.ts";
 import { SqliteSharingEvidence } from "../state/saved_evidence.ts";
+import { SqlitePublicNames } from "../state/saved_names.ts";
+import { PublicNames } from "../router/public_names.ts";
 import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
 import { Governor } from "../process/governor.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
@@ -28,6 +31,8 @@ interface ConfiguredMountsOptions extends DatabaseEvents {
   events: DaemonEvents;
   /** Decides when calls may run on each process. */
   admissionFor: AdmissionFactory;
+  /** The servers of the catalog that are not mounted. */
+  ownServers: readonly string[];
 }
 
 /** Servers may always send messages of this size, however low the limit for clients is. */
@@ -39,6 +44,8 @@ export class ConfiguredMounts implements AsyncDisposable {
   toolSets: ToolSets = toolSetsOf([]);
   /** Identifies this run of the daemon to the servers it starts and connects to. */
   readonly daemonId = crypto.randomUUID();
+  /** The names of their tools and prompts in the merged catalog. */
+  readonly names: PublicNames;
   readonly #events: DaemonEvents;
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
@@ -46,6 +53,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #maxMessageBytes: number;
   readonly #lists: SqliteServerLists | undefined;
   readonly #evidence: SqliteSharingEvidence | undefined;
+  readonly #savedNames: SqlitePublicNames;
   readonly #governor: Governor;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
@@ -64,6 +72,8 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, options) : undefined;
     if (settings.learnSharing) this.#evidence = new SqliteSharingEvidence(paths.sharing, options);
     const inspect = (pid: number) => this.#host.files(pid);
+    this.#savedNames = new SqlitePublicNames(paths.names, options);
+    this.names = new PublicNames({ store: this.#savedNames, ownServers: options.ownServers });
     this.#mounts = new Mounts({
       lists: this.#lists,
       learning: settings.learnSharing ? { store: this.#evidence, inspect } : undefined,
@@ -136,8 +146,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     return [
       ...this.#faults.map(formatFault),
       ...this.servers.flatMap(troublesOf),
-      ...[this.#lists?.fault ?? []].flat(),
-      ...[this.#evidence?.fault ?? []].flat(),
+      ...[this.#lists?.fault ?? [], this.#evidence?.fault ?? [], this.#savedNames.fault ?? []].flat(),
       ...[this.#governor.fault ?? []].flat(),
     ];
   }
@@ -158,6 +167,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     await this.#logs[Symbol.asyncDispose]();
     this.#lists?.[Symbol.dispose]();
     this.#evidence?.[Symbol.dispose]();
+    this.#savedNames[Symbol.dispose]();
   }
 
   async #connect(config: ServerConfig): Promise<UpstreamTransport> {
@@ -174,9 +184,29 @@ export class ConfiguredMounts implements AsyncDisposable {
     for (const warning of change.warnings) log.warning("{warning}", { warning: formatFault(warning) });
     // Reading the environment of the login shell is slow; it is done before the first session needs it.
     if ([...change.servers.values()].some(({ kind }) => kind === "stdio")) void this.#host.loginEnv();
+    const servers = Array.from(
+      change.servers,
+      ([name, config]) => ({ name, identity: programIdentity(config) }),
+    );
+    this.names.configure(servers, change.disabled);
     this.#mounts.apply(change);
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
   }
+}
+
+/**
+ * A digest of what a server runs or connects to, whatever its name: an entry that is renamed in `mcp.json` is the same
+ * server. Not the text itself, as the environment may hold secrets.
+ */
+function programIdentity(config: ServerConfig): string {
+  const parts = config.kind === "stdio"
+    ? [config.command, config.args, sorted(config.env), config.cwd ?? null]
+    : [config.url, sorted(config.headers)];
+  return createHash("sha256").update(JSON.stringify([config.kind, ...parts])).digest("hex");
+}
+
+function sorted(values: Readonly<Record<string, string | null>>): [string, string | null][] {
+  return Object.entries(values).sort(([a], [b]) => a < b ? -1 : 1);
 }
 
 /** Faults of the processes of a server, each in a sentence. */

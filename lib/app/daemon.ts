@@ -195,6 +195,7 @@ export class Daemon implements AsyncDisposable {
       listDeadlineMs: LIST_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
+      names: mounts.names,
     });
   }
 

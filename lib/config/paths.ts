@@ -21,6 +21,8 @@ export interface StatePaths {
   lists: string;
   /** What was observed of mounted servers, by which they are shared. */
   sharing: string;
+  /** The names given to tools and prompts in the merged catalog. */
+  names: string;
   /** Reports of uncaught errors. */
   crashes: string;
   logs: string;
@@ -61,6 +63,7 @@ export function statePaths(
     calls: join(home, "calls.db"),
     lists: join(home, "lists.db"),
     sharing: join(home, "sharing.db"),
+    names: join(home, "names.db"),
     crashes: join(home, "crashes"),
     logs: join(home, "logs"),
     git: join(home, "git"),
