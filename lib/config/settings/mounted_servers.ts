@@ -14,6 +14,17 @@ export const MOUNTED_SERVER_SETTINGS = {
     help:
       "Whether what mounted servers offer is kept in lists.db, so that a window sees it at once after a restart",
   }),
+  listWaitMs: integer(
+    {
+      env: "EXAI_LIST_WAIT",
+      fallback: 100,
+      unit: "ms",
+      help:
+        "How long a window's list waits for servers whose tools are not known yet; they follow with a notification, which a few clients ignore",
+    },
+    0,
+    60_000,
+  ),
   breakerFailures: integer(
     {
       env: "EXAI_BREAKER_FAILURES",
