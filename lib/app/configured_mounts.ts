@@ -38,6 +38,9 @@ interface ConfiguredMountsOptions extends DatabaseEvents {
 /** Servers may always send messages of this size, however low the limit for clients is. */
 const MIN_MESSAGE_BYTES = 4 * MIB;
 
+/** Before servers are started only to be read: the window that has started the daemon is answered first. */
+const READ_DELAY_MS = 200;
+
 /** The mounted servers of `mcp.json`, updated when the file changes. */
 export class ConfiguredMounts implements AsyncDisposable {
   /** The tools each client sees. */
@@ -55,6 +58,11 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #evidence: SqliteSharingEvidence | undefined;
   readonly #savedNames: SqlitePublicNames;
   readonly #governor: Governor;
+  /** Where servers run that are started only to read their lists. */
+  readonly #probeDir: string;
+  /** Whether servers are read once they are mounted. */
+  #isReading = false;
+  #readTimer: ReturnType<typeof setTimeout> | undefined;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
@@ -62,6 +70,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#events = options.events;
     // A larger message could not be forwarded to a client.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
+    this.#probeDir = paths.probes;
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
     this.#host = new ProcessHost({
       env: Deno.env.toObject(),
@@ -151,16 +160,32 @@ export class ConfiguredMounts implements AsyncDisposable {
     ];
   }
 
+  /** From now on the lists of servers of which none are kept are read once they are mounted. */
+  async startReading(): Promise<void> {
+    await Deno.mkdir(this.#probeDir, { recursive: true, mode: 0o700 }).catch(() => {});
+    this.#isReading = true;
+    this.#prepare();
+  }
+
+  #prepare(): void {
+    if (!this.#isReading) return;
+    clearTimeout(this.#readTimer);
+    this.#readTimer = setTimeout(() => this.#mounts.prepare(this.#probeDir), READ_DELAY_MS);
+  }
+
   /** Reads the configuration now, and resets the backoff of failing servers. */
   async reload(): Promise<ServersChange> {
     const change = await this.#watch!.reload();
     this.#host.forgetPrograms();
     this.#mounts.resetBackoff();
+    this.#prepare();
     return change;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#governor[Symbol.dispose]();
+    clearTimeout(this.#readTimer);
+    this.#isReading = false;
     await this.#watch?.[Symbol.asyncDispose]();
     await this.#mounts[Symbol.asyncDispose]();
     await this.#host[Symbol.asyncDispose]();
@@ -190,6 +215,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     );
     this.names.configure(servers, change.disabled);
     this.#mounts.apply(change);
+    this.#prepare();
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
   }
 }

@@ -40,7 +40,7 @@ const SHARED_CAPABILITIES: JsonObject = {
 };
 
 /** Advertised to a shared process whose sessions have the same roots: these are part of its share key. */
-export const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
+const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
 
 /**
  * The client capabilities advertised to an instance: those of its only session, or the union for a shared one.

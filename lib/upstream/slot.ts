@@ -17,7 +17,8 @@ const TASK_CHECK_MS = MINUTE_MS;
 
 /**
  * When to stop an instance whose last session has moved to another one, after its roots changed: no other session is
- * likely to come for it, and a client that changes roots often would leave one behind each time.
+ * likely to come for it, and a client that changes roots often would leave one behind each time. The same goes for one
+ * that was started only to read its lists.
  */
 const LEFT_STOP_MS = 3 * SECOND_MS;
 
@@ -82,6 +83,8 @@ export class Slot {
   readonly #idleStopMs: number;
   #calls = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether a session was ever attached to it; otherwise it was started only to read its lists. */
+  #wasAttached = false;
   /** Whether its last session has moved to another instance. */
   #isAbandoned = false;
 
@@ -167,6 +170,7 @@ export class Slot {
   attach(caller: Caller): void {
     clearTimeout(this.#idleTimer);
     this.#isAbandoned = false;
+    this.#wasAttached = true;
     this.#callers.set(caller.id, caller);
     this.started?.attach(caller);
   }
@@ -224,11 +228,23 @@ export class Slot {
   #scheduleStop(): void {
     clearTimeout(this.#idleTimer);
     if (!this.#isUnused) return;
-    if (this.scope === "session") return this.#stopOnceFetched();
-    const idleStopMs = this.#idleStopMs || Infinity;
-    const waitMs = this.#isAbandoned ? Math.min(LEFT_STOP_MS, idleStopMs) : idleStopMs;
+    if (this.scope === "session" && this.#wasAttached) return this.#stopOnceFetched();
+    const waitMs = this.#unusedStopMs;
     if (waitMs === Infinity) return;
     this.#idleTimer = setTimeout(() => this.#stopOnceFetched(), waitMs);
+  }
+
+  /** How long it is kept for a session that may come for it. */
+  get #unusedStopMs(): number {
+    if (!this.#wasAttached) return LEFT_STOP_MS;
+    const idleStopMs = this.#idleStopMs || Infinity;
+    return this.#isAbandoned ? Math.min(LEFT_STOP_MS, idleStopMs) : idleStopMs;
+  }
+
+  /** Stops an instance that nobody uses, without the delay. */
+  stopUnused(): void {
+    clearTimeout(this.#idleTimer);
+    this.#stopOnceFetched();
   }
 
   #stopOnceFetched(): void {
