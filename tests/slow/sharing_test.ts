@@ -77,7 +77,7 @@ Deno.test("calls of one window run side by side", async () => {
   await Promise.all([ada.callTool({ name: "meet" }), ada.callTool({ name: "meet" })]);
 });
 
-Deno.test("a window is not held up by another whose call does not end; one that is asked meanwhile gets a process of its own", async () => {
+Deno.test("a window is not held up by another whose call does not end; one that is asked meanwhile waits seconds, then gets a process of its own", async () => {
   const release = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<void>();
   await using shared = sharedServer({
@@ -104,41 +104,54 @@ Deno.test("a window is not held up by another whose call does not end; one that 
   await waiting;
 });
 
-Deno.test("on one process for all a question beside a long call makes nobody wait, before it, after it, or after a call that was given up", async () => {
-  const [begun, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const admissions = new Admissions({ ...defaultSettings(), queueMax: 9 }, () => {});
-  await using shared = sharedServer({
-    config: { share: "machine", maxInflight: 9 },
-    admissionFor: admissions.ofProcess,
-    build: (server, n) => {
-      talkative(server, n);
-      server.registerTool("wait", {}, async () => (begun.resolve(), await release.promise, { content: [] }));
-    },
+for (const exclusive of [true, false]) {
+  Deno.test(`beside a long call on one process for all, a window that is asked waits seconds at most and ${exclusive ? "is refused, as no copy may run" : "goes on in a copy"}; no other waits`, async () => {
+    const [begun, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const admissions = new Admissions({ ...defaultSettings(), queueMax: 9 }, () => {});
+    await using shared = sharedServer({
+      config: { share: "machine", maxInflight: 9, exclusive },
+      admissionFor: admissions.ofProcess,
+      build: (server, n) => {
+        talkative(server, n);
+        server.registerTool(
+          "wait",
+          {},
+          async () => (begun.resolve(), await release.promise, { content: [] }),
+        );
+      },
+    });
+    await using it = await testDaemon({ servers: [shared.mounted] });
+    await using ada = await sdkClient(it.url, { capabilities: ASKED });
+    await using bob = await sdkClient(it.url, { name: "bob", capabilities: ASKED });
+    await using eve = await sdkClient(it.url);
+    await using dan = await sdkClient(it.url);
+    const mute = [eve, dan];
+    for (const client of [bob, ...mute]) await client.callTool({ name: "process" });
+    const waiting = ada.callTool({ name: "wait" });
+    await begun.promise;
+    const asked = async () => textOf(await bob.callTool({ name: "ask" }));
+    // The server has not asked before.
+    assertStringIncludes(await asked(), "it cannot be told which of them asks");
+    const abandoned = new AbortController();
+    const second = ada.callTool({ name: "wait" }, undefined, { signal: abandoned.signal }).catch(() => {});
+    const startedMs = performance.now();
+    const inTurn = asked();
+    for (let round = 0; round < 5; round++) {
+      await Promise.all(mute.map((client) => client.callTool({ name: "process" })));
+      if (round === 2) abandoned.abort();
+    }
+    await Promise.all([bob, ...mute].map((client) => client.listTools()));
+    const othersMs = performance.now() - startedMs;
+    const answer = await inTurn;
+    const tookMs = performance.now() - startedMs;
+    assertEquals([othersMs < 1500, tookMs < 5500], [true, true], `${othersMs} ms, ${tookMs} ms`);
+    if (exclusive) assertStringIncludes(answer, '"exclusive": false in mcp.json');
+    else assertEquals(answer, "bob");
+    release.resolve();
+    await Promise.all([waiting, second]);
+    assertEquals(shared.servers.length, exclusive ? 1 : 2);
   });
-  await using it = await testDaemon({ servers: [shared.mounted] });
-  await using ada = await sdkClient(it.url, { capabilities: ASKED });
-  await using bob = await sdkClient(it.url, { name: "bob", capabilities: ASKED });
-  await using eve = await sdkClient(it.url);
-  await using dan = await sdkClient(it.url);
-  const all = [bob, eve, dan];
-  for (const client of all) await client.callTool({ name: "process" });
-  const waiting = ada.callTool({ name: "wait" });
-  await begun.promise;
-  const abandoned = new AbortController();
-  const second = ada.callTool({ name: "wait" }, undefined, { signal: abandoned.signal }).catch(() => {});
-  const startedMs = performance.now();
-  for (let round = 0; round < 5; round++) {
-    assertStringIncludes(textOf(await bob.callTool({ name: "ask" })), "it cannot be told which of them asks");
-    await Promise.all(all.map((client) => client.callTool({ name: "process" })));
-    if (round === 2) abandoned.abort();
-  }
-  await Promise.all(all.map((client) => client.listTools()));
-  const tookMs = performance.now() - startedMs;
-  assertEquals(tookMs < 1500, true, `${tookMs} ms`);
-  release.resolve();
-  await Promise.all([waiting, second]);
-  assertEquals(shared.servers.length, 1);
-});
+}
 
 Deno.test("progress and log messages reach the window whose call they belong to, and no other", async () => {
   await using shared = sharedServer({ build: talkative });
@@ -268,6 +281,19 @@ Deno.test("a list that changes is asked for anew, and the windows are told", asy
   await told.promise;
   assertEquals((await client.listTools()).tools.some(({ name }) => name === "fresh"), true);
   assertEquals(textOf(await client.callTool({ name: "fresh" })), "new");
+});
+
+Deno.test("a window that is asked waits for the short call of another, and is asked on the same process", async () => {
+  await using shared = sharedServer({ build: talkative, settleMs: 300 });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using ada = await sdkClient(it.url, { name: "ada", capabilities: ASKED });
+  await using bob = await sdkClient(it.url, { name: "bob", capabilities: ASKED });
+  for (let round = 0; round < 3; round++) {
+    for (const [client, name] of [[ada, "ada"], [bob, "bob"]] as const) {
+      assertEquals(textOf(await client.callTool({ name: "ask" })), name);
+    }
+  }
+  assertEquals(shared.servers.length, 1);
 });
 
 Deno.test("a cancelled call is cancelled on the shared process, under its own id there", async () => {

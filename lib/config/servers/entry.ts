@@ -142,6 +142,7 @@ function commonOf(entry: OwnValues, { name, title, fault }: EntryContext): Commo
     name,
     title,
     share: entry.share ?? "auto",
+    exclusive: entry.exclusive,
     cwdFree: entry.cwdFree ?? false,
     tools: { include: entry.include, exclude: entry.exclude ?? [], rename, prefix: entry.prefix ?? "" },
     maxInflight: entry.maxInflight,

@@ -7,7 +7,13 @@ import type { InitializeResult } from "../../wire/mcp.ts";
 import type { ListStore, StoredView, ViewKey } from "../list_store.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import { isSameList } from "./list_cache.ts";
-import { advertisedCapabilities, isDirectoryBound, type ListScope, SHARED_WITH_ROOTS } from "../share_key.ts";
+import {
+  isDirectoryBound,
+  type ListScope,
+  ownCapabilities,
+  SHARED_WITH_ROOTS,
+  sharedCapabilities,
+} from "../share_key.ts";
 import { decideShare } from "../sharing/decide_share.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
@@ -247,9 +253,9 @@ export class ListMemory {
 
   #advertisedTo(caller: Caller): JsonObject {
     const { scope } = decideShare(this.#config);
+    if (scope === "session") return ownCapabilities(caller, "own");
     const isRootless = this.asksRoots && !isObject(caller.capabilities.roots);
-    const isBound = isDirectoryBound(this.#config, scope);
-    return advertisedCapabilities({ scope, isBound, isRootless }, caller);
+    return sharedCapabilities(isDirectoryBound(this.#config, scope) && !isRootless);
   }
 
   /** Drops the oldest view that no session uses, when there are too many. */

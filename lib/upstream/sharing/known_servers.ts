@@ -11,6 +11,8 @@ interface KnownServer {
    * word by word, so that `mcp-server-playwright` and `playwright-mcp` both match `playwright`.
    */
   words: readonly string[];
+  /** Whether no second process may be started beside the shared one, not even for a window that waits for it. */
+  exclusive?: boolean;
   /** Whether the whole name must match, as another server has a similar name. */
   isExact?: boolean;
 }
@@ -118,6 +120,7 @@ export const KNOWN_SERVERS: readonly KnownServer[] = [
   {
     share: "machine",
     why: "two processes of it overwrite each other's memory file",
+    exclusive: true,
     words: ["server memory", "mcp memory", "modelcontextprotocol server memory"],
     isExact: true,
   },
