@@ -242,6 +242,7 @@ for (const [share, names] of Object.entries(KNOWN)) {
         share: "auto",
         command: "npx",
         args: ["-y", name],
+        env: {},
       } as never as ServerConfig;
       const decision = decideShare(config);
       assertEquals([decision.scope, decision.canIsolate], [share, false], name);
