@@ -113,6 +113,20 @@ Deno.test("a call that could not have its turn in time does not wait for it", as
   assertEquals([it.outcomes, timers.size], [["bob apart"], 0]);
 });
 
+Deno.test("a call that must end soon waits for a quarter of its time", async () => {
+  using timers = new FakeTimers();
+  const it = turnsOf();
+  const [ada, bob] = three();
+  await it.take(ada);
+  void it.take(bob, { deadlineMs: performance.timeOrigin + timers.nowMs + 2000 });
+  timers.pass(499);
+  await steps();
+  assertEquals(it.outcomes.length, 1);
+  timers.pass(2);
+  await steps();
+  assertEquals(it.outcomes.at(-1), "bob apart");
+});
+
 Deno.test("a withdrawn call waits no more, and holds up nobody", async () => {
   using timers = new FakeTimers();
   const it = turnsOf();

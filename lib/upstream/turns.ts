@@ -11,6 +11,9 @@ import { waitingFor } from "../call/wait.ts";
  */
 const TURN_WAIT_MS = 4 * SECOND_MS;
 
+/** Part of the time a call has left that it waits at most: the rest is for its work, and for the start of a copy. */
+const MAX_PART_OF_TIME = 1 / 4;
+
 /** The longest delay `setTimeout` takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -42,7 +45,7 @@ interface TurnWaiter {
 /**
  * Turns of the sessions that can be asked on a process whose server asks: while calls of two of them run, it cannot be
  * told which of them a question is for. Calls of one session run together. Calls of sessions that cannot be asked take
- * no turns. Each call waits for {@linkcode TURN_WAIT_MS} at most, however many wait before it.
+ * no turns. Each call waits for {@linkcode TURN_WAIT_MS} at most, however many wait before it, and less if it must end soon.
  */
 export class Turns {
   readonly #options: TurnsOptions;
@@ -67,12 +70,13 @@ export class Turns {
     const { id } = call.caller;
     const quietInMs = this.#quietInMs(id);
     if (quietInMs <= 0 && !this.#mustQueue(call.caller)) return this.#grant(id);
+    const waitMs = waitOf(call);
     // It would not be its turn in time.
-    if (Number.isFinite(quietInMs) && quietInMs > TURN_WAIT_MS) return this.#late(call, asks);
+    if (Number.isFinite(quietInMs) && quietInMs > waitMs) return this.#late(call, asks);
     if (this.#options.canIsolate && (this.#waitedMs.get(id) ?? 0) >= TURN_WAIT_MS) {
       return this.#late(call, asks);
     }
-    return this.#wait(call, asks);
+    return this.#wait(call, { asks, waitMs });
   }
 
   /** A call has ended, or a session has left: those that wait are looked at again. */
@@ -96,11 +100,11 @@ export class Turns {
       this.#waiting.values().some((waiting) => !isSameSession(waiting.call.caller, caller));
   }
 
-  async #wait(call: Call, asks: string): Promise<CallTurn> {
+  async #wait(call: Call, { asks, waitMs }: { asks: string; waitMs: number }): Promise<CallTurn> {
     const { name, canIsolate } = this.#options;
     const what = `another window's call of server "${name}", which asks its clients questions (${asks})`;
     const then = canIsolate ? "then a process of its own is started" : "then it runs beside that call";
-    const message = `waits for ${what}: ${TURN_WAIT_MS / SECOND_MS} s at most, ${then}`;
+    const message = `waits for ${what}: ${Number((waitMs / SECOND_MS).toFixed(1))} s at most, ${then}`;
     reportProgress(call, { progress: 0, message });
     const { promise, resolve } = Promise.withResolvers<CallTurn>();
     const waiting: TurnWaiter = { call, settle: resolve };
@@ -109,7 +113,7 @@ export class Turns {
     const timer = setTimeout(() => {
       this.#waiting.delete(waiting);
       resolve(this.#late(call, asks));
-    }, TURN_WAIT_MS);
+    }, waitMs);
     this.#serve();
     try {
       return await waitingFor(call, what, untilAborted(promise, call.signal));
@@ -182,3 +186,8 @@ export class Turns {
 }
 
 const VOID: CallTurn = { is: "void", [Symbol.dispose]() {} };
+
+/** How long a call may wait, in milliseconds. */
+function waitOf({ deadlineMs = Infinity }: Call): number {
+  return Math.max(0, Math.min(TURN_WAIT_MS, (deadlineMs - monotonicNow()) * MAX_PART_OF_TIME));
+}
