@@ -117,11 +117,9 @@ export class MountedServer implements Server, AsyncDisposable {
       const home = isAboutTask ? this.#pool.slotOfTask(call.caller, call.params.taskId) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
       const slot = ready ?? await this.#leaseFor(call);
-      const why = isWork ? slot.isolationReasonFor(call.caller) : undefined;
-      if (why !== undefined) {
-        this.#leases.isolate(call.caller, slot, why);
-        continue;
-      }
+      using turn = isWork && slot.takesTurns(call.caller) ? await slot.turnOf(call) : undefined;
+      if (turn?.is === "apart") this.#leases.isolate(call.caller, slot, turn.why);
+      if (turn && turn.is !== "granted") continue;
       if (isWork) slot.admission.check(call);
       slot.beginCall();
       try {
