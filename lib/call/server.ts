@@ -31,6 +31,8 @@ export interface Server {
    * Does not start the server. Resolves with whether the list has changed.
    */
   refresh?(kind: ListKind, call: Call): Promise<boolean>;
+  /** What is known of it for `caller` now; nothing is started. Left out: only its lists are. */
+  known?(caller: Caller): KnownServerFacts;
   /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
   waitOf?(caller: Caller): string | undefined;
   /** How long it may take to start; undefined: no longer than others. */
@@ -49,6 +51,14 @@ export interface Server {
   notify?(caller: Caller, method: string, params: JsonObject): void;
   /** Releases what is held for a session that has ended. */
   detach?(caller: Caller): void;
+}
+
+/** What is known of a server without starting it, from when it ran last. */
+export interface KnownServerFacts {
+  /** How it says its tools are to be used (MCP lifecycle, `instructions`). */
+  instructions: string | undefined;
+  /** Undefined: not known. */
+  tools: readonly JsonObject[] | undefined;
 }
 
 /** The lists of MCP: the method that asks for each and the field of the result that holds it. */

@@ -2,21 +2,22 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
+import { describeTrouble } from "../call/server_trouble.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
 import { type CatalogEntry, shownAs } from "./entries.ts";
+import { Guide, type GuideOptions } from "./guide.ts";
 import { unknownName } from "./missing.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { CALL_TOOL, callThrough, FIND_TOOL } from "./tool_search.ts";
 import { ToolView, type ToolViewOptions } from "./tool_view.ts";
 
-export interface RouterOptions extends ToolViewOptions {
+export interface RouterOptions extends ToolViewOptions, GuideOptions {
   servers: () => readonly Server[];
   serverInfo: Implementation;
-  instructions?: string;
   /** Policies of every call that does work, applied before its server is known. */
   policies: readonly Policy[];
   /** Policies of the work of one server. Called once for each server. */
@@ -49,6 +50,7 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #catalog: Catalog;
   readonly #view: ToolView;
+  readonly #guide: Guide;
   readonly #resources: ResourceFinder;
   readonly #tasks = new TaskRoutes();
   readonly #work: Target;
@@ -66,6 +68,7 @@ export class Router {
     };
     this.#catalog = new Catalog(catalogOptions);
     this.#view = new ToolView(this.#catalog, options);
+    this.#guide = new Guide(this.#view, options);
     this.#resources = new ResourceFinder(this.#catalog, catalogOptions);
     this.#work = compose((call) => this.#dispatch(call), options.policies);
     this.#find = compose((call) => this.#view.find(call), options.policies);
@@ -121,15 +124,21 @@ export class Router {
   }
 
   async #initialize(call: Call): Promise<Result> {
-    const { serverInfo, instructions } = this.#options;
-    const protocolVersion = call.caller.revision ?? LATEST_REVISION;
-    if (call.caller.server !== undefined) {
-      const description = await this.#one(call.caller.server).describe(call.caller, call.signal);
-      return { result: { ...description, protocolVersion } };
+    const { caller } = call;
+    const protocolVersion = caller.revision ?? LATEST_REVISION;
+    if (caller.server !== undefined) {
+      const description = await this.#one(caller.server).describe(caller, call.signal);
+      const instructions = await this.#guide.ofOne(description.instructions, caller);
+      return { result: { ...description, ...instructions, protocolVersion } };
     }
-    const result: JsonObject = { protocolVersion, capabilities: CAPABILITIES, serverInfo };
-    if (instructions) result.instructions = instructions;
-    return { result };
+    const { serverInfo } = this.#options;
+    const instructions = await this.#guide.ofAll(call);
+    return { result: { protocolVersion, capabilities: CAPABILITIES, serverInfo, ...instructions } };
+  }
+
+  /** Whether `caller` may use a tool of the server, as far as that is known. */
+  sees(caller: Caller, server: string): boolean {
+    return this.#guide.sees(caller, server);
   }
 
   async #setLevel(call: Call): Promise<Result> {
@@ -218,7 +227,13 @@ export class Router {
     ).map(([name]) => name);
     const now = names.length > 0 ? `several servers have one: it is ${names.join(" or ")} now; ` : "";
     const advice = kind === "tools" ? this.#view.adviceFor(call.caller) : `${kind}/list names them all`;
-    throw unknownName(kind, name, { missing, advice: `${now}${advice}`, isRenamed: names.length > 0 });
+    const unmounted = this.#options.troubles?.ofTool(name);
+    throw unknownName(kind, name, {
+      missing,
+      advice: `${now}${advice}`,
+      isRenamed: names.length > 0,
+      unmounted,
+    });
   }
 
   async #complete(call: Call): Promise<Result> {
@@ -245,6 +260,10 @@ export class Router {
   #one(name: string): Server {
     const server = this.#options.servers().find((server) => server.name === name);
     if (server) return server;
+    const unmounted = this.#options.troubles?.whyUnmounted(name);
+    if (unmounted) {
+      throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(unmounted), { details: { server: name } });
+    }
     const known = this.serverNames.join(", ");
     throw new ExaiError("INVALID_PARAMS", `there is no server ${JSON.stringify(name)}; there are: ${known}`);
   }

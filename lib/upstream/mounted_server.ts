@@ -2,7 +2,8 @@ import { untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Call, Caller } from "../call/call.ts";
-import type { ListKind, Server } from "../call/server.ts";
+import type { KnownServerFacts, ListKind, Server } from "../call/server.ts";
+import { withAdvice } from "../call/server_trouble.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -83,7 +84,7 @@ export class MountedServer implements Server, AsyncDisposable {
     });
     this.#tools = new ToolFilter(config.tools);
     const shown = new ShownLists(config.name, this.#tools);
-    this.#lists = new ServerLists(config, { leases, pool, shown, store, probes });
+    this.lists = this.#lists = new ServerLists(config, { leases, pool, shown, store, probes });
   }
 
   readonly target = async (call: Call): Promise<Result> => {
@@ -97,10 +98,11 @@ export class MountedServer implements Server, AsyncDisposable {
     }
   };
 
-  /** The server to use instead, if `thrown` says that this one is retired; rethrows any other error. */
+  /** The server to use instead, if `thrown` says that this one is retired; throws any other error, with advice. */
   #successorFor(thrown: unknown): MountedServer {
-    if (this.#successor && thrown === this.#pool.retiredError) return this.#successor;
-    throw thrown;
+    const isRetired = thrown === this.#pool.retiredError;
+    if (isRetired && this.#successor) return this.#successor;
+    throw isRetired ? thrown : withAdvice(thrown, this.config);
   }
 
   async #serve(call: Call): Promise<Result> {
@@ -129,7 +131,7 @@ export class MountedServer implements Server, AsyncDisposable {
         if (isAboutTask) call.begin?.();
         const result = await (isWork ? slot.admission.run(call, instance) : instance.call(call));
         if (!result) continue;
-        slot.hasAnswered ||= isWork;
+        if (isWork) this.#pool.records.answered(slot);
         return await this.#finish(call, result, slot);
       } catch (thrown) {
         if (isRepeated || !await mayRepeat(thrown, call, slot.started?.lists)) throw thrown;
@@ -161,6 +163,7 @@ export class MountedServer implements Server, AsyncDisposable {
     return waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
   }
 
+  readonly known = (caller: Caller): KnownServerFacts => this.#lists.known(caller);
   readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
 
   #untilStarted(slot: Slot, call: Call): Promise<Instance> {
@@ -168,9 +171,8 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
-    return await this.#lists.describe(caller, signal).catch((thrown) =>
-      this.#successorFor(thrown).describe(caller, signal)
-    );
+    const asked = this.#lists.describe(caller, signal);
+    return await asked.catch((thrown) => this.#successorFor(thrown).describe(caller, signal));
   }
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
@@ -181,10 +183,8 @@ export class MountedServer implements Server, AsyncDisposable {
     return await this.#lists.refresh(kind, call);
   }
 
-  /** What is wrong with its lists: entries that clients would reject, lists without end. */
-  get listFaults(): string[] {
-    return this.#lists.faults;
-  }
+  /** Its lists, as the daemon's owner is shown them. */
+  readonly lists: Pick<ServerLists, "faults" | "areKnown">;
 
   notify(caller: Caller, method: string, params: JsonObject): void {
     if (method === ROOTS_CHANGED) return this.#leases.rootsChanged(caller, params);
@@ -250,7 +250,7 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#pool.retireSlot(slot, graceMs);
   }
 
-  /** Whether it was taken out of the configuration or changed there. */
+  /** Whether it was taken out of mcp.json or changed there. */
   get isRetired(): boolean {
     return this.#pool.retiredError !== undefined;
   }

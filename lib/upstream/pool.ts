@@ -4,7 +4,12 @@ import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Instance } from "./instance/instance.ts";
-import { type AdmissionFactory, type ProcessRecord, ProcessRecords } from "./process_records.ts";
+import {
+  type AdmissionFactory,
+  type ProcessEventListener,
+  type ProcessRecord,
+  ProcessRecords,
+} from "./process_records.ts";
 import type { ListScope } from "./share_key.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import { type InstanceEvents, type InstanceStartOptions, startInstance } from "./start_instance.ts";
@@ -26,6 +31,8 @@ export interface PoolOptions extends InstanceStartOptions {
   daemonId?: string;
   /** Called when some of the server's lists have changed. */
   onListChanged(kinds: readonly ListKind[]): void;
+  /** Called when a process of the server fails or shows that it works. */
+  onProcessEvent?: ProcessEventListener;
 }
 
 /** What a pool reports of its slots. */
@@ -62,8 +69,9 @@ export class Pool implements AsyncDisposable {
   constructor(options: PoolOptions, listener: Partial<PoolListener> = {}) {
     this.#options = options;
     this.#listener = listener;
+    const { name, admissionFor, onProcessEvent } = options;
     const inUse = (key: string) => this.#slots.has(key);
-    this.records = new ProcessRecords({ name: options.name, admissionFor: options.admissionFor, inUse });
+    this.records = new ProcessRecords({ name, admissionFor, inUse, onProcessEvent });
   }
 
   [Symbol.iterator](): Iterator<Slot> {
@@ -153,13 +161,14 @@ export class Pool implements AsyncDisposable {
 
   #connectionLost(
     slot: Slot,
-    { why, isFault, record: { supervisor }, attempt }: SlotStart & { why: ExaiError; isFault: boolean },
+    { why, isFault, record, attempt }: SlotStart & { why: ExaiError; isFault: boolean },
   ): void {
+    const { supervisor } = record;
     if (!slot.alive) return;
     // Some servers drop one session after another.
     const level = supervisor.shouldLogLoss(why) ? "warning" : "debug";
     log[level]("{message}; another connection is made", { message: why.message });
-    if (isFault) supervisor.failed(attempt, why);
+    if (isFault) this.records.failed(record, attempt, why);
     else supervisor.connectionLost(why);
     this.#orphanHandles(slot, why.message);
     this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
@@ -235,12 +244,13 @@ export class Pool implements AsyncDisposable {
   /** Follows an instance to its end; resolves with the failure, undefined if it was stopped from here. */
   async #watch(
     slot: Slot,
-    { record: { scope, supervisor }, attempt }: SlotStart,
+    { record, attempt }: SlotStart,
   ): Promise<ExaiError | undefined> {
+    const { scope, supervisor } = record;
     let reason: ExaiError;
     try {
       const instance = await slot.instance;
-      supervisor.started(attempt);
+      this.records.started(record, attempt);
       this.#listener.onStarted?.(slot, instance);
       reason = await instance.ended;
       if (scope !== "session") attempt.suspect = instance.suspect;
@@ -254,7 +264,7 @@ export class Pool implements AsyncDisposable {
     const isFault = reason.code !== "OVER_CAPACITY";
     if (isFault) {
       this.records.crashes.processEnded(attempt, reason);
-      supervisor.failed(attempt, reason);
+      this.records.failed(record, attempt, reason);
     } else supervisor.connectionLost(reason);
     this.#remove(slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);

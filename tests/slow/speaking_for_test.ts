@@ -227,7 +227,7 @@ const ONE_PROCESS: [name: string, config: Partial<ServerConfig>, advice: string]
 
 function statusOf(mounted: MountedServer) {
   const nothing = { retiring: [], sessions: [], memory: new Map(), running: [], providers: [] };
-  return buildStatus({ servers: [mounted], ...nothing }).servers;
+  return buildStatus({ servers: [mounted], configured: { faulty: [], disabled: [] }, ...nothing }).servers;
 }
 
 for (const [name, config, advice] of ONE_PROCESS) {

@@ -1,10 +1,10 @@
 import { getLogger } from "@logtape/logtape";
 import { resolvedWithin, untilAborted } from "../../base/abort.ts";
-import type { JsonObject } from "../../base/json.ts";
+import { type JsonObject, textOf } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
-import { type ListKind, LISTS } from "../../call/server.ts";
+import { type KnownServerFacts, type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
 import { Semaphore } from "../semaphore.ts";
@@ -104,6 +104,13 @@ export class ServerLists {
     return (await untilAborted(slot.instance, signal)).description;
   }
 
+  /** What is known of the server without starting it. */
+  known(caller: Caller): KnownServerFacts {
+    const { description, lists } = this.#memory.viewOf(caller);
+    const tools = lists.get("tools");
+    return { instructions: textOf(description?.instructions), tools: tools && this.#shown.offered(tools) };
+  }
+
   /** The list of `kind` as the merged catalog shows it. */
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
     const remembered = this.#remembered(kind, caller);
@@ -149,6 +156,11 @@ export class ServerLists {
     if (instance) await this.#read(kind, listScope, () => instance.lists.refresh(kind));
     else if (!view.isFresh) await this.#probe(listScope, caller);
     return before !== view.lists.get(kind);
+  }
+
+  /** Whether it is known in any scope what tools the server has. */
+  get areKnown(): boolean {
+    return Iterator.from(this.#memory.lists()).some(([kind]) => kind === "tools");
   }
 
   /** What is wrong with the lists: entries that clients would reject, lists without end. */
