@@ -75,7 +75,7 @@ export class Daemon implements AsyncDisposable {
     const router = this.#createRouter(servers, parts);
     this.#notices = new ServerNotices({
       sessions: this.#sessions,
-      ofEntries: () => mounts.troubles.ofEntries(),
+      troubles: mounts.troubles,
       sees: (caller, server) => router.sees(caller, server),
     });
     const guard = new Guard({ ...settings, token: parts.token });
@@ -203,12 +203,8 @@ export class Daemon implements AsyncDisposable {
       listDeadlineMs: LIST_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
-      troubles: {
-        of: (caller) => mounts.troubles.of(caller),
-        whyUnmounted: (name) => mounts.troubles.whyUnmounted(name),
-        ofTool: (tool) => mounts.troubles.ofTool(tool),
-        onTold: (caller, troubles) => this.#notices.noteInstructions(caller, troubles),
-      },
+      troublesOf: (caller) => this.#notices.atStart(caller),
+      unmounted: mounts.troubles,
     });
   }
 
@@ -238,6 +234,7 @@ export class Daemon implements AsyncDisposable {
   #listen(router: Router, { events, telemetry, mounts, notes, clock }: DaemonParts): void {
     const [sessions, timeouts] = [this.#sessions, this.#timeouts];
     events.on("healthChanged", () => telemetry.healthChanged());
+    events.on("modelsChanged", () => telemetry.healthChanged());
     events.on("listsChanged", () => router.invalidate());
     events.on("serversChanged", (names) => {
       router.invalidate();

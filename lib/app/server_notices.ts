@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Caller } from "../call/call.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { Session } from "../session/session.ts";
+import type { ServerTroubles } from "./server_troubles.ts";
 import { concerns, knownPlaceOf } from "../upstream/audience.ts";
 import type { ProcessEventListener } from "../upstream/process_records.ts";
 import { stateOfStopped, troubleOf } from "../upstream/server_state.ts";
@@ -10,8 +11,7 @@ const log = getLogger(["exai", "upstream"]);
 
 interface NoticeOptions {
   sessions: Iterable<Session>;
-  /** What is wrong with the configuration now. */
-  ofEntries(): readonly ServerTrouble[];
+  troubles: ServerTroubles;
   /** Whether a window may use any tool of the server. */
   sees(caller: Caller, server: string): boolean;
 }
@@ -42,16 +42,20 @@ export class ServerNotices {
     this.#options = options;
   }
 
-  /** `troubles` stand in the instructions of `caller`. */
-  noteInstructions(caller: Caller, troubles: readonly ServerTrouble[]): void {
+  /** What does not work for a window that has just begun, and is told so by its instructions. */
+  async atStart(caller: Caller): Promise<readonly ServerTrouble[]> {
+    const { troubles, sees } = this.#options;
+    const all = await troubles.of(caller);
+    const seen = all.filter(({ server }) => server === undefined || sees(caller, server));
     const told = this.#toldTo(caller);
-    const ofEntries = new Set(this.#options.ofEntries().map(describeTrouble));
-    for (const trouble of troubles) {
+    const ofEntries = new Set(troubles.ofEntries().map(describeTrouble));
+    for (const trouble of seen) {
       const text = describeTrouble(trouble);
       const { server } = trouble;
       if (ofEntries.has(text)) told.set(keyOf(server), { about: "entry", server, text });
       else told.set(server ?? "", { about: "process", hadStarted: false });
     }
+    return seen;
   }
 
   /** Something has happened to a process of a server. */
@@ -76,7 +80,9 @@ export class ServerNotices {
 
   /** The configuration was read again. */
   entriesChanged(mounted: ReadonlySet<string>): void {
-    const troubles = new Map(this.#options.ofEntries().map((trouble) => [keyOf(trouble.server), trouble]));
+    const troubles = new Map(
+      this.#options.troubles.ofEntries().map((trouble) => [keyOf(trouble.server), trouble]),
+    );
     for (const session of this.#options.sessions) {
       if (session.revision === undefined) continue;
       for (const trouble of troubles.values()) this.#tellOfEntry(session, trouble);

@@ -33,6 +33,8 @@ export interface Server {
   refresh?(kind: ListKind, call: Call): Promise<boolean>;
   /** What is known of it for `caller` now; nothing is started. Left out: only its lists are. */
   known?(caller: Caller): KnownServerFacts;
+  /** Why the tool `name`, which the server has, is not offered to `caller`, in a sentence; undefined: it has none. */
+  whyNotOffered?(name: string, caller: Caller): string | undefined;
   /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
   waitOf?(caller: Caller): string | undefined;
   /** How long it may take to start; undefined: no longer than others. */

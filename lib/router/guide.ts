@@ -1,20 +1,17 @@
+import { ExaiError } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import type { ServerTrouble } from "../call/server_trouble.ts";
+import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import { composeInstructions, withTroubles } from "./instructions.ts";
 import type { ToolView } from "./tool_view.ts";
 
-/** Says what is wrong with the configured servers. */
-interface TroubleSource {
-  /** What concerns `caller`, in a fixed order. */
-  of(caller: Caller): Promise<readonly ServerTrouble[]>;
+/** Servers that are configured and not mounted, as their entry has a fault or is switched off. */
+interface UnmountedServers {
   /** Why the configured server `name` is not mounted. */
   whyUnmounted(name: string): ServerTrouble | undefined;
-  /** The trouble of the server that is not mounted and has the tool `tool`. */
+  /** The trouble of the one that has the tool `tool`. */
   ofTool(tool: string): ServerTrouble | undefined;
-  /** Called when the instructions of `caller` have told `troubles`. */
-  onTold(caller: Caller, troubles: readonly ServerTrouble[]): void;
 }
 
 /** What the instructions of windows are made of. */
@@ -22,11 +19,12 @@ export interface GuideOptions {
   servers: () => readonly Server[];
   /** EXAI's own instructions. */
   instructions?: string;
-  /** What is wrong with the configured servers; left out: nothing. */
-  troubles?: TroubleSource;
+  /** What does not work for a window that is told so now, in a fixed order; left out: nothing. */
+  troublesOf?(caller: Caller): Promise<readonly ServerTrouble[]>;
+  unmounted?: UnmountedServers;
 }
 
-/** The instructions of each window: how the tools are used, and what does not work. */
+/** What windows are told of the servers beside their lists: how they are used, and which do not work. */
 export class Guide {
   readonly #view: ToolView;
   readonly #options: GuideOptions;
@@ -55,11 +53,25 @@ export class Guide {
     return mounted === undefined || this.#view.sees(mounted, caller);
   }
 
+  /** Names of the servers that can be used alone. */
+  get serverNames(): string[] {
+    return this.#options.servers().map(({ name }) => name);
+  }
+
+  /** @throws {ExaiError} why there is no server `name`, with what to do */
+  serverNamed(name: string): Server {
+    const server = this.#options.servers().find((server) => server.name === name);
+    if (server) return server;
+    const unmounted = this.#options.unmounted?.whyUnmounted(name);
+    if (unmounted) {
+      throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(unmounted), { details: { server: name } });
+    }
+    const known = this.serverNames.join(", ");
+    throw new ExaiError("INVALID_PARAMS", `there is no server ${JSON.stringify(name)}; there are: ${known}`);
+  }
+
   async #troublesOf(caller: Caller): Promise<readonly ServerTrouble[]> {
-    const all = await this.#options.troubles?.of(caller) ?? [];
-    const troubles = all.filter(({ server }) => server === undefined || this.sees(caller, server));
-    this.#options.troubles?.onTold(caller, troubles);
-    return troubles;
+    return await this.#options.troublesOf?.(caller) ?? [];
   }
 }
 

@@ -2,7 +2,6 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
-import { describeTrouble } from "../call/server_trouble.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -94,7 +93,7 @@ export class Router {
 
   /** Names of the servers that can be used alone, at `/mcp/NAME`. */
   get serverNames(): string[] {
-    return this.#options.servers().map(({ name }) => name);
+    return this.#guide.serverNames;
   }
 
   /** A list of some server has changed. */
@@ -127,7 +126,7 @@ export class Router {
     const { caller } = call;
     const protocolVersion = caller.revision ?? LATEST_REVISION;
     if (caller.server !== undefined) {
-      const description = await this.#one(caller.server).describe(caller, call.signal);
+      const description = await this.#guide.serverNamed(caller.server).describe(caller, call.signal);
       const instructions = await this.#guide.ofOne(description.instructions, caller);
       return { result: { ...description, ...instructions, protocolVersion } };
     }
@@ -142,14 +141,18 @@ export class Router {
   }
 
   async #setLevel(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
+    if (call.caller.server !== undefined) {
+      return await this.#ask(this.#guide.serverNamed(call.caller.server), call);
+    }
     for (const server of this.#options.servers()) server.logLevelChanged?.(call.caller);
     return { result: {} };
   }
 
   async #list(kind: ListKind, call: Call): Promise<Result> {
     const { field } = LISTS[kind];
-    if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
+    if (call.caller.server !== undefined) {
+      return await this.#ask(this.#guide.serverNamed(call.caller.server), call);
+    }
     if (call.params.cursor !== undefined) {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
@@ -165,7 +168,9 @@ export class Router {
   }
 
   async #listTasks(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
+    if (call.caller.server !== undefined) {
+      return await this.#ask(this.#guide.serverNamed(call.caller.server), call);
+    }
     const { listDeadlineMs } = this.#options;
     return await this.#tasks.list(call, (server, call) => this.#ask(server, call), listDeadlineMs);
   }
@@ -177,7 +182,9 @@ export class Router {
   }
 
   async #dispatchByMethod(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) return await this.#run(this.#one(call.caller.server), call);
+    if (call.caller.server !== undefined) {
+      return await this.#run(this.#guide.serverNamed(call.caller.server), call);
+    }
     switch (call.method) {
       case "prompts/get":
         return await this.#named("prompts", call);
@@ -222,12 +229,16 @@ export class Router {
   async #search(kind: "tools" | "prompts", name: string, call: Call): Promise<CatalogEntry> {
     const { entry, missing, renamed } = await this.#catalog.search(kind, name, call);
     if (entry) return entry;
+    for (const server of kind === "tools" ? this.#options.servers() : []) {
+      const why = server.whyNotOffered?.(name, call.caller);
+      if (why !== undefined) throw new ExaiError("TOOL_NOT_FOUND", why);
+    }
     const names = [...renamed].filter(([name, entry]) =>
       kind !== "tools" || this.#view.shows(name, entry, call.caller)
     ).map(([name]) => name);
     const now = names.length > 0 ? `several servers have one: it is ${names.join(" or ")} now; ` : "";
     const advice = kind === "tools" ? this.#view.adviceFor(call.caller) : `${kind}/list names them all`;
-    const unmounted = this.#options.troubles?.ofTool(name);
+    const unmounted = this.#options.unmounted?.ofTool(name);
     throw unknownName(kind, name, {
       missing,
       advice: `${now}${advice}`,
@@ -255,17 +266,6 @@ export class Router {
 
   #ask(server: Server, call: Call): Promise<Result> {
     return targetOf(server, this.#querying, this.#options.queryPoliciesFor)(call);
-  }
-
-  #one(name: string): Server {
-    const server = this.#options.servers().find((server) => server.name === name);
-    if (server) return server;
-    const unmounted = this.#options.troubles?.whyUnmounted(name);
-    if (unmounted) {
-      throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(unmounted), { details: { server: name } });
-    }
-    const known = this.serverNames.join(", ");
-    throw new ExaiError("INVALID_PARAMS", `there is no server ${JSON.stringify(name)}; there are: ${known}`);
   }
 
   #seenBy(caller: Caller): readonly Server[] {
