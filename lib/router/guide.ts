@@ -3,6 +3,8 @@ import { type JsonObject, textOf } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
+import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
+import type { Result } from "../wire/rpc.ts";
 import { composeInstructions, withTroubles } from "./instructions.ts";
 import type { ToolView } from "./tool_view.ts";
 
@@ -17,12 +19,23 @@ interface UnmountedServers {
 /** What the instructions of windows are made of. */
 export interface GuideOptions {
   servers: () => readonly Server[];
+  serverInfo: Implementation;
   /** EXAI's own instructions. */
   instructions?: string;
   /** What does not work for a window that is told so now, in a fixed order; left out: nothing. */
   troublesOf?(caller: Caller): Promise<readonly ServerTrouble[]>;
   unmounted?: UnmountedServers;
 }
+
+/** The capabilities of the merged catalog; independent of the mounted servers, which may change during a session. */
+const CAPABILITIES: JsonObject = {
+  tools: { listChanged: true },
+  prompts: { listChanged: true },
+  resources: { subscribe: true, listChanged: true },
+  completions: {},
+  logging: {},
+  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
+};
 
 /** What windows are told of the servers beside their lists: how they are used, and which do not work. */
 export class Guide {
@@ -34,17 +47,20 @@ export class Guide {
     this.#options = options;
   }
 
-  /** The instructions of a window of the merged catalog, as part of the answer to `initialize`. */
-  async ofAll(call: Call): Promise<JsonObject> {
-    const { servers, instructions: own = "" } = this.#options;
+  /** Answers `initialize`: what the window can do, and its instructions. */
+  async initialize(call: Call): Promise<Result> {
+    const { caller } = call;
+    const protocolVersion = caller.revision ?? LATEST_REVISION;
+    const troubles = await this.#options.troublesOf?.(caller) ?? [];
+    if (caller.server !== undefined) {
+      const description = await this.serverNamed(caller.server).describe(caller, call.signal);
+      const instructions = asPart(withTroubles(textOf(description.instructions) ?? "", troubles));
+      return { result: { ...description, ...instructions, protocolVersion } };
+    }
+    const { servers, serverInfo, instructions: own = "" } = this.#options;
     const { texts, searchable } = await this.#view.textsFor(servers(), call);
-    const troubles = await this.#troublesOf(call.caller);
-    return asPart(composeInstructions({ own, troubles, texts, searchable }));
-  }
-
-  /** The instructions of a window of one server alone, whose own are `own`. */
-  async ofOne(own: unknown, caller: Caller): Promise<JsonObject> {
-    return asPart(withTroubles(textOf(own) ?? "", await this.#troublesOf(caller)));
+    const instructions = asPart(composeInstructions({ own, troubles, texts, searchable }));
+    return { result: { protocolVersion, capabilities: CAPABILITIES, serverInfo, ...instructions } };
   }
 
   /** Whether `caller` may use a tool of the server, as far as that is known. */
@@ -68,10 +84,6 @@ export class Guide {
     }
     const known = this.serverNames.join(", ");
     throw new ExaiError("INVALID_PARAMS", `there is no server ${JSON.stringify(name)}; there are: ${known}`);
-  }
-
-  async #troublesOf(caller: Caller): Promise<readonly ServerTrouble[]> {
-    return await this.#options.troublesOf?.(caller) ?? [];
   }
 }
 

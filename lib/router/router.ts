@@ -2,7 +2,6 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
-import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
@@ -16,7 +15,6 @@ import { ToolView, type ToolViewOptions } from "./tool_view.ts";
 
 export interface RouterOptions extends ToolViewOptions, GuideOptions {
   servers: () => readonly Server[];
-  serverInfo: Implementation;
   /** Policies of every call that does work, applied before its server is known. */
   policies: readonly Policy[];
   /** Policies of the work of one server. Called once for each server. */
@@ -33,16 +31,6 @@ type MethodHandler = (call: Call) => Promise<Result>;
 
 /** Notifications that any server may need: changed roots, and the status of tasks that the client runs. */
 const FOR_ANY_SERVER = new Set(["notifications/roots/list_changed", "notifications/tasks/status"]);
-
-/** The capabilities of the merged catalog; independent of the mounted servers, which may change during a session. */
-const CAPABILITIES: JsonObject = {
-  tools: { listChanged: true },
-  prompts: { listChanged: true },
-  resources: { subscribe: true, listChanged: true },
-  completions: {},
-  logging: {},
-  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
-};
 
 /** Dispatches every MCP method of clients to the server it is for: in the merged catalog, or of one server alone. */
 export class Router {
@@ -72,7 +60,7 @@ export class Router {
     this.#work = compose((call) => this.#dispatch(call), options.policies);
     this.#find = compose((call) => this.#view.find(call), options.policies);
     this.#handlers = {
-      "initialize": (call) => this.#initialize(call),
+      "initialize": (call) => this.#guide.initialize(call),
       "logging/setLevel": (call) => this.#setLevel(call),
       "tools/list": (call) => this.#list("tools", call),
       "prompts/list": (call) => this.#list("prompts", call),
@@ -120,19 +108,6 @@ export class Router {
     this.#view.forget(caller);
     this.#tasks.forget(caller);
     for (const server of this.#options.servers()) server.detach?.(caller);
-  }
-
-  async #initialize(call: Call): Promise<Result> {
-    const { caller } = call;
-    const protocolVersion = caller.revision ?? LATEST_REVISION;
-    if (caller.server !== undefined) {
-      const description = await this.#guide.serverNamed(caller.server).describe(caller, call.signal);
-      const instructions = await this.#guide.ofOne(description.instructions, caller);
-      return { result: { ...description, ...instructions, protocolVersion } };
-    }
-    const { serverInfo } = this.#options;
-    const instructions = await this.#guide.ofAll(call);
-    return { result: { protocolVersion, capabilities: CAPABILITIES, serverInfo, ...instructions } };
   }
 
   /** Whether `caller` may use a tool of the server, as far as that is known. */
