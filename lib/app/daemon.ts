@@ -203,7 +203,7 @@ export class Daemon implements AsyncDisposable {
       listDeadlineMs: LIST_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
-      troublesOf: (caller) => this.#notices.atStart(caller),
+      troublesOf: (caller, options) => this.#notices.atStart(caller, options),
       unmounted: mounts.troubles,
     });
   }

@@ -42,8 +42,11 @@ export class ServerNotices {
     this.#options = options;
   }
 
-  /** What does not work for a window that has just begun, and is told so by its instructions. */
-  async atStart(caller: Caller): Promise<readonly ServerTrouble[]> {
+  /**
+   * What does not work for a window that has just begun, and is told so by its instructions; `isSeen`: its client sees
+   * these, which is not so when its shim has found another daemon.
+   */
+  async atStart(caller: Caller, { isSeen }: { isSeen: boolean }): Promise<readonly ServerTrouble[]> {
     const { troubles, sees } = this.#options;
     const all = await troubles.of(caller);
     const seen = all.filter(({ server }) => server === undefined || sees(caller, server));
@@ -54,6 +57,7 @@ export class ServerNotices {
       const { server } = trouble;
       if (ofEntries.has(text)) told.set(keyOf(server), { about: "entry", server, text });
       else told.set(server ?? "", { about: "process", hadStarted: false });
+      if (!isSeen) tell(caller, "error", text);
     }
     return seen;
   }
@@ -135,7 +139,7 @@ function isFor(session: Session, server: string): boolean {
   return session.server === undefined || session.server === server;
 }
 
-function tell(session: Session, level: "notice" | "warning" | "error", data: string): void {
+function tell(session: Caller, level: "notice" | "warning" | "error", data: string): void {
   session.notify("notifications/message", { level, logger: "exai", data });
 }
 

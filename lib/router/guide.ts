@@ -3,7 +3,7 @@ import { type JsonObject, textOf } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
-import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
+import { type Implementation, LATEST_REVISION, replayOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { composeInstructions, withTroubles } from "./instructions.ts";
 import type { ToolView } from "./tool_view.ts";
@@ -22,8 +22,12 @@ export interface GuideOptions {
   serverInfo: Implementation;
   /** EXAI's own instructions. */
   instructions?: string;
-  /** What does not work for a window that is told so now, in a fixed order; left out: nothing. */
-  troublesOf?(caller: Caller): Promise<readonly ServerTrouble[]>;
+  /**
+   * What does not work for a window that is told so now, in a fixed order; left out: nothing.
+   *
+   * @param options `isSeen`: whether its client sees the instructions
+   */
+  troublesOf?(caller: Caller, options: { isSeen: boolean }): Promise<readonly ServerTrouble[]>;
   unmounted?: UnmountedServers;
 }
 
@@ -51,7 +55,8 @@ export class Guide {
   async initialize(call: Call): Promise<Result> {
     const { caller } = call;
     const protocolVersion = caller.revision ?? LATEST_REVISION;
-    const troubles = await this.#options.troublesOf?.(caller) ?? [];
+    const isSeen = replayOf(call.params) === undefined;
+    const troubles = await this.#options.troublesOf?.(caller, { isSeen }) ?? [];
     if (caller.server !== undefined) {
       const description = await this.serverNamed(caller.server).describe(caller, call.signal);
       const instructions = asPart(withTroubles(textOf(description.instructions) ?? "", troubles));

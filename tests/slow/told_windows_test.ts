@@ -49,9 +49,9 @@ class Told implements AsyncDisposable {
 }
 
 /** A daemon in `home`, with the servers of the one before. */
-async function restarted(home: string, servers: Record<string, JsonObject>) {
+async function restarted(home: string, servers: Record<string, JsonObject>, more: { port?: number } = {}) {
   await Deno.writeTextFile(`${home}/mcp.json`, JSON.stringify({ mcpServers: servers }));
-  return await testDaemon({ settings: { home } });
+  return await testDaemon({ settings: { home, ...more } });
 }
 
 /** Whether `text` says all of it: which server, why, what to do. */
@@ -228,5 +228,49 @@ Deno.test("a window of one server is told why there is none, or what is wrong wi
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: INITIALIZE }),
     })).text();
     assertSays(answer, `server \\"${server}\\"`, cause, "reload");
+  }
+});
+
+Deno.test("a window that goes on with another daemon is told what does not work there, as it asked to be", async () => {
+  const home = await Deno.makeTempDir({ prefix: "exai-told-" });
+  await Deno.chmod(home, 0o700);
+  try {
+    const good = scripted({ "tools/list": toolsPage(["good_tool"]) });
+    const before = await restarted(home, { good });
+    const port = Number(new URL(before.url).port);
+    await using told = await Told.open({ url: before.url, home });
+    await using quiet = await Told.open({ url: before.url, home });
+    await quiet.shim.ask("logging/setLevel", { level: "critical" });
+    await before[Symbol.asyncDispose]();
+    await using _after = await restarted(home, { good, lacks: LACKS }, { port });
+    assertSays(await told.nextLog(), 'error: server "lacks"', "EXAI_TEST_NOT_SET", "reload");
+    for (const { shim } of [told, quiet]) assertEquals((await shim.call("good_tool")).error, undefined);
+    assertEquals((await told.logs()).length, 1);
+    assertEquals(await quiet.logs(), []);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+Deno.test("a tool of a server that is switched off, or whose entry is faulty since the start, is found in its last list", async () => {
+  const home = await Deno.makeTempDir({ prefix: "exai-told-" });
+  await Deno.chmod(home, 0o700);
+  const good = scripted({ "tools/list": toolsPage(["good_tool"]) });
+  const bare = scripted({ "tools/list": toolsPage(["bare_tool"]) });
+  try {
+    {
+      await using it = await restarted(home, { good, bare });
+      await using told = await Told.open({ url: it.url, home });
+      for (const name of ["good_tool", "bare_tool"]) {
+        assertEquals((await told.shim.call(name)).error, undefined);
+      }
+    }
+    await using it = await restarted(home, { good: { ...good, disabled: true }, bare: { ...bare, args: 7 } });
+    await using told = await Told.open({ url: it.url, home });
+    assertSays(await told.refusal("good_tool"), 'server "good"', "switched off", "disabled");
+    assertSays(await told.refusal("bare_tool"), 'server "bare"', "args", "correct the entry");
+    assertSays(await told.refusal("no_tool"), "there is no tool");
+  } finally {
+    await Deno.remove(home, { recursive: true });
   }
 });
