@@ -10,6 +10,7 @@ import {
   shareKey,
   type SharingSession,
 } from "./share_key.ts";
+import { foldersFor } from "./sharing/required_workspace.ts";
 import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
 
@@ -26,7 +27,7 @@ interface SlotRequestOptions {
  * Describes the instance of `config` that serves a session: its share key, its directory and the capabilities
  * advertised to it. Nothing is started.
  *
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory and the session has none
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory that the session has not got
  */
 export async function slotRequestFor(
   config: ServerConfig,
@@ -36,21 +37,25 @@ export async function slotRequestFor(
   const roots = await caller.roots();
   const named = await workspaceOf(caller, roots);
   const { workspace, rootPaths } = await locationOf(named, roots);
-  const asksRoots = options.asksRoots();
-  const isRootless = asksRoots && roots === undefined;
-  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
-  const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
-  const [shared, own] = [workspace, named].map((dir) => withVia(bindToSession(config, dir), via));
-  const bound = withDirectoryOf(shared!, own!);
+  // The process of a session that may not share one is bound to its directory too.
   const decision: ShareDecision = isolationReason === undefined
     ? decideShare(config)
     : { scope: "session", why: isolationReason, canIsolate: false };
   const { scope } = decision;
-  const isBound = isDirectoryBound(bound, scope);
+  const isBound = isDirectoryBound(config, scope);
+  const areRootsMissing = roots === undefined && caller.areRootsOverdue === true;
+  const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
+  const folders = foldersFor(config, place, isBound);
+  const asksRoots = options.asksRoots();
+  const isRootless = asksRoots && roots === undefined;
+  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
+  const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
+  const shared = withVia(bindToSession(config, workspace, folders.real), via);
+  const bound = withDirectoryOf(shared, withVia(bindToSession(config, named, folders.named), via));
   const advertised = advertisedCapabilities({ scope, isBound, isRootless }, caller);
   const listScope = listScopeOf(config, session, { scope, advertised });
   const mixesRoots = scope === "project" && isBound && !asksRoots;
-  const key = shareKey(shared!, session, scope);
+  const key = shareKey(shared, session, scope);
   return { ...decision, key, config: bound, session, advertised, listScope, mixesRoots };
 }
 

@@ -66,6 +66,7 @@ export async function startInstance(
     ...events,
     // A process of one session asks its client each time, so that it sees roots change.
     roots: scope === "project" ? session.roots ?? "none" : undefined,
+    rootsAtStart: scope === "session" ? session.roots : undefined,
     startTimeoutMs: config.startTimeoutMs,
     maxSilences: scope === "session" ? MAX_SILENCES_OF_ONE_SESSION : undefined,
   });
