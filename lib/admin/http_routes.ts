@@ -37,6 +37,8 @@ interface RouteSources {
   telemetry: Telemetry;
   mounts: MountAdmin;
   own: ToolAdmin;
+  /** Where the daemon listens, and what is worth knowing of that. */
+  address(): { url: string; notes: string[] };
   token: TokenStore;
   sessions: SessionAccess;
   calls: CallControl;
@@ -73,11 +75,15 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
   ];
 }
 
-async function status({ mounts, own, sessions, calls: { running } }: RouteSources): Promise<Response> {
+async function status(
+  { mounts, own, sessions, calls: { running }, address }: RouteSources,
+): Promise<Response> {
   const memory = await mounts.memory();
   const { servers, retiring } = mounts;
   const providers = own.providers();
-  return Response.json(buildStatus({ servers, retiring, sessions, memory, running, providers }));
+  return Response.json(
+    buildStatus({ address: address(), servers, retiring, sessions, memory, running, providers }),
+  );
 }
 
 /** Reads the configuration of servers and tools again. */

@@ -14,6 +14,8 @@ import type { Slot } from "../upstream/slot.ts";
 
 /** What runs in the daemon, as shown by `GET /status` and `exai-daemon ps`. */
 export interface DaemonStatus extends JsonObject {
+  /** Where the daemon listens; `notes` say why that is not the port of its settings. */
+  address: { url: string; notes: string[] };
   servers: ServerStatus[];
   sessions: JsonObject[];
   /** Calls that wait for something. */
@@ -69,6 +71,7 @@ interface ServerStatus extends JsonObject {
 }
 
 interface StatusSources {
+  address: { url: string; notes: string[] };
   servers: readonly MountedServer[];
   /** Servers that were removed from the configuration or changed, while they still have running instances. */
   retiring: Iterable<MountedServer>;
@@ -89,7 +92,13 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
   });
   const providers = sources.providers.map(describeProvider);
   const sessions = Array.from(sources.sessions, describeSession);
-  return { servers, sessions, waiting: describeWaiting(sources.running), providers };
+  return {
+    address: sources.address,
+    servers,
+    sessions,
+    waiting: describeWaiting(sources.running),
+    providers,
+  };
 }
 
 function describeWaiting(running: Iterable<RunningCall>): WaitingCallRow[] {

@@ -72,7 +72,7 @@ export class Daemon implements AsyncDisposable {
       this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = this.#createRouter(servers, parts);
     const guard = new Guard({ ...settings, token: parts.token });
-    const hooks = this.#attachHooks(router, guard, parts);
+    const hooks = this.#attachHooks({ router, guard, home: options.paths.home }, parts);
     this.#handler = new HttpHandler({
       ...settings,
       budget,
@@ -84,6 +84,7 @@ export class Daemon implements AsyncDisposable {
         telemetry,
         mounts,
         own,
+        address: () => ({ url: this.url, notes: [...this.addressNotes] }),
         token: parts.token,
         calls: parts.calls,
         sessions: this.#sessions,
@@ -115,8 +116,9 @@ export class Daemon implements AsyncDisposable {
     stack.use(new MemoryReclaimer({ isBusy: () => admissions.permits.held > 0 }));
     // Before the first answer: the file still names the previous daemon.
     const { url, socket } = daemon;
+    const address = { url, instead_of: listeners.insteadOfPort, socket };
     stack.use(
-      await EndpointFile.write(options.paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }),
+      await EndpointFile.write(options.paths.endpoint, { ...address, pid: Deno.pid, version: VERSION }),
     );
     startup.setHandler(daemon.handler);
     await listeners.probe();
@@ -139,6 +141,11 @@ export class Daemon implements AsyncDisposable {
   /** Where clients connect: `ws://host:port/`. */
   get url(): string {
     return this.#listeners.url;
+  }
+
+  /** What is worth knowing of that address, each in a sentence. */
+  get addressNotes(): readonly string[] {
+    return this.#listeners.notes;
   }
 
   /** How often a connection was refused, by reason. */
@@ -198,13 +205,16 @@ export class Daemon implements AsyncDisposable {
     });
   }
 
-  #attachHooks(router: Router, guard: Guard, { token, mounts, telemetry }: DaemonParts): AttachHooks {
+  #attachHooks(
+    { router, guard, home }: { router: Router; guard: Guard; home: string },
+    { token, mounts, telemetry }: DaemonParts,
+  ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
       registry: this.#sessions,
       target: this.#drain.guard(router.target),
       helloTimeoutMs,
-      daemon: { version: VERSION, pid: Deno.pid },
+      daemon: { version: VERSION, pid: Deno.pid, home },
       limits: {
         max_bytes: maxFrameBytes,
         session_max_inflight: sessionMaxInflight,
@@ -248,7 +258,10 @@ export class Daemon implements AsyncDisposable {
     telemetry.register({ faults: () => mounts.faults() });
     telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: this.toolCount }) });
     telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
-    telemetry.register({ faults: () => this.#listeners.faults(), notes: () => notes.list });
+    telemetry.register({
+      faults: () => this.#listeners.faults(),
+      notes: () => [...this.#listeners.notes, ...notes.list],
+    });
     telemetry.register({ faults: () => [journal?.fault ?? [], lock.fault ?? []].flat() });
     telemetry.register({
       faults: () => [handles.fault ?? []].flat(),
