@@ -14,6 +14,8 @@ interface DaemonEventMap {
   toolSetsChanged: [change: { before: ToolSets; now: ToolSets }];
   /** The tools the user has written have changed. */
   userToolsChanged: [tools: readonly Tool[]];
+  /** The configuration of the models has changed. */
+  modelsChanged: [];
   /** A session has ended. */
   sessionEnded: [session: Session];
 }
