@@ -6,6 +6,7 @@ import { isoTime, toolOf } from "../observe/call_record.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
 import { decideShare } from "../upstream/share_key.ts";
@@ -165,7 +166,7 @@ function describeIdle(
 }
 
 function describeSlot(
-  { name }: MountedServer,
+  { name, config }: MountedServer,
   { slot, record, memory }: {
     slot: Slot;
     record: ProcessRecord | undefined;
@@ -180,7 +181,7 @@ function describeSlot(
     pid,
     scope: slot.scope,
     share_key: slot.keyHash,
-    why: slot.why,
+    why: whyShared(config, slot),
     asks: slot.usedCapabilities.size > 0 ? [...slot.usedCapabilities] : undefined,
     refused_questions: describeRefused(slot),
     sessions: slot.sessionIds,
@@ -194,6 +195,13 @@ function describeSlot(
   const { state: connection } = record.supervisor.connection;
   Object.assign(row, { connection, listening: started?.listening });
   return { ...(started ? {} : describeTrouble(record)), ...row, ...describeAdmission(record) };
+}
+
+/** Why a process is shared as far as it is, by what is known now. */
+function whyShared(config: ServerConfig, { scope, why }: Slot): string {
+  const now = decideShare(config);
+  if (now.scope === scope) return now.why;
+  return scope === "project" ? `${why}; the next process: ${now.scope}, ${now.why}` : why;
 }
 
 function describeRefused({ refusedQuestions }: Slot): JsonObject | undefined {

@@ -10,6 +10,7 @@ import { type ServersChange, type ServersWatch, watchServers } from "../config/s
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { SqliteServerLists } from "../state/saved_lists.ts";
+import { SqliteSharingEvidence } from "../state/saved_evidence.ts";
 import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
 import { Governor } from "../process/governor.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
@@ -44,6 +45,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #logs: ServerLogs;
   readonly #maxMessageBytes: number;
   readonly #lists: SqliteServerLists | undefined;
+  readonly #evidence: SqliteSharingEvidence | undefined;
   readonly #governor: Governor;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
@@ -59,8 +61,11 @@ export class ConfiguredMounts implements AsyncDisposable {
       limits: { maxLineBytes: this.#maxMessageBytes },
     });
     this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, options) : undefined;
+    if (settings.learnSharing) this.#evidence = new SqliteSharingEvidence(paths.sharing, options);
+    const inspect = (pid: number) => this.#host.files(pid);
     this.#mounts = new Mounts({
       lists: this.#lists,
+      learning: settings.learnSharing ? { store: this.#evidence, inspect } : undefined,
       connect: (config) => this.#connect(config),
       admissionFor: options.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
@@ -124,6 +129,7 @@ export class ConfiguredMounts implements AsyncDisposable {
       ...this.#faults.map(formatFault),
       ...this.servers.flatMap(troublesOf),
       ...[this.#lists?.fault ?? []].flat(),
+      ...[this.#evidence?.fault ?? []].flat(),
       ...[this.#governor.fault ?? []].flat(),
     ];
   }
@@ -142,6 +148,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     await this.#host[Symbol.asyncDispose]();
     await this.#logs[Symbol.asyncDispose]();
     this.#lists?.[Symbol.dispose]();
+    this.#evidence?.[Symbol.dispose]();
   }
 
   async #connect(config: ServerConfig): Promise<UpstreamTransport> {

@@ -9,6 +9,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { type Executable, type ExecutableFiles, resolveCommand, searchedDirs } from "./executable.ts";
 import { type Environment, inheritedFrom, type Platform, withVariables } from "./environment.ts";
 import { loginEnvironment } from "./login_shell.ts";
+import { type TreeFiles, treeFiles } from "./held_files.ts";
 import { PosixTrees } from "./posix_trees.ts";
 import { type TreeUsage, treeUsage } from "./process_table.ts";
 import { isDirectory, searchPath } from "./search_path.ts";
@@ -52,6 +53,7 @@ export class ProcessHost implements AsyncDisposable {
   readonly #options: ProcessHostOptions;
   readonly #trees: ProcessTrees = PLATFORM === "windows" ? new WindowsTrees() : new PosixTrees();
   readonly #running = new Set<ServerProcess>();
+  readonly #looking = new Set<Promise<unknown>>();
   #login: { atMs: number; env: Promise<Record<string, string>> } | undefined;
 
   constructor(options: ProcessHostOptions) {
@@ -129,8 +131,17 @@ export class ProcessHost implements AsyncDisposable {
     return treeUsage([...this.#running].map(({ pid }) => pid));
   }
 
+  /** The files held by a running process tree; undefined where the system does not show them. */
+  files(pid: number): Promise<TreeFiles | undefined> {
+    const looking = treeFiles(pid);
+    this.#looking.add(looking);
+    looking.finally(() => this.#looking.delete(looking)).catch(() => {});
+    return looking;
+  }
+
   /** Ends every process. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#looking);
     await Promise.all([...this.#running].map((process) => process.close()));
     await this.#trees[Symbol.asyncDispose]();
   }

@@ -6,7 +6,7 @@ import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import { Instance } from "./instance/instance.ts";
 import type { InstanceOptions } from "./instance/instance_options.ts";
-import { refusalAdvice } from "./share_key.ts";
+import { refusalAdvice } from "./sharing/decide_share.ts";
 import type { SlotRequest } from "./slot.ts";
 
 /** Longest line written to a server's log file, in characters. */

@@ -14,6 +14,12 @@ export const MOUNTED_SERVER_SETTINGS = {
     help:
       "Whether what mounted servers offer is kept in lists.db, so that a window sees it at once after a restart",
   }),
+  learnSharing: flag({
+    env: "EXAI_LEARN_SHARING",
+    fallback: true,
+    help:
+      "Whether a server in no table is shared further, or not at all, by what its processes were seen to do; kept in sharing.db",
+  }),
   breakerFailures: integer(
     {
       env: "EXAI_BREAKER_FAILURES",
