@@ -84,6 +84,7 @@ export class Daemon implements AsyncDisposable {
         telemetry,
         mounts,
         own,
+        settings: parts.live,
         token: parts.token,
         calls: parts.calls,
         sessions: this.#sessions,
@@ -198,7 +199,7 @@ export class Daemon implements AsyncDisposable {
     });
   }
 
-  #attachHooks(router: Router, guard: Guard, { token, mounts, telemetry }: DaemonParts): AttachHooks {
+  #attachHooks(router: Router, guard: Guard, { token, mounts, telemetry, live }: DaemonParts): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
       registry: this.#sessions,
@@ -215,8 +216,12 @@ export class Daemon implements AsyncDisposable {
       challenge: (asked) => new Challenge(token.validTokens, asked),
       command: (command) => this.#handler.command(command),
       health: () => Promise.resolve(telemetry.health()),
+      unusedSettings: (offer) => live?.unusedOf(offer),
       rotateToken: (current, next) => token.rotate(current, next),
-      onNotification: (session, method, params) => router.notify(session, method, params),
+      onNotification: (session, method, params) => {
+        if (method === "notifications/initialized") session.sendNotice();
+        router.notify(session, method, params);
+      },
     };
   }
 
@@ -244,8 +249,9 @@ export class Daemon implements AsyncDisposable {
   }
 
   #reportHealth(options: DaemonOptions, parts: DaemonParts): void {
-    const { telemetry, admissions, mounts, own, lock, journal, handles, notes } = parts;
+    const { telemetry, admissions, mounts, own, lock, journal, handles, notes, live } = parts;
     telemetry.register({ faults: () => mounts.faults() });
+    telemetry.register({ faults: () => live?.faults() ?? [], notes: () => live?.notes() ?? [] });
     telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: this.toolCount }) });
     telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
     telemetry.register({ faults: () => this.#listeners.faults(), notes: () => notes.list });

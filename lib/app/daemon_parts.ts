@@ -2,6 +2,7 @@ import { CallControl } from "../admin/call_control.ts";
 import { Telemetry } from "../admin/telemetry.ts";
 import type { Server } from "../call/server.ts";
 import { type StatePaths, volatileDir } from "../config/paths.ts";
+import type { ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
 import type { Settings } from "../config/settings.ts";
 import { HandleBudget } from "../edge/handle_budget.ts";
 import { Listeners } from "../edge/listeners.ts";
@@ -20,6 +21,7 @@ import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
+import { LiveSettings } from "./live_settings.ts";
 import { openOwnServer } from "./own_server.ts";
 
 /** What a daemon is started with. */
@@ -32,6 +34,10 @@ export interface DaemonOptions {
   faults?: () => string[];
   /** Notes about earlier daemons, each in a sentence. */
   notes?: () => readonly string[];
+  /** Where the settings come from, to be read again while the daemon runs; left out: they stay as they are. */
+  source?: { reader: SettingsLoader; started: ProgramSettings };
+  /** Called when a setting has changed. */
+  onSettings?(settings: Settings): void;
   /** The lock of the state directory, which the caller releases; left out: the daemon locks it itself. */
   lock?: HomeLock;
 }
@@ -108,18 +114,34 @@ async function openStorage(
 
 /** EXAI's own tools and the mounted servers, with what observes and admits their calls. */
 async function openServers(
-  { settings, paths }: DaemonOptions,
+  options: DaemonOptions,
   { events, listeners, files, calls, clock, hooks }: OpenListeners & OpenStorage,
   stack: AsyncDisposableStack,
 ) {
+  const { settings, paths } = options;
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
   const own = stack.use(await openOwnServer(settings, paths, { clock, telemetry, events, ...hooks }));
   const admissions = new Admissions(settings, hooks.onChange);
   const { ofProcess: admissionFor } = admissions;
+  const live = options.source && stack.use(await openLive(options.source, options, events));
   const mounts = stack.use(
     await ConfiguredMounts.open(settings, paths, { events, admissionFor, ...hooks }),
   );
-  return { telemetry, own, admissions, mounts };
+  return { telemetry, own, admissions, mounts, live };
+}
+
+function openLive(
+  { reader, started }: NonNullable<DaemonOptions["source"]>,
+  { paths, onSettings }: DaemonOptions,
+  events: DaemonEvents,
+): Promise<LiveSettings> {
+  return LiveSettings.open(reader, started, {
+    databaseDir: paths.home,
+    onChange: (settings) => {
+      onSettings?.(settings);
+      events.emit("settingsChanged", settings);
+    },
+  });
 }
 
 /** @throws {ExaiError} `CONFIG` when another process has it */

@@ -67,6 +67,7 @@ export async function openOwnServer(
     leanMode,
     userTools: userTools.tools,
   });
+  events.on("settingsChanged", (settings) => configured.setSettings(settings));
   events.on("userToolsChanged", (tools) => {
     server.setUserTools(tools);
     events.emit("serversChanged", [server.name]);

@@ -71,6 +71,8 @@ export class Session implements Caller {
   readonly budget: ByteBudget;
   readonly isRecovered: boolean;
   client: Implementation | undefined;
+  /** What the user of its window should know: which of the window's settings are not used. */
+  notice: string | undefined;
   cwd: string | undefined;
   revision: string | undefined;
   logLevel: LogLevel | undefined;
@@ -210,6 +212,11 @@ export class Session implements Caller {
   warnOfUndelivered(count: number): void {
     if (count === 0) return;
     this.#warn(`${count} messages for this window are lost: it did not read, and they had to make room`);
+  }
+
+  /** Tells the client its notice; called when the client has initialized. */
+  sendNotice(): void {
+    if (this.notice !== undefined) this.#warn(this.notice);
   }
 
   #warn(data: string): void {
