@@ -28,6 +28,7 @@ async function load(
 /** A value that is no default, for each key. */
 function exampleOf({ types = ["string"], values, range, fallback, env }: Setting) {
   if (types.includes("array")) return [env === "EXAI_ALLOWED_DIRS" ? "/srv" : "one", "/two"].slice(0, 1);
+  if (types.includes("object")) return { "codex*": "lean", "/srv": "off", "*": "auto" };
   if (types.includes("boolean")) return fallback !== "true";
   if (types.includes("integer") && types.length > 1) return 12_345_678;
   if (range) return range[1];

@@ -35,13 +35,14 @@ const NAMES = [
 const ASKING = NAMES.slice(NAMES.indexOf("chat"));
 
 /** What all definitions together may take. */
-const MAX_SCHEMA_CHARS = 40_000;
+const MAX_SCHEMA_CHARS = 24_000;
 
 const MODEL_FIELDS = ["model", "temperature", "thinking_mode", "use_websearch", "images"];
 
 const STEP_FIELDS = ["step", "step_number", "total_steps", "next_step_required"];
 
-const WORKFLOW_FIELDS = [
+/** Those of tools that work in steps and ask no model; they accept the others and ignore them. */
+const INVESTIGATION_FIELDS = [
   ...STEP_FIELDS,
   "findings",
   "files_checked",
@@ -52,9 +53,9 @@ const WORKFLOW_FIELDS = [
   "hypothesis",
   "backtrack_from_step",
   "continuation_id",
-  "use_assistant_model",
-  ...MODEL_FIELDS,
 ];
+
+const WORKFLOW_FIELDS = [...INVESTIGATION_FIELDS, "use_assistant_model", ...MODEL_FIELDS];
 
 /** A tool whose fields are those of all workflow tools, and these. */
 function workflow(...own: string[]) {
@@ -86,7 +87,7 @@ const FIELDS: Record<string, { required: string[]; optional: string[] }> = {
   },
   tracer: {
     required: [...WORKFLOW_FIELDS.slice(0, 5), "trace_mode", "target_description"],
-    optional: WORKFLOW_FIELDS.slice(5),
+    optional: INVESTIGATION_FIELDS.slice(5),
   },
   docgen: {
     required: [
@@ -98,7 +99,7 @@ const FIELDS: Record<string, { required: string[]; optional: string[] }> = {
       "num_files_documented",
       "total_files_to_document",
     ],
-    optional: WORKFLOW_FIELDS.slice(5),
+    optional: INVESTIGATION_FIELDS.slice(5),
   },
   chat: { required: ["prompt"], optional: ["files", "continuation_id", ...MODEL_FIELDS] },
   thinkdeep: workflow("problem_context", "focus_areas"),

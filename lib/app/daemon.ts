@@ -229,6 +229,7 @@ export class Daemon implements AsyncDisposable {
   #listen(router: Router, { events, telemetry, mounts, notes, clock }: DaemonParts): void {
     const [sessions, timeouts] = [this.#sessions, this.#timeouts];
     events.on("healthChanged", () => telemetry.healthChanged());
+    events.on("modelsChanged", () => telemetry.healthChanged());
     events.on("listsChanged", () => router.invalidate());
     events.on("serversChanged", (names) => {
       router.invalidate();

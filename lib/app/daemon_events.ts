@@ -17,6 +17,8 @@ interface DaemonEventMap {
   userToolsChanged: [tools: readonly Tool[]];
   /** Settings have changed that a running daemon takes over. */
   settingsChanged: [settings: Settings];
+  /** The configuration of the models has changed. */
+  modelsChanged: [];
   /** A session has ended. */
   sessionEnded: [session: Session];
 }

@@ -1,6 +1,7 @@
 import { VERSION } from "../base/version.ts";
-import type { Whereabouts } from "../call/call.ts";
-import type { StatePaths } from "../config/paths.ts";
+import type { Caller, Whereabouts } from "../call/call.ts";
+import { ownToolsMode } from "../config/own_tools.ts";
+import { type StatePaths, userHome } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { openThreadStore } from "../state/sqlite_thread_store.ts";
@@ -10,10 +11,12 @@ import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
+import type { ToolsMode } from "../tool/window_tools.ts";
 import { REVISIONS } from "../wire/mcp.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 import { ConfiguredModels } from "./model_providers.ts";
+import { ModelPresence } from "./model_presence.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
 import { sessionWorkspaces } from "../workspace/session_workspace.ts";
 
@@ -48,9 +51,7 @@ export async function openOwnServer(
 ): Promise<OwnServer> {
   const { telemetry, events } = options;
   const threads = openThreads(settings, paths, options);
-  const configured = await ConfiguredModels.open(settings, paths, {
-    onChange: () => events.emit("healthChanged"),
-  });
+  const configured = await openModels(settings, paths, events);
   const models = configured.router;
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
@@ -65,9 +66,10 @@ export async function openOwnServer(
     openWorkspace,
     disabledTools,
     leanMode,
+    modeOf: modeOf(settings),
     userTools: userTools.tools,
   });
-  events.on("settingsChanged", (settings) => configured.setSettings(settings));
+  const presence = watchPresence(settings, models, { server, events });
   events.on("userToolsChanged", (tools) => {
     server.setUserTools(tools);
     events.emit("serversChanged", [server.name]);
@@ -93,11 +95,42 @@ export async function openOwnServer(
       await Promise.all([configured.reload(), userTools.reload()]);
     },
     [Symbol.asyncDispose]: async () => {
+      presence?.[Symbol.dispose]();
       await userTools[Symbol.asyncDispose]();
       await configured[Symbol.asyncDispose]();
       threads[Symbol.dispose]();
     },
   };
+}
+
+async function openModels(
+  settings: Settings,
+  paths: StatePaths,
+  events: DaemonEvents,
+): Promise<ConfiguredModels> {
+  const models = await ConfiguredModels.open(settings, paths, {
+    onChange: () => events.emit("modelsChanged"),
+  });
+  events.on("settingsChanged", (changed) => models.setSettings(changed));
+  return models;
+}
+
+/** Which of the tools each window sees, by the setting `exai`. */
+function modeOf({ ownTools }: Settings): (caller: Caller) => ToolsMode {
+  const home = userHome();
+  return ({ client, cwd }) => ownToolsMode(ownTools, { client: client?.name, cwd, home });
+}
+
+/** Lists of windows in the mode `auto` change when a model comes or goes. */
+function watchPresence(
+  { ownTools }: Settings,
+  models: ModelRouter,
+  { server, events }: { server: ExaiServer; events: DaemonEvents },
+): ModelPresence | undefined {
+  if (!ownTools.some(({ mode }) => mode === "auto")) return undefined;
+  const presence = new ModelPresence(models, { onTurn: () => events.emit("serversChanged", [server.name]) });
+  events.on("modelsChanged", () => presence.check());
+  return presence;
 }
 
 function openThreads(

@@ -31,6 +31,8 @@ export interface Server {
    * Does not start the server. Resolves with whether the list has changed.
    */
   refresh?(kind: ListKind, call: Call): Promise<boolean>;
+  /** Why the tool `name`, which the server has, is not offered to `caller`, in a sentence; undefined: it has none. */
+  whyNotOffered?(name: string, caller: Caller): string | undefined;
   /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
   waitOf?(caller: Caller): string | undefined;
   /** How long it may take to start; undefined: no longer than others. */

@@ -26,11 +26,14 @@ function schemaOf(setting: Setting): JsonObject {
   };
 }
 
-function shapeOf({ range, values, types }: Setting, type: JsonType): JsonObject {
+function shapeOf({ range, values, types, fallback }: Setting, type: JsonType): JsonObject {
   switch (type) {
     case "array":
       return { type, items: { type: "string", pattern: "^[^,]*$" } };
+    case "object":
+      return { type, additionalProperties: values ? { enum: [...values] } : true };
     case "string":
+      if (types?.includes("integer")) return { const: fallback };
       return values && !types ? { type, enum: [...values] } : { type };
     case "integer":
     case "number":

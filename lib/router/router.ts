@@ -213,6 +213,10 @@ export class Router {
   async #search(kind: "tools" | "prompts", name: string, call: Call): Promise<CatalogEntry> {
     const { entry, missing, renamed } = await this.#catalog.search(kind, name, call);
     if (entry) return entry;
+    for (const server of kind === "tools" ? this.#options.servers() : []) {
+      const why = server.whyNotOffered?.(name, call.caller);
+      if (why !== undefined) throw new ExaiError("TOOL_NOT_FOUND", why);
+    }
     const names = [...renamed].filter(([name, entry]) =>
       kind !== "tools" || this.#view.shows(name, entry, call.caller)
     ).map(([name]) => name);

@@ -16,11 +16,7 @@ export interface ToolAnnotations
 export const READ_ONLY: ToolAnnotations = { readOnlyHint: true, openWorldHint: false };
 
 /** For tools that send requests to models: they change nothing here, but each call costs money. */
-export const ASKS_MODELS: ToolAnnotations = {
-  destructiveHint: false,
-  idempotentHint: false,
-  openWorldHint: true,
-};
+export const ASKS_MODELS: ToolAnnotations = { destructiveHint: false, openWorldHint: true };
 
 /** For stepwise tools that ask no model: repeating a step replaces it. */
 export const STEPWISE: ToolAnnotations = {

@@ -18,17 +18,24 @@ import { complete } from "./surface/completion.ts";
 import { getPrompt, listPrompts } from "./surface/prompts.ts";
 import { listResources, readResource, RESOURCE_TEMPLATES } from "./surface/thread_resources.ts";
 import type { Tool } from "./tool.ts";
+import { type ToolsMode, WindowTools } from "./window_tools.ts";
 
 const log = getLogger(["exai", "tool"]);
 
 const NAME = "exai";
 
-/** How a model uses EXAI's tools; clients put it into the context (MCP lifecycle, `instructions`). */
+/**
+ * How a model uses EXAI's tools; clients put it into the context (MCP lifecycle, `instructions`). It describes the fields
+ * that many tools have, so that each definition need not.
+ */
 export const INSTRUCTIONS =
   "EXAI's own tools that take step_number work in steps: each answer says what to do before the next step " +
   "(required_actions) and gives the call that goes on (next_call); keep its continuation_id. With the last step most " +
-  "of them ask another model. chat and consensus ask models at once; challenge makes you re-examine a claim; " +
-  "listmodels shows what can be asked.";
+  "of them ask another model; confidence certain or use_assistant_model false ends without one. findings: what the " +
+  "step found, with evidence. relevant_context: functions, classes. issues_found: severity critical, high, medium or " +
+  "low. backtrack_from_step drops that step and later ones. model: a name or alias of listmodels; left out: chosen " +
+  "for the task. temperature: 0 to 1. images: paths or data: URLs, at most 5. chat and consensus ask models at once; " +
+  "challenge makes you re-examine a claim.";
 
 export interface ExaiServerOptions {
   host: ToolHost;
@@ -40,6 +47,8 @@ export interface ExaiServerOptions {
   disabledTools?: readonly string[];
   /** Whether to offer only the core tools. */
   leanMode?: boolean;
+  /** Which of the tools a window sees; left out: all. */
+  modeOf?(caller: Caller): ToolsMode;
   /** The built-in tools; defaults to all of them. */
   tools?: readonly Tool[];
   /** The initial tools of the user. */
@@ -72,11 +81,14 @@ class ExaiToolServer implements ExaiServer {
   /** Sessions whose identity is being determined. */
   readonly #identifying = new Set<string>();
   #offered: OfferedTools;
+  #tools: WindowTools;
   #dependencies: ToolDependencies;
 
   constructor(options: ExaiServerOptions) {
     this.#options = options;
-    this.#offered = this.#offer(options.userTools ?? []);
+    const userTools = options.userTools ?? [];
+    this.#offered = this.#offer(userTools);
+    this.#tools = this.#toolsByWindow(userTools);
     this.#dependencies = { ...options, tools: this.#offered.definitions };
     for (const warning of this.warnings) log.warning("{warning}", { warning });
   }
@@ -91,6 +103,7 @@ class ExaiToolServer implements ExaiServer {
 
   setUserTools(tools: readonly Tool[]): void {
     this.#offered = this.#offer(tools);
+    this.#tools = this.#toolsByWindow(tools);
     this.#dependencies = { ...this.#options, tools: this.#offered.definitions };
   }
 
@@ -111,14 +124,18 @@ class ExaiToolServer implements ExaiServer {
   async list(kind: ListKind, { caller }: Pick<Call, "caller">): Promise<readonly JsonObject[]> {
     switch (kind) {
       case "tools":
-        return this.#offered.definitions;
+        return this.#tools.of(caller);
       case "prompts":
-        return listPrompts(this.#offered.definitions);
+        return listPrompts(this.#tools.of(caller));
       case "resources":
         return await this.#listResources(caller);
       case "templates":
         return RESOURCE_TEMPLATES;
     }
+  }
+
+  whyNotOffered(name: string, caller: Caller): string | undefined {
+    return this.#tools.whyNotOffered(name, caller);
   }
 
   waitOf({ id }: Caller): string | undefined {
@@ -145,7 +162,7 @@ class ExaiToolServer implements ExaiServer {
     }
     switch (call.method) {
       case "prompts/get":
-        return { result: getPrompt(call.params, this.#offered.definitions) };
+        return { result: getPrompt(call.params, this.#tools.of(call.caller)) };
       case "resources/read":
         return { result: await this.#read(call) };
       case "completion/complete":
@@ -164,10 +181,19 @@ class ExaiToolServer implements ExaiServer {
     });
   }
 
+  #toolsByWindow(userTools: readonly Tool[]): WindowTools {
+    const { models, modeOf } = this.#options;
+    return new WindowTools(this.#offered, {
+      models,
+      modeOf,
+      userTools: new Set(userTools.map(({ name }) => name)),
+    });
+  }
+
   async #callTool(call: Call): Promise<Result> {
     const { name, arguments: args } = call.params;
     if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be the name of a tool");
-    const tool = this.#offered.find(name);
+    const tool = this.#tools.find(name, call.caller);
     if (args !== undefined && args !== null && !isObject(args)) {
       throw new ExaiError("INVALID_PARAMS", `arguments of ${name} must be an object of its fields`);
     }
@@ -186,7 +212,7 @@ class ExaiToolServer implements ExaiServer {
 
   async #complete(call: Call): Promise<JsonObject> {
     return await complete(call.params, {
-      tools: this.#offered.definitions,
+      tools: this.#tools.of(call.caller),
       models: this.#options.models,
       threads: this.#threadsOf(whereaboutsOf(call)),
       canSample: isObject(call.caller.capabilities.sampling),

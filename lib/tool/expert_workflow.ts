@@ -67,6 +67,7 @@ export function defineExpertWorkflow<Args extends WorkflowArgs>(spec: ExpertWork
     carry: carry as (keyof Args & string)[],
     // Each run of the last step costs money.
     annotations: ASKS_MODELS,
+    needs: "model",
     async check(args, earlier, context) {
       await spec.check?.(args, earlier, context);
       if (args.use_assistant_model) await checkFiles(args, context);

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { THINKING_MODES } from "../provider/provider.ts";
+import { publishAs } from "./schema.ts";
 
 /** The longest prompt, in characters. */
 export const MAX_PROMPT_CHARS = 60_000;
@@ -32,42 +33,50 @@ export const severityFilter = z.enum([...SEVERITIES, "all"]).optional();
 
 /** For tools with threads. */
 export const continuationField = {
-  continuation_id: z.string().min(1).optional().describe("thread to continue, as an answer offered it"),
+  continuation_id: z.string().min(1).optional().describe("from an earlier answer"),
 };
 
 /** For tools that may ask a model. */
 export const modelFields = {
-  model: z.string().min(1).max(200).optional().describe("name or alias; else chosen for the task"),
+  model: z.string().min(1).max(200).optional(),
   temperature: z.number().min(0).max(1).optional(),
   thinking_mode: z.enum(THINKING_MODES).optional(),
   use_websearch: z.boolean().optional(),
-  images: z.array(z.string().min(1)).max(MAX_IMAGES).optional().describe("paths or data: URLs"),
+  images: z.array(z.string().min(1)).max(MAX_IMAGES).optional(),
 };
 
 /** For stepwise tools. */
 export const stepFields = {
-  step: promptText.describe("this step in words"),
+  step: promptText,
   step_number: stepNumber,
-  total_steps: stepNumber.describe("estimate, may change"),
+  total_steps: stepNumber,
   next_step_required: z.boolean(),
-  backtrack_from_step: stepNumber.optional().describe("drop this step and later ones first"),
+  backtrack_from_step: stepNumber.optional(),
   ...continuationField,
 };
 
 /** An issue; further fields (file, line, remedy) are kept unchanged. */
-const issue = z.looseObject({ severity: z.enum(SEVERITIES), description: z.string() });
+const issue = z.looseObject({ severity: z.enum(SEVERITIES), description: z.string() }).meta(publishAs({
+  type: "object",
+  properties: { severity: { type: "string" }, description: { type: "string" } },
+}));
 
-/** For stepwise investigations. */
-export const workflowFields = {
+/** For stepwise investigations that ask no model. */
+export const investigationFields = {
   ...stepFields,
-  findings: z.string().max(MAX_PROMPT_CHARS).describe("what this step found, with evidence"),
+  findings: z.string().max(MAX_PROMPT_CHARS),
   files_checked: strings.optional(),
   relevant_files: strings.optional(),
-  relevant_context: strings.optional().describe("functions, classes"),
+  relevant_context: strings.optional(),
   issues_found: z.array(issue).optional(),
   confidence: z.enum(CONFIDENCES).optional(),
   hypothesis: z.string().max(MAX_PROMPT_CHARS).optional(),
-  use_assistant_model: z.boolean().default(true).describe("false: end without a model's opinion"),
+};
+
+/** For stepwise investigations that a model reviews at the end. */
+export const workflowFields = {
+  ...investigationFields,
+  use_assistant_model: z.boolean().default(true),
   ...modelFields,
 };
 
@@ -79,6 +88,9 @@ export type ModelArgs = z.output<z.ZodObject<typeof modelFields>>;
 
 /** The arguments of {@linkcode stepFields}. */
 export type StepArgs = z.output<z.ZodObject<typeof stepFields>>;
+
+/** The arguments of {@linkcode investigationFields}. */
+export type InvestigationArgs = z.output<z.ZodObject<typeof investigationFields>>;
 
 /** The arguments of {@linkcode workflowFields}. */
 export type WorkflowArgs = z.output<z.ZodObject<typeof workflowFields>>;

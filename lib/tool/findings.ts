@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from "../base/json.ts";
-import { SEVERITIES, type WorkflowArgs } from "./fields.ts";
+import { type InvestigationArgs, SEVERITIES } from "./fields.ts";
 
 /** Merges the steps of an investigation: distinct files, names and issues, the latest confidence and hypothesis. */
-export function consolidateFindings(steps: readonly WorkflowArgs[]): JsonObject {
+export function consolidateFindings(steps: readonly InvestigationArgs[]): JsonObject {
   return {
     files_checked: unionOf(steps, "files_checked"),
     relevant_files: unionOf(steps, "relevant_files"),
@@ -14,18 +14,18 @@ export function consolidateFindings(steps: readonly WorkflowArgs[]): JsonObject 
 }
 
 /** Lists the findings of each step, for the final output. */
-export function listFindings(steps: readonly WorkflowArgs[]): JsonObject[] {
+export function listFindings(steps: readonly InvestigationArgs[]): JsonObject[] {
   return steps.map(({ step_number, step, findings }) => ({ step_number, step, findings }));
 }
 
 type ListField = "files_checked" | "relevant_files" | "relevant_context";
 
 /** Returns the distinct entries of `field` in all steps. */
-export function unionOf(steps: readonly WorkflowArgs[], field: ListField): string[] {
+export function unionOf(steps: readonly InvestigationArgs[], field: ListField): string[] {
   return [...new Set(steps.flatMap((step) => step[field] ?? []))];
 }
 
-function issuesBySeverity(steps: readonly WorkflowArgs[]): JsonObject {
+function issuesBySeverity(steps: readonly InvestigationArgs[]): JsonObject {
   const issues = steps.flatMap((step) => step.issues_found ?? []);
   const unique = new Map(issues.map((issue) => [`${issue.severity} ${issue.description}`, issue]));
   const grouped: JsonObject = {};

@@ -18,23 +18,31 @@ export interface OfferedTools {
    * @throws {ExaiError} `TOOL_NOT_FOUND` naming the setting that disables it, or similar names
    */
   find(name: string): Tool;
+  /** The tool `name` if it is offered. */
+  get(name: string): Tool | undefined;
+  /** Why the tool `name` is not offered, in a sentence; undefined: it is, or there is none. */
+  whyDisabled(name: string): string | undefined;
 }
 
 /** Creates the set of `tools` that `options` select. */
 export function offerTools(tools: readonly Tool[], options: ToolSelectionOptions): OfferedTools {
   const { offered, disabledBy, warnings } = selectTools(tools, options);
   const byName = new Map(offered.map((tool) => [tool.name, tool]));
+  const whyDisabled = (name: string) => {
+    const setting = disabledBy.get(name);
+    return setting === undefined ? undefined : `the tool ${name} is switched off by ${setting}`;
+  };
   return {
     // All callers share one list.
     definitions: deepFreeze(offered.map((tool) => tool.definition)),
     warnings,
+    get: (name) => byName.get(name),
+    whyDisabled,
     find(name) {
       const tool = byName.get(name);
       if (tool !== undefined) return tool;
-      const setting = disabledBy.get(name);
-      if (setting !== undefined) {
-        throw new ExaiError("TOOL_NOT_FOUND", `the tool ${name} is switched off by ${setting}`);
-      }
+      const why = whyDisabled(name);
+      if (why !== undefined) throw new ExaiError("TOOL_NOT_FOUND", why);
       const close = didYouMean(name, [...byName.keys()]);
       throw new ExaiError(
         "TOOL_NOT_FOUND",

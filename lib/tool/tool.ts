@@ -39,6 +39,9 @@ export interface ToolContext {
 /** The return value of a tool; without one the result says that the tool is done. */
 export type OptionalToolOutput = ToolOutput | undefined | void;
 
+/** What a tool cannot work without: a model of any provider or of the client, or Kimi. */
+export type ToolNeeds = "model" | "kimi";
+
 /** The definition of a tool for {@linkcode defineTool}. */
 export interface ToolSpec<Input extends z.ZodObject> {
   /** `[A-Za-z0-9_-]`, at most 64 characters (the common subset of what clients accept). */
@@ -50,6 +53,8 @@ export interface ToolSpec<Input extends z.ZodObject> {
   /** Unknown fields are rejected. */
   input: Input;
   annotations: ToolAnnotations;
+  /** Left out: it always works. */
+  needs?: ToolNeeds;
   /** Unpublished fields that are accepted and ignored, for clients of the original daemon. */
   ignores?: readonly string[];
   /**
@@ -65,6 +70,7 @@ export interface Tool {
   readonly name: string;
   /** The entry of `tools/list`. */
   readonly definition: ToolDefinition;
+  readonly needs?: ToolNeeds;
   /**
    * Validates `args` and runs the tool.
    *
@@ -117,6 +123,7 @@ export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): To
       outputSchema: OUTPUT_SCHEMA,
       annotations,
     },
+    needs: spec.needs,
     call(args, context) {
       checkSize(name, args, fields);
       const parsed = input.safeParse(omit(args, ignores));

@@ -50,14 +50,7 @@ export interface Envelope extends JsonObject {
  */
 export const OUTPUT_SCHEMA: JsonObject = {
   type: "object",
-  properties: {
-    status: { type: "string" },
-    content: {},
-    content_type: { type: "string", enum: ["text", "markdown", "json"] },
-    metadata: { type: "object" },
-    continuation_offer: {},
-  },
-  required: ["status", "content", "content_type", "metadata", "continuation_offer"],
+  required: ["status", "content"],
 };
 
 const NO_OUTPUT: ToolOutput = { content: "The tool has nothing to say; it is done." };

@@ -29,7 +29,7 @@ export interface WorkflowRun<Args> {
 
 /** The definition of a stepwise tool for {@linkcode defineWorkflow}. */
 export interface WorkflowSpec<Args extends StepArgs>
-  extends Pick<ToolSpec<z.ZodObject>, "name" | "title" | "description" | "ignores"> {
+  extends Pick<ToolSpec<z.ZodObject>, "name" | "title" | "description" | "ignores" | "needs"> {
   /** Defaults to {@linkcode STEPWISE}. */
   annotations?: ToolSpec<z.ZodObject>["annotations"];
   input: z.ZodObject & z.ZodType<Args>;
@@ -73,6 +73,7 @@ export function defineWorkflow<Args extends StepArgs>(spec: WorkflowSpec<Args>):
     description: spec.description,
     input: spec.input,
     ignores: spec.ignores,
+    needs: spec.needs,
     annotations: spec.annotations ?? STEPWISE,
     run: (args, context) => runStep(spec, args as unknown as Args, context),
   });

@@ -1,4 +1,5 @@
-import { directories, flag, hours, integer, list, oneOf, text } from "../setting.ts";
+import { OWN_TOOLS_RULES } from "../own_tools.ts";
+import { directories, flag, hours, integer, list, oneOf, setting, text } from "../setting.ts";
 
 /** Whether a window sees all tools, or a few and the two that find and call the others; `auto`: when there are many. */
 export const SEARCH_MODES = ["off", "auto", "on"] as const;
@@ -14,6 +15,13 @@ export const TOOL_SETTINGS = {
     help:
       "Directories whose files every session's tools may read, beside its own directory and roots; over HTTP these alone",
   }),
+  ownTools: setting({
+    env: "EXAI_OWN_TOOLS",
+    flag: "exai",
+    fallback: "all",
+    help:
+      "EXAI's own tools that windows are offered, by client and directory; auto: those that can work now, a model being there or not; lean: the core tools",
+  }, OWN_TOOLS_RULES),
   disabledTools: list({ env: "DISABLED_TOOLS", help: "Tools not offered, by name" }),
   leanMode: flag({
     env: "LEAN_MODE",

@@ -42,6 +42,7 @@ export const chat = defineTool({
   input,
   ignores: ["use_assistant_model", "stream"],
   annotations: ASKS_MODELS,
+  needs: "model",
   run: converse,
 });
 

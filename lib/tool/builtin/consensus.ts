@@ -89,6 +89,7 @@ export const consensus = defineWorkflow<ConsensusArgs>({
     "They are asked in the step with next_step_required false.",
   input,
   annotations: ASKS_MODELS,
+  needs: "model",
   ignores: IGNORED_FIELDS,
   pauseStatus: "pause_for_consensus",
   completeStatus: "consensus_complete",

@@ -1,14 +1,14 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { workflowFields } from "../fields.ts";
+import { investigationFields, MODEL_FIELD_NAMES } from "../fields.ts";
 import { consolidateFindings, listFindings } from "../findings.ts";
 import { defineWorkflow } from "../workflow.ts";
 
 const count = z.int().min(0);
 
 const input = z.object({
-  ...workflowFields,
+  ...investigationFields,
   document_complexity: z.boolean().describe("state time and space complexity"),
   document_flow: z.boolean().describe("state callers and callees"),
   update_existing: z.boolean().describe("correct docs that are there"),
@@ -24,9 +24,9 @@ export const docgen = defineWorkflow<DocgenArgs>({
   name: "docgen",
   title: "Docgen",
   description:
-    "Document code file by file: step 1 finds and counts the files, then one file a step. It does not finish " +
-    "before every file is documented.",
+    "Document code file by file: step 1 finds and counts the files, then one file a step, until all are documented.",
   input,
+  ignores: MODEL_FIELD_NAMES,
   pauseStatus: "pause_for_documentation",
   completeStatus: "documentation_complete",
   carry: [

@@ -7,6 +7,7 @@ import { ASKS_MODELS } from "../annotations.ts";
 import { describeUsage } from "../dialogue/ask_model.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { modelFields } from "../fields.ts";
+import { publishAs } from "../schema.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { ToolOutput } from "../tool_output.ts";
 
@@ -17,16 +18,25 @@ const message = z.looseObject({
   role: z.enum(["system", "user", "assistant", "tool"]),
   content: text,
   tool_call_id: z.string().optional(),
-});
+}).meta(publishAs({
+  type: "object",
+  properties: { role: { type: "string" }, content: { type: "string" }, tool_call_id: { type: "string" } },
+}));
 
 const tool = z.looseObject({
   type: z.enum(["function", "builtin_function"]),
   function: z.looseObject({
     name: z.string(),
     description: z.string().optional(),
-    parameters: z.looseObject({ type: z.string().optional() }).optional().describe("JSON Schema"),
+    parameters: z.looseObject({ type: z.string().optional() }).optional(),
   }),
-});
+}).meta(publishAs({
+  type: "object",
+  properties: {
+    type: { type: "string" },
+    function: { type: "object", properties: { name: { type: "string" }, description: { type: "string" } } },
+  },
+}));
 
 const input = z.object({
   messages: z.array(message).min(1),
@@ -35,7 +45,7 @@ const input = z.object({
     type: "string",
     description: "auto, none, required, or the name of a tool",
   }),
-  stream: z.boolean().optional().describe("no matter: progress is sent either way"),
+  stream: z.boolean().optional(),
   model: modelFields.model,
   temperature: modelFields.temperature,
   use_websearch: modelFields.use_websearch,
@@ -51,6 +61,7 @@ export const kimiChatWithTools = defineTool({
     "One raw Kimi completion: your messages and function tools as they are. Answers with text or the tool_calls you run.",
   input,
   annotations: ASKS_MODELS,
+  needs: "kimi",
   run: complete,
 });
 

@@ -27,6 +27,7 @@ export const kimiUploadAndExtract = defineTool({
     "Upload documents (PDF, Office, images, code) to Kimi's Files API and get their text back; known content is not sent twice.",
   input,
   annotations: ASKS_MODELS,
+  needs: "kimi",
   run: extract,
 });
 

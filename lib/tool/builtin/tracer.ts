@@ -1,12 +1,12 @@
 import * as z from "zod";
 import type { JsonObject } from "../../base/json.ts";
-import { promptText, workflowFields } from "../fields.ts";
+import { investigationFields, MODEL_FIELD_NAMES, promptText } from "../fields.ts";
 import { consolidateFindings, listFindings } from "../findings.ts";
 import type { ToolOutput } from "../tool_output.ts";
 import { defineWorkflow } from "../workflow.ts";
 
 const input = z.object({
-  ...workflowFields,
+  ...investigationFields,
   trace_mode: z.enum(["precision", "dependencies", "ask"])
     .describe(
       "precision: call path of a function; dependencies: of a class or module; ask: let the user choose",
@@ -50,6 +50,7 @@ export const tracer = defineWorkflow<TracerArgs>({
     "Trace a call path or the dependencies of code step by step: you read the code between steps, tracer keeps " +
     "what you found.",
   input,
+  ignores: MODEL_FIELD_NAMES,
   pauseStatus: "pause_for_tracing",
   completeStatus: "tracing_complete",
   carry: ["trace_mode", "target_description"],

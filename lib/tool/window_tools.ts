@@ -1,0 +1,98 @@
+import { ExaiError } from "../base/errors.ts";
+import { isObject } from "../base/json.ts";
+import type { Caller } from "../call/call.ts";
+import type { ModelRouter } from "../provider/model_router.ts";
+import type { ToolDefinition } from "../wire/mcp.ts";
+import type { OfferedTools } from "./offered_tools.ts";
+import type { Tool, ToolNeeds } from "./tool.ts";
+import { LEAN_TOOLS } from "./tool_selection.ts";
+
+/** Which of the offered tools a window sees; the user's own are seen in every mode. */
+export type ToolsMode = "all" | "auto" | "lean" | "off";
+
+interface WindowToolsOptions {
+  models: Pick<ModelRouter, "status">;
+  /** Left out: every window sees all tools. */
+  modeOf?(caller: Caller): ToolsMode;
+  /** The names of the tools the user has written. */
+  userTools: ReadonlySet<string>;
+}
+
+/** The offered tools as each window sees them. */
+export class WindowTools {
+  readonly #offered: OfferedTools;
+  readonly #options: WindowToolsOptions;
+  /** By what they depend on, so that windows that see the same tools share one list. */
+  readonly #lists = new Map<string, readonly ToolDefinition[]>();
+
+  constructor(offered: OfferedTools, options: WindowToolsOptions) {
+    this.#offered = offered;
+    this.#options = options;
+  }
+
+  /** The definitions for the window of `caller`. */
+  of(caller: Caller): readonly ToolDefinition[] {
+    const mode = this.#modeOf(caller);
+    if (mode === "all") return this.#offered.definitions;
+    const met = mode === "auto" ? metNeeds(this.#options.models, caller) : new Set<ToolNeeds>();
+    const key = [mode, ...met].join();
+    let list = this.#lists.get(key);
+    if (!list) {
+      list = Object.freeze(
+        this.#offered.definitions.filter(({ name }) => this.#isSeen(this.#offered.find(name), mode, met)),
+      );
+      this.#lists.set(key, list);
+    }
+    return list;
+  }
+
+  /**
+   * Returns the tool `name`.
+   *
+   * @throws {ExaiError} `TOOL_NOT_FOUND` naming the setting that hides or disables it, or similar names
+   */
+  find(name: string, caller: Caller): Tool {
+    const why = this.whyNotOffered(name, caller);
+    if (why !== undefined) throw new ExaiError("TOOL_NOT_FOUND", why);
+    return this.#offered.find(name);
+  }
+
+  /** Why the tool `name` cannot be called by `caller`, in a sentence; undefined: it can, or there is none. */
+  whyNotOffered(name: string, caller: Caller): string | undefined {
+    const tool = this.#offered.get(name);
+    if (!tool) return this.#offered.whyDisabled(name);
+    const mode = this.#modeOf(caller);
+    if (this.#isSeen(tool, mode, metNeeds(this.#options.models, caller))) return undefined;
+    if (mode === "auto") {
+      const needs = tool.needs === "kimi" ? "Kimi" : "a model";
+      return `the tool ${name} needs ${needs}, and none is set up; listmodels says how (exai is auto, so that it is not listed)`;
+    }
+    return `the tool ${name} is not offered to this window: exai (EXAI_OWN_TOOLS) is ${mode} for its client and directory`;
+  }
+
+  #modeOf(caller: Caller): ToolsMode {
+    return this.#options.modeOf?.(caller) ?? "all";
+  }
+
+  #isSeen({ name, needs }: Tool, mode: ToolsMode, met: ReadonlySet<ToolNeeds>): boolean {
+    if (mode === "all" || this.#options.userTools.has(name)) return true;
+    if (mode === "auto") return needs === undefined || met.has(needs);
+    return mode === "lean" && LEAN_TOOLS.includes(name);
+  }
+}
+
+/** What is there for the tools of a window now. An open circuit breaker is passing and does not count. */
+function metNeeds(models: Pick<ModelRouter, "status">, { capabilities }: Caller): Set<ToolNeeds> {
+  const met = providedNeeds(models);
+  if (isObject(capabilities.sampling)) met.add("model");
+  return met;
+}
+
+/** What the providers give the tools of every window: a provider with models, Kimi. */
+export function providedNeeds(models: Pick<ModelRouter, "status">): Set<ToolNeeds> {
+  const providers = models.status();
+  const met = new Set<ToolNeeds>();
+  if (providers.some(({ models }) => models.length > 0)) met.add("model");
+  if (providers.some(({ name, kind = name }) => kind === "kimi")) met.add("kimi");
+  return met;
+}
