@@ -1,8 +1,10 @@
+import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { httpRoutes } from "../admin/http_routes.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import { Drain } from "../admission/policies.ts";
 import { resolvedWithin } from "../base/abort.ts";
+import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
@@ -28,6 +30,8 @@ import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.
 import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
+
+const log = getLogger(["exai", "daemon"]);
 
 /** How long one server may take for a list before the merged list is given without it. */
 const LIST_DEADLINE_MS = 5 * SECOND_MS;
@@ -226,7 +230,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   /** Connects the parts that react to events of others. */
-  #listen(router: Router, { events, telemetry, mounts, notes, clock }: DaemonParts): void {
+  #listen(router: Router, { events, telemetry, mounts, notes, clock, token }: DaemonParts): void {
     const [sessions, timeouts] = [this.#sessions, this.#timeouts];
     events.on("healthChanged", () => telemetry.healthChanged());
     events.on("modelsChanged", () => telemetry.healthChanged());
@@ -234,6 +238,9 @@ export class Daemon implements AsyncDisposable {
     events.on("serversChanged", (names) => {
       router.invalidate();
       announceServers(sessions, names);
+    });
+    events.on("settingsChanged", (settings) => {
+      token.configure(settings.token).catch((thrown) => log.error("{reason}", { reason: messageOf(thrown) }));
     });
     events.on("toolSetsChanged", (change) => announceToolSets(sessions, change));
     events.on("sessionEnded", (session) => {

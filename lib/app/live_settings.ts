@@ -14,6 +14,8 @@ const log = getLogger(["exai", "config"]);
 /** The settings a running daemon takes over; the others hold from its next start on. */
 const LIVE: readonly SettingName[] = [
   "logLevel",
+  // Windows opened from now on read the file too, and must get in.
+  "token",
   "kimiApiKey",
   "moonshotApiKey",
   "kimiUrl",
@@ -127,7 +129,9 @@ export class LiveSettings implements AsyncDisposable {
 
   #apply({ settings, faults }: Reading): void {
     const before = this.#current;
-    const live = LIVE.map((name) => [name, settings[name]] as const);
+    // Without a token the addresses the daemon listens on would have to be checked again.
+    const isLive = (name: SettingName) => name !== "token" || settings.token !== "";
+    const live = LIVE.filter(isLive).map((name) => [name, settings[name]] as const);
     this.#current = { ...before, ...Object.fromEntries(live) };
     for (const fault of faults) log.error("{fault}", { fault: formatFault(fault) });
     for (const note of this.notes()) log.warning("{note}", { note });

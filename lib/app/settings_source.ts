@@ -4,6 +4,7 @@ import { programDir } from "../config/paths.ts";
 import { type ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
 import { flagNames } from "../commands/commands.ts";
 import { loginEnvironment } from "../process/login_shell.ts";
+import { registryEnvironment } from "../process/registry_environment.ts";
 
 /** How long a daemon that a shim starts waits for the environment of the login shell. */
 const LOGIN_TIMEOUT_MS = 5 * SECOND_MS;
@@ -28,7 +29,10 @@ export async function openSettings(): Promise<SettingsSource> {
  * same whichever window was the first.
  */
 export async function openLoginSettings(): Promise<SettingsSource> {
-  const env = { ...Deno.env.toObject(), PATH: BASIC_PATH };
-  adoptLoginEnvironment(await loginEnvironment(env, { timeoutMs: LOGIN_TIMEOUT_MS }) ?? {});
+  const env = Deno.env.toObject();
+  const login = Deno.build.os === "windows"
+    ? await registryEnvironment(env)
+    : await loginEnvironment({ ...env, PATH: BASIC_PATH }, { timeoutMs: LOGIN_TIMEOUT_MS });
+  adoptLoginEnvironment(login ?? {});
   return await openSettings();
 }

@@ -31,6 +31,8 @@ export function daemonEnvironment(
   return {
     ...inheritedFrom(env, Deno.build.os === "windows" ? "windows" : "posix"),
     ...Object.fromEntries([...path, ...runtime, ...which]),
+    // Empty means that no env file is read.
+    ...(env.ENV_FILE === "" ? { ENV_FILE: "" } : {}),
     [STARTED_BY_SHIM]: "1",
   };
 }

@@ -204,3 +204,25 @@ Deno.test("a key written into exai.json counts at once; reload says what takes a
   const { stdout } = await runDaemon({ home: it.path, args: ["reload"] });
   assertMatch(stdout, /exai\.json: callTimeout takes effect when the daemon is started again/);
 });
+
+Deno.test("a token written into exai.json while the daemon runs lets new windows in, and strangers no more", async () => {
+  await using it = await place();
+  await using first = await it.window();
+  const { url } = await it.endpoint();
+  using before = await RawClient.hello(url);
+  assertEquals(before.ack.ok, true);
+  await it.write('{ "token": "auto" }');
+  await until("there is a token", () => Deno.stat(`${it.path}/token`).catch(() => undefined));
+  await using second = await it.window();
+  for (const shim of [first, second]) assertEquals((await shim.call("version")).error, undefined);
+  using stranger = await RawClient.hello(url);
+  assertEquals(stranger.ack.error, "unauthorized");
+});
+
+Deno.test("a file that is mended lets the window that waits for it start the daemon", async () => {
+  await using it = await place({ "exai.json": "{ broken" });
+  await using shim = await Shim.start({ port: 0, home: it.path, env: AUTOSTART });
+  assert((await shim.ask("initialize", INITIALIZE)).error);
+  await it.write("{}");
+  await until("the daemon starts", async () => (await shim.initialize()).result as JsonObject | undefined);
+});
