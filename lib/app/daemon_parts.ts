@@ -1,3 +1,4 @@
+import { CALLS_SERVER } from "../admission/await_call.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { Telemetry } from "../admin/telemetry.ts";
 import type { Server } from "../call/server.ts";
@@ -125,7 +126,12 @@ async function openServers(
   const { ofProcess: admissionFor } = admissions;
   const live = options.source && stack.use(await openLive(options.source, options, events));
   const mounts = stack.use(
-    await ConfiguredMounts.open(settings, paths, { events, admissionFor, ...hooks }),
+    await ConfiguredMounts.open(settings, paths, {
+      events,
+      admissionFor,
+      ownServers: [own.server.name, CALLS_SERVER],
+      ...hooks,
+    }),
   );
   return { telemetry, own, admissions, mounts, live };
 }

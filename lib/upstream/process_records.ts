@@ -4,7 +4,8 @@ import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import { CallCrashes } from "./call_crashes.ts";
-import { processGroupKey, type Scope } from "./share_key.ts";
+import { processGroupKey } from "./share_key.ts";
+import type { Scope } from "./sharing/decide_share.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { type StartAttempt, Supervisor } from "./supervisor.ts";
 import type { ExaiError } from "../base/errors.ts";
@@ -136,8 +137,8 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     group.supervisor.failed(attempt, reason);
   }
 
-  #groupOf({ scope, config, session, advertised }: SlotRequest): ProcessRecord | undefined {
-    return scope === "session" ? this.#byKey.get(processGroupKey(config, session, advertised)) : undefined;
+  #groupOf({ scope, config, session }: SlotRequest): ProcessRecord | undefined {
+    return scope === "session" ? this.#byKey.get(processGroupKey(config, session)) : undefined;
   }
 
   #addGroup({ config, scope, session: { workspace } }: SlotRequest, key: string): ProcessRecord {
