@@ -1,10 +1,8 @@
-import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { httpRoutes } from "../admin/http_routes.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import { Drain } from "../admission/policies.ts";
 import { resolvedWithin } from "../base/abort.ts";
-import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
@@ -29,9 +27,8 @@ import { CallTimeouts } from "./call_timeouts.ts";
 import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
 import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
+import { ServerNotices } from "./server_notices.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
-
-const log = getLogger(["exai", "daemon"]);
 
 /** How long a server may take to answer a request that others could answer too. */
 const ANSWER_DEADLINE_MS = 5 * SECOND_MS;
@@ -51,6 +48,7 @@ export class Daemon implements AsyncDisposable {
   readonly #timeouts: CallTimeouts;
   readonly #sessions: SessionRegistry;
   readonly #drain = new Drain();
+  readonly #notices: ServerNotices;
   readonly #handler: HttpHandler;
   #stack = new AsyncDisposableStack();
   #stopped: Promise<void> | undefined;
@@ -75,6 +73,11 @@ export class Daemon implements AsyncDisposable {
     const servers = () =>
       this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = this.#createRouter(servers, parts);
+    this.#notices = new ServerNotices({
+      sessions: this.#sessions,
+      troubles: mounts.troubles,
+      sees: (caller, server) => router.sees(caller, server),
+    });
     const guard = new Guard({ ...settings, token: parts.token });
     const hooks = this.#attachHooks(router, guard, parts);
     this.#handler = new HttpHandler({
@@ -94,6 +97,7 @@ export class Daemon implements AsyncDisposable {
         sessions: this.#sessions,
       }),
       serverNames: () => servers().map(({ name }) => name),
+      whyNoServer: (name) => mounts.troubles.whyUnmounted(name),
       onExai: (channel, context) => attachExai(channel, hooks, context),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
@@ -203,6 +207,8 @@ export class Daemon implements AsyncDisposable {
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
       names: mounts.names,
+      troublesOf: (caller, options) => this.#notices.atStart(caller, options),
+      unmounted: mounts.troubles,
     });
   }
 
@@ -225,15 +231,12 @@ export class Daemon implements AsyncDisposable {
       health: () => Promise.resolve(telemetry.health()),
       unusedSettings: (offer) => live?.unusedOf(offer),
       rotateToken: (current, next) => token.rotate(current, next),
-      onNotification: (session, method, params) => {
-        if (method === "notifications/initialized") session.sendNotice();
-        router.notify(session, method, params);
-      },
+      onNotification: (session, method, params) => router.notify(session, method, params),
     };
   }
 
   /** Connects the parts that react to events of others. */
-  #listen(router: Router, { events, telemetry, mounts, notes, clock, token }: DaemonParts): void {
+  #listen(router: Router, { events, telemetry, mounts, notes, clock }: DaemonParts): void {
     const [sessions, timeouts] = [this.#sessions, this.#timeouts];
     events.on("healthChanged", () => telemetry.healthChanged());
     events.on("modelsChanged", () => telemetry.healthChanged());
@@ -242,10 +245,12 @@ export class Daemon implements AsyncDisposable {
       router.invalidate();
       announceServers(sessions, names);
     });
-    events.on("settingsChanged", (settings) => {
-      token.configure(settings.token).catch((thrown) => log.error("{reason}", { reason: messageOf(thrown) }));
-    });
     events.on("toolSetsChanged", (change) => announceToolSets(sessions, change));
+    events.on("processEvent", (...event) => this.#notices.processEvent(...event));
+    events.on(
+      "configurationRead",
+      () => this.#notices.entriesChanged(new Set(mounts.configured.servers.keys())),
+    );
     events.on("sessionEnded", (session) => {
       router.detach(session);
       mounts.detach(session);

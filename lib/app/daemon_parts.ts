@@ -1,6 +1,8 @@
+import { getLogger } from "@logtape/logtape";
 import { CALLS_SERVER } from "../admission/await_call.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { Telemetry } from "../admin/telemetry.ts";
+import { messageOf } from "../base/errors.ts";
 import type { Server } from "../call/server.ts";
 import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
@@ -24,6 +26,8 @@ import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
 import { LiveSettings } from "./live_settings.ts";
 import { openOwnServer } from "./own_server.ts";
+
+const log = getLogger(["exai", "daemon"]);
 
 /** What a daemon is started with. */
 export interface DaemonOptions {
@@ -116,7 +120,7 @@ async function openStorage(
 /** EXAI's own tools and the mounted servers, with what observes and admits their calls. */
 async function openServers(
   options: DaemonOptions,
-  { events, listeners, files, calls, clock, hooks }: OpenListeners & OpenStorage,
+  { events, listeners, files, token, calls, clock, hooks }: OpenListeners & OpenStorage,
   stack: AsyncDisposableStack,
 ) {
   const { settings, paths } = options;
@@ -124,7 +128,7 @@ async function openServers(
   const own = stack.use(await openOwnServer(settings, paths, { clock, telemetry, events, ...hooks }));
   const admissions = new Admissions(settings, hooks.onChange);
   const { ofProcess: admissionFor } = admissions;
-  const live = options.source && stack.use(await openLive(options.source, options, events));
+  const live = options.source && stack.use(await openLive(options.source, options, { events, token }));
   const mounts = stack.use(
     await ConfiguredMounts.open(settings, paths, {
       events,
@@ -139,12 +143,13 @@ async function openServers(
 function openLive(
   { reader, started }: NonNullable<DaemonOptions["source"]>,
   { paths, onSettings }: DaemonOptions,
-  events: DaemonEvents,
+  { events, token }: { events: DaemonEvents; token: TokenStore },
 ): Promise<LiveSettings> {
   return LiveSettings.open(reader, started, {
     databaseDir: paths.home,
     onChange: (settings) => {
       onSettings?.(settings);
+      token.configure(settings.token).catch((thrown) => log.error("{reason}", { reason: messageOf(thrown) }));
       events.emit("settingsChanged", settings);
     },
   });

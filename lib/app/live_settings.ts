@@ -7,6 +7,7 @@ import type { ProgramSettings, SettingsLoader } from "../config/program_settings
 import { fileKey, SETTING_ENTRIES, type SettingName } from "../config/setting_keys.ts";
 import type { Settings } from "../config/settings.ts";
 import { adviceOnUnused, DAEMON_ONLY, settingDigestText } from "../config/unused_settings.ts";
+import type { UnusedSettings } from "../session/session.ts";
 import type { SettingsOffer } from "../wire/ops.ts";
 
 const log = getLogger(["exai", "config"]);
@@ -36,13 +37,6 @@ const LIVE: readonly SettingName[] = [
   "customModel",
   "customSilenceMs",
 ];
-
-/** Settings of a window that the daemon does not use. */
-interface UnusedSettings {
-  names: string[];
-  /** A sentence for its user. */
-  advice: string;
-}
 
 interface LiveSettingsOptions {
   /** The state directory, which must not be watched. */
@@ -120,7 +114,10 @@ export class LiveSettings implements AsyncDisposable {
 
   /** Which settings a window has offered, as hashes, that the daemon does not use. */
   unusedOf(offer: SettingsOffer): UnusedSettings | undefined {
-    return unusedSettings(this.#current, offer, this.path);
+    const names = unusedNames(this.#current, offer);
+    if (names.length === 0) return undefined;
+    const notice = { server: undefined, namesServer: true, ...adviceOnUnused(names, this.path) };
+    return { names, notice };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -140,18 +137,12 @@ export class LiveSettings implements AsyncDisposable {
 }
 
 /** The names in `offer` whose values differ from those of `settings`. */
-function unusedSettings(
-  settings: Settings,
-  { salt, digests }: SettingsOffer,
-  path: string,
-): UnusedSettings | undefined {
-  const isUnused = (name: SettingName) => {
+function unusedNames(settings: Settings, { salt, digests }: SettingsOffer): SettingName[] {
+  return DAEMON_ONLY.filter((name) => {
     if (!Object.hasOwn(digests, name)) return false;
     const text = settingDigestText(salt, name, settings[name]);
     return digests[name] !== createHash("sha256").update(text).digest("base64url");
-  };
-  const names = DAEMON_ONLY.filter(isUnused);
-  return names.length === 0 ? undefined : { names, advice: adviceOnUnused(names, path) };
+  });
 }
 
 /** A file with faults changes nothing, and neither does one that is gone: it is most likely being replaced. */

@@ -27,8 +27,8 @@ export class ShimDialing implements Dialing {
   #window: WindowSettings;
   #isFirst = true;
   #starter: DaemonStarter | undefined;
-  /** The advice logged last. */
-  #advice = "";
+  /** What was logged last. */
+  #told = "";
 
   constructor(window: WindowSettings, options: ShimDialingOptions) {
     this.#window = window;
@@ -80,8 +80,9 @@ export class ShimDialing implements Dialing {
     const names = (ack.unused_settings ?? []).filter((name): name is SettingName =>
       own.has(name as SettingName)
     );
-    const advice = names.length === 0 ? "" : adviceOnUnused(names, path, own);
-    if (advice !== "" && advice !== this.#advice) log.warning("{advice}", { advice });
-    this.#advice = advice;
+    const { cause, advice } = adviceOnUnused(names, path, own);
+    const told = names.length === 0 ? "" : `${cause}; ${advice}`;
+    if (told !== "" && told !== this.#told) log.warning("{told}", { told });
+    this.#told = told;
   }
 }

@@ -8,27 +8,40 @@ const NO_VALUE = '"..."';
 export const DAEMON_ONLY: readonly SettingName[] = SETTING_ENTRIES
   .filter(([, { programs }]) => !programs.includes("shim")).map(([name]) => name);
 
+/** What a window is told whose settings the daemon does not use. */
+interface UnusedAdvice {
+  cause: string;
+  /** With the line to write into `exai.json`. */
+  advice: string;
+}
+
 /**
- * The sentence for a window whose settings the daemon does not use, with the line to write into `exai.json`.
+ * What to tell a window whose settings `names` the daemon does not use.
  *
  * @param path of `exai.json`
- * @param texts the values as texts, where they are known; secrets are left out of the sentence
+ * @param texts the values as texts, where they are known; secrets are left out
  */
 export function adviceOnUnused(
   names: readonly SettingName[],
   path: string,
   texts?: ReadonlyMap<SettingName, string>,
-): string {
+): UnusedAdvice {
   const variables = names.map((name) => SETTINGS[name].env).join(", ");
-  const lines = names.map((name) =>
+  const keys = names.map((name) =>
     `"${fileKey(SETTINGS[name])}": ${jsonOf(SETTINGS[name], texts?.get(name))}`
   );
-  const verb = names.length === 1 ? "is" : "are";
-  return `${variables} ${verb} set for this window and not used: one daemon serves all windows, with the settings of ` +
-    `${path}. Write there { ${
-      lines.join(", ")
-    } }; keys of models take effect when it is saved, other settings when ` +
-    "the daemon is started again";
+  return {
+    cause:
+      `${variables} ${
+        names.length === 1 ? "is" : "are"
+      } set for this window and not used, as one daemon serves ` +
+      "all windows",
+    advice:
+      `write { ${
+        keys.join(", ")
+      } } into ${path}; keys of models count when it is saved, other settings when ` +
+      "the daemon is started again",
+  };
 }
 
 function jsonOf({ secret, types = ["string"] }: Setting, text: string | undefined): string {

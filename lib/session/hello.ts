@@ -21,7 +21,7 @@ import { shapeFault } from "../wire/shape.ts";
 import { answerCommand, type CommandHooks } from "./command_request.ts";
 import { bindConnection, type ConnectionHooks } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
-import type { Session } from "./session.ts";
+import type { Session, UnusedSettings } from "./session.ts";
 
 /** Longer than any path a system allows. */
 const MAX_CWD_CHARS = 32 * KIB;
@@ -36,7 +36,7 @@ export interface AttachHooks extends ConnectionHooks, CommandHooks {
   /** Compares the token in constant time. */
   authenticate(token: string | undefined): boolean;
   /** The settings of a window that the daemon does not use, and what to tell it; undefined when there are none. */
-  unusedSettings?(offer: SettingsOffer): { names: string[]; advice: string } | undefined;
+  unusedSettings?(offer: SettingsOffer): UnusedSettings | undefined;
   /** Proves to a client at `endpoint` that the daemon knows the token, before the client sends its own proof. */
   challenge(asked: { endpoint: string; clientNonce: string }): HelloChallenge;
 }
@@ -148,7 +148,7 @@ class Handshake {
       if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
       this.#context?.admitted();
       const unused = hello.settings && hooks.unusedSettings?.(hello.settings);
-      session.notice = unused?.advice;
+      session.notice = unused?.notice;
       this.#send({
         op: "hello_ack",
         ok: true,

@@ -80,6 +80,8 @@ for (const order of [[ADA, BOB], [BOB, ADA]]) {
       assertStringIncludes(told, `${it.path}/exai.json`);
       assertMatch(told, /"callTimeout": /);
       for (const text of [told, shim.stderr]) assert(!text.includes("sk-of"), text);
+      const [initialized] = shim.lines.filter((line) => line.includes('"instructions"'));
+      assertStringIncludes(initialized!, Object.keys(env)[0]!);
       await shim.logged("not used");
       assertStringIncludes(shim.stderr, `"callTimeout": ${env.EXAI_WS_CALL_TIMEOUT}`);
       assertEquals(await seenBy(shim), ["openai"]);
