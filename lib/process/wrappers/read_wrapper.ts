@@ -28,7 +28,7 @@ const READERS: Readonly<Record<string, (args: readonly string[]) => WrapperCall 
  * ```
  */
 export function readWrapper(command: string, args: readonly string[]): WrapperCall | undefined {
-  const name = command.split(/[/\\]/).at(-1)!.replace(/\.(exe|cmd)$/i, "");
+  const name = command.split(/[/\\]/).at(-1)!.toLowerCase().replace(/\.(exe|cmd)$/, "");
   return Object.hasOwn(READERS, name) ? READERS[name]!(args) : undefined;
 }
 
