@@ -23,9 +23,9 @@ shift 2
 PATH="$HOME/env/bin:$PATH" TOOL=set "$@"
 `;
 
-async function rig(uvx = UVX, dir = "shims") {
-  const home = await tempDir({ [`${dir}/uvx`]: uvx, "state/.keep": "" });
-  const command = join(home.path, dir, "uvx");
+async function rig(wrapper = UVX, path = "shims/uvx") {
+  const home = await tempDir({ [path]: wrapper, "state/.keep": "" });
+  const command = join(home.path, path);
   await Deno.chmod(command, 0o755);
   const host = testHost({ env: { HOME: home.path }, wrapperDir: join(home.path, "state") });
   return {
@@ -78,9 +78,32 @@ Deno.test({
       assertEquals(process.runs, undefined);
       assertMatch(it.host.logged[0]!, why);
     }
-    await using it = await rig(UVX, "bin");
+    await using it = await rig(UVX, "bin/uvx");
     await (await it.start("tool")).close();
     assertEquals(await it.asked(), ["tool"]);
     assertMatch(it.host.logged[0]!, /runs as it is written: .*\/bin\/uvx is not the known uvx/);
+  },
+});
+
+/** Stands in for pnpm, with a package that has two programs. */
+const PNPM = `#!/bin/sh
+modules="$HOME/dlx/node_modules"
+mkdir -p "$modules/.bin" "$modules/@scope/tool"
+echo '{"name":"@scope/tool","version":"1.0.0","bin":{"other":"o.js","tool":"t.js"}}' > "$modules/@scope/tool/package.json"
+printf '#!/bin/sh\\nexec cat\\n' > "$modules/.bin/tool"
+chmod +x "$modules/.bin/tool"
+echo "$@" >> "$HOME/asked"
+shift 2
+PATH="$modules/.bin:$PATH" "$@"
+`;
+
+Deno.test({
+  name: "behind pnpm dlx the program of the package's name is started itself",
+  ignore,
+  fn: async () => {
+    await using it = await rig(PNPM, "shims/pnpm");
+    const process = await it.start("dlx", "@scope/tool@1", "-a");
+    assertEquals(process.runs, `sh ${it.home}/dlx/node_modules/.bin/tool`);
+    assertEquals(await it.asked(), ["--package=@scope/tool@1 dlx env -0"]);
   },
 });
