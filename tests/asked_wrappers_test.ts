@@ -16,7 +16,7 @@ mkdir -p "$HOME/env/bin"
 cat > "$HOME/env/bin/tool" <<'TOOL'
 #!/bin/sh
 printf '{"jsonrpc":"2.0","method":"%s"}\\n' "$0 $* $TOOL"
-exec cat >/dev/null
+exec cat
 TOOL
 chmod +x "$HOME/env/bin/tool"
 shift 2

@@ -27,10 +27,11 @@ import { CallTimeouts } from "./call_timeouts.ts";
 import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
 import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
+import { ServerNotices } from "./server_notices.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
-/** How long one server may take for a list before the merged list is given without it. */
-const LIST_DEADLINE_MS = 5 * SECOND_MS;
+/** How long a server may take to answer a request that others could answer too. */
+const ANSWER_DEADLINE_MS = 5 * SECOND_MS;
 
 /** Requests of a session that need no permit, in addition to those that run and wait for one. */
 const SPARE_REQUESTS = 256;
@@ -47,6 +48,7 @@ export class Daemon implements AsyncDisposable {
   readonly #timeouts: CallTimeouts;
   readonly #sessions: SessionRegistry;
   readonly #drain = new Drain();
+  readonly #notices: ServerNotices;
   readonly #handler: HttpHandler;
   #stack = new AsyncDisposableStack();
   #stopped: Promise<void> | undefined;
@@ -71,6 +73,11 @@ export class Daemon implements AsyncDisposable {
     const servers = () =>
       this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = this.#createRouter(servers, parts);
+    this.#notices = new ServerNotices({
+      sessions: this.#sessions,
+      troubles: mounts.troubles,
+      sees: (caller, server) => router.sees(caller, server),
+    });
     const guard = new Guard({ ...settings, token: parts.token });
     const hooks = this.#attachHooks(router, guard, parts);
     this.#handler = new HttpHandler({
@@ -89,6 +96,7 @@ export class Daemon implements AsyncDisposable {
         sessions: this.#sessions,
       }),
       serverNames: () => servers().map(({ name }) => name),
+      whyNoServer: (name) => mounts.troubles.whyUnmounted(name),
       onExai: (channel, context) => attachExai(channel, hooks, context),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
@@ -122,6 +130,7 @@ export class Daemon implements AsyncDisposable {
     await listeners.probe();
     daemon.#handler.resetRefusals();
     telemetry.start();
+    await parts.mounts.startReading();
     daemon.#stack = stack.move();
     return daemon;
   }
@@ -192,9 +201,13 @@ export class Daemon implements AsyncDisposable {
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       ...callPolicies({ record: telemetry.policy, admissions, timeouts, own: own.server }),
-      listDeadlineMs: LIST_DEADLINE_MS,
+      listDeadlineMs: settings.listWaitMs,
+      answerDeadlineMs: ANSWER_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
+      names: mounts.names,
+      troublesOf: (caller, options) => this.#notices.atStart(caller, options),
+      unmounted: mounts.troubles,
     });
   }
 
@@ -231,6 +244,11 @@ export class Daemon implements AsyncDisposable {
       announceServers(sessions, names);
     });
     events.on("toolSetsChanged", (change) => announceToolSets(sessions, change));
+    events.on("processEvent", (...event) => this.#notices.processEvent(...event));
+    events.on(
+      "configurationRead",
+      () => this.#notices.entriesChanged(new Set(mounts.configured.servers.keys())),
+    );
     events.on("sessionEnded", (session) => {
       router.detach(session);
       mounts.detach(session);

@@ -11,6 +11,7 @@ import { resolveCommand, searchedDirs } from "./executable.ts";
 import { type Environment, inheritedFrom, withVariables } from "./environment.ts";
 import { FILES, type Launch, PLATFORM, startChild } from "./launch.ts";
 import { loginEnvironment } from "./login_shell.ts";
+import { type TreeFiles, treeFiles } from "./held_files.ts";
 import { PosixTrees } from "./posix_trees.ts";
 import { type TreeUsage, treeUsage } from "./process_table.ts";
 import { isDirectory, searchPath } from "./search_path.ts";
@@ -54,6 +55,7 @@ export class ProcessHost implements AsyncDisposable {
   readonly #options: ProcessHostOptions;
   readonly #trees: ProcessTrees = PLATFORM === "windows" ? new WindowsTrees() : new PosixTrees();
   readonly #running = new Set<ServerProcess>();
+  readonly #looking = new Set<Promise<unknown>>();
   readonly #wrappers: WrapperResolver | undefined;
   #login: { atMs: number; env: Promise<Record<string, string>> } | undefined;
 
@@ -75,6 +77,11 @@ export class ProcessHost implements AsyncDisposable {
       env: loginEnvironment(this.#options.env).then((env) => env ?? {}),
     };
     return this.#login.env;
+  }
+
+  /** Has the login shell asked again when its environment is needed next: its profile may have changed. */
+  forgetLoginEnv(): void {
+    this.#login = undefined;
   }
 
   /**
@@ -140,8 +147,17 @@ export class ProcessHost implements AsyncDisposable {
     return treeUsage([...this.#running].map(({ pid }) => pid));
   }
 
+  /** The files held by a running process tree; undefined where the system does not show them. */
+  files(pid: number): Promise<TreeFiles | undefined> {
+    const looking = treeFiles(pid);
+    this.#looking.add(looking);
+    looking.finally(() => this.#looking.delete(looking)).catch(() => {});
+    return looking;
+  }
+
   /** Ends every process. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#looking);
     await Promise.all([
       this.#wrappers?.[Symbol.asyncDispose](),
       ...Array.from(this.#running, (process) => process.close()),
