@@ -22,6 +22,7 @@ interface MountAdmin {
   readonly retiring: Iterable<MountedServer>;
   readonly configured: ServersChange;
   memory(): Promise<ReadonlyMap<number, number>>;
+  readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
 }
 
@@ -76,10 +77,10 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
 
 async function status({ mounts, own, sessions, calls: { running } }: RouteSources): Promise<Response> {
   const memory = await mounts.memory();
-  const { servers, retiring, configured } = mounts;
+  const { servers, retiring, configured, programs } = mounts;
   const providers = own.providers();
   return Response.json(
-    buildStatus({ servers, retiring, configured, sessions, memory, running, providers }),
+    buildStatus({ servers, retiring, configured, sessions, memory, programs, running, providers }),
   );
 }
 

@@ -7,6 +7,7 @@ import { isoTime, toolOf } from "../observe/call_record.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
 import { decideShare } from "../upstream/share_key.ts";
@@ -71,6 +72,8 @@ interface ServerStatus extends JsonObject {
   inflight: number;
   /** Calls that wait for a slot (`maxInflight`). */
   queued: number;
+  /** The program that runs in place of the configured wrapper. */
+  runs?: string;
   memory_bytes?: number;
   started_at?: string;
   /** Consecutive failures since the last successful start. */
@@ -91,6 +94,8 @@ interface StatusSources {
   /** Servers that were removed from the configuration or changed, while they still have running instances. */
   retiring: Iterable<MountedServer>;
   sessions: Iterable<Session>;
+  /** What runs in place of a configured wrapper (`npx`), by process id. */
+  programs: ReadonlyMap<number, string>;
   /** Memory of each server's process tree, in bytes, by process id. */
   memory: ReadonlyMap<number, number>;
   /** The calls in flight. */
@@ -107,6 +112,7 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
     const windows = open.filter((session) => session.server === undefined || session.server === server.name);
     return describeServer(server, { memory: sources.memory, windows }).map((row) => ({
       ...row,
+      runs: row.pid === undefined ? undefined : sources.programs.get(row.pid),
       list_faults,
     }));
   });
@@ -198,7 +204,7 @@ function describeIdle(
 }
 
 function describeSlot(
-  { name }: MountedServer,
+  { name, config }: MountedServer,
   { slot, record, memory }: {
     slot: Slot;
     record: ProcessRecord | undefined;
@@ -213,7 +219,7 @@ function describeSlot(
     pid,
     scope: slot.scope,
     share_key: slot.keyHash,
-    why: slot.why,
+    why: whyShared(config, slot),
     asks: slot.usedCapabilities.size > 0 ? [...slot.usedCapabilities] : undefined,
     refused_questions: describeRefused(slot),
     sessions: slot.sessionIds,
@@ -228,6 +234,13 @@ function describeSlot(
   Object.assign(row, { connection, listening: started?.listening, directory: record.directory });
   const trouble = started ? {} : describeTrouble(stateOfStopped(record));
   return { ...trouble, ...row, ...describeAdmission(record) };
+}
+
+/** Why a process is shared as far as it is, by what is known now. */
+function whyShared(config: ServerConfig, { scope, why }: Slot): string {
+  const now = decideShare(config);
+  if (now.scope === scope) return now.why;
+  return scope === "project" ? `${why}; the next process: ${now.scope}, ${now.why}` : why;
 }
 
 function describeRefused({ refusedQuestions }: Slot): JsonObject | undefined {

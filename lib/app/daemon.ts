@@ -205,6 +205,7 @@ export class Daemon implements AsyncDisposable {
       hidesOutputSchemas: (server) => timeouts.detaches(server),
       troublesOf: (caller, options) => this.#notices.atStart(caller, options),
       unmounted: mounts.troubles,
+      names: mounts.names,
     });
   }
 

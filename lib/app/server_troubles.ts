@@ -10,8 +10,8 @@ interface TroubleSources {
   servers(): readonly MountedServer[];
   /** What the configuration says now. */
   configured(): Pick<ServersChange, "faulty" | "disabled" | "faults">;
-  /** The names of the tools that a server had when it ran last. */
-  keptTools(server: string): readonly string[];
+  /** Whether the server had the tool when it ran last. */
+  hadTool(server: string, tool: string): boolean;
 }
 
 /** What is wrong with the configured servers, and which windows it concerns. */
@@ -75,7 +75,7 @@ export class ServerTroubles {
     const names = [...faulty.map(({ name }) => name), ...disabled].sort();
     // The longest first: a name may begin with another and "__".
     const named = names.filter((name) => tool.startsWith(`${name}__`)).sort((a, b) => b.length - a.length);
-    const having = () => names.find((name) => this.#sources.keptTools(name).includes(tool));
+    const having = () => names.find((name) => this.#sources.hadTool(name, tool));
     const server = named[0] ?? having();
     return server === undefined ? undefined : this.whyUnmounted(server);
   }

@@ -4,13 +4,9 @@ import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Instance } from "./instance/instance.ts";
-import {
-  type AdmissionFactory,
-  type ProcessEventListener,
-  type ProcessRecord,
-  ProcessRecords,
-} from "./process_records.ts";
+import { type ProcessRecord, ProcessRecords, type ProcessRecordsOptions } from "./process_records.ts";
 import type { ListScope } from "./share_key.ts";
+import type { SharingObserver } from "./sharing/decide_share.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import { type InstanceEvents, type InstanceStartOptions, startInstance } from "./start_instance.ts";
 import type { StartAttempt } from "./supervisor.ts";
@@ -23,16 +19,13 @@ const log = getLogger(["exai", "upstream"]);
 const LOST_GRACE_MS = 10 * MINUTE_MS;
 
 /** What a pool is made with. */
-export interface PoolOptions extends InstanceStartOptions {
-  name: string;
-  /** Decides when calls may run on each process; left out: at once. */
-  admissionFor?: AdmissionFactory;
+export interface PoolOptions extends InstanceStartOptions, Omit<ProcessRecordsOptions, "inUse"> {
   /** Identifies this daemon to what it mounts. */
   daemonId?: string;
+  /** Learns how far the server may be shared; undefined: that is decided. */
+  sharing?: SharingObserver;
   /** Called when some of the server's lists have changed. */
   onListChanged(kinds: readonly ListKind[]): void;
-  /** Called when a process of the server fails or shows that it works. */
-  onProcessEvent?: ProcessEventListener;
 }
 
 /** What a pool reports of its slots. */
@@ -69,9 +62,7 @@ export class Pool implements AsyncDisposable {
   constructor(options: PoolOptions, listener: Partial<PoolListener> = {}) {
     this.#options = options;
     this.#listener = listener;
-    const { name, admissionFor, onProcessEvent } = options;
-    const inUse = (key: string) => this.#slots.has(key);
-    this.records = new ProcessRecords({ name, admissionFor, inUse, onProcessEvent });
+    this.records = new ProcessRecords({ ...options, inUse: (key) => this.#slots.has(key) });
   }
 
   [Symbol.iterator](): Iterator<Slot> {
@@ -136,12 +127,16 @@ export class Pool implements AsyncDisposable {
 
   #createSlot(request: SlotRequest, { record, attempt }: SlotStart): Slot {
     const stopping = new AbortController();
+    const observer = this.#options.sharing?.observe(request.session.workspace);
     const events: InstanceEvents = {
       onQuestion: (question) => {
         slot.noteQuestion(question);
         this.#listener.onQuestion?.(slot);
       },
-      onRootsAsked: () => this.#listener.onRootsAsked?.(slot),
+      onRootsAsked: () => {
+        observer?.asked("roots");
+        this.#listener.onRootsAsked?.(slot);
+      },
       onConnectionLost: (why, { isFault }) => this.#connectionLost(slot, { why, isFault, record, attempt }),
       onSubscriptionLost: (caller, uri, why) =>
         this.#listener.onSubscriptionLost?.(slot, { caller, uri, why }),
@@ -152,7 +147,7 @@ export class Pool implements AsyncDisposable {
     };
     const options = { ...this.#options, orphaned: this.#orphaned, signal: stopping.signal, events };
     const instance = startInstance(request, options);
-    const slot: Slot = new Slot(instance, { ...request, admission: record.admission }, () => {
+    const slot: Slot = new Slot(instance, { ...request, admission: record.admission, observer }, () => {
       stopping.abort();
       this.#stop(slot);
     });
@@ -163,8 +158,8 @@ export class Pool implements AsyncDisposable {
     slot: Slot,
     { why, isFault, record, attempt }: SlotStart & { why: ExaiError; isFault: boolean },
   ): void {
-    const { supervisor } = record;
     if (!slot.alive) return;
+    const { supervisor } = record;
     // Some servers drop one session after another.
     const level = supervisor.shouldLogLoss(why) ? "warning" : "debug";
     log[level]("{message}; another connection is made", { message: why.message });

@@ -1,11 +1,13 @@
 import { fnv1a } from "../base/text.ts";
 import { visible } from "../base/visible.ts";
 import { type Admission, UNLIMITED } from "../call/admission.ts";
-import type { Caller } from "../call/call.ts";
+import type { Call, Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
+import type { Result } from "../wire/rpc.ts";
 import { CallCrashes } from "./call_crashes.ts";
 import { type Audience, audienceOf, placeKey } from "./audience.ts";
-import { processGroupKey, type Scope } from "./share_key.ts";
+import { processGroupKey } from "./share_key.ts";
+import type { Scope } from "./sharing/decide_share.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { type StartAttempt, Supervisor } from "./supervisor.ts";
 import type { ExaiError } from "../base/errors.ts";
@@ -57,9 +59,11 @@ type ProcessEvent =
 /** Takes what happens to the processes of the server `server`. */
 export type ProcessEventListener = (server: string, record: ProcessRecord, event: ProcessEvent) => void;
 
-interface ProcessRecordsOptions {
+export interface ProcessRecordsOptions {
   name: string;
+  /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFactory;
+  /** Called when a process of the server fails or shows that it works. */
   onProcessEvent?: ProcessEventListener;
   /** Whether a process of this key is starting or running. */
   inUse(key: string): boolean;
@@ -140,10 +144,9 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   }
 
   /** The process of `slot` has answered a call that does work. */
-  answered(slot: Slot): void {
-    if (slot.hasAnswered) return;
-    slot.hasAnswered = true;
-    const record = this.#byKey.get(slot.key);
+  answered(slot: Slot, call: Call, result: Result): void {
+    const record = slot.hasAnswered ? undefined : this.#byKey.get(slot.key);
+    slot.answered(call, result);
     if (record) this.#report(record, { is: "answered" });
   }
 

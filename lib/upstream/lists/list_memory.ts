@@ -7,13 +7,8 @@ import type { InitializeResult } from "../../wire/mcp.ts";
 import type { ListStore, StoredView, ViewKey } from "../list_store.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import { isSameList } from "./list_cache.ts";
-import {
-  advertisedCapabilities,
-  decideShare,
-  isDirectoryBound,
-  type ListScope,
-  SHARED_WITH_ROOTS,
-} from "../share_key.ts";
+import { advertisedCapabilities, isDirectoryBound, type ListScope, SHARED_WITH_ROOTS } from "../share_key.ts";
+import { decideShare } from "../sharing/decide_share.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
