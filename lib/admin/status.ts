@@ -190,7 +190,7 @@ function describeServer(
   if (rows.length > 0) return rows;
   const { scope, why } = decideShare(server.config);
   const state = stateOfUnused(server.config, windows.map(({ cwd }) => cwd));
-  return [describeIdle(server.name, state, { scope, why, lists_known: server.lists.areKnown })];
+  return [describeIdle(server.name, state, { scope, why, lists_known: server.lists.areThere })];
 }
 
 function describeIdle(

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
-import { join } from "@std/path";
 import type { ServerConfig } from "../config/server_config.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
@@ -23,9 +22,9 @@ import { ProcessHost } from "../process/process_host.ts";
 import type { AdmissionFactory } from "../upstream/process_records.ts";
 import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import { ServerLogs } from "./server_logs.ts";
 import { ServerTroubles } from "./server_troubles.ts";
 import { connectUrl } from "../remote/url_transport.ts";
-import { RotatingFile } from "../state/rotating_file.ts";
 
 const log = getLogger(["exai", "config"]);
 
@@ -39,6 +38,9 @@ interface ConfiguredMountsOptions extends DatabaseEvents {
 
 /** Servers may always send messages of this size, however low the limit for clients is. */
 const MIN_MESSAGE_BYTES = 4 * MIB;
+
+/** Before servers are started only to be read: the window that has started the daemon is answered first. */
+const READ_DELAY_MS = 200;
 
 /** The mounted servers of `mcp.json`, updated when the file changes. */
 export class ConfiguredMounts implements AsyncDisposable {
@@ -57,6 +59,11 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #evidence: SqliteSharingEvidence | undefined;
   readonly #savedNames: SqlitePublicNames;
   readonly #governor: Governor;
+  /** Where servers run that are started only to read their lists. */
+  readonly #probeDir: string;
+  /** Whether servers are read once they are mounted. */
+  #isReading = false;
+  #readTimer: ReturnType<typeof setTimeout> | undefined;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
@@ -64,6 +71,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#events = options.events;
     // A larger message could not be forwarded to a client.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
+    this.#probeDir = paths.probes;
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
     this.#host = new ProcessHost({
       env: Deno.env.toObject(),
@@ -168,6 +176,19 @@ export class ConfiguredMounts implements AsyncDisposable {
     ];
   }
 
+  /** From now on the lists of servers of which none are kept are read once they are mounted. */
+  async startReading(): Promise<void> {
+    await Deno.mkdir(this.#probeDir, { recursive: true, mode: 0o700 }).catch(() => {});
+    this.#isReading = true;
+    this.#prepare();
+  }
+
+  #prepare(): void {
+    if (!this.#isReading) return;
+    clearTimeout(this.#readTimer);
+    this.#readTimer = setTimeout(() => this.#mounts.prepare(this.#probeDir), READ_DELAY_MS);
+  }
+
   /** Reads the configuration now, and resets the backoff of failing servers. */
   async reload(): Promise<ServersChange> {
     // Asking the login shell is slow, so it is asked again only for what it lacked.
@@ -177,11 +198,14 @@ export class ConfiguredMounts implements AsyncDisposable {
     const change = await this.#watch!.reload();
     this.#host.forgetPrograms();
     this.#mounts.resetBackoff();
+    this.#prepare();
     return change;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#governor[Symbol.dispose]();
+    clearTimeout(this.#readTimer);
+    this.#isReading = false;
     await this.#watch?.[Symbol.asyncDispose]();
     await this.#mounts[Symbol.asyncDispose]();
     await this.#host[Symbol.asyncDispose]();
@@ -212,6 +236,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     const unmounted = [...change.disabled, ...change.faulty.map(({ name }) => name)];
     this.names.configure(servers, unmounted);
     this.#mounts.apply(change);
+    this.#prepare();
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
     this.#events.emit("configurationRead");
   }
@@ -248,29 +273,4 @@ function troublesOf({ name, records }: MountedServer): string[] {
       ...faults,
     ];
   });
-}
-
-/** The stderr of servers: a rotated file for each in the log directory. */
-class ServerLogs implements AsyncDisposable {
-  readonly #dir: string;
-  readonly #maxBytes: number;
-  readonly #files = new Map<string, RotatingFile>();
-
-  constructor(dir: string, maxBytes: number) {
-    this.#dir = dir;
-    this.#maxBytes = maxBytes;
-  }
-
-  append(server: string, text: string): void {
-    let file = this.#files.get(server);
-    if (!file) {
-      file = new RotatingFile(join(this.#dir, `server-${server}.log`), { maxBytes: this.#maxBytes });
-      this.#files.set(server, file);
-    }
-    file.append(text);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(Array.from(this.#files.values(), (file) => file[Symbol.asyncDispose]()));
-  }
 }

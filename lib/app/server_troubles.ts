@@ -4,7 +4,13 @@ import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { concerns, knownPlaceOf } from "../upstream/audience.ts";
-import { causeOf, stateOfEntry, stateOfStopped, troubleOf } from "../upstream/server_state.ts";
+import {
+  causeOf,
+  isProgramMissing,
+  stateOfEntry,
+  stateOfStopped,
+  troubleOf,
+} from "../upstream/server_state.ts";
 
 interface TroubleSources {
   servers(): readonly MountedServer[];
@@ -47,8 +53,10 @@ export class ServerTroubles {
     viewer: { caller: Caller; place: string },
   ): ServerTrouble[] {
     const { name, config, records } = server;
-    for (const record of records) {
-      if (!concerns(record.audience, viewer.caller, viewer.place)) continue;
+    const own = Array.from(records).filter(({ audience }) => concerns(audience, viewer.caller, viewer.place));
+    if (own.some(({ supervisor }) => supervisor.connection.state === "ready")) return [];
+    const missing = Array.from(records).filter((record) => isProgramMissing(stateOfStopped(record)));
+    for (const record of [...own, ...missing]) {
       const trouble = troubleOf(name, stateOfStopped(record));
       if (trouble) return [trouble];
     }

@@ -28,6 +28,8 @@ export interface StatePaths {
   logs: string;
   /** Private git directories of tools that read a repository, each removed after its run. */
   git: string;
+  /** Where mounted servers run that are started only to read their lists; empty. */
+  probes: string;
   /** Locked while a shim starts the daemon, so that ten shims start one. */
   startLock: string;
   /** The address of the running daemon, for shims when the system has chosen the port. */
@@ -67,6 +69,7 @@ export function statePaths(
     crashes: join(home, "crashes"),
     logs: join(home, "logs"),
     git: join(home, "git"),
+    probes: join(home, "probes"),
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),
     socket: join(home, "daemon.sock"),

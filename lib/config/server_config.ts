@@ -13,6 +13,8 @@ export interface CommonServerConfig {
   /** Its name as the configuration file has it. */
   title: string;
   share: Share;
+  /** Whether no second process may be started beside a shared one; undefined: as the table of known servers has it. */
+  exclusive?: boolean;
   /** Whether one process may serve sessions in different working directories. */
   cwdFree: boolean;
   tools: ToolChoice;

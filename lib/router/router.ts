@@ -22,8 +22,10 @@ export interface RouterOptions extends ToolViewOptions, GuideOptions {
   policiesFor(server: Server): readonly Policy[];
   /** Policies of queries about a server (lists, log level), which do no work. Called once for each server. */
   queryPoliciesFor(server: Server): readonly Policy[];
-  /** How long one server may take for a list before it is left out, in milliseconds. */
+  /** How long a list waits for a server whose own is not known before it is given without, in milliseconds. */
   listDeadlineMs: number;
+  /** How long a server may take for other answers before others are tried, in milliseconds; as above by default. */
+  answerDeadlineMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
   /** The names of tools and prompts. Default: kept as long as the router. */
@@ -54,6 +56,7 @@ export class Router {
     const catalogOptions = {
       servers: options.servers,
       deadlineMs: options.listDeadlineMs,
+      answerMs: options.answerDeadlineMs,
       hidesOutputSchemas: options.hidesOutputSchemas,
       names: options.names,
     };
@@ -98,8 +101,11 @@ export class Router {
    * with a known receiver are forwarded: nothing is broadcast.
    */
   notify(caller: Caller, method: string, params: JsonObject): void {
-    // The daemon has sent it to the server itself, once for all sessions.
-    if (method === "notifications/initialized") return;
+    // The daemon has sent it to each server itself, once for all sessions.
+    if (method === "notifications/initialized") {
+      for (const server of this.#seenBy(caller)) void server.prepare?.(caller);
+      return;
+    }
     // A request sent as a notification would run without an answer, a permit and a record.
     if (!isNotificationName(method)) return;
     if (caller.server === undefined && !FOR_ANY_SERVER.has(method)) return;
@@ -150,8 +156,8 @@ export class Router {
     if (call.caller.server !== undefined) {
       return await this.#ask(this.#guide.serverNamed(call.caller.server), call);
     }
-    const { listDeadlineMs } = this.#options;
-    return await this.#tasks.list(call, (server, call) => this.#ask(server, call), listDeadlineMs);
+    const { listDeadlineMs, answerDeadlineMs = listDeadlineMs } = this.#options;
+    return await this.#tasks.list(call, (server, call) => this.#ask(server, call), answerDeadlineMs);
   }
 
   /** Dispatches a call that does work; `tools/call`, the most frequent, without an additional promise. */

@@ -22,6 +22,8 @@ interface FailedState {
   isCallersFault: boolean;
   /** Whether the server is behind a URL. */
   isRemote: boolean;
+  /** The program is not there, which concerns every window. */
+  isProgramMissing: boolean;
 }
 
 /**
@@ -53,15 +55,20 @@ export function stateOfStopped(
   { supervisor: { failureState, isRemote } }: Pick<ProcessRecord, "supervisor">,
 ): ServerState {
   if (!failureState) return { is: "not started" };
-  const { crashLimitReached, retryAt, failures, lastError, isCallersFault } = failureState;
+  const { crashLimitReached, retryAt, failures, lastError, isCallersFault, isProgramMissing } = failureState;
   const isBackingOff = retryAt.getTime() > monotonicNow();
   const is = crashLimitReached ? "crash limit reached" : isBackingOff ? "backing off" : "failed";
-  return { is, failures, retryAt, lastError, isCallersFault, isRemote };
+  return { is, failures, retryAt, lastError, isCallersFault, isRemote, isProgramMissing };
 }
 
 /** Whether the state is that of a process that has failed. */
 export function hasFailed(state: ServerState): state is FailedState {
   return state.is === "failed" || state.is === "backing off" || state.is === "crash limit reached";
+}
+
+/** Whether a process cannot be started for any window, wherever it was tried. */
+export function isProgramMissing(state: ServerState): boolean {
+  return hasFailed(state) && state.isProgramMissing;
 }
 
 /** The state of a server none of whose processes was needed so far; `dirs` are those of the windows that are open. */

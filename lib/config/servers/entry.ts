@@ -148,6 +148,7 @@ function commonOf(
     name,
     title,
     share: entry.share ?? "auto",
+    exclusive: entry.exclusive,
     cwdFree: entry.cwdFree ?? false,
     tools: {
       include: entry.include,
