@@ -145,6 +145,13 @@ export class ConfiguredMounts implements AsyncDisposable {
     return new Map(Array.from(usage, ([pid, { memoryBytes }]) => [pid, memoryBytes]));
   }
 
+  /** What runs in place of a configured wrapper (`npx`), for people, by process id. */
+  get programs(): ReadonlyMap<number, string> {
+    return new Map(
+      Array.from(this.#host.running).flatMap(({ pid, runs }) => runs === undefined ? [] : [[pid, runs]]),
+    );
+  }
+
   /** What the configuration says now: entries with a fault, servers that are switched off. */
   get configured(): ServersChange {
     return this.#watch!.current;
@@ -158,13 +165,6 @@ export class ConfiguredMounts implements AsyncDisposable {
       this.names.historyOf("tools", tool).server === server ||
       this.#lists?.toolNames(server).includes(tool) === true,
   });
-
-  /** What runs in place of a configured wrapper (`npx`), for people, by process id. */
-  get programs(): ReadonlyMap<number, string> {
-    return new Map(
-      Array.from(this.#host.running).flatMap(({ pid, runs }) => runs === undefined ? [] : [[pid, runs]]),
-    );
-  }
 
   /** Faults of the configuration and of servers that keep failing, each in a sentence. */
   faults(): string[] {

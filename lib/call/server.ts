@@ -36,8 +36,6 @@ export interface Server {
    * Resolves with whether the list has changed.
    */
   refresh?(kind: ListKind, call: Call, options: RefreshOptions): Promise<boolean>;
-  /** What is known of it for `caller` now; nothing is started. Left out: only its lists are. */
-  known?(caller: Caller): KnownServerFacts;
   /** Whether {@linkcode list} needs nothing but what is remembered; undefined: it takes as long as it takes. */
   knows?(kind: ListKind, caller: Caller): boolean;
   /**
@@ -45,6 +43,8 @@ export interface Server {
    * has ended, in whatever way.
    */
   prepare?(caller: Caller): Promise<void>;
+  /** What is known of it for `caller` now; nothing is started. Left out: only its lists are. */
+  known?(caller: Caller): KnownServerFacts;
   /** Why the tool `name`, which the server has, is not offered to `caller`, in a sentence; undefined: it has none. */
   whyNotOffered?(name: string, caller: Caller): string | undefined;
   /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
@@ -67,17 +67,17 @@ export interface Server {
   detach?(caller: Caller): void;
 }
 
+export interface RefreshOptions {
+  /** Whether the client named this server with `server__name`, so that it is started if it does not run. */
+  isNamed: boolean;
+}
+
 /** What is known of a server without starting it, from when it ran last. */
 export interface KnownServerFacts {
   /** How it says its tools are to be used (MCP lifecycle, `instructions`). */
   instructions: string | undefined;
   /** Undefined: not known. */
   tools: readonly JsonObject[] | undefined;
-}
-
-export interface RefreshOptions {
-  /** Whether the client named this server with `server__name`, so that it is started if it does not run. */
-  isNamed: boolean;
 }
 
 /** The lists of MCP: the method that asks for each and the field of the result that holds it. */

@@ -10,10 +10,9 @@ import type { Result } from "../wire/rpc.ts";
 import { mayRepeat } from "./repeatable_call.ts";
 import type { Instance } from "./instance/instance.ts";
 import { Leases, ROOTS_CHANGED } from "./leases.ts";
-import type { ListStore } from "./list_store.ts";
 import { isTaskMethod, isWorkMethod } from "./method_kind.ts";
-import { Pool, type PoolOptions } from "./pool.ts";
-import type { ProbeQueue } from "./lists/probe_queue.ts";
+import { Pool } from "./pool.ts";
+import type { MountedServerOptions } from "./server_options.ts";
 import type { KnownLists } from "./lists/known_lists.ts";
 import { ServerLists } from "./lists/server_lists.ts";
 import { ShownLists } from "./lists/shown_lists.ts";
@@ -21,13 +20,6 @@ import { ToolFilter } from "./lists/tool_filter.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { mergeTaskLists } from "./tasks/merged_task_list.ts";
-
-export interface MountedServerOptions extends Omit<PoolOptions, "name"> {
-  /** Keeps lists across restarts of the daemon. */
-  lists?: ListStore;
-  /** Bounds the servers that are started at once only to read their lists. */
-  probes?: ProbeQueue;
-}
 
 /**
  * One server of the configuration. Each session is served by the running instance its share key names, which is started

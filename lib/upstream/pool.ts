@@ -4,11 +4,11 @@ import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Instance } from "./instance/instance.ts";
-import { type ProcessRecord, ProcessRecords, type ProcessRecordsOptions } from "./process_records.ts";
+import { type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import type { ListScope } from "./share_key.ts";
-import type { SharingObserver } from "./sharing/decide_share.ts";
+import type { PoolListener, PoolOptions } from "./server_options.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
-import { type InstanceEvents, type InstanceStartOptions, startInstance } from "./start_instance.ts";
+import { type InstanceEvents, startInstance } from "./start_instance.ts";
 import type { StartAttempt } from "./supervisor.ts";
 import { OrphanedHandles } from "./tasks/orphaned_handles.ts";
 import { untilUnused } from "./tasks/unfetched_tasks.ts";
@@ -17,31 +17,6 @@ const log = getLogger(["exai", "upstream"]);
 
 /** How long calls may run on after the server has lost our session. */
 const LOST_GRACE_MS = 10 * MINUTE_MS;
-
-/** What a pool is made with. */
-export interface PoolOptions extends InstanceStartOptions, Omit<ProcessRecordsOptions, "inUse"> {
-  /** Identifies this daemon to what it mounts. */
-  daemonId?: string;
-  /** Learns how far the server may be shared; undefined: that is decided. */
-  sharing?: SharingObserver;
-  /** Called when some of the server's lists have changed. */
-  onListChanged(kinds: readonly ListKind[]): void;
-}
-
-/** What a pool reports of its slots. */
-interface PoolListener {
-  /** The instance of `slot` has ended or is being stopped; `isBroken`: it failed or lost its connection. */
-  onSlotLost(slot: Slot, isBroken: boolean): void;
-  onStarted(slot: Slot, instance: Instance): void;
-  /** An instance has announced that its lists changed; the sessions attached to it have been notified. */
-  onListsStale(kinds: readonly ListKind[], scope: ListScope): void;
-  /** The server of `slot` has sent a request to a session. */
-  onQuestion(slot: Slot): void;
-  /** The server of `slot` has asked for the roots its sessions share. */
-  onRootsAsked(slot: Slot): void;
-  /** The server of `slot` has ended a subscription that its session still wants. */
-  onSubscriptionLost(slot: Slot, lost: { caller: Caller; uri: string; why: string }): void;
-}
 
 /** The instances of one server by share key. Concurrent requests for one key start one instance. */
 export class Pool implements AsyncDisposable {
@@ -67,6 +42,14 @@ export class Pool implements AsyncDisposable {
 
   [Symbol.iterator](): Iterator<Slot> {
     return this.#slots.values();
+  }
+
+  /** A shared instance that runs in a scope of lists. */
+  runningIn({ listKey }: ListScope): Instance | undefined {
+    const slots = this.#slots.values();
+    return slots.find(({ started, scope, listScope }) =>
+      started !== undefined && scope !== "session" && listScope.listKey === listKey
+    )?.started;
   }
 
   get daemonId(): string | undefined {

@@ -59,7 +59,7 @@ type ProcessEvent =
 /** Takes what happens to the processes of the server `server`. */
 export type ProcessEventListener = (server: string, record: ProcessRecord, event: ProcessEvent) => void;
 
-export interface ProcessRecordsOptions {
+interface ProcessRecordsOptions {
   name: string;
   /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFactory;

@@ -11,7 +11,7 @@ import type { Instance } from "../instance/instance.ts";
 import type { Leases } from "../leases.ts";
 import { KnownLists } from "./known_lists.ts";
 import { ListMemory, type OutdatedLists } from "./list_memory.ts";
-import { LIST_KINDS } from "./list_view.ts";
+import { LIST_KINDS, listKindOf } from "./list_view.ts";
 import type { ListStore } from "../list_store.ts";
 import { listChangedMethod } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
@@ -155,7 +155,7 @@ export class ServerLists {
 
   /** A remembered list as the result of `call`, a list request to this server alone; undefined: ask the server. */
   rememberedResult({ method, params, caller }: Call): Result | undefined {
-    const kind = kindOf(method);
+    const kind = listKindOf(method);
     if (!kind || params.cursor !== undefined) return undefined;
     const list = this.#remembered(kind, caller);
     if (list) return { result: { [LISTS[kind].field]: [...this.#show(kind, list, caller)] } };
@@ -165,7 +165,7 @@ export class ServerLists {
 
   /** The server has answered `call` itself: if it was a list request, its session has seen the instance's list. */
   listed({ method, caller }: Call, { listScope, started }: Slot): void {
-    const kind = kindOf(method);
+    const kind = listKindOf(method);
     if (!kind || !started) return;
     this.#read(kind, listScope, () => started.lists.get(kind)).then((list) => {
       this.#seen(kind, list, caller);
@@ -180,7 +180,7 @@ export class ServerLists {
     const { listScope } = await this.#leases.requestOf(caller);
     const view = this.#memory.viewAt(listScope);
     const before = view.lists.get(kind);
-    const instance = this.#leases.running(caller) ?? this.#runningIn(listScope);
+    const instance = this.#leases.running(caller) ?? this.#pool.runningIn(listScope);
     if (instance) await this.#read(kind, listScope, () => instance.lists.refresh(kind));
     else if (isNamed && !(view.isFresh && before)) await this.#probes.now(caller);
     else if (before && !this.#memory.isForeign(listScope)) await this.#probes.running(listScope.listKey);
@@ -229,7 +229,7 @@ export class ServerLists {
 
   /** Reads a list that could not be read when its server was started. */
   async #readAgain(kind: ListKind, scope: ListScope): Promise<readonly JsonObject[]> {
-    const instance = this.#runningIn(scope);
+    const instance = this.#pool.runningIn(scope);
     if (instance) return await this.#read(kind, scope, () => instance.lists.get(kind));
     const details = { server: this.#name };
     throw new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#name}" ended before it listed its ${kind}`, {
@@ -278,18 +278,6 @@ export class ServerLists {
     this.#pool.listChanged([...new Set(outdated.map(([kind]) => kind))]);
     notifyCallers(outdated);
   }
-
-  /** A shared instance that runs in a scope. */
-  #runningIn({ listKey }: ListScope): Instance | undefined {
-    for (const { started, scope, listScope } of this.#pool) {
-      if (started && scope !== "session" && listScope.listKey === listKey) return started;
-    }
-    return undefined;
-  }
-}
-
-function kindOf(method: string): ListKind | undefined {
-  return LIST_KINDS.find((kind) => LISTS[kind].method === method);
 }
 
 function notifyCallers(outdated: OutdatedLists): void {
