@@ -3,7 +3,7 @@ import type { Caller } from "../call/call.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { Session } from "../session/session.ts";
 import type { ServerTroubles } from "./server_troubles.ts";
-import { concerns, knownPlaceOf } from "../upstream/audience.ts";
+import { concerns, type KnownPlace, knownPlaceOf } from "../upstream/audience.ts";
 import type { ProcessEventListener } from "../upstream/process_records.ts";
 import { isProgramMissing, stateOfStopped, troubleOf } from "../upstream/server_state.ts";
 
@@ -146,6 +146,6 @@ function tell(session: Caller, level: "notice" | "warning" | "error", data: stri
 }
 
 /** Where a window works, as far as it is known without asking its client. */
-async function placeOf(session: Session): Promise<string> {
+async function placeOf(session: Session): Promise<KnownPlace> {
   return await knownPlaceOf(session, session.rootsState === "known" ? await session.roots() : undefined);
 }

@@ -1,11 +1,11 @@
 import type { Caller } from "../call/call.ts";
 import type { ServerTrouble } from "../call/server_trouble.ts";
-import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
-import { concerns, knownPlaceOf } from "../upstream/audience.ts";
+import { concerns, type KnownPlace, knownPlaceOf } from "../upstream/audience.ts";
 import {
   causeOf,
+  directoryTrouble,
   isProgramMissing,
   stateOfEntry,
   stateOfStopped,
@@ -43,29 +43,22 @@ export class ServerTroubles {
     const entries = this.ofEntries();
     const servers = this.#sources.servers();
     const place = await knownPlaceOf(caller, undefined);
-    const processes = servers.flatMap((server) => this.#ofServer(server, { caller, place }));
+    const processes = servers.flatMap((server) => this.#ofServer(server, caller, place));
     const all = [...entries, ...processes];
     return caller.server === undefined ? all : all.filter(({ server }) => server === caller.server);
   }
 
-  #ofServer(
-    server: MountedServer,
-    viewer: { caller: Caller; place: string },
-  ): ServerTrouble[] {
-    const { name, config, records } = server;
-    const own = Array.from(records).filter(({ audience }) => concerns(audience, viewer.caller, viewer.place));
+  #ofServer({ name, config, records }: MountedServer, caller: Caller, place: KnownPlace): ServerTrouble[] {
+    const own = Array.from(records).filter(({ audience }) => concerns(audience, caller, place));
     if (own.some(({ supervisor }) => supervisor.connection.state === "ready")) return [];
     const missing = Array.from(records).filter((record) => isProgramMissing(stateOfStopped(record)));
     for (const record of [...own, ...missing]) {
       const trouble = troubleOf(name, stateOfStopped(record));
       if (trouble) return [trouble];
     }
-    return this.#lacksDirectory(config, viewer.caller) ? [troubleOf(name, { is: "needs a directory" })!] : [];
-  }
-
-  /** A client with roots may still name a directory. */
-  #lacksDirectory(config: ServerConfig, { cwd, capabilities }: Caller): boolean {
-    return cwd === undefined && capabilities.roots === undefined && usesWorkspace(config);
+    // A client with roots may still name a directory.
+    const state = caller.capabilities.roots === undefined && directoryTrouble(config, place.workspace);
+    return state ? [troubleOf(name, state)!] : [];
   }
 
   /** Why the configured server `name` is not mounted; undefined when it is, or there is none. */

@@ -4,6 +4,7 @@ import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import type { Result } from "../wire/rpc.ts";
+import { isListReader } from "./lists/list_reader.ts";
 import { CallCrashes } from "./call_crashes.ts";
 import { type Audience, audienceOf, placeKey } from "./audience.ts";
 import { processGroupKey } from "./share_key.ts";
@@ -45,6 +46,8 @@ export interface ProcessRecord {
   readonly audience: Audience;
   /** The directory it runs in; undefined for a server behind a URL. */
   readonly directory: string | undefined;
+  /** Whether it is started only to read its lists, in a directory that is no window's. */
+  readonly isProbe: boolean;
 }
 
 /** What happened to a process that its windows are told of. */
@@ -125,6 +128,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       session: scope === "session" ? session.caller : undefined,
       audience: audienceOf(request),
       directory: config.kind === "stdio" ? config.cwd : undefined,
+      isProbe: isListReader(session.caller),
     };
     this.#byKey.set(key, record);
     this.#prune();
@@ -195,6 +199,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       ...{ key, keyHash, scope, where, supervisor, admission: UNLIMITED, session: undefined },
       audience: { of: "directory", place: placeKey(caller, workspace) },
       directory: workspace,
+      isProbe: isListReader(caller),
     };
     this.#byKey.set(key, record);
     this.#prune();

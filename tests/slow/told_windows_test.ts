@@ -277,3 +277,44 @@ Deno.test("a tool of a server that is switched off, or whose entry is faulty sin
     await Deno.remove(home, { recursive: true });
   }
 });
+
+Deno.test("a window without a directory is told at its start which servers need one, and so is ps", async () => {
+  const plain = scripted({ "tools/list": toolsPage(["needy_tool"]) }, { share: "project" });
+  const needy = { ...plain, args: [...plain.args as string[], "${workspaceFolder}"] };
+  await using it = await mountingDaemon({ needy });
+  await using lost = await Told.open(it, { cwd: "/" });
+  assertSays(lost.instructions, 'server "needy"', "${workspaceFolder}", "open a folder");
+  const states = JSON.parse(await ps(it, "--json")).servers.map(({ state }: JsonObject) => state);
+  assertEquals(states, ["needs a directory"]);
+  assertSays(
+    await lost.refusal("needy__needy_tool"),
+    'server "needy"',
+    "${workspaceFolder}",
+    "open a folder",
+  );
+  await using found = await Told.open(it, { cwd: it.home });
+  assert(!found.instructions.includes("needy"), found.instructions);
+  assertEquals((await found.shim.call("needy_tool")).error, undefined);
+});
+
+Deno.test("what a server says reaches only windows that see its tools; with tool search they get its name", async () => {
+  const says = (instructions: string, name: string) =>
+    scripted({ initialize: { instructions }, "tools/list": toolsPage([name]) });
+  await using it = await mountingDaemon({ alpha: says("Of alpha.", "a"), beta: says("Of beta.", "b") });
+  const mcp = JSON.parse(await Deno.readTextFile(it.config));
+  const clients = { "few*": { include: ["alpha/*"] }, "search*": { search: "on", exclude: ["beta/*"] } };
+  await Deno.writeTextFile(it.config, JSON.stringify({ ...mcp, clients }));
+  await it.reload();
+  const of = (name: string) =>
+    Told.open(it, {}, { ...INITIALIZE, clientInfo: { name: `${name} client`, version: "1" } });
+  await using warm = await of("any");
+  for (const name of ["a", "b"]) assertEquals((await warm.shim.call(name)).error, undefined);
+  await using all = await of("any");
+  assertSays(all.instructions, "> Of alpha.", "> Of beta.");
+  await using few = await of("few");
+  assertSays(few.instructions, "> Of alpha.");
+  assert(!few.instructions.includes("beta"), few.instructions);
+  await using search = await of("search");
+  assertSays(search.instructions, "find_tool finds the tools of alpha.");
+  assert(!search.instructions.includes("Of alpha"), search.instructions);
+});
