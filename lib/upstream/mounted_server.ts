@@ -161,7 +161,7 @@ export class MountedServer implements Server, AsyncDisposable {
     return waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
   }
 
-  readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
+  readonly waitOf = (caller: Caller) => this.#leases.waitOf(caller) ?? this.#lists.waitOf(caller);
 
   #untilStarted(slot: Slot, call: Call): Promise<Instance> {
     return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));

@@ -10,9 +10,9 @@ import type { Result } from "../../wire/rpc.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Leases } from "../leases.ts";
 import { ListMemory, type OutdatedLists } from "./list_memory.ts";
-import { LIST_KINDS } from "./list_view.ts";
+import { kindOf, LIST_KINDS } from "./list_view.ts";
 import type { ListStore } from "../list_store.ts";
-import { listChangedMethod } from "./list_cache.ts";
+import { notifyCallers } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
 import type { ProbeQueue } from "./probe_queue.ts";
 import { Probes } from "./probes.ts";
@@ -55,6 +55,7 @@ export class ServerLists {
     this.#shown = shown;
     this.#memory = new ListMemory(config, store);
     this.#probes = new Probes({
+      name: config.name,
       leases,
       pool,
       queue: probes,
@@ -125,6 +126,9 @@ export class ServerLists {
     return (await untilAborted(slot.instance, signal)).description;
   }
 
+  /** What a session that needs a list waits for; undefined: nothing that is to be done first. */
+  readonly waitOf = (caller: Caller): string | undefined => this.#probes.waitOf(caller);
+
   /** Whether {@linkcode list} needs no process that is still to be started. */
   knows(kind: ListKind, caller: Caller): boolean {
     return this.#memory.viewOf(caller).lists.has(kind) || this.#remembered(kind, caller) !== undefined;
@@ -173,7 +177,7 @@ export class ServerLists {
    * read, or is the one named. Resolves with whether the list has changed.
    */
   async refresh(kind: ListKind, { caller }: Call, { isNamed }: RefreshOptions): Promise<boolean> {
-    const { listScope } = await this.#leases.requestOf(caller);
+    const { listScope } = await this.#probes.placeOf(caller);
     const view = this.#memory.viewAt(listScope);
     const before = view.lists.get(kind);
     const instance = this.#leases.running(caller) ?? this.#runningIn(listScope);
@@ -212,11 +216,11 @@ export class ServerLists {
 
   /** Waits for the client to tell its roots, so that it is shown what it was shown before. */
   async #untilPlaced(caller: Caller): Promise<void> {
-    await resolvedWithin(this.#leases.requestOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
+    await resolvedWithin(this.#probes.placeOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
   }
 
   async #readFor(kind: ListKind, caller: Caller): Promise<readonly JsonObject[]> {
-    const { listScope } = await this.#leases.requestOf(caller);
+    const { listScope } = await this.#probes.placeOf(caller);
     const isOwn = kind === "resources" && listScope.resourcesFor === "session";
     if (isOwn || this.#leases.running(caller)) {
       const slot = await this.#leases.lease(caller);
@@ -249,7 +253,7 @@ export class ServerLists {
   #verifyOnce(caller: Caller): void {
     if (this.#memory.isSettled(caller)) return;
     const verify = async () => {
-      const { listScope } = await this.#leases.requestOf(caller);
+      const { listScope } = await this.#probes.placeOf(caller);
       if (this.#memory.isUnverified(listScope)) await this.#probes.request(caller, true);
     };
     verify().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
@@ -283,17 +287,9 @@ export class ServerLists {
 
   /** A shared instance that runs in a scope. */
   #runningIn({ listKey }: ListScope): Instance | undefined {
-    for (const { started, scope, listScope } of this.#pool) {
-      if (started && scope !== "session" && listScope.listKey === listKey) return started;
-    }
-    return undefined;
+    const slots = Iterator.from(this.#pool);
+    return slots.find(({ started, scope, listScope }) =>
+      started && scope !== "session" && listScope.listKey === listKey
+    )?.started;
   }
-}
-
-function kindOf(method: string): ListKind | undefined {
-  return LIST_KINDS.find((kind) => LISTS[kind].method === method);
-}
-
-function notifyCallers(outdated: OutdatedLists): void {
-  for (const [kind, caller] of outdated) caller.notify(listChangedMethod(kind));
 }
