@@ -91,7 +91,7 @@ Deno.test("a window whose roots come later than a list may wait is shown its ser
       return ((result as JsonObject).tools as JsonObject[]).some(({ name }) => name === "where");
     };
     // What the server lists is known from its first start, wherever that was.
-    await until(how, async () => await isShown() || undefined, 4000);
+    await until(how, async () => await isShown() || undefined, 20_000);
     assertEquals((await client.where()).dir, `${dir.path}/${how === "never" ? "cwd" : "root"}`);
   }));
 });
