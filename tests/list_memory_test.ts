@@ -3,7 +3,8 @@ import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import { ListMemory, type OutdatedLists } from "../lib/upstream/lists/list_memory.ts";
 import type { ListKey, StoredView } from "../lib/upstream/list_store.ts";
-import { type ListScope, listScopeOf, type Scope } from "../lib/upstream/share_key.ts";
+import { type ListScope, listScopeOf } from "../lib/upstream/share_key.ts";
+import type { Scope } from "../lib/upstream/sharing/decide_share.ts";
 import { Window } from "./helpers/instance.ts";
 
 const tool = (name: string): JsonObject => ({ name });

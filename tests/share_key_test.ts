@@ -3,14 +3,8 @@ import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert"
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
-import {
-  advertisedCapabilities,
-  decideShare,
-  isDirectoryBound,
-  refusalAdvice,
-  type Scope,
-  shareKey,
-} from "../lib/upstream/share_key.ts";
+import { advertisedCapabilities, isDirectoryBound, shareKey } from "../lib/upstream/share_key.ts";
+import { decideShare, refusalAdvice, type Scope } from "../lib/upstream/sharing/decide_share.ts";
 
 const [ADA, BOB] = ["ada", "bob"].map((id) => ({ ...call().caller, id })) as [Caller, Caller];
 const STDIO = {

@@ -68,7 +68,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   state: {
     holds:
       "everything kept on disk: databases, threads, the journal, records, lists, locks, log and crash files",
-    mayImport: ["base", "wire", "config", "transport", "call", "session", "upstream", "observe"],
+    mayImport: ["base", "wire", "config", "transport", "call", "session", "router", "upstream", "observe"],
     outsideWorld: true,
   },
   provider: {

@@ -197,6 +197,7 @@ export class Daemon implements AsyncDisposable {
       answerDeadlineMs: ANSWER_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
+      names: mounts.names,
     });
   }
 

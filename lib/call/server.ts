@@ -11,7 +11,12 @@ export interface Server {
   readonly name: string;
   readonly target: Target;
   /** Names that `mcp.json` gives its tools in the merged catalog; undefined: their own. */
-  readonly toolNaming?: { readonly rename: Readonly<Record<string, string>>; readonly prefix: string };
+  readonly toolNaming?: {
+    readonly rename: Readonly<Record<string, string>>;
+    readonly prefix: string;
+    /** Whether names of tools and prompts that are not renamed always have the server's name before them. */
+    readonly isPrefixed?: boolean;
+  };
   /** A URI scheme that only this server may answer for: `exai:`. */
   readonly ownScheme?: string;
   /**

@@ -19,6 +19,10 @@ export interface StatePaths {
   calls: string;
   /** The last known lists of mounted servers. */
   lists: string;
+  /** What was observed of mounted servers, by which they are shared. */
+  sharing: string;
+  /** The names given to tools and prompts in the merged catalog. */
+  names: string;
   /** Reports of uncaught errors. */
   crashes: string;
   logs: string;
@@ -60,6 +64,8 @@ export function statePaths(
     journal: join(home, "journal.db"),
     calls: join(home, "calls.db"),
     lists: join(home, "lists.db"),
+    sharing: join(home, "sharing.db"),
+    names: join(home, "names.db"),
     crashes: join(home, "crashes"),
     logs: join(home, "logs"),
     git: join(home, "git"),

@@ -1,14 +1,14 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { untilAborted } from "../base/abort.ts";
-import { type JsonObject, textOf } from "../base/json.ts";
+import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
-import { byKey, type CatalogEntry, entryOf, KEY, type ShownTools } from "./entries.ts";
+import { type CatalogEntry, entriesOf, KEY, NamedEntries, type ShownTools } from "./entries.ts";
+import type { PublicNames } from "./public_names.ts";
 import { LateLists, type WantedList } from "./late_lists.ts";
 import { ListNotices } from "./list_notices.ts";
-import { configuredName } from "./tool_names.ts";
 import { ALL_LISTS, type Missing, reasonOf, waitOf } from "./missing.ts";
 import { NameSearch } from "./name_search.ts";
 
@@ -22,6 +22,8 @@ export interface CatalogOptions {
   answerMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
+  /** The names of tools and prompts. Default: kept as long as the catalog. */
+  names?: PublicNames;
 }
 
 /** How long a list that is cached may take. */
@@ -43,6 +45,7 @@ const NEVER = new AbortController().signal;
 /** The merged lists of all servers, as each session sees them. */
 export class Catalog {
   readonly #options: CatalogOptions;
+  readonly #named: NamedEntries;
   /** Keyed by the object, not by the id: a later session may have the same id. */
   readonly #shown = new WeakMap<Caller, Map<ListKind, ShownCatalog>>();
   /** Ended sessions: lists that arrive for them are dropped. */
@@ -54,6 +57,7 @@ export class Catalog {
 
   constructor(options: CatalogOptions) {
     this.#options = options;
+    this.#named = new NamedEntries(options);
   }
 
   /** Marks the lists that sessions were shown as outdated. */
@@ -90,7 +94,13 @@ export class Catalog {
     const all = lists.flatMap((list) => Array.isArray(list) ? list : []);
     const missing = lists.filter((list): list is Missing => !Array.isArray(list));
     const confirmed = { keys: new Set<string>(), generation };
-    const shown: ShownCatalog = { entries: byKey(kind, all), all, missing, generation, confirmed };
+    const shown: ShownCatalog = {
+      entries: this.#named.byKey(kind, all),
+      all,
+      missing,
+      generation,
+      confirmed,
+    };
     this.#keep(call.caller, kind, shown);
     return shown;
   }
@@ -129,7 +139,7 @@ export class Catalog {
       signal: call.signal,
     });
     for (;;) {
-      const entry = entryOf(name, shown);
+      const entry = this.#named.entryOf(kind, name, shown);
       if (entry) return { entry, missing: [], renamed: new Map() };
       const missing = search.failuresOf(shown.missing);
       const isNews = await waitingFor(call, () => search.wait, search.next(missing));
@@ -155,8 +165,8 @@ export class Catalog {
     const shown = this.#shown.get(call.caller)?.get(kind);
     const known = shown?.entries.get(key);
     if (shown && known && this.#isCurrent(shown, key)) return known;
-    const named = shown?.generation === this.#generation && key.includes("__") && entryOf(key, shown);
-    return named || this.#findAnew(kind, key, { call, shown });
+    const named = shown?.generation === this.#generation ? this.#named.entryOf(kind, key, shown) : undefined;
+    return named ?? this.#findAnew(kind, key, { call, shown });
   }
 
   #isCurrent({ generation, confirmed }: ShownCatalog, key: string): boolean {
@@ -207,8 +217,8 @@ export class Catalog {
     const wait = () => Array.from(out, (server) => waitOf(server, kind, call.caller)).join(", ") || ALL_LISTS;
     await waitingFor(call, wait, Promise.race([whole, early]));
     settling.abort();
-    const entry = out.size > 0 ? byKey(kind, seen).get(key) : undefined;
-    return entry ?? entryOf(key, await waitingFor(call, wait, whole));
+    const entry = out.size > 0 ? this.#named.byKey(kind, seen).get(key) : undefined;
+    return entry ?? this.#named.entryOf(kind, key, await waitingFor(call, wait, whole));
   }
 
   /** The name under which the caller was shown `entry`, if it was. */
@@ -236,7 +246,7 @@ export class Catalog {
       );
       if (list !== late) {
         this.#late.arrived(by);
-        return this.#entriesOf(server, kind, list);
+        return entriesOf(kind, list, { server, hidesSchemas: this.#options.hidesOutputSchemas?.(server) });
       }
       this.#late.await(by, asked, (list) => this.#onArrival(by, list));
       return { server, why: "it is still starting", coming: asked };
@@ -257,18 +267,6 @@ export class Catalog {
     if (list.length > 0 && !this.#ended.has(caller)) this.#notices.add(kind, caller);
   }
 
-  #entriesOf(server: Server, kind: ListKind, list: readonly JsonObject[]): CatalogEntry[] {
-    const hidesSchemas = this.#options.hidesOutputSchemas?.(server) ?? false;
-    return list.map((definition) => {
-      const name = textOf(definition.name) ?? "";
-      return {
-        server,
-        name: kind === "tools" ? configuredName(name, server) : name,
-        own: hidesSchemas ? withoutOutputSchema(definition) : definition,
-      };
-    });
-  }
-
   // Not cancelled with the call: the list is cached for others.
   #ask(server: Server, kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
     const lasting = this.#lasting(call);
@@ -278,8 +276,4 @@ export class Catalog {
   #lasting(call: Call): Call {
     return derive(call, { signal: NEVER, progressToken: undefined });
   }
-}
-
-function withoutOutputSchema({ outputSchema: _, ...definition }: JsonObject): JsonObject {
-  return definition;
 }

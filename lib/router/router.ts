@@ -8,6 +8,7 @@ import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
 import { type CatalogEntry, shownAs } from "./entries.ts";
 import { unknownName } from "./missing.ts";
+import type { PublicNames } from "./public_names.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { CALL_TOOL, callThrough, FIND_TOOL } from "./tool_search.ts";
@@ -29,6 +30,8 @@ export interface RouterOptions extends ToolViewOptions {
   answerDeadlineMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
+  /** The names of tools and prompts. Default: kept as long as the router. */
+  names?: PublicNames;
 }
 
 type MethodHandler = (call: Call) => Promise<Result>;
@@ -66,6 +69,7 @@ export class Router {
       deadlineMs: options.listDeadlineMs,
       answerMs: options.answerDeadlineMs,
       hidesOutputSchemas: options.hidesOutputSchemas,
+      names: options.names,
     };
     this.#catalog = new Catalog(catalogOptions);
     this.#view = new ToolView(this.#catalog, options);

@@ -9,7 +9,8 @@ import { ROOTS_WAIT } from "../call/wait.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { Pool } from "./pool.ts";
 import { createSessionLease, loseSubscription, retryDelayMs, type SessionLease } from "./session_lease.ts";
-import { decideShare, type ListScope } from "./share_key.ts";
+import type { ListScope } from "./share_key.ts";
+import { decideShare } from "./sharing/decide_share.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { slotRequestFor } from "./slot_request.ts";
 

@@ -129,7 +129,7 @@ export class MountedServer implements Server, AsyncDisposable {
         if (isAboutTask) call.begin?.();
         const result = await (isWork ? slot.admission.run(call, instance) : instance.call(call));
         if (!result) continue;
-        slot.hasAnswered ||= isWork;
+        if (isWork) slot.answered(call, result);
         return await this.#finish(call, result, slot);
       } catch (thrown) {
         if (isRepeated || !await mayRepeat(thrown, call, slot.started?.lists)) throw thrown;

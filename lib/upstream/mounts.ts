@@ -8,6 +8,7 @@ import type { ListStore } from "./list_store.ts";
 import { listReader } from "./lists/list_reader.ts";
 import { ProbeQueue } from "./lists/probe_queue.ts";
 import { MountedServer } from "./mounted_server.ts";
+import { type Learning, learnSharing } from "./sharing/decide_share.ts";
 import type { Connect } from "./start_instance.ts";
 import type { AdmissionFactory } from "./process_records.ts";
 
@@ -23,6 +24,8 @@ interface MountsOptions {
   lists?: ListStore;
   /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFactory;
+  /** With what the sharing of servers in no table is learned; left out: it is not. */
+  learning?: Learning;
   /** Takes text for a server's own log file. */
   log?(server: string, text: string): void;
   /** How long after a call a message of its server may still be about it, in milliseconds. */
@@ -110,7 +113,9 @@ export class Mounts implements AsyncDisposable {
 
   #mount(config: ServerConfig): void {
     const { name } = config;
-    const server = new MountedServer(config, { ...this.#options, probes: this.#probes });
+    const { learning } = this.#options;
+    const sharing = learning && learnSharing(config, learning);
+    const server = new MountedServer(config, { ...this.#options, probes: this.#probes, sharing });
     // Before it is retired: sessions keep their subscriptions. A removed one may still run tasks.
     const old = this.#byName.get(name) ??
       [...this.#retiring.keys()].findLast((removed) => removed.name === name);

@@ -3,17 +3,14 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import { visible } from "../base/visible.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import type { Caller } from "../call/call.ts";
+import type { Call, Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { ServerQuestion } from "./instance/instance_options.ts";
-import {
-  type ListScope,
-  processGroupKey,
-  type Scope,
-  type ShareDecision,
-  type SharingSession,
-} from "./share_key.ts";
+import { type ListScope, processGroupKey, type SharingSession } from "./share_key.ts";
+import type { Scope, ShareDecision } from "./sharing/decide_share.ts";
+import type { UsageObserver } from "./sharing/usage_observer.ts";
+import type { Result } from "../wire/rpc.ts";
 
 /** How often to check an instance that only tasks keep running: these may outlast what `setTimeout` can wait. */
 const TASK_CHECK_MS = MINUTE_MS;
@@ -58,6 +55,7 @@ export class Slot {
   readonly groupKey: string | undefined;
   /** Whether it has answered a call that does work. */
   hasAnswered = false;
+  readonly #observer: UsageObserver | undefined;
   /** Client capabilities advertised to the instance. */
   readonly advertised: JsonObject;
   readonly listScope: ListScope;
@@ -92,11 +90,12 @@ export class Slot {
 
   constructor(
     instance: Promise<Instance>,
-    request: SlotRequest & { admission: Admission },
+    request: SlotRequest & { admission: Admission; observer?: UsageObserver },
     stop: () => void,
   ) {
     this.instance = instance;
     this.admission = request.admission;
+    this.#observer = request.observer;
     this.scope = request.scope;
     this.key = request.key;
     this.keyHash = fnv1a(request.key);
@@ -140,6 +139,7 @@ export class Slot {
   /** Notes a question of its server. If it was refused, the sessions it may have been for are isolated later. */
   noteQuestion({ method, capability, candidates, isRefused }: ServerQuestion): void {
     if (capability) this.usedCapabilities.add(capability);
+    if (capability) this.#observer?.asked(capability);
     if (isRefused) {
       this.refusedQuestions = {
         count: (this.refusedQuestions?.count ?? 0) + 1,
@@ -207,6 +207,12 @@ export class Slot {
     this.#calls++;
   }
 
+  /** A call that does work was answered. */
+  answered(call: Call, result: Result): void {
+    this.hasAnswered = true;
+    if (this.#observer && this.started && !result.error) this.#observer.answered(call, result, this.started);
+  }
+
   endCall(): void {
     if (--this.#calls === 0 && this.#callers.size === 0) this.#scheduleStop();
   }
@@ -215,6 +221,7 @@ export class Slot {
   close(): void {
     this.alive = false;
     clearTimeout(this.#idleTimer);
+    this.#observer?.ended();
   }
 
   /** Stops an unused instance, after a delay in which a session may return. */

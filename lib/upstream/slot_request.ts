@@ -3,13 +3,12 @@ import type { Caller } from "../call/call.ts";
 import { formatVia, VIA_HEADER, VIA_VARIABLE } from "../wire/via.ts";
 import {
   advertisedCapabilities,
-  decideShare,
   isDirectoryBound,
   listScopeOf,
-  type ShareDecision,
   shareKey,
   type SharingSession,
 } from "./share_key.ts";
+import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
 import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
 
