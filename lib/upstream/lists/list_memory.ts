@@ -77,7 +77,7 @@ export class ListMemory {
     if (!view) {
       const stored = this.#store?.at(this.#key, digestOf(scope.listKey));
       view = new ListView(stored);
-      view.isOwn = stored !== undefined;
+      for (const kind of view.lists.keys()) view.own.add(kind);
       this.#makeRoom();
       this.#views.set(scope.listKey, view);
     }
@@ -95,7 +95,7 @@ export class ListMemory {
 
   /** Whether the lists shown in a scope were read in another directory, on which they may depend. */
   isForeign(scope: ListScope): boolean {
-    return scope.resourcesFor === "directory" && !this.viewAt(scope).isOwn;
+    return scope.resourcesFor === "directory" && !this.viewAt(scope).own.has("tools");
   }
 
   /** Whether the scope of a session is known, and {@linkcode isUnverified} not true of it. */
@@ -150,9 +150,9 @@ export class ListMemory {
     if (kind === "resources" && scope.resourcesFor === "session") return [];
     const view = this.viewAt(scope);
     const before = view.lists.get(kind);
-    const isNews = !view.isOwn || !before || before !== list && !isSameList(before, list);
+    const isNews = !view.own.has(kind) || !before || before !== list && !isSameList(before, list);
     view.lists.set(kind, list);
-    view.isOwn = true;
+    view.own.add(kind);
     if (view.changes === asOf) view.stale.delete(kind);
     if (before !== list) this.#keep(scope, kind, isNews);
     return this.#outdated(scope, kind);
@@ -254,10 +254,12 @@ export class ListMemory {
   }
 
   #save(scope: ListScope): void {
-    const { description, lists } = this.viewAt(scope);
+    const { description, lists, own } = this.viewAt(scope);
     if (!this.#store || !description) return;
-    const kept = new Map(lists);
-    if (scope.resourcesFor !== "everybody") kept.delete("resources");
+    // What was read elsewhere is not kept as if it had been read here.
+    const kept = [...lists].filter(([kind]) =>
+      own.has(kind) && (kind !== "resources" || scope.resourcesFor === "everybody")
+    );
     const asked = [...this.#usedCapabilities];
     this.#store.set(this.#key, digestOf(scope.listKey), {
       description,
