@@ -50,7 +50,7 @@ export async function startInstance(
     & Pick<InstanceOptions, "orphaned">
     & { signal: AbortSignal; events: InstanceEvents },
 ): Promise<Instance> {
-  const { config, session, scope, advertised, canIsolate } = request;
+  const { config, session, scope, advertised, canIsolate, roots } = request;
   const beganAtMs = performance.now();
   const transport = await connect(config).catch((thrown) => {
     throw overCapacityFor(`server "${config.title}" cannot start`, thrown, { server: config.name }) ?? thrown;
@@ -63,13 +63,14 @@ export async function startInstance(
     name: config.name,
     clientInfo,
     capabilities: advertised,
-    refusalAdvice: refusalAdvice(config, canIsolate),
+    refusalAdvice: refusalAdvice(canIsolate || scope === "session"),
     settleMs,
     orphaned,
     log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
     ...events,
+    roots,
     // A process of one session asks its client each time, so that it sees roots change.
-    roots: scope === "project" ? session.roots ?? "none" : undefined,
+    rootsAtStart: scope === "session" ? session.roots : undefined,
     startTimeoutMs: config.startTimeoutMs,
     maxSilences: scope === "session" ? MAX_SILENCES_OF_ONE_SESSION : undefined,
   });

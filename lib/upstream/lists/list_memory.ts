@@ -141,13 +141,15 @@ export class ListMemory {
    * Stores the list of a scope; returns the sessions that have seen another, and those that requested it in vain.
    *
    * @param asOf `changes` of its view when the server was asked: later changes may not be in the list
+   * @param isGuess whether no window is in the scope, so that what windows were shown is more than this
    */
   learn(
     kind: ListKind,
-    { list, asOf }: { list: readonly JsonObject[]; asOf: number },
+    { list, asOf, isGuess }: { list: readonly JsonObject[]; asOf: number; isGuess?: boolean },
     scope: ListScope,
   ): OutdatedLists {
     if (kind === "resources" && scope.resourcesFor === "session") return [];
+    if (isGuess && this.#latestScope && this.#latestScope.listKey !== scope.listKey) return [];
     const view = this.viewAt(scope);
     const before = view.lists.get(kind);
     const isNews = !view.own.has(kind) || !before || before !== list && !isSameList(before, list);

@@ -5,8 +5,8 @@ import type { StoredView } from "../list_store.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
-/** The list that `method` requests; undefined for any other method. */
-export function kindOf(method: string): ListKind | undefined {
+/** The kind of list that a request of `method` is for. */
+export function listKindOf(method: string): ListKind | undefined {
   return LIST_KINDS.find((kind) => LISTS[kind].method === method);
 }
 

@@ -30,6 +30,8 @@ export class Probes {
   readonly #queued = new Map<string, Promise<void>>();
   /** Those that run. */
   readonly #running = new Map<string, Promise<void>>();
+  /** List key of the scope that is read while no window is there; undefined: none is. */
+  readerKey: string | undefined;
   /** Number of those whose process is starting. */
   #starting = 0;
   /** Sessions whose place is being looked up, and how often. */
@@ -55,7 +57,9 @@ export class Probes {
   async placeOf(caller: Caller): Promise<SlotRequest> {
     this.#placing.set(caller, (this.#placing.get(caller) ?? 0) + 1);
     try {
-      return await this.#options.leases.requestOf(caller);
+      const request = await this.#options.leases.requestOf(caller);
+      if (isListReader(caller)) this.readerKey = request.listScope.listKey;
+      return request;
     } finally {
       const others = this.#placing.get(caller)! - 1;
       if (others > 0) this.#placing.set(caller, others);
