@@ -2,6 +2,7 @@ import { delay } from "@std/async/delay";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
+import type { Caller } from "../../call/call.ts";
 import { allPages } from "../../call/pages.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
@@ -152,6 +153,16 @@ export function changedLists(method: string): ListKind[] {
 /** The notification that the list of `kind` has changed. */
 export function listChangedMethod(kind: ListKind): string {
   return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
+}
+
+/** Notifies each session once for all lists of a method: of resources and their templates there is one. */
+export function notifyCallers(outdated: Iterable<[ListKind, Caller]>): void {
+  const methods = new Map<Caller, Set<string>>();
+  for (const [kind, caller] of outdated) {
+    const told = methods.get(caller) ?? new Set();
+    methods.set(caller, told.add(listChangedMethod(kind)));
+  }
+  for (const [caller, told] of methods) for (const method of told) caller.notify(method);
 }
 
 /** The server capability for lists of `kind`; undefined when it has none. */

@@ -13,7 +13,7 @@ import { KnownLists } from "./known_lists.ts";
 import { ListMemory, type OutdatedLists } from "./list_memory.ts";
 import { LIST_KINDS, listKindOf } from "./list_view.ts";
 import type { ListStore } from "../list_store.ts";
-import { listChangedMethod } from "./list_cache.ts";
+import { notifyCallers } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
 import type { ProbeQueue } from "./probe_queue.ts";
 import { Probes } from "./probes.ts";
@@ -59,6 +59,7 @@ export class ServerLists {
     this.#memory = new ListMemory(config, store);
     this.known = new KnownLists(this.#memory, shown);
     this.#probes = new Probes({
+      name: config.name,
       leases,
       pool,
       queue: probes,
@@ -129,6 +130,9 @@ export class ServerLists {
     return (await untilAborted(slot.instance, signal)).description;
   }
 
+  /** What a session that needs a list waits for; undefined: nothing that is to be done first. */
+  readonly waitOf = (caller: Caller): string | undefined => this.#probes.waitOf(caller);
+
   /** Whether {@linkcode list} needs no process that is still to be started. */
   knows(kind: ListKind, caller: Caller): boolean {
     return this.#memory.viewOf(caller).lists.has(kind) || this.#remembered(kind, caller) !== undefined;
@@ -177,7 +181,7 @@ export class ServerLists {
    * read, or is the one named. Resolves with whether the list has changed.
    */
   async refresh(kind: ListKind, { caller }: Call, { isNamed }: RefreshOptions): Promise<boolean> {
-    const { listScope } = await this.#leases.requestOf(caller);
+    const { listScope } = await this.#probes.placeOf(caller);
     const view = this.#memory.viewAt(listScope);
     const before = view.lists.get(kind);
     const instance = this.#leases.running(caller) ?? this.#pool.runningIn(listScope);
@@ -210,11 +214,11 @@ export class ServerLists {
 
   /** Waits for the client to tell its roots, so that it is shown what it was shown before. */
   async #untilPlaced(caller: Caller): Promise<void> {
-    await resolvedWithin(this.#leases.requestOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
+    await resolvedWithin(this.#probes.placeOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
   }
 
   async #readFor(kind: ListKind, caller: Caller): Promise<readonly JsonObject[]> {
-    const { listScope } = await this.#leases.requestOf(caller);
+    const { listScope } = await this.#probes.placeOf(caller);
     const isOwn = kind === "resources" && listScope.resourcesFor === "session";
     if (isOwn || this.#leases.running(caller)) {
       const slot = await this.#leases.lease(caller);
@@ -247,7 +251,7 @@ export class ServerLists {
   #verifyOnce(caller: Caller): void {
     if (this.#memory.isSettled(caller)) return;
     const verify = async () => {
-      const { listScope } = await this.#leases.requestOf(caller);
+      const { listScope } = await this.#probes.placeOf(caller);
       if (this.#memory.isUnverified(listScope)) await this.#probes.request(caller, true);
     };
     verify().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
@@ -267,7 +271,8 @@ export class ServerLists {
   ): Promise<readonly JsonObject[]> {
     const asOf = this.#memory.viewAt(scope).changes;
     const list = await ask();
-    this.#notify(this.#memory.learn(kind, { list, asOf }, scope));
+    const isGuess = scope.listKey === this.#probes.readerKey;
+    this.#notify(this.#memory.learn(kind, { list, asOf, isGuess }, scope));
     // Now rather than when it is shown, so that its faults are logged at once.
     this.#shown.of(kind, list).catch(() => {});
     return list;
@@ -278,8 +283,4 @@ export class ServerLists {
     this.#pool.listChanged([...new Set(outdated.map(([kind]) => kind))]);
     notifyCallers(outdated);
   }
-}
-
-function notifyCallers(outdated: OutdatedLists): void {
-  for (const [kind, caller] of outdated) caller.notify(listChangedMethod(kind));
 }
