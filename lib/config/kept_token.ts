@@ -1,3 +1,4 @@
+import { isListed } from "./listed.ts";
 import { statePaths } from "./paths.ts";
 import { type GivenSettings, givenText, type LoadedSettings, type SettingTexts } from "./load.ts";
 import { AUTO_TOKEN } from "./token_rule.ts";
@@ -12,14 +13,6 @@ export function withKeptToken(
   { given, file }: { given: GivenSettings; file: SettingTexts },
 ): LoadedSettings & { isTokenKept: boolean } {
   const { settings } = loaded;
-  const isTokenKept = givenText(given, "token", file) === undefined && isFile(statePaths(settings).token);
+  const isTokenKept = givenText(given, "token", file) === undefined && isListed(statePaths(settings).token);
   return { ...loaded, settings: isTokenKept ? { ...settings, token: AUTO_TOKEN } : settings, isTokenKept };
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }

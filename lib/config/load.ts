@@ -3,6 +3,7 @@ import * as z from "zod/mini";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { closeMatches } from "../base/suggest.ts";
 import { trimStartOf } from "../base/text.ts";
+import { isListed } from "./listed.ts";
 import { parseEnvFile, readRegularFileSync } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 import { SETTING_ENTRIES, type SettingName } from "./setting_keys.ts";
@@ -148,7 +149,7 @@ function readFlags(sources: SettingSources, faults: string[]) {
 }
 
 function readEnvFile(named: string | undefined, programDir: string | undefined, faults: string[]) {
-  const path = named || (named === undefined && programDir ? findEnvFile(programDir) : undefined);
+  const path = named || (named === undefined && programDir ? envFileIn(programDir) : undefined);
   if (!path) return {};
   const distrust = whyUntrusted(path);
   if (distrust !== undefined) {
@@ -165,12 +166,7 @@ function readEnvFile(named: string | undefined, programDir: string | undefined, 
   }
 }
 
-// Looking first is cheap; building the error of a missing file takes a tenth of the time a shim needs to start.
-function findEnvFile(dir: string): string | undefined {
-  try {
-    for (const { name } of Deno.readDirSync(dir)) if (name === ".env") return `${dir}/.env`;
-  } catch {
-    // A directory that cannot be listed has no .env to read.
-  }
-  return undefined;
+function envFileIn(dir: string): string | undefined {
+  const path = `${dir}/.env`;
+  return isListed(path) ? path : undefined;
 }

@@ -9,6 +9,7 @@ import {
   resolveSettings,
   type SettingSources,
 } from "./load.ts";
+import { isListed } from "./listed.ts";
 import { statePaths } from "./paths.ts";
 import { readRegularFileSync } from "./regular_file.ts";
 import { FILE_KEYS, SETTING_ENTRIES, type SettingName } from "./setting_keys.ts";
@@ -33,7 +34,7 @@ export interface WindowSettings extends LoadedSettings {
 export async function readWindowSettings(sources: SettingSources): Promise<WindowSettings> {
   const given = readGiven(sources);
   const path = settingsPath(given);
-  const file = await readQuietly(path, given.env);
+  const file = isThere(path, given) ? await readQuietly(path, given.env) : new Map<SettingName, string>();
   const loaded = withKeptToken(resolveSettings(given, file), { given, file });
   return { ...loaded, path, own: new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry))) };
 }
@@ -72,12 +73,18 @@ async function readObject(path: string): Promise<JsonObject> {
   }
 }
 
+/** Comments and commas before a closing bracket need another parser. */
+const NOT_PLAIN = /\/[/*]|,\s*[}\]]|^\uFEFF/;
+
 async function parse(text: string): Promise<unknown> {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return (await import("@std/jsonc/parse")).parse(text.replace(/^\uFEFF/, ""));
-  }
+  if (!NOT_PLAIN.test(text)) return JSON.parse(text);
+  const { parse } = await import("@std/jsonc/parse");
+  return parse(text.replace(/^\uFEFF/, ""));
+}
+
+/** Whether there is a file to read. The system's directory for it may be missing, one that is named is not. */
+function isThere(path: string, given: GivenSettings): boolean {
+  return (givenText(given, "home") !== undefined || isListed(dirname(path))) && isListed(path);
 }
 
 /** Undefined where a variable cannot be filled in. */
