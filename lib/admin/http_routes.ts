@@ -46,6 +46,8 @@ interface RouteSources {
   telemetry: Telemetry;
   mounts: MountAdmin;
   own: ToolAdmin;
+  /** Where the daemon listens, and what is worth knowing of that. */
+  address(): { url: string; notes: string[] };
   /** Undefined where the settings do not change. */
   settings?: SettingsAdmin;
   token: TokenStore;
@@ -84,12 +86,24 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
   ];
 }
 
-async function status({ mounts, own, sessions, calls: { running } }: RouteSources): Promise<Response> {
+async function status(
+  { mounts, own, sessions, calls: { running }, address }: RouteSources,
+): Promise<Response> {
   const memory = await mounts.memory();
   const { servers, retiring, configured, programs } = mounts;
   const providers = own.providers();
   return Response.json(
-    buildStatus({ servers, retiring, configured, sessions, memory, programs, running, providers }),
+    buildStatus({
+      address: address(),
+      servers,
+      retiring,
+      configured,
+      sessions,
+      memory,
+      programs,
+      running,
+      providers,
+    }),
   );
 }
 

@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import { locateDaemon } from "../client/address.ts";
 import { isLocal } from "../client/daemon_url.ts";
 import { type Link, openLink } from "../client/link.ts";
+import type { LinkError } from "../client/link_target.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { SettingName } from "../config/setting_keys.ts";
 import { adviceOnUnused } from "../config/unused_settings.ts";
@@ -34,7 +35,7 @@ export class ShimDialing implements Dialing {
     this.#window = window;
     this.#options = options;
     const { autostart, host } = window.settings;
-    if (autostart && isLocal(host)) this.start = (connect) => this.#start(connect);
+    if (autostart && isLocal(host)) this.start = (connect, why) => this.#start(connect, why);
   }
 
   async connect(hello: JsonObject): Promise<Link> {
@@ -61,7 +62,7 @@ export class ShimDialing implements Dialing {
     return statePaths(this.#window.settings);
   }
 
-  async #start(connect: () => Promise<Link>): Promise<Link> {
+  async #start(connect: () => Promise<Link>, why: LinkError): Promise<Link> {
     if (this.#starter === undefined) {
       // Most windows find a daemon that runs.
       const [{ DaemonStarter }, { daemonEnvironment }] = await Promise.all([
@@ -71,7 +72,7 @@ export class ShimDialing implements Dialing {
       const { settings, own } = this.#window;
       this.#starter ??= new DaemonStarter(daemonEnvironment(settings, own), this.#paths);
     }
-    return await this.#starter.start(connect);
+    return await this.#starter.start(connect, { isOccupied: why.fault === "occupied" });
   }
 
   /** Reports once on stderr which settings of this window the daemon does not use; the daemon tells the client. */
