@@ -1,6 +1,5 @@
 import { dirname } from "@std/path/dirname";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { withKeptToken } from "./kept_token.ts";
 import {
   type GivenSettings,
   givenText,
@@ -8,10 +7,10 @@ import {
   readGiven,
   resolveSettings,
   type SettingSources,
+  withKeptToken,
 } from "./load.ts";
-import { isListed } from "./listed.ts";
 import { statePaths } from "./paths.ts";
-import { readRegularFileSync } from "./regular_file.ts";
+import { isListed, readRegularFileSync } from "./regular_file.ts";
 import { FILE_KEYS, SETTING_ENTRIES, type SettingName } from "./setting_keys.ts";
 import { readValue } from "./setting_values.ts";
 import { type Setting, SETTINGS } from "./settings.ts";
