@@ -38,6 +38,15 @@ export async function readWindowSettings(sources: SettingSources): Promise<Windo
   return { ...loaded, path, own: new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry))) };
 }
 
+/** A text that changes with the files the settings come from: `exai.json`, and the token an earlier daemon has made. */
+export function stampOf({ path, settings }: WindowSettings): string {
+  const stamps = [path, statePaths(settings).token].map((file) => {
+    const info = isListed(file) ? Deno.statSync(file) : undefined;
+    return info === undefined ? "" : [info.ino, info.size, info.mtime?.getTime()].join();
+  });
+  return stamps.join("\n");
+}
+
 function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, Setting]) {
   const text = flags.get(setting.flag) ?? env[setting.env];
   return text ? [[name, text] as const] : [];
