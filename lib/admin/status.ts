@@ -6,6 +6,7 @@ import { isoTime, toolOf } from "../observe/call_record.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
 import { decideShare } from "../upstream/share_key.ts";
@@ -55,6 +56,8 @@ interface ServerStatus extends JsonObject {
   inflight: number;
   /** Calls that wait for a slot (`maxInflight`). */
   queued: number;
+  /** The program that runs in place of the configured wrapper. */
+  runs?: string;
   memory_bytes?: number;
   started_at?: string;
   /** Consecutive failures since the last successful start. */
@@ -73,6 +76,8 @@ interface StatusSources {
   /** Servers that were removed from the configuration or changed, while they still have running instances. */
   retiring: Iterable<MountedServer>;
   sessions: Iterable<Session>;
+  /** What runs in place of a configured wrapper (`npx`), by process id. */
+  programs: ReadonlyMap<number, string>;
   /** Memory of each server's process tree, in bytes, by process id. */
   memory: ReadonlyMap<number, number>;
   /** The calls in flight. */
@@ -85,7 +90,11 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
   const servers = [...sources.servers, ...sources.retiring].flatMap((server) => {
     const faults = server.listFaults;
     const list_faults = faults.length === 0 ? undefined : faults;
-    return describeServer(server, sources.memory).map((row) => ({ ...row, list_faults }));
+    return describeServer(server, sources.memory).map((row) => ({
+      ...row,
+      runs: row.pid === undefined ? undefined : sources.programs.get(row.pid),
+      list_faults,
+    }));
   });
   const providers = sources.providers.map(describeProvider);
   const sessions = Array.from(sources.sessions, describeSession);
@@ -156,7 +165,7 @@ function describeIdle(
 }
 
 function describeSlot(
-  { name }: MountedServer,
+  { name, config }: MountedServer,
   { slot, record, memory }: {
     slot: Slot;
     record: ProcessRecord | undefined;
@@ -171,7 +180,7 @@ function describeSlot(
     pid,
     scope: slot.scope,
     share_key: slot.keyHash,
-    why: slot.why,
+    why: whyShared(config, slot),
     asks: slot.usedCapabilities.size > 0 ? [...slot.usedCapabilities] : undefined,
     refused_questions: describeRefused(slot),
     sessions: slot.sessionIds,
@@ -185,6 +194,13 @@ function describeSlot(
   const { state: connection } = record.supervisor.connection;
   Object.assign(row, { connection, listening: started?.listening });
   return { ...(started ? {} : describeTrouble(record)), ...row, ...describeAdmission(record) };
+}
+
+/** Why a process is shared as far as it is, by what is known now. */
+function whyShared(config: ServerConfig, { scope, why }: Slot): string {
+  const now = decideShare(config);
+  if (now.scope === scope) return now.why;
+  return scope === "project" ? `${why}; the next process: ${now.scope}, ${now.why}` : why;
 }
 
 function describeRefused({ refusedQuestions }: Slot): JsonObject | undefined {

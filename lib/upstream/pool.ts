@@ -6,6 +6,7 @@ import type { ListKind } from "../call/server.ts";
 import type { Instance } from "./instance/instance.ts";
 import { type AdmissionFactory, type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import type { ListScope } from "./share_key.ts";
+import type { SharingObserver } from "./sharing/decide_share.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
 import { type InstanceEvents, type InstanceStartOptions, startInstance } from "./start_instance.ts";
 import type { StartAttempt } from "./supervisor.ts";
@@ -24,6 +25,8 @@ export interface PoolOptions extends InstanceStartOptions {
   admissionFor?: AdmissionFactory;
   /** Identifies this daemon to what it mounts. */
   daemonId?: string;
+  /** Learns how far the server may be shared; undefined: that is decided. */
+  sharing?: SharingObserver;
   /** Called when some of the server's lists have changed. */
   onListChanged(kinds: readonly ListKind[]): void;
 }
@@ -128,12 +131,16 @@ export class Pool implements AsyncDisposable {
 
   #createSlot(request: SlotRequest, { record, attempt }: SlotStart): Slot {
     const stopping = new AbortController();
+    const observer = this.#options.sharing?.observe(request.session.workspace);
     const events: InstanceEvents = {
       onQuestion: (question) => {
         slot.noteQuestion(question);
         this.#listener.onQuestion?.(slot);
       },
-      onRootsAsked: () => this.#listener.onRootsAsked?.(slot),
+      onRootsAsked: () => {
+        observer?.asked("roots");
+        this.#listener.onRootsAsked?.(slot);
+      },
       onConnectionLost: (why, { isFault }) => this.#connectionLost(slot, { why, isFault, record, attempt }),
       onSubscriptionLost: (caller, uri, why) =>
         this.#listener.onSubscriptionLost?.(slot, { caller, uri, why }),
@@ -144,7 +151,7 @@ export class Pool implements AsyncDisposable {
     };
     const options = { ...this.#options, orphaned: this.#orphaned, signal: stopping.signal, events };
     const instance = startInstance(request, options);
-    const slot: Slot = new Slot(instance, { ...request, admission: record.admission }, () => {
+    const slot: Slot = new Slot(instance, { ...request, admission: record.admission, observer }, () => {
       stopping.abort();
       this.#stop(slot);
     });

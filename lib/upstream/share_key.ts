@@ -40,7 +40,7 @@ const SHARED_CAPABILITIES: JsonObject = {
 };
 
 /** Advertised to a shared process whose sessions have the same roots: these are part of its share key. */
-export const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
+const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
 
 /** The client capabilities advertised to a process of several sessions: the union of what their clients can do. */
 export function sharedCapabilities(withRoots: boolean): JsonObject {

@@ -9,6 +9,8 @@ import type { Instance } from "./instance/instance.ts";
 import type { InstanceOptions, ServerQuestion } from "./instance/instance_options.ts";
 import { type ListScope, processGroupKey, type SharingSession } from "./share_key.ts";
 import type { Scope, ShareDecision } from "./sharing/decide_share.ts";
+import type { UsageObserver } from "./sharing/usage_observer.ts";
+import type { Result } from "../wire/rpc.ts";
 import { type CallTurn, Turns } from "./turns.ts";
 
 /** How often to check an instance that only tasks keep running: these may outlast what `setTimeout` can wait. */
@@ -16,7 +18,8 @@ const TASK_CHECK_MS = MINUTE_MS;
 
 /**
  * When to stop an instance whose last session has moved to another one, after its roots changed: no other session is
- * likely to come for it, and a client that changes roots often would leave one behind each time.
+ * likely to come for it, and a client that changes roots often would leave one behind each time. The same goes for one
+ * that was started only to read its lists.
  */
 const LEFT_STOP_MS = 3 * SECOND_MS;
 
@@ -57,6 +60,7 @@ export class Slot {
   readonly groupKey: string | undefined;
   /** Whether it has answered a call that does work. */
   hasAnswered = false;
+  readonly #observer: UsageObserver | undefined;
   /** Client capabilities advertised to the instance. */
   readonly advertised: JsonObject;
   readonly listScope: ListScope;
@@ -87,16 +91,19 @@ export class Slot {
   readonly #idleStopMs: number;
   #calls = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether a session was ever attached to it; otherwise it was started only to read its lists. */
+  #wasAttached = false;
   /** Whether its last session has moved to another instance. */
   #isAbandoned = false;
 
   constructor(
     instance: Promise<Instance>,
-    request: SlotRequest & { admission: Admission },
+    request: SlotRequest & { admission: Admission; observer?: UsageObserver },
     stop: () => void,
   ) {
     this.instance = instance;
     this.admission = request.admission;
+    this.#observer = request.observer;
     this.scope = request.scope;
     this.key = request.key;
     this.keyHash = fnv1a(request.key);
@@ -147,6 +154,7 @@ export class Slot {
   /** Notes a question of its server. Sessions it may have been for though they had their turn are isolated later. */
   noteQuestion({ method, capability, candidates, isRefused }: ServerQuestion): void {
     if (capability) this.usedCapabilities.add(capability);
+    if (capability) this.#observer?.asked(capability);
     if (!isRefused) return;
     this.refusedQuestions = {
       count: (this.refusedQuestions?.count ?? 0) + 1,
@@ -189,6 +197,7 @@ export class Slot {
   attach(caller: Caller): void {
     clearTimeout(this.#idleTimer);
     this.#isAbandoned = false;
+    this.#wasAttached = true;
     this.#callers.set(caller.id, caller);
     this.started?.attach(caller);
   }
@@ -230,6 +239,12 @@ export class Slot {
     this.#calls++;
   }
 
+  /** A call that does work was answered. */
+  answered(call: Call, result: Result): void {
+    this.hasAnswered = true;
+    if (this.#observer && this.started && !result.error) this.#observer.answered(call, result, this.started);
+  }
+
   endCall(): void {
     if (--this.#calls === 0 && this.#callers.size === 0) this.#scheduleStop();
     this.#turns.changed();
@@ -240,17 +255,30 @@ export class Slot {
     this.alive = false;
     clearTimeout(this.#idleTimer);
     this.#turns.changed();
+    this.#observer?.ended();
   }
 
   /** Stops an unused instance, after a delay in which a session may return. */
   #scheduleStop(): void {
     clearTimeout(this.#idleTimer);
     if (!this.#isUnused) return;
-    if (this.scope === "session") return this.#stopOnceFetched();
-    const idleStopMs = this.#idleStopMs || Infinity;
-    const waitMs = this.#isAbandoned ? Math.min(LEFT_STOP_MS, idleStopMs) : idleStopMs;
+    if (this.scope === "session" && this.#wasAttached) return this.#stopOnceFetched();
+    const waitMs = this.#unusedStopMs;
     if (waitMs === Infinity) return;
     this.#idleTimer = setTimeout(() => this.#stopOnceFetched(), waitMs);
+  }
+
+  /** How long it is kept for a session that may come for it. */
+  get #unusedStopMs(): number {
+    if (!this.#wasAttached) return LEFT_STOP_MS;
+    const idleStopMs = this.#idleStopMs || Infinity;
+    return this.#isAbandoned ? Math.min(LEFT_STOP_MS, idleStopMs) : idleStopMs;
+  }
+
+  /** Stops an instance that nobody uses, without the delay. */
+  stopUnused(): void {
+    clearTimeout(this.#idleTimer);
+    this.#stopOnceFetched();
   }
 
   #stopOnceFetched(): void {

@@ -64,6 +64,9 @@ export const URL_KEYS = {
   headers: key(z.record(text, scalar), "an object of names and texts", "HTTP headers sent with each request"),
 };
 
+/** The value of `prefix` for names that always have the server's before them. */
+export const ALWAYS = "always";
+
 /** EXAI's own keys, for either kind. */
 export const OWN_KEYS = {
   share: key(
@@ -98,8 +101,8 @@ export const OWN_KEYS = {
   ),
   prefix: key(
     z.string().check(z.regex(/^[A-Za-z0-9_-]{0,32}$/)),
-    "at most 32 of A-Z a-z 0-9 _ -",
-    "Put before the name of each tool that is not renamed",
+    "at most 32 of A-Z a-z 0-9 _ -, or always",
+    "Put before the name of each tool that is not renamed; `always`: the server's name and two underscores",
   ),
   maxInflight: whole(
     1,
@@ -151,6 +154,13 @@ export function serversJsonSchema(): Record<string, unknown> {
   const file = z.looseObject({
     mcpServers: z.optional(servers.check(z.describe("The mounted servers, by name"))),
     servers: z.optional(servers.check(z.describe("The same, under the name VS Code gives it"))),
+    prefix: z.optional(
+      z.literal(ALWAYS).check(
+        z.describe(
+          "`always`: each tool is server__name, for servers without a prefix of their own; else only where names collide",
+        ),
+      ),
+    ),
     clients: z.optional(
       clientsSchema.check(
         z.describe("Which tools clients see, by the client's name; * stands for any characters"),

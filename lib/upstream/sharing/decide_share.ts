@@ -1,5 +1,8 @@
 import type { ServerConfig, Share } from "../../config/server_config.ts";
-import { knownServer } from "./known_servers.ts";
+import type { EvidenceStore } from "../evidence_store.ts";
+import { ServerEvidence } from "./evidence.ts";
+import { canBeObserved, knownServer, namesWorkspace } from "./known_servers.ts";
+import { type InspectFiles, UsageObserver } from "./usage_observer.ts";
 
 /** How far a server is shared, once `auto` is decided. */
 export type Scope = Exclude<Share, "auto">;
@@ -16,18 +19,50 @@ export interface ShareDecision {
 /** Decides how far `config` is shared; undefined: leaves that to the next one. */
 type Decider = (config: ServerConfig) => Omit<ShareDecision, "canIsolate"> | undefined;
 
-/** In order of precedence: the user's configuration, the table of known servers, a default by kind. */
-const DECIDERS: readonly Decider[] = [asConfigured, asKnown, byKind];
+/** In order of precedence: the user's configuration, the table of known servers, what was observed, a default by kind. */
+const DECIDERS: readonly Decider[] = [asConfigured, asKnown, asLearned, byKind];
 
+/** Decisions that no observation changes. */
 const decisions = new WeakMap<ServerConfig, ShareDecision>();
+
+/** What was observed of the servers whose sharing depends on it. */
+const learned = new WeakMap<ServerConfig, ServerEvidence>();
+
+/** With what the sharing of servers in no table is learned. */
+export interface Learning {
+  /** Keeps what was observed across restarts of the daemon. */
+  store: EvidenceStore | undefined;
+  inspect: InspectFiles;
+}
+
+/** Observes the processes of one server, so that {@linkcode decideShare} decides by what they do. */
+export interface SharingObserver {
+  /** Observes a process that is started in `workspace`. */
+  observe(workspace: string | undefined): UsageObserver;
+}
+
+/** Learns how far the server of `config` may be shared; undefined where the user or the table says so. */
+export function learnSharing(
+  config: ServerConfig,
+  { store, inspect }: Learning,
+): SharingObserver | undefined {
+  if (config.kind !== "stdio" || config.cwdFree || (asConfigured(config) ?? asKnown(config))) {
+    return undefined;
+  }
+  const evidence = new ServerEvidence(config, store);
+  if (namesWorkspace(config)) evidence.addSign("entry", "its entry names the workspace");
+  learned.set(config, evidence);
+  const look = canBeObserved(config) ? inspect : undefined;
+  return { observe: (workspace) => new UsageObserver(evidence, { workspace, inspect: look }) };
+}
 
 /** How far `config`, as the configuration file has it, is shared. */
 export function decideShare(config: ServerConfig): ShareDecision {
-  let decision = decisions.get(config);
-  if (!decision) {
-    const { scope, why } = DECIDERS.values().map((decide) => decide(config)).find((made) => made)!;
-    decisions.set(config, decision = { scope, why, canIsolate: scope !== "session" && !isExclusive(config) });
-  }
+  const known = decisions.get(config);
+  if (known) return known;
+  const { scope, why } = DECIDERS.values().map((decide) => decide(config)).find((made) => made)!;
+  const decision = { scope, why, canIsolate: scope !== "session" && !isExclusive(config) };
+  if (!learned.has(config)) decisions.set(config, decision);
   return decision;
 }
 
@@ -43,6 +78,11 @@ function asConfigured({ share }: ServerConfig) {
 function asKnown(config: ServerConfig) {
   const known = knownServer(config);
   return known && { scope: known.share, why: known.why };
+}
+
+function asLearned(config: ServerConfig) {
+  const decision = learned.get(config)?.decision;
+  return decision && { scope: decision.share, why: decision.why };
 }
 
 function byKind({ kind }: ServerConfig) {

@@ -19,6 +19,12 @@ export function knownServer(config: ServerConfig): KnownSharing | undefined {
   return { ...exact, share: "project", why: "its arguments, variables or cwd name the workspace" };
 }
 
+/** Whether the files of its processes can be seen from here: those in a container cannot. */
+export function canBeObserved(config: ServerConfig): boolean {
+  return config.kind === "stdio" &&
+    !programReferences(config.command, config.args).some(({ kind }) => kind === "image");
+}
+
 function exactlyKnown(config: ServerConfig) {
   const references: ProgramReference[] = config.kind === "stdio"
     ? programReferences(config.command, config.args)
@@ -36,7 +42,7 @@ function knownByWords(config: ServerConfig): KnownSharing | undefined {
 }
 
 /** Whether `config`, as the file has it, means another directory for each workspace. */
-function namesWorkspace(config: ServerConfig, areVariablesFixed: boolean): boolean {
+export function namesWorkspace(config: ServerConfig, areVariablesFixed = false): boolean {
   if (usesWorkspace(config)) return true;
   if (config.kind !== "stdio") return false;
   const { command, args, env, cwd } = config;
