@@ -37,6 +37,8 @@ const ENTRIES: [
   [false, ["server-filesystem", W, "src"]],
   [false, ["server-filesystem", W, "~/notes"]],
   [false, ["server-filesystem", ".."]],
+  [false, [W, "\\\\server\\share"]],
+  [false, [W, "//server/share"]],
   [false, ["--mount", `type=bind,src=${W},dst=/projects`]],
   [false, [W], { env: { ALLOWED: "@/data" } }],
   [false, ["@/data"], { cwd: W }],

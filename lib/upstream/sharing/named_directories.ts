@@ -66,6 +66,8 @@ async function kindOf(text: string, place: Place): Promise<NamedPlace> {
 async function kindOfPath(text: string, { cwd, isWorkspace }: Place): Promise<NamedPlace> {
   const path = /^file:\/\//i.test(text) ? text.slice("file://".length) : text;
   if (/^[A-Za-z][A-Za-z\d+.-]+:/.test(path)) return "none";
+  // Not looked at: another machine would be sent this user's name.
+  if (/^[\\/]{2}/.test(path)) return "other";
   if (await isWorkspace(path)) return "workspace";
   const info = await withDeadline(Deno.stat(resolve(cwd, path)), { timeoutMs: LOOK_TIMEOUT_MS }).catch(
     () => {},
