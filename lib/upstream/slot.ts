@@ -254,8 +254,8 @@ export class Slot {
   close(): void {
     this.alive = false;
     clearTimeout(this.#idleTimer);
-    this.#turns.changed();
     this.#observer?.ended();
+    this.#turns.changed();
   }
 
   /** Stops an unused instance, after a delay in which a session may return. */

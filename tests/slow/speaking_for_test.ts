@@ -227,6 +227,7 @@ const ONE_PROCESS: [name: string, config: Partial<ServerConfig>, advice: string]
 
 function statusOf(mounted: MountedServer) {
   const nothing = {
+    address: { url: "", notes: [] },
     retiring: [],
     sessions: [],
     memory: new Map(),
@@ -234,7 +235,7 @@ function statusOf(mounted: MountedServer) {
     running: [],
     providers: [],
   };
-  return buildStatus({ servers: [mounted], ...nothing }).servers;
+  return buildStatus({ servers: [mounted], configured: { faulty: [], disabled: [] }, ...nothing }).servers;
 }
 
 for (const [name, config, advice] of ONE_PROCESS) {
