@@ -43,12 +43,6 @@ export async function slotRequestFor(
   const decision: ShareDecision = isolationReason === undefined
     ? decided
     : { scope: "session", why: isolationReason, canIsolate: false };
-  const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
-    await isForWorkspaceOnly(config, workspace);
-  // Read last, as the server may have asked meanwhile.
-  const asksRoots = options.asksRoots();
-  const isRootless = asksRoots && !isForWorkspace && !roots?.length;
-  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
   const { scope } = decision;
   const areRootsMissing = roots === undefined && caller.areRootsOverdue === true;
   const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
@@ -58,6 +52,12 @@ export async function slotRequestFor(
   const shared = withVia(bindToSession(config, workspace, folders.real), via);
   const bound = withDirectoryOf(shared, withVia(bindToSession(config, named, folders.named), via));
   const takesRoots = isDirectoryBound(bound, decided.scope);
+  const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
+    await isForWorkspaceOnly(config, { bound: shared, workspace });
+  // Read last, as the server may have asked meanwhile.
+  const asksRoots = options.asksRoots();
+  const isRootless = asksRoots && !isForWorkspace && !roots?.length;
+  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
   const told = roots?.length ? roots : isForWorkspace ? [rootOf(workspace, named)] : "none";
   const placeRoots = decided.scope !== "project" ? undefined : takesRoots ? told : "none";
   const advertised = scope === "session"

@@ -1,6 +1,6 @@
 import { resolve, toFileUrl } from "@std/path";
 import { withDeadline } from "../../base/abort.ts";
-import { bindToSession, type ServerConfig } from "../../config/server_config.ts";
+import type { ServerConfig } from "../../config/server_config.ts";
 import type { Root } from "../../call/call.ts";
 import { LOOK_TIMEOUT_MS, realPathOf } from "./working_directory.ts";
 
@@ -25,15 +25,18 @@ const OF_PROGRAMS = new Set([
 
 /**
  * Whether the only directory that `entry` is written for is the workspace: an argument, a variable or `cwd` is the
- * workspace once `entry` is bound to a session there, and no argument or variable is another directory.
+ * workspace in `bound`, which is `entry` for a session there, and no argument or variable is another directory.
  *
  * Such a server does the same for a client without roots as for one whose only root is the workspace. With any other,
  * a client without roots means the directories the entry names, and one with roots its roots in their place, as
  * `@modelcontextprotocol/server-filesystem` takes them. In doubt, as for a path that does not exist: false.
  */
-export async function isForWorkspaceOnly(entry: ServerConfig, workspace: string): Promise<boolean> {
-  if (entry.kind !== "stdio") return false;
-  const { cwd = workspace, args, env } = bindToSession(entry, workspace);
+export async function isForWorkspaceOnly(
+  entry: ServerConfig,
+  { bound, workspace }: { bound: ServerConfig; workspace: string },
+): Promise<boolean> {
+  if (entry.kind !== "stdio" || bound.kind !== "stdio") return false;
+  const { cwd = workspace, args, env } = bound;
   const variables = Object.entries(env).filter(([name]) => !OF_PROGRAMS.has(name.toUpperCase()));
   const texts = [...args, ...variables.map(([, value]) => value ?? "")].filter((text) => text !== "");
   if (texts.length > MAX_TEXTS) return false;
