@@ -183,6 +183,22 @@ Deno.test("an exclusive process starts no copy: after its wait a call runs besid
   assertEquals(it.outcomes.at(-1), "ada granted");
 });
 
+Deno.test("a call whose time is up in the moment its turn comes holds it once", async () => {
+  using timers = new FakeTimers();
+  const it = turnsOf({ canIsolate: false });
+  const [ada, bob] = three();
+  await it.take(ada);
+  void it.take(bob);
+  timers.pass(4000);
+  it.held.pop()![Symbol.dispose]();
+  await steps();
+  assertEquals(it.outcomes, ["ada granted", "bob granted"]);
+  it.held.pop()![Symbol.dispose]();
+  void it.take(ada);
+  await steps();
+  assertEquals(it.outcomes.at(-1), "ada granted");
+});
+
 Deno.test("a call that waits for its turn is shown so, and its client is told where it wants progress", async () => {
   using timers = new FakeTimers();
   const it = turnsOf();
