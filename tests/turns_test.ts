@@ -99,7 +99,7 @@ Deno.test("a window that has waited long enough in all waits no more", async () 
   await it.take(ada);
   await it.take(bob);
   assertEquals(it.outcomes, ["bob granted", "bob granted", "ada granted", "bob apart"]);
-  it.turns.forget("bob");
+  it.turns.leave("bob");
   void it.take(bob);
   await steps();
   assertEquals(it.outcomes.length, 4);
@@ -153,7 +153,7 @@ Deno.test("calls that wait go elsewhere when the process serves their window no 
   await it.take(ada);
   void it.take(bob);
   it.gone.add("bob");
-  it.turns.changed();
+  it.turns.leave("bob");
   await steps();
   assertEquals(it.outcomes.at(-1), "bob void");
 });
