@@ -44,10 +44,6 @@ Deno.test({
       for (const window of await Promise.all(some)) open.push(windows.use(window));
     }
     report(`${open.length} sessions in ${((performance.now() - startMs) / SECOND_MS).toFixed(0)} s`);
-    // What the servers offer is known once a window of each brand has used them.
-    for (const server of SERVER_NAMES) {
-      await Promise.all(open.slice(0, 2).map((window) => window.use(server)));
-    }
     const callsMs = performance.now();
     for (let round = 0; round < ROUNDS; round++) {
       for (const server of SHARED_SERVERS) await Promise.all(open.map((window) => window.use(server)));
