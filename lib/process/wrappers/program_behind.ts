@@ -55,5 +55,6 @@ async function programOf(dir: string): Promise<string> {
 
 /** `@scope/name@1` without the version. */
 function nameOf(spec: string): string {
-  return spec.replace(/(.)@.*$/, "$1");
+  const at = spec.indexOf("@", 1);
+  return at === -1 ? spec : spec.slice(0, at);
 }
