@@ -44,7 +44,7 @@ interface ServerStatus extends JsonObject {
   /** State of the stream for server messages of a remote server: opening, open, waiting or none. */
   listening?: string;
   pid?: number;
-  /** Sharing scope: machine, project or session. */
+  /** Sharing scope: machine, project, window or session. */
   scope?: string;
   share_key?: string;
   /** The reason for the scope. */
@@ -229,6 +229,7 @@ function describeSession(session: Session): JsonObject {
     session: session.id,
     client: session.client?.name,
     client_version: session.client?.version,
+    window: session.window?.label,
     connected: session.isConnected,
     server: session.server,
     cwd: session.cwd,

@@ -19,6 +19,7 @@ import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http_session.ts";
 import { SessionRegistry } from "../session/registry.ts";
+import { countWindows } from "../session/window_group.ts";
 import { EndpointFile } from "../state/endpoint_file.ts";
 import { INSTRUCTIONS } from "../tool/exai_server.ts";
 import { findWorkspace } from "../workspace/find_workspace.ts";
@@ -268,6 +269,7 @@ export class Daemon implements AsyncDisposable {
       faults: () => [handles.fault ?? []].flat(),
       counts: () => ({
         sessions: this.#sessions.size,
+        windows: countWindows(this.#sessions),
         connections: this.#handler.connections,
         pending: this.#handler.pending,
         refused: this.#handler.refusals,

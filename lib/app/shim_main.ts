@@ -7,6 +7,7 @@ import { registerSecret } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
+import { parentProcess } from "../config/process_variables.ts";
 import type { Settings } from "../config/settings.ts";
 import { locateDaemon } from "../client/address.ts";
 import { isLocal } from "../client/daemon_url.ts";
@@ -74,6 +75,7 @@ async function serve(given: Settings): Promise<number> {
   const bridge: Bridge = new Bridge(client, {
     ...settings,
     cwd: startDirectory(),
+    window: settings.window ? { id: settings.window } : parentProcess(),
     advice: adviceFor(settings, paths),
     onDemand: () => dialer.connectSoon(),
   });

@@ -115,7 +115,7 @@ export class Leases {
   /** The roots of a session have changed: moves it where they are part of the share key, notifies its server otherwise. */
   rootsChanged(caller: Caller, params: JsonObject): void {
     this.current(caller)?.then(async (slot) => {
-      if (slot.scope === "machine") return;
+      if (slot.scope === "machine" || slot.scope === "window") return;
       // An isolated copy of a process that is shared by directory is bound to that directory too.
       const isOwn = slot.scope === "session" && decideShare(this.#config).scope !== "project";
       if (isOwn) return (await slot.instance).notify(caller, ROOTS_CHANGED, params);

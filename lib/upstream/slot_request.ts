@@ -9,6 +9,8 @@ import {
   type SharingSession,
 } from "./share_key.ts";
 import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
+import { ignoresDirectory } from "./sharing/known_servers.ts";
+import { repositoryOf } from "./sharing/repository.ts";
 import { foldersFor } from "./sharing/required_workspace.ts";
 import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
@@ -47,15 +49,23 @@ export async function slotRequestFor(
   const folders = foldersFor(config, place, isBound);
   const asksRoots = options.asksRoots();
   const isRootless = asksRoots && roots === undefined;
-  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
+  const isForRepository = scope === "project" && isBound && !asksRoots && ignoresDirectory(config);
+  const repository = isForRepository && workspace !== undefined ? await repositoryOf(workspace) : workspace;
+  const session: SharingSession = isForRepository
+    ? { caller, workspace: repository, roots: undefined, isRootless }
+    : { caller, workspace, roots, rootPaths, isRootless };
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
-  const shared = withVia(bindToSession(config, workspace, folders.real), via);
+  const shared = withVia(bindToSession(config, repository, folders.real), via);
   const bound = withDirectoryOf(shared, withVia(bindToSession(config, named, folders.named), via));
-  const advertised = advertisedCapabilities({ scope, isBound, isRootless }, caller);
+  const advertised = advertisedCapabilities(
+    { scope, isBound: isBound && !isForRepository, isRootless },
+    caller,
+  );
   const listScope = listScopeOf(config, session, { scope, advertised });
-  const mixesRoots = scope === "project" && isBound && !asksRoots;
+  const mixesRoots = scope === "project" && isBound && !asksRoots && !isForRepository;
+  const why = isForRepository ? `${decision.why}; all working trees of a repository share it` : decision.why;
   const key = shareKey(shared, session, scope);
-  return { ...decision, key, config: bound, session, advertised, listScope, mixesRoots };
+  return { ...decision, why, key, config: bound, session, advertised, listScope, mixesRoots };
 }
 
 /**
