@@ -20,7 +20,9 @@ import { killUpstream } from "./terminate.ts";
 interface MountAdmin {
   readonly servers: readonly MountedServer[];
   readonly retiring: Iterable<MountedServer>;
+  readonly configured: ServersChange;
   memory(): Promise<ReadonlyMap<number, number>>;
+  readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
 }
 
@@ -79,10 +81,20 @@ async function status(
   { mounts, own, sessions, calls: { running }, address }: RouteSources,
 ): Promise<Response> {
   const memory = await mounts.memory();
-  const { servers, retiring } = mounts;
+  const { servers, retiring, configured, programs } = mounts;
   const providers = own.providers();
   return Response.json(
-    buildStatus({ address: address(), servers, retiring, sessions, memory, running, providers }),
+    buildStatus({
+      address: address(),
+      servers,
+      retiring,
+      configured,
+      sessions,
+      memory,
+      programs,
+      running,
+      providers,
+    }),
   );
 }
 

@@ -19,19 +19,20 @@ import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http_session.ts";
 import { SessionRegistry } from "../session/registry.ts";
-import { countWindows } from "../session/window_group.ts";
 import { EndpointFile } from "../state/endpoint_file.ts";
 import { INSTRUCTIONS } from "../tool/exai_server.ts";
 import { findWorkspace } from "../workspace/find_workspace.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
 import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
+import { registerHealth } from "./health_sources.ts";
 import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
+import { ServerNotices } from "./server_notices.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
-/** How long one server may take for a list before the merged list is given without it. */
-const LIST_DEADLINE_MS = 5 * SECOND_MS;
+/** How long a server may take to answer a request that others could answer too. */
+const ANSWER_DEADLINE_MS = 5 * SECOND_MS;
 
 /** Requests of a session that need no permit, in addition to those that run and wait for one. */
 const SPARE_REQUESTS = 256;
@@ -48,6 +49,7 @@ export class Daemon implements AsyncDisposable {
   readonly #timeouts: CallTimeouts;
   readonly #sessions: SessionRegistry;
   readonly #drain = new Drain();
+  readonly #notices: ServerNotices;
   readonly #handler: HttpHandler;
   #stack = new AsyncDisposableStack();
   #stopped: Promise<void> | undefined;
@@ -72,8 +74,13 @@ export class Daemon implements AsyncDisposable {
     const servers = () =>
       this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = this.#createRouter(servers, parts);
+    this.#notices = new ServerNotices({
+      sessions: this.#sessions,
+      troubles: mounts.troubles,
+      sees: (caller, server) => router.sees(caller, server),
+    });
     const guard = new Guard({ ...settings, token: parts.token });
-    const hooks = this.#attachHooks({ router, guard, home: options.paths.home }, parts);
+    const hooks = this.#attachHooks(router, guard, parts);
     this.#handler = new HttpHandler({
       ...settings,
       budget,
@@ -91,12 +98,13 @@ export class Daemon implements AsyncDisposable {
         sessions: this.#sessions,
       }),
       serverNames: () => servers().map(({ name }) => name),
+      whyNoServer: (name) => mounts.troubles.whyUnmounted(name),
       onExai: (channel, context) => attachExai(channel, hooks, context),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });
     this.#listen(router, parts);
-    this.#reportHealth(options, parts);
+    registerHealth(parts, { options, sessions: this.#sessions, handler: this.#handler, own: this });
     telemetry.register({
       faults: () => [memoryFault(budget) ?? []].flat(),
       counts: () => ({ held: memoryHeld(budget) }),
@@ -125,6 +133,7 @@ export class Daemon implements AsyncDisposable {
     await listeners.probe();
     daemon.#handler.resetRefusals();
     telemetry.start();
+    await parts.mounts.startReading();
     daemon.#stack = stack.move();
     return daemon;
   }
@@ -200,22 +209,23 @@ export class Daemon implements AsyncDisposable {
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       ...callPolicies({ record: telemetry.policy, admissions, timeouts, own: own.server }),
-      listDeadlineMs: LIST_DEADLINE_MS,
+      listDeadlineMs: settings.listWaitMs,
+      answerDeadlineMs: ANSWER_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
+      names: mounts.names,
+      troublesOf: (caller, options) => this.#notices.atStart(caller, options),
+      unmounted: mounts.troubles,
     });
   }
 
-  #attachHooks(
-    { router, guard, home }: { router: Router; guard: Guard; home: string },
-    { token, mounts, telemetry }: DaemonParts,
-  ): AttachHooks {
+  #attachHooks(router: Router, guard: Guard, { token, mounts, telemetry, paths }: DaemonParts): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
       registry: this.#sessions,
       target: this.#drain.guard(router.target),
       helloTimeoutMs,
-      daemon: { version: VERSION, pid: Deno.pid, home },
+      daemon: { version: VERSION, pid: Deno.pid, home: paths.home },
       limits: {
         max_bytes: maxFrameBytes,
         session_max_inflight: sessionMaxInflight,
@@ -242,6 +252,11 @@ export class Daemon implements AsyncDisposable {
       announceServers(sessions, names);
     });
     events.on("toolSetsChanged", (change) => announceToolSets(sessions, change));
+    events.on("processEvent", (...event) => this.#notices.processEvent(...event));
+    events.on(
+      "configurationRead",
+      () => this.#notices.entriesChanged(new Set(mounts.configured.servers.keys())),
+    );
     events.on("sessionEnded", (session) => {
       router.detach(session);
       mounts.detach(session);
@@ -252,31 +267,6 @@ export class Daemon implements AsyncDisposable {
       notes.addClockGap(gap);
       // Clients could not send anything meanwhile.
       if (gap.sleptMs > 0 || gap.stoppedMs > 0) sessions.touchAll();
-    });
-  }
-
-  #reportHealth(options: DaemonOptions, parts: DaemonParts): void {
-    const { telemetry, admissions, mounts, own, lock, journal, handles, notes } = parts;
-    telemetry.register({ faults: () => mounts.faults() });
-    telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: this.toolCount }) });
-    telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
-    telemetry.register({
-      faults: () => this.#listeners.faults(),
-      notes: () => [...this.#listeners.notes, ...notes.list],
-    });
-    telemetry.register({ faults: () => [journal?.fault ?? [], lock.fault ?? []].flat() });
-    telemetry.register({
-      faults: () => [handles.fault ?? []].flat(),
-      counts: () => ({
-        sessions: this.#sessions.size,
-        windows: countWindows(this.#sessions),
-        connections: this.#handler.connections,
-        pending: this.#handler.pending,
-        refused: this.#handler.refusals,
-        inflight: admissions.permits.held,
-        queued: admissions.waiting,
-        handles: handles.state,
-      }),
     });
   }
 }

@@ -1,3 +1,4 @@
+import { CALLS_SERVER } from "../admission/await_call.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { Telemetry } from "../admin/telemetry.ts";
 import type { Server } from "../call/server.ts";
@@ -70,7 +71,7 @@ async function openDoors({ settings, paths, ...given }: DaemonOptions, stack: As
   );
   // Disposed before the listeners, which wait for the requests that wait in it.
   stack.use(startup);
-  return { lock, users, events, handles, startup, listeners };
+  return { paths, lock, users, events, handles, startup, listeners };
 }
 
 /** The files and databases of the state directory. */
@@ -120,6 +121,7 @@ async function openServers(
     await ConfiguredMounts.open({ ...settings, port: listeners.port }, paths, {
       events,
       admissionFor,
+      ownServers: [own.server.name, CALLS_SERVER],
       ...hooks,
     }),
   );

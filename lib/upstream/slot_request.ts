@@ -2,12 +2,14 @@ import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { formatVia, VIA_HEADER, VIA_VARIABLE } from "../wire/via.ts";
 import {
-  advertisedCapabilities,
   isDirectoryBound,
   listScopeOf,
+  ownCapabilities,
+  sharedCapabilities,
   shareKey,
   type SharingSession,
 } from "./share_key.ts";
+import { isForWorkspaceOnly, rootOf } from "./sharing/named_directories.ts";
 import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
 import { ignoresDirectory } from "./sharing/known_servers.ts";
 import { repositoryOf } from "./sharing/repository.ts";
@@ -38,34 +40,49 @@ export async function slotRequestFor(
   const roots = await caller.roots();
   const named = await workspaceOf(caller, roots);
   const { workspace, rootPaths } = await locationOf(named, roots);
-  // The process of a session that may not share one is bound to its directory too.
+  const decided = decideShare(config);
+  const copyOf = isolationReason === undefined ? undefined : decided.scope;
   const decision: ShareDecision = isolationReason === undefined
-    ? decideShare(config)
+    ? decided
     : { scope: "session", why: isolationReason, canIsolate: false };
   const { scope } = decision;
-  const isBound = isDirectoryBound(config, scope);
   const areRootsMissing = roots === undefined && caller.areRootsOverdue === true;
   const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
-  const folders = foldersFor(config, place, isBound);
+  const folders = foldersFor(config, place, isDirectoryBound(config, scope));
+  const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
+    await isForWorkspaceOnly(config, workspace, folders.real);
+  // Read last, as the server may have asked meanwhile.
   const asksRoots = options.asksRoots();
-  const isRootless = asksRoots && roots === undefined;
-  const isForRepository = scope === "project" && isBound && !asksRoots && ignoresDirectory(config);
-  const repository = isForRepository && workspace !== undefined ? await repositoryOf(workspace) : workspace;
+  const isBound = isDirectoryBound(config, decided.scope);
+  const isForRepository = decided.scope === "project" && isBound && !asksRoots && ignoresDirectory(config);
+  const dir = isForRepository && workspace !== undefined ? await repositoryOf(workspace) : workspace;
+  const isRootless = asksRoots && !isForWorkspace && !roots?.length;
   const session: SharingSession = isForRepository
-    ? { caller, workspace: repository, roots: undefined, isRootless }
+    ? { caller, workspace: dir, roots: undefined, isRootless }
     : { caller, workspace, roots, rootPaths, isRootless };
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
-  const shared = withVia(bindToSession(config, repository, folders.real), via);
+  const shared = withVia(bindToSession(config, dir, folders.real), via);
   const bound = withDirectoryOf(shared, withVia(bindToSession(config, named, folders.named), via));
-  const advertised = advertisedCapabilities(
-    { scope, isBound: isBound && !isForRepository, isRootless },
-    caller,
-  );
+  const takesRoots = isBound && !isForRepository;
+  const told = roots?.length ? roots : isForWorkspace ? [rootOf(workspace, named)] : "none";
+  const placeRoots = decided.scope !== "project" ? undefined : takesRoots ? told : "none";
+  const advertised = scope === "session"
+    ? ownCapabilities(caller, copyOf === undefined ? "own" : placeRoots)
+    : sharedCapabilities(takesRoots && !isRootless);
   const listScope = listScopeOf(config, session, { scope, advertised });
-  const mixesRoots = scope === "project" && isBound && !asksRoots && !isForRepository;
   const why = isForRepository ? `${decision.why}; all working trees of a repository share it` : decision.why;
-  const key = shareKey(shared, session, scope);
-  return { ...decision, why, key, config: bound, session, advertised, listScope, mixesRoots };
+  return {
+    ...decision,
+    why,
+    key: shareKey(shared, session, scope),
+    config: bound,
+    session,
+    advertised,
+    listScope,
+    mixesRoots: scope === "project" && takesRoots && !asksRoots && !isForWorkspace,
+    roots: placeRoots,
+    copyOf,
+  };
 }
 
 /**

@@ -231,10 +231,11 @@ function statusOf(mounted: MountedServer) {
     retiring: [],
     sessions: [],
     memory: new Map(),
+    programs: new Map(),
     running: [],
     providers: [],
   };
-  return buildStatus({ servers: [mounted], ...nothing }).servers;
+  return buildStatus({ servers: [mounted], configured: { faulty: [], disabled: [] }, ...nothing }).servers;
 }
 
 for (const [name, config, advice] of ONE_PROCESS) {
