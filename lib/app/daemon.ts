@@ -25,9 +25,9 @@ import { findWorkspace } from "../workspace/find_workspace.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
 import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
-import { registerHealth } from "./health_sources.ts";
-import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
+import { openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
+import { reportHealth } from "./report_health.ts";
 import { ServerNotices } from "./server_notices.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
@@ -104,10 +104,11 @@ export class Daemon implements AsyncDisposable {
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });
     this.#listen(router, parts);
-    registerHealth(parts, { options, sessions: this.#sessions, handler: this.#handler, own: this });
-    telemetry.register({
-      faults: () => [memoryFault(budget) ?? []].flat(),
-      counts: () => ({ held: memoryHeld(budget) }),
+    reportHealth(options, parts, {
+      budget,
+      handler: this.#handler,
+      sessions: this.#sessions,
+      toolCount: () => this.toolCount,
     });
   }
 

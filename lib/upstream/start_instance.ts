@@ -69,6 +69,7 @@ export async function startInstance(
     log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
     ...events,
     roots,
+    // A process of one session asks its client each time, so that it sees roots change.
     rootsAtStart: scope === "session" ? session.roots : undefined,
     startTimeoutMs: config.startTimeoutMs,
     maxSilences: scope === "session" ? MAX_SILENCES_OF_ONE_SESSION : undefined,

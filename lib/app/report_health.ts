@@ -1,21 +1,27 @@
+import type { ByteBudget } from "../base/byte_budget.ts";
 import type { HttpHandler } from "../edge/http_handler.ts";
 import type { SessionRegistry } from "../session/registry.ts";
 import { countWindows } from "../session/window_group.ts";
 import type { DaemonOptions, DaemonParts } from "./daemon_parts.ts";
+import { memoryFault, memoryHeld } from "./memory_budget.ts";
 
-/** The parts of a daemon that are made from its {@linkcode DaemonParts}. */
-interface DaemonCore {
-  options: DaemonOptions;
-  sessions: SessionRegistry;
+/** What the health report shows of a daemon beside its parts. */
+interface ReportedParts {
+  budget: ByteBudget;
   handler: HttpHandler;
-  own: { readonly toolCount: number };
+  sessions: SessionRegistry;
+  toolCount(): number;
 }
 
-/** Has every part of a daemon contribute to its health report. */
-export function registerHealth(parts: DaemonParts, { options, sessions, handler, own }: DaemonCore): void {
-  const { telemetry, admissions, mounts, lock, journal, handles, notes, listeners } = parts;
+/** Registers what the health report shows: faults, notes and counts of every part. */
+export function reportHealth(
+  options: DaemonOptions,
+  parts: DaemonParts,
+  { budget, handler, sessions, toolCount }: ReportedParts,
+): void {
+  const { telemetry, admissions, mounts, own, lock, journal, handles, notes, listeners } = parts;
   telemetry.register({ faults: () => mounts.faults() });
-  telemetry.register({ faults: () => parts.own.faults(), counts: () => ({ tools: own.toolCount }) });
+  telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: toolCount() }) });
   telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
   telemetry.register({
     faults: () => listeners.faults(),
@@ -34,5 +40,9 @@ export function registerHealth(parts: DaemonParts, { options, sessions, handler,
       queued: admissions.waiting,
       handles: handles.state,
     }),
+  });
+  telemetry.register({
+    faults: () => [memoryFault(budget) ?? []].flat(),
+    counts: () => ({ held: memoryHeld(budget) }),
   });
 }
