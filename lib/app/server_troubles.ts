@@ -1,10 +1,9 @@
 import type { Caller } from "../call/call.ts";
 import type { ServerTrouble } from "../call/server_trouble.ts";
-import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { concerns, knownPlaceOf } from "../upstream/audience.ts";
-import { causeOf, stateOfEntry, stateOfStopped, troubleOf } from "../upstream/server_state.ts";
+import { causeOf, stateIn, stateOfEntry, stateOfStopped, troubleOf } from "../upstream/server_state.ts";
 
 interface TroubleSources {
   servers(): readonly MountedServer[];
@@ -52,12 +51,9 @@ export class ServerTroubles {
       const trouble = troubleOf(name, stateOfStopped(record));
       if (trouble) return [trouble];
     }
-    return this.#lacksDirectory(config, viewer.caller) ? [troubleOf(name, { is: "needs a directory" })!] : [];
-  }
-
-  /** A client with roots may still name a directory. */
-  #lacksDirectory(config: ServerConfig, { cwd, capabilities }: Caller): boolean {
-    return cwd === undefined && capabilities.roots === undefined && usesWorkspace(config);
+    // A client with roots may still name a directory.
+    const { cwd, capabilities } = viewer.caller;
+    return capabilities.roots === undefined ? [troubleOf(name, stateIn(config, cwd)) ?? []].flat() : [];
   }
 
   /** Why the configured server `name` is not mounted; undefined when it is, or there is none. */

@@ -3,9 +3,10 @@ import { monotonicNow } from "../base/time.ts";
 import { clip } from "../base/text.ts";
 import { adviceOnFailure, type ServerTrouble } from "../call/server_trouble.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
-import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { FaultyEntry } from "../config/servers_watch.ts";
 import type { ProcessRecord } from "./process_records.ts";
+import { DIRECTORY_ADVICE, whyNotStarted } from "./sharing/required_workspace.ts";
 
 /** Longest cause shown, in characters: a server's last words on stderr are part of it. */
 const MAX_CAUSE_CHARS = 600;
@@ -37,8 +38,8 @@ export type ServerState =
   /** `isKept`: the server still runs as it was before the entry became faulty. */
   | { is: "faulty entry"; faults: readonly ConfigFault[]; isKept: boolean }
   | { is: "variable not set"; variables: readonly string[]; faults: readonly ConfigFault[]; isKept: boolean }
-  /** The windows that are open have no directory, and its entry names theirs. */
-  | { is: "needs a directory" }
+  /** No window that is open has a directory it may be given, and its entry needs one. */
+  | { is: "needs a directory"; why: string }
   | { is: "disabled" };
 
 /** The state of an entry that no server can be made of as it stands. */
@@ -66,8 +67,14 @@ export function hasFailed(state: ServerState): state is FailedState {
 
 /** The state of a server none of whose processes was needed so far; `dirs` are those of the windows that are open. */
 export function stateOfUnused(config: ServerConfig, dirs: readonly (string | undefined)[]): ServerState {
-  const isWithout = dirs.length > 0 && dirs.every((dir) => dir === undefined);
-  return isWithout && usesWorkspace(config) ? { is: "needs a directory" } : { is: "not started" };
+  const states = dirs.map((dir) => stateIn(config, dir));
+  return states.find(({ is }) => is === "not started") ?? states[0] ?? { is: "not started" };
+}
+
+/** The state of a server that was not needed so far, for a client of which `dir` is all that is known. */
+export function stateIn(config: ServerConfig, dir: string | undefined): ServerState {
+  const why = whyNotStarted(config, dir);
+  return why === undefined ? { is: "not started" } : { is: "needs a directory", why };
 }
 
 /** What is wrong with the server in this state, and what to do about it; undefined: nothing. */
@@ -92,11 +99,7 @@ export function troubleOf(server: string, state: ServerState): ServerTrouble | u
     case "variable not set":
       return { server, cause: causeOf(state.faults), advice: adviceOnEntry(state) };
     case "needs a directory":
-      return {
-        server,
-        cause: "its entry in mcp.json uses ${workspaceFolder}, and this window has no directory",
-        advice: "open the window in a directory, or write an absolute path in mcp.json",
-      };
+      return { server, cause: state.why, advice: DIRECTORY_ADVICE };
     case "disabled":
       return {
         server,

@@ -89,8 +89,10 @@ Deno.test("a window whose roots come later than a list may wait is shown its ser
       const { result } = await client.shim.ask("tools/list");
       return ((result as JsonObject).tools as JsonObject[]).some(({ name }) => name === "where");
     };
-    assertEquals(await isShown(), false, how);
-    await client.shim.next(({ method }) => method === "notifications/tools/list_changed");
+    // What other windows have been shown is known already.
+    if (!await isShown()) {
+      await client.shim.next(({ method }) => method === "notifications/tools/list_changed");
+    }
     assertEquals(await isShown(), true, how);
     assertEquals((await client.where()).dir, `${dir.path}/${how === "never" ? "cwd" : "root"}`);
   }));
