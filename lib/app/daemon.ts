@@ -93,6 +93,7 @@ export class Daemon implements AsyncDisposable {
         mounts,
         own,
         address: () => ({ url: this.url, notes: [...this.addressNotes] }),
+        settings: parts.live,
         token: parts.token,
         calls: parts.calls,
         sessions: this.#sessions,
@@ -220,7 +221,11 @@ export class Daemon implements AsyncDisposable {
     });
   }
 
-  #attachHooks(router: Router, guard: Guard, { token, mounts, telemetry, paths }: DaemonParts): AttachHooks {
+  #attachHooks(
+    router: Router,
+    guard: Guard,
+    { token, mounts, telemetry, live, paths }: DaemonParts,
+  ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
       registry: this.#sessions,
@@ -237,6 +242,7 @@ export class Daemon implements AsyncDisposable {
       challenge: (asked) => new Challenge(token.validTokens, asked),
       command: (command) => this.#handler.command(command),
       health: () => Promise.resolve(telemetry.health()),
+      unusedSettings: (offer) => live?.unusedOf(offer),
       rotateToken: (current, next) => token.rotate(current, next),
       onNotification: (session, method, params) => router.notify(session, method, params),
     };
