@@ -60,7 +60,7 @@ interface ServerStatus extends JsonObject {
   /** State of the stream for server messages of a remote server: opening, open, waiting or none. */
   listening?: string;
   pid?: number;
-  /** Sharing scope: machine, project or session. */
+  /** Sharing scope: machine, project, window or session. */
   scope?: string;
   share_key?: string;
   /** The reason for the scope. */
@@ -123,13 +123,8 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
     .sort((a, b) => a.server < b.server ? -1 : a.server > b.server ? 1 : 0);
   const providers = sources.providers.map(describeProvider);
   const sessions = open.map(describeSession);
-  return {
-    address: sources.address,
-    servers,
-    sessions,
-    waiting: describeWaiting(sources.running),
-    providers,
-  };
+  const waiting = describeWaiting(sources.running);
+  return { address: sources.address, servers, sessions, waiting, providers };
 }
 
 function describeWaiting(running: Iterable<RunningCall>): WaitingCallRow[] {
@@ -278,6 +273,7 @@ function describeSession(session: Session): JsonObject {
     session: session.id,
     client: session.client?.name,
     client_version: session.client?.version,
+    window: session.window?.label,
     connected: session.isConnected,
     server: session.server,
     cwd: session.cwd,

@@ -15,7 +15,16 @@ import type { StateFiles } from "../state/state_files.ts";
 /** Gauges that the parts of the daemon provide. */
 type DaemonCounts = Pick<
   GaugeValues,
-  "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools" | "held" | "handles"
+  | "sessions"
+  | "windows"
+  | "connections"
+  | "pending"
+  | "refused"
+  | "inflight"
+  | "queued"
+  | "tools"
+  | "held"
+  | "handles"
 >;
 
 interface TelemetryOptions {
@@ -36,6 +45,7 @@ interface HealthSource {
 
 const NO_COUNTS: DaemonCounts = {
   sessions: 0,
+  windows: 0,
   connections: 0,
   pending: 0,
   refused: {},
