@@ -71,6 +71,7 @@ Deno.test("a server that nothing speaks against in 20 calls from two directories
 for (
   const [mode, why, scope] of [
     ["holds", /^learned: holds .*held\.txt open; /m, "project"],
+    ["reads", /^learned: opened held\.txt of its directory; /m, "project"],
     ["writes", /^learned: keeps .*kept\.db open for writing; /m, "project"],
     ["tells", /^learned: answered with a path below its directory; /m, "project"],
     ["asks", /^learned: asked for roots; /m, "project"],
