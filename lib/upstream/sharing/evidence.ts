@@ -99,9 +99,9 @@ export class ServerEvidence {
     return this.#calls >= ENOUGH_CALLS && this.#watchedCalls >= ENOUGH_WATCHED && places >= ENOUGH_PLACES;
   }
 
-  /** Whether anything speaks against sharing it. */
-  hasSign(sign: Sign): boolean {
-    return this.#signs.has(sign);
+  /** Whether something speaks against sharing it: more of that changes nothing. */
+  get hasSigns(): boolean {
+    return this.#signs.size > 0;
   }
 
   /** One of its processes has answered a call. */

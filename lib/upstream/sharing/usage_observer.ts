@@ -1,3 +1,4 @@
+import { getLogger } from "@logtape/logtape";
 import { join } from "@std/path/join";
 import { monotonicNow } from "../../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
@@ -9,6 +10,8 @@ import type { Result } from "../../wire/rpc.ts";
 import type { ServerEvidence } from "./evidence.ts";
 import { hasRelativePath, mentionsAny, possiblePaths } from "./mentioned_paths.ts";
 import type { ListCache } from "../lists/list_cache.ts";
+
+const log = getLogger(["exai", "upstream"]);
 
 /** The first calls of a process, whose arguments and answers are looked at. */
 const INSPECTED_CALLS = 32;
@@ -81,6 +84,7 @@ export class UsageObserver {
   /** A call begins on the running process: what is opened in its directory is noticed, for some of them. */
   begins(): void {
     if (this.#watch || this.#directories.length === 0 || !this.#isDue(this.#calls + 1)) return;
+    if (this.#evidence.hasSigns) return;
     const opens = this.#inspector?.watchOpens(this.#directories);
     if (opens) this.#watch = { opens, sinceMs: monotonicNow() };
   }
@@ -93,8 +97,8 @@ export class UsageObserver {
     this.#endWatch();
     if (calls > INSPECTED_CALLS && !isDue) return;
     this.#remember(caller.cwd);
-    if (!this.#evidence.hasSign("paths")) this.#inspectCall(params.arguments, result.result);
-    if (isDue && !this.#isLooking) void this.#look(server);
+    if (!this.#evidence.hasSigns) this.#inspectCall(params.arguments, result.result);
+    if (isDue && !this.#isLooking) void this.#tryToLook(server);
   }
 
   /** The server has asked its client for something. */
@@ -142,19 +146,35 @@ export class UsageObserver {
     }
   }
 
+  async #tryToLook(server: ObservedServer): Promise<void> {
+    this.#isLooking = true;
+    this.#lookedAtMs = monotonicNow();
+    try {
+      await this.#look(server);
+    } catch (thrown) {
+      log.debug("a process could not be looked at: {thrown}", { thrown });
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
   async #look(server: ObservedServer): Promise<void> {
     const workspace = this.#workspace;
     const calls = this.#calls;
-    this.#isLooking = true;
-    this.#lookedAtMs = monotonicNow();
     const tools = await server.lists.known("tools");
     if (tools) this.#evidence.listed(workspace ?? "", tools);
+    if (!this.#evidence.hasSigns) await this.#lookAtFiles(server, { workspace, calls });
+  }
+
+  async #lookAtFiles(
+    { pid }: ObservedServer,
+    { workspace, calls }: { workspace: string | undefined; calls: number },
+  ): Promise<void> {
     if (workspace !== undefined) await this.#checkCandidates(workspace);
     if (workspace !== undefined && this.#inspector) this.#directories = await watchedIn(workspace);
-    const files = server.pid === undefined ? undefined : await this.#inspector?.files(server.pid);
+    const files = pid === undefined ? undefined : await this.#inspector?.files(pid);
     if (files) this.#lookedAt(files, calls);
     if (files && workspace !== undefined) this.#evidence.observed(workspace, this.#looks++ === 0);
-    this.#isLooking = false;
   }
 
   #lookedAt({ files, writtenBytes }: TreeFiles, calls: number): void {
