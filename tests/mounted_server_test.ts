@@ -13,6 +13,8 @@ import {
   TOOLS,
   windows,
 } from "./helpers/mounted.ts";
+import { mountedServer } from "./helpers/shared_server.ts";
+import { SteadyClock } from "./helpers/steady_clock.ts";
 import { until } from "./helpers/until.ts";
 
 Deno.test("what the configuration says of a server holds for the mounted one", async () => {
@@ -312,4 +314,17 @@ Deno.test("a process that ends by itself after its start takes what its server l
   it.upstreams[0]!.onclose!();
   await settled();
   assertEquals(it.changes.map((kinds) => kinds.toSorted()), [["prompts", "resources", "templates", "tools"]]);
+});
+
+Deno.test("the time a package takes to install counts into the limit of a start", async () => {
+  using clock = new SteadyClock();
+  await using it = mountedServer({ startTimeoutMs: 2000 }, () => {
+    clock.pass(1900);
+    const silent = new Upstream();
+    silent.start = () => new Promise(() => {});
+    return Promise.resolve(silent);
+  });
+  const [ada] = windows();
+  const error = await assertRejects(() => it.mounted.target(ada.call()), ExaiError);
+  assertMatch(error.message, /server "shared": it was not ready within 2000 ms/);
 });

@@ -21,6 +21,7 @@ interface MountAdmin {
   readonly servers: readonly MountedServer[];
   readonly retiring: Iterable<MountedServer>;
   memory(): Promise<ReadonlyMap<number, number>>;
+  readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
 }
 
@@ -75,9 +76,9 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
 
 async function status({ mounts, own, sessions, calls: { running } }: RouteSources): Promise<Response> {
   const memory = await mounts.memory();
-  const { servers, retiring } = mounts;
+  const { servers, retiring, programs } = mounts;
   const providers = own.providers();
-  return Response.json(buildStatus({ servers, retiring, sessions, memory, running, providers }));
+  return Response.json(buildStatus({ servers, retiring, sessions, memory, programs, running, providers }));
 }
 
 /** Reads the configuration of servers and tools again. */

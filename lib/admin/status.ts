@@ -56,6 +56,8 @@ interface ServerStatus extends JsonObject {
   inflight: number;
   /** Calls that wait for a slot (`maxInflight`). */
   queued: number;
+  /** The program that runs in place of the configured wrapper. */
+  runs?: string;
   memory_bytes?: number;
   started_at?: string;
   /** Consecutive failures since the last successful start. */
@@ -74,6 +76,8 @@ interface StatusSources {
   /** Servers that were removed from the configuration or changed, while they still have running instances. */
   retiring: Iterable<MountedServer>;
   sessions: Iterable<Session>;
+  /** What runs in place of a configured wrapper (`npx`), by process id. */
+  programs: ReadonlyMap<number, string>;
   /** Memory of each server's process tree, in bytes, by process id. */
   memory: ReadonlyMap<number, number>;
   /** The calls in flight. */
@@ -86,7 +90,11 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
   const servers = [...sources.servers, ...sources.retiring].flatMap((server) => {
     const faults = server.listFaults;
     const list_faults = faults.length === 0 ? undefined : faults;
-    return describeServer(server, sources.memory).map((row) => ({ ...row, list_faults }));
+    return describeServer(server, sources.memory).map((row) => ({
+      ...row,
+      runs: row.pid === undefined ? undefined : sources.programs.get(row.pid),
+      list_faults,
+    }));
   });
   const providers = sources.providers.map(describeProvider);
   const sessions = Array.from(sources.sessions, describeSession);

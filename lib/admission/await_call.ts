@@ -8,6 +8,9 @@ import { LATEST_REVISION, textResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { AWAIT_CALL, type DetachedCall, type DetachedCalls, progressText } from "./detached_calls.ts";
 
+/** The name of the server of {@linkcode AWAIT_CALL}. */
+export const CALLS_SERVER = "exai_calls";
+
 const DEFAULT_WAIT_MS = 30 * SECOND_MS;
 const MAX_WAIT_MS = 10 * MINUTE_MS;
 
@@ -38,7 +41,7 @@ const TOOL = {
 
 /** The server of the tool {@linkcode AWAIT_CALL}; in the catalog when calls may be detached. */
 export class AwaitServer implements Server {
-  readonly name = "exai_calls";
+  readonly name = CALLS_SERVER;
   readonly #calls: DetachedCalls;
 
   constructor(calls: DetachedCalls) {

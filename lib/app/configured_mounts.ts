@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { join } from "@std/path";
 import type { ServerConfig } from "../config/server_config.ts";
@@ -11,6 +12,8 @@ import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { SqliteServerLists } from "../state/saved_lists.ts";
 import { SqliteSharingEvidence } from "../state/saved_evidence.ts";
+import { SqlitePublicNames } from "../state/saved_names.ts";
+import { PublicNames } from "../router/public_names.ts";
 import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
 import { Governor } from "../process/governor.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
@@ -29,10 +32,15 @@ interface ConfiguredMountsOptions extends DatabaseEvents {
   events: DaemonEvents;
   /** Decides when calls may run on each process. */
   admissionFor: AdmissionFactory;
+  /** The servers of the catalog that are not mounted. */
+  ownServers: readonly string[];
 }
 
 /** Servers may always send messages of this size, however low the limit for clients is. */
 const MIN_MESSAGE_BYTES = 4 * MIB;
+
+/** Before servers are started only to be read: the window that has started the daemon is answered first. */
+const READ_DELAY_MS = 200;
 
 /** The mounted servers of `mcp.json`, updated when the file changes. */
 export class ConfiguredMounts implements AsyncDisposable {
@@ -40,6 +48,8 @@ export class ConfiguredMounts implements AsyncDisposable {
   toolSets: ToolSets = toolSetsOf([]);
   /** Identifies this run of the daemon to the servers it starts and connects to. */
   readonly daemonId = crypto.randomUUID();
+  /** The names of their tools and prompts in the merged catalog. */
+  readonly names: PublicNames;
   readonly #events: DaemonEvents;
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
@@ -47,7 +57,13 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #maxMessageBytes: number;
   readonly #lists: SqliteServerLists | undefined;
   readonly #evidence: SqliteSharingEvidence | undefined;
+  readonly #savedNames: SqlitePublicNames;
   readonly #governor: Governor;
+  /** Where servers run that are started only to read their lists. */
+  readonly #probeDir: string;
+  /** Whether servers are read once they are mounted. */
+  #isReading = false;
+  #readTimer: ReturnType<typeof setTimeout> | undefined;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
@@ -55,15 +71,19 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#events = options.events;
     // A larger message could not be forwarded to a client.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
+    this.#probeDir = paths.probes;
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
     this.#host = new ProcessHost({
       env: Deno.env.toObject(),
       log: (server, text) => this.#logs.append(server, text),
       limits: { maxLineBytes: this.#maxMessageBytes },
+      wrapperDir: settings.resolveWrappers ? paths.home : undefined,
     });
     this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, options) : undefined;
     if (settings.learnSharing) this.#evidence = new SqliteSharingEvidence(paths.sharing, options);
     const inspector = { files: (pid: number) => this.#host.files(pid), watchOpens };
+    this.#savedNames = new SqlitePublicNames(paths.names, options);
+    this.names = new PublicNames({ store: this.#savedNames, ownServers: options.ownServers });
     this.#mounts = new Mounts({
       lists: this.#lists,
       learning: settings.learnSharing ? { store: this.#evidence, inspector } : undefined,
@@ -124,32 +144,56 @@ export class ConfiguredMounts implements AsyncDisposable {
     return new Map(Array.from(usage, ([pid, { memoryBytes }]) => [pid, memoryBytes]));
   }
 
+  /** What runs in place of a configured wrapper (`npx`), for people, by process id. */
+  get programs(): ReadonlyMap<number, string> {
+    return new Map(
+      Array.from(this.#host.running).flatMap(({ pid, runs }) => runs === undefined ? [] : [[pid, runs]]),
+    );
+  }
+
   /** Faults of the configuration and of servers that keep failing, each in a sentence. */
   faults(): string[] {
     return [
       ...this.#faults.map(formatFault),
       ...this.servers.flatMap(troublesOf),
-      ...[this.#lists?.fault ?? []].flat(),
-      ...[this.#evidence?.fault ?? []].flat(),
+      ...[this.#lists?.fault ?? [], this.#evidence?.fault ?? [], this.#savedNames.fault ?? []].flat(),
       ...[this.#governor.fault ?? []].flat(),
     ];
+  }
+
+  /** From now on the lists of servers of which none are kept are read once they are mounted. */
+  async startReading(): Promise<void> {
+    await Deno.mkdir(this.#probeDir, { recursive: true, mode: 0o700 }).catch(() => {});
+    this.#isReading = true;
+    this.#prepare();
+  }
+
+  #prepare(): void {
+    if (!this.#isReading) return;
+    clearTimeout(this.#readTimer);
+    this.#readTimer = setTimeout(() => this.#mounts.prepare(this.#probeDir), READ_DELAY_MS);
   }
 
   /** Reads the configuration now, and resets the backoff of failing servers. */
   async reload(): Promise<ServersChange> {
     const change = await this.#watch!.reload();
+    this.#host.forgetPrograms();
     this.#mounts.resetBackoff();
+    this.#prepare();
     return change;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#governor[Symbol.dispose]();
+    clearTimeout(this.#readTimer);
+    this.#isReading = false;
     await this.#watch?.[Symbol.asyncDispose]();
     await this.#mounts[Symbol.asyncDispose]();
     await this.#host[Symbol.asyncDispose]();
     await this.#logs[Symbol.asyncDispose]();
     this.#lists?.[Symbol.dispose]();
     this.#evidence?.[Symbol.dispose]();
+    this.#savedNames[Symbol.dispose]();
   }
 
   async #connect(config: ServerConfig): Promise<UpstreamTransport> {
@@ -166,9 +210,30 @@ export class ConfiguredMounts implements AsyncDisposable {
     for (const warning of change.warnings) log.warning("{warning}", { warning: formatFault(warning) });
     // Reading the environment of the login shell is slow; it is done before the first session needs it.
     if ([...change.servers.values()].some(({ kind }) => kind === "stdio")) void this.#host.loginEnv();
+    const servers = Array.from(
+      change.servers,
+      ([name, config]) => ({ name, identity: programIdentity(config) }),
+    );
+    this.names.configure(servers, change.disabled);
     this.#mounts.apply(change);
+    this.#prepare();
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
   }
+}
+
+/**
+ * A digest of what a server runs or connects to, whatever its name: an entry that is renamed in `mcp.json` is the same
+ * server. Not the text itself, as the environment may hold secrets.
+ */
+function programIdentity(config: ServerConfig): string {
+  const parts = config.kind === "stdio"
+    ? [config.command, config.args, sorted(config.env), config.cwd ?? null]
+    : [config.url, sorted(config.headers)];
+  return createHash("sha256").update(JSON.stringify([config.kind, ...parts])).digest("hex");
+}
+
+function sorted(values: Readonly<Record<string, string | null>>): [string, string | null][] {
+  return Object.entries(values).sort(([a], [b]) => a < b ? -1 : 1);
 }
 
 /** Faults of the processes of a server, each in a sentence. */

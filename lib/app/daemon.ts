@@ -29,8 +29,8 @@ import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
-/** How long one server may take for a list before the merged list is given without it. */
-const LIST_DEADLINE_MS = 5 * SECOND_MS;
+/** How long a server may take to answer a request that others could answer too. */
+const ANSWER_DEADLINE_MS = 5 * SECOND_MS;
 
 /** Requests of a session that need no permit, in addition to those that run and wait for one. */
 const SPARE_REQUESTS = 256;
@@ -122,6 +122,7 @@ export class Daemon implements AsyncDisposable {
     await listeners.probe();
     daemon.#handler.resetRefusals();
     telemetry.start();
+    await parts.mounts.startReading();
     daemon.#stack = stack.move();
     return daemon;
   }
@@ -192,9 +193,11 @@ export class Daemon implements AsyncDisposable {
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       ...callPolicies({ record: telemetry.policy, admissions, timeouts, own: own.server }),
-      listDeadlineMs: LIST_DEADLINE_MS,
+      listDeadlineMs: settings.listWaitMs,
+      answerDeadlineMs: ANSWER_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
+      names: mounts.names,
     });
   }
 

@@ -1,3 +1,4 @@
+import { CALLS_SERVER } from "../admission/await_call.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { Telemetry } from "../admin/telemetry.ts";
 import type { Server } from "../call/server.ts";
@@ -117,7 +118,12 @@ async function openServers(
   const admissions = new Admissions(settings, hooks.onChange);
   const { ofProcess: admissionFor } = admissions;
   const mounts = stack.use(
-    await ConfiguredMounts.open(settings, paths, { events, admissionFor, ...hooks }),
+    await ConfiguredMounts.open(settings, paths, {
+      events,
+      admissionFor,
+      ownServers: [own.server.name, CALLS_SERVER],
+      ...hooks,
+    }),
   );
   return { telemetry, own, admissions, mounts };
 }

@@ -11,7 +11,12 @@ export interface Server {
   readonly name: string;
   readonly target: Target;
   /** Names that `mcp.json` gives its tools in the merged catalog; undefined: their own. */
-  readonly toolNaming?: { readonly rename: Readonly<Record<string, string>>; readonly prefix: string };
+  readonly toolNaming?: {
+    readonly rename: Readonly<Record<string, string>>;
+    readonly prefix: string;
+    /** Whether names of tools and prompts that are not renamed always have the server's name before them. */
+    readonly isPrefixed?: boolean;
+  };
   /** A URI scheme that only this server may answer for: `exai:`. */
   readonly ownScheme?: string;
   /**
@@ -28,9 +33,16 @@ export interface Server {
   list(kind: ListKind, call: Call): Promise<readonly JsonObject[]>;
   /**
    * Requests a list again though the server has not announced a change, because a client used a name that is not in it.
-   * Does not start the server. Resolves with whether the list has changed.
+   * Resolves with whether the list has changed.
    */
-  refresh?(kind: ListKind, call: Call): Promise<boolean>;
+  refresh?(kind: ListKind, call: Call, options: RefreshOptions): Promise<boolean>;
+  /** Whether {@linkcode list} needs nothing but what is remembered; undefined: it takes as long as it takes. */
+  knows?(kind: ListKind, caller: Caller): boolean;
+  /**
+   * Reads the lists of a server that was never read, on behalf of `caller`, who is told nothing of it. Resolves when that
+   * has ended, in whatever way.
+   */
+  prepare?(caller: Caller): Promise<void>;
   /** Why the tool `name`, which the server has, is not offered to `caller`, in a sentence; undefined: it has none. */
   whyNotOffered?(name: string, caller: Caller): string | undefined;
   /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
@@ -51,6 +63,11 @@ export interface Server {
   notify?(caller: Caller, method: string, params: JsonObject): void;
   /** Releases what is held for a session that has ended. */
   detach?(caller: Caller): void;
+}
+
+export interface RefreshOptions {
+  /** Whether the client named this server with `server__name`, so that it is started if it does not run. */
+  isNamed: boolean;
 }
 
 /** The lists of MCP: the method that asks for each and the field of the result that holds it. */

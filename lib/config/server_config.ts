@@ -13,6 +13,8 @@ export interface CommonServerConfig {
   /** Its name as the configuration file has it. */
   title: string;
   share: Share;
+  /** Whether no second process may be started beside a shared one; undefined: as the table of known servers has it. */
+  exclusive?: boolean;
   /** Whether one process may serve sessions in different working directories. */
   cwdFree: boolean;
   tools: ToolChoice;
@@ -52,6 +54,8 @@ export interface ToolChoice {
   rename: Readonly<Record<string, string>>;
   /** Put before the name of each tool that is not renamed. */
   prefix: string;
+  /** Whether the name of each tool and prompt that is not renamed has `server__` before it, also where it is unique. */
+  isPrefixed?: boolean;
 }
 
 /** A server that runs as a child process and speaks on its stdin and stdout. */

@@ -1,7 +1,7 @@
 import { dirname } from "@std/path";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { trimEndOf, trimStartOf } from "../base/text.ts";
+import { quoteValue, trimEndOf, trimStartOf } from "../base/text.ts";
 import type { ClientToolsConfig, ServerConfig } from "./server_config.ts";
 import { readClients } from "./servers/client_entries.ts";
 import { type JsonDocument, parseDocument } from "./json_document.ts";
@@ -9,6 +9,7 @@ import { type EntryContext, keyOf, readEntry, type Report } from "./servers/entr
 import { Expander, isSecretName, type VariableSources } from "./variables.ts";
 import type { ConfigFault } from "./config_fault.ts";
 import { meantKey } from "./servers/hints.ts";
+import { ALWAYS } from "./servers/keys.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { othersCanRead, whyUntrusted } from "./trust.ts";
 
@@ -93,6 +94,7 @@ async function parseServers(text: string, path: string, options: ServersOptions)
   });
   const reader = new ServersReader(file, { path, document, expander, ownPort: options.ownPort });
   reader.checkSections();
+  reader.checkPrefix();
   for (const section of SECTIONS) await reader.readSection(section);
   reader.checkSecrets();
   const { clients, faults } = readClients(document, path);
@@ -125,13 +127,22 @@ class ServersReader {
   checkSections(): void {
     const { path, document: { value, positionOf } } = this.#source;
     const keys = Object.keys(value).filter((key) => key !== "$schema");
-    if (keys.length === 0 || SECTIONS.some((section) => section in value) || "clients" in value) return;
+    if (keys.length === 0 || SECTIONS.some((section) => section in value)) return;
+    if ("clients" in value || "prefix" in value) return;
     const typo = keys.find((key) => meantKey(key, SECTIONS) !== undefined);
     const advice = typo === undefined
       ? `has no mcpServers; allowed: {"mcpServers": {"name": {"command": ...} or {"url": ...}}}`
       : `has ${typo} where mcpServers is meant`;
     this.#file.readable = false;
     this.#file.faults.push({ path, ...positionOf(typo === undefined ? [] : [typo]), message: advice });
+  }
+
+  /** `prefix` beside the servers has one value; any other leaves the names as they are without it. */
+  checkPrefix(): void {
+    const { path, document: { value: { prefix }, positionOf } } = this.#source;
+    if (prefix === undefined || prefix === ALWAYS) return;
+    const message = `is ${quoteValue(prefix)}; allowed: ${ALWAYS}, or a text in the entry of a server`;
+    this.#file.faults.push({ path, ...positionOf(["prefix"]), key: "prefix", message });
   }
 
   /** A secret in the file itself, and not in a variable, is only as private as the file. */
@@ -184,6 +195,7 @@ class ServersReader {
       title,
       expander: this.#source.expander,
       ownPort: this.#source.ownPort,
+      isPrefixed: this.#source.document.value.prefix === ALWAYS,
       fault,
       warn: this.#report("warnings", section, title),
     };

@@ -1,30 +1,33 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { untilAborted, withDeadline } from "../base/abort.ts";
-import { type JsonObject, textOf } from "../base/json.ts";
+import { untilAborted } from "../base/abort.ts";
+import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
-import { byKey, type CatalogEntry, entryOf, KEY, type ShownTools } from "./entries.ts";
+import { type CatalogEntry, entriesOf, KEY, NamedEntries, type ShownTools } from "./entries.ts";
+import type { PublicNames } from "./public_names.ts";
 import { LateLists, type WantedList } from "./late_lists.ts";
-import { configuredName } from "./tool_names.ts";
-import { eligible, type Missing, type MissingReason, outcomeOf, reasonOf, waitOf } from "./missing.ts";
+import { ListNotices } from "./list_notices.ts";
+import { ALL_LISTS, type Missing, reasonOf, waitOf } from "./missing.ts";
+import { NameSearch } from "./name_search.ts";
 
 const log = getLogger(["exai", "router"]);
 
 export interface CatalogOptions {
   servers: () => readonly Server[];
-  /** How long one server may take for a list before it is left out, in milliseconds. */
+  /** How long a list waits for a server whose own is not known before it is given without, in milliseconds. */
   deadlineMs: number;
+  /** How long a server may take for other answers before others are tried, in milliseconds; as above by default. */
+  answerMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
+  /** The names of tools and prompts. Default: kept as long as the catalog. */
+  names?: PublicNames;
 }
 
 /** How long a list that is cached may take. */
 const CACHED_LIST_MS = 100;
-
-/** Shown as the wait of a call that waits for several servers. */
-const ALL_LISTS = "the servers' lists";
 
 /** The last list of one kind that a session was shown, and the generation it is from. */
 interface ShownCatalog {
@@ -42,16 +45,19 @@ const NEVER = new AbortController().signal;
 /** The merged lists of all servers, as each session sees them. */
 export class Catalog {
   readonly #options: CatalogOptions;
+  readonly #named: NamedEntries;
   /** Keyed by the object, not by the id: a later session may have the same id. */
   readonly #shown = new WeakMap<Caller, Map<ListKind, ShownCatalog>>();
   /** Ended sessions: lists that arrive for them are dropped. */
   readonly #ended = new WeakSet<Caller>();
   readonly #late = new LateLists();
+  readonly #notices = new ListNotices();
   /** Number of changes of the lists so far. */
   #generation = 0;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
+    this.#named = new NamedEntries(options);
   }
 
   /** Marks the lists that sessions were shown as outdated. */
@@ -63,6 +69,7 @@ export class Catalog {
   forget(caller: Caller): void {
     this.#ended.add(caller);
     this.#shown.delete(caller);
+    this.#notices.forget(caller);
   }
 
   /** The merged list of `kind` for the caller of `call`, in the order of the servers, by public name or URI. */
@@ -87,7 +94,13 @@ export class Catalog {
     const all = lists.flatMap((list) => Array.isArray(list) ? list : []);
     const missing = lists.filter((list): list is Missing => !Array.isArray(list));
     const confirmed = { keys: new Set<string>(), generation };
-    const shown: ShownCatalog = { entries: byKey(kind, all), all, missing, generation, confirmed };
+    const shown: ShownCatalog = {
+      entries: this.#named.byKey(kind, all),
+      all,
+      missing,
+      generation,
+      confirmed,
+    };
     this.#keep(call.caller, kind, shown);
     return shown;
   }
@@ -108,52 +121,33 @@ export class Catalog {
 
   /**
    * Looks for a name that {@linkcode find} did not find: requests the lists again, since some servers do not announce
-   * changes, and waits for servers that are still starting, each within its start limit. Without an entry the result
-   * names the servers whose lists are missing.
+   * changes, and waits for servers whose lists are not known yet, each within its start limit. The name is looked for as
+   * soon as one of them has answered. Without an entry the result names the servers whose lists are missing.
    */
   async search(
     kind: ListKind,
     name: string,
     call: Call,
   ): Promise<{ entry?: CatalogEntry; missing: readonly Missing[]; renamed: ShownTools }> {
-    const again = await this.#refreshAll(kind, call);
     let shown = this.#shown.get(call.caller)?.get(kind);
-    if (!shown || again || shown.generation !== this.#generation) shown = await this.#listAll(kind, call);
-    const failed = new Map<Server, MissingReason>();
+    if (shown?.generation !== this.#generation) shown = await this.#listAll(kind, call);
+    const { servers, deadlineMs, answerMs = deadlineMs } = this.#options;
+    const search = new NameSearch({ servers, answerMs }, {
+      kind,
+      name,
+      call: this.#lasting(call),
+      signal: call.signal,
+    });
     for (;;) {
-      const entry = entryOf(name, shown);
+      const entry = this.#named.entryOf(kind, name, shown);
       if (entry) return { entry, missing: [], renamed: new Map() };
-      const missing = eligible(shown.missing, name).map((one) => ({
-        ...one,
-        ...failed.get(one.server),
-      }));
-      const coming = missing.filter((one) => one.coming && !failed.has(one.server));
-      if (coming.length === 0) {
+      const missing = search.failuresOf(shown.missing);
+      const isNews = await waitingFor(call, () => search.wait, search.next(missing));
+      if (isNews === undefined) {
         return { missing, renamed: new Map([...shown.entries].filter(([, entry]) => entry.name === name)) };
       }
-      const outcomes = coming.map((one) => outcomeOf(one, call));
-      const [server, reason] = await waitingFor(
-        call,
-        () => coming.map(({ server }) => waitOf(server, kind, call.caller)).join(", "),
-        untilAborted(Promise.race(outcomes), call.signal),
-      );
-      // Waited for only once.
-      failed.set(server, reason);
-      shown = await this.#listAll(kind, call);
+      if (isNews || shown.generation !== this.#generation) shown = await this.#listAll(kind, call);
     }
-  }
-
-  /** Resolves with whether any list has changed. */
-  async #refreshAll(kind: ListKind, call: Call): Promise<boolean> {
-    const asked = this.#options.servers().map(async (server) => {
-      if (!server.refresh) return false;
-      return await withDeadline(server.refresh(kind, this.#lasting(call)), {
-        timeoutMs: this.#options.deadlineMs,
-      })
-        .catch(() => false);
-    });
-    const all = untilAborted(Promise.all(asked), call.signal);
-    return (await waitingFor(call, ALL_LISTS, all)).includes(true);
   }
 
   /** As {@linkcode list}, or the last list the caller was shown if it is not outdated. */
@@ -171,8 +165,8 @@ export class Catalog {
     const shown = this.#shown.get(call.caller)?.get(kind);
     const known = shown?.entries.get(key);
     if (shown && known && this.#isCurrent(shown, key)) return known;
-    const named = shown?.generation === this.#generation && key.includes("__") && entryOf(key, shown);
-    return named || this.#findAnew(kind, key, { call, shown });
+    const named = shown?.generation === this.#generation ? this.#named.entryOf(kind, key, shown) : undefined;
+    return named ?? this.#findAnew(kind, key, { call, shown });
   }
 
   #isCurrent({ generation, confirmed }: ShownCatalog, key: string): boolean {
@@ -223,8 +217,8 @@ export class Catalog {
     const wait = () => Array.from(out, (server) => waitOf(server, kind, call.caller)).join(", ") || ALL_LISTS;
     await waitingFor(call, wait, Promise.race([whole, early]));
     settling.abort();
-    const entry = out.size > 0 ? byKey(kind, seen).get(key) : undefined;
-    return entry ?? entryOf(key, await waitingFor(call, wait, whole));
+    const entry = out.size > 0 ? this.#named.byKey(kind, seen).get(key) : undefined;
+    return entry ?? this.#named.entryOf(kind, key, await waitingFor(call, wait, whole));
   }
 
   /** The name under which the caller was shown `entry`, if it was. */
@@ -240,7 +234,10 @@ export class Catalog {
     const late = Symbol("late");
     const { promise: tooLate, resolve } = Promise.withResolvers<typeof late>();
     const by = { server, kind, caller: call.caller };
-    const timer = setTimeout(() => resolve(late), this.#late.has(by) ? 0 : this.#options.deadlineMs);
+    // What is remembered takes no longer than it takes to check it.
+    const isKnown = server.knows?.(kind, call.caller);
+    const waitMs = this.#late.has(by) ? 0 : this.#options.deadlineMs;
+    const timer = isKnown ? undefined : setTimeout(() => resolve(late), waitMs);
     try {
       const list = await waitingFor(
         call,
@@ -249,9 +246,9 @@ export class Catalog {
       );
       if (list !== late) {
         this.#late.arrived(by);
-        return this.#entriesOf(server, kind, list);
+        return entriesOf(kind, list, { server, hidesSchemas: this.#options.hidesOutputSchemas?.(server) });
       }
-      this.#late.await(by, asked, () => this.#onArrival(by));
+      this.#late.await(by, asked, (list) => this.#onArrival(by, list));
       return { server, why: "it is still starting", coming: asked };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
@@ -264,22 +261,10 @@ export class Catalog {
     }
   }
 
-  #onArrival({ kind, caller }: WantedList): void {
+  #onArrival({ kind, caller }: WantedList, list: readonly JsonObject[]): void {
     this.invalidate();
-    if (this.#ended.has(caller)) return;
-    caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
-  }
-
-  #entriesOf(server: Server, kind: ListKind, list: readonly JsonObject[]): CatalogEntry[] {
-    const hidesSchemas = this.#options.hidesOutputSchemas?.(server) ?? false;
-    return list.map((definition) => {
-      const name = textOf(definition.name) ?? "";
-      return {
-        server,
-        name: kind === "tools" ? configuredName(name, server) : name,
-        own: hidesSchemas ? withoutOutputSchema(definition) : definition,
-      };
-    });
+    // A client that was shown no entries of the server has missed none.
+    if (list.length > 0 && !this.#ended.has(caller)) this.#notices.add(kind, caller);
   }
 
   // Not cancelled with the call: the list is cached for others.
@@ -291,8 +276,4 @@ export class Catalog {
   #lasting(call: Call): Call {
     return derive(call, { signal: NEVER, progressToken: undefined });
   }
-}
-
-function withoutOutputSchema({ outputSchema: _, ...definition }: JsonObject): JsonObject {
-  return definition;
 }

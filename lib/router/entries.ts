@@ -1,6 +1,7 @@
 import { type JsonObject, textOf } from "../base/json.ts";
 import type { ListKind, Server } from "../call/server.ts";
-import { publicNames } from "./names.ts";
+import { type NameHistory, PublicNames } from "./public_names.ts";
+import { configuredName, namingOf, wishedNames } from "./tool_names.ts";
 
 /** One entry of a merged list, and the server it is from. */
 export interface CatalogEntry {
@@ -21,6 +22,26 @@ export function shownAs(name: string, { own }: Pick<CatalogEntry, "own">): JsonO
     : { ...own, name };
 }
 
+/** The entries of a list of `server`. */
+export function entriesOf(
+  kind: ListKind,
+  list: readonly JsonObject[],
+  { server, hidesSchemas = false }: { server: Server; hidesSchemas?: boolean },
+): CatalogEntry[] {
+  return list.map((definition) => {
+    const name = textOf(definition.name) ?? "";
+    return {
+      server,
+      name: kind === "tools" ? configuredName(name, server) : name,
+      own: hidesSchemas ? withoutOutputSchema(definition) : definition,
+    };
+  });
+}
+
+function withoutOutputSchema({ outputSchema: _, ...definition }: JsonObject): JsonObject {
+  return definition;
+}
+
 /** The field that identifies the entries of each list. */
 export const KEY: Readonly<Record<ListKind, string>> = {
   tools: "name",
@@ -33,22 +54,42 @@ export const KEY: Readonly<Record<ListKind, string>> = {
 interface Listing {
   entries: ReadonlyMap<string, CatalogEntry>;
   all: readonly CatalogEntry[];
+  /** Servers whose lists are not in it. */
+  missing?: readonly { server: Server }[];
 }
 
-/** The entry of `key`. `server__name` is always accepted, also for a name that is unique. */
-export function entryOf(key: string, { entries, all }: Listing): CatalogEntry | undefined {
-  return entries.get(key) ??
-    all.find(({ server, name, own }) =>
-      own.uri === undefined && own.uriTemplate === undefined && key === `${server.name}__${name}`
-    );
+/**
+ * The entry of `key`. `server__name` is always accepted, also for a name that is unique, and so is a name without the
+ * server's that the entry had before, or that no other entry has.
+ */
+export function entryOf(
+  key: string,
+  { entries, all, missing = [] }: Listing,
+  { server: former, isContested = true }: NameHistory = {},
+): CatalogEntry | undefined {
+  const known = entries.get(key);
+  if (known) return known;
+  const named = all.filter(({ own }) => own.uri === undefined && own.uriTemplate === undefined);
+  const qualified = named.find(({ server, name }) => key === `${server.name}__${name}`);
+  if (qualified) return qualified;
+  const alike = named.filter(({ name }) => name === key);
+  const before = alike.find(({ server }) => server.name === former);
+  if (before || alike.length !== 1) return before;
+  // A server that is not known now may have it as well.
+  const hasMoved = former !== undefined && !missing.some(({ server }) => server.name === former);
+  return hasMoved || !isContested ? alike[0] : undefined;
 }
 
 /** The entries by key: their public name or URI. */
-export function byKey(kind: ListKind, all: readonly CatalogEntry[]): Map<string, CatalogEntry> {
+export function byKey(
+  kind: ListKind,
+  all: readonly CatalogEntry[],
+  { names = new PublicNames(), servers = [] }: { names?: PublicNames; servers?: readonly Server[] } = {},
+): Map<string, CatalogEntry> {
   const key = KEY[kind];
   // An entry without a text as its key cannot be requested.
   const entries = all.filter(({ own }) => textOf(own[key]) !== undefined);
-  if (key !== "name") {
+  if (kind !== "tools" && kind !== "prompts") {
     // URIs are not renamed; the first server that offers one answers for it.
     const first = new Map<string, CatalogEntry>();
     for (const entry of entries) {
@@ -57,6 +98,32 @@ export function byKey(kind: ListKind, all: readonly CatalogEntry[]): Map<string,
     }
     return first;
   }
-  const names = publicNames(entries.map(({ server, name }) => ({ server: server.name, name })));
-  return new Map(entries.map((entry, i) => [names[i]!, entry]));
+  const offers = entries.map(({ server, name, own }) => ({
+    server: server.name,
+    name,
+    naming: namingOf(kind, textOf(own.name)!, server),
+  }));
+  const publicNames = names.assign(kind, offers, kind === "tools" ? wishedNames(servers) : undefined);
+  return new Map(entries.map((entry, i) => [publicNames[i]!, entry]));
+}
+
+/** The entries of merged lists by the names that were given to them. */
+export class NamedEntries {
+  readonly #names: PublicNames;
+  readonly #servers: () => readonly Server[];
+
+  /** `servers`: those of the catalog, those without a list included. */
+  constructor({ names, servers }: { names?: PublicNames; servers: () => readonly Server[] }) {
+    this.#names = names ?? new PublicNames();
+    this.#servers = servers;
+  }
+
+  byKey(kind: ListKind, all: readonly CatalogEntry[]): Map<string, CatalogEntry> {
+    return byKey(kind, all, { names: this.#names, servers: this.#servers() });
+  }
+
+  entryOf(kind: ListKind, key: string, listing: Listing): CatalogEntry | undefined {
+    const isNamed = kind === "tools" || kind === "prompts";
+    return entryOf(key, listing, isNamed ? this.#names.historyOf(kind, key) : undefined);
+  }
 }

@@ -3,15 +3,24 @@ import { fnv1a } from "../base/text.ts";
 /** The longest tool or prompt name that all known clients accept. */
 const MAX_NAME_CHARS = 64;
 
-/** A tool or prompt by the server's own name. */
-interface NamedOffer {
+/** A tool or prompt by its name before collisions between servers are resolved. */
+export interface NamedOffer {
   server: string;
   name: string;
 }
 
+/** What is settled about the names of some offers. */
+interface NameRules<Offer extends NamedOffer> {
+  /** The public name of `offer` if it is settled; undefined: `server__name`. */
+  settledName(offer: Offer): string | undefined;
+  /** Whether `publicName` is settled for something other than `offer`. */
+  isReserved(publicName: string, offer: Offer): boolean;
+}
+
 /**
- * The public names for `offers`, in the same order: the server's own name when it is unique and valid, otherwise
- * `server__name`. At most 64 characters of `[A-Za-z0-9_-]`, and the same in every run whichever server answers first.
+ * The public names for `offers`, in the same order: those that `rules` settle, otherwise `server__name`; without rules a
+ * name stays as its server gave it when it is unique and valid. At most 64 characters of `[A-Za-z0-9_-]`, and the same in
+ * every run whichever server answers first.
  *
  * @example
  * ```ts
@@ -25,33 +34,46 @@ interface NamedOffer {
  * console.assert(names.join() === "git__status,disk__status,usage");
  * ```
  */
-export function publicNames(offers: readonly NamedOffer[]): string[] {
-  const owners = new Map<string, number>();
-  for (const { name } of offers) owners.set(name, (owners.get(name) ?? 0) + 1);
+export function publicNames<Offer extends NamedOffer>(
+  offers: readonly Offer[],
+  rules: NameRules<Offer> = uniqueAmong(offers),
+): string[] {
   const taken = new Set<string>();
-  const names = offers.map((offer) => {
-    if (owners.get(offer.name) !== 1 || !isValid(offer.name)) return undefined;
-    taken.add(offer.name);
-    return offer.name;
+  const settled = offers.map((offer) => {
+    const name = rules.settledName(offer);
+    if (name === undefined || taken.has(name)) return undefined;
+    taken.add(name);
+    return name;
   });
   return offers.map((offer, i) => {
-    const name = names[i] ?? firstFree(`${offer.server}__${offer.name}`, taken);
+    const isTaken = (name: string) => taken.has(name) || rules.isReserved(name, offer);
+    const name = settled[i] ?? firstFree(`${offer.server}__${offer.name}`, isTaken);
     taken.add(name);
     return name;
   });
 }
 
-function isValid(name: string): boolean {
+/** Whether `name` can be shown to every client as it is. */
+export function isValidName(name: string): boolean {
   return name.length <= MAX_NAME_CHARS && /^[A-Za-z0-9_-]+$/.test(name);
 }
 
+function uniqueAmong(offers: readonly NamedOffer[]): NameRules<NamedOffer> {
+  const owners = new Map<string, number>();
+  for (const { name } of offers) owners.set(name, (owners.get(name) ?? 0) + 1);
+  return {
+    settledName: ({ name }) => owners.get(name) === 1 && isValidName(name) ? name : undefined,
+    isReserved: () => false,
+  };
+}
+
 // A shortened or cleaned name ends in a hash of the original, so that two long names stay distinct.
-function firstFree(wanted: string, taken: ReadonlySet<string>): string {
+function firstFree(wanted: string, isTaken: (name: string) => boolean): string {
   const clean = wanted.replace(/[^A-Za-z0-9_-]/g, "_");
-  if (clean === wanted && wanted.length <= MAX_NAME_CHARS && !taken.has(wanted)) return wanted;
+  if (clean === wanted && wanted.length <= MAX_NAME_CHARS && !isTaken(wanted)) return wanted;
   for (let salt = 0;; salt++) {
     const suffix = `_${fnv1a(`${wanted}#${salt}`)}`;
     const name = clean.slice(0, MAX_NAME_CHARS - suffix.length) + suffix;
-    if (!taken.has(name)) return name;
+    if (!isTaken(name)) return name;
   }
 }

@@ -8,6 +8,7 @@ import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
 import { type CatalogEntry, shownAs } from "./entries.ts";
 import { unknownName } from "./missing.ts";
+import type { PublicNames } from "./public_names.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { CALL_TOOL, callThrough, FIND_TOOL } from "./tool_search.ts";
@@ -23,10 +24,14 @@ export interface RouterOptions extends ToolViewOptions {
   policiesFor(server: Server): readonly Policy[];
   /** Policies of queries about a server (lists, log level), which do no work. Called once for each server. */
   queryPoliciesFor(server: Server): readonly Policy[];
-  /** How long one server may take for a list before it is left out, in milliseconds. */
+  /** How long a list waits for a server whose own is not known before it is given without, in milliseconds. */
   listDeadlineMs: number;
+  /** How long a server may take for other answers before others are tried, in milliseconds; as above by default. */
+  answerDeadlineMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
+  /** The names of tools and prompts. Default: kept as long as the router. */
+  names?: PublicNames;
 }
 
 type MethodHandler = (call: Call) => Promise<Result>;
@@ -62,7 +67,9 @@ export class Router {
     const catalogOptions = {
       servers: options.servers,
       deadlineMs: options.listDeadlineMs,
+      answerMs: options.answerDeadlineMs,
       hidesOutputSchemas: options.hidesOutputSchemas,
+      names: options.names,
     };
     this.#catalog = new Catalog(catalogOptions);
     this.#view = new ToolView(this.#catalog, options);
@@ -104,8 +111,11 @@ export class Router {
    * with a known receiver are forwarded: nothing is broadcast.
    */
   notify(caller: Caller, method: string, params: JsonObject): void {
-    // The daemon has sent it to the server itself, once for all sessions.
-    if (method === "notifications/initialized") return;
+    // The daemon has sent it to each server itself, once for all sessions.
+    if (method === "notifications/initialized") {
+      for (const server of this.#seenBy(caller)) void server.prepare?.(caller);
+      return;
+    }
     // A request sent as a notification would run without an answer, a permit and a record.
     if (!isNotificationName(method)) return;
     if (caller.server === undefined && !FOR_ANY_SERVER.has(method)) return;
@@ -157,8 +167,8 @@ export class Router {
 
   async #listTasks(call: Call): Promise<Result> {
     if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
-    const { listDeadlineMs } = this.#options;
-    return await this.#tasks.list(call, (server, call) => this.#ask(server, call), listDeadlineMs);
+    const { listDeadlineMs, answerDeadlineMs = listDeadlineMs } = this.#options;
+    return await this.#tasks.list(call, (server, call) => this.#ask(server, call), answerDeadlineMs);
   }
 
   /** Dispatches a call that does work; `tools/call`, the most frequent, without an additional promise. */

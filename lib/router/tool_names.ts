@@ -1,4 +1,6 @@
 import type { Server } from "../call/server.ts";
+import type { NamedKind } from "./name_store.ts";
+import type { NameOffer, WishedNames } from "./public_names.ts";
 
 /**
  * The name of a tool in the merged catalog before collisions between servers are resolved (`publicNames`): the one that
@@ -18,4 +20,25 @@ export function configuredName(own: string, { toolNaming }: Pick<Server, "toolNa
   if (toolNaming === undefined) return own;
   const { rename, prefix } = toolNaming;
   return Object.hasOwn(rename, own) ? rename[own]! : prefix + own;
+}
+
+/** Where the name of a tool or prompt in the merged catalog comes from, by its server's own name. */
+export function namingOf(
+  kind: NamedKind,
+  own: string,
+  { toolNaming }: Pick<Server, "toolNaming">,
+): NameOffer["naming"] {
+  if (kind === "tools" && toolNaming && Object.hasOwn(toolNaming.rename, own)) return "wished";
+  return toolNaming?.isPrefixed ? "prefixed" : "own";
+}
+
+/** The names that `rename` gives to tools of `servers`, whether or not their lists are known. */
+export function wishedNames(servers: readonly Server[]): WishedNames {
+  const wished = new Map<string, Set<string>>();
+  for (const { name, toolNaming } of servers) {
+    for (const wish of Object.values(toolNaming?.rename ?? {})) {
+      wished.set(wish, (wished.get(wish) ?? new Set()).add(name));
+    }
+  }
+  return wished;
 }

@@ -2,17 +2,17 @@ import { untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Call, Caller } from "../call/call.ts";
-import type { ListKind, Server } from "../call/server.ts";
+import type { ListKind, RefreshOptions, Server } from "../call/server.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { mayRepeat } from "./repeatable_call.ts";
-import type { Semaphore } from "./semaphore.ts";
 import type { Instance } from "./instance/instance.ts";
 import { Leases, ROOTS_CHANGED } from "./leases.ts";
 import type { ListStore } from "./list_store.ts";
 import { isTaskMethod, isWorkMethod } from "./method_kind.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
+import type { ProbeQueue } from "./lists/probe_queue.ts";
 import { ServerLists } from "./lists/server_lists.ts";
 import { ShownLists } from "./lists/shown_lists.ts";
 import { ToolFilter } from "./lists/tool_filter.ts";
@@ -24,7 +24,7 @@ export interface MountedServerOptions extends Omit<PoolOptions, "name"> {
   /** Keeps lists across restarts of the daemon. */
   lists?: ListStore;
   /** Bounds the servers that are started at once only to read their lists. */
-  probes?: Semaphore;
+  probes?: ProbeQueue;
 }
 
 /**
@@ -117,11 +117,9 @@ export class MountedServer implements Server, AsyncDisposable {
       const home = isAboutTask ? this.#pool.slotOfTask(call.caller, call.params.taskId) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
       const slot = ready ?? await this.#leaseFor(call);
-      const why = isWork ? slot.isolationReasonFor(call.caller) : undefined;
-      if (why !== undefined) {
-        this.#leases.isolate(call.caller, slot, why);
-        continue;
-      }
+      using turn = isWork && slot.takesTurns(call.caller) ? await slot.turnOf(call) : undefined;
+      if (turn?.is === "apart") this.#leases.isolate(call.caller, slot, turn.why);
+      if (turn && turn.is !== "granted") continue;
       if (isWork) slot.admission.check(call);
       slot.beginCall();
       try {
@@ -177,9 +175,12 @@ export class MountedServer implements Server, AsyncDisposable {
     return await this.#lists.list(kind, call).catch((thrown) => this.#successorFor(thrown).list(kind, call));
   }
 
-  async refresh(kind: ListKind, call: Call): Promise<boolean> {
-    return await this.#lists.refresh(kind, call);
-  }
+  readonly refresh = (kind: ListKind, call: Call, options: RefreshOptions) =>
+    this.#lists.refresh(kind, call, options);
+
+  readonly knows = (kind: ListKind, caller: Caller) => this.#lists.knows(kind, caller);
+
+  readonly prepare = (caller: Caller) => this.#lists.prepare(caller);
 
   /** What is wrong with its lists: entries that clients would reject, lists without end. */
   get listFaults(): string[] {
@@ -241,9 +242,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   /** Stops one running instance; its sessions get another when they need one. */
-  end(slot: Slot): void {
-    this.#pool.end(slot);
-  }
+  readonly end = (slot: Slot) => this.#pool.end(slot);
 
   /** Stops one running instance once its calls have finished, after `graceMs` at the latest. */
   retireSlot(slot: Slot, graceMs: number): void {

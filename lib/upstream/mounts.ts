@@ -1,19 +1,18 @@
 import { getLogger } from "@logtape/logtape";
-import type { ServerConfig } from "../config/server_config.ts";
+import { isAbsolute } from "@std/path";
+import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import { Semaphore } from "./semaphore.ts";
 import type { ListStore } from "./list_store.ts";
+import { listReader } from "./lists/list_reader.ts";
+import { ProbeQueue } from "./lists/probe_queue.ts";
 import { MountedServer } from "./mounted_server.ts";
 import { type Learning, learnSharing } from "./sharing/decide_share.ts";
 import type { Connect } from "./start_instance.ts";
 import type { AdmissionFactory } from "./process_records.ts";
 
 const log = getLogger(["exai", "upstream"]);
-
-/** Servers started at once only to read their lists. */
-const MAX_PROBES = 2;
 
 interface MountsOptions {
   connect: Connect;
@@ -50,7 +49,7 @@ export class Mounts implements AsyncDisposable {
   readonly #options: MountsOptions;
   readonly #byName = new Map<string, MountedServer>();
   readonly #retiring = new Map<MountedServer, Promise<void>>();
-  readonly #probes = new Semaphore(MAX_PROBES);
+  readonly #probes = new ProbeQueue();
   #ordered: readonly MountedServer[] = [];
 
   constructor(options: MountsOptions) {
@@ -83,6 +82,17 @@ export class Mounts implements AsyncDisposable {
     this.#ordered = [...this.#byName.values()].sort((a, b) => a.name < b.name ? -1 : 1);
     const names = [...added, ...removed, ...changed];
     if (names.length > 0) this.#options.onServersChanged(names);
+  }
+
+  /**
+   * Reads the lists of the servers of which none are kept, few at a time, and lets the servers go. One that needs a
+   * window's directory is read on behalf of the first window that has one: {@linkcode Server.prepare}.
+   *
+   * @param dir where they run meanwhile: an empty directory, as a server may look through what it finds
+   */
+  prepare(dir: string): void {
+    const reader = listReader(dir);
+    for (const server of this.#ordered) if (!needsWindow(server.config)) void server.prepare(reader);
   }
 
   /** Forgets past failures of every server: it may start at once. */
@@ -124,4 +134,10 @@ export class Mounts implements AsyncDisposable {
     this.#retiring.set(server, retiring);
     retiring.finally(() => this.#retiring.delete(server));
   }
+}
+
+/** Whether only a window can say where the server runs. */
+function needsWindow(config: ServerConfig): boolean {
+  return usesWorkspace(config) ||
+    config.kind === "stdio" && config.cwd !== undefined && !isAbsolute(config.cwd);
 }

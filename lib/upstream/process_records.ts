@@ -137,8 +137,8 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     group.supervisor.failed(attempt, reason);
   }
 
-  #groupOf({ scope, config, session, advertised }: SlotRequest): ProcessRecord | undefined {
-    return scope === "session" ? this.#byKey.get(processGroupKey(config, session, advertised)) : undefined;
+  #groupOf({ scope, config, session }: SlotRequest): ProcessRecord | undefined {
+    return scope === "session" ? this.#byKey.get(processGroupKey(config, session)) : undefined;
   }
 
   #addGroup({ config, scope, session: { workspace } }: SlotRequest, key: string): ProcessRecord {

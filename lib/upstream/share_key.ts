@@ -15,7 +15,7 @@ export interface SharingSession {
   roots: readonly Root[] | undefined;
   /** Real paths of `roots`; left out: the paths in their URIs. */
   rootPaths?: readonly string[];
-  /** Whether it has no roots although the server is known to ask for them. */
+  /** Whether it has no roots although the server is known to ask for them, and means other directories without. */
   isRootless: boolean;
 }
 
@@ -40,24 +40,33 @@ const SHARED_CAPABILITIES: JsonObject = {
 };
 
 /** Advertised to a shared process whose sessions have the same roots: these are part of its share key. */
-export const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
+const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
+
+/** The client capabilities advertised to a process of several sessions: the union of what their clients can do. */
+export function sharedCapabilities(withRoots: boolean): JsonObject {
+  return withRoots ? SHARED_WITH_ROOTS : SHARED_CAPABILITIES;
+}
+
+/** Passed on to a process of one session. `experimental` says nothing that a server can rely on. */
+const OWN_CAPABILITIES = ["sampling", "elicitation", "tasks", "extensions"];
 
 /**
- * The client capabilities advertised to an instance: those of its only session, or the union for a shared one.
- *
- * @param isBound whether the instance is bound to a directory, see {@linkcode isDirectoryBound}
- * @param isRootless whether its sessions have no roots although the server is known to ask for them
+ * The client capabilities advertised to a process of one session. It is told the roots of its client (`own`), or, where
+ * it was started beside a shared one, the same roots as that: these, or none.
  */
-export function advertisedCapabilities(
-  { scope, isBound, isRootless }: { scope: Scope; isBound: boolean; isRootless: boolean },
-  caller: Caller,
+export function ownCapabilities(
+  { capabilities }: Caller,
+  roots: "own" | "none" | readonly Root[] | undefined,
 ): JsonObject {
-  if (scope !== "session") return isBound && !isRootless ? SHARED_WITH_ROOTS : SHARED_CAPABILITIES;
   const own: JsonObject = {};
-  for (const name of ["roots", "sampling", "elicitation", "tasks", "experimental", "extensions"]) {
-    const capability = caller.capabilities[name];
+  if (roots === "own" && isObject(capabilities.roots)) own.roots = capabilities.roots;
+  if (Array.isArray(roots)) own.roots = {};
+  for (const name of OWN_CAPABILITIES) {
+    const capability = capabilities[name];
     if (isObject(capability)) own[name] = capability;
   }
+  // An empty capability means form mode (MCP client/elicitation).
+  if (isObject(own.elicitation) && Object.keys(own.elicitation).length === 0) own.elicitation = { form: {} };
   return own;
 }
 
@@ -69,7 +78,7 @@ export function isDirectoryBound(config: ServerConfig, scope: Scope): boolean {
 /**
  * Names the process that serves a session: sessions with the same key share one. `config` is bound to the session, so
  * its command, arguments, environment, URL and headers are what the process gets. Client capabilities are not part of
- * the key, except that a server which asks for roots has a separate process for sessions without roots.
+ * the key; sessions without roots are apart (`isRootless`) where the entry is for other directories than the workspace.
  */
 export function shareKey(config: ServerConfig, session: SharingSession, scope: Scope): string {
   const what = whatRuns(config, scope);
@@ -79,20 +88,11 @@ export function shareKey(config: ServerConfig, session: SharingSession, scope: S
 }
 
 /**
- * Names a group of processes, each of one session, that run the same with the same capabilities: whether one of them
- * starts tells whether the others would.
+ * Names a group of processes, each of one session, that run the same: whether one of them starts tells whether the
+ * others would, whatever their clients can do.
  */
-export function processGroupKey(
-  config: ServerConfig,
-  { workspace }: SharingSession,
-  advertised: JsonObject,
-): string {
-  return JSON.stringify([
-    "each session",
-    whatRuns(config, "session"),
-    workspace ?? null,
-    sorted(advertised),
-  ]);
+export function processGroupKey(config: ServerConfig, { workspace }: SharingSession): string {
+  return JSON.stringify(["each session", whatRuns(config, "session"), workspace ?? null]);
 }
 
 function whatRuns(config: ServerConfig, scope: Scope) {

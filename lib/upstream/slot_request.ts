@@ -2,12 +2,14 @@ import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { formatVia, VIA_HEADER, VIA_VARIABLE } from "../wire/via.ts";
 import {
-  advertisedCapabilities,
   isDirectoryBound,
   listScopeOf,
+  ownCapabilities,
+  sharedCapabilities,
   shareKey,
   type SharingSession,
 } from "./share_key.ts";
+import { isForWorkspaceOnly, rootOf } from "./sharing/named_directories.ts";
 import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
 import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
@@ -35,22 +37,41 @@ export async function slotRequestFor(
   const roots = await caller.roots();
   const named = await workspaceOf(caller, roots);
   const { workspace, rootPaths } = await locationOf(named, roots);
-  const asksRoots = options.asksRoots();
-  const isRootless = asksRoots && roots === undefined;
-  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
   const [shared, own] = [workspace, named].map((dir) => withVia(bindToSession(config, dir), via));
   const bound = withDirectoryOf(shared!, own!);
+  const decided = decideShare(config);
+  const copyOf = isolationReason === undefined ? undefined : decided.scope;
   const decision: ShareDecision = isolationReason === undefined
-    ? decideShare(config)
+    ? decided
     : { scope: "session", why: isolationReason, canIsolate: false };
+  const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
+    await isForWorkspaceOnly(config, workspace);
+  // Read last, as the server may have asked meanwhile.
+  const asksRoots = options.asksRoots();
+  const isRootless = asksRoots && !isForWorkspace && !roots?.length;
+  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
+  const takesRoots = isDirectoryBound(bound, decided.scope);
+  const told = roots?.length ? roots : isForWorkspace ? [rootOf(workspace, named)] : "none";
+  const placeRoots = decided.scope !== "project" ? undefined : takesRoots ? told : "none";
   const { scope } = decision;
-  const isBound = isDirectoryBound(bound, scope);
-  const advertised = advertisedCapabilities({ scope, isBound, isRootless }, caller);
+  const advertised = scope === "session"
+    ? ownCapabilities(caller, copyOf === undefined ? "own" : placeRoots)
+    : sharedCapabilities(takesRoots && !isRootless);
   const listScope = listScopeOf(config, session, { scope, advertised });
-  const mixesRoots = scope === "project" && isBound && !asksRoots;
+  const mixesRoots = scope === "project" && takesRoots && !asksRoots && !isForWorkspace;
   const key = shareKey(shared!, session, scope);
-  return { ...decision, key, config: bound, session, advertised, listScope, mixesRoots };
+  return {
+    ...decision,
+    key,
+    config: bound,
+    session,
+    advertised,
+    listScope,
+    mixesRoots,
+    roots: placeRoots,
+    copyOf,
+  };
 }
 
 /**

@@ -226,7 +226,14 @@ const ONE_PROCESS: [name: string, config: Partial<ServerConfig>, advice: string]
 ];
 
 function statusOf(mounted: MountedServer) {
-  const nothing = { retiring: [], sessions: [], memory: new Map(), running: [], providers: [] };
+  const nothing = {
+    retiring: [],
+    sessions: [],
+    memory: new Map(),
+    programs: new Map(),
+    running: [],
+    providers: [],
+  };
   return buildStatus({ servers: [mounted], ...nothing }).servers;
 }
 

@@ -15,6 +15,7 @@ import { type Expander, keepNamedSecret, VariableFault } from "../variables.ts";
 import { formatKey } from "../config_fault.ts";
 import { adviceOnKey, meantKey, misspeltKey } from "./hints.ts";
 import {
+  ALWAYS,
   OWN_KEYS,
   STDIO_KEYS,
   type StdioEntry,
@@ -40,6 +41,8 @@ export interface EntryContext {
   expander: Expander;
   /** Where this daemon listens; undefined when that is not known. */
   ownPort?: number;
+  /** Whether tools have the server's name before theirs where the entry has no `prefix`. */
+  isPrefixed?: boolean;
   fault: Report;
   warn: Report;
 }
@@ -130,7 +133,10 @@ function describe(value: unknown): string {
 
 type OwnValues = { [K in keyof typeof OWN_KEYS]?: z.output<(typeof OWN_KEYS)[K]["schema"]> };
 
-function commonOf(entry: OwnValues, { name, title, fault }: EntryContext): CommonServerConfig {
+function commonOf(
+  entry: OwnValues,
+  { name, title, fault, isPrefixed = false }: EntryContext,
+): CommonServerConfig {
   const rename = entry.rename ?? {};
   const targets = Object.values(rename);
   for (const [tool, target] of Object.entries(rename)) {
@@ -142,8 +148,15 @@ function commonOf(entry: OwnValues, { name, title, fault }: EntryContext): Commo
     name,
     title,
     share: entry.share ?? "auto",
+    exclusive: entry.exclusive,
     cwdFree: entry.cwdFree ?? false,
-    tools: { include: entry.include, exclude: entry.exclude ?? [], rename, prefix: entry.prefix ?? "" },
+    tools: {
+      include: entry.include,
+      exclude: entry.exclude ?? [],
+      rename,
+      prefix: entry.prefix === ALWAYS ? "" : entry.prefix ?? "",
+      ...(entry.prefix === ALWAYS || (entry.prefix === undefined && isPrefixed) ? { isPrefixed: true } : {}),
+    },
     maxInflight: entry.maxInflight,
     callTimeoutMs: entry.callTimeoutMs,
     detachAfterMs: entry.detachAfterMs,

@@ -64,12 +64,20 @@ export const URL_KEYS = {
   headers: key(z.record(text, scalar), "an object of names and texts", "HTTP headers sent with each request"),
 };
 
+/** The value of `prefix` for names that always have the server's before them. */
+export const ALWAYS = "always";
+
 /** EXAI's own keys, for either kind. */
 export const OWN_KEYS = {
   share: key(
     z.enum(["auto", "machine", "project", "session"]),
     "auto, machine, project, session",
     "Who shares one process: all windows, those of one directory, or nobody",
+  ),
+  exclusive: key(
+    z.boolean(),
+    "true or false",
+    "Whether no copy of a shared process may be started for a window that would wait for the calls of another",
   ),
   cwdFree: key(
     z.boolean(),
@@ -93,8 +101,8 @@ export const OWN_KEYS = {
   ),
   prefix: key(
     z.string().check(z.regex(/^[A-Za-z0-9_-]{0,32}$/)),
-    "at most 32 of A-Z a-z 0-9 _ -",
-    "Put before the name of each tool that is not renamed",
+    "at most 32 of A-Z a-z 0-9 _ -, or always",
+    "Put before the name of each tool that is not renamed; `always`: the server's name and two underscores",
   ),
   maxInflight: whole(
     1,
@@ -146,6 +154,13 @@ export function serversJsonSchema(): Record<string, unknown> {
   const file = z.looseObject({
     mcpServers: z.optional(servers.check(z.describe("The mounted servers, by name"))),
     servers: z.optional(servers.check(z.describe("The same, under the name VS Code gives it"))),
+    prefix: z.optional(
+      z.literal(ALWAYS).check(
+        z.describe(
+          "`always`: each tool is server__name, for servers without a prefix of their own; else only where names collide",
+        ),
+      ),
+    ),
     clients: z.optional(
       clientsSchema.check(
         z.describe("Which tools clients see, by the client's name; * stands for any characters"),

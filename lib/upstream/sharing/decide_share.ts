@@ -17,7 +17,7 @@ export interface ShareDecision {
 }
 
 /** Decides how far `config` is shared; undefined: leaves that to the next one. */
-type Decider = (config: ServerConfig) => ShareDecision | undefined;
+type Decider = (config: ServerConfig) => Omit<ShareDecision, "canIsolate"> | undefined;
 
 /** In order of precedence: the user's configuration, the table of known servers, what was observed, a default by kind. */
 const DECIDERS: readonly Decider[] = [asConfigured, asKnown, asLearned, byKind];
@@ -60,37 +60,40 @@ export function learnSharing(
 export function decideShare(config: ServerConfig): ShareDecision {
   const known = decisions.get(config);
   if (known) return known;
-  const decision = DECIDERS.values().map((decide) => decide(config)).find((made) => made)!;
+  const { scope, why } = DECIDERS.values().map((decide) => decide(config)).find((made) => made)!;
+  const decision = { scope, why, canIsolate: scope !== "session" && !isExclusive(config) };
   if (!learned.has(config)) decisions.set(config, decision);
   return decision;
 }
 
-function asConfigured({ share }: ServerConfig): ShareDecision | undefined {
-  if (share === "auto") return undefined;
-  // `machine` asks for one process in any case; `project` allows sharing but does not demand it.
-  return { scope: share, why: `share is ${share} in mcp.json`, canIsolate: share === "project" };
+/** Whether at most one process may run for those who share it, as two would damage what they keep. */
+function isExclusive(config: ServerConfig): boolean {
+  return config.exclusive ?? knownServer(config)?.exclusive ?? false;
 }
 
-function asKnown(config: ServerConfig): ShareDecision | undefined {
+function asConfigured({ share }: ServerConfig) {
+  return share === "auto" ? undefined : { scope: share, why: `share is ${share} in mcp.json` };
+}
+
+function asKnown(config: ServerConfig) {
   const known = knownServer(config);
-  return known &&
-    { scope: known.share, why: known.why, canIsolate: known.share !== "session" && !known.exclusive };
+  return known && { scope: known.share, why: known.why };
 }
 
-function asLearned(config: ServerConfig): ShareDecision | undefined {
+function asLearned(config: ServerConfig) {
   const decision = learned.get(config)?.decision;
-  return decision && { scope: decision.share, why: decision.why, canIsolate: decision.share !== "session" };
+  return decision && { scope: decision.share, why: decision.why };
 }
 
-function byKind({ kind }: ServerConfig): ShareDecision {
+function byKind({ kind }: ServerConfig) {
   return kind === "stdio"
-    ? { scope: "project", why: "a command's process serves the windows of one directory", canIsolate: true }
-    : { scope: "machine", why: "one connection to a URL serves all windows", canIsolate: true };
+    ? { scope: "project", why: "a command's process serves the windows of one directory" } as const
+    : { scope: "machine", why: "one connection to a URL serves all windows" } as const;
 }
 
 /** What to do when a question of this server was refused because it could not be attributed to one session. */
-export function refusalAdvice({ share }: ServerConfig, canIsolate: boolean): string {
-  if (canIsolate) return "call again: windows that are asked run apart from now on";
-  const alone = "call again when no other window's call runs on it";
-  return share === "machine" ? `${alone}, or give it "share": "project" or "session" in mcp.json` : alone;
+export function refusalAdvice(canIsolate: boolean): string {
+  return canIsolate
+    ? "call again: windows that are asked take turns from now on, and get processes of their own if that takes long"
+    : 'call again when no other window\'s call runs on it, or give it "share": "session" or "exclusive": false in mcp.json';
 }
