@@ -20,6 +20,7 @@ import { killUpstream } from "./terminate.ts";
 interface MountAdmin {
   readonly servers: readonly MountedServer[];
   readonly retiring: Iterable<MountedServer>;
+  readonly configured: ServersChange;
   memory(): Promise<ReadonlyMap<number, number>>;
   readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
@@ -76,9 +77,11 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
 
 async function status({ mounts, own, sessions, calls: { running } }: RouteSources): Promise<Response> {
   const memory = await mounts.memory();
-  const { servers, retiring, programs } = mounts;
+  const { servers, retiring, configured, programs } = mounts;
   const providers = own.providers();
-  return Response.json(buildStatus({ servers, retiring, sessions, memory, programs, running, providers }));
+  return Response.json(
+    buildStatus({ servers, retiring, configured, sessions, memory, programs, running, providers }),
+  );
 }
 
 /** Reads the configuration of servers and tools again. */

@@ -22,7 +22,9 @@ import { Mounts } from "../upstream/mounts.ts";
 import { watchOpens } from "../process/directory_watch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import type { AdmissionFactory } from "../upstream/process_records.ts";
+import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import { ServerTroubles } from "./server_troubles.ts";
 import { connectUrl } from "../remote/url_transport.ts";
 import { RotatingFile } from "../state/rotating_file.ts";
 
@@ -93,6 +95,7 @@ export class ConfiguredMounts implements AsyncDisposable {
       log: (server, text) => this.#logs.append(server, text),
       daemonId: this.daemonId,
       onListChanged: () => this.#events.emit("listsChanged"),
+      onProcessEvent: (...event) => this.#events.emit("processEvent", ...event),
       onServersChanged: (names) => this.#events.emit("serversChanged", names),
     });
     const { upstreamMemory, upstreamProcesses, upstreamMemoryLimitMib } = settings;
@@ -151,6 +154,18 @@ export class ConfiguredMounts implements AsyncDisposable {
     );
   }
 
+  /** What the configuration says now: entries with a fault, servers that are switched off. */
+  get configured(): ServersChange {
+    return this.#watch!.current;
+  }
+
+  /** What is wrong with the servers, and which windows it concerns. */
+  readonly troubles = new ServerTroubles({
+    servers: () => this.servers,
+    configured: () => this.configured,
+    keptTools: (server) => this.#lists?.toolNames(server) ?? [],
+  });
+
   /** Faults of the configuration and of servers that keep failing, each in a sentence. */
   faults(): string[] {
     return [
@@ -176,6 +191,10 @@ export class ConfiguredMounts implements AsyncDisposable {
 
   /** Reads the configuration now, and resets the backoff of failing servers. */
   async reload(): Promise<ServersChange> {
+    // Asking the login shell is slow, so it is asked again only for what it lacked.
+    if (this.configured.faulty.some(({ faults }) => faults.some(({ unset }) => unset))) {
+      this.#host.forgetLoginEnv();
+    }
     const change = await this.#watch!.reload();
     this.#host.forgetPrograms();
     this.#mounts.resetBackoff();
@@ -218,6 +237,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#mounts.apply(change);
     this.#prepare();
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
+    this.#events.emit("configurationRead");
   }
 }
 
@@ -238,11 +258,13 @@ function sorted(values: Readonly<Record<string, string | null>>): [string, strin
 
 /** Faults of the processes of a server, each in a sentence. */
 function troublesOf({ name, records }: MountedServer): string[] {
-  return Array.from(records).flatMap(({ supervisor: { failureState }, admission, where }) => {
+  return Array.from(records).flatMap((record) => {
+    const { admission, where } = record;
     const faults = admission.fault === undefined ? [] : [admission.fault];
+    const state = stateOfStopped(record);
     // A single failure is followed by an immediate restart and is not reported.
-    if (!failureState || failureState.failures < 2 || failureState.isCallersFault) return faults;
-    const { failures, retryAt, lastError } = failureState;
+    if (!hasFailed(state) || state.failures < 2 || state.isCallersFault) return faults;
+    const { failures, retryAt, lastError } = state;
     const which = where === undefined ? name : `${name} ${where}`;
     const until = retryAt.toISOString();
     return [

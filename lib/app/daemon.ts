@@ -27,6 +27,7 @@ import { CallTimeouts } from "./call_timeouts.ts";
 import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
 import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
+import { ServerNotices } from "./server_notices.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
 /** How long a server may take to answer a request that others could answer too. */
@@ -47,6 +48,7 @@ export class Daemon implements AsyncDisposable {
   readonly #timeouts: CallTimeouts;
   readonly #sessions: SessionRegistry;
   readonly #drain = new Drain();
+  readonly #notices: ServerNotices;
   readonly #handler: HttpHandler;
   #stack = new AsyncDisposableStack();
   #stopped: Promise<void> | undefined;
@@ -71,6 +73,11 @@ export class Daemon implements AsyncDisposable {
     const servers = () =>
       this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = this.#createRouter(servers, parts);
+    this.#notices = new ServerNotices({
+      sessions: this.#sessions,
+      troubles: mounts.troubles,
+      sees: (caller, server) => router.sees(caller, server),
+    });
     const guard = new Guard({ ...settings, token: parts.token });
     const hooks = this.#attachHooks(router, guard, parts);
     this.#handler = new HttpHandler({
@@ -89,6 +96,7 @@ export class Daemon implements AsyncDisposable {
         sessions: this.#sessions,
       }),
       serverNames: () => servers().map(({ name }) => name),
+      whyNoServer: (name) => mounts.troubles.whyUnmounted(name),
       onExai: (channel, context) => attachExai(channel, hooks, context),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
@@ -198,6 +206,8 @@ export class Daemon implements AsyncDisposable {
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
       names: mounts.names,
+      troublesOf: (caller, options) => this.#notices.atStart(caller, options),
+      unmounted: mounts.troubles,
     });
   }
 
@@ -234,6 +244,11 @@ export class Daemon implements AsyncDisposable {
       announceServers(sessions, names);
     });
     events.on("toolSetsChanged", (change) => announceToolSets(sessions, change));
+    events.on("processEvent", (...event) => this.#notices.processEvent(...event));
+    events.on(
+      "configurationRead",
+      () => this.#notices.entriesChanged(new Set(mounts.configured.servers.keys())),
+    );
     events.on("sessionEnded", (session) => {
       router.detach(session);
       mounts.detach(session);

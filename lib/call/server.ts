@@ -43,6 +43,8 @@ export interface Server {
    * has ended, in whatever way.
    */
   prepare?(caller: Caller): Promise<void>;
+  /** What is known of it for `caller` now; nothing is started. Left out: only its lists are. */
+  known?(caller: Caller): KnownServerFacts;
   /** Why the tool `name`, which the server has, is not offered to `caller`, in a sentence; undefined: it has none. */
   whyNotOffered?(name: string, caller: Caller): string | undefined;
   /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
@@ -68,6 +70,14 @@ export interface Server {
 export interface RefreshOptions {
   /** Whether the client named this server with `server__name`, so that it is started if it does not run. */
   isNamed: boolean;
+}
+
+/** What is known of a server without starting it, from when it ran last. */
+export interface KnownServerFacts {
+  /** How it says its tools are to be used (MCP lifecycle, `instructions`). */
+  instructions: string | undefined;
+  /** Undefined: not known. */
+  tools: readonly JsonObject[] | undefined;
 }
 
 /** The lists of MCP: the method that asks for each and the field of the result that holds it. */

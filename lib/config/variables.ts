@@ -23,7 +23,15 @@ export interface VariableSources {
 }
 
 /** A variable that cannot be filled in; the message says why and what to write in its place. */
-export class VariableFault extends Error {}
+export class VariableFault extends Error {
+  /** The environment variable that is not set; undefined for any other fault. */
+  readonly unset: string | undefined;
+
+  constructor(message: string, options: { unset?: string } = {}) {
+    super(message);
+    this.unset = options.unset;
+  }
+}
 
 const MAX_FILE_BYTES = MIB;
 const KNOWN = "${env:NAME}, ${env:NAME:-default}, ${file:PATH}, ${userHome} and ${workspaceFolder}";
@@ -120,6 +128,7 @@ export class Expander {
     throw new VariableFault(
       `needs the environment variable ${name}, which is not set; set it where the daemon starts, ` +
         `or write \${env:${name}:-default} or \${file:PATH}`,
+      { unset: name },
     );
   }
 

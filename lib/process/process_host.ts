@@ -79,6 +79,11 @@ export class ProcessHost implements AsyncDisposable {
     return this.#login.env;
   }
 
+  /** Has the login shell asked again when its environment is needed next: its profile may have changed. */
+  forgetLoginEnv(): void {
+    this.#login = undefined;
+  }
+
   /**
    * Resolves `command`: the executable, its environment, its directory.
    *

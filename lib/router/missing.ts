@@ -4,6 +4,7 @@ import { quoteName } from "../base/text.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
+import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 
 /** Unavailable servers named in one message. */
 const MAX_MISSING = 5;
@@ -71,10 +72,20 @@ export async function outcomeOf({ server, coming }: Missing, call: Call): Promis
 export function unknownName(
   kind: "tools" | "prompts",
   name: string,
-  { missing, advice, isRenamed }: { missing: readonly Missing[]; advice: string; isRenamed: boolean },
+  { missing, advice, isRenamed, unmounted }: {
+    missing: readonly Missing[];
+    advice: string;
+    isRenamed: boolean;
+    /** The configured server whose name it is, if that is not mounted. */
+    unmounted: ServerTrouble | undefined;
+  },
 ): ExaiError {
   const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
   const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
+  if (unmounted !== undefined && !isRenamed) {
+    const why = `the ${what} is one of a server that is not mounted: ${describeTrouble(unmounted)}`;
+    return new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: unmounted.server } });
+  }
   if (missing.length === 0 || isRenamed) return new ExaiError(code, `there is no ${what}; ${advice}`);
   const reasons = missing.slice(0, MAX_MISSING).map(({ server, why, namesServer }) =>
     namesServer ? why : `server "${server.name}": ${why}`

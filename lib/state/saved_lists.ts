@@ -54,6 +54,7 @@ const SQL = {
   digests: "SELECT count(DISTINCT digest) AS n FROM view WHERE server = ? AND config = ?",
   outdate: "DELETE FROM view WHERE server = ? AND (config != ? OR digest = ?)",
   set: "INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?, ?)",
+  newest: "SELECT text FROM view WHERE server = ? ORDER BY kept_ms DESC, rowid DESC LIMIT 1",
   prune: PRUNE,
 } as const;
 
@@ -106,6 +107,13 @@ export class SqliteServerLists implements ListStore, Disposable {
       sql.set.run(server, place, config, digest, text, Date.now());
       sql.prune.run(...this.#bounds);
     });
+  }
+
+  /** The names of the tools that the server had when it ran last, however it was configured then. */
+  toolNames(server: string): string[] {
+    const row = this.#file.use((sql) => sql.newest.get(server));
+    const tools = row === undefined ? [] : parse(String(row.text))?.lists.tools ?? [];
+    return tools.flatMap(({ name }) => typeof name === "string" ? [name] : []);
   }
 
   [Symbol.dispose](): void {

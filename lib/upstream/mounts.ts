@@ -10,7 +10,7 @@ import { ProbeQueue } from "./lists/probe_queue.ts";
 import { MountedServer } from "./mounted_server.ts";
 import { type Learning, learnSharing } from "./sharing/decide_share.ts";
 import type { Connect } from "./start_instance.ts";
-import type { AdmissionFactory } from "./process_records.ts";
+import type { AdmissionFactory, ProcessEventListener } from "./process_records.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -32,6 +32,8 @@ interface MountsOptions {
   settleMs?: number;
   /** Called when some of the lists of a server have changed; the sessions attached to it have been notified. */
   onListChanged(kinds: readonly ListKind[]): void;
+  /** Called when a process of a server fails or shows that it works. */
+  onProcessEvent?: ProcessEventListener;
   /** Called when the servers of these names were added, removed or changed. */
   onServersChanged(names: readonly string[]): void;
 }

@@ -158,7 +158,7 @@ Deno.test("what is wrong with a list is told once, by name", async () => {
     answer: ({ method }) => ({ result: method === "tools/list" ? { tools: [{ name: "odd" }] } : {} }),
   });
   assertEquals(await it.listed(it.ada), []);
-  assertEquals(it.mounted.listFaults.length, 1);
+  assertEquals(it.mounted.lists.faults.length, 1);
 });
 
 Deno.test("a window that has a task on a process it was on before sees it beside those of now", async () => {

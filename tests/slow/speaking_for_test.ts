@@ -234,7 +234,7 @@ function statusOf(mounted: MountedServer) {
     running: [],
     providers: [],
   };
-  return buildStatus({ servers: [mounted], ...nothing }).servers;
+  return buildStatus({ servers: [mounted], configured: { faulty: [], disabled: [] }, ...nothing }).servers;
 }
 
 for (const [name, config, advice] of ONE_PROCESS) {

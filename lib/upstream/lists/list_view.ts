@@ -5,6 +5,11 @@ import type { StoredView } from "../list_store.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
+/** The kind of list that a request of `method` is for. */
+export function listKindOf(method: string): ListKind | undefined {
+  return LIST_KINDS.find((kind) => LISTS[kind].method === method);
+}
+
 /** What a server shows in one scope, as last read. */
 export class ListView {
   description: InitializeResult | undefined;

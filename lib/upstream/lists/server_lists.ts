@@ -1,16 +1,16 @@
 import { getLogger } from "@logtape/logtape";
 import { resolvedWithin, untilAborted } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
-import type { JsonObject } from "../../base/json.ts";
+import { type JsonObject, textOf } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { Call, Caller } from "../../call/call.ts";
-import { type ListKind, LISTS, type RefreshOptions } from "../../call/server.ts";
+import { type KnownServerFacts, type ListKind, LISTS, type RefreshOptions } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Leases } from "../leases.ts";
 import { ListMemory, type OutdatedLists } from "./list_memory.ts";
-import { LIST_KINDS } from "./list_view.ts";
+import { LIST_KINDS, listKindOf } from "./list_view.ts";
 import type { ListStore } from "../list_store.ts";
 import { listChangedMethod } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
@@ -130,6 +130,13 @@ export class ServerLists {
     return this.#memory.viewOf(caller).lists.has(kind) || this.#remembered(kind, caller) !== undefined;
   }
 
+  /** What is known of the server without starting it. */
+  known(caller: Caller): KnownServerFacts {
+    const { description, lists } = this.#memory.viewOf(caller);
+    const tools = lists.get("tools");
+    return { instructions: textOf(description?.instructions), tools: tools && this.#shown.offered(tools) };
+  }
+
   /** The list of `kind` as the merged catalog shows it. */
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
     if (this.#memory.varies && !this.#memory.hasScope(caller)) await this.#untilPlaced(caller);
@@ -151,7 +158,7 @@ export class ServerLists {
 
   /** A remembered list as the result of `call`, a list request to this server alone; undefined: ask the server. */
   rememberedResult({ method, params, caller }: Call): Result | undefined {
-    const kind = kindOf(method);
+    const kind = listKindOf(method);
     if (!kind || params.cursor !== undefined) return undefined;
     const list = this.#remembered(kind, caller);
     if (list) return { result: { [LISTS[kind].field]: [...this.#show(kind, list, caller)] } };
@@ -161,7 +168,7 @@ export class ServerLists {
 
   /** The server has answered `call` itself: if it was a list request, its session has seen the instance's list. */
   listed({ method, caller }: Call, { listScope, started }: Slot): void {
-    const kind = kindOf(method);
+    const kind = listKindOf(method);
     if (!kind || !started) return;
     this.#read(kind, listScope, () => started.lists.get(kind)).then((list) => {
       this.#seen(kind, list, caller);
@@ -176,12 +183,17 @@ export class ServerLists {
     const { listScope } = await this.#leases.requestOf(caller);
     const view = this.#memory.viewAt(listScope);
     const before = view.lists.get(kind);
-    const instance = this.#leases.running(caller) ?? this.#runningIn(listScope);
+    const instance = this.#leases.running(caller) ?? this.#pool.runningIn(listScope);
     if (instance) await this.#read(kind, listScope, () => instance.lists.refresh(kind));
     else if (isNamed && !(view.isFresh && before)) await this.#probes.now(caller);
     else if (before && !this.#memory.isForeign(listScope)) await this.#probes.running(listScope.listKey);
     else await this.#probes.request(caller, false);
     return before !== view.lists.get(kind);
+  }
+
+  /** Whether it is known in any scope what tools the server has. */
+  get areKnown(): boolean {
+    return Iterator.from(this.#memory.lists()).some(([kind]) => kind === "tools");
   }
 
   /** What is wrong with the lists: entries that clients would reject, lists without end. */
@@ -231,7 +243,7 @@ export class ServerLists {
 
   /** Reads a list that could not be read when its server was started. */
   async #readAgain(kind: ListKind, scope: ListScope): Promise<readonly JsonObject[]> {
-    const instance = this.#runningIn(scope);
+    const instance = this.#pool.runningIn(scope);
     if (instance) return await this.#read(kind, scope, () => instance.lists.get(kind));
     const details = { server: this.#name };
     throw new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#name}" ended before it listed its ${kind}`, {
@@ -280,18 +292,6 @@ export class ServerLists {
     this.#pool.listChanged([...new Set(outdated.map(([kind]) => kind))]);
     notifyCallers(outdated);
   }
-
-  /** A shared instance that runs in a scope. */
-  #runningIn({ listKey }: ListScope): Instance | undefined {
-    for (const { started, scope, listScope } of this.#pool) {
-      if (started && scope !== "session" && listScope.listKey === listKey) return started;
-    }
-    return undefined;
-  }
-}
-
-function kindOf(method: string): ListKind | undefined {
-  return LIST_KINDS.find((kind) => LISTS[kind].method === method);
 }
 
 function notifyCallers(outdated: OutdatedLists): void {
