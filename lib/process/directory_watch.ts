@@ -1,8 +1,8 @@
 const LIBC = {
   inotify_init1: { parameters: ["i32"], result: "i32" },
   inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  inotify_rm_watch: { parameters: ["i32", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-  close: { parameters: ["i32"], result: "i32" },
 } as const;
 
 // inotify(7)
@@ -13,9 +13,19 @@ const IN_ISDIR = 0x40000000;
 const EVENT_BYTES = 16;
 const BUFFER_BYTES = 4096;
 
+/** Reads made at most to find a file, or to drop what is left. */
+const MAX_READS = 64;
+
+/** So many watches may be in use at once. */
+const MAX_INSTANCES = 8;
+
 type Libc = Deno.DynamicLibrary<typeof LIBC>;
 
 let libc: Libc | "none" | undefined;
+
+/** Instances of inotify that are not in use. They are not closed: that takes milliseconds. */
+const unused: number[] = [];
+let instances = 0;
 
 /** Notices that files of directories are opened, by whatever process, until it is disposed of. */
 export interface DirectoryWatch extends Disposable {
@@ -32,19 +42,31 @@ export function watchOpens(directories: readonly string[]): DirectoryWatch | und
   const library = openLibc();
   if (library === "none") return undefined;
   const { symbols } = library;
-  const fd = symbols.inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  const fd = unused.pop() ??
+    (instances < MAX_INSTANCES ? symbols.inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1);
   if (fd < 0) return undefined;
+  instances++;
   const encoder = new TextEncoder();
-  for (const directory of directories) {
-    symbols.inotify_add_watch(fd, encoder.encode(`${directory}\0`), IN_OPEN);
-  }
+  const watches = directories.map((directory) =>
+    symbols.inotify_add_watch(fd, encoder.encode(`${directory}\0`), IN_OPEN)
+  );
+  const buffer = new Uint8Array(BUFFER_BYTES);
+  const read = () => Math.max(0, Number(symbols.read(fd, buffer, BigInt(buffer.length))));
   return {
     opened() {
-      const buffer = new Uint8Array(BUFFER_BYTES);
-      const bytes = Number(symbols.read(fd, buffer, BigInt(buffer.length)));
-      return bytes > 0 ? firstFile(buffer.subarray(0, bytes)) : undefined;
+      for (let reads = 0; reads < MAX_READS; reads++) {
+        const bytes = read();
+        const name = firstFile(buffer.subarray(0, bytes));
+        if (bytes === 0 || name !== undefined) return name;
+      }
+      return undefined;
     },
-    [Symbol.dispose]: () => void symbols.close(fd),
+    [Symbol.dispose]() {
+      for (const watch of watches) symbols.inotify_rm_watch(fd, watch);
+      for (let reads = 0; reads < MAX_READS && read() > 0; reads++);
+      instances--;
+      unused.push(fd);
+    },
   };
 }
 
