@@ -3,6 +3,7 @@ import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
+import { runDaemon } from "./helpers/program.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
 import { twoWorkspaces } from "./helpers/two_workspaces.ts";
 
@@ -48,6 +49,7 @@ async function whyMatches(it: Daemon, wanted: RegExp): Promise<string> {
 Deno.test("a server that nothing speaks against in 20 calls from two directories is shared by all windows from then on", async () => {
   await using at = await twoWorkspaces();
   await using it = await mountingDaemon({ it: observed("plain") });
+  const ps = async () => (await runDaemon({ home: it.home, args: ["ps", "--why"] })).stdout;
   using early = await RawClient.hello(it.url, { cwd: at.p });
   const inP = firstText(await early.call("say"));
   for (let i = 1; i < 10; i++) await early.call("say");
@@ -57,7 +59,7 @@ Deno.test("a server that nothing speaks against in 20 calls from two directories
   assertNotEquals(await say(it, at.q), inP);
   await whyMatches(
     it,
-    /the next process: machine, learned: 20 calls from 2 directories, asked nothing, opened nothing below its directory/,
+    /the next one: machine, learned: 20 calls from 2 directories, asked nothing, opened nothing below its directory/,
   );
   const shared = await say(it, at.below);
   assertEquals([await say(it, at.q), await say(it, at.p)], [shared, shared]);
@@ -65,6 +67,10 @@ Deno.test("a server that nothing speaks against in 20 calls from two directories
   assertEquals(firstText(await early.call("say")), inP);
   const machine = (await it.status()).find(({ scope }) => scope === "machine")!;
   assertMatch(String(machine.why), /^learned: 2\d calls from \d directories/);
+  assertMatch(
+    await ps(),
+    / learned: 2\d calls from \d directories, asked nothing, opened nothing/,
+  );
   await early.close();
 });
 
@@ -75,6 +81,7 @@ for (
     ["writes", /^learned: keeps .*kept\.db open for writing; /m, "project"],
     ["tells", /^learned: answered with a path below its directory; /m, "project"],
     ["asks", /^learned: asked for roots; /m, "project"],
+    ["elicits", /^learned: asked for elicitation; /m, "project"],
     ["pages", /learned: its tools open_page and close_page keep something open/m, "session"],
   ] as const
 ) {

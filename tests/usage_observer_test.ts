@@ -60,6 +60,7 @@ Deno.test("a process is looked at after few of its calls, and later not more tha
     if (it.looks() > before) looks.push(n);
   }
   assertEquals(looks, [1, 2, 4, 8, 16, 20, 32]);
+  assertMatch(it.evidence.decision!.why, /: 200 calls from 1 directory, asked/);
 });
 
 Deno.test("a process that something speaks against is not looked at any more", async () => {
@@ -84,6 +85,7 @@ for (
     ["/home/me/.npm/_logs/x", true, undefined],
     ["/home/me/server.log", true, undefined],
     ["/home/me/logs/x", true, undefined],
+    ["/home/me/.local/share/uv/tools/.lock", true, undefined],
   ] as [string, boolean, RegExp | undefined][]
 ) {
   const how = isWritable ? "for writing" : "for reading";
@@ -95,7 +97,11 @@ for (
 }
 
 Deno.test("what a process writes to the disk once it has settled is a sign, what it writes before is none", async () => {
-  for (const [bytes, sign] of [[(look: number) => look * 100, true], [() => 5000, false]] as const) {
+  const written = [
+    [(look: number) => look * 100, true],
+    [(look: number) => Math.min(look, 3) * 100, false],
+  ] as const;
+  for (const [bytes, sign] of written) {
     const it = observed("/w", (look) => ({ files: [], writtenBytes: bytes(look) }));
     for (let n = 1; n <= 20; n++) {
       it.answer();
@@ -176,6 +182,9 @@ Deno.test("each watch of a directory ends with its call, or with its process", a
   assertEquals([open, watched.length], [1, 2]);
   it.observer.ended();
   assertEquals(open, 0);
+  it.evidence.addSign("roots", "asked for roots");
+  it.observer.begins();
+  assertEquals([open, watched.length], [0, 2]);
 });
 
 Deno.test({

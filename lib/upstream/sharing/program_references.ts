@@ -55,6 +55,8 @@ type ReferenceKind =
   | "image"
   /** A path, or the name of a program. */
   | "program"
+  /** A program of a package that is named before. */
+  | "command"
   /** The directory of a project. */
   | "directory"
   | "url";
@@ -120,13 +122,13 @@ export function programReferences(command: string, args: readonly string[]): Pro
         if (CONTAINER_VALUE_OPTIONS.has(option) && value === undefined) i++;
         continue;
       }
-      if (NAMING_OPTIONS.has(option)) {
+      if (NAMING_OPTIONS.has(option) && !(option === "-p" && kind === "pypi")) {
         // `sh -c "npx -y x"`: what is run is read on.
         if (option === "-c" && value === undefined && runnerOf(queue[i + 1] ?? "")) continue;
         const named = { text: value ?? queue[++i] ?? "", kind: KIND_OF_OPTION[option] ?? kind };
         isPackageNamed ||= named.kind === "npm" || named.kind === "pypi";
         found.push(named);
-      } else if (VALUE_OPTIONS.has(option) && value === undefined) i++;
+      } else if ((VALUE_OPTIONS.has(option) || option === "-p") && value === undefined) i++;
       // `python -m x`: the rest are arguments of x.
       if (option === "-m") return found;
       continue;
@@ -140,7 +142,7 @@ export function programReferences(command: string, args: readonly string[]): Pro
       continue;
     }
     // `npx -p package program`
-    found.push({ text: word, kind: isPackageNamed ? "program" : kind });
+    found.push({ text: word, kind: isPackageNamed ? "command" : kind });
     // `mcp-remote URL`: the URL names the server too.
     const next = queue[i + 1];
     if (next && /^https?:/.test(next)) found.push({ text: next, kind: "url" });

@@ -27,7 +27,7 @@ const LOOK_MS = MINUTE_MS;
 const SETTLED_CALLS = 4;
 
 /** Files that a program keeps for itself, and that mean nothing to who calls it. */
-const OWN_FILES = /(^|\/)(\.cache|caches?|\.npm|_cacache|\.deno|logs?)\/|\.log(\.\d+)?$/i;
+const OWN_FILES = /(^|\/)(\.cache|caches?|\.npm|_cacache|\.deno|logs?)\/|\.(log(\.\d+)?|lock)$/i;
 
 /** What is opened in a longer call says nothing: others work in the directory too. */
 const WATCHED_MS = 2 * SECOND_MS;
