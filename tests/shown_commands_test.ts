@@ -5,6 +5,7 @@ import { commandHelp } from "../lib/commands/help.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
+import { readSettingsFile } from "../lib/config/settings_file.ts";
 import { loadServerTls } from "../lib/config/tls.ts";
 import denoJson from "../deno.json" with { type: "json" };
 import { tempDir } from "./helpers/files.ts";
@@ -218,7 +219,7 @@ Deno.test("each test shown is there, and its filter fits one", async () => {
   }
 });
 
-Deno.test("each configuration shown is one: of a client, mcp.json or models.json", async () => {
+Deno.test("each configuration shown is one: of a client, mcp.json, models.json or exai.json", async () => {
   await using dir = await tempDir({});
   const env = { ISSUES_TOKEN: "t", LAB_KEY: "k", HOME: dir.path };
   for (const [page, text] of await readPages()) {
@@ -227,6 +228,9 @@ Deno.test("each configuration shown is one: of a client, mcp.json or models.json
       await Deno.writeTextFile(path, block, { mode: 0o600 });
       if (/^ {2}"providers"/m.test(block)) {
         assertEquals((await readModels(path, env)).faults.map(formatFault), [], page);
+      } else if (/"\$schema": .*exai\.schema/.test(block)) {
+        await dir.write(".secrets/kimi", "k");
+        assertEquals((await readSettingsFile(path, env)).faults.map(formatFault), [], page);
       } else if (/"exai": \{/.test(block)) checkClient(JSON.parse(block), page);
       else if (/^ {2}"(mcpServers|servers|clients)"/m.test(block)) {
         const { faults, warnings } = await readServers(path, { env });

@@ -35,10 +35,21 @@ interface ToolAdmin {
   reload(): Promise<unknown>;
 }
 
+/** What the routes need of the settings. */
+interface SettingsAdmin {
+  faults(): readonly string[];
+  notes(): readonly string[];
+  reload(): Promise<void>;
+}
+
 interface RouteSources {
   telemetry: Telemetry;
   mounts: MountAdmin;
   own: ToolAdmin;
+  /** Where the daemon listens, and what is worth knowing of that. */
+  address(): { url: string; notes: string[] };
+  /** Undefined where the settings do not change. */
+  settings?: SettingsAdmin;
   token: TokenStore;
   sessions: SessionAccess;
   calls: CallControl;
@@ -75,21 +86,34 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
   ];
 }
 
-async function status({ mounts, own, sessions, calls: { running } }: RouteSources): Promise<Response> {
+async function status(
+  { mounts, own, sessions, calls: { running }, address }: RouteSources,
+): Promise<Response> {
   const memory = await mounts.memory();
   const { servers, retiring, configured, programs } = mounts;
   const providers = own.providers();
   return Response.json(
-    buildStatus({ servers, retiring, configured, sessions, memory, programs, running, providers }),
+    buildStatus({
+      address: address(),
+      servers,
+      retiring,
+      configured,
+      sessions,
+      memory,
+      programs,
+      running,
+      providers,
+    }),
   );
 }
 
-/** Reads the configuration of servers and tools again. */
-async function reload({ mounts, own }: RouteSources): Promise<Response> {
+/** Reads the configuration of settings, servers and tools again. */
+async function reload({ mounts, own, settings }: RouteSources): Promise<Response> {
+  await settings?.reload();
   const [change] = await Promise.all([mounts.reload(), own.reload()]);
   const { added, changed, removed, unchanged } = change;
-  const warnings = change.warnings.map(formatFault);
-  const faults = [...change.faults.map(formatFault), ...own.faults()];
+  const warnings = [...change.warnings.map(formatFault), ...settings?.notes() ?? []];
+  const faults = [...settings?.faults() ?? [], ...change.faults.map(formatFault), ...own.faults()];
   return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, warnings, faults });
 }
 

@@ -24,6 +24,8 @@ import {
 
 /** What runs in the daemon, as shown by `GET /status` and `exai-daemon ps`. */
 export interface DaemonStatus extends JsonObject {
+  /** Where the daemon listens; `notes` say why that is not the port of its settings. */
+  address: { url: string; notes: string[] };
   servers: ServerStatus[];
   sessions: JsonObject[];
   /** Calls that wait for something. */
@@ -88,6 +90,7 @@ interface ServerStatus extends JsonObject {
 }
 
 interface StatusSources {
+  address: { url: string; notes: string[] };
   servers: readonly MountedServer[];
   /** Entries of the configuration that no server was made of. */
   configured: Pick<ServersChange, "faulty" | "disabled">;
@@ -120,7 +123,13 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
     .sort((a, b) => a.server < b.server ? -1 : a.server > b.server ? 1 : 0);
   const providers = sources.providers.map(describeProvider);
   const sessions = open.map(describeSession);
-  return { servers, sessions, waiting: describeWaiting(sources.running), providers };
+  return {
+    address: sources.address,
+    servers,
+    sessions,
+    waiting: describeWaiting(sources.running),
+    providers,
+  };
 }
 
 function describeWaiting(running: Iterable<RunningCall>): WaitingCallRow[] {

@@ -25,8 +25,9 @@ import { findWorkspace } from "../workspace/find_workspace.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
 import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
-import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
+import { openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
+import { reportHealth } from "./report_health.ts";
 import { ServerNotices } from "./server_notices.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
@@ -79,7 +80,7 @@ export class Daemon implements AsyncDisposable {
       sees: (caller, server) => router.sees(caller, server),
     });
     const guard = new Guard({ ...settings, token: parts.token });
-    const hooks = this.#attachHooks(router, guard, parts);
+    const hooks = this.#attachHooks({ router, guard, home: options.paths.home }, parts);
     this.#handler = new HttpHandler({
       ...settings,
       budget,
@@ -91,6 +92,8 @@ export class Daemon implements AsyncDisposable {
         telemetry,
         mounts,
         own,
+        address: () => ({ url: this.url, notes: [...this.addressNotes] }),
+        settings: parts.live,
         token: parts.token,
         calls: parts.calls,
         sessions: this.#sessions,
@@ -102,10 +105,11 @@ export class Daemon implements AsyncDisposable {
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });
     this.#listen(router, parts);
-    this.#reportHealth(options, parts);
-    telemetry.register({
-      faults: () => [memoryFault(budget) ?? []].flat(),
-      counts: () => ({ held: memoryHeld(budget) }),
+    reportHealth(options, parts, {
+      budget,
+      handler: this.#handler,
+      sessions: this.#sessions,
+      toolCount: () => this.toolCount,
     });
   }
 
@@ -123,8 +127,9 @@ export class Daemon implements AsyncDisposable {
     stack.use(new MemoryReclaimer({ isBusy: () => admissions.permits.held > 0 }));
     // Before the first answer: the file still names the previous daemon.
     const { url, socket } = daemon;
+    const address = { url, instead_of: listeners.insteadOfPort, socket };
     stack.use(
-      await EndpointFile.write(options.paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }),
+      await EndpointFile.write(options.paths.endpoint, { ...address, pid: Deno.pid, version: VERSION }),
     );
     startup.setHandler(daemon.handler);
     await listeners.probe();
@@ -148,6 +153,11 @@ export class Daemon implements AsyncDisposable {
   /** Where clients connect: `ws://host:port/`. */
   get url(): string {
     return this.#listeners.url;
+  }
+
+  /** What is worth knowing of that address, each in a sentence. */
+  get addressNotes(): readonly string[] {
+    return this.#listeners.notes;
   }
 
   /** How often a connection was refused, by reason. */
@@ -211,13 +221,16 @@ export class Daemon implements AsyncDisposable {
     });
   }
 
-  #attachHooks(router: Router, guard: Guard, { token, mounts, telemetry }: DaemonParts): AttachHooks {
+  #attachHooks(
+    { router, guard, home }: { router: Router; guard: Guard; home: string },
+    { token, mounts, telemetry, live }: DaemonParts,
+  ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
       registry: this.#sessions,
       target: this.#drain.guard(router.target),
       helloTimeoutMs,
-      daemon: { version: VERSION, pid: Deno.pid },
+      daemon: { version: VERSION, pid: Deno.pid, home },
       limits: {
         max_bytes: maxFrameBytes,
         session_max_inflight: sessionMaxInflight,
@@ -228,6 +241,7 @@ export class Daemon implements AsyncDisposable {
       challenge: (asked) => new Challenge(token.validTokens, asked),
       command: (command) => this.#handler.command(command),
       health: () => Promise.resolve(telemetry.health()),
+      unusedSettings: (offer) => live?.unusedOf(offer),
       rotateToken: (current, next) => token.rotate(current, next),
       onNotification: (session, method, params) => router.notify(session, method, params),
     };
@@ -259,27 +273,6 @@ export class Daemon implements AsyncDisposable {
       notes.addClockGap(gap);
       // Clients could not send anything meanwhile.
       if (gap.sleptMs > 0 || gap.stoppedMs > 0) sessions.touchAll();
-    });
-  }
-
-  #reportHealth(options: DaemonOptions, parts: DaemonParts): void {
-    const { telemetry, admissions, mounts, own, lock, journal, handles, notes } = parts;
-    telemetry.register({ faults: () => mounts.faults() });
-    telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: this.toolCount }) });
-    telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
-    telemetry.register({ faults: () => this.#listeners.faults(), notes: () => notes.list });
-    telemetry.register({ faults: () => [journal?.fault ?? [], lock.fault ?? []].flat() });
-    telemetry.register({
-      faults: () => [handles.fault ?? []].flat(),
-      counts: () => ({
-        sessions: this.#sessions.size,
-        connections: this.#handler.connections,
-        pending: this.#handler.pending,
-        refused: this.#handler.refusals,
-        inflight: admissions.permits.held,
-        queued: admissions.waiting,
-        handles: handles.state,
-      }),
     });
   }
 }

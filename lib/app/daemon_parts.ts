@@ -1,11 +1,13 @@
+import { getLogger } from "@logtape/logtape";
 import { CALLS_SERVER } from "../admission/await_call.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { Telemetry } from "../admin/telemetry.ts";
+import { messageOf } from "../base/errors.ts";
 import type { Server } from "../call/server.ts";
 import { type StatePaths, volatileDir } from "../config/paths.ts";
+import type { ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
 import type { Settings } from "../config/settings.ts";
 import { HandleBudget } from "../edge/handle_budget.ts";
-import { Listeners } from "../edge/listeners.ts";
 import { StartupQueue } from "../edge/startup_queue.ts";
 import { TokenStore } from "../edge/token.ts";
 import { checkPeers } from "../edge/exposure.ts";
@@ -21,7 +23,11 @@ import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
+import { LiveSettings } from "./live_settings.ts";
+import { openListeners } from "./open_listeners.ts";
 import { openOwnServer } from "./own_server.ts";
+
+const log = getLogger(["exai", "daemon"]);
 
 /** What a daemon is started with. */
 export interface DaemonOptions {
@@ -33,6 +39,10 @@ export interface DaemonOptions {
   faults?: () => string[];
   /** Notes about earlier daemons, each in a sentence. */
   notes?: () => readonly string[];
+  /** Where the settings come from, to be read again while the daemon runs; left out: they stay as they are. */
+  source?: { reader: SettingsLoader; started: ProgramSettings };
+  /** Called when a setting has changed. */
+  onSettings?(settings: Settings): void;
   /** The lock of the state directory, which the caller releases; left out: the daemon locks it itself. */
   lock?: HomeLock;
 }
@@ -45,7 +55,7 @@ export interface DaemonOptions {
  * @throws {ExaiError} `CONFIG`, with what to do: another daemon has the state directory, the address is taken
  */
 export async function openParts(options: DaemonOptions, stack: AsyncDisposableStack) {
-  const listening = await openListeners(options, stack);
+  const listening = await openDoors(options, stack);
   const storage = await openStorage(options, listening, stack);
   const open = { ...listening, ...storage };
   return { ...open, ...await openServers(options, open, stack) };
@@ -53,11 +63,11 @@ export async function openParts(options: DaemonOptions, stack: AsyncDisposableSt
 
 export type DaemonParts = Awaited<ReturnType<typeof openParts>>;
 
-type OpenListeners = Awaited<ReturnType<typeof openListeners>>;
+type OpenListeners = Awaited<ReturnType<typeof openDoors>>;
 type OpenStorage = Awaited<ReturnType<typeof openStorage>>;
 
 /** The right to the state directory, and the addresses; requests wait in `startup` until the daemon can answer. */
-async function openListeners({ settings, paths, ...given }: DaemonOptions, stack: AsyncDisposableStack) {
+async function openDoors({ settings, paths, ...given }: DaemonOptions, stack: AsyncDisposableStack) {
   await ensureStateDir(paths);
   const lock = given.lock ?? stack.use(await takeHome(paths));
   const users = stack.use(await PeerUsers.open());
@@ -67,7 +77,7 @@ async function openListeners({ settings, paths, ...given }: DaemonOptions, stack
   const handles = stack.use(HandleBudget.forProcess(onChange));
   const startup = new StartupQueue();
   const listeners = stack.use(
-    await Listeners.open({ settings, paths, handler: startup.handle, handles, onChange }),
+    await openListeners({ settings, paths, handler: startup.handle, handles, onChange }),
   );
   // Disposed before the listeners, which wait for the requests that wait in it.
   stack.use(startup);
@@ -109,23 +119,40 @@ async function openStorage(
 
 /** EXAI's own tools and the mounted servers, with what observes and admits their calls. */
 async function openServers(
-  { settings, paths }: DaemonOptions,
-  { events, listeners, files, calls, clock, hooks }: OpenListeners & OpenStorage,
+  options: DaemonOptions,
+  { events, listeners, files, token, calls, clock, hooks }: OpenListeners & OpenStorage,
   stack: AsyncDisposableStack,
 ) {
+  const { settings, paths } = options;
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
   const own = stack.use(await openOwnServer(settings, paths, { clock, telemetry, events, ...hooks }));
   const admissions = new Admissions(settings, hooks.onChange);
   const { ofProcess: admissionFor } = admissions;
+  const live = options.source && stack.use(await openLive(options.source, options, { events, token }));
   const mounts = stack.use(
-    await ConfiguredMounts.open(settings, paths, {
+    await ConfiguredMounts.open({ ...settings, port: listeners.port }, paths, {
       events,
       admissionFor,
       ownServers: [own.server.name, CALLS_SERVER],
       ...hooks,
     }),
   );
-  return { telemetry, own, admissions, mounts };
+  return { telemetry, own, admissions, mounts, live };
+}
+
+function openLive(
+  { reader, started }: NonNullable<DaemonOptions["source"]>,
+  { paths, onSettings }: DaemonOptions,
+  { events, token }: { events: DaemonEvents; token: TokenStore },
+): Promise<LiveSettings> {
+  return LiveSettings.open(reader, started, {
+    databaseDir: paths.home,
+    onChange: (settings) => {
+      onSettings?.(settings);
+      token.configure(settings.token).catch((thrown) => log.error("{reason}", { reason: messageOf(thrown) }));
+      events.emit("settingsChanged", settings);
+    },
+  });
 }
 
 /** @throws {ExaiError} `CONFIG` when another process has it */

@@ -2,6 +2,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
+import type { ServerTrouble } from "./server_trouble.ts";
 
 /** The session on whose behalf a call runs, as far as targets may know it. */
 export interface Caller {
@@ -23,6 +24,8 @@ export interface Caller {
   readonly logLevel: LogLevel | undefined;
   /** The chain of daemons it is connected through, if any; see `wire/via.ts`. */
   readonly via?: readonly string[];
+  /** What is wrong with what its window has set, if anything. */
+  readonly notice?: ServerTrouble;
   /** The one mounted server the session sees (`/mcp/NAME`); undefined for the merged catalog. */
   readonly server: string | undefined;
   /** Sends the client a notification that belongs to no call; dropped when the client cannot receive any. */
@@ -37,6 +40,8 @@ export interface Caller {
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
   /** The client's roots, in its order; undefined when it has none. Requested once, until they change. */
   roots(): Promise<readonly Root[] | undefined>;
+  /** Whether its client has been asked for its roots and has not answered in time. */
+  readonly areRootsOverdue?: boolean;
   /** Its identity as an owner of data. May request the roots of the client, once until they change. */
   identity(): Promise<Identity>;
 }

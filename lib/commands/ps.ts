@@ -22,6 +22,7 @@ async function ps({ settings, switches }: Invocation): Promise<string> {
     serverTable(status.servers),
     ...(switches.has("why") ? [reasonTable(status.servers)] : []),
     ...problemsOf(status.servers),
+    ...status.address.notes.map((note) => visible(note, MAX_ERROR_CHARS)),
     sessionTable(status.sessions),
     ...(status.waiting.length > 0 ? [waitingTable(status.waiting)] : []),
   ].join("\n\n");

@@ -2,11 +2,11 @@ import { isAbsolute, join, SEPARATOR } from "@std/path";
 import { messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { ownEntry } from "../base/json.ts";
-import { SESSION_VARIABLES } from "./server_config.ts";
 import { fillSome, variablesIn } from "../base/template.ts";
 import { MIB } from "../base/units.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
+import { workspaceVariable } from "./workspace_variables.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -80,7 +80,7 @@ export class Expander {
   async expand(text: string): Promise<string> {
     const values = new Map<string, string>();
     for (const name of new Set(variablesIn(text))) {
-      if (!SESSION_VARIABLES.includes(name)) values.set(name, await this.#valueOf(name));
+      if (!workspaceVariable(name)) values.set(name, await this.#valueOf(name));
     }
     return fillSome(text, (name) => values.get(name));
   }
@@ -126,8 +126,8 @@ export class Expander {
     }
     if (fallback !== undefined) return fallback;
     throw new VariableFault(
-      `needs the environment variable ${name}, which is not set; set it where the daemon starts, ` +
-        `or write \${env:${name}:-default} or \${file:PATH}`,
+      `needs the environment variable ${name}, which is not set; set it in the profile of your shell, ` +
+        `as no window's own variables are used, or write \${env:${name}:-default} or \${file:PATH}`,
       { unset: name },
     );
   }

@@ -11,6 +11,7 @@ import {
 } from "./share_key.ts";
 import { isForWorkspaceOnly, rootOf } from "./sharing/named_directories.ts";
 import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
+import { foldersFor } from "./sharing/required_workspace.ts";
 import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
 
@@ -27,7 +28,7 @@ interface SlotRequestOptions {
  * Describes the instance of `config` that serves a session: its share key, its directory and the capabilities
  * advertised to it. Nothing is started.
  *
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory and the session has none
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory that the session has not got
  */
 export async function slotRequestFor(
   config: ServerConfig,
@@ -37,9 +38,6 @@ export async function slotRequestFor(
   const roots = await caller.roots();
   const named = await workspaceOf(caller, roots);
   const { workspace, rootPaths } = await locationOf(named, roots);
-  const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
-  const [shared, own] = [workspace, named].map((dir) => withVia(bindToSession(config, dir), via));
-  const bound = withDirectoryOf(shared!, own!);
   const decided = decideShare(config);
   const copyOf = isolationReason === undefined ? undefined : decided.scope;
   const decision: ShareDecision = isolationReason === undefined
@@ -51,16 +49,23 @@ export async function slotRequestFor(
   const asksRoots = options.asksRoots();
   const isRootless = asksRoots && !isForWorkspace && !roots?.length;
   const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
+  const { scope } = decision;
+  const areRootsMissing = roots === undefined && caller.areRootsOverdue === true;
+  const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
+  // The process of a session that may not share one is bound to its directory too.
+  const folders = foldersFor(config, place, isDirectoryBound(config, scope));
+  const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
+  const shared = withVia(bindToSession(config, workspace, folders.real), via);
+  const bound = withDirectoryOf(shared, withVia(bindToSession(config, named, folders.named), via));
   const takesRoots = isDirectoryBound(bound, decided.scope);
   const told = roots?.length ? roots : isForWorkspace ? [rootOf(workspace, named)] : "none";
   const placeRoots = decided.scope !== "project" ? undefined : takesRoots ? told : "none";
-  const { scope } = decision;
   const advertised = scope === "session"
     ? ownCapabilities(caller, copyOf === undefined ? "own" : placeRoots)
     : sharedCapabilities(takesRoots && !isRootless);
   const listScope = listScopeOf(config, session, { scope, advertised });
   const mixesRoots = scope === "project" && takesRoots && !asksRoots && !isForWorkspace;
-  const key = shareKey(shared!, session, scope);
+  const key = shareKey(shared, session, scope);
   return {
     ...decision,
     key,

@@ -50,7 +50,7 @@ export async function startInstance(
     & Pick<InstanceOptions, "orphaned">
     & { signal: AbortSignal; events: InstanceEvents },
 ): Promise<Instance> {
-  const { config, scope, advertised, canIsolate, roots } = request;
+  const { config, session, scope, advertised, canIsolate, roots } = request;
   const beganAtMs = performance.now();
   const transport = await connect(config).catch((thrown) => {
     throw overCapacityFor(`server "${config.title}" cannot start`, thrown, { server: config.name }) ?? thrown;
@@ -69,6 +69,8 @@ export async function startInstance(
     log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
     ...events,
     roots,
+    // A process of one session asks its client each time, so that it sees roots change.
+    rootsAtStart: scope === "session" ? session.roots : undefined,
     startTimeoutMs: config.startTimeoutMs,
     maxSilences: scope === "session" ? MAX_SILENCES_OF_ONE_SESSION : undefined,
   });

@@ -227,6 +227,7 @@ const ONE_PROCESS: [name: string, config: Partial<ServerConfig>, advice: string]
 
 function statusOf(mounted: MountedServer) {
   const nothing = {
+    address: { url: "", notes: [] },
     retiring: [],
     sessions: [],
     memory: new Map(),

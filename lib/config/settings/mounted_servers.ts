@@ -65,6 +65,7 @@ export const MOUNTED_SERVER_SETTINGS = {
     },
     {
       allowed: "auto, or a whole number of MiB",
+      types: ["string", "integer"],
       unit: "MiB",
       schema: z.pipe(
         z.string().check(z.regex(/^(auto|\d{1,8})$/)),
