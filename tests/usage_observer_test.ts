@@ -50,16 +50,21 @@ function observed(
   };
 }
 
+/** The calls after which a process is looked at. */
+const LOOKED_AT = [1, 2, 4, 8, 16, 20, 32];
+
+/** Answers so many calls, one after another. */
+async function callTimes(it: ReturnType<typeof observed>, calls: number): Promise<void> {
+  for (let n = 1; n <= calls; n++) {
+    if (LOOKED_AT.includes(n)) await it.lookedAfterCall();
+    else it.answer();
+  }
+}
+
 Deno.test("a process is looked at after few of its calls, and later not more than once a minute", async () => {
   const it = observed("/w");
-  const looks: number[] = [];
-  for (let n = 1; n <= 200; n++) {
-    const before = it.looks();
-    it.answer();
-    await new Promise((resolve) => setTimeout(resolve));
-    if (it.looks() > before) looks.push(n);
-  }
-  assertEquals(looks, [1, 2, 4, 8, 16, 20, 32]);
+  await callTimes(it, 200);
+  assertEquals(it.looks(), LOOKED_AT.length);
   assertMatch(it.evidence.decision!.why, /: 200 calls from 1 directory, asked/);
 });
 
@@ -103,10 +108,7 @@ Deno.test("what a process writes to the disk once it has settled is a sign, what
   ] as const;
   for (const [bytes, sign] of written) {
     const it = observed("/w", (look) => ({ files: [], writtenBytes: bytes(look) }));
-    for (let n = 1; n <= 20; n++) {
-      it.answer();
-      await new Promise((resolve) => setTimeout(resolve));
-    }
+    await callTimes(it, 16);
     assertEquals(/wrote to the disk/.test(it.evidence.decision!.why), sign);
   }
 });
