@@ -247,7 +247,7 @@ function describeSlot(
 function whyShared(config: ServerConfig, { scope, why }: Slot): string {
   const now = decideShare(config);
   if (now.scope === scope) return now.why;
-  return scope === "project" ? `${why}; the next process: ${now.scope}, ${now.why}` : why;
+  return scope === "project" ? `less was known when it started; the next one: ${now.scope}, ${now.why}` : why;
 }
 
 function describeRefused({ refusedQuestions }: Slot): JsonObject | undefined {
