@@ -33,7 +33,6 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npx -y deno@2.9.6 task compile": "downloads a package",
   "npx -y deno@2.9.6": "downloads a package",
   "claude mcp add --scope user exai -- /path/to/exai/exai-shim": "a program of others",
-  "npx -y x runs as node .../index.js (x 1.2.3)": "a line of a log file",
   "deno bundle NAME.ts -o NAME.js": "a command of Deno; user_tools_test loads such files",
 };
 
