@@ -73,11 +73,16 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
   ];
 }
 
-async function status({ mounts, own, sessions, calls: { running } }: RouteSources): Promise<Response> {
+async function status(
+  { telemetry, mounts, own, sessions, calls: { running } }: RouteSources,
+): Promise<Response> {
   const memory = await mounts.memory();
   const { servers, retiring } = mounts;
   const providers = own.providers();
-  return Response.json(buildStatus({ servers, retiring, sessions, memory, running, providers }));
+  const { listChanges } = telemetry;
+  return Response.json(
+    buildStatus({ servers, retiring, sessions, memory, running, providers, listChanges }),
+  );
 }
 
 /** Reads the configuration of servers and tools again. */

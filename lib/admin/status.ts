@@ -3,6 +3,7 @@ import { monotonicNow } from "../base/time.ts";
 import type { BreakerStatus } from "../call/admission.ts";
 import { currentWait } from "../call/wait.ts";
 import { isoTime, toolOf } from "../observe/call_record.ts";
+import type { ListChangeFigures } from "../observe/metrics.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
@@ -20,6 +21,16 @@ export interface DaemonStatus extends JsonObject {
   waiting: WaitingCallRow[];
   /** The configured model providers. */
   providers: JsonObject[];
+  /** How often windows were notified that their lists have changed, by cause, the latest first. */
+  list_changes: ListChangeRow[];
+}
+
+interface ListChangeRow extends JsonObject {
+  /** Why: mounted, removed, known, changed, renamed or settings. */
+  cause: string;
+  server?: string;
+  count: number;
+  last_at: string;
 }
 
 interface WaitingCallRow extends JsonObject {
@@ -78,6 +89,7 @@ interface StatusSources {
   /** The calls in flight. */
   running: Iterable<RunningCall>;
   providers: readonly ProviderStatus[];
+  listChanges: ListChangeFigures;
 }
 
 /** Collects the status of every mounted server and session. */
@@ -89,7 +101,10 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
   });
   const providers = sources.providers.map(describeProvider);
   const sessions = Array.from(sources.sessions, describeSession);
-  return { servers, sessions, waiting: describeWaiting(sources.running), providers };
+  const list_changes = sources.listChanges.causes.map(({ cause, server, count, lastAt }) => {
+    return { cause, server, count, last_at: lastAt.toISOString() };
+  });
+  return { servers, sessions, waiting: describeWaiting(sources.running), providers, list_changes };
 }
 
 function describeWaiting(running: Iterable<RunningCall>): WaitingCallRow[] {

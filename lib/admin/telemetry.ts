@@ -6,7 +6,7 @@ import { HEALTH_INTERVAL_MS } from "../config/settings.ts";
 import { buildHealth } from "../observe/health.ts";
 import { HealthWriter } from "../observe/health_writer.ts";
 import { EventLoopLagMonitor } from "../observe/event_loop_lag.ts";
-import { type GaugeValues, Metrics } from "../observe/metrics.ts";
+import { type GaugeValues, type ListChangeFigures, Metrics } from "../observe/metrics.ts";
 import { metricsLine, recordCalls } from "../observe/call_record.ts";
 import { RecentActivity } from "../observe/recent_activity.ts";
 import type { CallControl } from "./call_control.ts";
@@ -15,7 +15,16 @@ import type { StateFiles } from "../state/state_files.ts";
 /** Gauges that the parts of the daemon provide. */
 type DaemonCounts = Pick<
   GaugeValues,
-  "sessions" | "connections" | "pending" | "refused" | "inflight" | "queued" | "tools" | "held" | "handles"
+  | "sessions"
+  | "connections"
+  | "pending"
+  | "refused"
+  | "inflight"
+  | "queued"
+  | "tools"
+  | "listChanges"
+  | "held"
+  | "handles"
 >;
 
 interface TelemetryOptions {
@@ -42,6 +51,7 @@ const NO_COUNTS: DaemonCounts = {
   inflight: 0,
   queued: 0,
   tools: 0,
+  listChanges: { total: 0, causes: [] },
   held: { bytes: 0, maxBytes: 0, evictions: 0 },
   handles: undefined,
 };
@@ -104,6 +114,11 @@ export class Telemetry implements AsyncDisposable {
       notes: () => this.#sources.flatMap((source) => source.notes?.() ?? []),
       faults: () => this.#sources.flatMap((source) => source.faults?.() ?? []),
     });
+  }
+
+  /** How often clients were notified that their lists have changed, and why. */
+  get listChanges(): ListChangeFigures {
+    return this.#gauges().listChanges;
   }
 
   /** The metrics in the Prometheus text exposition format. */

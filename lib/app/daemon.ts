@@ -60,17 +60,18 @@ export class Daemon implements AsyncDisposable {
     this.#own = own;
     const budget = openMemoryBudget(settings, () => telemetry.healthChanged());
     this.#timeouts = new CallTimeouts(settings, own.server, { budget });
+    const servers = () =>
+      this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
+    const router = this.#createRouter(servers, parts);
     this.#sessions = new SessionRegistry({
       ...registryLimits(settings),
       findWorkspace,
       budget,
       journal: parts.journal,
+      listChanges: router.listChanges,
       onStart: () => telemetry.healthChanged(),
       onEnd: (session) => events.emit("sessionEnded", session),
     });
-    const servers = () =>
-      this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
-    const router = this.#createRouter(servers, parts);
     const guard = new Guard({ ...settings, token: parts.token });
     const hooks = this.#attachHooks(router, guard, parts);
     this.#handler = new HttpHandler({
@@ -97,7 +98,7 @@ export class Daemon implements AsyncDisposable {
     this.#reportHealth(options, parts);
     telemetry.register({
       faults: () => [memoryFault(budget) ?? []].flat(),
-      counts: () => ({ held: memoryHeld(budget) }),
+      counts: () => ({ held: memoryHeld(budget), listChanges: router.changeCounts }),
     });
   }
 

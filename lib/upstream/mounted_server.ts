@@ -273,9 +273,9 @@ export class MountedServer implements Server, AsyncDisposable {
       case "tasks/list":
         return mergeTaskLists(call, result, { here: slot, slots: this.#allSlots() });
       case "tools/list":
-        return this.#tools.offeredOf(result);
+        return this.#tools.offeredOf(this.#lists.steadyResult(call, result, slot));
       default:
-        return result;
+        return this.#lists.steadyResult(call, result, slot);
     }
   }
 

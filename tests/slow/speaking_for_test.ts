@@ -226,7 +226,8 @@ const ONE_PROCESS: [name: string, config: Partial<ServerConfig>, advice: string]
 ];
 
 function statusOf(mounted: MountedServer) {
-  const nothing = { retiring: [], sessions: [], memory: new Map(), running: [], providers: [] };
+  const listChanges = { total: 0, causes: [] };
+  const nothing = { retiring: [], sessions: [], memory: new Map(), running: [], providers: [], listChanges };
   return buildStatus({ servers: [mounted], ...nothing }).servers;
 }
 

@@ -1,9 +1,10 @@
 import { getLogger } from "@logtape/logtape";
 import { resolvedWithin, untilAborted } from "../../base/abort.ts";
-import type { JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
+import { listChangedMethod } from "../../call/list_changes.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
@@ -12,7 +13,7 @@ import type { Instance } from "../instance/instance.ts";
 import type { Leases } from "../leases.ts";
 import { LIST_KINDS, ListMemory, type OutdatedLists } from "./list_memory.ts";
 import type { ListStore } from "../list_store.ts";
-import { listChangedMethod } from "./list_cache.ts";
+import { steadied } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
 import type { ListScope } from "../share_key.ts";
 import type { ShownLists } from "./shown_lists.ts";
@@ -137,6 +138,17 @@ export class ServerLists {
     }).catch(() => {});
   }
 
+  /** The answer of the server to a list request of one session alone, in the order and the bytes of the last one. */
+  steadyResult({ method, params }: Call, result: Result, { listScope }: Slot): Result {
+    const kind = kindOf(method);
+    const list = kind && result.result?.[LISTS[kind].field];
+    // Pages are not compared.
+    const isWhole = params.cursor === undefined && result.result?.nextCursor === undefined;
+    if (!kind || result.error || !isWhole || !isListOfObjects(list)) return result;
+    const steady = [...steadied(this.#memory.viewAt(listScope).lists.get(kind), list)];
+    return { result: { ...result.result, [LISTS[kind].field]: steady } };
+  }
+
   /**
    * Reads the list of `kind` again, as a call names an entry that is not in it. Only a scope that was never read starts
    * its server for that. Resolves with whether the list has changed.
@@ -226,7 +238,8 @@ export class ServerLists {
     ask: () => Promise<readonly JsonObject[]>,
   ): Promise<readonly JsonObject[]> {
     const asOf = this.#memory.viewAt(scope).changes;
-    const list = await ask();
+    const asked = await ask();
+    const list = steadied(this.#memory.viewAt(scope).lists.get(kind), asked);
     this.#notify(this.#memory.learn(kind, { list, asOf }, scope));
     // Now rather than when it is shown, so that its faults are logged at once.
     this.#shown.of(kind, list).catch(() => {});
@@ -246,6 +259,10 @@ export class ServerLists {
     }
     return undefined;
   }
+}
+
+function isListOfObjects(value: unknown): value is JsonObject[] {
+  return Array.isArray(value) && value.every(isObject);
 }
 
 function kindOf(method: string): ListKind | undefined {
