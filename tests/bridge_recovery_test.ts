@@ -84,7 +84,10 @@ Deno.test("a daemon that ends while the client is introduced to it is not taken 
   it.call("acts", 1);
   const next = await it.connect({ unseen: [] });
   const [initialize] = next.take();
-  assertEquals([initialize!.method, initialize!.params], ["initialize", INITIALIZE]);
+  assertEquals([initialize!.method, initialize!.params], [
+    "initialize",
+    { ...INITIALIZE, _meta: { "exai/replay": {} } },
+  ]);
 });
 
 Deno.test("a daemon that refuses the client's initialize is left, for the reason it gives", async () => {

@@ -2,8 +2,9 @@ import { assert, assertEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import { ListMemory, type OutdatedLists } from "../lib/upstream/lists/list_memory.ts";
-import type { StoredView, ViewKey } from "../lib/upstream/list_store.ts";
-import { type ListScope, listScopeOf, type Scope } from "../lib/upstream/share_key.ts";
+import type { ListKey, StoredView } from "../lib/upstream/list_store.ts";
+import { type ListScope, listScopeOf } from "../lib/upstream/share_key.ts";
+import type { Scope } from "../lib/upstream/sharing/decide_share.ts";
 import { Window } from "./helpers/instance.ts";
 
 const tool = (name: string): JsonObject => ({ name });
@@ -37,11 +38,17 @@ const [ADA, BOB] = ["ada", "bob"].map((id) => new Window(id).caller) as [Window[
 
 /** A memory with what its store was asked for and given. */
 function memoryOf(config = STDIO, kept?: StoredView) {
-  const keys: ViewKey[] = [];
+  const keys: ListKey[] = [];
   const saved: StoredView[] = [];
+  const places = new Map<string, StoredView>();
   const memory = new ListMemory(config, {
-    get: (key) => (keys.push(key), kept),
-    set: (_, view) => void saved.push(view),
+    latest: (key) => (keys.push(key), kept),
+    at: (_, place) => places.get(place),
+    varies: () => new Set(places.values().map(({ lists }) => JSON.stringify(lists))).size > 1,
+    set: (_, place, view) => {
+      places.set(place, view);
+      saved.push(view);
+    },
   });
   const learn = (list: JsonObject[], where = HERE, asOf = memory.viewAt(where).changes) =>
     told(memory.learn("tools", { list, asOf }, where));
@@ -56,7 +63,7 @@ Deno.test("a window is shown what its own place shows, and before that is known 
   };
   const { memory, learn } = memoryOf(STDIO, kept);
   assertEquals([namesOf(memory.viewOf(ADA).current("tools")), memory.hasScope(ADA)], [["kept"], false]);
-  assertEquals([...memory.usedCapabilities(union)], ["sampling"]);
+  assertEquals([...memory.usedCapabilities], ["sampling"]);
   memory.setScope(ADA, HERE);
   assertEquals([namesOf(memory.viewOf(ADA).current("tools")), memory.hasScope(ADA)], [["kept"], true]);
   assertEquals(memory.viewOf(ADA).description, DESCRIPTION);
@@ -66,10 +73,9 @@ Deno.test("a window is shown what its own place shows, and before that is known 
   memory.setScope(ADA, THERE);
   assertEquals(namesOf(memory.viewOf(ADA).current("tools")), ["there"]);
   const shown = [...memory.lists()].map(([kind, list]) => `${kind} ${namesOf(list)}`);
-  assert(["tools here", "tools there", "tools kept"].every((line) => shown.includes(line)), shown.join());
+  assert(["tools here", "tools there"].every((line) => shown.includes(line)), shown.join());
+  assertEquals(namesOf(memory.viewOf(BOB).current("tools")), ["there"], "what was listed last, wherever");
 });
-
-const union = { sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } };
 
 Deno.test("a window that has seen a list hears once that its place shows another, and of other places nothing", () => {
   const { memory, learn } = memoryOf();
@@ -176,36 +182,29 @@ Deno.test("a server that has no resources has none anywhere, once it has describ
 Deno.test("what a place showed and asked is kept for the next daemon, once it has described itself", () => {
   const { memory, learn, saved } = memoryOf();
   learn([tool("a")]);
-  memory.addUsedCapabilities({}, ["sampling"]);
+  memory.addUsedCapabilities(["sampling"]);
   assertEquals(saved, []);
   memory.viewAt(HERE).description = DESCRIPTION;
   const list = [tool("b")];
   learn(list);
   learn(list);
-  memory.addUsedCapabilities({}, ["sampling"]);
+  memory.addUsedCapabilities(["sampling"]);
   assertEquals(saved, [{ description: DESCRIPTION, lists: { tools: list }, asked: ["sampling"] }]);
-  memory.addUsedCapabilities({}, ["sampling", "roots"]);
+  memory.addUsedCapabilities(["sampling", "roots"]);
   assertEquals(saved.at(-1)!.asked, ["sampling", "roots"]);
 });
 
 Deno.test("what is kept is known by all of a configuration that decides which server runs, and by nothing else", () => {
   const digestOf = (config: ServerConfig) => {
-    const { memory, keys } = memoryOf(config);
-    memory.usedCapabilities({});
-    memory.usedCapabilities({ roots: {} });
-    memory.usedCapabilities({});
-    assertEquals(keys.map(({ server, capabilities }) => [server, capabilities]), [["s", "{}"], [
-      "s",
-      '{"roots":{}}',
-    ]]);
+    const { keys } = memoryOf(config);
+    assertEquals(keys.map(({ server }) => server), ["s"]);
     return keys[0]!.config;
   };
   const changed = (config: ServerConfig, parts: object) => digestOf({ ...config, ...parts } as ServerConfig);
   const [stdio, http] = [digestOf(STDIO), digestOf(HTTP)];
   assertEquals(/^[0-9a-f]{64}$/.test(stdio), true);
-  const shared = [{ share: "session" }, { cwdFree: true }];
-  const ofStdio = [...shared, { command: "d" }, { args: [] }, { env: {} }, { cwd: "/x" }];
-  const ofHttp = [...shared, { url: "http://i/" }, { headers: {} }, { kind: "sse" }];
+  const ofStdio = [{ command: "d" }, { args: [] }, { env: {} }, { cwd: "/x" }];
+  const ofHttp = [{ url: "http://i/" }, { headers: {} }, { kind: "sse" }];
   const others = [
     stdio,
     http,
@@ -213,7 +212,10 @@ Deno.test("what is kept is known by all of a configuration that decides which se
     ...ofHttp.map((parts) => changed(HTTP, parts)),
   ];
   assertEquals(new Set(others).size, others.length);
-  assertEquals([changed(STDIO, { title: "t" }), changed(HTTP, { command: "d" })], [stdio, http]);
+  for (const parts of [{ title: "t" }, { share: "session" }, { cwdFree: true }, { startTimeoutMs: 1 }]) {
+    assertEquals([changed(STDIO, parts), changed(HTTP, parts)], [stdio, http]);
+  }
+  assertEquals(changed(HTTP, { command: "d" }), http);
 });
 
 Deno.test("so many places are remembered; one that no window is in makes room", () => {

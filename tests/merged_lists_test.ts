@@ -6,6 +6,8 @@ import type { ListKind, Server } from "../lib/call/server.ts";
 import { Catalog, type CatalogOptions } from "../lib/router/catalog.ts";
 import { shownAs } from "../lib/router/entries.ts";
 import { call } from "./helpers/call.ts";
+import { delay } from "@std/async/delay";
+import { until } from "./helpers/until.ts";
 import { callerOf, FakeServer, NEVER_MS, toolsOf } from "./helpers/fake_server.ts";
 
 const callOf = (id: string): Call => call({ method: "tools/list", params: {}, caller: callerOf({ id }) });
@@ -166,8 +168,7 @@ Deno.test("a list that was late is not waited for again until it has come, and i
     assertEquals(asked, 2);
     const key = kind === "tools" ? "name" : "uriTemplate";
     held.resolve([{ [key]: "x" }]);
-    await held.promise;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await until("it is told", () => told.length > 0 || undefined);
     assertEquals(told, [`notifications/${word}/list_changed`], "once, however often it was wanted");
     assertEquals(namesIn(await catalog.current(kind, own)), ["x"], "what was shown before is out of date");
     const slow = Promise.withResolvers<readonly JsonObject[]>();
@@ -179,10 +180,14 @@ Deno.test("a list that was late is not waited for again until it has come, and i
     server.list = () => later.promise;
     deadlineMs = 1;
     await catalog.list(kind, own);
-    later.resolve([]);
-    await later.promise;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    assertEquals(told.length, 2, "and told of once more when it is late once more");
+    later.resolve([{ [key]: "z" }]);
+    await until("it is told again", () => told.length > 1 || undefined);
+    const none = Promise.withResolvers<readonly JsonObject[]>();
+    server.list = () => none.promise;
+    await catalog.list(kind, own);
+    none.resolve([]);
+    await delay(100);
+    assertEquals(told.length, 2, "of a list without entries nothing was missed");
   }
 });
 

@@ -20,6 +20,7 @@ function request(key: string, scope: SlotRequest["scope"] = "project"): SlotRequ
     config: {} as ServerConfig,
     session: { caller, workspace: `/${key}`, roots: undefined, isRootless: false },
     mixesRoots: false,
+    roots: undefined,
   };
 }
 
@@ -77,7 +78,7 @@ Deno.test("a program that fails again and again rests for long; what is behind a
     const wanted = { ...request("a"), config: config as ServerConfig };
     const alike = { ...request("b", "session"), config: config as ServerConfig };
     const { supervisor } = records.of(wanted);
-    const key = processGroupKey(alike.config, alike.session, alike.advertised);
+    const key = processGroupKey(alike.config, alike.session);
     for (let n = 0; n < 5; n++) {
       supervisor.failed(supervisor.begin(100_000 * n), BROKEN, 100_000 * n);
       records.groupFailed(alike, {

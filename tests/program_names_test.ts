@@ -1,7 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import { hasWords, namesOfUrl, programNames } from "../lib/upstream/sharing/program_names.ts";
-import { decideShare, knownServer } from "../lib/upstream/share_key.ts";
+import { decideShare } from "../lib/upstream/sharing/decide_share.ts";
+import { knownServer } from "../lib/upstream/sharing/known_servers.ts";
 
 /** What the program of each line is called, the words of a line parted by spaces; `'...'` is one argument. */
 const LINES: Readonly<Record<string, readonly string[]>> = {
@@ -241,6 +242,7 @@ for (const [share, names] of Object.entries(KNOWN)) {
         share: "auto",
         command: "npx",
         args: ["-y", name],
+        env: {},
       } as never as ServerConfig;
       const decision = decideShare(config);
       assertEquals([decision.scope, decision.canIsolate], [share, false], name);

@@ -249,7 +249,7 @@ Deno.test("a variable that cannot be filled in is a fault that says what to writ
     ["${input:api-key}", /env\.X asks an editor .*\$\{env:API_KEY\}.*\$\{file:~\/PATH\}/],
     ["${file:none}", /env\.X names \$\{file:none\}, which cannot be read/],
     ["${config:a.b}", /holds \$\{config:a\.b\}, which means nothing here; allowed: .*\$\{env:NAME\}/],
-    ["${workspaceFolder:web}", /means nothing here/],
+    ["${cwd:web}", /means nothing here/],
   ];
   for (const [value, expected] of cases) {
     const lines = await faultsOf({ command: "c", env: { X: value } });

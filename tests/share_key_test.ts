@@ -4,13 +4,13 @@ import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
 import {
-  advertisedCapabilities,
-  decideShare,
   isDirectoryBound,
-  refusalAdvice,
-  type Scope,
+  ownCapabilities,
+  processGroupKey,
+  sharedCapabilities,
   shareKey,
 } from "../lib/upstream/share_key.ts";
+import { decideShare, refusalAdvice, type Scope } from "../lib/upstream/sharing/decide_share.ts";
 
 const [ADA, BOB] = ["ada", "bob"].map((id) => ({ ...call().caller, id })) as [Caller, Caller];
 const STDIO = {
@@ -35,7 +35,7 @@ Deno.test("what the user wrote decides, then what is known, then how the server 
   assertEquals(decided({}, HTTP), ["machine", true]);
   assertEquals(decided({ args: ["playwright-mcp"] }), ["session", false]);
   assertEquals(decided({ url: "https://h/playwright" }, HTTP), ["session", false]);
-  assertEquals(decided({ args: ["playwright-mcp"], share: "machine" }), ["machine", false]);
+  assertEquals(decided({ args: ["playwright-mcp"], share: "machine" }), ["machine", true]);
   assertEquals([decided({ share: "project" }), decided({ share: "session" })], [["project", true], [
     "session",
     false,
@@ -45,38 +45,56 @@ Deno.test("what the user wrote decides, then what is known, then how the server 
   assert(decideShare(written) === decideShare(written));
 });
 
-Deno.test("a window whose question was refused is told what it can do", () => {
-  const refused = (share: string, mayMove: boolean) => refusalAdvice(configOf({ share }), mayMove);
-  assertMatch(refused("auto", true), /call again.* run apart/);
-  for (const share of ["auto", "machine"]) {
-    assertMatch(refused(share, false), /call again when no other window's call runs/);
-    assertEquals(/"share": "project" or "session"/.test(refused(share, false)), share === "machine");
+Deno.test("a shared process may have copies unless its entry, or what is known of it, says exclusive", () => {
+  const memory = { args: ["-y", "@modelcontextprotocol/server-memory"], command: "npx" };
+  const mayHaveCopies = (parts: object, base = STDIO as object) =>
+    decideShare(configOf(parts, base)).canIsolate;
+  for (const share of ["auto", "machine", "project"]) {
+    assertEquals([mayHaveCopies({ share }), mayHaveCopies({ share, exclusive: true })], [true, false], share);
+    assertEquals(mayHaveCopies({ ...memory, share }), false, share);
+    assertEquals(mayHaveCopies({ ...memory, share, exclusive: false }), true, share);
   }
+  assertEquals([mayHaveCopies({}, HTTP), mayHaveCopies({ exclusive: true }, HTTP)], [true, false]);
+});
+
+Deno.test("a window whose question was refused is told what it can do", () => {
+  assertMatch(refusalAdvice(true), /call again.* take turns.*processes of their own/);
+  assertMatch(
+    refusalAdvice(false),
+    /call again when no other window's call runs.*"session" or "exclusive": false/,
+  );
 });
 
 Deno.test("a process of several windows is told what any of them may be able to, one of a window what it is", () => {
-  const told = (scope: Scope, isBound: boolean, isRootless: boolean, capabilities: JsonObject = {}) =>
-    advertisedCapabilities({ scope, isBound, isRootless }, { ...ADA, capabilities });
   const union = { sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } };
-  assertEquals(told("machine", false, true, { tasks: {} }), union);
-  assertEquals([told("project", true, true), told("project", false, false)], [union, union]);
-  assertEquals(told("project", true, false), { roots: {}, ...union });
+  assertEquals([sharedCapabilities(false), sharedCapabilities(true)], [union, { roots: {}, ...union }]);
+  const told = (capabilities: JsonObject, roots: Parameters<typeof ownCapabilities>[1] = "own") =>
+    ownCapabilities({ ...ADA, capabilities }, roots);
   const own = {
-    roots: {},
+    roots: { listChanged: true },
     sampling: {},
-    elicitation: { form: {} },
+    elicitation: { url: {} },
     tasks: {},
-    experimental: {},
     extensions: {},
   };
-  assertEquals(told("session", true, true, own), own);
-  assertEquals(told("session", true, true, { ...own, roots: true, odd: {} }), {
-    sampling: {},
-    elicitation: { form: {} },
-    tasks: {},
-    experimental: {},
-    extensions: {},
-  });
+  assertEquals(told({ ...own, experimental: { x: {} } }), own);
+  assertEquals(told({ sampling: {}, roots: true, odd: {} }), { sampling: {} });
+  assertEquals([told(own, "none").roots, told({}, [{ uri: "file:///w" }]).roots as unknown], [undefined, {}]);
+});
+
+Deno.test("two spellings of elicitation by form are one, and what is experimental counts nowhere", () => {
+  const told = (elicitation: JsonObject) => ownCapabilities({ ...ADA, capabilities: { elicitation } }, "own");
+  assertEquals(told({}), told({ form: {} }));
+  const groups = [{}, { elicitation: {} }, { elicitation: { form: {} }, experimental: { a: {} } }].map(
+    (capabilities) =>
+      processGroupKey(configOf({}), {
+        caller: { ...ADA, capabilities },
+        workspace: "/w",
+        roots: undefined,
+        isRootless: false,
+      }),
+  );
+  assertEquals(new Set(groups).size, 1);
 });
 
 Deno.test("a directory matters to a process of one window, and to one of a directory that does not say otherwise", () => {

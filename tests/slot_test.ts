@@ -26,6 +26,7 @@ async function slotOf(
     listScope: { listKey: "k", advertised: {}, resourcesFor: "directory" },
     session: {} as never,
     mixesRoots: false,
+    roots: undefined,
     config: { kind: "stdio", command: "none", args: [], env: {}, idleStopMs } as unknown as ServerConfig,
     admission: UNLIMITED,
     ...request,
@@ -231,68 +232,48 @@ Deno.test("questions that could be two windows' are counted, and which was the l
     [2, "x/\\x1bodd", 1],
   );
   assertEquals(slot.refusedQuestions!.lastAt.getTime() > Date.now() - 10_000, true);
-  assertEquals([slot.isolationReasonFor(ada.caller), slot.isolationReasonFor(bob.caller)], [
-    undefined,
-    undefined,
-  ]);
 });
 
-Deno.test("a window whose question could have been another's goes on by itself, if it can be asked at all", async () => {
-  const { slot } = await slotOf();
-  const [ada, bob] = windows();
-  const mute = new Window("mute");
-  for (const { caller } of [ada, bob, mute]) slot.attach(caller);
-  assertEquals(slot.isolationReasonFor(ada.caller), undefined);
-  slot.noteQuestion({
-    method: "elicitation/create",
-    capability: "elicitation",
-    candidates: [ada.caller, mute.caller],
-    isRefused: true,
-  });
-  assertEquals(
-    slot.isolationReasonFor(ada.caller),
-    "a question of its server (elicitation) could have been for this window or another",
-  );
-  assertEquals([slot.isolationReasonFor(bob.caller), slot.isolationReasonFor(mute.caller)], [
-    undefined,
-    undefined,
-  ]);
-  for (const { caller } of [bob, mute]) slot.leave(caller);
-  assertEquals(slot.isolationReasonFor(ada.caller), undefined);
-});
-
-Deno.test("a window that can be asked goes on by itself while calls of others run on a server that asks", async () => {
-  const rigs = [{}, { canIsolate: false }] as const;
-  for (const request of rigs) {
-    const { slot, instance, upstream } = await slotOf(request);
+Deno.test("a window whose question was refused though it takes turns goes on by itself, if copies may run", async () => {
+  for (const canIsolate of [true, false]) {
+    const { slot } = await slotOf({ canIsolate });
     const [ada, bob] = windows();
-    for (const { caller } of [ada, bob]) slot.attach(caller);
-    void instance.call(ada.call());
-    assertEquals(slot.isolationReasonFor(bob.caller), undefined);
-    slot.noteQuestion({
+    const mute = new Window("mute");
+    for (const { caller } of [ada, bob, mute]) slot.attach(caller);
+    assertEquals(slot.takesTurns(ada.caller), false);
+    const refused = {
       method: "elicitation/create",
       capability: "elicitation",
-      candidates: [],
-      isRefused: false,
-    });
-    assertEquals(
-      slot.isolationReasonFor(bob.caller),
-      "canIsolate" in request
-        ? undefined
-        : "its server asks questions (elicitation), and another window's calls were running",
-    );
-    assertEquals(slot.isolationReasonFor(ada.caller), undefined);
-    upstream.say({ id: upstream.last("tools/call").id, result: {} });
-    assertEquals(slot.isolationReasonFor(bob.caller), undefined);
+      candidates: [ada.caller],
+      isRefused: true,
+    };
+    slot.noteQuestion(refused);
+    assertEquals([ada, bob, mute].map(({ caller }) => slot.takesTurns(caller)), [true, true, false]);
+    const turnsOf = async (of: Window[]) => {
+      const turns = [];
+      for (const window of of) {
+        using turn = await slot.turnOf(window.call());
+        turns.push(turn.is);
+      }
+      return turns;
+    };
+    assertEquals(await turnsOf([ada, bob]), ["granted", "granted"]);
+    {
+      using _turn = await slot.turnOf(ada.call());
+      slot.noteQuestion(refused);
+    }
+    assertEquals(await turnsOf([ada, bob]), [canIsolate ? "apart" : "granted", "granted"]);
+    for (const { caller } of [bob, mute]) slot.leave(caller);
+    assertEquals(await turnsOf([ada]), ["granted"]);
   }
 });
 
-Deno.test("before it has started nobody goes on by itself, and nothing fails when it never does", async () => {
+Deno.test("before it has started nobody takes turns, and nothing fails when it never does", async () => {
   const { slot } = await slotOf({}, { isStarted: false });
   const [ada] = windows();
   slot.attach(ada.caller);
   slot.usedCapabilities.add("elicitation");
-  assertEquals(slot.isolationReasonFor(ada.caller), undefined);
+  assertEquals(slot.takesTurns(ada.caller), false);
   slot.detach(ada.caller);
   const failing = new Slot(
     Promise.reject(new Error("no")),

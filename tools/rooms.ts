@@ -208,7 +208,17 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   Subscriptions: { in: "lib/upstream/instance/subscriptions.ts", except: ["subscribersOf"] },
   ListMemory: {
     in: "lib/upstream/lists/list_memory.ts",
-    except: ["viewAt", "learn", "changed", "lists", "usedCapabilities", "addUsedCapabilities"],
+    except: [
+      "viewAt",
+      "learn",
+      "changed",
+      "lists",
+      "usedCapabilities",
+      "addUsedCapabilities",
+      "isUnverified",
+      "isForeign",
+      "verified",
+    ],
   },
   Attribution: {
     in: "lib/upstream/instance/attribution.ts",

@@ -1,6 +1,7 @@
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
 import { COMMANDS } from "../lib/commands/commands.ts";
 import { shownDefault } from "../lib/config/help.ts";
+import { KNOWN_SERVERS, TELLING_WORDS } from "../lib/config/known_servers.ts";
 import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
 import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
@@ -19,6 +20,8 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   commands: commandsTable,
   "command flags": commandFlagsTable,
   rooms: roomsTable,
+  "known servers": knownServersTable,
+  "telling words": tellingWordsTable,
   "close codes": closeCodesTable,
   "error codes": errorCodesTable,
 };
@@ -66,6 +69,30 @@ function commandFlagsTable(): string {
     ])
   );
   return markdownTable(["command", "flag", "what it does"], rows);
+}
+
+const SHARED_BY = { machine: "all windows", project: "one directory", session: "one window" };
+
+function knownServersTable(): string {
+  return Object.entries(SHARED_BY).map(([share, by]) => {
+    const rows = KNOWN_SERVERS.filter((server) => server.share === share)
+      .toSorted((a, b) => a.title.localeCompare(b.title, "en"))
+      .map(({ title, why, basis, exclusive, npm, pypi, image, program, repo, host }) => {
+        const names = [npm, pypi, image, program, repo, host].flatMap((list) => list ?? []);
+        const known = basis === "code" ? "yes" : "";
+        return [exclusive ? `${title} (exclusive)` : title, names.map(code).join(", "), why, known];
+      });
+    return `## One process for ${by}\n\n${markdownTable(["server", "names", "why", "read in code"], rows)}`;
+  }).join("\n");
+}
+
+function tellingWordsTable(): string {
+  const rows = TELLING_WORDS.map(({ share, why, words, isExact }) => [
+    words.map(code).join(", ") + (isExact ? " (the whole name)" : ""),
+    code(share),
+    why,
+  ]);
+  return markdownTable(["words", "share", "why"], rows);
 }
 
 function roomsTable(): string {

@@ -20,7 +20,9 @@ import { killUpstream } from "./terminate.ts";
 interface MountAdmin {
   readonly servers: readonly MountedServer[];
   readonly retiring: Iterable<MountedServer>;
+  readonly configured: ServersChange;
   memory(): Promise<ReadonlyMap<number, number>>;
+  readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
 }
 
@@ -37,6 +39,8 @@ interface RouteSources {
   telemetry: Telemetry;
   mounts: MountAdmin;
   own: ToolAdmin;
+  /** Where the daemon listens, and what is worth knowing of that. */
+  address(): { url: string; notes: string[] };
   token: TokenStore;
   sessions: SessionAccess;
   calls: CallControl;
@@ -74,14 +78,24 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
 }
 
 async function status(
-  { telemetry, mounts, own, sessions, calls: { running } }: RouteSources,
+  { telemetry, mounts, own, sessions, calls: { running }, address }: RouteSources,
 ): Promise<Response> {
   const memory = await mounts.memory();
-  const { servers, retiring } = mounts;
+  const { servers, retiring, configured, programs } = mounts;
   const providers = own.providers();
-  const { listChanges } = telemetry;
   return Response.json(
-    buildStatus({ servers, retiring, sessions, memory, running, providers, listChanges }),
+    buildStatus({
+      address: address(),
+      servers,
+      retiring,
+      configured,
+      sessions,
+      memory,
+      programs,
+      running,
+      providers,
+      listChanges: telemetry.listChanges,
+    }),
   );
 }
 

@@ -1,20 +1,33 @@
 import type { JsonObject } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
+import type { ServersChange } from "../config/servers_watch.ts";
 import type { BreakerStatus } from "../call/admission.ts";
 import { currentWait } from "../call/wait.ts";
 import { isoTime, toolOf } from "../observe/call_record.ts";
 import type { ListChangeFigures } from "../observe/metrics.ts";
+import { type ListChangeRow, listChangeRows } from "./list_changes.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
+import type { ServerConfig } from "../config/server_config.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
 import { decideShare } from "../upstream/share_key.ts";
 import type { ConnectionState } from "../upstream/supervisor.ts";
 import type { Slot } from "../upstream/slot.ts";
+import {
+  hasFailed,
+  type ServerState,
+  stateOfEntry,
+  stateOfStopped,
+  stateOfUnused,
+  troubleOf,
+} from "../upstream/server_state.ts";
 
 /** What runs in the daemon, as shown by `GET /status` and `exai-daemon ps`. */
 export interface DaemonStatus extends JsonObject {
+  /** Where the daemon listens; `notes` say why that is not the port of its settings. */
+  address: { url: string; notes: string[] };
   servers: ServerStatus[];
   sessions: JsonObject[];
   /** Calls that wait for something. */
@@ -23,14 +36,6 @@ export interface DaemonStatus extends JsonObject {
   providers: JsonObject[];
   /** How often windows were notified that their lists have changed, by cause, the latest first. */
   list_changes: ListChangeRow[];
-}
-
-interface ListChangeRow extends JsonObject {
-  /** Why: mounted, removed, known, changed, renamed or settings. */
-  cause: string;
-  server?: string;
-  count: number;
-  last_at: string;
 }
 
 interface WaitingCallRow extends JsonObject {
@@ -43,10 +48,17 @@ interface WaitingCallRow extends JsonObject {
   since: string;
 }
 
-/** One running instance of a mounted server, or the server when none runs. */
+/** One running instance of a mounted server, or a configured server when none runs. */
 interface ServerStatus extends JsonObject {
   server: string;
-  state: string;
+  state: ServerState["is"] | "ending";
+  /** What is wrong, and what to do about it. */
+  cause?: string;
+  advice?: string;
+  /** Where it runs. */
+  directory?: string;
+  /** Whether what it offers is known, for a server that does not run. */
+  lists_known?: boolean;
   /** Connection state: idle, connecting, ready, broken, resting or retired. */
   connection?: ConnectionState["state"];
   /** State of the stream for server messages of a remote server: opening, open, waiting or none. */
@@ -66,6 +78,8 @@ interface ServerStatus extends JsonObject {
   inflight: number;
   /** Calls that wait for a slot (`maxInflight`). */
   queued: number;
+  /** The program that runs in place of the configured wrapper. */
+  runs?: string;
   memory_bytes?: number;
   started_at?: string;
   /** Consecutive failures since the last successful start. */
@@ -80,10 +94,15 @@ interface ServerStatus extends JsonObject {
 }
 
 interface StatusSources {
+  address: { url: string; notes: string[] };
   servers: readonly MountedServer[];
+  /** Entries of the configuration that no server was made of. */
+  configured: Pick<ServersChange, "faulty" | "disabled">;
   /** Servers that were removed from the configuration or changed, while they still have running instances. */
   retiring: Iterable<MountedServer>;
   sessions: Iterable<Session>;
+  /** What runs in place of a configured wrapper (`npx`), by process id. */
+  programs: ReadonlyMap<number, string>;
   /** Memory of each server's process tree, in bytes, by process id. */
   memory: ReadonlyMap<number, number>;
   /** The calls in flight. */
@@ -94,17 +113,29 @@ interface StatusSources {
 
 /** Collects the status of every mounted server and session. */
 export function buildStatus(sources: StatusSources): DaemonStatus {
-  const servers = [...sources.servers, ...sources.retiring].flatMap((server) => {
-    const faults = server.listFaults;
+  const open = [...sources.sessions];
+  const mounted = [...sources.servers, ...sources.retiring].flatMap((server) => {
+    const faults = server.lists.faults;
     const list_faults = faults.length === 0 ? undefined : faults;
-    return describeServer(server, sources.memory).map((row) => ({ ...row, list_faults }));
+    const windows = open.filter((session) => session.server === undefined || session.server === server.name);
+    return describeServer(server, { memory: sources.memory, windows }).map((row) => ({
+      ...row,
+      runs: row.pid === undefined ? undefined : sources.programs.get(row.pid),
+      list_faults,
+    }));
   });
+  const servers = [...mounted, ...describeEntries(sources.configured)]
+    .sort((a, b) => a.server < b.server ? -1 : a.server > b.server ? 1 : 0);
   const providers = sources.providers.map(describeProvider);
-  const sessions = Array.from(sources.sessions, describeSession);
-  const list_changes = sources.listChanges.causes.map(({ cause, server, count, lastAt }) => {
-    return { cause, server, count, last_at: lastAt.toISOString() };
-  });
-  return { servers, sessions, waiting: describeWaiting(sources.running), providers, list_changes };
+  const sessions = open.map(describeSession);
+  return {
+    address: sources.address,
+    servers,
+    sessions,
+    waiting: describeWaiting(sources.running),
+    providers,
+    list_changes: listChangeRows(sources.listChanges),
+  };
 }
 
 function describeWaiting(running: Iterable<RunningCall>): WaitingCallRow[] {
@@ -140,7 +171,19 @@ function describeProvider(
 
 const RETIRED = { state: "ending", connection: "retired" } as const;
 
-function describeServer(server: MountedServer, memory: ReadonlyMap<number, number>): ServerStatus[] {
+/** The entries that no server was made of, or that a server still runs without. */
+function describeEntries({ faulty, disabled }: StatusSources["configured"]): ServerStatus[] {
+  const states = [
+    ...faulty.map((entry) => [entry.name, stateOfEntry(entry)] as const),
+    ...disabled.map((name) => [name, { is: "disabled" }] as const),
+  ];
+  return states.map(([name, state]) => describeIdle(name, state, {}));
+}
+
+function describeServer(
+  server: MountedServer,
+  { memory, windows }: { memory: ReadonlyMap<number, number>; windows: readonly Session[] },
+): ServerStatus[] {
   const records = new Map(Array.from(server.records, (record) => [record.key, record]));
   const rows = Array.from(server.slots, (slot) => {
     const record = records.get(slot.key);
@@ -153,25 +196,30 @@ function describeServer(server: MountedServer, memory: ReadonlyMap<number, numbe
   if (server.isRetired) return rows.map((row) => ({ ...row, ...RETIRED }));
   // Instances that do not run are shown only with a fault.
   for (const record of records.values()) {
-    const trouble = describeTrouble(record);
-    if (trouble.state === undefined && record.admission.isClean) continue;
-    rows.push(describeIdle(server, { state: "not started", scope: record.scope, share_key: record.keyHash }));
-    Object.assign(rows.at(-1)!, trouble, describeAdmission(record));
+    const state = stateOfStopped(record);
+    if (!hasFailed(state) && record.admission.isClean) continue;
+    const { scope, keyHash, directory } = record;
+    const row = describeIdle(server.name, state, { scope, share_key: keyHash, directory });
+    rows.push({ ...row, ...describeTrouble(state), ...describeAdmission(record) });
   }
   if (rows.length > 0) return rows;
   const { scope, why } = decideShare(server.config);
-  return [describeIdle(server, { state: "not started", scope, why })];
+  const state = stateOfUnused(server.config, windows.map(({ cwd }) => cwd));
+  return [describeIdle(server.name, state, { scope, why, lists_known: server.lists.areKnown })];
 }
 
 function describeIdle(
-  { name }: MountedServer,
-  more: Pick<ServerStatus, "state" | "scope" | "share_key" | "why">,
+  server: string,
+  state: ServerState,
+  more: Pick<ServerStatus, "scope" | "share_key" | "why" | "directory" | "lists_known">,
 ): ServerStatus {
-  return { server: name, sessions: [], calls: 0, inflight: 0, queued: 0, ...more };
+  const counts = { sessions: [], calls: 0, inflight: 0, queued: 0 };
+  const { cause, advice } = troubleOf(server, state) ?? {};
+  return { server, state: state.is, ...counts, ...more, cause, advice };
 }
 
 function describeSlot(
-  { name }: MountedServer,
+  { name, config }: MountedServer,
   { slot, record, memory }: {
     slot: Slot;
     record: ProcessRecord | undefined;
@@ -186,7 +234,7 @@ function describeSlot(
     pid,
     scope: slot.scope,
     share_key: slot.keyHash,
-    why: slot.why,
+    why: whyShared(config, slot),
     asks: slot.usedCapabilities.size > 0 ? [...slot.usedCapabilities] : undefined,
     refused_questions: describeRefused(slot),
     sessions: slot.sessionIds,
@@ -198,8 +246,16 @@ function describeSlot(
   };
   if (!record) return row;
   const { state: connection } = record.supervisor.connection;
-  Object.assign(row, { connection, listening: started?.listening });
-  return { ...(started ? {} : describeTrouble(record)), ...row, ...describeAdmission(record) };
+  Object.assign(row, { connection, listening: started?.listening, directory: record.directory });
+  const trouble = started ? {} : describeTrouble(stateOfStopped(record));
+  return { ...trouble, ...row, ...describeAdmission(record) };
+}
+
+/** Why a process is shared as far as it is, by what is known now. */
+function whyShared(config: ServerConfig, { scope, why }: Slot): string {
+  const now = decideShare(config);
+  if (now.scope === scope) return now.why;
+  return scope === "project" ? `${why}; the next process: ${now.scope}, ${now.why}` : why;
 }
 
 function describeRefused({ refusedQuestions }: Slot): JsonObject | undefined {
@@ -213,13 +269,11 @@ function describeAdmission({ admission }: ProcessRecord): Pick<ServerStatus, "qu
 }
 
 /** The state of a process that has failed and not started since. */
-function describeTrouble({ supervisor: { failureState } }: ProcessRecord): Partial<ServerStatus> {
-  if (!failureState) return {};
-  const { failures, crashLimitReached, retryAt, lastError } = failureState;
-  const isBackingOff = retryAt.getTime() > monotonicNow();
-  const state = crashLimitReached ? "crash limit reached" : isBackingOff ? "backing off" : "failed";
-  const connection = isBackingOff ? "resting" : "broken";
-  return { state, connection, failures, last_error: lastError, retry_at: retryAt.toISOString() };
+function describeTrouble(state: ServerState): Partial<ServerStatus> {
+  if (!hasFailed(state)) return {};
+  const { failures, retryAt, lastError } = state;
+  const connection = retryAt.getTime() > monotonicNow() ? "resting" : "broken";
+  return { connection, failures, last_error: lastError, retry_at: retryAt.toISOString() };
 }
 
 function describeSession(session: Session): JsonObject {

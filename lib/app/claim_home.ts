@@ -5,24 +5,20 @@ import type { Settings } from "../config/settings.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { loadClientTls } from "../config/tls.ts";
 import { HomeLock, type HomeOwner } from "../state/home_lock.ts";
-import { probeDaemon } from "../client/probe.ts";
+import { probeDaemon, type ProbeResult } from "../client/probe.ts";
+import type { RunningDaemon } from "./running_daemon.ts";
 
 /** How the holder is probed: no token is sent, so the user of the listening program does not matter. */
 const PROBE = {
   usesToken: false,
   allowsAnyUser: true,
   readToken: () => Promise.resolve(undefined),
-  timeoutMs: 2 * SECOND_MS,
+  timeoutMs: SECOND_MS / 2,
 };
 
-/** A daemon that uses the state directory and answers. */
-export interface RunningDaemon extends HomeOwner {
-  url: string;
-}
-
 /**
- * Locks the state directory for this process, or returns the daemon that has it. A daemon that does not answer is
- * starting or stopping, and is waited for.
+ * Locks the state directory for this process, or returns the daemon that has it. A holder that does not listen is
+ * starting or stopping, and is waited for; one that listens and does not answer is busy.
  *
  * @throws {ExaiError} `CONFIG` when it neither answers nor ends in time
  */
@@ -44,11 +40,11 @@ async function findWithoutLock(settings: Settings, paths: StatePaths): Promise<R
   if (endpoint?.pid === undefined || endpoint.pid === Deno.pid) return undefined;
   const { url, socket, pid, version } = endpoint;
   // The socket belongs to the state directory, so its listener is the daemon, even if it requires a token to answer.
-  const isThere = await answersAtSocket(socket) || await answersAs(pid, url, settings);
-  return isThere ? { url, pid, version } : undefined;
+  const isThere = await stateAtSocket(socket) === "answers" || await answersAs(pid, url, settings);
+  return isThere ? { url, pid, version, home: paths.home } : undefined;
 }
 
-/** The daemon of the state directory, once it answers. No secret is sent to it. */
+/** The daemon of the state directory, once it listens. No secret is sent to it. */
 async function findDaemon(
   settings: Settings,
   paths: StatePaths,
@@ -58,14 +54,22 @@ async function findDaemon(
   // Left by an earlier daemon.
   if (!endpoint || (owner.pid !== undefined && endpoint.pid !== owner.pid)) return undefined;
   const { url, socket, pid, version } = endpoint;
-  const isThere = await answersAtSocket(socket) || await answersAtAddress(url, settings);
-  return isThere ? { url, pid, version } : undefined;
+  const atSocket = await stateAtSocket(socket);
+  const state = atSocket === "gone" ? await stateAtAddress(url, settings) : atSocket;
+  return state === "gone" ? undefined : { url, pid, version, home: paths.home, isBusy: state === "busy" };
 }
 
+/** What a connection to a daemon shows: it listens and has not answered in time while it is `busy`. */
+type ListenerState = "answers" | "busy" | "gone";
+
 /** A WebSocket cannot connect to a named pipe of Windows. */
-async function answersAtSocket(socket: string | undefined): Promise<boolean> {
-  if (!socket?.startsWith("/")) return false;
-  return (await probeDaemon("ws://localhost/", { ...PROBE, socket })).kind === "exai";
+async function stateAtSocket(socket: string | undefined): Promise<ListenerState> {
+  if (!socket?.startsWith("/")) return "gone";
+  return stateOf(await probeDaemon("ws://localhost/", { ...PROBE, socket }));
+}
+
+function stateOf({ kind }: ProbeResult): ListenerState {
+  return kind === "exai" ? "answers" : kind === "other" ? "busy" : "gone";
 }
 
 async function answersAs(pid: number, url: string, settings: Settings): Promise<boolean> {
@@ -74,12 +78,12 @@ async function answersAs(pid: number, url: string, settings: Settings): Promise<
   return answer.kind === "exai" && answer.pid === pid;
 }
 
-async function answersAtAddress(url: string, settings: Settings): Promise<boolean> {
+async function stateAtAddress(url: string, settings: Settings): Promise<ListenerState> {
   const isTls = url.startsWith("wss:");
   const tls = isTls ? await loadClientTls(settings).catch(() => undefined) : undefined;
-  const { kind } = await probeDaemon(url, { ...PROBE, tls });
+  const state = stateOf(await probeDaemon(url, { ...PROBE, tls }));
   // An unknown certificate, or a required client certificate, does not mean that no daemon is there.
-  return isTls ? kind !== "none" : kind === "exai";
+  return isTls && state === "busy" ? "answers" : state;
 }
 
 async function readEndpoint(path: string) {

@@ -11,6 +11,7 @@ import { type ServersChange, type ServersWatch, watchServers } from "../config/s
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { SqliteServerLists } from "../state/saved_lists.ts";
+import { SqliteSharingEvidence } from "../state/saved_evidence.ts";
 import { SqlitePublicNames } from "../state/saved_names.ts";
 import { PublicNames } from "../router/public_names.ts";
 import { type ToolSets, toolSetsOf } from "../router/tool_set.ts";
@@ -20,7 +21,9 @@ import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import type { AdmissionFactory } from "../upstream/process_records.ts";
+import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import { ServerTroubles } from "./server_troubles.ts";
 import { connectUrl } from "../remote/url_transport.ts";
 import { RotatingFile } from "../state/rotating_file.ts";
 
@@ -37,6 +40,9 @@ interface ConfiguredMountsOptions extends DatabaseEvents {
 /** Servers may always send messages of this size, however low the limit for clients is. */
 const MIN_MESSAGE_BYTES = 4 * MIB;
 
+/** Before servers are started only to be read: the window that has started the daemon is answered first. */
+const READ_DELAY_MS = 200;
+
 /** The mounted servers of `mcp.json`, updated when the file changes. */
 export class ConfiguredMounts implements AsyncDisposable {
   /** The tools each client sees. */
@@ -51,8 +57,14 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly #logs: ServerLogs;
   readonly #maxMessageBytes: number;
   readonly #lists: SqliteServerLists | undefined;
+  readonly #evidence: SqliteSharingEvidence | undefined;
   readonly #savedNames: SqlitePublicNames;
   readonly #governor: Governor;
+  /** Where servers run that are started only to read their lists. */
+  readonly #probeDir: string;
+  /** Whether servers are read once they are mounted. */
+  #isReading = false;
+  #readTimer: ReturnType<typeof setTimeout> | undefined;
   #watch: ServersWatch | undefined;
   #faults: readonly ConfigFault[] = [];
 
@@ -60,23 +72,29 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#events = options.events;
     // A larger message could not be forwarded to a client.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
+    this.#probeDir = paths.probes;
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
     this.#host = new ProcessHost({
       env: Deno.env.toObject(),
       log: (server, text) => this.#logs.append(server, text),
       limits: { maxLineBytes: this.#maxMessageBytes },
+      wrapperDir: settings.resolveWrappers ? paths.home : undefined,
     });
     this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, options) : undefined;
+    if (settings.learnSharing) this.#evidence = new SqliteSharingEvidence(paths.sharing, options);
+    const inspect = (pid: number) => this.#host.files(pid);
     this.#savedNames = new SqlitePublicNames(paths.names, options);
     this.names = new PublicNames({ store: this.#savedNames, ownServers: options.ownServers });
     this.#mounts = new Mounts({
       lists: this.#lists,
+      learning: settings.learnSharing ? { store: this.#evidence, inspect } : undefined,
       connect: (config) => this.#connect(config),
       admissionFor: options.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
       log: (server, text) => this.#logs.append(server, text),
       daemonId: this.daemonId,
       onListChanged: () => this.#events.emit("listsChanged"),
+      onProcessEvent: (...event) => this.#events.emit("processEvent", ...event),
       onServersChanged: (names) => this.#events.emit("serversChanged", names),
     });
     const { upstreamMemory, upstreamProcesses, upstreamMemoryLimitMib } = settings;
@@ -128,30 +146,71 @@ export class ConfiguredMounts implements AsyncDisposable {
     return new Map(Array.from(usage, ([pid, { memoryBytes }]) => [pid, memoryBytes]));
   }
 
+  /** What runs in place of a configured wrapper (`npx`), for people, by process id. */
+  get programs(): ReadonlyMap<number, string> {
+    return new Map(
+      Array.from(this.#host.running).flatMap(({ pid, runs }) => runs === undefined ? [] : [[pid, runs]]),
+    );
+  }
+
+  /** What the configuration says now: entries with a fault, servers that are switched off. */
+  get configured(): ServersChange {
+    return this.#watch!.current;
+  }
+
+  /** What is wrong with the servers, and which windows it concerns. */
+  readonly troubles = new ServerTroubles({
+    servers: () => this.servers,
+    configured: () => this.configured,
+    keptTools: (server) => this.#lists?.toolNames(server) ?? [],
+  });
+
   /** Faults of the configuration and of servers that keep failing, each in a sentence. */
   faults(): string[] {
     return [
       ...this.#faults.map(formatFault),
       ...this.servers.flatMap(troublesOf),
-      ...[this.#lists?.fault ?? [], this.#savedNames.fault ?? []].flat(),
+      ...[this.#lists?.fault ?? [], this.#evidence?.fault ?? [], this.#savedNames.fault ?? []].flat(),
       ...[this.#governor.fault ?? []].flat(),
     ];
   }
 
+  /** From now on the lists of servers of which none are kept are read once they are mounted. */
+  async startReading(): Promise<void> {
+    await Deno.mkdir(this.#probeDir, { recursive: true, mode: 0o700 }).catch(() => {});
+    this.#isReading = true;
+    this.#prepare();
+  }
+
+  #prepare(): void {
+    if (!this.#isReading) return;
+    clearTimeout(this.#readTimer);
+    this.#readTimer = setTimeout(() => this.#mounts.prepare(this.#probeDir), READ_DELAY_MS);
+  }
+
   /** Reads the configuration now, and resets the backoff of failing servers. */
   async reload(): Promise<ServersChange> {
+    // Asking the login shell is slow, so it is asked again only for what it lacked.
+    if (this.configured.faulty.some(({ faults }) => faults.some(({ unset }) => unset))) {
+      this.#host.forgetLoginEnv();
+    }
     const change = await this.#watch!.reload();
+    this.#host.forgetPrograms();
     this.#mounts.resetBackoff();
+    this.#prepare();
     return change;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#governor[Symbol.dispose]();
+    clearTimeout(this.#readTimer);
+    this.#isReading = false;
     await this.#watch?.[Symbol.asyncDispose]();
     await this.#mounts[Symbol.asyncDispose]();
     await this.#host[Symbol.asyncDispose]();
     await this.#logs[Symbol.asyncDispose]();
     this.#lists?.[Symbol.dispose]();
+    this.#evidence?.[Symbol.dispose]();
     this.#savedNames[Symbol.dispose]();
   }
 
@@ -175,7 +234,9 @@ export class ConfiguredMounts implements AsyncDisposable {
     );
     this.names.configure(servers, change.disabled);
     this.#mounts.apply(change);
+    this.#prepare();
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
+    this.#events.emit("configurationRead");
   }
 }
 
@@ -196,11 +257,13 @@ function sorted(values: Readonly<Record<string, string | null>>): [string, strin
 
 /** Faults of the processes of a server, each in a sentence. */
 function troublesOf({ name, records }: MountedServer): string[] {
-  return Array.from(records).flatMap(({ supervisor: { failureState }, admission, where }) => {
+  return Array.from(records).flatMap((record) => {
+    const { admission, where } = record;
     const faults = admission.fault === undefined ? [] : [admission.fault];
+    const state = stateOfStopped(record);
     // A single failure is followed by an immediate restart and is not reported.
-    if (!failureState || failureState.failures < 2 || failureState.isCallersFault) return faults;
-    const { failures, retryAt, lastError } = failureState;
+    if (!hasFailed(state) || state.failures < 2 || state.isCallersFault) return faults;
+    const { failures, retryAt, lastError } = state;
     const which = where === undefined ? name : `${name} ${where}`;
     const until = retryAt.toISOString();
     return [

@@ -25,12 +25,14 @@ import { findWorkspace } from "../workspace/find_workspace.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
 import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
-import { memoryFault, memoryHeld, openMemoryBudget } from "./memory_budget.ts";
+import { openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
+import { reportHealth } from "./report_health.ts";
+import { ServerNotices } from "./server_notices.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
-/** How long one server may take for a list before the merged list is given without it. */
-const LIST_DEADLINE_MS = 5 * SECOND_MS;
+/** How long a server may take to answer a request that others could answer too. */
+const ANSWER_DEADLINE_MS = 5 * SECOND_MS;
 
 /** Requests of a session that need no permit, in addition to those that run and wait for one. */
 const SPARE_REQUESTS = 256;
@@ -47,6 +49,7 @@ export class Daemon implements AsyncDisposable {
   readonly #timeouts: CallTimeouts;
   readonly #sessions: SessionRegistry;
   readonly #drain = new Drain();
+  readonly #notices: ServerNotices;
   readonly #handler: HttpHandler;
   #stack = new AsyncDisposableStack();
   #stopped: Promise<void> | undefined;
@@ -72,8 +75,13 @@ export class Daemon implements AsyncDisposable {
       onStart: () => telemetry.healthChanged(),
       onEnd: (session) => events.emit("sessionEnded", session),
     });
+    this.#notices = new ServerNotices({
+      sessions: this.#sessions,
+      troubles: mounts.troubles,
+      sees: (caller, server) => router.sees(caller, server),
+    });
     const guard = new Guard({ ...settings, token: parts.token });
-    const hooks = this.#attachHooks(router, guard, parts);
+    const hooks = this.#attachHooks({ router, guard, home: options.paths.home }, parts);
     this.#handler = new HttpHandler({
       ...settings,
       budget,
@@ -85,20 +93,24 @@ export class Daemon implements AsyncDisposable {
         telemetry,
         mounts,
         own,
+        address: () => ({ url: this.url, notes: [...this.addressNotes] }),
         token: parts.token,
         calls: parts.calls,
         sessions: this.#sessions,
       }),
       serverNames: () => servers().map(({ name }) => name),
+      whyNoServer: (name) => mounts.troubles.whyUnmounted(name),
       onExai: (channel, context) => attachExai(channel, hooks, context),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
     });
     this.#listen(router, parts);
-    this.#reportHealth(options, parts);
-    telemetry.register({
-      faults: () => [memoryFault(budget) ?? []].flat(),
-      counts: () => ({ held: memoryHeld(budget), listChanges: router.changeCounts }),
+    reportHealth(options, parts, {
+      budget,
+      listChanges: router.changeCounts,
+      handler: this.#handler,
+      sessions: this.#sessions,
+      toolCount: () => this.toolCount,
     });
   }
 
@@ -116,13 +128,15 @@ export class Daemon implements AsyncDisposable {
     stack.use(new MemoryReclaimer({ isBusy: () => admissions.permits.held > 0 }));
     // Before the first answer: the file still names the previous daemon.
     const { url, socket } = daemon;
+    const address = { url, instead_of: listeners.insteadOfPort, socket };
     stack.use(
-      await EndpointFile.write(options.paths.endpoint, { url, socket, pid: Deno.pid, version: VERSION }),
+      await EndpointFile.write(options.paths.endpoint, { ...address, pid: Deno.pid, version: VERSION }),
     );
     startup.setHandler(daemon.handler);
     await listeners.probe();
     daemon.#handler.resetRefusals();
     telemetry.start();
+    await parts.mounts.startReading();
     daemon.#stack = stack.move();
     return daemon;
   }
@@ -140,6 +154,11 @@ export class Daemon implements AsyncDisposable {
   /** Where clients connect: `ws://host:port/`. */
   get url(): string {
     return this.#listeners.url;
+  }
+
+  /** What is worth knowing of that address, each in a sentence. */
+  get addressNotes(): readonly string[] {
+    return this.#listeners.notes;
   }
 
   /** How often a connection was refused, by reason. */
@@ -193,20 +212,26 @@ export class Daemon implements AsyncDisposable {
       serverInfo: { name: "exai", version: VERSION },
       instructions: INSTRUCTIONS,
       ...callPolicies({ record: telemetry.policy, admissions, timeouts, own: own.server }),
-      listDeadlineMs: LIST_DEADLINE_MS,
+      listDeadlineMs: settings.listWaitMs,
+      answerDeadlineMs: ANSWER_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.detaches(server),
       names: mounts.names,
+      troublesOf: (caller, options) => this.#notices.atStart(caller, options),
+      unmounted: mounts.troubles,
     });
   }
 
-  #attachHooks(router: Router, guard: Guard, { token, mounts, telemetry }: DaemonParts): AttachHooks {
+  #attachHooks(
+    { router, guard, home }: { router: Router; guard: Guard; home: string },
+    { token, mounts, telemetry }: DaemonParts,
+  ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
       registry: this.#sessions,
       target: this.#drain.guard(router.target),
       helloTimeoutMs,
-      daemon: { version: VERSION, pid: Deno.pid },
+      daemon: { version: VERSION, pid: Deno.pid, home },
       limits: {
         max_bytes: maxFrameBytes,
         session_max_inflight: sessionMaxInflight,
@@ -233,6 +258,11 @@ export class Daemon implements AsyncDisposable {
       announceServers(sessions, names);
     });
     events.on("toolSetsChanged", (change) => announceToolSets(sessions, change));
+    events.on("processEvent", (...event) => this.#notices.processEvent(...event));
+    events.on(
+      "configurationRead",
+      () => this.#notices.entriesChanged(new Set(mounts.configured.servers.keys())),
+    );
     events.on("sessionEnded", (session) => {
       router.detach(session);
       mounts.detach(session);
@@ -243,27 +273,6 @@ export class Daemon implements AsyncDisposable {
       notes.addClockGap(gap);
       // Clients could not send anything meanwhile.
       if (gap.sleptMs > 0 || gap.stoppedMs > 0) sessions.touchAll();
-    });
-  }
-
-  #reportHealth(options: DaemonOptions, parts: DaemonParts): void {
-    const { telemetry, admissions, mounts, own, lock, journal, handles, notes } = parts;
-    telemetry.register({ faults: () => mounts.faults() });
-    telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: this.toolCount }) });
-    telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
-    telemetry.register({ faults: () => this.#listeners.faults(), notes: () => notes.list });
-    telemetry.register({ faults: () => [journal?.fault ?? [], lock.fault ?? []].flat() });
-    telemetry.register({
-      faults: () => [handles.fault ?? []].flat(),
-      counts: () => ({
-        sessions: this.#sessions.size,
-        connections: this.#handler.connections,
-        pending: this.#handler.pending,
-        refused: this.#handler.refusals,
-        inflight: admissions.permits.held,
-        queued: admissions.waiting,
-        handles: handles.state,
-      }),
     });
   }
 }

@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import type { ToolSets } from "../router/tool_set.ts";
 import type { Session } from "../session/session.ts";
 import type { Tool } from "../tool/tool.ts";
+import type { ProcessEventListener } from "../upstream/process_records.ts";
 
 interface DaemonEventMap {
   /** Something that the health report shows has changed. */
@@ -10,6 +11,10 @@ interface DaemonEventMap {
   listsChanged: [];
   /** The servers of these names were added, removed or changed. */
   serversChanged: [names: readonly string[]];
+  /** Something has happened to a process of a server. */
+  processEvent: Parameters<ProcessEventListener>;
+  /** The configuration of the servers was read, and holds something new. */
+  configurationRead: [];
   /** Which tools each client sees has changed. */
   toolSetsChanged: [change: { before: ToolSets; now: ToolSets }];
   /** The tools the user has written have changed. */

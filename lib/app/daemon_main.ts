@@ -4,27 +4,26 @@ import { ownEntry } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
 import { type LoadedSettings, loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
-import type { Settings } from "../config/settings.ts";
-import { AddressInUseError } from "../edge/deno_listener.ts";
-import { locateDaemon } from "../client/address.ts";
-import { claimHome, type RunningDaemon } from "./claim_home.ts";
+import { AddressUnavailableError } from "../edge/deno_listener.ts";
+import { claimHome } from "./claim_home.ts";
 import { checkOptions, COMMANDS, flagNames, runCommand } from "../commands/commands.ts";
 import { commandHelp, programHelp } from "../commands/help.ts";
 import { Daemon } from "./daemon.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
 import { holdWindow } from "./double_click.ts";
 import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
-import { describeOwner, HomeLock } from "../state/home_lock.ts";
+import { HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
-import { probeDaemon, type ProbeResult } from "../client/probe.ts";
 import { ensureStateDir } from "../state/state_files.ts";
 import { fail, print, say, stopSignal } from "./program_io.ts";
+import { alreadyRuns, describeRunning, findDaemonAt, type RunningDaemon } from "./running_daemon.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
-const PROBE_TIMEOUT_MS = 2000;
-
-/** Runs `exai-daemon`. Resolves with the exit code: 0 when it was stopped, 1 when it could not start. */
+/**
+ * Runs `exai-daemon`. Resolves with the exit code: 0 when it was stopped, or another daemon runs and that is fine
+ * (`--if-not-running`); 1 when it could not start, or another daemon runs.
+ */
 export async function daemonMain(): Promise<number> {
   try {
     const loaded = loadSettings({ programDir: programDir(), ...flagNames() });
@@ -54,7 +53,7 @@ async function serve(loaded: LoadedSettings): Promise<number> {
   await ensureStateDir(paths);
   const home = await claimHome(loaded.settings, paths);
   const isFine = loaded.switches.has("if-not-running");
-  if (!(home instanceof HomeLock)) return explainRunning(home, { isFine, home: paths.home });
+  if (!(home instanceof HomeLock)) return explainRunning(home, { isFine, paths });
   // Released last: until then this process writes to the directory.
   using lock = home;
   const crashed = Promise.withResolvers<number>();
@@ -103,8 +102,10 @@ async function run({ settings, switches }: LoadedSettings, around: Surroundings)
       notes: () => [...before, ...crashes.notes],
     });
   } catch (thrown) {
-    if (!(thrown instanceof AddressInUseError)) throw thrown;
-    return await explainTaken(thrown, settings, { fine: switches.has("if-not-running") });
+    if (!(thrown instanceof AddressUnavailableError)) throw thrown;
+    const running = await findDaemonAt(settings, paths);
+    if (!running) throw thrown;
+    return explainRunning(running, { isFine: switches.has("if-not-running"), paths });
   }
   around.running.daemon = daemon;
   say(banner(daemon, paths));
@@ -116,47 +117,20 @@ async function run({ settings, switches }: LoadedSettings, around: Surroundings)
   return typeof end === "number" ? end : 0;
 }
 
-/** Reports which daemon has the state directory. */
-function explainRunning(running: RunningDaemon, { isFine, home }: { isFine: boolean; home: string }): number {
-  const message = `an EXAI daemon already runs at ${running.url}${describeOwner(running)}`;
-  if (isFine) return say(message);
-  throw new ExaiError(
-    "CONFIG",
-    `${message} and uses the state directory ${home}; use it, stop it first, or set EXAI_HOME and EXAI_WS_PORT to ` +
-      "run another beside it",
-  );
-}
-
-/** Reports which program has the address, by its answer: a file with a process id would not prove it. */
-async function explainTaken(
-  taken: AddressInUseError,
-  settings: Settings,
-  how: { fine: boolean },
-): Promise<number> {
-  const url = `${settings.tlsCert ? "wss" : "ws"}://${settings.host}:${settings.port}/`;
-  const found = await whoListens(url, settings);
-  if (found.kind !== "exai") throw taken;
-  const message = `an EXAI daemon already runs at ${url}${describeOwner(found)}`;
-  if (how.fine) return say(message);
-  throw new ExaiError("CONFIG", `${message}; use it, stop it first, or set EXAI_WS_PORT to run another`);
-}
-
-/** By the socket first, which requires no certificate. */
-async function whoListens(url: string, settings: Settings): Promise<ProbeResult> {
-  const found = await locateDaemon(settings, statePaths(settings));
-  const { socket, usesToken, allowsAnyUser, readToken, readTls } = found;
-  const options = { usesToken, allowsAnyUser, readToken, timeoutMs: PROBE_TIMEOUT_MS };
-  if (socket?.startsWith("/")) {
-    const found = await probeDaemon("ws://localhost/", { ...options, socket });
-    if (found.kind === "exai") return found;
-  }
-  return await probeDaemon(url, { ...options, tls: await readTls?.() });
+/** Reports which daemon has the state directory, or the address. */
+function explainRunning(
+  running: RunningDaemon,
+  { isFine, paths }: { isFine: boolean; paths: StatePaths },
+): number {
+  if (isFine) return say(describeRunning(running));
+  throw alreadyRuns(running, paths.home);
 }
 
 function banner(daemon: Daemon, paths: StatePaths): string {
   return [
     `EXAI ${VERSION} is running (process ${Deno.pid}). Stop it with Ctrl+C.`,
     `  address  ${daemon.url}`,
+    ...daemon.addressNotes.map((note) => `           ${note}`),
     `  tools    ${daemon.toolCount}`,
     `  state    ${paths.home}`,
     `  next     point your editor's MCP configuration at exai-shim; "exai-shim --help" shows how`,

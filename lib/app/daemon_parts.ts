@@ -5,7 +5,6 @@ import type { Server } from "../call/server.ts";
 import { type StatePaths, volatileDir } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { HandleBudget } from "../edge/handle_budget.ts";
-import { Listeners } from "../edge/listeners.ts";
 import { StartupQueue } from "../edge/startup_queue.ts";
 import { TokenStore } from "../edge/token.ts";
 import { checkPeers } from "../edge/exposure.ts";
@@ -21,6 +20,7 @@ import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
+import { openListeners } from "./open_listeners.ts";
 import { openOwnServer } from "./own_server.ts";
 
 /** What a daemon is started with. */
@@ -45,7 +45,7 @@ export interface DaemonOptions {
  * @throws {ExaiError} `CONFIG`, with what to do: another daemon has the state directory, the address is taken
  */
 export async function openParts(options: DaemonOptions, stack: AsyncDisposableStack) {
-  const listening = await openListeners(options, stack);
+  const listening = await openDoors(options, stack);
   const storage = await openStorage(options, listening, stack);
   const open = { ...listening, ...storage };
   return { ...open, ...await openServers(options, open, stack) };
@@ -53,11 +53,11 @@ export async function openParts(options: DaemonOptions, stack: AsyncDisposableSt
 
 export type DaemonParts = Awaited<ReturnType<typeof openParts>>;
 
-type OpenListeners = Awaited<ReturnType<typeof openListeners>>;
+type OpenListeners = Awaited<ReturnType<typeof openDoors>>;
 type OpenStorage = Awaited<ReturnType<typeof openStorage>>;
 
 /** The right to the state directory, and the addresses; requests wait in `startup` until the daemon can answer. */
-async function openListeners({ settings, paths, ...given }: DaemonOptions, stack: AsyncDisposableStack) {
+async function openDoors({ settings, paths, ...given }: DaemonOptions, stack: AsyncDisposableStack) {
   await ensureStateDir(paths);
   const lock = given.lock ?? stack.use(await takeHome(paths));
   const users = stack.use(await PeerUsers.open());
@@ -67,7 +67,7 @@ async function openListeners({ settings, paths, ...given }: DaemonOptions, stack
   const handles = stack.use(HandleBudget.forProcess(onChange));
   const startup = new StartupQueue();
   const listeners = stack.use(
-    await Listeners.open({ settings, paths, handler: startup.handle, handles, onChange }),
+    await openListeners({ settings, paths, handler: startup.handle, handles, onChange }),
   );
   // Disposed before the listeners, which wait for the requests that wait in it.
   stack.use(startup);
@@ -118,7 +118,7 @@ async function openServers(
   const admissions = new Admissions(settings, hooks.onChange);
   const { ofProcess: admissionFor } = admissions;
   const mounts = stack.use(
-    await ConfiguredMounts.open(settings, paths, {
+    await ConfiguredMounts.open({ ...settings, port: listeners.port }, paths, {
       events,
       admissionFor,
       ownServers: [own.server.name, CALLS_SERVER],

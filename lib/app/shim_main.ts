@@ -114,11 +114,11 @@ function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown
   let starter: DaemonStarter | undefined;
   return {
     connect,
-    start: async (connect) => {
+    start: async (connect, why) => {
       // Most windows find a daemon that runs.
       const { DaemonStarter } = await import("../shim/autostart.ts");
       starter ??= new DaemonStarter(settings, paths);
-      return await starter.start(connect);
+      return await starter.start(connect, { isOccupied: why.fault === "occupied" });
     },
   };
 }

@@ -33,9 +33,18 @@ export interface Server {
   list(kind: ListKind, call: Call): Promise<readonly JsonObject[]>;
   /**
    * Requests a list again though the server has not announced a change, because a client used a name that is not in it.
-   * Does not start the server. Resolves with whether the list has changed.
+   * Resolves with whether the list has changed.
    */
-  refresh?(kind: ListKind, call: Call): Promise<boolean>;
+  refresh?(kind: ListKind, call: Call, options: RefreshOptions): Promise<boolean>;
+  /** Whether {@linkcode list} needs nothing but what is remembered; undefined: it takes as long as it takes. */
+  knows?(kind: ListKind, caller: Caller): boolean;
+  /**
+   * Reads the lists of a server that was never read, on behalf of `caller`, who is told nothing of it. Resolves when that
+   * has ended, in whatever way.
+   */
+  prepare?(caller: Caller): Promise<void>;
+  /** What is known of it for `caller` now; nothing is started. Left out: only its lists are. */
+  known?(caller: Caller): KnownServerFacts;
   /** Why the tool `name`, which the server has, is not offered to `caller`, in a sentence; undefined: it has none. */
   whyNotOffered?(name: string, caller: Caller): string | undefined;
   /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
@@ -56,6 +65,19 @@ export interface Server {
   notify?(caller: Caller, method: string, params: JsonObject): void;
   /** Releases what is held for a session that has ended. */
   detach?(caller: Caller): void;
+}
+
+export interface RefreshOptions {
+  /** Whether the client named this server with `server__name`, so that it is started if it does not run. */
+  isNamed: boolean;
+}
+
+/** What is known of a server without starting it, from when it ran last. */
+export interface KnownServerFacts {
+  /** How it says its tools are to be used (MCP lifecycle, `instructions`). */
+  instructions: string | undefined;
+  /** Undefined: not known. */
+  tools: readonly JsonObject[] | undefined;
 }
 
 /** The lists of MCP: the method that asks for each and the field of the result that holds it. */

@@ -3,7 +3,7 @@ import { type JsonObject, textOf } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { AUTO_TOKEN } from "../config/token_rule.ts";
-import { isLocal, urlOf } from "./daemon_url.ts";
+import { isLocal, mayUseAnotherPort, urlOf } from "./daemon_url.ts";
 import { parseObject } from "./frames.ts";
 import { LinkError, type LinkTarget } from "./link_target.ts";
 import { type OwnFile, readOwnFile } from "./own_files.ts";
@@ -21,9 +21,10 @@ export async function locateDaemon(settings: AddressSettings, paths: StatePaths)
   return {
     socket: socketOf(settings, endpoint),
     readUrl: () =>
-      settings.port === 0
+      settings.port === 0 || endpoint?.instead_of === settings.port
         ? urlFrom(endpoint, { file, path: paths.endpoint })
         : Promise.resolve(urlOf(settings)),
+    mayBeStranger: async () => mayUseAnotherPort(settings) && !await isDaemonThere(endpoint),
     readTls: async () => (await import("../config/tls.ts")).loadClientTls(settings),
     usesToken: settings.token !== "",
     allowsAnyUser: settings.peers === "any",
@@ -46,8 +47,9 @@ function listensElsewhere(
   return endpoint !== undefined && isLocal(settings.host) && !hasPort(endpoint, settings.port);
 }
 
-function hasPort({ url }: JsonObject, port: number): boolean {
-  return port === 0 || URL.parse(String(url))?.port === String(port);
+/** A daemon whose port another program had counts as the daemon at that port. */
+function hasPort({ url, instead_of }: JsonObject, port: number): boolean {
+  return port === 0 || instead_of === port || URL.parse(String(url))?.port === String(port);
 }
 
 /** The socket the settings name, or that of this state directory's daemon if its port is the one they name. */
@@ -56,6 +58,17 @@ function socketOf(settings: AddressSettings, endpoint: JsonObject | undefined): 
   if (settings.socket !== "auto") return settings.socket;
   if (!endpoint || !isLocal(settings.host) || !hasPort(endpoint, settings.port)) return undefined;
   return textOf(endpoint.socket);
+}
+
+/** Whether the daemon that wrote `endpoint` runs. */
+async function isDaemonThere(endpoint: JsonObject | undefined): Promise<boolean> {
+  return typeof endpoint?.pid === "number" && await isAlive(endpoint.pid);
+}
+
+/** Whether a daemon of the state directory has written its address and runs. */
+export async function hasDaemon(paths: StatePaths): Promise<boolean> {
+  const { text } = await readOwnFile(paths.endpoint);
+  return await isDaemonThere(text === undefined ? undefined : parseObject(text));
 }
 
 async function urlFrom(

@@ -17,6 +17,8 @@ const log = getLogger(["exai", "shim"]);
 
 /** Time for the daemon to accept a connection, and for each answer. */
 const TCP_TIMEOUT_MS = 5000;
+/** As above where another program may have the port and no daemon of ours runs, so that one is soon started. */
+const STRANGER_TIMEOUT_MS = 1500;
 /** As above on the socket, after which TCP is tried. */
 const SOCKET_TIMEOUT_MS = 2000;
 
@@ -42,9 +44,16 @@ export async function connectToDaemon<T>(
   try {
     return await connectAt(target, target, use);
   } catch (thrown) {
-    if (!fallback || !hasFault(thrown, "refused")) throw thrown;
+    if (!fallback || !hasFault(thrown, "refused")) throw await asOccupied(thrown, target);
     return await connectToFallback(fallback, { target, use, refused: thrown });
   }
+}
+
+/** `thrown`, as `occupied` where it says that another program has the default port and no daemon of ours runs. */
+async function asOccupied(thrown: unknown, target: LinkTarget): Promise<unknown> {
+  const isStranger = hasFault(thrown, "unproven") || hasFault(thrown, "unreachable");
+  if (!isStranger || !await target.mayBeStranger?.()) return thrown;
+  return new LinkError("occupied", `${thrown.message}; no daemon of this state directory runs`);
 }
 
 async function connectToFallback<T>(
@@ -89,7 +98,8 @@ async function connectAt<T>(
   }
   const url = await readUrl();
   const tls = url.startsWith("wss:") ? await target.readTls?.() : undefined;
-  return await use(await openVerified({ url, tls, timeoutMs: TCP_TIMEOUT_MS }, target));
+  const timeoutMs = await target.mayBeStranger?.() ? STRANGER_TIMEOUT_MS : TCP_TIMEOUT_MS;
+  return await use(await openVerified({ url, tls, timeoutMs }, target));
 }
 
 function hasFault(thrown: unknown, fault: LinkFault): thrown is LinkError {

@@ -6,7 +6,7 @@ import type { ClientSocket } from "../transport/websocket_client.ts";
 import { locateDaemon } from "./address.ts";
 import { connectToDaemon } from "./connect.ts";
 import { parseObject } from "./frames.ts";
-import { LinkError, type VerifiedConnection } from "./link_target.ts";
+import { isNoDaemon, LinkError, type VerifiedConnection } from "./link_target.ts";
 
 /** Time for a running daemon to answer a command. */
 const TIMEOUT_MS = 10_000;
@@ -63,7 +63,7 @@ export async function isDaemonRunning(settings: Settings): Promise<boolean> {
     socket.close(NORMAL_CLOSURE);
     return true;
   } catch (thrown) {
-    return !(thrown instanceof LinkError && thrown.fault === "refused");
+    return !(thrown instanceof LinkError && isNoDaemon(thrown));
   }
 }
 
@@ -166,8 +166,7 @@ function unexpected(place: string, frame: JsonObject): ExaiError {
 
 function unavailable(thrown: unknown): ExaiError {
   if (thrown instanceof ExaiError) return thrown;
-  const isRefused = thrown instanceof LinkError && thrown.fault === "refused";
-  const hint = isRefused
+  const hint = thrown instanceof LinkError && isNoDaemon(thrown)
     ? "; start one with exai-daemon, or set EXAI_WS_PORT or EXAI_HOME to where it runs"
     : "";
   return new ExaiError("DAEMON_UNAVAILABLE", messageOf(thrown) + hint, { cause: thrown });

@@ -1,4 +1,4 @@
-import type { Settings } from "../config/settings.ts";
+import { SETTINGS, type Settings } from "../config/settings.ts";
 
 /** The URL of a daemon on a fixed port. A daemon that listens on all addresses is reached on loopback. */
 export function urlOf({ host, port, tlsCa }: Pick<Settings, "host" | "port" | "tlsCa">): string {
@@ -11,6 +11,14 @@ export function urlOf({ host, port, tlsCa }: Pick<Settings, "host" | "port" | "t
 /** Whether `host` means this machine, so that a daemon there can be started. */
 export function isLocal(host: string): boolean {
   return ["", "0.0.0.0", "::"].includes(host) || isLoopbackHost(host);
+}
+
+/**
+ * Whether a daemon may listen on another port than that of the settings, because they name none: another program has
+ * the default one.
+ */
+export function mayUseAnotherPort({ host, port }: Pick<Settings, "host" | "port">): boolean {
+  return String(port) === SETTINGS.port.fallback && isLoopbackHost(host);
 }
 
 /** The host of a URL, an IPv6 address without brackets. */

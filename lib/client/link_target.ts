@@ -8,9 +8,16 @@ import type { ClientSocket } from "../transport/websocket_client.ts";
  * - `unauthorized`: the daemon does not accept the token;
  * - `rejected`: the daemon does not accept the hello;
  * - `unproven`: the listener has not proved that it is the user's daemon;
- * - `unreachable`: the listener does not answer, or not as a daemon does.
+ * - `unreachable`: the listener does not answer, or not as a daemon does;
+ * - `occupied`: another program has the default port and no daemon of this state directory runs: one that is started
+ *   takes another port.
  */
-export type LinkFault = "refused" | "unauthorized" | "rejected" | "unproven" | "unreachable";
+export type LinkFault = "refused" | "unauthorized" | "rejected" | "unproven" | "unreachable" | "occupied";
+
+/** Whether there is no daemon, so that one may be started. */
+export function isNoDaemon({ fault }: LinkError): boolean {
+  return fault === "refused" || fault === "occupied";
+}
 
 /** No link to the daemon could be made. The message is shown to the user. */
 export class LinkError extends Error {
@@ -39,6 +46,11 @@ export interface DaemonLocation {
 export interface LinkTarget extends DaemonLocation {
   /** Where the daemon of the state directory says that it listens, if elsewhere; used when nothing listens here. */
   fallback?: DaemonLocation;
+  /**
+   * Whether what listens at the address, if it does not answer as our daemon, is a program that our daemon would take
+   * another port for: the port is the default one, and no daemon of the state directory runs.
+   */
+  mayBeStranger?(): Promise<boolean>;
   /** Reads the TLS options; undefined when the defaults do. */
   readTls?(): Promise<ClientTls | undefined>;
   usesToken: boolean;

@@ -6,7 +6,7 @@ import { LinkError } from "./link_target.ts";
 
 /** What answers at an address: an EXAI daemon, another program, or nothing. */
 export type ProbeResult =
-  | { kind: "exai"; version?: string; pid?: number }
+  | { kind: "exai"; version?: string; pid?: number; home?: string }
   | { kind: "other"; why: string }
   | { kind: "none" };
 

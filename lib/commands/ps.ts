@@ -9,8 +9,8 @@ import { formatTable, MAX_ERROR_CHARS } from "./table.ts";
 export const psCommand: Command = {
   summary: "Show mounted servers, sessions and waiting calls of the running daemon",
   forms: [
-    { args: "", does: "mounted servers (process, sessions, memory, calls), sessions and calls that wait" },
-    { args: "--why", does: "the same, and why each server is shared as far as it is" },
+    { args: "", does: "every configured server (state, process, directory), sessions and calls that wait" },
+    { args: "--why", does: "the same, with keys and calls, and why each is shared as far as it is" },
   ],
   flags: [{ name: "why", help: "Say why each server is shared as far as it is" }, JSON_FLAG],
   run: ps,
@@ -23,6 +23,7 @@ async function ps({ settings, switches }: Invocation): Promise<string> {
     serverTable(status.servers),
     ...(switches.has("why") ? [reasonTable(status.servers)] : []),
     ...problemsOf(status.servers),
+    ...status.address.notes.map((note) => visible(note, MAX_ERROR_CHARS)),
     sessionTable(status.sessions),
     ...(status.waiting.length > 0 ? [waitingTable(status.waiting)] : []),
     ...listChangeTable(status.list_changes),
@@ -30,36 +31,35 @@ async function ps({ settings, switches }: Invocation): Promise<string> {
 }
 
 function serverTable(servers: DaemonStatus["servers"]): string {
+  if (servers.length === 0) return "no server is configured in mcp.json";
   const rows = servers.map((row) => [
     row.server,
-    row.listening === "waiting" ? `${row.state}, not heard` : row.state,
+    stateCell(row),
     row.pid,
     row.scope,
-    row.share_key,
     row.sessions.length,
     row.memory_bytes === undefined ? undefined : formatBytes(row.memory_bytes),
-    row.calls,
-    row.inflight,
-    row.queued,
+    row.directory,
   ]);
-  const headings = [
-    "SERVER",
-    "STATE",
-    "PID",
-    "SHARED",
-    "KEY",
-    "SESSIONS",
-    "MEMORY",
-    "CALLS",
-    "RUNNING",
-    "QUEUED",
-  ];
-  return formatTable(headings, rows);
+  // The directory is last: it may be long, and does not move the other columns.
+  return formatTable(["SERVER", "STATE", "PID", "SHARED", "SESSIONS", "MEMORY", "DIRECTORY"], rows);
+}
+
+function stateCell({ state, listening, lists_known }: DaemonStatus["servers"][number]): string {
+  if (listening === "waiting") return `${state}, not heard`;
+  return state === "not started" && lists_known === false ? "not started, new" : state;
 }
 
 function reasonTable(servers: DaemonStatus["servers"]): string {
-  const rows = servers.map((row) => [row.server, row.scope, row.share_key, row.sessions.length, row.why]);
-  return formatTable(["SERVER", "SHARED", "KEY", "SESSIONS", "WHY"], rows);
+  const rows = servers.map((row) => [
+    row.server,
+    row.share_key,
+    row.calls,
+    row.inflight,
+    row.queued,
+    row.why,
+  ]);
+  return formatTable(["SERVER", "KEY", "CALLS", "RUNNING", "QUEUED", "WHY"], rows);
 }
 
 function sessionTable(sessions: DaemonStatus["sessions"]): string {
@@ -81,11 +81,16 @@ function waitingTable(waiting: DaemonStatus["waiting"]): string {
 
 /** What is wrong with the servers, each in a sentence. */
 function problemsOf(servers: DaemonStatus["servers"]): string[] {
-  const troubles = servers.flatMap(({ server, failures, retry_at, last_error }) =>
+  const troubles = servers.flatMap(({ server, failures, retry_at, last_error, advice }) =>
     !failures ? [] : [
       `${visible(server)} failed ${failures} times in a row, starts again from ${retry_at} on: ` +
-      visible(String(last_error), MAX_ERROR_CHARS),
+      `${visible(String(last_error), MAX_ERROR_CHARS)}; ${advice}`,
     ]
+  );
+  const entries = servers.flatMap(({ server, failures, cause, advice }) =>
+    failures || cause === undefined
+      ? []
+      : [`${visible(server)}: ${visible(cause, MAX_ERROR_CHARS)}; ${advice}`]
   );
   const breakers = servers.flatMap(({ server, breaker }) =>
     breaker === undefined || breaker.state === "closed"
@@ -103,7 +108,7 @@ function problemsOf(servers: DaemonStatus["servers"]): string[] {
   const listFaults = servers.flatMap(({ server, list_faults }) =>
     (list_faults ?? []).map((fault) => `${visible(server)}: ${visible(fault, MAX_ERROR_CHARS)}`)
   );
-  return [...troubles, ...new Set([...breakers, ...refused, ...listFaults])];
+  return [...troubles, ...entries, ...new Set([...breakers, ...refused, ...listFaults])];
 }
 
 function formatAge(since: string): string {

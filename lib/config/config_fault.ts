@@ -13,6 +13,8 @@ export interface ConfigFault extends Partial<Position> {
   key?: string;
   /** What is wrong and what is allowed. */
   message: string;
+  /** The environment variable that is needed and not set, where that is the fault. */
+  unset?: string;
 }
 
 /** `fault` as one line: place, server, key, and what is allowed. */

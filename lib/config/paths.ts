@@ -19,6 +19,8 @@ export interface StatePaths {
   calls: string;
   /** The last known lists of mounted servers. */
   lists: string;
+  /** What was observed of mounted servers, by which they are shared. */
+  sharing: string;
   /** The names given to tools and prompts in the merged catalog. */
   names: string;
   /** Reports of uncaught errors. */
@@ -26,6 +28,8 @@ export interface StatePaths {
   logs: string;
   /** Private git directories of tools that read a repository, each removed after its run. */
   git: string;
+  /** Where mounted servers run that are started only to read their lists; empty. */
+  probes: string;
   /** Locked while a shim starts the daemon, so that ten shims start one. */
   startLock: string;
   /** The address of the running daemon, for shims when the system has chosen the port. */
@@ -60,10 +64,12 @@ export function statePaths(
     journal: join(home, "journal.db"),
     calls: join(home, "calls.db"),
     lists: join(home, "lists.db"),
+    sharing: join(home, "sharing.db"),
     names: join(home, "names.db"),
     crashes: join(home, "crashes"),
     logs: join(home, "logs"),
     git: join(home, "git"),
+    probes: join(home, "probes"),
     startLock: join(home, "start.lock"),
     endpoint: join(home, "daemon.json"),
     socket: join(home, "daemon.sock"),

@@ -1,7 +1,15 @@
 import { ExaiError } from "../base/errors.ts";
-import { trimEndOf } from "../base/text.ts";
+import { quoteName, trimEndOf } from "../base/text.ts";
 import { fill, variablesIn } from "../base/template.ts";
 import type { SearchMode } from "./settings.ts";
+import {
+  baseNameOf,
+  folderOf,
+  isAbsolutePath,
+  isRelativeArgument,
+  type SessionFolders,
+  workspaceVariable,
+} from "./workspace_variables.ts";
 
 /** What makes two sessions share one process of a mounted server: docs/servers.md, "Who shares a process". */
 export type Share = "auto" | "machine" | "project" | "session";
@@ -13,6 +21,8 @@ export interface CommonServerConfig {
   /** Its name as the configuration file has it. */
   title: string;
   share: Share;
+  /** Whether no second process may be started beside a shared one; undefined: as the table of known servers has it. */
+  exclusive?: boolean;
   /** Whether one process may serve sessions in different working directories. */
   cwdFree: boolean;
   tools: ToolChoice;
@@ -77,39 +87,80 @@ export interface UrlServerConfig extends CommonServerConfig {
 }
 
 /**
- * A mounted server as the configuration has it, with every variable filled in but those of the session:
- * {@linkcode bindToSession} does that.
+ * A mounted server as the configuration has it, with every variable filled in but those of the session
+ * (`workspace_variables.ts`): {@linkcode bindToSession} does that.
  */
 export type ServerConfig = StdioServerConfig | UrlServerConfig;
-
-/** Variables that only a session can fill in. */
-export const SESSION_VARIABLES: readonly string[] = ["workspaceFolder", "workspaceFolderBasename"];
 
 /** Whether `config` names the session's directory, so that sessions elsewhere need their own process. */
 export function usesWorkspace(config: ServerConfig): boolean {
   return textsOf(config).some((text) => variablesIn(text).length > 0);
 }
 
+/** Something in an entry of `mcp.json` that means a directory of the session. */
+interface WorkspaceUse {
+  /** As an error names it: `${workspaceFolder}`, `the argument "./data"`. */
+  what: string;
+  /** The root it names; undefined: the workspace. */
+  folder: string | undefined;
+}
+
+/**
+ * What in `config` means a directory of the session and has no value without one.
+ *
+ * @param isBound whether its process serves the sessions of one directory only, so that relative paths mean that one
+ */
+export function workspaceUses(config: ServerConfig, isBound: boolean): WorkspaceUse[] {
+  const variables = new Set(textsOf(config).flatMap(variablesIn));
+  const uses: WorkspaceUse[] = [...variables].flatMap((name) => {
+    const variable = workspaceVariable(name);
+    if (variable?.fallback !== undefined && isAbsolutePath(variable.fallback)) return [];
+    return { what: `\${${name}}`, folder: variable?.folder };
+  });
+  if (config.kind !== "stdio") return uses;
+  const relative = (what: string) => void uses.push({ what, folder: undefined });
+  const { cwd = "", command, args } = config;
+  if (isAbsolutePath(cwd)) return uses;
+  if (cwd !== "" && !cwd.startsWith("${")) relative(`the relative cwd ${quoteName(cwd)}`);
+  if (!isBound) return uses;
+  if (/[/\\]/.test(command) && !isAbsolutePath(command) && !command.startsWith("${")) {
+    relative(`the relative command ${quoteName(command)}`);
+  }
+  const argument = args.find(isRelativeArgument);
+  if (argument !== undefined) relative(`the relative argument ${quoteName(argument)}`);
+  return uses;
+}
+
 /**
  * `config` as it is for a session in `workspace`: no variables left, and `cwd` absolute where it can be.
  *
- * @param workspace the session's directory, absolute; undefined when it named none
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory and the session has none
+ * @param dir the session's directory, absolute, where its processes run; undefined when it named none
+ * @param variables what variables stand for, where that differs from `dir`
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when a variable names a directory that the session has not got
  */
-export function bindToSession<T extends ServerConfig>(config: T, workspace: string | undefined): T {
-  if (workspace === undefined && usesWorkspace(config)) {
-    throw new ExaiError(
-      "UPSTREAM_UNAVAILABLE",
-      `server "${config.title}" uses \${workspaceFolder} in mcp.json, and this client told no working directory; ` +
-        `start the client in a directory, or write an absolute path in its place`,
-    );
-  }
-  const folder = workspace ?? "";
-  const put = (text: string) => fill(text, (name) => name === "workspaceFolder" ? folder : baseName(folder));
+export function bindToSession<T extends ServerConfig>(
+  config: T,
+  dir: string | undefined,
+  variables: SessionFolders = { workspace: dir, folders: [] },
+): T {
+  const put = (text: string) =>
+    fill(text, (name) => {
+      const variable = workspaceVariable(name);
+      const folder = variable && (folderOf(variable, variables) ?? variable.fallback);
+      if (folder === undefined) {
+        throw new ExaiError(
+          "UPSTREAM_UNAVAILABLE",
+          `server "${config.title}" uses \${${name}} in mcp.json, and this ` +
+            "client has told no such directory",
+          { details: { server: config.title, fault: "caller" } },
+        );
+      }
+      return variable?.isBaseName ? baseNameOf(folder) : folder;
+    });
   if (config.kind !== "stdio") {
     return { ...config, url: put(config.url), headers: mapValues(config.headers, put) };
   }
-  const cwd = config.cwd === undefined ? workspace : within(workspace, put(config.cwd));
+  const cwd = config.cwd === undefined ? dir : within(dir, put(config.cwd));
   const env = mapValues(config.env, (value) => value === null ? null : put(value));
   return { ...config, command: put(config.command), args: config.args.map(put), env, cwd };
 }
@@ -121,13 +172,7 @@ function textsOf(config: ServerConfig): string[] {
 }
 
 function within(folder: string | undefined, path: string): string {
-  const isAbsolute = /^([/\\]|[A-Za-z]:[/\\])/.test(path);
-  return isAbsolute || folder === undefined ? path : `${trimEndOf(folder, "/\\")}/${path}`;
-}
-
-function baseName(path: string): string {
-  const whole = trimEndOf(path, "/\\");
-  return whole.slice(Math.max(whole.lastIndexOf("/"), whole.lastIndexOf("\\")) + 1);
+  return isAbsolutePath(path) || folder === undefined ? path : `${trimEndOf(folder, "/\\")}/${path}`;
 }
 
 function mapValues<T, U>(record: Readonly<Record<string, T>>, map: (value: T) => U): Record<string, U> {

@@ -222,9 +222,10 @@ class ServersReader {
 
   #report(list: "faults" | "warnings", section: string, title: string): Report {
     const { path, document } = this.#source;
-    return (keys, message) => {
+    return (keys, message, { unset } = {}) => {
       const position = document.positionOf([section, title, ...keys as (string | number)[]]);
-      this.#file[list].push({ path, ...position, server: title, key: keyOf(keys), message });
+      const fault = { path, ...position, server: title, key: keyOf(keys), message };
+      this.#file[list].push(unset === undefined ? fault : { ...fault, unset });
     };
   }
 }
@@ -236,7 +237,7 @@ const MAX_NAME_CHARS = 64;
  *
  * @returns undefined when that holds no ASCII letter, digit, `_` or `-`
  */
-function catalogName(title: string): string | undefined {
+export function catalogName(title: string): string | undefined {
   const name = trimEndOf(trimStartOf(title.replace(/[^A-Za-z0-9_-]+/g, "-"), "-"), "-").slice(
     0,
     MAX_NAME_CHARS,

@@ -2,7 +2,22 @@ import { isDeepStrictEqual } from "node:util";
 import { type ConfigWatch, watchConfig } from "./config_watch.ts";
 import type { ClientToolsConfig, ServerConfig } from "./server_config.ts";
 import type { FileWatchOptions } from "./file_watch.ts";
-import { type ConfigFault, readServers, type ServersFile, type ServersOptions } from "./servers.ts";
+import {
+  catalogName,
+  type ConfigFault,
+  readServers,
+  type ServersFile,
+  type ServersOptions,
+} from "./servers.ts";
+
+/** An entry of `mcp.json` with a fault. */
+export interface FaultyEntry {
+  /** The server's name in the catalog; its title where that makes no name. */
+  name: string;
+  faults: readonly ConfigFault[];
+  /** Whether the server still runs as an earlier reading of the file had it. */
+  isKept: boolean;
+}
 
 /** The servers in force after a reading, and what it changed; each list holds names of servers. */
 export interface ServersChange {
@@ -12,7 +27,8 @@ export interface ServersChange {
   removed: string[];
   changed: string[];
   unchanged: string[];
-  disabled: string[];
+  disabled: readonly string[];
+  faulty: readonly FaultyEntry[];
   /** Which tools clients see. */
   clients: readonly ClientToolsConfig[];
   faults: ConfigFault[];
@@ -30,6 +46,7 @@ const NOTHING: ServersChange = {
   changed: [],
   unchanged: [],
   disabled: [],
+  faulty: [],
   clients: [],
   faults: [],
   warnings: [],
@@ -84,8 +101,22 @@ function compare(before: ServersChange, file: ServersFile): ServersChange {
     changed: names.filter((name) => old(name) !== undefined && !isSame(name)),
     unchanged: names.filter(isSame),
     disabled: file.readable ? file.disabled : before.disabled,
+    faulty: file.readable ? faultyEntries(file, servers) : before.faulty,
     clients: file.readable && !file.clientsFaulty ? file.clients : before.clients,
     faults: file.faults,
     warnings: file.warnings,
   };
+}
+
+/** The entries of `file` with a fault, in its order; `servers` are those in force. */
+function faultyEntries(
+  { faults, faulty }: ServersFile,
+  servers: ReadonlyMap<string, ServerConfig>,
+): FaultyEntry[] {
+  const byTitle = Map.groupBy(faults, ({ server }) => server);
+  byTitle.delete(undefined);
+  return Array.from(byTitle, ([title, faults]) => {
+    const name = catalogName(title!) ?? title!;
+    return { name, faults, isKept: faulty.includes(name) && servers.has(name) };
+  });
 }

@@ -2,11 +2,11 @@ import { isAbsolute, join, SEPARATOR } from "@std/path";
 import { messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { ownEntry } from "../base/json.ts";
-import { SESSION_VARIABLES } from "./server_config.ts";
 import { fillSome, variablesIn } from "../base/template.ts";
 import { MIB } from "../base/units.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
+import { workspaceVariable } from "./workspace_variables.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -23,7 +23,15 @@ export interface VariableSources {
 }
 
 /** A variable that cannot be filled in; the message says why and what to write in its place. */
-export class VariableFault extends Error {}
+export class VariableFault extends Error {
+  /** The environment variable that is not set; undefined for any other fault. */
+  readonly unset: string | undefined;
+
+  constructor(message: string, options: { unset?: string } = {}) {
+    super(message);
+    this.unset = options.unset;
+  }
+}
 
 const MAX_FILE_BYTES = MIB;
 const KNOWN = "${env:NAME}, ${env:NAME:-default}, ${file:PATH}, ${userHome} and ${workspaceFolder}";
@@ -72,7 +80,7 @@ export class Expander {
   async expand(text: string): Promise<string> {
     const values = new Map<string, string>();
     for (const name of new Set(variablesIn(text))) {
-      if (!SESSION_VARIABLES.includes(name)) values.set(name, await this.#valueOf(name));
+      if (!workspaceVariable(name)) values.set(name, await this.#valueOf(name));
     }
     return fillSome(text, (name) => values.get(name));
   }
@@ -120,6 +128,7 @@ export class Expander {
     throw new VariableFault(
       `needs the environment variable ${name}, which is not set; set it where the daemon starts, ` +
         `or write \${env:${name}:-default} or \${file:PATH}`,
+      { unset: name },
     );
   }
 

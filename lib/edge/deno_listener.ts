@@ -123,7 +123,8 @@ export class DenoListener implements AsyncDisposable {
       return server;
     } catch (thrown) {
       if ("path" in at) throw cannotListen(at.path, thrown);
-      if (thrown instanceof Deno.errors.AddrInUse) throw new AddressInUseError(at.hostname, at.port);
+      if (thrown instanceof Deno.errors.AddrInUse) throw new AddressUnavailableError(at, "in use");
+      if (thrown instanceof Deno.errors.PermissionDenied) throw new AddressUnavailableError(at, "denied");
       throw cannotListen(`${at.hostname}:${at.port}`, thrown);
     }
   }
@@ -179,10 +180,23 @@ function cannotListen(place: string, thrown: unknown): ExaiError {
   return new ExaiError("CONFIG", `cannot listen on ${place}: ${messageOf(thrown)}`, { cause: thrown });
 }
 
-/** Another program listens on the address, possibly another daemon. */
-export class AddressInUseError extends ExaiError {
-  constructor(hostname: string, port: number) {
-    super("CONFIG", `${hostname}:${port} is already in use; stop what listens there or set EXAI_WS_PORT`);
+/** Why an address cannot be listened on: another program has it, or the system does not give it. */
+type AddressFault = "in use" | "denied";
+
+/** An address that cannot be listened on though the settings are right: another port may be. */
+export class AddressUnavailableError extends ExaiError {
+  readonly fault: AddressFault;
+
+  /** @param holder the program that has the address, as ` (python3, process 42)` */
+  constructor({ hostname, port }: { hostname: string; port: number }, fault: AddressFault, holder = "") {
+    const what = fault === "in use"
+      ? `is already in use${
+        holder && ` by another program${holder}`
+      }; stop what listens there or set EXAI_WS_PORT`
+      : "is not given to this user by the system: the port is reserved, or below 1024; set EXAI_WS_PORT to another " +
+        "(on Windows `netsh int ipv4 show excludedportrange tcp` lists those that are)";
+    super("CONFIG", `${hostname}:${port} ${what}`);
+    this.fault = fault;
   }
 }
 

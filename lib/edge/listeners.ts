@@ -8,7 +8,7 @@ import type { Settings } from "../config/settings.ts";
 import { loadServerTls } from "../config/tls.ts";
 import type { HttpRequestHandler } from "./request_context.ts";
 import type { HandleBudget } from "./handle_budget.ts";
-import { AddressInUseError, DenoListener, endpointOf, tcpAddress } from "./deno_listener.ts";
+import { AddressUnavailableError, DenoListener, endpointOf, tcpAddress } from "./deno_listener.ts";
 import type { NodeListener } from "./node_listener.ts";
 import { MAX_SOCKET_PATH_BYTES, SocketFile } from "./socket_file.ts";
 import { type ProbedListener, probeListeners } from "./self_probe.ts";
@@ -23,10 +23,20 @@ interface ListenersOptions {
   settings: ExposureSettings & Pick<Settings, "port" | "socket" | "tlsKey" | "tlsClientCa">;
   paths: StatePaths;
   handler: HttpRequestHandler;
+  /** What keeps the daemon from the port of the settings, when another is used in its place. */
+  instead?: AddressInstead;
   /** The file handles of this process. */
   handles?: HandleBudget;
   /** Called when a listener has stopped by itself, and when it runs again. */
   onChange?(): void;
+}
+
+/** Another port than the settings name, and why. */
+interface AddressInstead {
+  /** The ports to try, in order; 0: one that the system assigns. */
+  ports: readonly number[];
+  /** Why the port of the settings is not used, in a clause. */
+  why: string;
 }
 
 interface Listener {
@@ -45,13 +55,15 @@ export class Listeners implements AsyncDisposable {
   readonly #listeners: Listener[];
   readonly #files = new AsyncDisposableStack();
   readonly #settings: ListenersOptions["settings"];
+  readonly #instead: AddressInstead | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(
     tcp: DenoListener | NodeListener,
-    { settings, isTls }: Pick<ListenersOptions, "settings"> & { isTls: boolean },
+    { settings, instead, isTls }: Pick<ListenersOptions, "settings" | "instead"> & { isTls: boolean },
   ) {
     this.#settings = settings;
+    this.#instead = instead;
     this.#address = tcpAddress(tcp.address);
     this.url = `${endpointOf(this.#address, isTls)}/`;
     this.#listeners = [tcp];
@@ -60,7 +72,8 @@ export class Listeners implements AsyncDisposable {
   /**
    * Listens on everything that the settings name.
    *
-   * @throws {ExaiError} `CONFIG`: the address is taken, a socket the settings name cannot be used
+   * @throws {ExaiError} `CONFIG`: the address cannot be had ({@linkcode AddressUnavailableError}), a socket the settings
+   * name cannot be used
    */
   static async open(options: ListenersOptions): Promise<Listeners> {
     checkExposure(options.settings);
@@ -84,6 +97,27 @@ export class Listeners implements AsyncDisposable {
   async probe(): Promise<void> {
     const requiresToken = this.#settings.token !== "";
     await probeListeners(this.#probeTargets(), { requiresToken, timeoutMs: PROBE_TIMEOUT_MS });
+  }
+
+  /** The port of the TCP address. */
+  get port(): number {
+    return this.#address.port;
+  }
+
+  /** The port of the settings, where another is used in its place. */
+  get insteadOfPort(): number | undefined {
+    return this.#instead && this.#settings.port;
+  }
+
+  /** That another port than that of the settings is used, in a sentence. */
+  get notes(): string[] {
+    if (!this.#instead) return [];
+    const { hostname, port } = this.#address;
+    const place = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+    return [
+      `${this.#instead.why}; listening on ${place} until the next start. Shims and commands find it; a client with a ` +
+      "URL needs this port",
+    ];
   }
 
   /** Current and recent outages, each in a sentence. */
@@ -112,19 +146,33 @@ export class Listeners implements AsyncDisposable {
     ];
   }
 
+  /** @throws {AddressUnavailableError} when none of the ports can be had */
   static async #openAddress(options: ListenersOptions): Promise<Listeners> {
-    const { settings, handler, handles, onChange } = options;
+    const ports = options.instead?.ports ?? [options.settings.port];
+    for (const port of ports.slice(0, -1)) {
+      try {
+        return await Listeners.#openPort(options, port);
+      } catch (thrown) {
+        if (!(thrown instanceof AddressUnavailableError)) throw thrown;
+      }
+    }
+    return await Listeners.#openPort(options, ports.at(-1)!);
+  }
+
+  static async #openPort(options: ListenersOptions, port: number): Promise<Listeners> {
+    const { settings, instead, handler, handles, onChange } = options;
     // Clients dial this address for the name, which the hosts file may map to any.
     const hostname = settings.host.toLowerCase() === "localhost" ? "127.0.0.1" : settings.host;
-    const at = { hostname, port: settings.port, handler, handles, onChange };
+    const at = { hostname, port, handler, handles, onChange };
+    const about = { settings, instead, isTls: true };
     const tls = await loadServerTls(settings);
-    if (!tls) return new Listeners(new DenoListener(at), { settings, isTls: false });
+    if (!tls) return new Listeners(new DenoListener(at), { ...about, isTls: false });
     try {
-      if (!tls.clientCa) return new Listeners(new DenoListener({ ...at, tls }), { settings, isTls: true });
+      if (!tls.clientCa) return new Listeners(new DenoListener({ ...at, tls }), about);
       const { NodeListener } = await import("./node_listener.ts");
-      return new Listeners(await NodeListener.listen({ ...at, tls }), { settings, isTls: true });
+      return new Listeners(await NodeListener.listen({ ...at, tls }), about);
     } catch (thrown) {
-      if (thrown instanceof AddressInUseError) throw thrown;
+      if (thrown instanceof AddressUnavailableError) throw thrown;
       const hint = "see that EXAI_TLS_CERT and EXAI_TLS_KEY belong together";
       throw new ExaiError("CONFIG", `cannot listen with TLS: ${messageOf(thrown)}; ${hint}`, {
         cause: thrown,

@@ -1,3 +1,4 @@
+import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json } from "../base/json.ts";
@@ -190,6 +191,14 @@ function badInitialize(id: unknown): Response {
   return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), id);
 }
 
+/** The servers that a path may name. */
+export interface NamedServers {
+  /** Names of the servers available under `/mcp/NAME`. */
+  serverNames(): readonly string[];
+  /** Why the configured server `name` is not among them. */
+  whyNoServer(name: string): ServerTrouble | undefined;
+}
+
 /** The paths of MCP: the merged catalog, and single servers below it. */
 export const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
 
@@ -200,11 +209,15 @@ export const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
  */
 export function findServer(
   name: string | undefined,
-  servers: { serverNames(): readonly string[] },
+  servers: NamedServers,
 ): string | undefined {
   if (!name) return undefined;
   const names = servers.serverNames();
   if (names.includes(name)) return name;
+  const trouble = servers.whyNoServer(name);
+  if (trouble) {
+    throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(trouble), { details: { server: name } });
+  }
   throw new ExaiError(
     "RESOURCE_NOT_FOUND",
     `there is no server ${JSON.stringify(name)}; there are: ${names.join(", ")}`,

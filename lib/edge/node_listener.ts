@@ -17,7 +17,7 @@ import type {
   WebSocketUpgradeOptions,
 } from "./request_context.ts";
 import { SOCKET_ENDPOINT } from "../wire/proof.ts";
-import { AddressInUseError, endpointOf } from "./deno_listener.ts";
+import { AddressUnavailableError, endpointOf } from "./deno_listener.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -52,7 +52,7 @@ export class NodeListener implements AsyncDisposable {
   /**
    * Resolves when the server listens.
    *
-   * @throws {AddressInUseError} when another program listens on the address
+   * @throws {AddressUnavailableError} when another program listens on the address, or the system does not give it
    * @throws any other error of the system
    */
   static async listen(options: NodeListenOptions): Promise<NodeListener> {
@@ -78,7 +78,7 @@ export class NodeListener implements AsyncDisposable {
     );
     const listener = new NodeListener(server);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once("error", (thrown) => reject(addressInUse(thrown, options) ?? thrown));
+    server.once("error", (thrown) => reject(addressUnavailable(thrown, options) ?? thrown));
     if ("path" in options) server.listen(options.path, resolve);
     else server.listen(options.port, options.hostname, resolve);
     await promise;
@@ -109,9 +109,11 @@ function tlsOptions({ cert, key, clientCa }: TlsOptions) {
   return { cert, key, ...(clientCa ? { ca: clientCa, requestCert: true, rejectUnauthorized: true } : {}) };
 }
 
-function addressInUse(thrown: Error, at: NodeListenAt): AddressInUseError | undefined {
-  const taken = (thrown as { code?: string }).code === "EADDRINUSE" && "port" in at;
-  return taken ? new AddressInUseError(at.hostname, at.port) : undefined;
+function addressUnavailable(thrown: Error, at: NodeListenAt): AddressUnavailableError | undefined {
+  const { code } = thrown as { code?: string };
+  if (!("port" in at)) return undefined;
+  if (code === "EADDRINUSE") return new AddressUnavailableError(at, "in use");
+  return code === "EACCES" ? new AddressUnavailableError(at, "denied") : undefined;
 }
 
 function requestListener(handler: HttpRequestHandler) {

@@ -6,16 +6,14 @@ import type { ConnectionAttempt, ConnectionLimits } from "./connection_limits.ts
 import { setSecurityHeaders } from "./fetch_metadata.ts";
 import { forceClose } from "./force_close.ts";
 import type { Guard } from "./guard.ts";
-import { findServer, MCP_PATH } from "./mcp_endpoint.ts";
+import { findServer, MCP_PATH, type NamedServers } from "./mcp_endpoint.ts";
 import type { Principal } from "./principal.ts";
 import { rateLimitKeyOf } from "./rate_limiter.ts";
 import type { RequestContext } from "./request_context.ts";
 import { offeredProtocols, upgradeWithDeno, validateUpgrade } from "./websocket_upgrade.ts";
 
-export interface WebSocketHandlerOptions extends WebSocketChannelOptions {
+export interface WebSocketHandlerOptions extends WebSocketChannelOptions, NamedServers {
   guard: Guard;
-  /** Names of the servers available under `/mcp/NAME`. */
-  serverNames(): readonly string[];
   /** The id of this daemon, to detect requests that loop back to it. */
   daemonId: string;
   pingIntervalMs: number;

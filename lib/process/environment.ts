@@ -77,3 +77,24 @@ export function valueOf(env: Environment, name: string, platform: Platform): str
   const key = Object.keys(env).find((known) => known.toUpperCase() === name.toUpperCase());
   return key === undefined ? undefined : env[key];
 }
+
+/**
+ * The variables that `env -0` prints, or `env`, where a value with a line end is cut short.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseEnvironment } from "./environment.ts";
+ *
+ * assertEquals(parseEnvironment("A=1\n2\0B=x=y\0"), { A: "1\n2", B: "x=y" });
+ * assertEquals(parseEnvironment("A=1\nB=2\n"), { A: "1", B: "2" });
+ * ```
+ */
+export function parseEnvironment(text: string): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const line of text.split(text.includes("\0") ? "\0" : "\n")) {
+    const cut = line.indexOf("=");
+    if (cut > 0) env[line.slice(0, cut)] = line.slice(cut + 1);
+  }
+  return env;
+}

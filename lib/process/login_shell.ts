@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
-import type { Environment } from "./environment.ts";
+import { type Environment, parseEnvironment } from "./environment.ts";
 import { signalGroup } from "./process_trees.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -90,13 +90,7 @@ function isWhole(output: string): boolean {
 }
 
 function parse(output: string): Record<string, string> {
-  const text = output.split(MARK)[1]!;
-  const lines = text.includes("\0") ? text.split("\0") : text.split("\n");
-  const env: Record<string, string> = {};
-  for (const line of lines) {
-    const cut = line.indexOf("=");
-    if (cut > 0) env[line.slice(0, cut)] = line.slice(cut + 1);
-  }
+  const env = parseEnvironment(output.split(MARK)[1]!);
   for (const name of SHELL_ONLY) delete env[name];
   return env;
 }

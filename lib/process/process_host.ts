@@ -1,20 +1,25 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { access, constants } from "node:fs/promises";
+import type { ChildProcess } from "node:child_process";
 import { isAbsolute } from "@std/path";
 import { ExaiError, type ExaiErrorOptions, messageOf } from "../base/errors.ts";
 import { overCapacityFor } from "../base/exhaustion.ts";
+import { redact } from "../base/log.ts";
+import { visible } from "../base/visible.ts";
 import type { StdioServerConfig } from "../config/server_config.ts";
 import { monotonicNow } from "../base/time.ts";
-import { SECOND_MS } from "../base/units.ts";
-import { type Executable, type ExecutableFiles, resolveCommand, searchedDirs } from "./executable.ts";
-import { type Environment, inheritedFrom, type Platform, withVariables } from "./environment.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { resolveCommand, searchedDirs } from "./executable.ts";
+import { type Environment, inheritedFrom, withVariables } from "./environment.ts";
+import { FILES, type Launch, PLATFORM, startChild } from "./launch.ts";
 import { loginEnvironment } from "./login_shell.ts";
+import { type TreeFiles, treeFiles } from "./held_files.ts";
 import { PosixTrees } from "./posix_trees.ts";
 import { type TreeUsage, treeUsage } from "./process_table.ts";
 import { isDirectory, searchPath } from "./search_path.ts";
 import type { ProcessTrees } from "./process_trees.ts";
 import { WindowsTrees } from "./windows_trees.ts";
 import { PROCESS_LIMITS, type ProcessLimits, ServerProcess } from "./server_process.ts";
+import { behindCmd } from "./wrappers/read_wrapper.ts";
+import { type ProgramBehind, type Wrapped, WrapperResolver } from "./wrappers/wrapper_resolver.ts";
 
 export interface ProcessHostOptions {
   /** The daemon's own environment. */
@@ -22,40 +27,42 @@ export interface ProcessHostOptions {
   /** Takes whole lines for the log of a server, by its name: its stderr, and when it starts and ends. */
   log?(name: string, text: string): void;
   limits?: Partial<ProcessLimits>;
+  /** A directory of the daemon's own; set to start the program behind `npx` and the like in place of the wrapper. */
+  wrapperDir?: string;
 }
 
 /** The part of a {@linkcode StdioServerConfig}, bound to a session, that a process is started with. */
-export type ServerCommand = Pick<StdioServerConfig, "name" | "title" | "command" | "args" | "env" | "cwd">;
+export type ServerCommand =
+  & Pick<StdioServerConfig, "name" | "title" | "command" | "args" | "env" | "cwd">
+  & Partial<Pick<StdioServerConfig, "startTimeoutMs">>;
 
-/** What the system is given to start a process. */
-interface Launch extends Executable {
-  env: Readonly<Record<string, string>>;
-  cwd: string;
+/** How a command is started: as it is written, or as the program behind a wrapper. */
+interface Start {
+  written: Launch;
+  program?: ProgramBehind;
 }
 
-const PLATFORM: Platform = Deno.build.os === "windows" ? "windows" : "posix";
+const START_TIMEOUT_MS = MINUTE_MS;
+
+/** Longest line about a start in the log of a server, in characters. */
+const MAX_LINE_CHARS = 4096;
 
 /** After this time the login shell is asked again when a program is not found. */
 const LOGIN_ENV_MAX_AGE_MS = 10 * SECOND_MS;
-
-const FILES: ExecutableFiles = {
-  isExecutable: async (path) => {
-    const info = await Deno.stat(path).catch(() => undefined);
-    if (!info?.isFile) return false;
-    return PLATFORM === "windows" || await access(path, constants.X_OK).then(() => true, () => false);
-  },
-  readText: (path) => Deno.readTextFile(path),
-};
 
 /** Starts the stdio servers of one daemon as child processes and ends them with it. */
 export class ProcessHost implements AsyncDisposable {
   readonly #options: ProcessHostOptions;
   readonly #trees: ProcessTrees = PLATFORM === "windows" ? new WindowsTrees() : new PosixTrees();
   readonly #running = new Set<ServerProcess>();
+  readonly #looking = new Set<Promise<unknown>>();
+  readonly #wrappers: WrapperResolver | undefined;
   #login: { atMs: number; env: Promise<Record<string, string>> } | undefined;
 
   constructor(options: ProcessHostOptions) {
     this.#options = options;
+    const { wrapperDir: dir } = options;
+    this.#wrappers = dir === undefined ? undefined : new WrapperResolver({ dir, trees: this.#trees });
   }
 
   /** The processes that have not ended. */
@@ -70,6 +77,11 @@ export class ProcessHost implements AsyncDisposable {
       env: loginEnvironment(this.#options.env).then((env) => env ?? {}),
     };
     return this.#login.env;
+  }
+
+  /** Has the login shell asked again when its environment is needed next: its profile may have changed. */
+  forgetLoginEnv(): void {
+    this.#login = undefined;
   }
 
   /**
@@ -104,24 +116,30 @@ export class ProcessHost implements AsyncDisposable {
    * something
    */
   async spawn(command: ServerCommand): Promise<ServerProcess> {
-    const launch = await this.resolve(command);
-    const child = await startChild(launch).catch((thrown) => {
-      const overCapacity = overCapacityFor(`server "${command.title}" cannot start`, thrown, {
-        server: command.title,
-      });
-      if (overCapacity) throw overCapacity;
-      throw unavailable(command, `${launch.file} cannot be run: ${messageOf(thrown)}`, { cause: thrown });
-    });
+    const written = await this.resolve(command);
+    const wrapped = await this.#wrapperOf(command, written);
+    const program = wrapped && await this.#programBehind(command, wrapped);
+    const { child, runs } = await this.#start(command, { written, program });
     const process = new ServerProcess(child, {
       ...PROCESS_LIMITS,
       ...this.#options.limits,
       server: command.title,
+      runs,
       trees: this.#trees,
       log: (text) => this.#options.log?.(command.name, text),
     });
     this.#running.add(process);
-    process.closed.finally(() => this.#running.delete(process));
+    process.closed.then(({ wasClosed }) => {
+      this.#running.delete(process);
+      // Its files may have been removed in part, or replaced.
+      if (!wasClosed && runs !== undefined && wrapped) this.#wrappers?.forget(wrapped);
+    });
     return process;
+  }
+
+  /** Asks wrappers again what they run, at the next start of each. */
+  forgetPrograms(): void {
+    this.#wrappers?.forgetAll();
   }
 
   /** The memory and the number of processes of each running process tree, by process id. */
@@ -129,10 +147,79 @@ export class ProcessHost implements AsyncDisposable {
     return treeUsage([...this.#running].map(({ pid }) => pid));
   }
 
+  /** The files held by a running process tree; undefined where the system does not show them. */
+  files(pid: number): Promise<TreeFiles | undefined> {
+    const looking = treeFiles(pid);
+    this.#looking.add(looking);
+    looking.finally(() => this.#looking.delete(looking)).catch(() => {});
+    return looking;
+  }
+
   /** Ends every process. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#running].map((process) => process.close()));
+    await Promise.allSettled(this.#looking);
+    await Promise.all([
+      this.#wrappers?.[Symbol.asyncDispose](),
+      ...Array.from(this.#running, (process) => process.close()),
+    ]);
     await this.#trees[Symbol.asyncDispose]();
+  }
+
+  /** The wrapper in `command`, as it would be started; on Windows it is often behind `cmd /c`. */
+  async #wrapperOf(command: ServerCommand, launch: Launch): Promise<Wrapped | undefined> {
+    const { startTimeoutMs: timeoutMs = START_TIMEOUT_MS } = command;
+    if (!this.#wrappers) return undefined;
+    const inner = PLATFORM === "windows" ? behindCmd(command.command, command.args) : undefined;
+    if (!inner) return { ...command, launch, timeoutMs };
+    const found = await this.#find({ ...command, ...inner }, launch.cwd);
+    return found && { ...inner, launch: found, timeoutMs };
+  }
+
+  async #programBehind(command: ServerCommand, wrapped: Wrapped): Promise<ProgramBehind | undefined> {
+    const { timeoutMs } = wrapped;
+    const found = await this.#wrappers!.resolve(wrapped);
+    switch (found.kind) {
+      case "program":
+        this.#log(command, `${found.wrapper} runs as ${found.program.runs}`);
+        return found.program;
+      case "as written":
+        this.#log(command, `${found.wrapper} runs as it is written: ${found.why}`);
+        return undefined;
+      case "installing": {
+        const limit = `within ${timeoutMs / SECOND_MS} s`;
+        const advice =
+          "it goes on, so call again later, or give the server a longer startTimeoutMs in mcp.json";
+        throw unavailable(command, `${found.wrapper} did not install it ${limit}; ${advice}`);
+      }
+    }
+  }
+
+  async #start(
+    command: ServerCommand,
+    { written, program }: Start,
+  ): Promise<{ child: ChildProcess & { pid: number }; runs?: string }> {
+    if (program) {
+      try {
+        return { child: await startChild(program), runs: program.runs };
+      } catch (thrown) {
+        this.#log(command, `${program.runs} cannot be run (${messageOf(thrown)}); its wrapper is started`);
+      }
+    }
+    return {
+      child: await startChild(written).catch((thrown) => {
+        const { title: server } = command;
+        const overCapacity = overCapacityFor(`server "${server}" cannot start`, thrown, { server });
+        if (overCapacity) throw overCapacity;
+        throw unavailable(command, `${written.file} cannot be run: ${messageOf(thrown)}`, { cause: thrown });
+      }),
+    };
+  }
+
+  #log(command: ServerCommand, line: string): void {
+    this.#options.log?.(
+      command.name,
+      `${new Date().toISOString()} (${visible(redact(line), MAX_LINE_CHARS)})\n`,
+    );
   }
 
   async #find(command: ServerCommand, cwd: string): Promise<Launch | undefined> {
@@ -148,23 +235,6 @@ export class ProcessHost implements AsyncDisposable {
     const base = { ...inheritedFrom(login, PLATFORM), ...inheritedFrom(own, PLATFORM) };
     return withVariables({ ...base, PATH: await searchPath(login, own) }, command.env, PLATFORM);
   }
-}
-
-/** Starts the process; settles when the system has started it or failed to. */
-function startChild(launch: Launch): Promise<ChildProcess & { pid: number }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(launch.file, [...launch.args], {
-      cwd: launch.cwd,
-      env: { ...launch.env },
-      stdio: "pipe",
-      // Its own process group, so that the tree can be ended. On Windows that would cost it its hidden console.
-      detached: PLATFORM === "posix",
-      windowsHide: true,
-      windowsVerbatimArguments: launch.verbatim ?? false,
-    });
-    child.on("error", reject);
-    if (child.pid !== undefined) resolve(child as ChildProcess & { pid: number });
-  });
 }
 
 function unavailable(command: ServerCommand, why: string, options: ExaiErrorOptions = {}): ExaiError {

@@ -42,6 +42,8 @@ interface ProcessEnd {
 
 interface ServerProcessOptions extends ProcessLimits {
   server: string;
+  /** The program that runs in place of its wrapper, for people. */
+  runs?: string;
   trees: ProcessTrees;
   /** Takes whole lines for the server's log. */
   log(text: string): void;
@@ -100,6 +102,11 @@ export class ServerProcess implements Transport, AsyncDisposable {
     child.stdout!.on("end", () => this.#shutDown());
     this.closed = this.#watch();
     this.#log("(started)\n");
+  }
+
+  /** The program that runs in place of the wrapper in `mcp.json`, for people; undefined when it runs as written. */
+  get runs(): string | undefined {
+    return this.#options.runs;
   }
 
   /** Messages and bytes so far, and lines of stdout that were not messages. */

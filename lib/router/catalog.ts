@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { untilAborted, withDeadline } from "../base/abort.ts";
+import { untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
@@ -16,14 +16,18 @@ import {
 } from "./entries.ts";
 import type { PublicNames } from "./public_names.ts";
 import { LateLists, type WantedList } from "./late_lists.ts";
-import { eligible, type Missing, type MissingReason, outcomeOf, reasonOf, waitOf } from "./missing.ts";
+import { ListNotices } from "./list_notices.ts";
+import { ALL_LISTS, type Missing, reasonOf, waitOf } from "./missing.ts";
+import { NameSearch } from "./name_search.ts";
 
 const log = getLogger(["exai", "router"]);
 
 export interface CatalogOptions {
   servers: () => readonly Server[];
-  /** How long one server may take for a list before it is left out, in milliseconds. */
+  /** How long a list waits for a server whose own is not known before it is given without, in milliseconds. */
   deadlineMs: number;
+  /** How long a server may take for other answers before others are tried, in milliseconds; as above by default. */
+  answerMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
   /** The names of tools and prompts. Default: kept as long as the catalog. */
@@ -32,9 +36,6 @@ export interface CatalogOptions {
 
 /** How long a list that is cached may take. */
 const CACHED_LIST_MS = 100;
-
-/** Shown as the wait of a call that waits for several servers. */
-const ALL_LISTS = "the servers' lists";
 
 const NEVER = new AbortController().signal;
 
@@ -47,6 +48,7 @@ export class Catalog {
   /** Ended sessions: lists that arrive for them are dropped. */
   readonly #ended = new WeakSet<Caller>();
   readonly #late = new LateLists();
+  readonly #notices = new ListNotices();
   /** Number of changes of the lists so far. */
   #generation = 0;
 
@@ -64,6 +66,7 @@ export class Catalog {
   forget(caller: Caller): void {
     this.#ended.add(caller);
     this.#shown.delete(caller);
+    this.#notices.forget(caller);
   }
 
   /** The merged list of `kind` for the caller of `call`, in the order of the servers, by public name or URI. */
@@ -125,52 +128,33 @@ export class Catalog {
 
   /**
    * Looks for a name that {@linkcode find} did not find: requests the lists again, since some servers do not announce
-   * changes, and waits for servers that are still starting, each within its start limit. Without an entry the result
-   * names the servers whose lists are missing.
+   * changes, and waits for servers whose lists are not known yet, each within its start limit. The name is looked for as
+   * soon as one of them has answered. Without an entry the result names the servers whose lists are missing.
    */
   async search(
     kind: ListKind,
     name: string,
     call: Call,
   ): Promise<{ entry?: CatalogEntry; missing: readonly Missing[]; renamed: ShownTools }> {
-    const again = await this.#refreshAll(kind, call);
     let shown = this.#shown.get(call.caller)?.get(kind);
-    if (!shown || again || shown.generation !== this.#generation) shown = await this.#listAll(kind, call);
-    const failed = new Map<Server, MissingReason>();
+    if (shown?.generation !== this.#generation) shown = await this.#listAll(kind, call);
+    const { servers, deadlineMs, answerMs = deadlineMs } = this.#options;
+    const search = new NameSearch({ servers, answerMs }, {
+      kind,
+      name,
+      call: this.#lasting(call),
+      signal: call.signal,
+    });
     for (;;) {
       const entry = this.#named.entryOf(kind, name, shown);
       if (entry) return { entry, missing: [], renamed: new Map() };
-      const missing = eligible(shown.missing, name).map((one) => ({
-        ...one,
-        ...failed.get(one.server),
-      }));
-      const coming = missing.filter((one) => one.coming && !failed.has(one.server));
-      if (coming.length === 0) {
+      const missing = search.failuresOf(shown.missing);
+      const isNews = await waitingFor(call, () => search.wait, search.next(missing));
+      if (isNews === undefined) {
         return { missing, renamed: new Map([...shown.entries].filter(([, entry]) => entry.name === name)) };
       }
-      const outcomes = coming.map((one) => outcomeOf(one, call));
-      const [server, reason] = await waitingFor(
-        call,
-        () => coming.map(({ server }) => waitOf(server, kind, call.caller)).join(", "),
-        untilAborted(Promise.race(outcomes), call.signal),
-      );
-      // Waited for only once.
-      failed.set(server, reason);
-      shown = await this.#listAll(kind, call);
+      if (isNews || shown.generation !== this.#generation) shown = await this.#listAll(kind, call);
     }
-  }
-
-  /** Resolves with whether any list has changed. */
-  async #refreshAll(kind: ListKind, call: Call): Promise<boolean> {
-    const asked = this.#options.servers().map(async (server) => {
-      if (!server.refresh) return false;
-      return await withDeadline(server.refresh(kind, this.#lasting(call)), {
-        timeoutMs: this.#options.deadlineMs,
-      })
-        .catch(() => false);
-    });
-    const all = untilAborted(Promise.all(asked), call.signal);
-    return (await waitingFor(call, ALL_LISTS, all)).includes(true);
   }
 
   /** As {@linkcode list}, or the last list the caller was shown if it is not outdated. */
@@ -257,7 +241,10 @@ export class Catalog {
     const late = Symbol("late");
     const { promise: tooLate, resolve } = Promise.withResolvers<typeof late>();
     const by = { server, kind, caller: call.caller };
-    const timer = setTimeout(() => resolve(late), this.#late.has(by) ? 0 : this.#options.deadlineMs);
+    // What is remembered takes no longer than it takes to check it.
+    const isKnown = server.knows?.(kind, call.caller);
+    const waitMs = this.#late.has(by) ? 0 : this.#options.deadlineMs;
+    const timer = isKnown ? undefined : setTimeout(() => resolve(late), waitMs);
     try {
       const list = await waitingFor(
         call,
@@ -268,7 +255,7 @@ export class Catalog {
         this.#late.arrived(by);
         return entriesOf(kind, list, { server, hidesSchemas: this.#options.hidesOutputSchemas?.(server) });
       }
-      this.#late.await(by, asked, () => this.#onArrival(by));
+      this.#late.await(by, asked, (list) => this.#onArrival(by, list));
       return { server, why: "it is still starting", coming: asked };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
@@ -281,10 +268,10 @@ export class Catalog {
     }
   }
 
-  #onArrival({ kind, caller }: WantedList): void {
+  #onArrival({ kind, caller }: WantedList, list: readonly JsonObject[]): void {
     this.invalidate();
-    if (this.#ended.has(caller)) return;
-    caller.notify(`notifications/${kind === "templates" ? "resources" : kind}/list_changed`);
+    // A client that was shown no entries of the server has missed none.
+    if (list.length > 0 && !this.#ended.has(caller)) this.#notices.add(kind, caller);
   }
 
   // Not cancelled with the call: the list is cached for others.

@@ -1,9 +1,6 @@
 import type { Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 
-/** Places remembered for one server; at the limit all are dropped. */
-const MAX_REMEMBERED = 10_000;
-
 /** A list of one server, requested by a session. */
 export interface WantedList {
   server: Server;
@@ -13,38 +10,32 @@ export interface WantedList {
 
 /** The lists that missed their deadline, and the sessions to notify when they arrive. */
 export class LateLists {
-  /** By place: later requests there do not wait for the deadline. */
-  readonly #late = new WeakMap<Server, Set<string>>();
+  /** Later requests for these do not wait for the deadline, whoever makes them. */
+  readonly #late = new WeakMap<Server, Set<ListKind>>();
   /** Keyed by the object, not by the id: a later session may have the same id. */
   readonly #awaiting = new WeakMap<Server, WeakMap<Caller, Set<ListKind>>>();
 
-  /** Whether the list was late for a session that may share the process. */
-  has({ server, kind, caller }: WantedList): boolean {
-    return this.#late.get(server)?.has(placeOf(kind, caller)) === true;
+  /** Whether the list was late for some session. */
+  has({ server, kind }: WantedList): boolean {
+    return this.#late.get(server)?.has(kind) === true;
   }
 
   /** Records that the list has arrived in time. */
-  arrived({ server, kind, caller }: WantedList): void {
-    this.#late.get(server)?.delete(placeOf(kind, caller));
+  arrived({ server, kind }: WantedList): void {
+    this.#late.get(server)?.delete(kind);
   }
 
   /** Records that the list is late; `onArrival` is called once for a session when it arrives. */
-  await({ server, kind, caller }: WantedList, asked: Promise<unknown>, onArrival: () => void): void {
-    const place = placeOf(kind, caller);
-    const late = this.#of(server).add(place);
+  await<T>({ server, kind, caller }: WantedList, asked: Promise<T>, onArrival: (list: T) => void): void {
+    const late = this.#late.get(server) ?? new Set();
+    this.#late.set(server, late.add(kind));
     const awaiting = this.#awaitedBy(caller, server);
     if (awaiting.has(kind)) return;
     awaiting.add(kind);
-    asked.then(() => {
-      late.delete(place);
-      onArrival();
+    asked.then((list) => {
+      late.delete(kind);
+      onArrival(list);
     }).catch(() => {}).finally(() => awaiting.delete(kind));
-  }
-
-  #of(server: Server): Set<string> {
-    let set = this.#late.get(server);
-    if (!set || set.size >= MAX_REMEMBERED) this.#late.set(server, set = new Set());
-    return set;
   }
 
   #awaitedBy(caller: Caller, server: Server): Set<ListKind> {
@@ -53,9 +44,4 @@ export class LateLists {
     this.#awaiting.set(server, byCaller.set(caller, kinds));
     return kinds;
   }
-}
-
-/** A key that is equal for sessions that may share a process, for which a list is late alike. */
-function placeOf(kind: ListKind, { id, cwd, capabilities }: Caller): string {
-  return JSON.stringify(cwd === undefined || capabilities?.roots ? [kind, id] : [kind, null, cwd]);
 }

@@ -4,9 +4,13 @@ import { quoteName } from "../base/text.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
+import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 
 /** Unavailable servers named in one message. */
 const MAX_MISSING = 5;
+
+/** Shown as the wait of a call that waits for several servers. */
+export const ALL_LISTS = "the servers' lists";
 
 /** Why a list is missing. */
 export interface MissingReason {
@@ -28,10 +32,14 @@ export function waitOf(server: Server, kind: ListKind, caller: Caller): string {
   return server.waitOf?.(caller) ?? `server "${server.name}" to list its ${kind}`;
 }
 
-/** The servers that may have `name`: for `server__name` that one alone. */
-export function eligible(missing: readonly Missing[], name: string): readonly Missing[] {
-  const named = missing.filter(({ server }) => name.startsWith(`${server.name}__`));
-  return named.length > 0 ? named : missing;
+/** The servers that `name` is of where it is a `server__name`; usually one, or none. */
+export function serversNamed(servers: readonly Server[], name: string): readonly Server[] {
+  return servers.filter((server) => name.startsWith(`${server.name}__`));
+}
+
+/** How long a call may wait for a server to list: no longer than that may take to start, or the call at all. */
+export function limitOf(server: Server, call: Call): number {
+  return Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
 }
 
 /** The reason that `thrown` gives; errors of mounted servers name their server. */
@@ -40,16 +48,23 @@ export function reasonOf(thrown: unknown): MissingReason {
   return { why: messageOf(thrown), namesServer };
 }
 
+/** What a server had to say about a name: whether its list may have it now, and why it has not, where that is known. */
+export interface NameReport {
+  server: Server;
+  isNews: boolean;
+  reason?: MissingReason;
+}
+
 /** How waiting for a late list has ended. */
-export async function outcomeOf({ server, coming }: Missing, call: Call): Promise<[Server, MissingReason]> {
-  const timeoutMs = Math.min(server.startTimeoutMs ?? MINUTE_MS, call.timeoutMs ?? Infinity);
+export async function outcomeOf({ server, coming }: Missing, call: Call): Promise<NameReport> {
+  const timeoutMs = limitOf(server, call);
   try {
     await withDeadline(coming!, { timeoutMs });
-    return [server, { why: "its list arrived, but no longer has this name" }];
+    return { server, isNews: true, reason: { why: "its list arrived, but no longer has this name" } };
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
     const why = `it was waited for ${timeoutMs / SECOND_MS} s and is still starting`;
-    return [server, isLate ? { why } : reasonOf(thrown)];
+    return { server, isNews: false, reason: isLate ? { why } : reasonOf(thrown) };
   }
 }
 
@@ -57,10 +72,20 @@ export async function outcomeOf({ server, coming }: Missing, call: Call): Promis
 export function unknownName(
   kind: "tools" | "prompts",
   name: string,
-  { missing, advice, isRenamed }: { missing: readonly Missing[]; advice: string; isRenamed: boolean },
+  { missing, advice, isRenamed, unmounted }: {
+    missing: readonly Missing[];
+    advice: string;
+    isRenamed: boolean;
+    /** The configured server whose name it is, if that is not mounted. */
+    unmounted: ServerTrouble | undefined;
+  },
 ): ExaiError {
   const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
   const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
+  if (unmounted !== undefined && !isRenamed) {
+    const why = `the ${what} is one of a server that is not mounted: ${describeTrouble(unmounted)}`;
+    return new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: unmounted.server } });
+  }
   if (missing.length === 0 || isRenamed) return new ExaiError(code, `there is no ${what}; ${advice}`);
   const reasons = missing.slice(0, MAX_MISSING).map(({ server, why, namesServer }) =>
     namesServer ? why : `server "${server.name}": ${why}`

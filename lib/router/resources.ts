@@ -35,7 +35,7 @@ export class ResourceFinder {
    */
   async lead(call: Call, run: RunOnServer, uri = call.params.uri): Promise<Result> {
     if (typeof uri !== "string") throw new ExaiError("INVALID_PARAMS", "uri must be a text");
-    using attempts = new Attempts(run, call, this.#options.deadlineMs);
+    using attempts = new Attempts(run, call, answerMsOf(this.#options));
     return await this.#run(call, attempts, uri);
   }
 
@@ -81,13 +81,17 @@ export class ResourceFinder {
   async #hasResources(server: Server, call: Call): Promise<boolean> {
     try {
       const described = server.describe(call.caller, call.signal);
-      const asked = withDeadline(described, { timeoutMs: this.#options.deadlineMs });
+      const asked = withDeadline(described, { timeoutMs: answerMsOf(this.#options) });
       const wait = () => server.waitOf?.(call.caller) ?? `server "${server.name}" to say what it offers`;
       return isObject((await waitingFor(call, wait, asked)).capabilities.resources);
     } catch {
       return false;
     }
   }
+}
+
+function answerMsOf({ answerMs, deadlineMs }: CatalogOptions): number {
+  return answerMs ?? deadlineMs;
 }
 
 function schemeOf(uri: string): string {

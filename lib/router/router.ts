@@ -3,13 +3,13 @@ import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
 import type { ListChangeFilter } from "../call/list_changes.ts";
 import type { Server } from "../call/server.ts";
-import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
 import type { ChangeCounts } from "./change_counts.ts";
 import { ClientLists } from "./client_lists.ts";
 import type { CatalogEntry } from "./entries.ts";
+import { Guide, type GuideOptions } from "./guide.ts";
 import { unknownName } from "./missing.ts";
 import type { PublicNames } from "./public_names.ts";
 import { ResourceFinder } from "./resources.ts";
@@ -17,18 +17,18 @@ import { TaskRoutes } from "./tasks.ts";
 import { CALL_TOOL, callThrough, FIND_TOOL } from "./tool_search.ts";
 import { ToolView, type ToolViewOptions } from "./tool_view.ts";
 
-export interface RouterOptions extends ToolViewOptions {
+export interface RouterOptions extends ToolViewOptions, GuideOptions {
   servers: () => readonly Server[];
-  serverInfo: Implementation;
-  instructions?: string;
   /** Policies of every call that does work, applied before its server is known. */
   policies: readonly Policy[];
   /** Policies of the work of one server. Called once for each server. */
   policiesFor(server: Server): readonly Policy[];
   /** Policies of queries about a server (lists, log level), which do no work. Called once for each server. */
   queryPoliciesFor(server: Server): readonly Policy[];
-  /** How long one server may take for a list before it is left out, in milliseconds. */
+  /** How long a list waits for a server whose own is not known before it is given without, in milliseconds. */
   listDeadlineMs: number;
+  /** How long a server may take for other answers before others are tried, in milliseconds; as above by default. */
+  answerDeadlineMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
   /** The names of tools and prompts. Default: kept as long as the router. */
@@ -40,22 +40,13 @@ type MethodHandler = (call: Call) => Promise<Result>;
 /** Notifications that any server may need: changed roots, and the status of tasks that the client runs. */
 const FOR_ANY_SERVER = new Set(["notifications/roots/list_changed", "notifications/tasks/status"]);
 
-/** The capabilities of the merged catalog; independent of the mounted servers, which may change during a session. */
-const CAPABILITIES: JsonObject = {
-  tools: { listChanged: true },
-  prompts: { listChanged: true },
-  resources: { subscribe: true, listChanged: true },
-  completions: {},
-  logging: {},
-  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
-};
-
 /** Dispatches every MCP method of clients to the server it is for: in the merged catalog, or of one server alone. */
 export class Router {
   readonly #options: RouterOptions;
   readonly #catalog: Catalog;
   readonly #view: ToolView;
   readonly #lists: ClientLists;
+  readonly #guide: Guide;
   readonly #resources: ResourceFinder;
   readonly #tasks = new TaskRoutes();
   readonly #work: Target;
@@ -69,22 +60,24 @@ export class Router {
     const catalogOptions = {
       servers: options.servers,
       deadlineMs: options.listDeadlineMs,
+      answerMs: options.answerDeadlineMs,
       hidesOutputSchemas: options.hidesOutputSchemas,
       names: options.names,
     };
     this.#catalog = new Catalog(catalogOptions);
     this.#view = new ToolView(this.#catalog, options);
+    this.#guide = new Guide(this.#view, options);
     this.#lists = new ClientLists({
       catalog: this.#catalog,
       view: this.#view,
       servers: options.servers,
-      askAlone: (call) => this.#ask(this.#one(call.caller.server!), call),
+      askAlone: (call) => this.#ask(this.#guide.serverNamed(call.caller.server!), call),
     });
     this.#resources = new ResourceFinder(this.#catalog, catalogOptions);
     this.#work = compose((call) => this.#dispatch(call), options.policies);
     this.#find = compose((call) => this.#view.find(call), options.policies);
     this.#handlers = {
-      "initialize": (call) => this.#initialize(call),
+      "initialize": (call) => this.#guide.initialize(call),
       "logging/setLevel": (call) => this.#setLevel(call),
       "tools/list": (call) => this.#lists.list("tools", call),
       "prompts/list": (call) => this.#lists.list("prompts", call),
@@ -105,7 +98,7 @@ export class Router {
 
   /** Names of the servers that can be used alone, at `/mcp/NAME`. */
   get serverNames(): string[] {
-    return this.#options.servers().map(({ name }) => name);
+    return this.#guide.serverNames;
   }
 
   /** Decides which clients are notified of changed lists. */
@@ -128,8 +121,11 @@ export class Router {
    * with a known receiver are forwarded: nothing is broadcast.
    */
   notify(caller: Caller, method: string, params: JsonObject): void {
-    // The daemon has sent it to the server itself, once for all sessions.
-    if (method === "notifications/initialized") return;
+    // The daemon has sent it to each server itself, once for all sessions.
+    if (method === "notifications/initialized") {
+      for (const server of this.#seenBy(caller)) void server.prepare?.(caller);
+      return;
+    }
     // A request sent as a notification would run without an answer, a permit and a record.
     if (!isNotificationName(method)) return;
     if (caller.server === undefined && !FOR_ANY_SERVER.has(method)) return;
@@ -145,20 +141,15 @@ export class Router {
     for (const server of this.#options.servers()) server.detach?.(caller);
   }
 
-  async #initialize(call: Call): Promise<Result> {
-    const { serverInfo, instructions } = this.#options;
-    const protocolVersion = call.caller.revision ?? LATEST_REVISION;
-    if (call.caller.server !== undefined) {
-      const description = await this.#one(call.caller.server).describe(call.caller, call.signal);
-      return { result: { ...description, protocolVersion } };
-    }
-    const result: JsonObject = { protocolVersion, capabilities: CAPABILITIES, serverInfo };
-    if (instructions) result.instructions = instructions;
-    return { result };
+  /** Whether `caller` may use a tool of the server, as far as that is known. */
+  sees(caller: Caller, server: string): boolean {
+    return this.#guide.sees(caller, server);
   }
 
   async #setLevel(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
+    if (call.caller.server !== undefined) {
+      return await this.#ask(this.#guide.serverNamed(call.caller.server), call);
+    }
     for (const server of this.#options.servers()) server.logLevelChanged?.(call.caller);
     return { result: {} };
   }
@@ -170,9 +161,11 @@ export class Router {
   }
 
   async #listTasks(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) return await this.#ask(this.#one(call.caller.server), call);
-    const { listDeadlineMs } = this.#options;
-    return await this.#tasks.list(call, (server, call) => this.#ask(server, call), listDeadlineMs);
+    if (call.caller.server !== undefined) {
+      return await this.#ask(this.#guide.serverNamed(call.caller.server), call);
+    }
+    const { listDeadlineMs, answerDeadlineMs = listDeadlineMs } = this.#options;
+    return await this.#tasks.list(call, (server, call) => this.#ask(server, call), answerDeadlineMs);
   }
 
   /** Dispatches a call that does work; `tools/call`, the most frequent, without an additional promise. */
@@ -182,7 +175,9 @@ export class Router {
   }
 
   async #dispatchByMethod(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) return await this.#run(this.#one(call.caller.server), call);
+    if (call.caller.server !== undefined) {
+      return await this.#run(this.#guide.serverNamed(call.caller.server), call);
+    }
     switch (call.method) {
       case "prompts/get":
         return await this.#named("prompts", call);
@@ -236,7 +231,13 @@ export class Router {
     ).map(([name]) => name);
     const now = names.length > 0 ? `several servers have one: it is ${names.join(" or ")} now; ` : "";
     const advice = kind === "tools" ? this.#view.adviceFor(call.caller) : `${kind}/list names them all`;
-    throw unknownName(kind, name, { missing, advice: `${now}${advice}`, isRenamed: names.length > 0 });
+    const unmounted = this.#options.unmounted?.ofTool(name);
+    throw unknownName(kind, name, {
+      missing,
+      advice: `${now}${advice}`,
+      isRenamed: names.length > 0,
+      unmounted,
+    });
   }
 
   async #complete(call: Call): Promise<Result> {
@@ -258,13 +259,6 @@ export class Router {
 
   #ask(server: Server, call: Call): Promise<Result> {
     return targetOf(server, this.#querying, this.#options.queryPoliciesFor)(call);
-  }
-
-  #one(name: string): Server {
-    const server = this.#options.servers().find((server) => server.name === name);
-    if (server) return server;
-    const known = this.serverNames.join(", ");
-    throw new ExaiError("INVALID_PARAMS", `there is no server ${JSON.stringify(name)}; there are: ${known}`);
   }
 
   #seenBy(caller: Caller): readonly Server[] {

@@ -1,10 +1,13 @@
 import type { SearchMode } from "../config/settings.ts";
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
 import type { Call, Caller } from "../call/call.ts";
+import type { Server } from "../call/server.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Catalog } from "./catalog.ts";
 import { type CatalogEntry, shownAs, type ShownTools } from "./entries.ts";
+import type { ServerText } from "./instructions.ts";
+import { configuredName } from "./tool_names.ts";
 import { CALL_TOOL, FIND_TOOL, findTools, SEARCH_TOOLS } from "./tool_search.ts";
 import type { ToolSet, ToolSets } from "./tool_set.ts";
 
@@ -54,6 +57,49 @@ export class ToolView {
     const shown = core.map(([name, entry]) => shownAs(name, entry));
     const others = shown.filter(({ name }) => name !== FIND_TOOL && name !== CALL_TOOL);
     return { tools: [...others, ...SEARCH_TOOLS], isSearch: true };
+  }
+
+  /**
+   * What servers say of their tools, for the instructions of `caller`: of those that it sees. Where it is shown the
+   * search tools in their place, the names of the servers help it to search.
+   */
+  async textsFor(
+    servers: readonly Server[],
+    call: Call,
+  ): Promise<{ texts: ServerText[]; searchable: string[] }> {
+    const { caller } = call;
+    const seen = servers.filter((server) => server.known !== undefined && this.sees(server, caller));
+    if (await this.#isLikelyToSearch(servers, call)) {
+      return { texts: [], searchable: seen.map(({ name }) => name) };
+    }
+    const texts = seen.flatMap((server) => {
+      const instructions = server.known?.(caller).instructions ?? "";
+      return instructions.trim() === "" ? [] : [{ server: server.name, instructions }];
+    });
+    return { texts, searchable: [] };
+  }
+
+  /** Whether `caller` sees a tool of the server, or whatever it offers where it is known to have no tools. */
+  sees(server: Server, caller: Caller): boolean {
+    const tools = server.known?.(caller).tools ?? [];
+    return tools.length === 0 || tools.some((own) => this.#seesOwn(server, own, caller));
+  }
+
+  #seesOwn(server: Server, own: JsonObject, caller: Caller): boolean {
+    const name = configuredName(textOf(own.name) ?? "", server);
+    const entry = { server, name, own };
+    return this.shows(name, entry, caller) || this.shows(`${server.name}__${name}`, entry, caller);
+  }
+
+  async #isLikelyToSearch(servers: readonly Server[], call: Call): Promise<boolean> {
+    const { caller } = call;
+    // Only `auto` needs the definitions; what is not known yet is not counted.
+    if (this.#modeOf(caller) !== "auto") return this.#wantsSearch([], caller);
+    const lists = await Promise.all(servers.map(async (server) => {
+      const tools = server.known ? server.known(caller).tools ?? [] : await server.list("tools", call);
+      return tools.filter((own) => this.#seesOwn(server, own, caller));
+    }));
+    return this.#wantsSearch(lists.flat(), caller);
   }
 
   /** Drops the state of a session that has ended. */

@@ -52,6 +52,8 @@ export class ClientRoots {
   #changes = 0;
   /** Callers went on without roots that have not arrived since. */
   #isMissed = false;
+  /** The last caller waited in vain; a client that answers with an error is not silent. */
+  #isSilent = false;
   #hasWarned = false;
   #askedAtMs = 0;
 
@@ -63,6 +65,11 @@ export class ClientRoots {
     if (this.#known) return "known";
     if (this.#isMissed) return "late";
     return this.#request ? "asked" : "unasked";
+  }
+
+  /** Whether the client has been asked and has not answered in time. */
+  get isSilent(): boolean {
+    return this.#isSilent;
   }
 
   /**
@@ -77,6 +84,7 @@ export class ClientRoots {
     const { promise: late, resolve } = Promise.withResolvers<"late">();
     const timer = setTimeout(() => resolve("late"), waitMs);
     const roots = await Promise.race([done, late]).finally(() => clearTimeout(timer));
+    this.#isSilent = roots === "late";
     if (roots === "late") this.#miss(`it has not answered roots/list within ${waitMs / SECOND_MS} s`);
     return roots === "late" ? undefined : roots;
   }
@@ -145,7 +153,7 @@ export class ClientRoots {
   #store(roots: Roots): Roots {
     this.#known = { roots };
     const wasMissed = this.#isMissed;
-    this.#isMissed = false;
+    this.#isMissed = this.#isSilent = false;
     if (wasMissed && roots) this.#hooks.onLate();
     return roots;
   }

@@ -260,7 +260,7 @@ function isSubscribed({ subscriptions }: Session): boolean {
 function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: AttachHooks) {
   return {
     session_id: session.id,
-    daemon: hooks.daemon,
+    daemon: session.namedDirs === "none" ? { ...hooks.daemon, home: undefined } : hooks.daemon,
     limits: hooks.limits,
     ...(session.isResumable ? { resume_token: session.resumeToken } : {}),
     ...(waiting ? outcomes(session, waiting) : {}),

@@ -11,6 +11,7 @@ import {
   type LogLevel,
   negotiateRevision,
   progressTokenOf,
+  replayOf,
 } from "../wire/mcp.ts";
 import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
@@ -235,13 +236,16 @@ export class McpPeer implements ClientPeer {
     return undefined;
   }
 
-  #initialize({ protocolVersion, clientInfo, capabilities }: JsonObject): string | undefined {
+  #initialize(params: JsonObject): string | undefined {
+    const { protocolVersion, clientInfo, capabilities } = params;
     if (jsonChars([clientInfo, capabilities], MAX_CLIENT_INFO_CHARS) === Infinity) {
       return `clientInfo and capabilities may hold ${MAX_CLIENT_INFO_CHARS} characters at most`;
     }
     this.#session.revision = negotiateRevision(protocolVersion);
     this.#session.output.forgetUnknown();
     this.#session.capabilities = isObject(capabilities) ? capabilities : {};
+    // What is told now already obeys it, before the shim repeats `logging/setLevel` too.
+    this.#session.logLevel = replayOf(params)?.logLevel ?? this.#session.logLevel;
     if (isObject(clientInfo)) this.#session.client = implementationOf(clientInfo);
     return undefined;
   }

@@ -192,6 +192,10 @@ export class Session implements Caller {
     return isObject(this.capabilities.roots) ? this.#roots.get() : Promise.resolve(undefined);
   }
 
+  get areRootsOverdue(): boolean {
+    return isObject(this.capabilities.roots) && this.#roots.isSilent;
+  }
+
   /** Undefined for a client without the roots capability. */
   get rootsState(): RootsState | undefined {
     return isObject(this.capabilities.roots) ? this.#roots.state : undefined;

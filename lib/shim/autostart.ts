@@ -8,7 +8,8 @@ import { DAEMON_START_TIMEOUT_MS, SETTINGS, type Settings } from "../config/sett
 import { FileLock } from "../state/file_lock.ts";
 import { Backoff } from "./backoff.ts";
 import type { Link } from "../client/link.ts";
-import { LinkError } from "../client/link_target.ts";
+import { hasDaemon } from "../client/address.ts";
+import { isNoDaemon, LinkError } from "../client/link_target.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -52,13 +53,16 @@ export class DaemonStarter {
    * Starts the daemon, unless another process has done so, and connects to it.
    *
    * @param dial makes one attempt to connect
+   * @param why `isOccupied`: another program has the port, which is not dialled before a daemon has written its address
    * @throws {LinkError} `refused` when the daemon cannot be started, ends at once, or does not answer
    */
-  async start(dial: () => Promise<Link>): Promise<Link> {
+  async start(dial: () => Promise<Link>, { isOccupied }: { isOccupied?: boolean } = {}): Promise<Link> {
     // A daemon that cannot start is not started again for each request.
     if (this.#lastError && performance.now() < this.#notBefore) throw this.#lastError;
     try {
-      const link = await this.#startOnce(dial);
+      const link = await this.#startOnce(async () =>
+        isOccupied && !await hasDaemon(this.#paths) ? undefined : await tryDial(dial)
+      );
       this.#backoff.reset();
       this.#lastError = undefined;
       return link;
@@ -72,19 +76,19 @@ export class DaemonStarter {
   }
 
   /** The window that holds the lock starts the daemon; the others poll for it. */
-  async #startOnce(dial: () => Promise<Link>): Promise<Link> {
+  async #startOnce(dial: () => Promise<Link | undefined>): Promise<Link> {
     await makeHome(this.#paths.home);
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     do {
       using lock = await tryLock(this.#paths.startLock);
-      const link = await tryDial(dial) ?? (lock && await this.#spawnAndDial(dial));
+      const link = await dial() ?? (lock && await this.#spawnAndDial(dial));
       if (link) return link;
       await delay(LOCKED_POLL_MS);
     } while (performance.now() < deadline);
     throw this.#fault(`by another window ${NO_ANSWER}`);
   }
 
-  async #spawnAndDial(dial: () => Promise<Link>): Promise<Link> {
+  async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
     const { command, args } = daemonCommand();
     log.info("no daemon answers; starting {command}", { command: [command, ...args].join(" ") });
     const child = new Deno.Command(command, {
@@ -103,7 +107,7 @@ export class DaemonStarter {
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await delay(POLL_MS);
-      const link = await tryDial(dial);
+      const link = await dial();
       if (link) return link;
       // Exit code 0: another daemon was started first and is about to answer.
       if (exitCode) throw this.#fault(`ended at once with exit code ${exitCode}`);
@@ -145,7 +149,7 @@ async function tryDial(dial: () => Promise<Link>): Promise<Link | undefined> {
   try {
     return await dial();
   } catch (thrown) {
-    if (thrown instanceof LinkError && thrown.fault === "refused") return undefined;
+    if (thrown instanceof LinkError && isNoDaemon(thrown)) return undefined;
     throw thrown;
   }
 }

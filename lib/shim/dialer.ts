@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Link } from "../client/link.ts";
-import { LinkError } from "../client/link_target.ts";
+import { isNoDaemon, LinkError } from "../client/link_target.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { Backoff } from "./backoff.ts";
 
@@ -26,7 +26,7 @@ export interface Dialing {
   /** @throws {LinkError} */
   connect(hello: JsonObject): Promise<Link>;
   /** Starts the daemon and connects; undefined when it must not be started. */
-  start?(connect: () => Promise<Link>): Promise<Link>;
+  start?(connect: () => Promise<Link>, why: LinkError): Promise<Link>;
 }
 
 /** Attempts begin at least this far apart, however many requests ask for one. */
@@ -78,15 +78,17 @@ export class Dialer {
 
   async #attempt(): Promise<Link | LinkError> {
     const connect = () => this.#dialing.connect(this.#hooks.hello());
+    let why: LinkError;
     try {
       return await connect();
     } catch (thrown) {
       const error = asLinkError(thrown);
-      const mayStart = error.fault === "refused" && this.#dialing.start && this.#hooks.isDaemonNeeded();
+      const mayStart = isNoDaemon(error) && this.#dialing.start && this.#hooks.isDaemonNeeded();
       if (!mayStart) return error;
+      why = error;
     }
     try {
-      return await this.#dialing.start!(connect);
+      return await this.#dialing.start!(connect, why);
     } catch (thrown) {
       return asLinkError(thrown);
     }

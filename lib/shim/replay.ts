@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { asReplay } from "../wire/mcp.ts";
 import type { ClientState } from "./client_state.ts";
 import type { ResponseCache } from "./response_cache.ts";
 import type { ShimRequests } from "./shim_requests.ts";
@@ -19,7 +20,8 @@ interface ReplayTarget {
  * @throws {ExaiError} `DAEMON_UNAVAILABLE` when the daemon refuses what the last one accepted, or the connection ends
  */
 export async function replayHandshake(state: ClientState, { requests, send }: ReplayTarget): Promise<void> {
-  const response = await requests.request("initialize", state.initialize);
+  const params = state.initialize && asReplay(state.initialize, state.logLevel?.level);
+  const response = await requests.request("initialize", params);
   if (response.failed) {
     throw new ExaiError("DAEMON_UNAVAILABLE", `the daemon refuses to initialize: {${response.body}`);
   }

@@ -4,6 +4,8 @@ import { writePrivateFile } from "./state_files.ts";
 /** How shims and commands reach the running daemon. */
 interface DaemonEndpoint {
   url: string;
+  /** The port of its settings, where it listens on another because that one could not be had. */
+  instead_of?: number;
   /** Its Unix socket or named pipe. */
   socket?: string;
   pid: number;

@@ -1,10 +1,14 @@
+import { createHash } from "node:crypto";
 import { MIB } from "../base/units.ts";
 import { prepareAll, type Statements } from "./sqlite/sql.ts";
 import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
-import type { ListStore, StoredView, ViewKey } from "../upstream/list_store.ts";
+import type { ListKey, ListStore, StoredView } from "../upstream/list_store.ts";
 
 /** A larger view is not saved, in characters. */
 const MAX_VIEW_CHARS = 8 * MIB;
+
+/** Places of one server, so that a server in many directories does not displace the others. */
+const MAX_PLACES = 32;
 
 const MIGRATIONS: readonly string[] = [
   `CREATE TABLE view (
@@ -15,14 +19,26 @@ const MIGRATIONS: readonly string[] = [
      kept_ms INTEGER NOT NULL,
      PRIMARY KEY (server, capabilities)
    );`,
+  // The digests of the first format cannot be computed from those of this one: servers are asked again.
+  `DROP TABLE view;
+   CREATE TABLE view (
+     server TEXT NOT NULL,
+     place TEXT NOT NULL,
+     config TEXT NOT NULL,
+     digest TEXT NOT NULL,
+     text TEXT NOT NULL,
+     kept_ms INTEGER NOT NULL,
+     PRIMARY KEY (server, place)
+   );`,
 ];
 
 /** Deletes the oldest views beyond the bounds. */
 const PRUNE = `DELETE FROM view WHERE rowid IN (
   SELECT id FROM (
-    SELECT rowid AS id, row_number() OVER newest AS n, sum(length(text)) OVER newest AS chars FROM view
+    SELECT rowid AS id, row_number() OVER newest AS n, sum(length(text)) OVER newest AS chars,
+      row_number() OVER (PARTITION BY server ORDER BY kept_ms DESC, rowid DESC) AS place FROM view
     WINDOW newest AS (ORDER BY kept_ms DESC, rowid DESC)
-  ) WHERE n > ? OR chars > ?
+  ) WHERE n > ? OR chars > ? OR place > ${MAX_PLACES}
 )`;
 
 interface SavedListsOptions extends DatabaseEvents {
@@ -33,8 +49,12 @@ interface SavedListsOptions extends DatabaseEvents {
 }
 
 const SQL = {
-  get: "SELECT text FROM view WHERE server = ? AND capabilities = ? AND config = ?",
-  set: "INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?)",
+  latest: "SELECT text FROM view WHERE server = ? AND config = ? ORDER BY kept_ms DESC, rowid DESC LIMIT 1",
+  at: "SELECT text, digest FROM view WHERE server = ? AND config = ? AND place = ?",
+  digests: "SELECT count(DISTINCT digest) AS n FROM view WHERE server = ? AND config = ?",
+  outdate: "DELETE FROM view WHERE server = ? AND (config != ? OR digest = ?)",
+  set: "INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?, ?)",
+  newest: "SELECT text FROM view WHERE server = ? ORDER BY kept_ms DESC, rowid DESC LIMIT 1",
   prune: PRUNE,
 } as const;
 
@@ -61,23 +81,49 @@ export class SqliteServerLists implements ListStore, Disposable {
     return this.#file.fault;
   }
 
-  get({ server, capabilities, config }: ViewKey): StoredView | undefined {
-    const row = this.#file.use((sql) => sql.get.get(server, capabilities, config));
+  latest({ server, config }: ListKey): StoredView | undefined {
+    const row = this.#file.use((sql) => sql.latest.get(server, config));
     return row && parse(String(row.text));
   }
 
-  set({ server, capabilities, config }: ViewKey, view: StoredView): void {
+  at({ server, config }: ListKey, place: string): StoredView | undefined {
+    const row = this.#file.use((sql) => sql.at.get(server, config, place));
+    return row && parse(String(row.text));
+  }
+
+  varies({ server, config }: ListKey): boolean {
+    const row = this.#file.use((sql) => sql.digests.get(server, config));
+    return Number(row?.n ?? 0) > 1;
+  }
+
+  set({ server, config }: ListKey, place: string, view: StoredView): void {
     const text = textOf(view);
     if (text === undefined || text.length > MAX_VIEW_CHARS) return;
+    const digest = digestOf(view);
     this.#file.write((sql) => {
-      sql.set.run(server, capabilities, config, text, Date.now());
+      const before = sql.at.get(server, config, place)?.digest;
+      // Places that listed the same before are most likely shown by the same new release of the server.
+      sql.outdate.run(server, config, before === digest ? null : before ?? null);
+      sql.set.run(server, place, config, digest, text, Date.now());
       sql.prune.run(...this.#bounds);
     });
+  }
+
+  /** The names of the tools that the server had when it ran last, however it was configured then. */
+  toolNames(server: string): string[] {
+    const row = this.#file.use((sql) => sql.newest.get(server));
+    const tools = row === undefined ? [] : parse(String(row.text))?.lists.tools ?? [];
+    return tools.flatMap(({ name }) => typeof name === "string" ? [name] : []);
   }
 
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
   }
+}
+
+/** Equal for views whose lists are; resources are left out, as they belong to a directory. */
+function digestOf({ lists: { tools, prompts, templates } }: StoredView): string {
+  return createHash("sha256").update(JSON.stringify([tools, prompts, templates])).digest("base64url");
 }
 
 /** Undefined for text that is not JSON; the server is asked then. */

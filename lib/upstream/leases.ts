@@ -2,14 +2,14 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { ServerConfig } from "../config/server_config.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import type { JsonObject } from "../base/json.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { ROOTS_WAIT } from "../call/wait.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { Pool } from "./pool.ts";
 import { createSessionLease, loseSubscription, retryDelayMs, type SessionLease } from "./session_lease.ts";
-import { decideShare, type ListScope } from "./share_key.ts";
+import type { ListScope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { slotRequestFor } from "./slot_request.ts";
 
@@ -98,6 +98,7 @@ export class Leases {
 
   /** Moves a session to its own process, as questions of a shared one could not be attributed to it. */
   isolate(caller: Caller, slot: Slot, why: string): void {
+    if (!slot.hasSession(caller)) return;
     log.info("{server}: a window gets its own process: {why}", { server: this.#config.name, why });
     const lease = this.#of(caller);
     lease.isolationReason = why;
@@ -114,10 +115,10 @@ export class Leases {
   /** The roots of a session have changed: moves it where they are part of the share key, notifies its server otherwise. */
   rootsChanged(caller: Caller, params: JsonObject): void {
     this.current(caller)?.then(async (slot) => {
-      if (slot.scope === "machine") return;
-      // An isolated copy of a process that is shared by directory is bound to that directory too.
-      const isOwn = slot.scope === "session" && decideShare(this.#config).scope !== "project";
-      if (isOwn) return (await slot.instance).notify(caller, ROOTS_CHANGED, params);
+      // A copy of a shared process is told what that is told.
+      const scope = slot.copyOf ?? slot.scope;
+      if (scope === "machine") return;
+      if (scope === "session") return (await slot.instance).notify(caller, ROOTS_CHANGED, params);
       this.relocate(caller, slot);
     }).catch(() => {});
   }
@@ -126,7 +127,8 @@ export class Leases {
   splitByRoots(slot: Slot): void {
     if (!slot.hasRoots) return this.#pool.retireSlot(slot, SPLIT_GRACE_MS);
     for (const caller of [...slot.callers]) {
-      if (!isObject(caller.capabilities.roots)) this.#leave(this.#of(caller), slot);
+      const move = () => slot.hasSession(caller) && this.relocate(caller, slot);
+      caller.roots().then((roots) => roots?.length || move()).catch(() => {});
     }
   }
 
@@ -228,7 +230,6 @@ export class Leases {
   }
 
   #leave(lease: SessionLease, slot: Slot): void {
-    // Another call of the session may have moved it already.
     if (!slot.hasSession(lease.caller)) return;
     lease.slot = undefined;
     slot.leave(lease.caller);

@@ -2,14 +2,12 @@ import type { JsonObject } from "../base/json.ts";
 import type { ListKind } from "../call/server.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 
-/** What the lists of a server depend on. */
-export interface ViewKey {
+/** Whose lists are kept: one server as it is configured. */
+export interface ListKey {
   /** The server's name. */
   server: string;
-  /** Digest of its configuration. */
+  /** Digest of what its configuration starts or connects to. */
   config: string;
-  /** The client capabilities advertised to it, as JSON. */
-  capabilities: string;
 }
 
 /** The last lists of a server. */
@@ -17,12 +15,18 @@ export interface StoredView {
   /** Its answer to `initialize`. */
   description: InitializeResult;
   lists: Partial<Readonly<Record<ListKind, readonly JsonObject[]>>>;
-  /** Client capabilities it has made use of; absent in files of older daemons. */
+  /** Client capabilities it has made use of. */
   asked?: readonly string[];
 }
 
 /** Keeps the last lists of servers across restarts of the daemon. No method throws. */
 export interface ListStore {
-  get(key: ViewKey): StoredView | undefined;
-  set(key: ViewKey, view: StoredView): void;
+  /** What the server listed last, wherever its process ran. */
+  latest(key: ListKey): StoredView | undefined;
+  /** What it listed last in `place`, a directory or a window's situation. */
+  at(key: ListKey, place: string): StoredView | undefined;
+  /** Whether what it listed last in one place differs from what it listed last in another. */
+  varies(key: ListKey): boolean;
+  /** Keeps what it lists in `place`; what other places listed before is forgotten where this one listed the same. */
+  set(key: ListKey, place: string, view: StoredView): void;
 }

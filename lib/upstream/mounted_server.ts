@@ -2,30 +2,23 @@ import { untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Call, Caller } from "../call/call.ts";
-import type { ListKind, Server } from "../call/server.ts";
+import type { KnownServerFacts, ListKind, RefreshOptions, Server } from "../call/server.ts";
+import { withAdvice } from "../call/server_trouble.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { mayRepeat } from "./repeatable_call.ts";
-import type { Semaphore } from "./semaphore.ts";
 import type { Instance } from "./instance/instance.ts";
 import { Leases, ROOTS_CHANGED } from "./leases.ts";
-import type { ListStore } from "./list_store.ts";
 import { isTaskMethod, isWorkMethod } from "./method_kind.ts";
-import { Pool, type PoolOptions } from "./pool.ts";
+import { Pool } from "./pool.ts";
+import type { MountedServerOptions } from "./server_options.ts";
 import { ServerLists } from "./lists/server_lists.ts";
 import { ShownLists } from "./lists/shown_lists.ts";
 import { ToolFilter } from "./lists/tool_filter.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { mergeTaskLists } from "./tasks/merged_task_list.ts";
-
-export interface MountedServerOptions extends Omit<PoolOptions, "name"> {
-  /** Keeps lists across restarts of the daemon. */
-  lists?: ListStore;
-  /** Bounds the servers that are started at once only to read their lists. */
-  probes?: Semaphore;
-}
 
 /**
  * One server of the configuration. Each session is served by the running instance its share key names, which is started
@@ -83,7 +76,7 @@ export class MountedServer implements Server, AsyncDisposable {
     });
     this.#tools = new ToolFilter(config.tools);
     const shown = new ShownLists(config.name, this.#tools);
-    this.#lists = new ServerLists(config, { leases, pool, shown, store, probes });
+    this.lists = this.#lists = new ServerLists(config, { leases, pool, shown, store, probes });
   }
 
   readonly target = async (call: Call): Promise<Result> => {
@@ -97,10 +90,11 @@ export class MountedServer implements Server, AsyncDisposable {
     }
   };
 
-  /** The server to use instead, if `thrown` says that this one is retired; rethrows any other error. */
+  /** The server to use instead, if `thrown` says that this one is retired; throws any other error, with advice. */
   #successorFor(thrown: unknown): MountedServer {
-    if (this.#successor && thrown === this.#pool.retiredError) return this.#successor;
-    throw thrown;
+    const isRetired = thrown === this.#pool.retiredError;
+    if (isRetired && this.#successor) return this.#successor;
+    throw isRetired ? thrown : withAdvice(thrown, this.config);
   }
 
   async #serve(call: Call): Promise<Result> {
@@ -117,11 +111,9 @@ export class MountedServer implements Server, AsyncDisposable {
       const home = isAboutTask ? this.#pool.slotOfTask(call.caller, call.params.taskId) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
       const slot = ready ?? await this.#leaseFor(call);
-      const why = isWork ? slot.isolationReasonFor(call.caller) : undefined;
-      if (why !== undefined) {
-        this.#leases.isolate(call.caller, slot, why);
-        continue;
-      }
+      using turn = isWork && slot.takesTurns(call.caller) ? await slot.turnOf(call) : undefined;
+      if (turn?.is === "apart") this.#leases.isolate(call.caller, slot, turn.why);
+      if (turn && turn.is !== "granted") continue;
       if (isWork) slot.admission.check(call);
       slot.beginCall();
       try {
@@ -129,7 +121,10 @@ export class MountedServer implements Server, AsyncDisposable {
         if (isAboutTask) call.begin?.();
         const result = await (isWork ? slot.admission.run(call, instance) : instance.call(call));
         if (!result) continue;
-        slot.hasAnswered ||= isWork;
+        if (isWork) {
+          slot.answered(call, result);
+          this.#pool.records.answered(slot);
+        }
         return await this.#finish(call, result, slot);
       } catch (thrown) {
         if (isRepeated || !await mayRepeat(thrown, call, slot.started?.lists)) throw thrown;
@@ -161,6 +156,7 @@ export class MountedServer implements Server, AsyncDisposable {
     return waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
   }
 
+  readonly known = (caller: Caller): KnownServerFacts => this.#lists.known(caller);
   readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
 
   #untilStarted(slot: Slot, call: Call): Promise<Instance> {
@@ -168,23 +164,23 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
-    return await this.#lists.describe(caller, signal).catch((thrown) =>
-      this.#successorFor(thrown).describe(caller, signal)
-    );
+    const asked = this.#lists.describe(caller, signal);
+    return await asked.catch((thrown) => this.#successorFor(thrown).describe(caller, signal));
   }
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
     return await this.#lists.list(kind, call).catch((thrown) => this.#successorFor(thrown).list(kind, call));
   }
 
-  async refresh(kind: ListKind, call: Call): Promise<boolean> {
-    return await this.#lists.refresh(kind, call);
-  }
+  readonly refresh = (kind: ListKind, call: Call, options: RefreshOptions) =>
+    this.#lists.refresh(kind, call, options);
 
-  /** What is wrong with its lists: entries that clients would reject, lists without end. */
-  get listFaults(): string[] {
-    return this.#lists.faults;
-  }
+  readonly knows = (kind: ListKind, caller: Caller) => this.#lists.knows(kind, caller);
+
+  readonly prepare = (caller: Caller) => this.#lists.prepare(caller);
+
+  /** Its lists, as the daemon's owner is shown them. */
+  readonly lists: Pick<ServerLists, "faults" | "areKnown">;
 
   notify(caller: Caller, method: string, params: JsonObject): void {
     if (method === ROOTS_CHANGED) return this.#leases.rootsChanged(caller, params);
@@ -241,16 +237,14 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   /** Stops one running instance; its sessions get another when they need one. */
-  end(slot: Slot): void {
-    this.#pool.end(slot);
-  }
+  readonly end = (slot: Slot) => this.#pool.end(slot);
 
   /** Stops one running instance once its calls have finished, after `graceMs` at the latest. */
   retireSlot(slot: Slot, graceMs: number): void {
     this.#pool.retireSlot(slot, graceMs);
   }
 
-  /** Whether it was taken out of the configuration or changed there. */
+  /** Whether it was taken out of mcp.json or changed there. */
   get isRetired(): boolean {
     return this.#pool.retiredError !== undefined;
   }
@@ -260,7 +254,7 @@ export class MountedServer implements Server, AsyncDisposable {
       this.#pool.orphaned.explain(call, result);
     }
     if (result.error) return result;
-    this.#lists.listed(call, slot);
+    result = this.#lists.listed(call, result, slot);
     switch (call.method) {
       case "resources/subscribe":
         // This one is being retired: the answer of the current server counts.
@@ -273,9 +267,9 @@ export class MountedServer implements Server, AsyncDisposable {
       case "tasks/list":
         return mergeTaskLists(call, result, { here: slot, slots: this.#allSlots() });
       case "tools/list":
-        return this.#tools.offeredOf(this.#lists.steadyResult(call, result, slot));
+        return this.#tools.offeredOf(result);
       default:
-        return this.#lists.steadyResult(call, result, slot);
+        return result;
     }
   }
 

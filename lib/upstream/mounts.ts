@@ -1,18 +1,18 @@
 import { getLogger } from "@logtape/logtape";
-import type { ServerConfig } from "../config/server_config.ts";
+import { isAbsolute } from "@std/path";
+import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import { Semaphore } from "./semaphore.ts";
 import type { ListStore } from "./list_store.ts";
+import { listReader } from "./lists/list_reader.ts";
+import { ProbeQueue } from "./lists/probe_queue.ts";
 import { MountedServer } from "./mounted_server.ts";
+import { type Learning, learnSharing } from "./sharing/decide_share.ts";
 import type { Connect } from "./start_instance.ts";
-import type { AdmissionFactory } from "./process_records.ts";
+import type { AdmissionFactory, ProcessEventListener } from "./process_records.ts";
 
 const log = getLogger(["exai", "upstream"]);
-
-/** Servers started at once only to read their lists. */
-const MAX_PROBES = 2;
 
 interface MountsOptions {
   connect: Connect;
@@ -24,12 +24,16 @@ interface MountsOptions {
   lists?: ListStore;
   /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFactory;
+  /** With what the sharing of servers in no table is learned; left out: it is not. */
+  learning?: Learning;
   /** Takes text for a server's own log file. */
   log?(server: string, text: string): void;
   /** How long after a call a message of its server may still be about it, in milliseconds. */
   settleMs?: number;
   /** Called when some of the lists of a server have changed; the sessions attached to it have been notified. */
   onListChanged(kinds: readonly ListKind[]): void;
+  /** Called when a process of a server fails or shows that it works. */
+  onProcessEvent?: ProcessEventListener;
   /** Called when the servers of these names were added, removed or changed. */
   onServersChanged(names: readonly string[]): void;
 }
@@ -47,7 +51,7 @@ export class Mounts implements AsyncDisposable {
   readonly #options: MountsOptions;
   readonly #byName = new Map<string, MountedServer>();
   readonly #retiring = new Map<MountedServer, Promise<void>>();
-  readonly #probes = new Semaphore(MAX_PROBES);
+  readonly #probes = new ProbeQueue();
   #ordered: readonly MountedServer[] = [];
 
   constructor(options: MountsOptions) {
@@ -82,6 +86,17 @@ export class Mounts implements AsyncDisposable {
     if (names.length > 0) this.#options.onServersChanged(names);
   }
 
+  /**
+   * Reads the lists of the servers of which none are kept, few at a time, and lets the servers go. One that needs a
+   * window's directory is read on behalf of the first window that has one: {@linkcode Server.prepare}.
+   *
+   * @param dir where they run meanwhile: an empty directory, as a server may look through what it finds
+   */
+  prepare(dir: string): void {
+    const reader = listReader(dir);
+    for (const server of this.#ordered) if (!needsWindow(server.config)) void server.prepare(reader);
+  }
+
   /** Forgets past failures of every server: it may start at once. */
   resetBackoff(): void {
     for (const server of this.#ordered) server.resetBackoff();
@@ -100,7 +115,9 @@ export class Mounts implements AsyncDisposable {
 
   #mount(config: ServerConfig): void {
     const { name } = config;
-    const server = new MountedServer(config, { ...this.#options, probes: this.#probes });
+    const { learning } = this.#options;
+    const sharing = learning && learnSharing(config, learning);
+    const server = new MountedServer(config, { ...this.#options, probes: this.#probes, sharing });
     // Before it is retired: sessions keep their subscriptions. A removed one may still run tasks.
     const old = this.#byName.get(name) ??
       [...this.#retiring.keys()].findLast((removed) => removed.name === name);
@@ -119,4 +136,10 @@ export class Mounts implements AsyncDisposable {
     this.#retiring.set(server, retiring);
     retiring.finally(() => this.#retiring.delete(server));
   }
+}
+
+/** Whether only a window can say where the server runs. */
+function needsWindow(config: ServerConfig): boolean {
+  return usesWorkspace(config) ||
+    config.kind === "stdio" && config.cwd !== undefined && !isAbsolute(config.cwd);
 }

@@ -4,10 +4,11 @@ import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Instance } from "./instance/instance.ts";
-import { type AdmissionFactory, type ProcessRecord, ProcessRecords } from "./process_records.ts";
+import { type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import type { ListScope } from "./share_key.ts";
+import type { PoolListener, PoolOptions } from "./server_options.ts";
 import { Slot, type SlotRequest } from "./slot.ts";
-import { type InstanceEvents, type InstanceStartOptions, startInstance } from "./start_instance.ts";
+import { type InstanceEvents, startInstance } from "./start_instance.ts";
 import type { StartAttempt } from "./supervisor.ts";
 import { OrphanedHandles } from "./tasks/orphaned_handles.ts";
 import { untilUnused } from "./tasks/unfetched_tasks.ts";
@@ -16,32 +17,6 @@ const log = getLogger(["exai", "upstream"]);
 
 /** How long calls may run on after the server has lost our session. */
 const LOST_GRACE_MS = 10 * MINUTE_MS;
-
-/** What a pool is made with. */
-export interface PoolOptions extends InstanceStartOptions {
-  name: string;
-  /** Decides when calls may run on each process; left out: at once. */
-  admissionFor?: AdmissionFactory;
-  /** Identifies this daemon to what it mounts. */
-  daemonId?: string;
-  /** Called when some of the server's lists have changed. */
-  onListChanged(kinds: readonly ListKind[]): void;
-}
-
-/** What a pool reports of its slots. */
-interface PoolListener {
-  /** The instance of `slot` has ended or is being stopped; `isBroken`: it failed or lost its connection. */
-  onSlotLost(slot: Slot, isBroken: boolean): void;
-  onStarted(slot: Slot, instance: Instance): void;
-  /** An instance has announced that its lists changed; the sessions attached to it have been notified. */
-  onListsStale(kinds: readonly ListKind[], scope: ListScope): void;
-  /** The server of `slot` has sent a request to a session. */
-  onQuestion(slot: Slot): void;
-  /** The server of `slot` has asked for the roots its sessions share. */
-  onRootsAsked(slot: Slot): void;
-  /** The server of `slot` has ended a subscription that its session still wants. */
-  onSubscriptionLost(slot: Slot, lost: { caller: Caller; uri: string; why: string }): void;
-}
 
 /** The instances of one server by share key. Concurrent requests for one key start one instance. */
 export class Pool implements AsyncDisposable {
@@ -62,12 +37,21 @@ export class Pool implements AsyncDisposable {
   constructor(options: PoolOptions, listener: Partial<PoolListener> = {}) {
     this.#options = options;
     this.#listener = listener;
+    const { name, admissionFor, onProcessEvent } = options;
     const inUse = (key: string) => this.#slots.has(key);
-    this.records = new ProcessRecords({ name: options.name, admissionFor: options.admissionFor, inUse });
+    this.records = new ProcessRecords({ name, admissionFor, inUse, onProcessEvent });
   }
 
   [Symbol.iterator](): Iterator<Slot> {
     return this.#slots.values();
+  }
+
+  /** A shared instance that runs in a scope of lists. */
+  runningIn({ listKey }: ListScope): Instance | undefined {
+    const slots = this.#slots.values();
+    return slots.find(({ started, scope, listScope }) =>
+      started !== undefined && scope !== "session" && listScope.listKey === listKey
+    )?.started;
   }
 
   get daemonId(): string | undefined {
@@ -128,12 +112,16 @@ export class Pool implements AsyncDisposable {
 
   #createSlot(request: SlotRequest, { record, attempt }: SlotStart): Slot {
     const stopping = new AbortController();
+    const observer = this.#options.sharing?.observe(request.session.workspace);
     const events: InstanceEvents = {
       onQuestion: (question) => {
         slot.noteQuestion(question);
         this.#listener.onQuestion?.(slot);
       },
-      onRootsAsked: () => this.#listener.onRootsAsked?.(slot),
+      onRootsAsked: () => {
+        observer?.asked("roots");
+        this.#listener.onRootsAsked?.(slot);
+      },
       onConnectionLost: (why, { isFault }) => this.#connectionLost(slot, { why, isFault, record, attempt }),
       onSubscriptionLost: (caller, uri, why) =>
         this.#listener.onSubscriptionLost?.(slot, { caller, uri, why }),
@@ -144,7 +132,7 @@ export class Pool implements AsyncDisposable {
     };
     const options = { ...this.#options, orphaned: this.#orphaned, signal: stopping.signal, events };
     const instance = startInstance(request, options);
-    const slot: Slot = new Slot(instance, { ...request, admission: record.admission }, () => {
+    const slot: Slot = new Slot(instance, { ...request, admission: record.admission, observer }, () => {
       stopping.abort();
       this.#stop(slot);
     });
@@ -153,13 +141,14 @@ export class Pool implements AsyncDisposable {
 
   #connectionLost(
     slot: Slot,
-    { why, isFault, record: { supervisor }, attempt }: SlotStart & { why: ExaiError; isFault: boolean },
+    { why, isFault, record, attempt }: SlotStart & { why: ExaiError; isFault: boolean },
   ): void {
+    const { supervisor } = record;
     if (!slot.alive) return;
     // Some servers drop one session after another.
     const level = supervisor.shouldLogLoss(why) ? "warning" : "debug";
     log[level]("{message}; another connection is made", { message: why.message });
-    if (isFault) supervisor.failed(attempt, why);
+    if (isFault) this.records.failed(record, attempt, why);
     else supervisor.connectionLost(why);
     this.#orphanHandles(slot, why.message);
     this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
@@ -235,12 +224,13 @@ export class Pool implements AsyncDisposable {
   /** Follows an instance to its end; resolves with the failure, undefined if it was stopped from here. */
   async #watch(
     slot: Slot,
-    { record: { scope, supervisor }, attempt }: SlotStart,
+    { record, attempt }: SlotStart,
   ): Promise<ExaiError | undefined> {
+    const { scope, supervisor } = record;
     let reason: ExaiError;
     try {
       const instance = await slot.instance;
-      supervisor.started(attempt);
+      this.records.started(record, attempt);
       this.#listener.onStarted?.(slot, instance);
       reason = await instance.ended;
       if (scope !== "session") attempt.suspect = instance.suspect;
@@ -254,7 +244,7 @@ export class Pool implements AsyncDisposable {
     const isFault = reason.code !== "OVER_CAPACITY";
     if (isFault) {
       this.records.crashes.processEnded(attempt, reason);
-      supervisor.failed(attempt, reason);
+      this.records.failed(record, attempt, reason);
     } else supervisor.connectionLost(reason);
     this.#remove(slot);
     if (attempt.startedAtMs !== undefined) this.listChanged(["tools", "prompts", "resources", "templates"]);

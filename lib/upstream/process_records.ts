@@ -4,7 +4,9 @@ import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import { CallCrashes } from "./call_crashes.ts";
-import { processGroupKey, type Scope } from "./share_key.ts";
+import { type Audience, audienceOf, placeKey } from "./audience.ts";
+import { processGroupKey } from "./share_key.ts";
+import type { Scope } from "./sharing/decide_share.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { type StartAttempt, Supervisor } from "./supervisor.ts";
 import type { ExaiError } from "../base/errors.ts";
@@ -38,11 +40,28 @@ export interface ProcessRecord {
   readonly admission: Admission;
   /** Its only session, for scope `session`. */
   readonly session: Caller | undefined;
+  /** The windows that a failure of it concerns. */
+  readonly audience: Audience;
+  /** The directory it runs in; undefined for a server behind a URL. */
+  readonly directory: string | undefined;
 }
+
+/** What happened to a process that its windows are told of. */
+type ProcessEvent =
+  /** It did not start, or has ended by itself; `hadStarted`: after it had answered `initialize`. */
+  | { is: "failed"; reason: ExaiError; hadStarted: boolean }
+  /** It has answered `initialize`. */
+  | { is: "started" }
+  /** It has answered its first call that does work. */
+  | { is: "answered" };
+
+/** Takes what happens to the processes of the server `server`. */
+export type ProcessEventListener = (server: string, record: ProcessRecord, event: ProcessEvent) => void;
 
 interface ProcessRecordsOptions {
   name: string;
   admissionFor?: AdmissionFactory;
+  onProcessEvent?: ProcessEventListener;
   /** Whether a process of this key is starting or running. */
   inUse(key: string): boolean;
 }
@@ -101,10 +120,36 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       supervisor: new Supervisor(name, { where, isRemote: config.kind !== "stdio" }),
       admission: admissionFor({ name, maxInflight, callTimeoutMs, where, isShared: scope !== "session" }),
       session: scope === "session" ? session.caller : undefined,
+      audience: audienceOf(request),
+      directory: config.kind === "stdio" ? config.cwd : undefined,
     };
     this.#byKey.set(key, record);
     this.#prune();
     return record;
+  }
+
+  /** A process of `record` has answered `initialize`. */
+  started(record: ProcessRecord, attempt: StartAttempt): void {
+    record.supervisor.started(attempt);
+    this.#report(record, { is: "started" });
+  }
+
+  /** A process of `record` has ended by itself or could not be started. */
+  failed(record: ProcessRecord, attempt: StartAttempt, reason: ExaiError): void {
+    record.supervisor.failed(attempt, reason);
+    this.#report(record, { is: "failed", reason, hadStarted: attempt.startedAtMs !== undefined });
+  }
+
+  /** The process of `slot` has answered a call that does work. */
+  answered(slot: Slot): void {
+    if (slot.hasAnswered) return;
+    slot.hasAnswered = true;
+    const record = this.#byKey.get(slot.key);
+    if (record) this.#report(record, { is: "answered" });
+  }
+
+  #report(record: ProcessRecord, event: ProcessEvent): void {
+    this.#options.onProcessEvent?.(this.#options.name, record, event);
   }
 
   /**
@@ -136,15 +181,19 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     group.supervisor.failed(attempt, reason);
   }
 
-  #groupOf({ scope, config, session, advertised }: SlotRequest): ProcessRecord | undefined {
-    return scope === "session" ? this.#byKey.get(processGroupKey(config, session, advertised)) : undefined;
+  #groupOf({ scope, config, session }: SlotRequest): ProcessRecord | undefined {
+    return scope === "session" ? this.#byKey.get(processGroupKey(config, session)) : undefined;
   }
 
-  #addGroup({ config, scope, session: { workspace } }: SlotRequest, key: string): ProcessRecord {
+  #addGroup({ config, scope, session: { workspace, caller } }: SlotRequest, key: string): ProcessRecord {
     const where = workspace === undefined ? "in every window" : `in every window of ${visible(workspace)}`;
     const supervisor = new Supervisor(this.#options.name, { where, isRemote: config.kind !== "stdio" });
     const keyHash = fnv1a(key);
-    const record = { key, keyHash, scope, where, supervisor, admission: UNLIMITED, session: undefined };
+    const record: ProcessRecord = {
+      ...{ key, keyHash, scope, where, supervisor, admission: UNLIMITED, session: undefined },
+      audience: { of: "directory", place: placeKey(caller, workspace) },
+      directory: workspace,
+    };
     this.#byKey.set(key, record);
     this.#prune();
     return record;

@@ -1,9 +1,10 @@
 import { pathOfUri } from "../base/file_uri.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { type ServerConfig, type Share, usesWorkspace } from "../config/server_config.ts";
+import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
-import { KNOWN_SERVERS, type KnownServer } from "./sharing/known_servers.ts";
-import { hasWords, namesOfUrl, programNames } from "./sharing/program_names.ts";
+import type { Scope } from "./sharing/decide_share.ts";
+
+export { decideShare } from "./sharing/decide_share.ts";
 
 /** The facts about one session that decide which process it may share. */
 export interface SharingSession {
@@ -14,7 +15,7 @@ export interface SharingSession {
   roots: readonly Root[] | undefined;
   /** Real paths of `roots`; left out: the paths in their URIs. */
   rootPaths?: readonly string[];
-  /** Whether it has no roots although the server is known to ask for them. */
+  /** Whether it has no roots although the server is known to ask for them, and means other directories without. */
   isRootless: boolean;
 }
 
@@ -28,68 +29,6 @@ export interface ListScope {
   resourcesFor: "everybody" | "directory" | "session";
 }
 
-/** How far a server is shared, once `auto` is decided. */
-export type Scope = Exclude<Share, "auto">;
-
-/** How far a server is shared, and why. */
-export interface ShareDecision {
-  scope: Scope;
-  /** In a few words, for `ps --why`. */
-  why: string;
-  /** Whether a session may get its own process where its calls must run apart from those of others. */
-  canIsolate: boolean;
-}
-
-/** Decides how far `config` is shared; undefined: leaves that to the next one. */
-type Decider = (config: ServerConfig) => ShareDecision | undefined;
-
-/** In order of precedence: the user's configuration, the table of known servers, a default by kind. */
-const DECIDERS: readonly Decider[] = [asConfigured, asKnown, byKind];
-
-const decisions = new WeakMap<ServerConfig, ShareDecision>();
-
-/** How far `config`, as the configuration file has it, is shared. */
-export function decideShare(config: ServerConfig): ShareDecision {
-  let decision = decisions.get(config);
-  if (!decision) {
-    for (const decide of DECIDERS) if ((decision = decide(config))) break;
-    decisions.set(config, decision!);
-  }
-  return decision!;
-}
-
-function asConfigured({ share }: ServerConfig): ShareDecision | undefined {
-  if (share === "auto") return undefined;
-  // `machine` asks for one process in any case; `project` allows sharing but does not demand it.
-  return { scope: share, why: `share is ${share} in mcp.json`, canIsolate: share === "project" };
-}
-
-function asKnown(config: ServerConfig): ShareDecision | undefined {
-  const known = knownServer(config);
-  return known && { scope: known.share, why: known.why, canIsolate: false };
-}
-
-function byKind({ kind }: ServerConfig): ShareDecision {
-  return kind === "stdio"
-    ? { scope: "project", why: "a command's process serves the windows of one directory", canIsolate: true }
-    : { scope: "machine", why: "one connection to a URL serves all windows", canIsolate: true };
-}
-
-/** What to do when a question of this server was refused because it could not be attributed to one session. */
-export function refusalAdvice({ share }: ServerConfig, canIsolate: boolean): string {
-  if (canIsolate) return "call again: windows that are asked run apart from now on";
-  const alone = "call again when no other window's call runs on it";
-  return share === "machine" ? `${alone}, or give it "share": "project" or "session" in mcp.json` : alone;
-}
-
-/** The entry of {@linkcode KNOWN_SERVERS} for the server that `config` starts or leads to. */
-export function knownServer(config: ServerConfig): KnownServer | undefined {
-  const names = config.kind === "stdio" ? programNames(config.command, config.args) : namesOfUrl(config.url);
-  return KNOWN_SERVERS.find(({ words, isExact }) =>
-    words.some((wanted) => names.some((name) => isExact ? name === wanted : hasWords(name, wanted)))
-  );
-}
-
 /**
  * Advertised to a process that several sessions share: everything any of their clients may offer, as the process
  * outlives each of them. A question one client cannot answer is rejected on its behalf. Tasks are left out: the daemon
@@ -101,24 +40,33 @@ const SHARED_CAPABILITIES: JsonObject = {
 };
 
 /** Advertised to a shared process whose sessions have the same roots: these are part of its share key. */
-export const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
+const SHARED_WITH_ROOTS: JsonObject = { roots: {}, ...SHARED_CAPABILITIES };
+
+/** The client capabilities advertised to a process of several sessions: the union of what their clients can do. */
+export function sharedCapabilities(withRoots: boolean): JsonObject {
+  return withRoots ? SHARED_WITH_ROOTS : SHARED_CAPABILITIES;
+}
+
+/** Passed on to a process of one session. `experimental` says nothing that a server can rely on. */
+const OWN_CAPABILITIES = ["sampling", "elicitation", "tasks", "extensions"];
 
 /**
- * The client capabilities advertised to an instance: those of its only session, or the union for a shared one.
- *
- * @param isBound whether the instance is bound to a directory, see {@linkcode isDirectoryBound}
- * @param isRootless whether its sessions have no roots although the server is known to ask for them
+ * The client capabilities advertised to a process of one session. It is told the roots of its client (`own`), or, where
+ * it was started beside a shared one, the same roots as that: these, or none.
  */
-export function advertisedCapabilities(
-  { scope, isBound, isRootless }: { scope: Scope; isBound: boolean; isRootless: boolean },
-  caller: Caller,
+export function ownCapabilities(
+  { capabilities }: Caller,
+  roots: "own" | "none" | readonly Root[] | undefined,
 ): JsonObject {
-  if (scope !== "session") return isBound && !isRootless ? SHARED_WITH_ROOTS : SHARED_CAPABILITIES;
   const own: JsonObject = {};
-  for (const name of ["roots", "sampling", "elicitation", "tasks", "experimental", "extensions"]) {
-    const capability = caller.capabilities[name];
+  if (roots === "own" && isObject(capabilities.roots)) own.roots = capabilities.roots;
+  if (Array.isArray(roots)) own.roots = {};
+  for (const name of OWN_CAPABILITIES) {
+    const capability = capabilities[name];
     if (isObject(capability)) own[name] = capability;
   }
+  // An empty capability means form mode (MCP client/elicitation).
+  if (isObject(own.elicitation) && Object.keys(own.elicitation).length === 0) own.elicitation = { form: {} };
   return own;
 }
 
@@ -130,7 +78,7 @@ export function isDirectoryBound(config: ServerConfig, scope: Scope): boolean {
 /**
  * Names the process that serves a session: sessions with the same key share one. `config` is bound to the session, so
  * its command, arguments, environment, URL and headers are what the process gets. Client capabilities are not part of
- * the key, except that a server which asks for roots has a separate process for sessions without roots.
+ * the key; sessions without roots are apart (`isRootless`) where the entry is for other directories than the workspace.
  */
 export function shareKey(config: ServerConfig, session: SharingSession, scope: Scope): string {
   const what = whatRuns(config, scope);
@@ -140,20 +88,11 @@ export function shareKey(config: ServerConfig, session: SharingSession, scope: S
 }
 
 /**
- * Names a group of processes, each of one session, that run the same with the same capabilities: whether one of them
- * starts tells whether the others would.
+ * Names a group of processes, each of one session, that run the same: whether one of them starts tells whether the
+ * others would, whatever their clients can do.
  */
-export function processGroupKey(
-  config: ServerConfig,
-  { workspace }: SharingSession,
-  advertised: JsonObject,
-): string {
-  return JSON.stringify([
-    "each session",
-    whatRuns(config, "session"),
-    workspace ?? null,
-    sorted(advertised),
-  ]);
+export function processGroupKey(config: ServerConfig, { workspace }: SharingSession): string {
+  return JSON.stringify(["each session", whatRuns(config, "session"), workspace ?? null]);
 }
 
 function whatRuns(config: ServerConfig, scope: Scope) {

@@ -3,24 +3,23 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import { visible } from "../base/visible.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import type { Caller } from "../call/call.ts";
+import type { Call, Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance/instance.ts";
-import type { ServerQuestion } from "./instance/instance_options.ts";
-import {
-  type ListScope,
-  processGroupKey,
-  type Scope,
-  type ShareDecision,
-  type SharingSession,
-} from "./share_key.ts";
+import type { InstanceOptions, ServerQuestion } from "./instance/instance_options.ts";
+import { type ListScope, processGroupKey, type SharingSession } from "./share_key.ts";
+import type { Scope, ShareDecision } from "./sharing/decide_share.ts";
+import type { UsageObserver } from "./sharing/usage_observer.ts";
+import type { Result } from "../wire/rpc.ts";
+import { type CallTurn, Turns } from "./turns.ts";
 
 /** How often to check an instance that only tasks keep running: these may outlast what `setTimeout` can wait. */
 const TASK_CHECK_MS = MINUTE_MS;
 
 /**
  * When to stop an instance whose last session has moved to another one, after its roots changed: no other session is
- * likely to come for it, and a client that changes roots often would leave one behind each time.
+ * likely to come for it, and a client that changes roots often would leave one behind each time. The same goes for one
+ * that was started only to read its lists.
  */
 const LEFT_STOP_MS = 3 * SECOND_MS;
 
@@ -41,8 +40,12 @@ export interface SlotRequest extends ShareDecision {
   /** Client capabilities advertised to it. */
   advertised: JsonObject;
   listScope: ListScope;
-  /** Whether sessions with and without roots share it; only while its server is not known to ask for roots. */
+  /** What its process is told for roots; undefined: a process of one session asks its client, and sees them change. */
+  roots: InstanceOptions["roots"];
+  /** Whether sessions with and without roots share it only while its server is not known to ask for roots. */
   mixesRoots: boolean;
+  /** For a process of one session: how far the process is shared that it left; undefined: it never shared one. */
+  copyOf?: Scope;
 }
 
 /** The instance of one share key, starting or running, and the sessions attached to it. */
@@ -57,12 +60,15 @@ export class Slot {
   readonly groupKey: string | undefined;
   /** Whether it has answered a call that does work. */
   hasAnswered = false;
+  readonly #observer: UsageObserver | undefined;
   /** Client capabilities advertised to the instance. */
   readonly advertised: JsonObject;
   readonly listScope: ListScope;
   /** See {@linkcode SlotRequest}. */
   readonly mixesRoots: boolean;
-  /** Whether its sessions have roots. */
+  /** See {@linkcode SlotRequest}. */
+  readonly copyOf: Scope | undefined;
+  /** Whether its process is told roots. */
   readonly hasRoots: boolean;
   /** Decides when calls may run on it. */
   readonly admission: Admission;
@@ -72,7 +78,7 @@ export class Slot {
   readonly canIsolate: boolean;
   /** Client capabilities its server has made use of. */
   readonly usedCapabilities = new Set<string>();
-  /** Ids of sessions that a refused question may have been for. */
+  /** Ids of sessions that a refused question may have been for although they had their turn. */
   readonly #candidates = new Set<string>();
   refusedQuestions: RefusedQuestions | undefined;
   /** The instance, once it has started. */
@@ -81,32 +87,43 @@ export class Slot {
   /** Stops the instance, also one that is still starting. */
   readonly stop: () => void;
   readonly #callers = new Map<string, Caller>();
+  readonly #turns: Turns;
   readonly #idleStopMs: number;
   #calls = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether a session was ever attached to it; otherwise it was started only to read its lists. */
+  #wasAttached = false;
   /** Whether its last session has moved to another instance. */
   #isAbandoned = false;
 
   constructor(
     instance: Promise<Instance>,
-    request: SlotRequest & { admission: Admission },
+    request: SlotRequest & { admission: Admission; observer?: UsageObserver },
     stop: () => void,
   ) {
     this.instance = instance;
     this.admission = request.admission;
+    this.#observer = request.observer;
     this.scope = request.scope;
     this.key = request.key;
     this.keyHash = fnv1a(request.key);
-    const { scope, config, session, advertised } = request;
-    this.groupKey = scope === "session" ? processGroupKey(config, session, advertised) : undefined;
+    const { scope, config, session } = request;
+    this.groupKey = scope === "session" ? processGroupKey(config, session) : undefined;
     this.why = request.why;
     this.canIsolate = request.canIsolate && request.scope !== "session";
     this.advertised = request.advertised;
     this.listScope = request.listScope;
     this.mixesRoots = request.mixesRoots;
-    this.hasRoots = request.session.roots !== undefined;
+    this.copyOf = request.copyOf;
+    this.hasRoots = Array.isArray(request.roots);
     this.#idleStopMs = request.config.idleStopMs;
     this.stop = stop;
+    this.#turns = new Turns({
+      name: config.name,
+      canIsolate: this.canIsolate,
+      quietInMs: (id) => this.started?.attribution.quietInMs(id) ?? 0,
+      serves: ({ caller }) => this.alive && this.hasSession(caller),
+    });
     instance.then((started) => {
       this.started = started;
       for (const caller of this.#callers.values()) started.attach(caller);
@@ -134,39 +151,53 @@ export class Slot {
       started.tasks.remainingMs() === 0 && !started.hasSubscriptions;
   }
 
-  /** Notes a question of its server. If it was refused, the sessions it may have been for are isolated later. */
+  /** Notes a question of its server. Sessions it may have been for though they had their turn are isolated later. */
   noteQuestion({ method, capability, candidates, isRefused }: ServerQuestion): void {
     if (capability) this.usedCapabilities.add(capability);
-    if (isRefused) {
-      this.refusedQuestions = {
-        count: (this.refusedQuestions?.count ?? 0) + 1,
-        lastMethod: visible(method),
-        lastAt: new Date(),
-      };
-    }
+    if (capability) this.#observer?.asked(capability);
+    if (!isRefused) return;
+    this.refusedQuestions = {
+      count: (this.refusedQuestions?.count ?? 0) + 1,
+      lastMethod: visible(method),
+      lastAt: new Date(),
+    };
     if (!this.canIsolate) return;
-    for (const { id } of candidates) this.#candidates.add(id);
+    // A session that cannot be asked takes no turns, and its call may have run beside one that had its turn.
+    for (const { id } of candidates) if (this.#turns.holds(id)) this.#candidates.add(id);
   }
 
   /**
-   * Why the calls of `caller` must run in its own process; undefined: they may share this one. A server that asks
-   * questions can be shared while the calls of only one session run.
+   * Whether calls of `caller` take turns with those of others: its server has asked clients for something that this one
+   * has, and it cannot be told from which calls its questions come while calls of several sessions run.
    */
-  isolationReasonFor({ id, capabilities }: Caller): string | undefined {
-    if (!this.canIsolate || this.usedCapabilities.size === 0 || !this.started) return undefined;
-    const asked = this.usedCapabilities.values().find((capability) => isObject(capabilities[capability]));
-    if (asked === undefined) return undefined;
-    if (this.#candidates.has(id) && this.#callers.size > 1) {
-      return `a question of its server (${asked}) could have been for this window or another`;
-    }
-    if (this.started.attribution.quietInMs(id) === 0) return undefined;
-    return `its server asks questions (${asked}), and another window's calls were running`;
+  takesTurns(caller: Caller): boolean {
+    return this.usedCapabilities.size > 0 && this.scope !== "session" && this.started !== undefined &&
+      this.#askedOf(caller) !== undefined;
+  }
+
+  /**
+   * The turn of a call whose session {@linkcode takesTurns}.
+   *
+   * @throws the signal's reason
+   */
+  turnOf(call: Call): Promise<CallTurn> | CallTurn {
+    const { caller } = call;
+    const asked = this.#askedOf(caller) ?? "";
+    if (!this.#candidates.has(caller.id) || this.#callers.size === 1) return this.#turns.take(call, asked);
+    const why = `a question of its server (${asked}) could have been for this window or another`;
+    return { is: "apart", why, [Symbol.dispose]() {} };
+  }
+
+  /** What its server has asked clients for that `caller` can be asked. */
+  #askedOf({ capabilities }: Caller): string | undefined {
+    return this.usedCapabilities.values().find((capability) => isObject(capabilities[capability]));
   }
 
   /** Attaches a session; the instance runs at least while one is attached. */
   attach(caller: Caller): void {
     clearTimeout(this.#idleTimer);
     this.#isAbandoned = false;
+    this.#wasAttached = true;
     this.#callers.set(caller.id, caller);
     this.started?.attach(caller);
   }
@@ -182,7 +213,10 @@ export class Slot {
   /** Detaches a session that has ended, and forgets its tasks. */
   detach(caller: Caller): void {
     const wasHere = this.#remove(caller);
-    if (wasHere) this.#candidates.delete(caller.id);
+    if (wasHere) {
+      this.#candidates.delete(caller.id);
+      this.#turns.forget(caller.id);
+    }
     this.started?.detach(caller);
     // Called for every session that ends: one that was never attached must not restart the idle timer.
     if (wasHere || this.scope === "session") this.#scheduleStop();
@@ -190,7 +224,9 @@ export class Slot {
 
   /** A later session may have the same id and must stay attached. */
   #remove(caller: Caller): boolean {
-    return this.#callers.get(caller.id) === caller && this.#callers.delete(caller.id);
+    const wasHere = this.#callers.get(caller.id) === caller && this.#callers.delete(caller.id);
+    if (wasHere) this.#turns.changed();
+    return wasHere;
   }
 
   /** Whether it has calls, running or waiting for its start. */
@@ -203,25 +239,46 @@ export class Slot {
     this.#calls++;
   }
 
+  /** A call that does work was answered. */
+  answered(call: Call, result: Result): void {
+    this.hasAnswered = true;
+    if (this.#observer && this.started && !result.error) this.#observer.answered(call, result, this.started);
+  }
+
   endCall(): void {
     if (--this.#calls === 0 && this.#callers.size === 0) this.#scheduleStop();
+    this.#turns.changed();
   }
 
   /** Marks the instance as ended or ending. */
   close(): void {
     this.alive = false;
     clearTimeout(this.#idleTimer);
+    this.#observer?.ended();
+    this.#turns.changed();
   }
 
   /** Stops an unused instance, after a delay in which a session may return. */
   #scheduleStop(): void {
     clearTimeout(this.#idleTimer);
     if (!this.#isUnused) return;
-    if (this.scope === "session") return this.#stopOnceFetched();
-    const idleStopMs = this.#idleStopMs || Infinity;
-    const waitMs = this.#isAbandoned ? Math.min(LEFT_STOP_MS, idleStopMs) : idleStopMs;
+    if (this.scope === "session" && this.#wasAttached) return this.#stopOnceFetched();
+    const waitMs = this.#unusedStopMs;
     if (waitMs === Infinity) return;
     this.#idleTimer = setTimeout(() => this.#stopOnceFetched(), waitMs);
+  }
+
+  /** How long it is kept for a session that may come for it. */
+  get #unusedStopMs(): number {
+    if (!this.#wasAttached) return LEFT_STOP_MS;
+    const idleStopMs = this.#idleStopMs || Infinity;
+    return this.#isAbandoned ? Math.min(LEFT_STOP_MS, idleStopMs) : idleStopMs;
+  }
+
+  /** Stops an instance that nobody uses, without the delay. */
+  stopUnused(): void {
+    clearTimeout(this.#idleTimer);
+    this.#stopOnceFetched();
   }
 
   #stopOnceFetched(): void {

@@ -2,14 +2,16 @@ import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { formatVia, VIA_HEADER, VIA_VARIABLE } from "../wire/via.ts";
 import {
-  advertisedCapabilities,
-  decideShare,
   isDirectoryBound,
   listScopeOf,
-  type ShareDecision,
+  ownCapabilities,
+  sharedCapabilities,
   shareKey,
   type SharingSession,
 } from "./share_key.ts";
+import { isForWorkspaceOnly, rootOf } from "./sharing/named_directories.ts";
+import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
+import { foldersFor } from "./sharing/required_workspace.ts";
 import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
 
@@ -26,7 +28,7 @@ interface SlotRequestOptions {
  * Describes the instance of `config` that serves a session: its share key, its directory and the capabilities
  * advertised to it. Nothing is started.
  *
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory and the session has none
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory that the session has not got
  */
 export async function slotRequestFor(
   config: ServerConfig,
@@ -36,22 +38,45 @@ export async function slotRequestFor(
   const roots = await caller.roots();
   const named = await workspaceOf(caller, roots);
   const { workspace, rootPaths } = await locationOf(named, roots);
-  const asksRoots = options.asksRoots();
-  const isRootless = asksRoots && roots === undefined;
-  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
-  const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
-  const [shared, own] = [workspace, named].map((dir) => withVia(bindToSession(config, dir), via));
-  const bound = withDirectoryOf(shared!, own!);
+  const decided = decideShare(config);
+  const copyOf = isolationReason === undefined ? undefined : decided.scope;
   const decision: ShareDecision = isolationReason === undefined
-    ? decideShare(config)
+    ? decided
     : { scope: "session", why: isolationReason, canIsolate: false };
+  const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
+    await isForWorkspaceOnly(config, workspace);
+  // Read last, as the server may have asked meanwhile.
+  const asksRoots = options.asksRoots();
+  const isRootless = asksRoots && !isForWorkspace && !roots?.length;
+  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
   const { scope } = decision;
-  const isBound = isDirectoryBound(bound, scope);
-  const advertised = advertisedCapabilities({ scope, isBound, isRootless }, caller);
+  const areRootsMissing = roots === undefined && caller.areRootsOverdue === true;
+  const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
+  // The process of a session that may not share one is bound to its directory too.
+  const folders = foldersFor(config, place, isDirectoryBound(config, scope));
+  const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
+  const shared = withVia(bindToSession(config, workspace, folders.real), via);
+  const bound = withDirectoryOf(shared, withVia(bindToSession(config, named, folders.named), via));
+  const takesRoots = isDirectoryBound(bound, decided.scope);
+  const told = roots?.length ? roots : isForWorkspace ? [rootOf(workspace, named)] : "none";
+  const placeRoots = decided.scope !== "project" ? undefined : takesRoots ? told : "none";
+  const advertised = scope === "session"
+    ? ownCapabilities(caller, copyOf === undefined ? "own" : placeRoots)
+    : sharedCapabilities(takesRoots && !isRootless);
   const listScope = listScopeOf(config, session, { scope, advertised });
-  const mixesRoots = scope === "project" && isBound && !asksRoots;
-  const key = shareKey(shared!, session, scope);
-  return { ...decision, key, config: bound, session, advertised, listScope, mixesRoots };
+  const mixesRoots = scope === "project" && takesRoots && !asksRoots && !isForWorkspace;
+  const key = shareKey(shared, session, scope);
+  return {
+    ...decision,
+    key,
+    config: bound,
+    session,
+    advertised,
+    listScope,
+    mixesRoots,
+    roots: placeRoots,
+    copyOf,
+  };
 }
 
 /**

@@ -1,12 +1,15 @@
+import { withDeadline } from "../base/abort.ts";
+import { ExaiError } from "../base/errors.ts";
 import { overCapacityFor } from "../base/exhaustion.ts";
 import { redact } from "../base/log.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import { Instance } from "./instance/instance.ts";
 import type { InstanceOptions } from "./instance/instance_options.ts";
-import { refusalAdvice } from "./share_key.ts";
+import { refusalAdvice } from "./sharing/decide_share.ts";
 import type { SlotRequest } from "./slot.ts";
 
 /** Longest line written to a server's log file, in characters. */
@@ -47,7 +50,8 @@ export async function startInstance(
     & Pick<InstanceOptions, "orphaned">
     & { signal: AbortSignal; events: InstanceEvents },
 ): Promise<Instance> {
-  const { config, session, scope, advertised, canIsolate } = request;
+  const { config, session, scope, advertised, canIsolate, roots } = request;
+  const beganAtMs = performance.now();
   const transport = await connect(config).catch((thrown) => {
     throw overCapacityFor(`server "${config.title}" cannot start`, thrown, { server: config.name }) ?? thrown;
   });
@@ -55,18 +59,32 @@ export async function startInstance(
   const close = () => void transport.close().catch(() => {});
   if (signal.aborted) close();
   else signal.addEventListener("abort", close, { once: true });
-  return await Instance.start(transport, {
+  const starting = Instance.start(transport, {
     name: config.name,
     clientInfo,
     capabilities: advertised,
-    refusalAdvice: refusalAdvice(config, canIsolate),
+    refusalAdvice: refusalAdvice(canIsolate || scope === "session"),
     settleMs,
     orphaned,
     log: (line) => log?.(config.name, `${visible(redact(line), MAX_LOG_CHARS)}\n`),
     ...events,
+    roots,
     // A process of one session asks its client each time, so that it sees roots change.
-    roots: scope === "project" ? session.roots ?? "none" : undefined,
+    rootsAtStart: scope === "session" ? session.roots : undefined,
     startTimeoutMs: config.startTimeoutMs,
     maxSilences: scope === "session" ? MAX_SILENCES_OF_ONE_SESSION : undefined,
   });
+  const spentMs = performance.now() - beganAtMs;
+  if (spentMs < SECOND_MS) return await starting;
+  // The time a package took to install counts: nobody waits longer than the limit in all.
+  const timeoutMs = Math.max(0, config.startTimeoutMs - spentMs);
+  return await withDeadline(starting, { timeoutMs, late: lateError(config) }).catch((thrown) => {
+    close();
+    throw thrown;
+  });
+}
+
+function lateError({ title, name, startTimeoutMs }: ServerConfig): ExaiError {
+  const why = `it was not ready within ${startTimeoutMs} ms`;
+  return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${title}": ${why}`, { details: { server: name } });
 }

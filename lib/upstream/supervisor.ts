@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { adviceOnFailure } from "../call/server_trouble.ts";
 import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 
@@ -81,7 +82,7 @@ export type ConnectionState =
 export class Supervisor {
   readonly #name: string;
   readonly #where: string | undefined;
-  readonly #isRemote: boolean;
+  readonly isRemote: boolean;
   #failures = 0;
   #last: { atMs: number; reason: ExaiError; isCallersFault: boolean } | undefined;
   #connection: ConnectionState = { state: "idle" };
@@ -97,7 +98,7 @@ export class Supervisor {
   constructor(name: string, { where, isRemote = false }: { where?: string; isRemote?: boolean } = {}) {
     this.#name = name;
     this.#where = where;
-    this.#isRemote = isRemote;
+    this.isRemote = isRemote;
   }
 
   /** Whether there is no failure to remember. */
@@ -134,13 +135,11 @@ export class Supervisor {
     const retryAfterMs = state ? state.retryAt.getTime() - nowMs : 0;
     if (!state || retryAfterMs <= 0) return;
     if (state.isCallersFault) throw this.#refusal(state.lastError, retryAfterMs);
-    const advice = state.crashLimitReached
-      ? "; put right what it says, then `exai-daemon reload` lets it start at once"
-      : "";
     const where = this.#where === undefined ? "" : ` ${this.#where}`;
     throw this.#refusal(
       `server "${this.#name}"${where} failed ${state.failures} times in a row and rests for ` +
-        `${Math.ceil(retryAfterMs / SECOND_MS)} s; the last time: ${state.lastError}${advice}`,
+        `${Math.ceil(retryAfterMs / SECOND_MS)} s; the last time: ${state.lastError}; ` +
+        adviceOnFailure({ name: this.#name, isRemote: this.isRemote }),
       retryAfterMs,
     );
   }
@@ -229,16 +228,16 @@ export class Supervisor {
     const { atMs, isCallersFault } = this.#last!;
     if (isCallersFault) return atMs + FIRST_BACKOFF_MS;
     if (this.#isAtLimit) return atMs + CRASH_BACKOFF_MS;
-    return atMs + Math.min(backoffMs(this.#failures), this.#isRemote ? MAX_REMOTE_BACKOFF_MS : Infinity);
+    return atMs + Math.min(backoffMs(this.#failures), this.isRemote ? MAX_REMOTE_BACKOFF_MS : Infinity);
   }
 
   get #isAtLimit(): boolean {
-    return !this.#isRemote && this.#failures >= CRASH_LIMIT;
+    return !this.isRemote && this.#failures >= CRASH_LIMIT;
   }
 
   #refusal(message: string, retryAfterMs: number): ExaiError {
     const { reason, isCallersFault } = this.#last!;
-    const details = { server: this.#name, ...(isCallersFault ? { fault: "caller" } : {}) };
+    const details = { server: this.#name, ...(isCallersFault ? { fault: "caller" } : { resting: true }) };
     return new ExaiError("UPSTREAM_UNAVAILABLE", message, { retryAfterMs, cause: reason, details });
   }
 }

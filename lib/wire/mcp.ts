@@ -95,6 +95,21 @@ export function progressTokenOf(params: JsonObject | undefined): string | number
   return typeof token === "string" || typeof token === "number" ? token : undefined;
 }
 
+/** In `_meta` of an `initialize` that a shim repeats for its client, which does not see the answer. */
+const REPLAY = "exai/replay";
+
+/** The parameters of an `initialize` repeated to another daemon; `logLevel`: what the client had set. */
+export function asReplay(initialize: JsonObject, logLevel: unknown): JsonObject {
+  const meta = initialize._meta as JsonObject | undefined;
+  return { ...initialize, _meta: { ...meta, [REPLAY]: { logLevel } } as JsonObject };
+}
+
+/** What a repeated `initialize` says; undefined for one that comes from the client. */
+export function replayOf(params: JsonObject): { logLevel: LogLevel | undefined } | undefined {
+  const replay = (params._meta as JsonObject | undefined)?.[REPLAY] as JsonObject | undefined;
+  return replay && { logLevel: LOG_LEVELS.find((level) => level === replay.logLevel) };
+}
+
 /** `params` with another progress token. */
 export function withProgressToken(params: JsonObject, token: string | number): JsonObject {
   return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };

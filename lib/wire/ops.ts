@@ -103,7 +103,8 @@ export interface HelloAck {
   op: "hello_ack";
   ok: true;
   session_id: string;
-  daemon: { version: string; pid: number };
+  /** `home`: its state directory, for its own user alone. */
+  daemon: { version: string; pid: number; home?: string };
   limits: { max_bytes: number; session_max_inflight: number; call_timeout_ms: number };
   /** Sent back in `hello.resume.token` to resume this session. */
   resume_token?: string;

@@ -157,7 +157,7 @@ function isWithinAny(path: string, dirs: readonly string[]): boolean {
 }
 
 /** Whether `dir` is the root of a disk. */
-export function isDiskRoot(dir: string): boolean {
+function isDiskRoot(dir: string): boolean {
   return join(dir, "..") === join(dir);
 }
 

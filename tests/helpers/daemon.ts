@@ -11,10 +11,19 @@ export interface TestDaemonOptions {
   servers?: readonly Server[];
 }
 
+/** How long lists wait for servers: tests that list once see them all. */
+const LIST_WAIT_MS = 5000;
+
 /** A daemon of this process on a port and in a home of its own, gone with `await using`. */
 export async function testDaemon(options: TestDaemonOptions = {}) {
   const home = options.settings?.home ?? await Deno.makeTempDir({ prefix: "exai-test-" });
-  const settings = defaultSettings({ port: 0, drainTimeoutMs: 0, ...options.settings, home });
+  const settings = defaultSettings({
+    port: 0,
+    drainTimeoutMs: 0,
+    listWaitMs: LIST_WAIT_MS,
+    ...options.settings,
+    home,
+  });
   const daemon = await Daemon.start({ settings, paths: statePaths(settings), servers: options.servers });
   return {
     daemon,

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { ServerConfig } from "../../lib/config/server_config.ts";
-import type { MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
+import type { MountedServerOptions } from "../../lib/upstream/server_options.ts";
 import type { Result, RpcRequest } from "../../lib/wire/rpc.ts";
 import { Upstream, Window } from "./instance.ts";
 import { mountedServer } from "./shared_server.ts";

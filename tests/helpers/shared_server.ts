@@ -8,7 +8,8 @@ import type { ServerConfig } from "../../lib/config/server_config.ts";
 import type { ListKind } from "../../lib/call/server.ts";
 import type { ListStore } from "../../lib/upstream/list_store.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
-import { MountedServer, type MountedServerOptions } from "../../lib/upstream/mounted_server.ts";
+import { MountedServer } from "../../lib/upstream/mounted_server.ts";
+import type { MountedServerOptions } from "../../lib/upstream/server_options.ts";
 import type { Connect } from "../../lib/upstream/start_instance.ts";
 
 export interface SharedServerOptions {

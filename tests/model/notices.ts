@@ -104,6 +104,12 @@ export class Notices {
 
   /** Under the token of the call it is about, in order, and not once that is answered. */
   #progressFault({ progressToken, progress, message }: JsonObject): string | undefined {
+    // The daemon's own word, before the server has any.
+    if (String(message).startsWith("waits for another window's call")) {
+      const waiting = this.#window.sent.find(({ tag }) => progressToken === `token of ${tag}`);
+      if (!waiting) return "was told of a wait under a wrong token";
+      return waiting.answers.length > 0 || progress !== 0 ? "was told of a wait that is over" : undefined;
+    }
     const sent = this.#window.sent.find(({ tag }) => tag === message);
     if (progressToken !== `token of ${message}` || !sent) return "was sent progress under a wrong token";
     if (sent.answers.length > 0) return "was sent progress of what is over";

@@ -22,9 +22,11 @@ function storeOf(...names: string[]): ListStore & { saved: StoredView[] } {
   const tools = toolsResult(...names).result!.tools as [];
   return {
     saved,
-    get: () =>
+    latest: () =>
       names.length === 0 ? undefined : { description: DESCRIPTION, lists: { tools }, asked: ["sampling"] },
-    set: (_, view) => void saved.push(view),
+    at: () => undefined,
+    varies: () => false,
+    set: (_key, _place, view) => void saved.push(view),
   };
 }
 
@@ -54,7 +56,7 @@ Deno.test("a server that nothing is kept of is started for its list and its desc
   await until("it is kept", () => lists.saved.at(-1)?.lists.tools ? true : undefined);
   assertEquals([lists.saved.at(-1)!.description.serverInfo.name, lists.saved.at(-1)!.asked], ["it", []]);
   assertEquals((await it.mounted.describe(it.ada.caller, signal)).serverInfo.name, "it");
-  assertEquals([...it.mounted.slots][0]!.sessionIds, ["ada"]);
+  assertEquals([...it.mounted.slots][0]!.sessionIds, [], "no window holds it");
 });
 
 Deno.test("what was kept is shown at once, and the server looked at once to see whether it still is so", async () => {
@@ -102,10 +104,7 @@ Deno.test("a server that does not answer, or fails, goes on being shown as it wa
   upstream!.say({ method: CHANGED });
   await settled();
   it.ada.heard.length = 0;
-  const beganMs = performance.now();
   assertEquals(await it.listed(it.ada), ["a"]);
-  const tookMs = performance.now() - beganMs;
-  assert(tookMs > 400 && tookMs < 5000, `${tookMs} ms`);
   answer = toolsResult("late");
   upstream!.say({ id: upstream!.last("tools/list").id, ...answer });
   await settled();
@@ -127,7 +126,7 @@ Deno.test("a server that was never well says what is wrong with it", async () =>
 
 Deno.test("a list is asked for anew of what runs, for every window that would be led there", async () => {
   await using it = rigOf();
-  const refresh = (window: Window) => it.mounted.refresh("tools", window.call());
+  const refresh = (window: Window) => it.mounted.refresh("tools", window.call(), { isNamed: false });
   assertEquals([await refresh(it.ada), it.starts()], [true, 1]);
   assertEquals(await it.listed(it.ada), ["a"]);
   it.shown.names = ["a", "b"];
@@ -137,7 +136,10 @@ Deno.test("a list is asked for anew of what runs, for every window that would be
   await using machine = rigOf({ config: { share: "machine" } });
   await machine.listed(machine.ada);
   machine.shown.names = ["c"];
-  assertEquals(await machine.mounted.refresh("tools", new Window("cleo", {}, { cwd: "/x" }).call()), true);
+  assertEquals(
+    await machine.mounted.refresh("tools", new Window("cleo", {}, { cwd: "/x" }).call(), { isNamed: false }),
+    true,
+  );
 });
 
 Deno.test("what a server asked in the last daemon is known, and what it asks now is kept", async () => {
@@ -156,7 +158,7 @@ Deno.test("what is wrong with a list is told once, by name", async () => {
     answer: ({ method }) => ({ result: method === "tools/list" ? { tools: [{ name: "odd" }] } : {} }),
   });
   assertEquals(await it.listed(it.ada), []);
-  assertEquals(it.mounted.listFaults.length, 1);
+  assertEquals(it.mounted.lists.faults.length, 1);
 });
 
 Deno.test("a window that has a task on a process it was on before sees it beside those of now", async () => {

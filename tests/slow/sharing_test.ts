@@ -1,7 +1,5 @@
 import { assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../../lib/base/json.ts";
-// @ts-types="@modelcontextprotocol/sdk/server/mcp"
-import type { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
 import {
   LoggingMessageNotificationSchema,
@@ -10,56 +8,12 @@ import {
   ToolListChangedNotificationSchema,
   UnsubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { z } from "zod";
-import { Admissions } from "../../lib/app/admissions.ts";
-import { defaultSettings } from "../../lib/config/load.ts";
-import { addSampling } from "../helpers/asking_tool.ts";
 import { testDaemon } from "../helpers/daemon.ts";
 import { sdkClient, textOf } from "../helpers/sdk_client.ts";
 import { sharedServer } from "../helpers/shared_server.ts";
-
-/** Tools that ask, log and tell progress, each naming whoever called. */
-function talkative(server: McpServer, n: number): void {
-  server.registerTool("process", {}, () => ({ content: [{ type: "text", text: String(n) }] }));
-  server.registerTool("ask", {}, async () => {
-    const answer = await server.server.elicitInput({
-      message: "who are you?",
-      requestedSchema: { type: "object", properties: { name: { type: "string" } } },
-    });
-    return { content: [{ type: "text", text: String(answer.content?.name) }] };
-  });
-  addSampling(server);
-  server.registerTool("tell", { inputSchema: { who: z.string() } }, async ({ who }, extra) => {
-    const progressToken = extra._meta?.progressToken;
-    for (let progress = 1; progress <= 3; progress++) {
-      await server.server.sendLoggingMessage({ level: "info", data: who });
-      if (progressToken === undefined) continue;
-      await extra.sendNotification({
-        method: "notifications/progress",
-        params: { progressToken, progress, message: who },
-      });
-    }
-    return { content: [{ type: "text", text: who }] };
-  });
-}
+import { talkative } from "../helpers/talkative.ts";
 
 const ASKED = { elicitation: {}, sampling: {} };
-
-for (const tool of ["ask", "sample"]) {
-  Deno.test(`two windows that ${tool} at the same time are refused once at most, then each gets its own answer, a hundred times`, async () => {
-    await using shared = sharedServer({ build: talkative });
-    await using it = await testDaemon({ servers: [shared.mounted] });
-    await using ada = await sdkClient(it.url, { name: "ada", capabilities: ASKED });
-    await using bob = await sdkClient(it.url, { name: "bob", capabilities: ASKED });
-    const ask = () =>
-      Promise.all([ada, bob].map(async (client) => textOf(await client.callTool({ name: tool }))));
-    for (const [i, text] of (await ask()).entries()) {
-      if (text !== ["ada", "bob"][i]) assertStringIncludes(text, "it cannot be told which of them asks");
-    }
-    for (let round = 0; round < 100; round++) assertEquals(await ask(), ["ada", "bob"]);
-    assertEquals(shared.servers.length <= 3, true);
-  });
-}
 
 Deno.test("calls of one window run side by side", async () => {
   const both = Promise.withResolvers<void>();
@@ -75,69 +29,6 @@ Deno.test("calls of one window run side by side", async () => {
   await using it = await testDaemon({ servers: [shared.mounted] });
   await using ada = await sdkClient(it.url, { capabilities: ASKED });
   await Promise.all([ada.callTool({ name: "meet" }), ada.callTool({ name: "meet" })]);
-});
-
-Deno.test("a window is not held up by another whose call does not end; one that is asked meanwhile gets a process of its own", async () => {
-  const release = Promise.withResolvers<void>();
-  const begun = Promise.withResolvers<void>();
-  await using shared = sharedServer({
-    build: (server, n) => {
-      talkative(server, n);
-      server.registerTool("wait", {}, async () => {
-        begun.resolve();
-        await release.promise;
-        return { content: [] };
-      });
-    },
-  });
-  await using it = await testDaemon({ servers: [shared.mounted] });
-  await using ada = await sdkClient(it.url, { name: "ada", capabilities: ASKED });
-  await using bob = await sdkClient(it.url, { name: "bob", capabilities: ASKED });
-  await bob.callTool({ name: "process" });
-  const waiting = ada.callTool({ name: "wait" });
-  await begun.promise;
-  assertEquals(textOf(await bob.callTool({ name: "process" })), "1");
-  assertStringIncludes(textOf(await bob.callTool({ name: "ask" })), "it cannot be told which of them asks");
-  assertEquals(textOf(await bob.callTool({ name: "ask" })), "bob");
-  assertEquals(textOf(await bob.callTool({ name: "process" })), "2");
-  release.resolve();
-  await waiting;
-});
-
-Deno.test("on one process for all a question beside a long call makes nobody wait, before it, after it, or after a call that was given up", async () => {
-  const [begun, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const admissions = new Admissions({ ...defaultSettings(), queueMax: 9 }, () => {});
-  await using shared = sharedServer({
-    config: { share: "machine", maxInflight: 9 },
-    admissionFor: admissions.ofProcess,
-    build: (server, n) => {
-      talkative(server, n);
-      server.registerTool("wait", {}, async () => (begun.resolve(), await release.promise, { content: [] }));
-    },
-  });
-  await using it = await testDaemon({ servers: [shared.mounted] });
-  await using ada = await sdkClient(it.url, { capabilities: ASKED });
-  await using bob = await sdkClient(it.url, { name: "bob", capabilities: ASKED });
-  await using eve = await sdkClient(it.url);
-  await using dan = await sdkClient(it.url);
-  const all = [bob, eve, dan];
-  for (const client of all) await client.callTool({ name: "process" });
-  const waiting = ada.callTool({ name: "wait" });
-  await begun.promise;
-  const abandoned = new AbortController();
-  const second = ada.callTool({ name: "wait" }, undefined, { signal: abandoned.signal }).catch(() => {});
-  const startedMs = performance.now();
-  for (let round = 0; round < 5; round++) {
-    assertStringIncludes(textOf(await bob.callTool({ name: "ask" })), "it cannot be told which of them asks");
-    await Promise.all(all.map((client) => client.callTool({ name: "process" })));
-    if (round === 2) abandoned.abort();
-  }
-  await Promise.all(all.map((client) => client.listTools()));
-  const tookMs = performance.now() - startedMs;
-  assertEquals(tookMs < 1500, true, `${tookMs} ms`);
-  release.resolve();
-  await Promise.all([waiting, second]);
-  assertEquals(shared.servers.length, 1);
 });
 
 Deno.test("progress and log messages reach the window whose call they belong to, and no other", async () => {

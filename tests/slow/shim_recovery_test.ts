@@ -106,7 +106,10 @@ Deno.test("a restarted daemon is told of the client without its knowledge", asyn
     results: { ...SCRIPT.results, initialize: undefined },
   });
   const initialize = await next.next();
-  assertEquals([initialize.method, initialize.params], ["initialize", INITIALIZE]);
+  assertEquals([initialize.method, initialize.params], [
+    "initialize",
+    { ...INITIALIZE, _meta: { "exai/replay": { logLevel: "error" } } },
+  ]);
   assertNotEquals(initialize.id, 1000);
   next.answer(initialize, { protocolVersion: "2025-06-18", capabilities: {}, serverInfo: { name: "n" } });
   for (let count = 0; count < 3; count++) told.push(await next.next());

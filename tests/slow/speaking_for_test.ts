@@ -226,9 +226,17 @@ const ONE_PROCESS: [name: string, config: Partial<ServerConfig>, advice: string]
 ];
 
 function statusOf(mounted: MountedServer) {
-  const listChanges = { total: 0, causes: [] };
-  const nothing = { retiring: [], sessions: [], memory: new Map(), running: [], providers: [], listChanges };
-  return buildStatus({ servers: [mounted], ...nothing }).servers;
+  const nothing = {
+    address: { url: "", notes: [] },
+    retiring: [],
+    sessions: [],
+    memory: new Map(),
+    programs: new Map(),
+    running: [],
+    providers: [],
+    listChanges: { total: 0, causes: [] },
+  };
+  return buildStatus({ servers: [mounted], configured: { faulty: [], disabled: [] }, ...nothing }).servers;
 }
 
 for (const [name, config, advice] of ONE_PROCESS) {

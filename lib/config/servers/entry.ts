@@ -12,7 +12,7 @@ import { MIB, MINUTE_MS } from "../../base/units.ts";
 import { parseEnvFile, readRegularFile } from "../regular_file.ts";
 import { whyUntrusted } from "../trust.ts";
 import { type Expander, keepNamedSecret, VariableFault } from "../variables.ts";
-import { formatKey } from "../config_fault.ts";
+import { type ConfigFault, formatKey } from "../config_fault.ts";
 import { adviceOnKey, meantKey, misspeltKey } from "./hints.ts";
 import {
   ALWAYS,
@@ -31,7 +31,7 @@ const START_TIMEOUT_MS = MINUTE_MS;
 const IDLE_STOP_MS = 5 * MINUTE_MS;
 
 /** Reports something wrong at `path` within the entry. */
-export type Report = (path: PropertyKey[], message: string) => void;
+export type Report = (path: PropertyKey[], message: string, more?: Pick<ConfigFault, "unset">) => void;
 
 /** What an entry is read with. */
 export interface EntryContext {
@@ -148,6 +148,7 @@ function commonOf(
     name,
     title,
     share: entry.share ?? "auto",
+    exclusive: entry.exclusive,
     cwdFree: entry.cwdFree ?? false,
     tools: {
       include: entry.include,
@@ -258,7 +259,7 @@ async function expandAt(
     return await expander.expand(text);
   } catch (thrown) {
     if (!(thrown instanceof VariableFault)) throw thrown;
-    fault(path, thrown.message);
+    fault(path, thrown.message, { unset: thrown.unset });
     return "";
   }
 }

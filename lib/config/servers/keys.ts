@@ -74,6 +74,11 @@ export const OWN_KEYS = {
     "auto, machine, project, session",
     "Who shares one process: all windows, those of one directory, or nobody",
   ),
+  exclusive: key(
+    z.boolean(),
+    "true or false",
+    "Whether no copy of a shared process may be started for a window that would wait for the calls of another",
+  ),
   cwdFree: key(
     z.boolean(),
     "true or false",

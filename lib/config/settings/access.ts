@@ -21,7 +21,7 @@ export const ACCESS_SETTINGS = {
       env: "EXAI_WS_PORT",
       programs: BOTH,
       fallback: 8765,
-      help: "Port the daemon listens on; 0 takes a free one",
+      help: "Port the daemon listens on; 0 takes a free one. A program that has the default one is avoided",
     },
     0,
     65535,

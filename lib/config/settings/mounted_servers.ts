@@ -14,6 +14,29 @@ export const MOUNTED_SERVER_SETTINGS = {
     help:
       "Whether what mounted servers offer is kept in lists.db, so that a window sees it at once after a restart",
   }),
+  learnSharing: flag({
+    env: "EXAI_LEARN_SHARING",
+    fallback: true,
+    help:
+      "Whether a server in no table is shared further, or not at all, by what its processes were seen to do; kept in sharing.db",
+  }),
+  resolveWrappers: flag({
+    env: "EXAI_RESOLVE_WRAPPERS",
+    fallback: true,
+    help:
+      "Whether the program behind npx or uvx is started itself, in place of the wrapper and the one or two processes it costs",
+  }),
+  listWaitMs: integer(
+    {
+      env: "EXAI_LIST_WAIT",
+      fallback: 100,
+      unit: "ms",
+      help:
+        "How long a window's list waits for servers whose tools are not known yet; they follow with a notification, which a few clients ignore",
+    },
+    0,
+    60_000,
+  ),
   breakerFailures: integer(
     {
       env: "EXAI_BREAKER_FAILURES",

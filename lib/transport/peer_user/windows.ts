@@ -1,4 +1,11 @@
-import { isUnspecified, mapped, sameAddress, type SocketAddress } from "../../base/ip_address.ts";
+import {
+  addressBytes,
+  isUnspecified,
+  mapped,
+  sameAddress,
+  type SocketAddress,
+  type SocketEndpoint,
+} from "../../base/ip_address.ts";
 import type { SocketOwner, SocketOwners, WantedSocket } from "./socket_owner.ts";
 
 const IPHLPAPI = {
@@ -41,6 +48,14 @@ export function openWindowsOwners(): SocketOwners {
   return new WindowsOwners();
 }
 
+/** The process that listens at an address; empty where there is none. */
+export function windowsListener({ hostname, port }: SocketEndpoint): { pid?: number } {
+  const address = addressBytes(hostname);
+  using owners = new WindowsOwners();
+  const pid = address && owners.row({ local: { address, port } })?.pid;
+  return pid ? { pid } : {};
+}
+
 /** Windows gives the process of each socket; the user is that of its token. */
 class WindowsOwners implements SocketOwners {
   readonly #table = Deno.dlopen("iphlpapi.dll", IPHLPAPI);
@@ -49,18 +64,22 @@ class WindowsOwners implements SocketOwners {
   readonly #own = this.#userOf(Deno.pid);
 
   find(wanted: WantedSocket): SocketOwner | undefined {
-    const kind = wanted.remote ? TCP_TABLE_OWNER_PID_CONNECTIONS : TCP_TABLE_OWNER_PID_LISTENER;
-    const rows = [AF_INET, AF_INET6].flatMap((family) => {
-      const table = this.#read(family, kind);
-      return table ? decodeTcpTable(table, family === AF_INET6) : [];
-    });
-    const row = findRow(rows, wanted);
+    const row = this.row(wanted);
     // A closed connection belongs to process 0.
     if (!row || row.pid === 0) return undefined;
     if (row.pid === Deno.pid) return { kind: "own", user: this.#own };
     const user = this.#userOf(row.pid);
     if (user === undefined || this.#own === undefined) return { kind: "unknown", user };
     return { kind: user === this.#own ? "own" : "other", user };
+  }
+
+  row(wanted: WantedSocket): WindowsSocket | undefined {
+    const kind = wanted.remote ? TCP_TABLE_OWNER_PID_CONNECTIONS : TCP_TABLE_OWNER_PID_LISTENER;
+    const rows = [AF_INET, AF_INET6].flatMap((family) => {
+      const table = this.#read(family, kind);
+      return table ? decodeTcpTable(table, family === AF_INET6) : [];
+    });
+    return findRow(rows, wanted);
   }
 
   [Symbol.dispose](): void {

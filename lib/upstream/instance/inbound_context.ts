@@ -8,15 +8,18 @@ import type { Attribution } from "./attribution.ts";
 import type { InFlightTable } from "./inflight.ts";
 import type { InstanceOptions } from "./instance_options.ts";
 import type { SharedLogLevel } from "./log_level.ts";
+import type { StartRoots } from "./start_roots.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 type InboundOptions = Pick<
   InstanceOptions,
-  "name" | "roots" | "capabilities" | "refusalAdvice" | "log" | "onQuestion" | "onRootsAsked"
+  "name" | "capabilities" | "refusalAdvice" | "log" | "onQuestion"
 >;
 
 /** What the handling of a server's messages needs of the instance they come from. */
 export interface InboundContext extends InboundOptions {
+  /** What the server is told when it asks for roots. */
+  roots: Pick<StartRoots, "current" | "asked">;
   inflight: InFlightTable;
   attribution: Attribution;
   pendingQuestions: PendingQuestions;

@@ -23,6 +23,7 @@ import { PingedLiveness } from "./liveness.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { ServerErrors } from "./server_errors.ts";
 import { SharedStateCalls } from "./shared_state_calls.ts";
+import { StartRoots } from "./start_roots.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -58,6 +59,7 @@ export class Instance implements AsyncDisposable {
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: UpstreamExchange;
+  readonly #roots: StartRoots;
   readonly #earlyLogs = new EarlyLogBuffer((message) => this.#inbound.receive(message));
   #description: InitializeResult | undefined;
 
@@ -74,7 +76,7 @@ export class Instance implements AsyncDisposable {
       onCallEnded: (call, isWithdrawn) => pendingQuestions.callEnded(call, isWithdrawn),
     });
     const inflight = this.#inflight = new InFlightTable(this.attribution);
-    const { handles } = this;
+    const { attached, attribution, handles, tasks } = this;
     const errors = this.#errors;
     const exchange = this.#exchange = new UpstreamExchange({ name, transport, errors, inflight, handles });
     this.lists = new ListCache({
@@ -92,15 +94,12 @@ export class Instance implements AsyncDisposable {
     this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
     const shared = { name, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
     this.#sharedStateCalls = new SharedStateCalls({ ...shared, exchange });
+    const roots = this.#roots = new StartRoots(options);
+    const own = { inflight, handles, pendingQuestions, tasks, attribution, attached, roots };
     this.#inbound = new Inbound({
       ...options,
       ...shared,
-      inflight,
-      handles,
-      pendingQuestions,
-      tasks: this.tasks,
-      attribution: this.attribution,
-      attached: this.attached,
+      ...own,
       send: (message) => exchange.send(message),
       onListChanged: (kinds) => {
         for (const kind of kinds) this.lists.forget(kind);
@@ -263,6 +262,7 @@ export class Instance implements AsyncDisposable {
     this.#exchange.tasks = description.capabilities.tasks;
     this.#transport.setProtocolVersion?.(description.protocolVersion);
     this.#exchange.send({ jsonrpc: "2.0", method: "notifications/initialized" });
+    await this.#roots.settle((timeoutMs) => this.#exchange.ask("ping", {}, timeoutMs));
   }
 
   /** The server has lost our session, or does not answer: the next call makes another connection. */

@@ -14,6 +14,8 @@ export interface InstanceOptions {
   capabilities: JsonObject;
   /** The roots its sessions share, `none` when they have none; undefined: each session has its own. */
   roots: readonly Root[] | "none" | undefined;
+  /** The roots its first session has when it starts. */
+  rootsAtStart?: readonly Root[];
   startTimeoutMs: number;
   /** Handles given out by earlier instances of the server. */
   orphaned?: OrphanedHandles;

@@ -45,14 +45,27 @@ export function isSameList(one: readonly JsonObject[], other: readonly JsonObjec
 
 /** `list` as {@linkcode steadyList} has it after `before`, if that is as complete. */
 export function steadied(
-  before: readonly JsonObject[] | undefined,
   list: readonly JsonObject[],
+  before: readonly JsonObject[] | undefined,
 ): readonly JsonObject[] {
   if (!before || truncationOf(before) !== truncationOf(list)) return list;
   const steady = steadyList(before, list);
   const fault = truncationOf(list);
   if (fault !== undefined) truncations.set(steady, fault);
   return steady;
+}
+
+/** `result` with its list of `kind` as {@linkcode steadied} has it; a page of a list is left as it is. */
+export function steadyResult(
+  kind: ListKind,
+  result: Result,
+  { before, cursor }: { before: readonly JsonObject[] | undefined; cursor?: unknown },
+): Result {
+  if (result.error || cursor !== undefined || result.result.nextCursor !== undefined) return result;
+  const { field } = LISTS[kind];
+  const list = result.result[field];
+  if (!Array.isArray(list) || !list.every(isObject)) return result;
+  return { result: { ...result.result, [field]: [...steadied(list, before)] } };
 }
 
 /** The lists of one server, each cached until the server announces a change, or for {@linkcode UNANNOUNCED_MS}. */
@@ -139,7 +152,7 @@ export class ListCache {
     const { method } = LISTS[kind];
     const { entries, fault } = await allPages((params) => this.#options.ask(method, params), LISTS[kind]);
     if (fault !== undefined) truncations.set(entries, fault);
-    return steadied(before, entries);
+    return steadied(entries, before);
   }
 }
 

@@ -1,55 +1,15 @@
 import { createHash } from "node:crypto";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import type { JsonObject } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { Caller } from "../../call/call.ts";
-import { type ListKind, LISTS } from "../../call/server.ts";
-import type { InitializeResult } from "../../wire/mcp.ts";
-import type { ListStore, StoredView, ViewKey } from "../list_store.ts";
-import { BoundedMap } from "../bounded_map.ts";
+import type { ListKind } from "../../call/server.ts";
+import type { ListKey, ListStore } from "../list_store.ts";
+import type { ListScope } from "../share_key.ts";
 import { isSameList } from "./list_cache.ts";
-import {
-  advertisedCapabilities,
-  decideShare,
-  isDirectoryBound,
-  type ListScope,
-  SHARED_WITH_ROOTS,
-} from "../share_key.ts";
-
-export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
+import { LIST_KINDS, ListView } from "./list_view.ts";
 
 /** Views of one server kept at once. */
 const MAX_VIEWS = 64;
-
-/** The lists of one scope, as last read. */
-class View {
-  description: InitializeResult | undefined;
-  readonly lists = new Map<ListKind, readonly JsonObject[]>();
-  /** Lists the server has announced to have changed and that were not read since. */
-  readonly stale = new Set<ListKind>();
-  /** Whether this daemon has asked the server itself. */
-  isFresh = false;
-  /** How often the server has announced changes. */
-  changes = 0;
-
-  /** The list of `kind`, unless it is known to be out of date. */
-  current(kind: ListKind): readonly JsonObject[] | undefined {
-    if (this.stale.has(kind)) return undefined;
-    const list = this.lists.get(kind);
-    return list ?? (kind === "resources" && this.#hasNoResources ? [] : undefined);
-  }
-
-  get #hasNoResources(): boolean {
-    return this.description !== undefined && !isObject(this.description.capabilities.resources);
-  }
-}
-
-/** The lists last read from processes that were advertised the same capabilities, in any scope. */
-interface KeptLists {
-  readonly key: ViewKey;
-  readonly view: View;
-  /** Client capabilities the server has made use of. */
-  readonly usedCapabilities: Set<string>;
-}
 
 /** What one session has seen, and its scope once that is known. */
 interface ListViewer {
@@ -57,50 +17,91 @@ interface ListViewer {
   scope: ListScope | undefined;
   /** The last list of each kind it was shown, unless it was notified of a change since. */
   readonly seen: Map<ListKind, readonly JsonObject[]>;
+  /** Lists it has requested in vain. */
+  readonly missed: Set<ListKind>;
 }
 
 /** Sessions to notify that their list of a kind has changed. */
 export type OutdatedLists = [ListKind, Caller][];
 
 /**
- * The lists of one server by scope, and what each session has seen of them. A session is notified when the list of its
- * own scope differs from what it has seen; changes in other scopes do not concern it.
+ * The lists of one server by scope, and what each session has seen of them. A scope that was never read shows what the
+ * server listed last in any. A session is notified when the list of its own scope differs from what it has seen; changes
+ * in other scopes do not concern it.
  */
 export class ListMemory {
-  readonly #config: ServerConfig;
   readonly #store: ListStore | undefined;
-  /** By advertised capabilities. */
-  readonly #kept = new BoundedMap<string, KeptLists>(MAX_VIEWS);
   /** By list key. */
-  readonly #views = new Map<string, View>();
+  readonly #views = new Map<string, ListView>();
   /** By session id. */
   readonly #viewers = new Map<string, ListViewer>();
   /** Sessions that have ended: nothing more is kept for them. */
   readonly #ended = new WeakSet<Caller>();
-  #digest: string | undefined;
+  /** What the server listed last, in any scope. */
+  readonly #latest: ListView;
+  /** The scope that {@linkcode #latest} is of; undefined: left by an earlier daemon. */
+  #latestScope: ListScope | undefined;
+  /** Client capabilities the server has made use of. */
+  readonly #usedCapabilities: Set<string>;
+  readonly #key: ListKey;
+  #varies: boolean;
 
   constructor(config: ServerConfig, store: ListStore | undefined) {
-    this.#config = config;
     this.#store = store;
+    this.#key = { server: config.name, config: digestOf(JSON.stringify(identityOf(config))) };
+    const stored = store?.latest(this.#key);
+    this.#latest = new ListView(stored);
+    this.#usedCapabilities = new Set(stored?.asked);
+    this.#varies = store?.varies(this.#key) ?? false;
   }
 
-  /** The view of a session's scope; while that is not known, a view of any scope with the same capabilities. */
-  viewOf(caller: Caller): View {
+  /** Whether it is known what tools the server has. */
+  get isKnown(): boolean {
+    return this.#latest.lists.has("tools");
+  }
+
+  /** Whether the server is known to list one thing in one scope and another in the next. */
+  get varies(): boolean {
+    return this.#varies;
+  }
+
+  /** The view of a session's scope; while that is not known, what the server listed last in any. */
+  viewOf(caller: Caller): ListView {
     const scope = this.#viewers.get(caller.id)?.scope;
-    return scope ? this.viewAt(scope) : this.#keptFor(this.#advertisedTo(caller)).view;
+    return scope ? this.viewAt(scope) : this.#latest;
   }
 
-  /** The view of a scope. A new one starts with the lists of another scope. */
-  viewAt(scope: ListScope): View {
+  /** The view of a scope. One that was never read shows the lists of another. */
+  viewAt(scope: ListScope): ListView {
     let view = this.#views.get(scope.listKey);
-    if (view) return view;
-    const kept = this.#keptFor(scope.advertised).view;
-    view = new View();
-    view.description = kept.description;
-    for (const [kind, list] of kept.lists) view.lists.set(kind, list);
-    this.#makeRoom();
-    this.#views.set(scope.listKey, view);
-    return view;
+    if (!view) {
+      const stored = this.#store?.at(this.#key, digestOf(scope.listKey));
+      view = new ListView(stored);
+      view.isOwn = stored !== undefined;
+      this.#makeRoom();
+      this.#views.set(scope.listKey, view);
+    }
+    return view.complete(this.#latest);
+  }
+
+  /**
+   * Whether the lists shown in a scope are to be compared with what the server lists there now. That is done once by each
+   * daemon, and once for each directory of a server that depends on it; where scopes were seen to differ, in each.
+   */
+  isUnverified(scope: ListScope): boolean {
+    if (this.viewAt(scope).isFresh) return false;
+    return this.#varies || this.isForeign(scope) || !this.#latest.isFresh;
+  }
+
+  /** Whether the lists shown in a scope were read in another directory, on which they may depend. */
+  isForeign(scope: ListScope): boolean {
+    return scope.resourcesFor === "directory" && !this.viewAt(scope).isOwn;
+  }
+
+  /** Whether the scope of a session is known, and {@linkcode isUnverified} not true of it. */
+  isSettled(caller: Caller): boolean {
+    const scope = this.#viewers.get(caller.id)?.scope;
+    return scope !== undefined && !this.isUnverified(scope);
   }
 
   /** Sets the scope of a session; returns the lists it has seen that differ there. */
@@ -118,18 +119,26 @@ export class ListMemory {
 
   /** A session has requested the list of `kind`: until it is shown, changes need no notification. */
   listRequested(kind: ListKind, caller: Caller): void {
-    this.#viewers.get(caller.id)?.seen.delete(kind);
+    const viewer = this.#viewers.get(caller.id);
+    viewer?.seen.delete(kind);
+    viewer?.missed.delete(kind);
+  }
+
+  /** The list of `kind` that a session has requested cannot be read: it is notified when it can. */
+  listMissed(kind: ListKind, caller: Caller): void {
+    this.#viewerOf(caller).missed.add(kind);
   }
 
   /** A session is shown `list`; returns whether that is out of date already. */
   listShown(kind: ListKind, list: readonly JsonObject[], caller: Caller): boolean {
     const viewer = this.#viewerOf(caller);
     viewer.seen.set(kind, list);
+    viewer.missed.delete(kind);
     return viewer.scope !== undefined && this.#isOutdated(viewer, kind, this.viewAt(viewer.scope));
   }
 
   /**
-   * Stores the list of a scope; returns the sessions that have seen another.
+   * Stores the list of a scope; returns the sessions that have seen another, and those that requested it in vain.
    *
    * @param asOf `changes` of its view when the server was asked: later changes may not be in the list
    */
@@ -141,10 +150,19 @@ export class ListMemory {
     if (kind === "resources" && scope.resourcesFor === "session") return [];
     const view = this.viewAt(scope);
     const before = view.lists.get(kind);
+    const isNews = !view.isOwn || !before || before !== list && !isSameList(before, list);
     view.lists.set(kind, list);
+    view.isOwn = true;
     if (view.changes === asOf) view.stale.delete(kind);
-    if (before !== list) this.#keep(scope, kind);
+    if (before !== list) this.#keep(scope, kind, isNews);
     return this.#outdated(scope, kind);
+  }
+
+  /** The server has been asked in a scope, and describes itself there as `description`. */
+  verified(scope: ListScope, description: ListView["description"]): void {
+    const view = this.viewAt(scope);
+    view.isFresh = this.#latest.isFresh = true;
+    view.description = description;
   }
 
   /** A server has announced that the lists of `kinds` changed in its scope; returns the sessions that have seen one. */
@@ -165,25 +183,19 @@ export class ListMemory {
   /** Every list of every scope. */
   *lists(): Iterable<[ListKind, readonly JsonObject[]]> {
     for (const { lists } of this.#views.values()) yield* lists;
-    for (const { view } of this.#kept.values()) yield* view.lists;
+    yield* this.#latest.lists;
   }
 
-  /** Client capabilities made use of by processes that were advertised `advertised`. */
-  usedCapabilities(advertised: JsonObject): ReadonlySet<string> {
-    return this.#keptFor(advertised).usedCapabilities;
+  /** Client capabilities the server has made use of. */
+  get usedCapabilities(): ReadonlySet<string> {
+    return this.#usedCapabilities;
   }
 
-  /** Remembers client capabilities made use of by processes that were advertised `advertised`. */
-  addUsedCapabilities(advertised: JsonObject, capabilities: Iterable<string>): void {
-    const kept = this.#keptFor(advertised);
-    const known = kept.usedCapabilities.size;
-    for (const capability of capabilities) kept.usedCapabilities.add(capability);
-    if (kept.usedCapabilities.size > known) this.#save(kept);
-  }
-
-  /** Whether the server asks for roots when the capability is advertised to it. */
-  get asksRoots(): boolean {
-    return this.usedCapabilities(SHARED_WITH_ROOTS).has("roots");
+  /** Remembers client capabilities the server has made use of. */
+  addUsedCapabilities(capabilities: Iterable<string>): void {
+    const known = this.#usedCapabilities.size;
+    for (const capability of capabilities) this.#usedCapabilities.add(capability);
+    if (this.#usedCapabilities.size > known && this.#latestScope) this.#save(this.#latestScope);
   }
 
   /** Forgets a session that has ended. */
@@ -195,7 +207,7 @@ export class ListMemory {
   #viewerOf(caller: Caller): ListViewer {
     let viewer = this.#viewers.get(caller.id);
     if (!viewer) {
-      viewer = { caller, scope: undefined, seen: new Map() };
+      viewer = { caller, scope: undefined, seen: new Map(), missed: new Set() };
       if (!this.#ended.has(caller)) this.#viewers.set(caller.id, viewer);
     }
     return viewer;
@@ -205,14 +217,22 @@ export class ListMemory {
     const view = this.viewAt(scope);
     const outdated: OutdatedLists = [];
     for (const viewer of this.#viewers.values()) {
-      if (viewer.scope?.listKey !== scope.listKey || !this.#isOutdated(viewer, kind, view)) continue;
-      outdated.push([kind, viewer.caller]);
+      const isConcerned = viewer.scope?.listKey === scope.listKey && this.#isOutdated(viewer, kind, view) ||
+        this.#isFoundAtLast(viewer, kind);
+      if (isConcerned) outdated.push([kind, viewer.caller]);
     }
     return outdated;
   }
 
+  /** Whether there now is a list that a session has requested in vain; true once. */
+  #isFoundAtLast({ caller, missed }: ListViewer, kind: ListKind): boolean {
+    if (!missed.has(kind)) return false;
+    const list = this.viewOf(caller).current(kind);
+    return list !== undefined && missed.delete(kind) && list.length > 0;
+  }
+
   /** Whether a session has seen another list than `view` has; true once for each change. */
-  #isOutdated({ seen }: ListViewer, kind: ListKind, view: View): boolean {
+  #isOutdated({ seen }: ListViewer, kind: ListKind, view: ListView): boolean {
     const known = seen.get(kind);
     const list = view.current(kind);
     if (!known || !list || known === list) return false;
@@ -223,38 +243,28 @@ export class ListMemory {
     return seen.delete(kind);
   }
 
-  #keptFor(advertised: JsonObject): KeptLists {
-    const capabilities = JSON.stringify(advertised);
-    let kept = this.#kept.get(capabilities);
-    if (!kept) {
-      const key = { server: this.#config.name, config: this.#configDigest(), capabilities };
-      kept = readKept(key, this.#store?.get(key));
-      // Clients choose their capabilities freely; what is dropped here is read from the store again.
-      this.#kept.set(capabilities, kept);
-    }
-    return kept;
-  }
-
-  /** Keeps a list as a first guess for other scopes. */
-  #keep(scope: ListScope, kind: ListKind): void {
+  /** Keeps a list for the scope, and as a first guess for others. */
+  #keep(scope: ListScope, kind: ListKind, isNews: boolean): void {
     const { description, lists } = this.viewAt(scope);
-    const kept = this.#keptFor(scope.advertised);
-    kept.view.description = description;
+    this.#latest.description = description;
+    this.#latestScope = scope;
     if (kind === "resources" && scope.resourcesFor !== "everybody") return;
-    kept.view.lists.set(kind, lists.get(kind)!);
-    this.#save(kept);
+    this.#latest.lists.set(kind, lists.get(kind)!);
+    if (isNews) this.#save(scope);
   }
 
-  #save({ key, view: { description, lists }, usedCapabilities }: KeptLists): void {
-    if (!description) return;
-    this.#store?.set(key, { description, lists: Object.fromEntries(lists), asked: [...usedCapabilities] });
-  }
-
-  #advertisedTo(caller: Caller): JsonObject {
-    const { scope } = decideShare(this.#config);
-    const isRootless = this.asksRoots && !isObject(caller.capabilities.roots);
-    const isBound = isDirectoryBound(this.#config, scope);
-    return advertisedCapabilities({ scope, isBound, isRootless }, caller);
+  #save(scope: ListScope): void {
+    const { description, lists } = this.viewAt(scope);
+    if (!this.#store || !description) return;
+    const kept = new Map(lists);
+    if (scope.resourcesFor !== "everybody") kept.delete("resources");
+    const asked = [...this.#usedCapabilities];
+    this.#store.set(this.#key, digestOf(scope.listKey), {
+      description,
+      lists: Object.fromEntries(kept),
+      asked,
+    });
+    this.#varies = this.#store.varies(this.#key);
   }
 
   /** Drops the oldest view that no session uses, when there are too many. */
@@ -267,29 +277,17 @@ export class ListMemory {
       return;
     }
   }
-
-  // A digest rather than the text: the environment may hold secrets.
-  #configDigest(): string {
-    return this.#digest ??= createHash("sha256").update(JSON.stringify(identityOf(this.#config))).digest(
-      "hex",
-    );
-  }
 }
 
-function readKept(key: ViewKey, stored: StoredView | undefined): KeptLists {
-  const view = new View();
-  view.description = stored?.description;
-  for (const kind of LIST_KINDS) {
-    const list = stored?.lists[kind];
-    if (list) view.lists.set(kind, list);
-  }
-  return { key, view, usedCapabilities: new Set(stored?.asked) };
+// A digest rather than the text: an environment may hold secrets, and paths be long.
+function digestOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
-/** The parts of a configuration that decide which server runs, and how. */
+/** The parts of a configuration that decide what is started or connected to; who shares it does not matter here. */
 function identityOf(config: ServerConfig): unknown[] {
-  const { kind, share, cwdFree } = config;
+  const { kind } = config;
   return kind === "stdio"
-    ? [kind, share, cwdFree, config.command, config.args, config.env, config.cwd]
-    : [kind, share, cwdFree, config.url, config.headers];
+    ? [kind, config.command, config.args, config.env, config.cwd]
+    : [kind, config.url, config.headers];
 }

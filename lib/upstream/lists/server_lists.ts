@@ -1,20 +1,22 @@
 import { getLogger } from "@logtape/logtape";
 import { resolvedWithin, untilAborted } from "../../base/abort.ts";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { ExaiError } from "../../base/errors.ts";
+import { type JsonObject, textOf } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
-import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
 import { listChangedMethod } from "../../call/list_changes.ts";
-import { type ListKind, LISTS } from "../../call/server.ts";
+import { type KnownServerFacts, type ListKind, LISTS, type RefreshOptions } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
-import { Semaphore } from "../semaphore.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Leases } from "../leases.ts";
-import { LIST_KINDS, ListMemory, type OutdatedLists } from "./list_memory.ts";
+import { ListMemory, type OutdatedLists } from "./list_memory.ts";
+import { LIST_KINDS, listKindOf } from "./list_view.ts";
 import type { ListStore } from "../list_store.ts";
-import { steadied } from "./list_cache.ts";
+import { steadied, steadyResult } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
+import type { ProbeQueue } from "./probe_queue.ts";
+import { Probes } from "./probes.ts";
 import type { ListScope } from "../share_key.ts";
 import type { ShownLists } from "./shown_lists.ts";
 import type { Slot } from "../slot.ts";
@@ -22,7 +24,7 @@ import type { Slot } from "../slot.ts";
 const log = getLogger(["exai", "upstream"]);
 
 /** How long a current list is waited for when an older one can be shown instead. */
-const MAX_LIST_WAIT_MS = SECOND_MS / 2;
+const MAX_LIST_WAIT_MS = 50;
 
 interface ServerListsOptions {
   leases: Leases;
@@ -31,12 +33,13 @@ interface ServerListsOptions {
   /** Keeps lists across restarts of the daemon. */
   store?: ListStore;
   /** Bounds the servers that are started at once only to read their lists. */
-  probes?: Semaphore;
+  probes?: ProbeQueue;
 }
 
 /**
- * The lists of one server. A session is shown the remembered lists of its scope without starting a process. Lists left
- * by an earlier daemon or taken from another scope are compared once with what the server lists now.
+ * The lists of one server. A session is shown what the server listed last, without starting a process: in the session's
+ * own scope, else in any. Lists left by an earlier daemon or taken from another scope are compared once with what the
+ * server lists now.
  */
 export class ServerLists {
   readonly #name: string;
@@ -44,9 +47,7 @@ export class ServerLists {
   readonly #pool: Pool;
   readonly #shown: ShownLists;
   readonly #memory: ListMemory;
-  readonly #semaphore: Semaphore;
-  /** Probes in progress by list key. */
-  readonly #probes = new Map<string, Promise<void>>();
+  readonly #probes: Probes;
 
   constructor(config: ServerConfig, { leases, pool, shown, store, probes }: ServerListsOptions) {
     this.#name = config.name;
@@ -54,12 +55,32 @@ export class ServerLists {
     this.#pool = pool;
     this.#shown = shown;
     this.#memory = new ListMemory(config, store);
-    this.#semaphore = probes ?? new Semaphore(1);
+    this.#probes = new Probes({
+      leases,
+      pool,
+      queue: probes,
+      read: async (slot) => await this.#readAll(slot.listScope, await slot.instance),
+    });
   }
 
   /** Whether the server is known to ask for roots. */
   get asksRoots(): boolean {
-    return this.#memory.asksRoots;
+    return this.#memory.usedCapabilities.has("roots");
+  }
+
+  /**
+   * Makes the lists ready for the windows to come: checks those that are kept, or reads those of a server that was never
+   * read. Resolves when that has ended, in whatever way.
+   */
+  async prepare(caller: Caller): Promise<void> {
+    const { lists } = this.#memory.viewOf(caller);
+    if (this.#memory.isKnown) return void Array.from(lists, ([kind, list]) => this.#shown.of(kind, list));
+    try {
+      await this.#probes.settled();
+      if (!this.#memory.isKnown) await this.#probes.request(caller, false);
+    } catch (thrown) {
+      log.debug("{server} is not prepared: {thrown}", { server: this.#name, thrown });
+    }
   }
 
   /** It is known whose lists a session is shown. */
@@ -69,7 +90,7 @@ export class ServerLists {
 
   /** The instance of `slot` has started: reads its lists. */
   instanceStarted(slot: Slot, instance: Instance): void {
-    for (const capability of this.#memory.usedCapabilities(slot.advertised)) {
+    for (const capability of this.#memory.usedCapabilities) {
       // Shared roots are answered without asking a client.
       if (capability !== "roots" || slot.scope === "session") slot.usedCapabilities.add(capability);
     }
@@ -77,13 +98,13 @@ export class ServerLists {
   }
 
   /** The server of `slot` has made use of client capabilities: remembers them for the next daemon. */
-  capabilitiesUsed({ advertised, usedCapabilities }: Slot): void {
-    this.#memory.addUsedCapabilities(advertised, usedCapabilities);
+  capabilitiesUsed({ usedCapabilities }: Slot): void {
+    this.#memory.addUsedCapabilities(usedCapabilities);
   }
 
   /** The server of `slot` has asked for roots: sessions without roots need their own process. */
   rootsAsked(slot: Slot): void {
-    this.#memory.addUsedCapabilities(slot.advertised, ["roots"]);
+    this.#memory.addUsedCapabilities(["roots"]);
     if (slot.mixesRoots) this.#leases.splitByRoots(slot);
   }
 
@@ -91,76 +112,93 @@ export class ServerLists {
   listsStale(kinds: readonly ListKind[], scope: ListScope): void {
     const outdated = this.#memory.changed(kinds, scope);
     // The instance itself has notified the sessions attached to it.
-    notifyCallers(outdated.filter(([, caller]) => !this.#leases.running(caller)));
+    for (const [kind, caller] of outdated) {
+      if (!this.#leases.running(caller)) caller.notify(listChangedMethod(kind));
+    }
   }
 
   /** The server's answer to `initialize`; starts the server when none is remembered. */
   async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
     const { description } = this.#memory.viewOf(caller);
     if (description && !this.#leases.running(caller)) {
-      this.#probeOnce(caller);
+      this.#verifyOnce(caller);
       return description;
     }
     const slot = await untilAborted(this.#leases.lease(caller), signal);
     return (await untilAborted(slot.instance, signal)).description;
   }
 
+  /** Whether {@linkcode list} needs no process that is still to be started. */
+  knows(kind: ListKind, caller: Caller): boolean {
+    return this.#memory.viewOf(caller).lists.has(kind) || this.#remembered(kind, caller) !== undefined;
+  }
+
+  /** What is known of the server without starting it. */
+  known(caller: Caller): KnownServerFacts {
+    const { description, lists } = this.#memory.viewOf(caller);
+    const tools = lists.get("tools");
+    return { instructions: textOf(description?.instructions), tools: tools && this.#shown.offered(tools) };
+  }
+
   /** The list of `kind` as the merged catalog shows it. */
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
+    if (this.#memory.varies && !this.#memory.hasScope(caller)) await this.#untilPlaced(caller);
     const remembered = this.#remembered(kind, caller);
-    if (remembered) return await this.#shown.of(kind, remembered);
+    if (remembered) return await this.#shown.of(kind, this.#show(kind, remembered, caller));
     this.#memory.listRequested(kind, caller);
     const last = this.#memory.viewOf(caller).lists.get(kind);
     const current = this.#readFor(kind, caller);
-    const list = last
-      ? await this.#unlessLate(current, { last, signal })
-      : await untilAborted(current, signal);
-    if (this.#memory.listShown(kind, list, caller)) this.#notify([[kind, caller]]);
-    return await this.#shown.of(kind, list);
+    try {
+      const list = last
+        ? await this.#unlessLate(current, { last, signal })
+        : await untilAborted(current, signal);
+      return await this.#shown.of(kind, this.#seen(kind, list, caller));
+    } catch (thrown) {
+      this.#memory.listMissed(kind, caller);
+      throw thrown;
+    }
   }
 
   /** A remembered list as the result of `call`, a list request to this server alone; undefined: ask the server. */
   rememberedResult({ method, params, caller }: Call): Result | undefined {
-    const kind = kindOf(method);
+    const kind = listKindOf(method);
     if (!kind || params.cursor !== undefined) return undefined;
     const list = this.#remembered(kind, caller);
-    if (list) return { result: { [LISTS[kind].field]: [...list] } };
+    if (list) return { result: { [LISTS[kind].field]: [...this.#show(kind, list, caller)] } };
     this.#memory.listRequested(kind, caller);
     return undefined;
   }
 
-  /** The server has answered `call` itself: if it was a list request, its session has seen the instance's list. */
-  listed({ method, caller }: Call, { listScope, started }: Slot): void {
-    const kind = kindOf(method);
-    if (!kind || !started) return;
+  /** The answer to `call` by the server itself: if it is a list, its session has seen it, in the order of the last. */
+  listed(call: Call, result: Result, { listScope, started }: Slot): Result {
+    const kind = listKindOf(call.method);
+    if (!kind || !started) return result;
+    const before = this.#memory.viewAt(listScope).lists.get(kind);
     this.#read(kind, listScope, () => started.lists.get(kind)).then((list) => {
-      if (this.#memory.listShown(kind, list, caller)) this.#notify([[kind, caller]]);
+      this.#seen(kind, list, call.caller);
     }).catch(() => {});
-  }
-
-  /** The answer of the server to a list request of one session alone, in the order and the bytes of the last one. */
-  steadyResult({ method, params }: Call, result: Result, { listScope }: Slot): Result {
-    const kind = kindOf(method);
-    const list = kind && result.result?.[LISTS[kind].field];
-    // Pages are not compared.
-    const isWhole = params.cursor === undefined && result.result?.nextCursor === undefined;
-    if (!kind || result.error || !isWhole || !isListOfObjects(list)) return result;
-    const steady = [...steadied(this.#memory.viewAt(listScope).lists.get(kind), list)];
-    return { result: { ...result.result, [LISTS[kind].field]: steady } };
+    return steadyResult(kind, result, { before, cursor: call.params.cursor });
   }
 
   /**
-   * Reads the list of `kind` again, as a call names an entry that is not in it. Only a scope that was never read starts
-   * its server for that. Resolves with whether the list has changed.
+   * Reads the list of `kind` again, as a call names an entry that is not in it. Starts the server only if it was never
+   * read, or is the one named. Resolves with whether the list has changed.
    */
-  async refresh(kind: ListKind, { caller }: Call): Promise<boolean> {
+  async refresh(kind: ListKind, { caller }: Call, { isNamed }: RefreshOptions): Promise<boolean> {
     const { listScope } = await this.#leases.requestOf(caller);
     const view = this.#memory.viewAt(listScope);
     const before = view.lists.get(kind);
-    const instance = this.#leases.running(caller) ?? this.#runningIn(listScope);
+    const instance = this.#leases.running(caller) ?? this.#pool.runningIn(listScope);
     if (instance) await this.#read(kind, listScope, () => instance.lists.refresh(kind));
-    else if (!view.isFresh) await this.#probe(listScope, caller);
+    else if (isNamed && !(view.isFresh && before)) await this.#probes.now(caller);
+    else if (before && !this.#memory.isForeign(listScope)) await this.#probes.running(listScope.listKey);
+    else await this.#probes.request(caller, false);
     return before !== view.lists.get(kind);
+  }
+
+  /** Whether it is known in any scope what tools the server has. */
+  get areKnown(): boolean {
+    return Iterator.from(this.#memory.lists()).some(([kind]) => kind === "tools");
   }
 
   /** What is wrong with the lists: entries that clients would reject, lists without end. */
@@ -176,18 +214,46 @@ export class ServerLists {
 
   /** The list a session is shown while no instance runs for it. */
   #remembered(kind: ListKind, caller: Caller): readonly JsonObject[] | undefined {
-    if (this.#leases.running(caller)) return undefined;
-    const list = this.#memory.viewOf(caller).current(kind);
-    if (!list) return undefined;
+    return this.#leases.running(caller) ? undefined : this.#memory.viewOf(caller).current(kind);
+  }
+
+  #show(kind: ListKind, remembered: readonly JsonObject[], caller: Caller): readonly JsonObject[] {
+    this.#verifyOnce(caller);
+    return this.#seen(kind, remembered, caller);
+  }
+
+  #seen(kind: ListKind, list: readonly JsonObject[], caller: Caller): readonly JsonObject[] {
     if (this.#memory.listShown(kind, list, caller)) this.#notify([[kind, caller]]);
-    this.#probeOnce(caller);
     return list;
   }
 
+  /** Waits for the client to tell its roots, so that it is shown what it was shown before. */
+  async #untilPlaced(caller: Caller): Promise<void> {
+    await resolvedWithin(this.#leases.requestOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
+  }
+
   async #readFor(kind: ListKind, caller: Caller): Promise<readonly JsonObject[]> {
-    const slot = await this.#leases.lease(caller);
-    const instance = await slot.instance;
-    return await this.#read(kind, slot.listScope, () => instance.lists.get(kind));
+    const { listScope } = await this.#leases.requestOf(caller);
+    const isOwn = kind === "resources" && listScope.resourcesFor === "session";
+    if (isOwn || this.#leases.running(caller)) {
+      const slot = await this.#leases.lease(caller);
+      const instance = await slot.instance;
+      return await this.#read(kind, slot.listScope, () => instance.lists.get(kind));
+    }
+    const known = () => this.#memory.viewOf(caller).current(kind);
+    await this.#probes.settled();
+    if (!known()) await this.#probes.request(caller, false);
+    return known() ?? await this.#readAgain(kind, listScope);
+  }
+
+  /** Reads a list that could not be read when its server was started. */
+  async #readAgain(kind: ListKind, scope: ListScope): Promise<readonly JsonObject[]> {
+    const instance = this.#pool.runningIn(scope);
+    if (instance) return await this.#read(kind, scope, () => instance.lists.get(kind));
+    const details = { server: this.#name };
+    throw new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#name}" ended before it listed its ${kind}`, {
+      details,
+    });
   }
 
   /** Falls back to the last list when the server fails or is slow: calls of its tools say what is wrong with it. */
@@ -197,36 +263,17 @@ export class ServerLists {
   }
 
   /** Compares remembered lists with what the server lists now, unless that was done. */
-  #probeOnce(caller: Caller): void {
-    if (this.#memory.hasScope(caller) && this.#memory.viewOf(caller).isFresh) return;
-    const probe = async () => {
+  #verifyOnce(caller: Caller): void {
+    if (this.#memory.isSettled(caller)) return;
+    const verify = async () => {
       const { listScope } = await this.#leases.requestOf(caller);
-      if (!this.#memory.viewAt(listScope).isFresh) await this.#probe(listScope, caller);
+      if (this.#memory.isUnverified(listScope)) await this.#probes.request(caller, true);
     };
-    probe().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
-  }
-
-  /** Reads the lists of a scope, starting its server if none runs; the server may stop again afterwards. */
-  #probe({ listKey }: ListScope, caller: Caller): Promise<void> {
-    const known = this.#probes.get(listKey);
-    if (known) return known;
-    const probe = this.#semaphore.run(async () => {
-      const slot = this.#pool.slot(await this.#leases.requestOf(caller));
-      slot.beginCall();
-      try {
-        await this.#readAll(slot.listScope, await slot.instance);
-      } finally {
-        slot.endCall();
-      }
-    }).finally(() => this.#probes.delete(listKey));
-    this.#probes.set(listKey, probe);
-    return probe;
+    verify().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
   }
 
   async #readAll(scope: ListScope, instance: Instance): Promise<void> {
-    const view = this.#memory.viewAt(scope);
-    view.isFresh = true;
-    view.description = instance.description;
+    this.#memory.verified(scope, instance.description);
     const reading = LIST_KINDS.map((kind) => this.#read(kind, scope, () => instance.lists.get(kind)));
     await Promise.allSettled(reading);
   }
@@ -238,8 +285,7 @@ export class ServerLists {
     ask: () => Promise<readonly JsonObject[]>,
   ): Promise<readonly JsonObject[]> {
     const asOf = this.#memory.viewAt(scope).changes;
-    const asked = await ask();
-    const list = steadied(this.#memory.viewAt(scope).lists.get(kind), asked);
+    const list = steadied(await ask(), this.#memory.viewAt(scope).lists.get(kind));
     this.#notify(this.#memory.learn(kind, { list, asOf }, scope));
     // Now rather than when it is shown, so that its faults are logged at once.
     this.#shown.of(kind, list).catch(() => {});
@@ -249,26 +295,6 @@ export class ServerLists {
   #notify(outdated: OutdatedLists): void {
     if (outdated.length === 0) return;
     this.#pool.listChanged([...new Set(outdated.map(([kind]) => kind))]);
-    notifyCallers(outdated);
+    for (const [kind, caller] of outdated) caller.notify(listChangedMethod(kind));
   }
-
-  /** A shared instance that runs in a scope. */
-  #runningIn({ listKey }: ListScope): Instance | undefined {
-    for (const { started, scope, listScope } of this.#pool) {
-      if (started && scope !== "session" && listScope.listKey === listKey) return started;
-    }
-    return undefined;
-  }
-}
-
-function isListOfObjects(value: unknown): value is JsonObject[] {
-  return Array.isArray(value) && value.every(isObject);
-}
-
-function kindOf(method: string): ListKind | undefined {
-  return LIST_KINDS.find((kind) => LISTS[kind].method === method);
-}
-
-function notifyCallers(outdated: OutdatedLists): void {
-  for (const [kind, caller] of outdated) caller.notify(listChangedMethod(kind));
 }

@@ -32,6 +32,11 @@ export class ShownLists {
     return (await sifted).entries;
   }
 
+  /** The tools of `list` that the configuration offers, whether clients would reject them or not. */
+  offered(list: readonly JsonObject[]): readonly JsonObject[] {
+    return list.filter((tool) => this.#tools.offersEntry(tool));
+  }
+
   /** What is wrong with `list`, if it is checked already: it is truncated, entries are left out. */
   faultsOf(list: readonly JsonObject[]): readonly string[] {
     return this.#faults.get(list) ?? [];
@@ -39,7 +44,7 @@ export class ShownLists {
 
   async #look(kind: ListKind, list: readonly JsonObject[]): Promise<Sifted> {
     // Faults of tools that are not offered do not matter.
-    const offered = kind === "tools" ? list.filter((tool) => this.#tools.offersEntry(tool)) : list;
+    const offered = kind === "tools" ? this.offered(list) : list;
     const first = sift(kind, offered);
     const { entries, faults } = kind === "tools" ? await siftOutputSchemas(first) : first;
     const all = [...[truncationOf(list) ?? []].flat(), ...faults].map((fault) => `${kind}: ${fault}`);

@@ -97,7 +97,8 @@ export class ServerQuestions {
   ): Promise<Result> {
     const { method, params = {} } = request;
     if (method === "ping") return { result: {} };
-    if (method === "roots/list" && this.#context.roots) return this.#sharedRoots(this.#context.roots);
+    const roots = method === "roots/list" ? this.#context.roots.current : undefined;
+    if (roots) return this.#sharedRoots(roots);
     const capability = ownEntry(CLIENT_CAPABILITY, method);
     const runner = this.#clientTasks.ownerOfRequest(method, params);
     const to = runner ? { caller: runner } : this.#owners.addressee(params, { origin, isQuestion: true }) ??
@@ -120,7 +121,7 @@ export class ServerQuestions {
   }
 
   #sharedRoots(roots: readonly Root[] | "none"): Result {
-    this.#context.onRootsAsked?.();
+    this.#context.roots.asked();
     if (roots !== "none") return { result: { roots: [...roots] } };
     throw new ExaiError("METHOD_NOT_FOUND", "this client does not offer roots");
   }

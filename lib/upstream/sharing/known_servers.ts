@@ -1,121 +1,53 @@
-/** How far a known server may be shared, and why. */
-export interface KnownServer {
-  share: "machine" | "session";
-  /** What state it keeps, or why one process must serve all sessions; shown by `ps --why`. */
-  why: string;
-  /**
-   * Names of its package, program, script directory or container image, without scope, version and tag. They are compared
-   * word by word, so that `mcp-server-playwright` and `playwright-mcp` both match `playwright`.
-   */
-  words: readonly string[];
-  /** Whether the whole name must match, as another server has a similar name. */
-  isExact?: boolean;
+import { KNOWN_SERVERS, type KnownSharing, TELLING_WORDS } from "../../config/known_servers.ts";
+import { type ServerConfig, usesWorkspace } from "../../config/server_config.ts";
+import { exactNames, namesOfKnown } from "./exact_names.ts";
+import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
+import { type ProgramReference, programReferences } from "./program_references.ts";
+
+const BY_NAME = new Map(
+  KNOWN_SERVERS.flatMap((server) => namesOfKnown(server).map((name) => [name, server])),
+);
+
+/** From the fewest windows to the most. */
+const NARROWEST_FIRST = ["session", "project", "machine"];
+
+/** What is known of the server that `config` starts or leads to: by its exact name, else by what its name says. */
+export function knownServer(config: ServerConfig): KnownSharing | undefined {
+  const exact = exactlyKnown(config);
+  if (!exact) return knownByWords(config);
+  if (exact.share !== "machine" || !namesWorkspace(config, exact.relativePaths === "package")) return exact;
+  return { ...exact, share: "project", why: "its arguments, variables or cwd name the workspace" };
 }
 
-/**
- * Widely used servers that cannot be shared by the default rule, from their code or documentation. Any other server is
- * shared by the sessions of one directory.
- */
-export const KNOWN_SERVERS: readonly KnownServer[] = [
-  {
-    share: "session",
-    why: "it keeps the thoughts of one conversation in its process",
-    words: ["sequential thinking", "sequentialthinking", "clear thought", "clearthought", "think tool"],
-  },
-  {
-    share: "session",
-    why: "it drives one browser with the pages and logins of one user",
-    words: [
-      "playwright",
-      "puppeteer",
-      "selenium",
-      "webdriver",
-      "chrome",
-      "chromium",
-      "devtools",
-      "browser",
-      "browsers",
-      "browseruse",
-      "browserbase",
-      "browserless",
-      "stagehand",
-      "hyperbrowser",
-      "computer use",
-    ],
-  },
-  {
-    share: "session",
-    why: "it keeps open shells, sessions or connections of one user",
-    words: [
-      "ssh",
-      "telnet",
-      "shell",
-      "shells",
-      "bash",
-      "zsh",
-      "powershell",
-      "terminal",
-      "terminals",
-      "iterm",
-      "tmux",
-      "pty",
-      "desktop commander",
-      "desktopcommander",
-      "wcgw",
-    ],
-  },
-  {
-    share: "session",
-    why: "it keeps an interpreter, a notebook or a sandbox of one user",
-    words: [
-      "repl",
-      "jupyter",
-      "ipython",
-      "notebook",
-      "notebooks",
-      "e2b",
-      "sandbox",
-      "code interpreter",
-      "code runner",
-      "run python",
-    ],
-  },
-  {
-    share: "session",
-    why: "it keeps a debugger or a debugged program of one user",
-    words: ["debug", "debugger", "gdb", "lldb", "dap", "pdb", "delve", "x64dbg", "ghidra", "ida pro"],
-  },
-  {
-    share: "session",
-    why: "it keeps an active project and its language servers",
-    words: ["serena", "lsp", "language server"],
-  },
-  {
-    share: "session",
-    why: "it keeps the context, connection or sandbox that one user has chosen",
-    words: [
-      "kubernetes",
-      "kubectl",
-      "k8s",
-      "mongodb",
-      "mongo",
-      "trello",
-      "cyanheads git",
-      "ref tools",
-      "repomix",
-      "emulator",
-      "appium",
-    ],
-  },
-  {
-    share: "session",
-    why: "it holds one session with the server it leads to",
-    words: ["mcp remote"],
-  },
-  {
-    share: "machine",
-    why: "two processes of it overwrite each other's memory file",
-    words: ["server memory", "mcp memory", "modelcontextprotocol server memory"],
-    isExact: true,
-  },
-];
+/** Whether the files of its processes can be seen from here: those in a container cannot. */
+export function canBeObserved(config: ServerConfig): boolean {
+  return config.kind === "stdio" &&
+    !programReferences(config.command, config.args).some(({ kind }) => kind === "image");
+}
+
+function exactlyKnown(config: ServerConfig) {
+  const references: ProgramReference[] = config.kind === "stdio"
+    ? programReferences(config.command, config.args)
+    : [{ text: config.url, kind: "url" }];
+  const found = references.flatMap(exactNames).flatMap((name) => BY_NAME.get(name) ?? []);
+  // `mcp-remote URL` is both: in doubt apart.
+  return found.sort((a, b) => NARROWEST_FIRST.indexOf(a.share) - NARROWEST_FIRST.indexOf(b.share))[0];
+}
+
+function knownByWords(config: ServerConfig): KnownSharing | undefined {
+  const names = config.kind === "stdio" ? programNames(config.command, config.args) : namesOfUrl(config.url);
+  return TELLING_WORDS.find(({ words, isExact }) =>
+    words.some((wanted) => names.some((name) => isExact ? name === wanted : hasWords(name, wanted)))
+  );
+}
+
+/** Whether `config`, as the file has it, means another directory for each workspace. */
+export function namesWorkspace(config: ServerConfig, areVariablesFixed = false): boolean {
+  if (usesWorkspace(config)) return true;
+  if (config.kind !== "stdio") return false;
+  const { command, args, env, cwd } = config;
+  if ([command, ...args].some((text) => /(^|[=\s])\.{1,2}([/\\]|\s|$)/.test(text))) return true;
+  if (cwd !== undefined && !/^([/\\~]|[a-z]:[/\\])/i.test(cwd)) return true;
+  return !areVariablesFixed &&
+    Object.values(env).some((value) => /^\.{1,2}([/\\]|$)/.test(value ?? ""));
+}

@@ -1,46 +1,4 @@
-/** Programs that run another program, which is named by their arguments. */
-const RUNNERS = new Set([
-  ..."npx npm pnpm pnpx yarn bunx bun uvx uv pipx pip python python3 py node nodejs deno tsx ts-node php ruby perl"
-    .split(" "),
-  ..."java go cargo dotnet nix docker podman nerdctl docker-compose cmd sh bash zsh dash env wsl mise npm-run"
-    .split(" "),
-  ..."sudo nice nohup timeout dotenv dotenvx doppler op direnv cross-env supergateway mcp-proxy".split(" "),
-  ..."smithery pwsh powershell xvfb-run exec run x dlx tool create compose".split(" "),
-]);
-
-/** Options of runners whose value names the program. */
-const NAMING_OPTIONS = new Set([
-  "-p",
-  "--package",
-  "--from",
-  "-m",
-  "--directory",
-  "--project",
-  "--stdio",
-  "-c",
-]);
-
-/** Options of runners with a value that does not name the program. */
-const VALUE_OPTIONS = new Set([
-  ..."--env-file --with --with-editable --python --index --index-url --extra-index-url --registry --prefix"
-    .split(" "),
-  ..."--cache --key --profile --config --client --import --require -r --loader --tsconfig --unset".split(" "),
-]);
-
-/** The same for container runtimes; some of these take no value elsewhere, as in `python -u`. */
-const CONTAINER_VALUE_OPTIONS = new Set([
-  ..."-e --env --env-file -v --volume --mount --name --network --net -w --workdir -u --user --platform".split(
-    " ",
-  ),
-  ..."--entrypoint -l --label -m --memory --cpus --add-host --dns --ipc --pid --gpus --hostname -h".split(
-    " ",
-  ),
-  ..."-p --publish --tmpfs --cap-add --cap-drop --security-opt --restart --ulimit --shm-size --device".split(
-    " ",
-  ),
-]);
-
-const CONTAINER_RUNNERS = new Set(["docker", "podman", "nerdctl", "docker-compose"]);
+import { programReferences } from "./program_references.ts";
 
 /** Names of folders and files that do not identify a program. */
 const GENERIC = new Set([
@@ -65,36 +23,9 @@ const GENERIC = new Set([
  * ```
  */
 export function programNames(command: string, args: readonly string[]): string[] {
-  const names: string[] = [];
-  const queue = [command, ...args].flatMap(unquoted);
-  let isContainer = false;
-  for (let i = 0; i < queue.length; i++) {
-    const word = queue[i]!;
-    if (/^[A-Za-z_][A-Za-z0-9_]*=/.test(word)) continue;
-    if (word.startsWith("-") || /^\/[a-z]$/i.test(word)) {
-      const [option, value] = splitOption(word);
-      if (isContainer) {
-        if (CONTAINER_VALUE_OPTIONS.has(option) && value === undefined) i++;
-        continue;
-      }
-      if (NAMING_OPTIONS.has(option)) names.push(...namesOf(value ?? queue[++i] ?? ""));
-      else if (VALUE_OPTIONS.has(option) && value === undefined) i++;
-      // `python -m x`: the rest are arguments of x.
-      if (option === "-m") return names;
-      continue;
-    }
-    const runner = runnerOf(word);
-    if (runner !== undefined) {
-      isContainer ||= CONTAINER_RUNNERS.has(runner);
-      continue;
-    }
-    names.push(...namesOf(word));
-    // `mcp-remote URL`: the URL names the server too.
-    const next = queue[i + 1];
-    if (next && /^https?:/.test(next)) names.push(...namesOfUrl(next));
-    return names;
-  }
-  return names;
+  return programReferences(command, args).flatMap(({ text, kind }) =>
+    kind === "url" ? namesOfUrl(text) : namesOf(text)
+  );
 }
 
 /** The names in the path of a URL, by which hosts of many servers distinguish them. */
@@ -106,26 +37,6 @@ export function namesOfUrl(url: string): string[] {
 /** Whether `name` contains the words of `wanted` in sequence. */
 export function hasWords(name: string, wanted: string): boolean {
   return ` ${name} `.includes(` ${wanted} `);
-}
-
-// A shell gets a whole command line as one argument.
-function unquoted(argument: string): string[] {
-  const isLine = /\s/.test(argument) && !/^[/\\]|^[A-Za-z]:[\\/]/.test(argument);
-  return isLine ? argument.split(/[\s"']|&&|;/).filter((word) => word !== "") : [argument];
-}
-
-function splitOption(word: string): [option: string, value: string | undefined] {
-  const at = word.startsWith("--") ? word.indexOf("=") : -1;
-  return at === -1 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
-}
-
-/** The name of a runner, without path, extension and version; undefined if `word` is not one. */
-function runnerOf(word: string): string | undefined {
-  if (word.startsWith("npm:") || word.startsWith("jsr:")) return undefined;
-  if (/^@smithery[/\\]cli(@|$)/.test(word)) return "smithery";
-  const plain = baseOf(word).toLowerCase().replace(/\.(exe|cmd|bat|ps1)$/, "").replace(/@.*/, "");
-  const isRunner = RUNNERS.has(plain) || /^(python|php|node|ruby|pypy|java)[\d.]+$/.test(plain);
-  return isRunner ? plain : undefined;
 }
 
 function namesOf(word: string): string[] {
@@ -169,8 +80,4 @@ function withoutExtras(text: string): string {
   if (!text.endsWith("]")) return text;
   const at = text.indexOf("[", text.lastIndexOf("]", text.length - 2) + 1);
   return at === -1 ? text : text.slice(0, at);
-}
-
-function baseOf(path: string): string {
-  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 }

@@ -9,9 +9,9 @@ import type { Caller, Root } from "../../call/call.ts";
 const log = getLogger(["exai", "upstream"]);
 
 /** Time-out of file system calls, which may hang on a network drive. */
-const LOOK_TIMEOUT_MS = 2 * SECOND_MS;
+export const LOOK_TIMEOUT_MS = 2 * SECOND_MS;
 /** Roots checked at most, as a client may name any number. */
-const MAX_ROOTS_TRIED = 20;
+export const MAX_ROOTS_TRIED = 20;
 const MAX_SHOWN_CHARS = 200;
 
 /** The real paths of a session, which decide who shares a process. */

@@ -1,0 +1,55 @@
+import { getLogger } from "@logtape/logtape";
+import { visible } from "../base/visible.ts";
+import type { StatePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { mayUseAnotherPort } from "../client/daemon_url.ts";
+import { AddressUnavailableError } from "../edge/deno_listener.ts";
+import { Listeners } from "../edge/listeners.ts";
+import { listenerProcess } from "../transport/listener_process.ts";
+import { findDaemonAt } from "./running_daemon.ts";
+
+const log = getLogger(["exai", "daemon"]);
+
+/** How many ports after the default one are tried before the system is asked for one. */
+const NEXT_PORTS = 10;
+
+/**
+ * Listens on everything that the settings name. Where another program has the default port, the next free one is used,
+ * which is the same at each start while that is so: shims and commands find it in `daemon.json`. A port that the user
+ * has chosen is wanted by somebody, and is not replaced.
+ *
+ * @throws {ExaiError} `CONFIG`: the address cannot be had ({@linkcode AddressUnavailableError}), a socket the settings
+ * name cannot be used
+ */
+export async function openListeners(
+  options: Parameters<typeof Listeners.open>[0] & { settings: Settings; paths: StatePaths },
+): Promise<Listeners> {
+  const { settings, paths } = options;
+  try {
+    return await Listeners.open(options);
+  } catch (thrown) {
+    if (!(thrown instanceof AddressUnavailableError)) throw thrown;
+    const isTaken = thrown.fault === "in use";
+    // A daemon of this user with another state directory is most likely not meant to be doubled.
+    if (isTaken && await findDaemonAt(settings, paths)) throw thrown;
+    const { host: hostname, port } = settings;
+    const holder = isTaken ? await nameOf(settings) : "";
+    if (!mayUseAnotherPort(settings)) {
+      throw new AddressUnavailableError({ hostname, port }, thrown.fault, holder);
+    }
+    const why = isTaken
+      ? `port ${port} is taken by another program${holder}`
+      : `port ${port} is not given to this user by the system`;
+    const next = Array.from({ length: NEXT_PORTS }, (_, n) => port + 1 + n);
+    const listeners = await Listeners.open({ ...options, instead: { ports: [...next, 0], why } });
+    for (const note of listeners.notes) log.warning("{note}", { note });
+    return listeners;
+  }
+}
+
+/** ` (python3, process 42)`, as far as it is known. */
+async function nameOf({ host, port }: Settings): Promise<string> {
+  const { pid, name } = await listenerProcess({ hostname: host, port });
+  const facts = [name && visible(name), pid && `process ${pid}`].filter(Boolean);
+  return facts.length === 0 ? "" : ` (${facts.join(", ")})`;
+}

@@ -1,0 +1,48 @@
+import type { ByteBudget } from "../base/byte_budget.ts";
+import type { HttpHandler } from "../edge/http_handler.ts";
+import type { ListChangeFigures } from "../observe/metrics.ts";
+import type { SessionRegistry } from "../session/registry.ts";
+import type { DaemonOptions, DaemonParts } from "./daemon_parts.ts";
+import { memoryFault, memoryHeld } from "./memory_budget.ts";
+
+/** What the health report shows of a daemon beside its parts. */
+interface ReportedParts {
+  budget: ByteBudget;
+  listChanges: ListChangeFigures;
+  handler: HttpHandler;
+  sessions: SessionRegistry;
+  toolCount(): number;
+}
+
+/** Registers what the health report shows: faults, notes and counts of every part. */
+export function reportHealth(
+  options: DaemonOptions,
+  parts: DaemonParts,
+  { budget, listChanges, handler, sessions, toolCount }: ReportedParts,
+): void {
+  const { telemetry, admissions, mounts, own, lock, journal, handles, notes, listeners } = parts;
+  telemetry.register({ faults: () => mounts.faults() });
+  telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: toolCount() }) });
+  telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
+  telemetry.register({
+    faults: () => listeners.faults(),
+    notes: () => [...listeners.notes, ...notes.list],
+  });
+  telemetry.register({ faults: () => [journal?.fault ?? [], lock.fault ?? []].flat() });
+  telemetry.register({
+    faults: () => [handles.fault ?? []].flat(),
+    counts: () => ({
+      sessions: sessions.size,
+      connections: handler.connections,
+      pending: handler.pending,
+      refused: handler.refusals,
+      inflight: admissions.permits.held,
+      queued: admissions.waiting,
+      handles: handles.state,
+    }),
+  });
+  telemetry.register({
+    faults: () => [memoryFault(budget) ?? []].flat(),
+    counts: () => ({ held: memoryHeld(budget), listChanges }),
+  });
+}

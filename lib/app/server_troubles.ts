@@ -1,0 +1,82 @@
+import type { Caller } from "../call/call.ts";
+import type { ServerTrouble } from "../call/server_trouble.ts";
+import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
+import type { ServersChange } from "../config/servers_watch.ts";
+import type { MountedServer } from "../upstream/mounted_server.ts";
+import { concerns, knownPlaceOf } from "../upstream/audience.ts";
+import { causeOf, stateOfEntry, stateOfStopped, troubleOf } from "../upstream/server_state.ts";
+
+interface TroubleSources {
+  servers(): readonly MountedServer[];
+  /** What the configuration says now. */
+  configured(): Pick<ServersChange, "faulty" | "disabled" | "faults">;
+  /** The names of the tools that a server had when it ran last. */
+  keptTools(server: string): readonly string[];
+}
+
+/** What is wrong with the configured servers, and which windows it concerns. */
+export class ServerTroubles {
+  readonly #sources: TroubleSources;
+
+  constructor(sources: TroubleSources) {
+    this.#sources = sources;
+  }
+
+  /** What is wrong with the configuration; it concerns every window. */
+  ofEntries(): ServerTrouble[] {
+    const { faulty, faults } = this.#sources.configured();
+    const ofFile = faults.filter(({ server }) => server === undefined);
+    const entries = faulty.flatMap((entry) => troubleOf(entry.name, stateOfEntry(entry)) ?? []);
+    const advice = "correct the file; it is read again when it is saved";
+    const whole = ofFile.length === 0 ? [] : [{ server: undefined, cause: causeOf(ofFile), advice }];
+    return [...whole, ...entries.sort((a, b) => a.server! < b.server! ? -1 : 1)];
+  }
+
+  /** What is wrong for `caller`, whose working directory is all that is known of its place. */
+  async of(caller: Caller): Promise<ServerTrouble[]> {
+    const entries = this.ofEntries();
+    const servers = this.#sources.servers();
+    const place = await knownPlaceOf(caller, undefined);
+    const processes = servers.flatMap((server) => this.#ofServer(server, { caller, place }));
+    const all = [...entries, ...processes];
+    return caller.server === undefined ? all : all.filter(({ server }) => server === caller.server);
+  }
+
+  #ofServer(
+    server: MountedServer,
+    viewer: { caller: Caller; place: string },
+  ): ServerTrouble[] {
+    const { name, config, records } = server;
+    for (const record of records) {
+      if (!concerns(record.audience, viewer.caller, viewer.place)) continue;
+      const trouble = troubleOf(name, stateOfStopped(record));
+      if (trouble) return [trouble];
+    }
+    return this.#lacksDirectory(config, viewer.caller) ? [troubleOf(name, { is: "needs a directory" })!] : [];
+  }
+
+  /** A client with roots may still name a directory. */
+  #lacksDirectory(config: ServerConfig, { cwd, capabilities }: Caller): boolean {
+    return cwd === undefined && capabilities.roots === undefined && usesWorkspace(config);
+  }
+
+  /** Why the configured server `name` is not mounted; undefined when it is, or there is none. */
+  whyUnmounted(name: string): ServerTrouble | undefined {
+    if (this.#sources.servers().some((server) => server.name === name)) return undefined;
+    const { faulty, disabled } = this.#sources.configured();
+    const entry = faulty.find((entry) => entry.name === name);
+    if (entry) return troubleOf(name, stateOfEntry(entry));
+    return disabled.includes(name) ? troubleOf(name, { is: "disabled" }) : undefined;
+  }
+
+  /** The trouble of the server that is not mounted and has the tool `tool`: `server__name`, or one it had last. */
+  ofTool(tool: string): ServerTrouble | undefined {
+    const { faulty, disabled } = this.#sources.configured();
+    const names = [...faulty.map(({ name }) => name), ...disabled].sort();
+    // The longest first: a name may begin with another and "__".
+    const named = names.filter((name) => tool.startsWith(`${name}__`)).sort((a, b) => b.length - a.length);
+    const having = () => names.find((name) => this.#sources.keptTools(name).includes(tool));
+    const server = named[0] ?? having();
+    return server === undefined ? undefined : this.whyUnmounted(server);
+  }
+}

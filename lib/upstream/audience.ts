@@ -1,0 +1,48 @@
+import { pathOfUri } from "../base/file_uri.ts";
+import type { Caller, Root } from "../call/call.ts";
+import { isSameSession, ownerKey } from "../call/owner.ts";
+import { isDirectoryBound } from "./share_key.ts";
+import { realPathOf } from "./sharing/working_directory.ts";
+import type { SlotRequest } from "./slot.ts";
+
+/** The windows whose calls a process takes. */
+export type Audience =
+  | { of: "everybody" }
+  /** `place`: see {@linkcode placeKey}. */
+  | { of: "directory"; place: string }
+  | { of: "session"; caller: Caller };
+
+/** The windows whose calls the process of `request` takes. */
+export function audienceOf({ scope, config, session: { caller, workspace } }: SlotRequest): Audience {
+  if (scope === "session") return { of: "session", caller };
+  const isBound = isDirectoryBound(config, scope);
+  return isBound ? { of: "directory", place: placeKey(caller, workspace) } : { of: "everybody" };
+}
+
+/** A key that is equal for windows of one principal in the same directory. */
+export function placeKey({ principal }: Caller, workspace: string | undefined): string {
+  return ownerKey({ principal: principal ?? "", workspace: workspace ?? "" });
+}
+
+/**
+ * The {@linkcode placeKey} of a window, without asking its client for anything.
+ *
+ * @param roots of its client, as far as they are known
+ */
+export async function knownPlaceOf(caller: Caller, roots: readonly Root[] | undefined): Promise<string> {
+  const path = (roots ?? []).map(({ uri }) => pathOfUri(uri).path).find((path) => path !== undefined);
+  const dir = path ?? caller.cwd;
+  return placeKey(caller, dir === undefined ? undefined : await realPathOf(dir));
+}
+
+/** Whether a process for `audience` takes the calls of `caller`, whose place is `place`. */
+export function concerns(audience: Audience, caller: Caller, place: string): boolean {
+  switch (audience.of) {
+    case "everybody":
+      return true;
+    case "directory":
+      return audience.place === place;
+    case "session":
+      return isSameSession(audience.caller, caller);
+  }
+}

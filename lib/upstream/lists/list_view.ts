@@ -1,0 +1,51 @@
+import { isObject, type JsonObject } from "../../base/json.ts";
+import { type ListKind, LISTS } from "../../call/server.ts";
+import type { InitializeResult } from "../../wire/mcp.ts";
+import type { StoredView } from "../list_store.ts";
+
+export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
+
+/** The kind of list that a request of `method` is for. */
+export function listKindOf(method: string): ListKind | undefined {
+  return LIST_KINDS.find((kind) => LISTS[kind].method === method);
+}
+
+/** What a server shows in one scope, as last read. */
+export class ListView {
+  description: InitializeResult | undefined;
+  readonly lists = new Map<ListKind, readonly JsonObject[]>();
+  /** Lists the server has announced to have changed and that were not read since. */
+  readonly stale = new Set<ListKind>();
+  /** Whether this daemon has asked the server itself. */
+  isFresh = false;
+  /** Whether its lists were read in this scope, by this daemon or an earlier one, and not in another. */
+  isOwn = false;
+  /** How often the server has announced changes. */
+  changes = 0;
+
+  constructor(stored?: StoredView) {
+    this.description = stored?.description;
+    for (const kind of LIST_KINDS) {
+      const list = stored?.lists[kind];
+      if (list) this.lists.set(kind, list);
+    }
+  }
+
+  /** Takes from `other`, a view of another scope, what is not known here. */
+  complete({ description, lists }: ListView): this {
+    this.description ??= description;
+    for (const [kind, list] of lists) if (!this.lists.has(kind)) this.lists.set(kind, list);
+    return this;
+  }
+
+  /** The list of `kind`, unless it is known to be out of date. */
+  current(kind: ListKind): readonly JsonObject[] | undefined {
+    if (this.stale.has(kind)) return undefined;
+    const list = this.lists.get(kind);
+    return list ?? (kind === "resources" && this.#hasNoResources ? [] : undefined);
+  }
+
+  get #hasNoResources(): boolean {
+    return this.description !== undefined && !isObject(this.description.capabilities.resources);
+  }
+}

@@ -1,0 +1,84 @@
+import { resolvedWithin } from "../../base/abort.ts";
+import { SECOND_MS } from "../../base/units.ts";
+import type { Caller } from "../../call/call.ts";
+import type { Leases } from "../leases.ts";
+import type { Pool } from "../pool.ts";
+import type { Slot } from "../slot.ts";
+import { isListReader } from "./list_reader.ts";
+import { ProbeQueue } from "./probe_queue.ts";
+
+/** How long a process that is started elsewhere is waited for before another is started for its lists. */
+const MAX_WAIT_MS = 5 * SECOND_MS;
+
+interface ProbesOptions {
+  leases: Leases;
+  pool: Pool;
+  /** Bounds the servers that are started at once; left out: as if this server were the only one. */
+  queue?: ProbeQueue;
+  /** Reads the lists of the process in `slot`. */
+  read(slot: Slot): Promise<void>;
+}
+
+/** Processes of one server that run only so that its lists can be read, at most one for each scope. */
+export class Probes {
+  readonly #options: ProbesOptions;
+  readonly #queue: ProbeQueue;
+  /** Those that wait for their turn or run, by list key. */
+  readonly #queued = new Map<string, Promise<void>>();
+  /** Those that run. */
+  readonly #running = new Map<string, Promise<void>>();
+
+  constructor(options: ProbesOptions) {
+    this.#options = options;
+    this.#queue = options.queue ?? new ProbeQueue();
+  }
+
+  /** Settles as the reading that is running in a scope; undefined: none is. */
+  running(listKey: string): Promise<void> | undefined {
+    return this.#running.get(listKey);
+  }
+
+  /** Waits for a process that is being started in any scope, but not for one that hangs. */
+  async settled(): Promise<void> {
+    const all = Array.from(this.#queued.values(), (probe) => probe.catch(() => {}));
+    if (all.length > 0) await resolvedWithin(Promise.race(all), MAX_WAIT_MS);
+  }
+
+  /**
+   * Reads the lists of a session's scope when it is its turn.
+   *
+   * @param isKnown whether lists can be shown meanwhile
+   */
+  async request(caller: Caller, isKnown: boolean): Promise<void> {
+    const { listKey } = (await this.#options.leases.requestOf(caller)).listScope;
+    const known = this.#queued.get(listKey);
+    if (known) return await known;
+    const probe = this.#queue.run(() => this.now(caller), { isKnown });
+    const ended = probe.finally(() => this.#queued.delete(listKey));
+    this.#queued.set(listKey, ended);
+    await ended;
+  }
+
+  /** Reads the lists of a session's scope, starting the server if none runs there; it may stop again afterwards. */
+  async now(caller: Caller): Promise<void> {
+    const request = await this.#options.leases.requestOf(caller);
+    const { listKey } = request.listScope;
+    const known = this.#running.get(listKey);
+    if (known) return await known;
+    const slot = this.#options.pool.slot(request);
+    const reading = this.#read(slot).finally(() => this.#running.delete(listKey));
+    this.#running.set(listKey, reading);
+    await reading;
+    // Of a process in a directory of its own no window has any use; another is kept for a moment.
+    if (isListReader(caller) && request.listScope.resourcesFor !== "everybody") slot.stopUnused();
+  }
+
+  async #read(slot: Slot): Promise<void> {
+    slot.beginCall();
+    try {
+      await this.#options.read(slot);
+    } finally {
+      slot.endCall();
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import { ExaiError } from "../../base/errors.ts";
+import { pathOfUri } from "../../base/file_uri.ts";
+import { quoteName } from "../../base/text.ts";
+import { SECOND_MS } from "../../base/units.ts";
+import { visible } from "../../base/visible.ts";
+import type { Root } from "../../call/call.ts";
+import { type ServerConfig, workspaceUses } from "../../config/server_config.ts";
+import { whyNoWorkspace } from "../../config/shared_directories.ts";
+import { baseNameOf, folderOf, type SessionFolders } from "../../config/workspace_variables.ts";
+import { MAX_ROOTS_TRIED } from "./working_directory.ts";
+
+/** Where a session works, as its client spells it and in real paths. */
+interface SessionPlace {
+  /** Its workspace as it is named; undefined: it has named none. */
+  named: string | undefined;
+  real: string | undefined;
+  roots: readonly Root[] | undefined;
+  /** Real paths of `roots`. */
+  rootPaths: readonly string[] | undefined;
+  /** Whether its client has roots and did not tell them in time. */
+  areRootsMissing: boolean;
+}
+
+/** Stable names of what is missing, in `data.reason` of the error. */
+type MissingDirectory = "workspace_required" | "roots_pending" | "no_such_root";
+
+/** What variables stand for in the entry of a server, spelled as the client does and in real paths. */
+interface PlaceFolders {
+  named: SessionFolders;
+  real: SessionFolders;
+}
+
+/** When a client that has not told its roots may have told them. */
+const ROOTS_RETRY_MS = SECOND_MS;
+
+/**
+ * The directories of a session that variables in `config` stand for.
+ *
+ * @param isBound whether its process serves the sessions of one directory only
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with a {@linkcode MissingDirectory} when `config` needs a directory that the
+ * session has not got: none at all, or the root of the disk or a home directory, which nobody chose to share
+ */
+export function foldersFor(config: ServerConfig, place: SessionPlace, isBound: boolean): PlaceFolders {
+  const why = place.real === undefined ? undefined : whyNoWorkspace(place.real);
+  const folders = foldersOf(place);
+  for (const { what, folder } of workspaceUses(config, isBound)) {
+    const subject = `server "${config.title}" uses ${what} in mcp.json`;
+    if (place.areRootsMissing) throw rootsPending(config, subject);
+    if (folder !== undefined) checkRoot({ config, subject, folder }, folders.real);
+    else if (place.real === undefined || why !== undefined) {
+      const where = why === undefined
+        ? "this client has told no directory"
+        : `the directory of this client is ${visible(place.named ?? "")}, ${why}`;
+      throw missing(config, "workspace_required", `${subject}, and ${where}; it was not started: ${ADVICE}`);
+    }
+  }
+  const [named, real] = why === undefined ? [place.named, place.real] : [];
+  return {
+    named: { workspace: named, folders: folders.named },
+    real: { workspace: real, folders: folders.real },
+  };
+}
+
+const ADVICE =
+  'open a folder in the client, or set an absolute "cwd" in the entry, or write an absolute path there ' +
+  '(with "share": "machine", if one process may serve all windows)';
+
+function rootsPending(config: ServerConfig, subject: string): ExaiError {
+  const why = "this client has not told its roots yet (it does not answer roots/list)";
+  return missing(
+    config,
+    "roots_pending",
+    `${subject}, and ${why}; it was not started: call again`,
+    ROOTS_RETRY_MS,
+  );
+}
+
+function checkRoot(
+  { config, subject, folder }: { config: ServerConfig; subject: string; folder: string },
+  folders: SessionFolders["folders"],
+): void {
+  const path = folderOf({ isBaseName: false, folder, fallback: undefined }, {
+    workspace: undefined,
+    folders,
+  });
+  if (path === undefined) {
+    const names = folders.map(({ names: [name = ""] }) => quoteName(visible(name))).join(", ") || "none";
+    const advice = `open that folder in the client, or name one of its roots: ${names}`;
+    throw missing(config, "no_such_root", `${subject}, and no root of this client has that name; ${advice}`);
+  }
+  const why = whyNoWorkspace(path);
+  if (why === undefined) return;
+  throw missing(config, "workspace_required", `${subject}, which is ${why}; it was not started: ${ADVICE}`);
+}
+
+function missing(
+  { title }: ServerConfig,
+  reason: MissingDirectory,
+  message: string,
+  retryAfterMs?: number,
+): ExaiError {
+  const details = { server: title, fault: "caller", reason };
+  return new ExaiError("UPSTREAM_UNAVAILABLE", message, { details, retryAfterMs });
+}
+
+function foldersOf({ named, real, roots, rootPaths }: SessionPlace) {
+  const own = named === undefined ? [] : [{ names: [baseNameOf(named)], path: named, real: real ?? named }];
+  const found = (roots ?? []).slice(0, MAX_ROOTS_TRIED).flatMap(({ uri, name }, i) => {
+    const { path } = pathOfUri(uri);
+    if (path === undefined) return [];
+    const names = [...typeof name === "string" ? [name] : [], baseNameOf(path)];
+    return [{ names, path, real: rootPaths?.[i] ?? path }];
+  });
+  const all = found.length > 0 ? found : own;
+  return {
+    named: all.map(({ names, path }) => ({ names, path })),
+    real: all.map(({ names, real }) => ({ names, path: real })),
+  };
+}

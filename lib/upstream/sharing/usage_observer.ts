@@ -1,0 +1,151 @@
+import { join } from "@std/path/join";
+import { monotonicNow } from "../../base/time.ts";
+import { MINUTE_MS } from "../../base/units.ts";
+import { userHome } from "../../config/paths.ts";
+import type { Call } from "../../call/call.ts";
+import type { TreeFiles } from "../../process/held_files.ts";
+import type { Result } from "../../wire/rpc.ts";
+import type { ServerEvidence } from "./evidence.ts";
+import { hasRelativePath, mentionsAny, possiblePaths } from "./mentioned_paths.ts";
+import type { ListCache } from "../lists/list_cache.ts";
+
+/** The first calls of a process, whose arguments and answers are looked at. */
+const INSPECTED_CALLS = 32;
+
+/** Workspaces remembered of one server. */
+const MAX_WORKSPACES = 32;
+
+/** Calls after which a process is looked at; later once in {@linkcode LOOK_MS}. */
+const LOOKED_AT = new Set([1, 2, 4, 8, 16, 20, 32]);
+const LOOK_MS = MINUTE_MS;
+
+/** A process has started and filled its caches by this call: what it writes later is a state. */
+const SETTLED_CALLS = 4;
+
+/** Files that a program keeps for itself, and that mean nothing to who calls it. */
+const OWN_FILES = /(^|\/)(\.cache|caches?|\.npm|_cacache|\.deno|logs?)\/|\.log(\.\d+)?$/i;
+
+/** Looks at the files of a process and its descendants; undefined: the system does not show them. */
+export type InspectFiles = (pid: number) => Promise<TreeFiles | undefined>;
+
+/** The part of a running server that is looked at. */
+interface ObservedServer {
+  readonly pid: number | undefined;
+  readonly lists: Pick<ListCache, "known">;
+}
+
+interface UsageObserverOptions {
+  /** Real path of the directory the process runs in. */
+  workspace: string | undefined;
+  /** Undefined: its files cannot be seen, as those in a container. */
+  inspect: InspectFiles | undefined;
+}
+
+/** Observes one process of a server: counts its calls, and looks at it now and then, never while a call waits. */
+export class UsageObserver {
+  readonly #evidence: ServerEvidence;
+  readonly #workspace: string | undefined;
+  readonly #inspect: InspectFiles | undefined;
+  /** Arguments that may be paths below the workspace. */
+  readonly #candidates = new Set<string>();
+  #calls = 0;
+  #isLooking = false;
+  #lookedAtMs = 0;
+  #looks = 0;
+  #writtenBytes: number | undefined;
+
+  constructor(evidence: ServerEvidence, { workspace, inspect }: UsageObserverOptions) {
+    this.#evidence = evidence;
+    this.#inspect = inspect;
+    this.#workspace = isProject(workspace) ? workspace : undefined;
+    this.#remember(this.#workspace);
+  }
+
+  /** The process has answered `call`. */
+  answered({ params, caller }: Call, result: Result, server: ObservedServer): void {
+    this.#evidence.called();
+    const calls = ++this.#calls;
+    const isDue = LOOKED_AT.has(calls) ||
+      calls > INSPECTED_CALLS && monotonicNow() - this.#lookedAtMs >= LOOK_MS;
+    if (calls > INSPECTED_CALLS && !isDue) return;
+    this.#remember(caller.cwd);
+    if (!this.#evidence.hasSign("paths")) this.#inspectCall(params.arguments, result.result);
+    if (isDue && !this.#isLooking) void this.#look(server);
+  }
+
+  /** The server has asked its client for something. */
+  asked(capability: string): void {
+    if (capability === "roots" || capability === "sampling" || capability === "elicitation") {
+      this.#evidence.addSign(capability, `asked for ${capability}`);
+    }
+  }
+
+  /** The process has ended, or is about to. */
+  ended(): void {
+    if (this.#calls > 0) this.#evidence.save();
+  }
+
+  #remember(workspace: string | undefined): void {
+    const { workspaces } = this.#evidence;
+    if (isProject(workspace) && workspaces.size < MAX_WORKSPACES) workspaces.add(workspace);
+  }
+
+  #inspectCall(args: unknown, answer: unknown): void {
+    const { workspaces } = this.#evidence;
+    if (mentionsAny(args, workspaces)) {
+      this.#evidence.addSign("paths", "was called with a path below its directory");
+    } else if (mentionsAny(answer, workspaces)) {
+      this.#evidence.addSign("paths", "answered with a path below its directory");
+    } else if (hasRelativePath(args)) {
+      this.#evidence.addSign("paths", "was called with a relative path");
+    } else {
+      for (const path of possiblePaths(args)) this.#candidates.add(path);
+    }
+  }
+
+  async #look(server: ObservedServer): Promise<void> {
+    const workspace = this.#workspace;
+    const calls = this.#calls;
+    this.#isLooking = true;
+    this.#lookedAtMs = monotonicNow();
+    const tools = await server.lists.known("tools");
+    if (tools) this.#evidence.listed(workspace ?? "", tools);
+    if (workspace !== undefined) await this.#checkCandidates(workspace);
+    const files = server.pid === undefined ? undefined : await this.#inspect?.(server.pid);
+    if (files) this.#lookedAt(files, calls);
+    if (files && workspace !== undefined) this.#evidence.observed(workspace, this.#looks++ === 0);
+    this.#isLooking = false;
+  }
+
+  #lookedAt({ files, writtenBytes }: TreeFiles, calls: number): void {
+    const workspace = this.#workspace;
+    for (const { path, isWritable } of files) {
+      if (workspace !== undefined && (path === workspace || path.startsWith(`${workspace}/`))) {
+        this.#evidence.addSign("files", `holds ${path} open`);
+      } else if (isWritable && !OWN_FILES.test(path)) {
+        this.#evidence.addSign("writes", `keeps ${path} open for writing`);
+      }
+    }
+    const before = this.#writtenBytes;
+    this.#writtenBytes = writtenBytes;
+    if (before !== undefined && calls > SETTLED_CALLS && writtenBytes > before) {
+      this.#evidence.wroteBetweenCalls();
+    }
+  }
+
+  async #checkCandidates(workspace: string): Promise<void> {
+    const paths = [...this.#candidates];
+    this.#candidates.clear();
+    const found = await Promise.all(
+      paths.map((path) => Deno.lstat(join(workspace, path)).then(() => true, () => false)),
+    );
+    if (found.includes(true)) {
+      this.#evidence.addSign("paths", "was called with a path of its directory");
+    }
+  }
+}
+
+/** Whether `workspace` is a directory of its own: everything lies below the root and the home directory. */
+function isProject(workspace: string | undefined): workspace is string {
+  return workspace !== undefined && workspace !== "/" && workspace !== userHome();
+}

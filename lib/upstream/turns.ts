@@ -1,0 +1,193 @@
+import { untilAborted } from "../base/abort.ts";
+import { monotonicNow } from "../base/time.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { type Call, type Caller, reportProgress } from "../call/call.ts";
+import { isSameSession } from "../call/owner.ts";
+import { waitingFor } from "../call/wait.ts";
+
+/**
+ * How long one call waits for the calls of other sessions. A session whose calls have waited that long in all waits no
+ * more: a process of its own costs less than waiting each time.
+ */
+const TURN_WAIT_MS = 4 * SECOND_MS;
+
+/** Part of the time a call has left that it waits at most: the rest is for its work, and for the start of a copy. */
+const MAX_PART_OF_TIME = 1 / 4;
+
+/** The longest delay `setTimeout` takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+interface TurnsOptions {
+  /** The server's name, for messages. */
+  name: string;
+  /** Whether a session that waits too long gets a process of its own. */
+  canIsolate: boolean;
+  /** Time until questions can only be for a session, in milliseconds; Infinity while calls of others run. */
+  quietInMs(sessionId: string): number;
+  /** Whether the process still serves `call`. */
+  serves(call: Call): boolean;
+}
+
+/** What a call got that asked for its turn. */
+export type CallTurn =
+  /** It may run, and its session holds the turn until this is disposed. */
+  | Disposable & { is: "granted" }
+  /** Its session goes on in a process of its own. */
+  | Disposable & { is: "apart"; why: string }
+  /** The process serves its session no more. */
+  | Disposable & { is: "void" };
+
+interface TurnWaiter {
+  call: Call;
+  settle(turn: CallTurn): void;
+}
+
+/**
+ * Turns of the sessions that can be asked on a process whose server asks: while calls of two of them run, it cannot be
+ * told which of them a question is for. Calls of one session run together. Calls of sessions that cannot be asked take
+ * no turns. Each call waits for {@linkcode TURN_WAIT_MS} at most, however many wait before it, and less if it must end soon.
+ */
+export class Turns {
+  readonly #options: TurnsOptions;
+  /** Calls that hold the turn, by session id. They count from here on, as they may have to wait for a permit. */
+  readonly #holding = new Map<string, number>();
+  /** In the order they came. */
+  readonly #waiting = new Set<TurnWaiter>();
+  /** How long the calls of each session have waited, in milliseconds. */
+  readonly #waitedMs = new Map<string, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: TurnsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves with the turn of `call`, after a wait if need be; `asks` is what the server asks clients for.
+   *
+   * @throws the signal's reason
+   */
+  take(call: Call, asks: string): Promise<CallTurn> | CallTurn {
+    const { id } = call.caller;
+    const quietInMs = this.#quietInMs(id);
+    if (quietInMs <= 0 && !this.#mustQueue(call.caller)) return this.#grant(id);
+    const waitMs = waitOf(call);
+    // It would not be its turn in time.
+    if (Number.isFinite(quietInMs) && quietInMs > waitMs) return this.#late(call, asks);
+    if (this.#options.canIsolate && (this.#waitedMs.get(id) ?? 0) >= TURN_WAIT_MS) {
+      return this.#late(call, asks);
+    }
+    return this.#wait(call, { asks, waitMs });
+  }
+
+  /** A call has ended, or a session has left: those that wait are looked at again. */
+  changed(): void {
+    if (this.#waiting.size > 0) this.#serve();
+  }
+
+  /** Whether a call of a session has its turn. */
+  holds(sessionId: string): boolean {
+    return this.#holding.has(sessionId);
+  }
+
+  /** Forgets a session that has ended. */
+  forget(sessionId: string): void {
+    this.#waitedMs.delete(sessionId);
+  }
+
+  /** Where no copy is started, a session whose calls come one after another must not keep the turn from the others. */
+  #mustQueue(caller: Caller): boolean {
+    return !this.#options.canIsolate && !this.#holding.has(caller.id) &&
+      this.#waiting.values().some((waiting) => !isSameSession(waiting.call.caller, caller));
+  }
+
+  async #wait(call: Call, { asks, waitMs }: { asks: string; waitMs: number }): Promise<CallTurn> {
+    const { name, canIsolate } = this.#options;
+    const what = `another window's call of server "${name}", which asks its clients questions (${asks})`;
+    const then = canIsolate ? "then a process of its own is started" : "then it runs beside that call";
+    const message = `waits for ${what}: ${Number((waitMs / SECOND_MS).toFixed(1))} s at most, ${then}`;
+    reportProgress(call, { progress: 0, message });
+    const { promise, resolve } = Promise.withResolvers<CallTurn>();
+    const waiting: TurnWaiter = { call, settle: resolve };
+    this.#waiting.add(waiting);
+    const sinceMs = monotonicNow();
+    const timer = setTimeout(() => {
+      this.#waiting.delete(waiting);
+      resolve(this.#late(call, asks));
+    }, waitMs);
+    this.#serve();
+    try {
+      return await waitingFor(call, what, untilAborted(promise, call.signal));
+    } catch (thrown) {
+      // It may have been granted in the moment it was withdrawn.
+      void promise.then((turn) => turn[Symbol.dispose]());
+      throw thrown;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(waiting);
+      const { id } = call.caller;
+      this.#waitedMs.set(id, (this.#waitedMs.get(id) ?? 0) + monotonicNow() - sinceMs);
+      this.changed();
+    }
+  }
+
+  /** Lets those go on whose turn it is, and looks again when the next may be quiet. */
+  #serve(): void {
+    clearTimeout(this.#timer);
+    let nextInMs = Infinity;
+    /** Whose turn is next, where no copy is started. */
+    let next: Caller | undefined;
+    for (const waiting of [...this.#waiting]) {
+      const { call, settle } = waiting;
+      const { caller } = call;
+      if (!this.#options.serves(call)) {
+        this.#waiting.delete(waiting);
+        settle(VOID);
+        continue;
+      }
+      const quietInMs = this.#quietInMs(caller.id);
+      if (quietInMs <= 0 && isSameSession(next ?? caller, caller)) {
+        this.#waiting.delete(waiting);
+        settle(this.#grant(caller.id));
+        continue;
+      }
+      if (!this.#options.canIsolate) next ??= caller;
+      nextInMs = Math.min(nextInMs, Math.max(1, quietInMs));
+    }
+    if (nextInMs < MAX_TIMER_MS) this.#timer = setTimeout(() => this.#serve(), Math.ceil(nextInMs));
+  }
+
+  #quietInMs(id: string): number {
+    const others = this.#holding.keys().some((holder) => holder !== id);
+    return others ? Infinity : this.#options.quietInMs(id);
+  }
+
+  #grant(id: string): CallTurn {
+    this.#holding.set(id, (this.#holding.get(id) ?? 0) + 1);
+    let isHeld = true;
+    return {
+      is: "granted",
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        const rest = this.#holding.get(id)! - 1;
+        if (rest > 0) this.#holding.set(id, rest);
+        else this.#holding.delete(id);
+        this.changed();
+      },
+    };
+  }
+
+  /** The turn of a call that must not wait any longer. */
+  #late(call: Call, asks: string): CallTurn {
+    if (!this.#options.canIsolate) return this.#grant(call.caller.id);
+    const why = `its server asks questions (${asks}), and another window's calls kept it waiting`;
+    return { is: "apart", why, [Symbol.dispose]() {} };
+  }
+}
+
+const VOID: CallTurn = { is: "void", [Symbol.dispose]() {} };
+
+/** How long a call may wait, in milliseconds. */
+function waitOf({ deadlineMs = Infinity }: Call): number {
+  return Math.max(0, Math.min(TURN_WAIT_MS, (deadlineMs - monotonicNow()) * MAX_PART_OF_TIME));
+}
