@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { dirname, join } from "@std/path";
 import { FileLock } from "../lib/state/file_lock.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { daemonCommand, DaemonStarter, type StartSettings } from "../lib/shim/autostart.ts";
+import { daemonCommand, DaemonStarter } from "../lib/shim/autostart.ts";
 import type { Link } from "../lib/client/link.ts";
 import { LinkError } from "../lib/client/link_target.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
@@ -13,7 +13,7 @@ import { MemoryDaemon } from "./helpers/memory_daemon.ts";
 const realTimeout = globalThis.setTimeout;
 
 /** A state directory, a clock the test sets, and programs that are only said to be started. */
-async function place(settings: Partial<StartSettings> = {}) {
+async function place(environment: Record<string, string> = {}) {
   const dir = await tempDir({});
   const clock = new FakeTimers();
   const log = new CapturedLog();
@@ -33,22 +33,9 @@ async function place(settings: Partial<StartSettings> = {}) {
   });
   const home = `${dir.path}/home`;
   const paths = statePaths({ home });
-  const all: StartSettings = {
-    home,
-    host: "127.0.0.1",
-    port: 8765,
-    token: "",
-    peers: "own",
-    socket: "auto",
-    config: "",
-    envFile: "",
-    logLevel: "info",
-    logFormat: "text",
-    ...settings,
-  };
   const link = new MemoryDaemon().link();
   const it = {
-    starter: new DaemonStarter(all, paths),
+    starter: new DaemonStarter(environment, paths),
     dir: dir.path,
     paths,
     clock,
@@ -102,8 +89,8 @@ Deno.test("a daemon that another window has started meanwhile is used, and none 
   if (Deno.build.os !== "windows") assertEquals((await Deno.stat(it.paths.home)).mode! & 0o777, 0o700);
 });
 
-Deno.test("the daemon is started on its own, where it and its windows agree on every setting", async () => {
-  await using it = await place({ token: "auto", config: "/etc/mcp.json" });
+Deno.test("the daemon is started on its own, and inherits nothing of the window that starts it", async () => {
+  await using it = await place({ EXAI_WS_TOKEN: "auto", HOME: "/home/ada" });
   it.found = [NOBODY, NOBODY, NOBODY, it.link];
   assertEquals(await it.passing(it.start()), it.link);
   const { command, args } = daemonCommand();
@@ -112,17 +99,8 @@ Deno.test("the daemon is started on its own, where it and its windows agree on e
     options: {
       args,
       cwd: it.paths.home,
-      env: {
-        EXAI_HOME: it.paths.home,
-        EXAI_WS_HOST: "127.0.0.1",
-        EXAI_WS_PORT: "8765",
-        EXAI_WS_TOKEN: "auto",
-        EXAI_WS_PEERS: "own",
-        EXAI_SOCKET: "auto",
-        EXAI_CONFIG: "/etc/mcp.json",
-        LOG_LEVEL: "info",
-        LOG_FORMAT: "text",
-      },
+      env: { EXAI_WS_TOKEN: "auto", HOME: "/home/ada" },
+      clearEnv: true,
       stdin: "null",
       stdout: "null",
       stderr: "null",
@@ -168,6 +146,17 @@ Deno.test("a daemon that ends at once is reported with its exit code, its log an
     `the daemon that was started ended at once with exit code 3; its log is in ${it.paths.logs}, ` +
       `or run it in a terminal to see why: ${[command, ...args].join(" ")}`,
   );
+});
+
+Deno.test("a daemon that has written why it cannot start is reported with that", async () => {
+  await using it = await place();
+  await Deno.mkdir(it.paths.home, { mode: 0o700 });
+  await Deno.writeTextFile(it.paths.startFailure, "exai.json:1:2: port is 0.5\n", { mode: 0o600 });
+  it.found = [NOBODY];
+  it.exit(1);
+  const { fault, message } = await faultOf(it.passing(it.start()));
+  assertEquals(fault, "refused");
+  assertStringIncludes(message, "ended at once with exit code 1: exai.json:1:2: port is 0.5; its log is in ");
 });
 
 Deno.test("a daemon that ends well has found another, which is waited for", async () => {

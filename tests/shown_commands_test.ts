@@ -5,6 +5,7 @@ import { commandHelp } from "../lib/commands/help.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
+import { readSettingsFile } from "../lib/config/settings_file.ts";
 import { loadServerTls } from "../lib/config/tls.ts";
 import denoJson from "../deno.json" with { type: "json" };
 import { tempDir } from "./helpers/files.ts";
@@ -32,6 +33,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npx -y deno@2.9.6 task compile": "downloads a package",
   "npx -y deno@2.9.6": "downloads a package",
   "claude mcp add --scope user exai -- /path/to/exai/exai-shim": "a program of others",
+  "npx -y x runs as node .../index.js (x 1.2.3)": "a line of a log file",
   "deno bundle NAME.ts -o NAME.js": "a command of Deno; user_tools_test loads such files",
 };
 
@@ -218,7 +220,7 @@ Deno.test("each test shown is there, and its filter fits one", async () => {
   }
 });
 
-Deno.test("each configuration shown is one: of a client, mcp.json or models.json", async () => {
+Deno.test("each configuration shown is one: of a client, mcp.json, models.json or exai.json", async () => {
   await using dir = await tempDir({});
   const env = { ISSUES_TOKEN: "t", LAB_KEY: "k", HOME: dir.path };
   for (const [page, text] of await readPages()) {
@@ -227,6 +229,9 @@ Deno.test("each configuration shown is one: of a client, mcp.json or models.json
       await Deno.writeTextFile(path, block, { mode: 0o600 });
       if (/^ {2}"providers"/m.test(block)) {
         assertEquals((await readModels(path, env)).faults.map(formatFault), [], page);
+      } else if (/"\$schema": .*exai\.schema/.test(block)) {
+        await dir.write(".secrets/kimi", "k");
+        assertEquals((await readSettingsFile(path, env)).faults.map(formatFault), [], page);
       } else if (/"exai": \{/.test(block)) checkClient(JSON.parse(block), page);
       else if (/^ {2}"(mcpServers|servers|clients)"/m.test(block)) {
         const { faults, warnings } = await readServers(path, { env });

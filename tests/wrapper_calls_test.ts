@@ -36,9 +36,9 @@ Deno.test("a wrapper is asked about the same package with the same options", () 
     ["uvx mcp-server-git@latest a", "--from mcp-server-git@latest env -0", "mcp-server-git"],
     ["uvx x[cli]==1.2", "--from x[cli]==1.2 env -0", "x"],
     ["uvx -p 3.12 --with y --from z bin a", "-p 3.12 --with y --from z env -0", "bin"],
-    ["pnpm dlx @s/x@1 a", "dlx --package=@s/x@1 env -0"],
+    ["pnpm dlx @s/x@1 a", "--package=@s/x@1 dlx env -0"],
     ["pnpm --silent dlx --package=x bin", "--silent dlx --package=x env -0", "bin"],
-    ["pnpx -y x@latest", "-y --package=x@latest env -0"],
+    ["pnpx -y x@latest", "--package=x@latest -y env -0"],
     ["uv tool run --from=z bin a", "tool run --from=z env -0", "bin"],
   ];
   for (const [line, question, program] of cases) {

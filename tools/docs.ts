@@ -1,18 +1,22 @@
 // deno-lint-ignore-file no-console -- a program of the command line speaks on it
 /**
  * Writes the generated parts of docs/: what stands between `<!-- generated: NAME -->` and
- * `<!-- end -->`, and the JSON Schema of mcp.json. With `--check` it writes nothing and fails when a part is stale or a
+ * `<!-- end -->`, and the JSON Schemas of mcp.json and exai.json. With `--check` it writes nothing and fails when a part is stale or a
  * JSON example does not parse.
  */
 import { fromFileUrl, join } from "@std/path";
 import { serversJsonSchema } from "../lib/config/servers.ts";
+import { settingsJsonSchema } from "../lib/config/settings_schema.ts";
 import { TABLES } from "./tables.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
 const PART = /(<!-- generated: ([a-z ]+) -->\n)([\s\S]*?)(<!-- end -->)/g;
 const JSON_EXAMPLE = /^```json\n([\s\S]*?)^```$/gm;
-/** For completion in an editor: docs/servers.md. */
-const SCHEMA = "docs/mcp.schema.json";
+/** For completion in an editor: docs/servers.md, docs/settings.md. */
+const SCHEMAS: Readonly<Record<string, () => unknown>> = {
+  "docs/mcp.schema.json": serversJsonSchema,
+  "docs/exai.schema.json": settingsJsonSchema,
+};
 
 /** The faults of all pages, each in a line; with `check` nothing is written. */
 async function run(check: boolean): Promise<string[]> {
@@ -23,9 +27,12 @@ async function run(check: boolean): Promise<string[]> {
     faults.push(...await settle(page, { before, after: await format(filled, "md"), check }));
     faults.push(...jsonFaults(before).map((fault) => `${page}: ${fault}`));
   }
-  const before = await Deno.readTextFile(join(root, SCHEMA)).catch(() => "");
-  const after = await format(JSON.stringify(serversJsonSchema(), null, 2), "json");
-  return [...faults, ...await settle(SCHEMA, { before, after, check })];
+  for (const [file, schema] of Object.entries(SCHEMAS)) {
+    const before = await Deno.readTextFile(join(root, file)).catch(() => "");
+    const after = await format(JSON.stringify(schema(), null, 2), "json");
+    faults.push(...await settle(file, { before, after, check }));
+  }
+  return faults;
 }
 
 /** Writes `after`, or says that it is not what is there. */

@@ -20,7 +20,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   config: {
     holds:
-      "every setting, `mcp.json`, `models.json`, paths; the only reader of the environment and of files of configuration",
+      "every setting, `exai.json`, `mcp.json`, `models.json`, paths; the only reader of the environment and of files of configuration",
     mayImport: ["base", "wire"],
     outsideWorld: true,
   },

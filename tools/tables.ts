@@ -4,6 +4,7 @@ import { shownDefault } from "../lib/config/help.ts";
 import { KNOWN_SERVERS, TELLING_WORDS } from "../lib/config/known_servers.ts";
 import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
+import { keyInFile } from "../lib/config/setting_keys.ts";
 import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
@@ -35,12 +36,21 @@ function topicTable(settings: readonly Setting[]): string {
   const rows = settings.map((setting) => [
     code(setting.env),
     code(`--${setting.flag}`),
+    code(keyInFile(setting) ?? ""),
     code(shownDefault(setting)),
     setting.allowed,
     setting.help,
     setting.programs.join(", "),
   ]);
-  return markdownTable(["variable", "flag", "default", "allowed", "what it does", "read by"], rows);
+  return markdownTable([
+    "variable",
+    "flag",
+    "key in exai.json",
+    "default",
+    "allowed",
+    "what it does",
+    "read by",
+  ], rows);
 }
 
 function serverKeysTable(): string {

@@ -35,12 +35,21 @@ interface ToolAdmin {
   reload(): Promise<unknown>;
 }
 
+/** What the routes need of the settings. */
+interface SettingsAdmin {
+  faults(): readonly string[];
+  notes(): readonly string[];
+  reload(): Promise<void>;
+}
+
 interface RouteSources {
   telemetry: Telemetry;
   mounts: MountAdmin;
   own: ToolAdmin;
   /** Where the daemon listens, and what is worth knowing of that. */
   address(): { url: string; notes: string[] };
+  /** Undefined where the settings do not change. */
+  settings?: SettingsAdmin;
   token: TokenStore;
   sessions: SessionAccess;
   calls: CallControl;
@@ -99,12 +108,13 @@ async function status(
   );
 }
 
-/** Reads the configuration of servers and tools again. */
-async function reload({ mounts, own }: RouteSources): Promise<Response> {
+/** Reads the configuration of settings, servers and tools again. */
+async function reload({ mounts, own, settings }: RouteSources): Promise<Response> {
+  await settings?.reload();
   const [change] = await Promise.all([mounts.reload(), own.reload()]);
   const { added, changed, removed, unchanged } = change;
-  const warnings = change.warnings.map(formatFault);
-  const faults = [...change.faults.map(formatFault), ...own.faults()];
+  const warnings = [...change.warnings.map(formatFault), ...settings?.notes() ?? []];
+  const faults = [...settings?.faults() ?? [], ...change.faults.map(formatFault), ...own.faults()];
   return Response.json({ added, changed, removed, unchanged, tools: own.userToolNames, warnings, faults });
 }
 

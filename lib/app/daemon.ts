@@ -94,6 +94,7 @@ export class Daemon implements AsyncDisposable {
         mounts,
         own,
         address: () => ({ url: this.url, notes: [...this.addressNotes] }),
+        settings: parts.live,
         token: parts.token,
         calls: parts.calls,
         sessions: this.#sessions,
@@ -224,7 +225,7 @@ export class Daemon implements AsyncDisposable {
 
   #attachHooks(
     { router, guard, home }: { router: Router; guard: Guard; home: string },
-    { token, mounts, telemetry }: DaemonParts,
+    { token, mounts, telemetry, live }: DaemonParts,
   ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
@@ -242,6 +243,7 @@ export class Daemon implements AsyncDisposable {
       challenge: (asked) => new Challenge(token.validTokens, asked),
       command: (command) => this.#handler.command(command),
       health: () => Promise.resolve(telemetry.health()),
+      unusedSettings: (offer) => live?.unusedOf(offer),
       rotateToken: (current, next) => token.rotate(current, next),
       onNotification: (session, method, params) => router.notify(session, method, params),
     };

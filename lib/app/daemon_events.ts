@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import type { Settings } from "../config/settings.ts";
 import type { ToolSets } from "../router/tool_set.ts";
 import type { Session } from "../session/session.ts";
 import type { Tool } from "../tool/tool.ts";
@@ -19,6 +20,8 @@ interface DaemonEventMap {
   toolSetsChanged: [change: { before: ToolSets; now: ToolSets }];
   /** The tools the user has written have changed. */
   userToolsChanged: [tools: readonly Tool[]];
+  /** Settings have changed that a running daemon takes over. */
+  settingsChanged: [settings: Settings];
   /** The configuration of the models has changed. */
   modelsChanged: [];
   /** A session has ended. */

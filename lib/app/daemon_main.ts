@@ -1,12 +1,15 @@
 import { getLogger } from "@logtape/logtape";
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import { ownEntry } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
-import { type LoadedSettings, loadSettings } from "../config/load.ts";
-import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
+import { formatFault } from "../config/config_fault.ts";
+import { isStartedByShim } from "../config/daemon_environment.ts";
+import { type StatePaths, statePaths } from "../config/paths.ts";
+import { SettingsFileError } from "../config/program_settings.ts";
+import { SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { AddressUnavailableError } from "../edge/deno_listener.ts";
 import { claimHome } from "./claim_home.ts";
-import { checkOptions, COMMANDS, flagNames, runCommand } from "../commands/commands.ts";
+import { checkOptions, COMMANDS, runCommand } from "../commands/commands.ts";
 import { commandHelp, programHelp } from "../commands/help.ts";
 import { Daemon } from "./daemon.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
@@ -14,11 +17,16 @@ import { holdWindow } from "./double_click.ts";
 import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
 import { HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
-import { ensureStateDir } from "../state/state_files.ts";
+import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
+import { openLoginSettings, openSettings, type SettingsSource } from "./settings_source.ts";
 import { fail, print, say, stopSignal } from "./program_io.ts";
 import { alreadyRuns, describeRunning, findDaemonAt, type RunningDaemon } from "./running_daemon.ts";
 
 const log = getLogger(["exai", "daemon"]);
+
+const WHY_KEPT =
+  "a daemon of this state directory has run with the token auto; write it into exai.json, or delete " +
+  "the file to go on without a token";
 
 /**
  * Runs `exai-daemon`. Resolves with the exit code: 0 when it was stopped, or another daemon runs and that is fine
@@ -26,7 +34,8 @@ const log = getLogger(["exai", "daemon"]);
  */
 export async function daemonMain(): Promise<number> {
   try {
-    const loaded = loadSettings({ programDir: programDir(), ...flagNames() });
+    const source = await openSettings();
+    const { started: loaded } = source;
     if (loaded.switches.has("help")) {
       const [name = ""] = loaded.words;
       const command = ownEntry(COMMANDS, name);
@@ -34,12 +43,14 @@ export async function daemonMain(): Promise<number> {
     }
     if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
     if (loaded.words.length > 0) {
-      const { text, code } = await runCommand(loaded, print);
+      const { text, code } = await runCommand(loaded, print).catch((thrown) =>
+        throwWithFaults(thrown, source)
+      );
       print(text);
       return code;
     }
     checkOptions(loaded);
-    return await serve(loaded);
+    return await (isStartedByShim() ? serveForShim : serve)(source);
   } catch (thrown) {
     const code = fail("exai-daemon", thrown);
     await holdWindow();
@@ -47,8 +58,28 @@ export async function daemonMain(): Promise<number> {
   }
 }
 
-async function serve(loaded: LoadedSettings): Promise<number> {
+/** What is wrong with the settings may be why a command fails. */
+function throwWithFaults(thrown: unknown, { started: { file } }: SettingsSource): never {
+  if (file.faults.length === 0 || !(thrown instanceof ExaiError)) throw thrown;
+  throw new ExaiError(thrown.code, [thrown.message, ...file.faults.map(formatFault)].join("\n"));
+}
+
+/** Nobody sees the output of a daemon that a shim starts, so why it cannot start is written down for the shim. */
+async function serveForShim(source: SettingsSource): Promise<number> {
+  const { startFailure } = statePaths(source.started.settings);
+  await Deno.remove(startFailure).catch(() => {});
+  try {
+    return await serve(source);
+  } catch (thrown) {
+    await writePrivateFile(startFailure, `${messageOf(thrown)}\n`).catch(() => {});
+    if (thrown instanceof SettingsFileError) return SETTINGS_EXIT_CODE;
+    throw thrown;
+  }
+}
+
+async function serve(given: SettingsSource): Promise<number> {
   keepLoopbackDirect();
+  const { started: loaded } = given;
   const paths = statePaths(loaded.settings);
   await ensureStateDir(paths);
   const home = await claimHome(loaded.settings, paths);
@@ -56,6 +87,9 @@ async function serve(loaded: LoadedSettings): Promise<number> {
   if (!(home instanceof HomeLock)) return explainRunning(home, { isFine, paths });
   // Released last: until then this process writes to the directory.
   using lock = home;
+  const source = isStartedByShim() ? await openLoginSettings() : given;
+  const { settings, file } = source.started;
+  if (file.faults.length > 0) throw new SettingsFileError(file.faults);
   const crashed = Promise.withResolvers<number>();
   const running: { daemon?: Daemon } = {};
   using crashes = new CrashReports({
@@ -65,13 +99,13 @@ async function serve(loaded: LoadedSettings): Promise<number> {
   });
   await using logging = await startLogging({
     program: "daemon",
-    settings: loaded.settings,
+    settings,
     paths,
     sinks: { recent: crashes.sink },
   });
   crashes.install();
   try {
-    return await run(loaded, { paths, lock, logging, crashes, running, crashed: crashed.promise });
+    return await run(source, { paths, lock, logging, crashes, running, crashed: crashed.promise });
   } catch (thrown) {
     if (!(thrown instanceof ExaiError)) crashes.write(thrown, true);
     throw thrown;
@@ -89,13 +123,16 @@ interface Surroundings {
   crashed: Promise<number>;
 }
 
-async function run({ settings, switches }: LoadedSettings, around: Surroundings): Promise<number> {
+async function run(source: SettingsSource, around: Surroundings): Promise<number> {
+  const { settings, switches, isTokenKept } = source.started;
   const { paths, lock, logging, crashes, crashed } = around;
   const before = await describeUncleanExit(paths.health);
   let daemon: Daemon;
   try {
     daemon = await Daemon.start({
       settings,
+      source,
+      onSettings: ({ logLevel }) => logging.setLevel(logLevel),
       paths,
       lock,
       faults: () => logging.faults(),
@@ -110,6 +147,12 @@ async function run({ settings, switches }: LoadedSettings, around: Surroundings)
   around.running.daemon = daemon;
   say(banner(daemon, paths));
   log.info("exai {version} listens on {url}", { version: VERSION, url: daemon.url });
+  if (isTokenKept) {
+    log.info("no token is set, and the one in {path} is asked for: {why}", {
+      path: paths.token,
+      why: WHY_KEPT,
+    });
+  }
   for (const note of before) log.warning("{note}", { note });
   const end = await Promise.race([stopSignal(), crashed]);
   log.info("{end}: stopping", { end: typeof end === "number" ? "too many errors" : end });

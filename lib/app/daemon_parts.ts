@@ -1,8 +1,11 @@
+import { getLogger } from "@logtape/logtape";
 import { CALLS_SERVER } from "../admission/await_call.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { Telemetry } from "../admin/telemetry.ts";
+import { messageOf } from "../base/errors.ts";
 import type { Server } from "../call/server.ts";
 import { type StatePaths, volatileDir } from "../config/paths.ts";
+import type { ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
 import type { Settings } from "../config/settings.ts";
 import { HandleBudget } from "../edge/handle_budget.ts";
 import { StartupQueue } from "../edge/startup_queue.ts";
@@ -20,8 +23,11 @@ import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
+import { LiveSettings } from "./live_settings.ts";
 import { openListeners } from "./open_listeners.ts";
 import { openOwnServer } from "./own_server.ts";
+
+const log = getLogger(["exai", "daemon"]);
 
 /** What a daemon is started with. */
 export interface DaemonOptions {
@@ -33,6 +39,10 @@ export interface DaemonOptions {
   faults?: () => string[];
   /** Notes about earlier daemons, each in a sentence. */
   notes?: () => readonly string[];
+  /** Where the settings come from, to be read again while the daemon runs; left out: they stay as they are. */
+  source?: { reader: SettingsLoader; started: ProgramSettings };
+  /** Called when a setting has changed. */
+  onSettings?(settings: Settings): void;
   /** The lock of the state directory, which the caller releases; left out: the daemon locks it itself. */
   lock?: HomeLock;
 }
@@ -109,14 +119,16 @@ async function openStorage(
 
 /** EXAI's own tools and the mounted servers, with what observes and admits their calls. */
 async function openServers(
-  { settings, paths }: DaemonOptions,
-  { events, listeners, files, calls, clock, hooks }: OpenListeners & OpenStorage,
+  options: DaemonOptions,
+  { events, listeners, files, token, calls, clock, hooks }: OpenListeners & OpenStorage,
   stack: AsyncDisposableStack,
 ) {
+  const { settings, paths } = options;
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
   const own = stack.use(await openOwnServer(settings, paths, { clock, telemetry, events, ...hooks }));
   const admissions = new Admissions(settings, hooks.onChange);
   const { ofProcess: admissionFor } = admissions;
+  const live = options.source && stack.use(await openLive(options.source, options, { events, token }));
   const mounts = stack.use(
     await ConfiguredMounts.open({ ...settings, port: listeners.port }, paths, {
       events,
@@ -125,7 +137,22 @@ async function openServers(
       ...hooks,
     }),
   );
-  return { telemetry, own, admissions, mounts };
+  return { telemetry, own, admissions, mounts, live };
+}
+
+function openLive(
+  { reader, started }: NonNullable<DaemonOptions["source"]>,
+  { paths, onSettings }: DaemonOptions,
+  { events, token }: { events: DaemonEvents; token: TokenStore },
+): Promise<LiveSettings> {
+  return LiveSettings.open(reader, started, {
+    databaseDir: paths.home,
+    onChange: (settings) => {
+      onSettings?.(settings);
+      token.configure(settings.token).catch((thrown) => log.error("{reason}", { reason: messageOf(thrown) }));
+      events.emit("settingsChanged", settings);
+    },
+  });
 }
 
 /** @throws {ExaiError} `CONFIG` when another process has it */

@@ -24,7 +24,7 @@ const NO_SLOT: Disposable = { [Symbol.dispose]() {} };
 /** The providers and models of the settings and `models.json`, updated when the file changes. */
 export class ConfiguredModels implements AsyncDisposable {
   readonly router: ModelRouter;
-  readonly #settings: Settings;
+  #settings: Settings;
   readonly #onChange: () => void;
   readonly #providers: ConfigurableRouter;
   #watch: ModelsWatch | undefined;
@@ -60,6 +60,12 @@ export class ConfiguredModels implements AsyncDisposable {
     return models;
   }
 
+  /** Takes over the keys and addresses of `settings`. */
+  setSettings(settings: Settings): void {
+    this.#settings = settings;
+    if (this.#watch) this.#configure(this.#watch.current);
+  }
+
   /** Faults of the file, each in a sentence. */
   faults(): string[] {
     return this.#watch?.current.faults.map(formatFault) ?? [];
@@ -75,8 +81,12 @@ export class ConfiguredModels implements AsyncDisposable {
     this.#providers[Symbol.dispose]();
   }
 
-  #apply({ providers, models, faults }: ModelsInForce): void {
-    for (const fault of faults) log.error("{fault}", { fault: formatFault(fault) });
+  #apply(inForce: ModelsInForce): void {
+    for (const fault of inForce.faults) log.error("{fault}", { fault: formatFault(fault) });
+    this.#configure(inForce);
+  }
+
+  #configure({ providers, models }: ModelsInForce): void {
     const custom = providers.map((one): ProviderSetup => ({ kind: "custom", ...one }));
     this.#providers.configure({ setups: [...setupsOf(this.#settings), ...custom], models });
     this.#onChange();

@@ -51,9 +51,7 @@ export async function openOwnServer(
 ): Promise<OwnServer> {
   const { telemetry, events } = options;
   const threads = openThreads(settings, paths, options);
-  const configured = await ConfiguredModels.open(settings, paths, {
-    onChange: () => events.emit("modelsChanged"),
-  });
+  const configured = await openModels(settings, paths, events);
   const models = configured.router;
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
@@ -103,6 +101,18 @@ export async function openOwnServer(
       threads[Symbol.dispose]();
     },
   };
+}
+
+async function openModels(
+  settings: Settings,
+  paths: StatePaths,
+  events: DaemonEvents,
+): Promise<ConfiguredModels> {
+  const models = await ConfiguredModels.open(settings, paths, {
+    onChange: () => events.emit("modelsChanged"),
+  });
+  events.on("settingsChanged", (changed) => models.setSettings(changed));
+  return models;
 }
 
 /** Which of the tools each window sees, by the setting `exai`. */

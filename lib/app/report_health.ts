@@ -20,8 +20,9 @@ export function reportHealth(
   parts: DaemonParts,
   { budget, listChanges, handler, sessions, toolCount }: ReportedParts,
 ): void {
-  const { telemetry, admissions, mounts, own, lock, journal, handles, notes, listeners } = parts;
+  const { telemetry, admissions, mounts, own, lock, journal, handles, notes, listeners, live } = parts;
   telemetry.register({ faults: () => mounts.faults() });
+  telemetry.register({ faults: () => live?.faults() ?? [], notes: () => live?.notes() ?? [] });
   telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: toolCount() }) });
   telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
   telemetry.register({

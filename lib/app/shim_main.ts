@@ -5,19 +5,17 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { quoteName } from "../base/text.ts";
 import { registerSecret } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
-import { loadSettings } from "../config/load.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { locateDaemon } from "../client/address.ts";
+import { readWindowSettings, type WindowSettings } from "../config/window_settings.ts";
 import { isLocal } from "../client/daemon_url.ts";
-import type { DaemonStarter } from "../shim/autostart.ts";
 import { Bridge } from "../shim/bridge.ts";
-import { Dialer, type Dialing } from "../shim/dialer.ts";
-import { openLink } from "../client/link.ts";
+import { Dialer } from "../shim/dialer.ts";
 import { openStdin, openStdout } from "../transport/process_stdio.ts";
 import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
 import { startLogging } from "../state/log_files.ts";
 import { fail, say, stopSignal } from "./program_io.ts";
+import { ShimDialing } from "./shim_dialing.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -34,17 +32,23 @@ const CLOSE_MS = 250;
  */
 export async function shimMain(): Promise<number> {
   try {
-    const { settings, switches, words } = loadSettings({
-      programDir: programDir(),
-      switches: SWITCHES.map(({ flag }) => flag),
-    });
+    const window = await readSettings();
+    const { switches, words } = window;
     if (switches.has("help")) return say(await help());
     if (switches.has("version")) return say(`exai-shim ${VERSION}`);
     if (words.length > 0) throw noWords(words);
-    return await serve(settings);
+    return await serve(window);
   } catch (thrown) {
     return fail("exai-shim", thrown);
   }
+}
+
+async function readSettings(): Promise<WindowSettings> {
+  const switches = SWITCHES.map(({ flag }) => flag);
+  const window = await readWindowSettings({ programDir: programDir(), switches });
+  const { settings } = window;
+  // The daemon is started in another directory than this one.
+  return settings.home ? { ...window, settings: { ...settings, home: resolve(settings.home) } } : window;
 }
 
 function noWords([word]: readonly string[]): ExaiError {
@@ -55,9 +59,8 @@ function noWords([word]: readonly string[]): ExaiError {
   );
 }
 
-async function serve(given: Settings): Promise<number> {
-  // The daemon is started in another directory than this one.
-  const settings = given.home ? { ...given, home: resolve(given.home) } : given;
+async function serve(window: WindowSettings): Promise<number> {
+  const { settings } = window;
   const paths = statePaths(settings);
   registerSecret(settings.token);
   // The log is set up while the connection is made.
@@ -77,7 +80,10 @@ async function serve(given: Settings): Promise<number> {
     advice: adviceFor(settings, paths),
     onDemand: () => dialer.connectSoon(),
   });
-  const dialer: Dialer = new Dialer(dialing(settings, paths, starting), bridge);
+  const dialer: Dialer = new Dialer(
+    new ShimDialing(window, { read: readSettings, logReady: starting }),
+    bridge,
+  );
   dialer.run();
   await client.start();
   await using _logging = await starting;
@@ -99,28 +105,6 @@ function startDirectory(): string | undefined {
     });
     return undefined;
   }
-}
-
-function dialing(settings: Settings, paths: StatePaths, logging: Promise<unknown>): Dialing {
-  const connect: Dialing["connect"] = async (hello) => {
-    try {
-      return await openLink({ ...await locateDaemon(settings, paths), logReady: logging }, hello);
-    } finally {
-      // The outcome is logged.
-      await logging;
-    }
-  };
-  if (!settings.autostart || !isLocal(settings.host)) return { connect };
-  let starter: DaemonStarter | undefined;
-  return {
-    connect,
-    start: async (connect, why) => {
-      // Most windows find a daemon that runs.
-      const { DaemonStarter } = await import("../shim/autostart.ts");
-      starter ??= new DaemonStarter(settings, paths);
-      return await starter.start(connect, { isOccupied: why.fault === "occupied" });
-    },
-  };
 }
 
 function adviceFor({ autostart, host }: Settings, paths: StatePaths): string {

@@ -19,10 +19,17 @@ export function closeMatches(word: string, names: readonly string[]): string[] {
   return names
     .filter((name) => name.length <= MAX_NAME_CHARS)
     .map((name) => ({ name, distance: levenshteinDistance(wanted, name.toLowerCase()) }))
-    .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(name.length / 3)))
+    .filter(({ name, distance }) =>
+      distance <= Math.max(1, Math.floor(name.length / 3)) || (distance === 2 && hasSameLetters(wanted, name))
+    )
     .sort((a, b) => a.distance - b.distance)
     .map(({ name }) => name)
     .slice(0, 3);
+}
+
+/** Two letters that have changed places count as two. */
+function hasSameLetters(a: string, b: string): boolean {
+  return [...a].sort().join("") === [...b.toLowerCase()].sort().join("");
 }
 
 /** " (did you mean a or b?)", or nothing if no name is close. */

@@ -2,6 +2,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
+import type { ServerTrouble } from "./server_trouble.ts";
 
 /** The session on whose behalf a call runs, as far as targets may know it. */
 export interface Caller {
@@ -23,6 +24,8 @@ export interface Caller {
   readonly logLevel: LogLevel | undefined;
   /** The chain of daemons it is connected through, if any; see `wire/via.ts`. */
   readonly via?: readonly string[];
+  /** What is wrong with what its window has set, if anything. */
+  readonly notice?: ServerTrouble;
   /** The one mounted server the session sees (`/mcp/NAME`); undefined for the merged catalog. */
   readonly server: string | undefined;
   /** Sends the client a notification that belongs to no call; dropped when the client cannot receive any. */

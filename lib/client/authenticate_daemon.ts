@@ -56,7 +56,8 @@ export async function verifyProof(
   if (proofs.length === 0) {
     throw unproven(
       place,
-      "it says that it runs without a token; give it and this window the same EXAI_WS_TOKEN",
+      'it says that it runs without a token; write "token": "auto" into exai.json, which it and all windows read, ' +
+        "and start it again",
     );
   }
   const key = await importKey(asked.token);

@@ -5,7 +5,7 @@ import type { Command, CommandResult, Invocation } from "./command.ts";
 import { MAX_ERROR_CHARS } from "./table.ts";
 
 export const reloadCommand: Command = {
-  summary: "Have the running daemon read mcp.json, models.json and your own tools again",
+  summary: "Have the running daemon read exai.json, mcp.json, models.json and your own tools again",
   forms: [{
     args: "",
     does: "reads the configuration again and prints what is wrong with it; " +

@@ -1,4 +1,5 @@
 import { formatBytes } from "../base/units.ts";
+import { keyInFile } from "./setting_keys.ts";
 import { type Program, type Setting, SETTINGS, type Settings } from "./settings.ts";
 
 /** What {@linkcode formatHelp} puts around the settings. */
@@ -42,13 +43,19 @@ export function formatHelp(options: HelpOptions): string {
     "",
     ...formatFlags(switches, width),
     "",
-    "Settings, each a flag or an environment variable (the flag wins):",
+    "Settings, each a flag, an environment variable, or a key of exai.json (the first of them wins):",
     ...settings.flatMap((setting) => [
       ...formatFlags([setting], width),
-      `${indent}${setting.env}, default ${shownDefault(setting) || "empty"}; ${setting.allowed}`,
+      `${indent}${namesOf(setting)}, default ${shownDefault(setting) || "empty"}; ${setting.allowed}`,
     ]),
     "",
   ].join("\n");
+}
+
+/** Its variable, and its key in `exai.json` where it can stand there. */
+function namesOf(setting: Setting): string {
+  const key = keyInFile(setting);
+  return key === undefined ? setting.env : `${setting.env}, ${key}`;
 }
 
 interface ShownFlag {

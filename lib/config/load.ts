@@ -5,6 +5,7 @@ import { closeMatches } from "../base/suggest.ts";
 import { trimStartOf } from "../base/text.ts";
 import { parseEnvFile, readRegularFileSync } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
+import { SETTING_ENTRIES, type SettingName } from "./setting_keys.ts";
 import { type Setting, SETTINGS, type Settings } from "./settings.ts";
 
 /** Where {@linkcode loadSettings} reads from; the defaults are the process's own. */
@@ -30,38 +31,72 @@ export interface LoadedSettings {
   options: ReadonlyMap<string, string[]>;
 }
 
-const entries = Object.entries(SETTINGS) as [keyof Settings, Setting][];
+/** Values of settings as texts, by name in code. */
+export type SettingTexts = ReadonlyMap<SettingName, string>;
+
+/** The settings as they were given: the command line, the environment and the env file, read once. */
+export interface GivenSettings extends Omit<LoadedSettings, "settings"> {
+  flags: ReadonlyMap<string, string>;
+  env: Record<string, string | undefined>;
+  envFile: Record<string, string | undefined>;
+  faults: readonly string[];
+}
 
 // One schema for the whole table: every setting is text, whatever its source, and all are checked in one pass.
-const schema = z.object(Object.fromEntries(entries.map(([name, setting]) => [name, setting.schema])));
+const schema = z.object(Object.fromEntries(SETTING_ENTRIES.map(([name, setting]) => [name, setting.schema])));
+
+/** Reads the command line, the environment and the env file. */
+export function readGiven(sources: SettingSources = {}): GivenSettings {
+  const faults: string[] = [];
+  const line = readFlags(sources, faults);
+  const env = sources.env ?? Deno.env.toObject();
+  const envFile = readEnvFile(line.flags.get("env-file") ?? env.ENV_FILE, sources.programDir, faults);
+  return { ...line, env, envFile, faults };
+}
 
 /**
- * Reads every setting: flags before environment before env file before default.
+ * The text of a setting that is set, by flag, environment, `exai.json` or env file, in this order.
+ *
+ * @param file what `exai.json` says
+ */
+export function givenText(
+  { flags, env, envFile }: GivenSettings,
+  name: SettingName,
+  file?: SettingTexts,
+): string | undefined {
+  const setting: Setting = SETTINGS[name];
+  // An empty variable counts as not set: editors' forms and `NAME=` lines leave some.
+  return flags.get(setting.flag) ?? (env[setting.env] || undefined) ?? file?.get(name) ??
+    ((env[setting.env] ?? envFile[setting.env]) || undefined);
+}
+
+/**
+ * Every setting by its first source, in the order of {@linkcode givenText}, then the default.
+ *
+ * @throws {ExaiError} `CONFIG`, one line per fault naming variable, value and what is allowed
+ */
+export function resolveSettings(given: GivenSettings, file?: SettingTexts): LoadedSettings {
+  const faults = [...given.faults];
+  const raw = Object.fromEntries(
+    SETTING_ENTRIES.map(([name, setting]) => [name, givenText(given, name, file) ?? setting.fallback]),
+  );
+  const parsed = schema.safeParse(raw);
+  for (const issue of parsed.error?.issues ?? []) {
+    const name = String(issue.path[0]) as SettingName;
+    faults.push(describeFault(SETTINGS[name], raw[name] ?? ""));
+  }
+  if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
+  const { words, switches, options } = given;
+  return { settings: parsed.data as Settings, words, switches, options };
+}
+
+/**
+ * Reads every setting, all but what `exai.json` says: flags before environment before env file before default.
  *
  * @throws {ExaiError} `CONFIG`, one line per fault naming variable, value and what is allowed
  */
 export function loadSettings(sources: SettingSources = {}): LoadedSettings {
-  const faults: string[] = [];
-  const line = readFlags(sources, faults);
-  const env = sources.env ?? Deno.env.toObject();
-  const file = readEnvFile(line.flags.get("env-file") ?? env.ENV_FILE, sources.programDir, faults);
-  const raw: Record<string, string> = {};
-  for (const [name, setting] of entries) {
-    // An empty variable counts as not set: editors' forms and `NAME=` lines leave some.
-    raw[name] = line.flags.get(setting.flag) ?? ((env[setting.env] ?? file[setting.env]) || setting.fallback);
-  }
-  const parsed = schema.safeParse(raw);
-  for (const issue of parsed.error?.issues ?? []) {
-    const name = String(issue.path[0]) as keyof Settings;
-    faults.push(describeFault(SETTINGS[name], raw[name] ?? ""));
-  }
-  if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
-  return {
-    settings: parsed.data as Settings,
-    words: line.words,
-    switches: line.switches,
-    options: line.options,
-  };
+  return resolveSettings(readGiven(sources));
 }
 
 /** The settings of a program started with nothing set; for tests and tools. */
@@ -78,7 +113,7 @@ function describeFault(setting: Setting, value: string): string {
 function readFlags(sources: SettingSources, faults: string[]) {
   const switchNames = ["help", ...(sources.switches ?? [])];
   const optionNames = [...(sources.options ?? [])];
-  const settingFlags = entries.map(([, setting]) => setting.flag);
+  const settingFlags = SETTING_ENTRIES.map(([, setting]) => setting.flag);
   const unknown: string[] = [];
   const parsed: Record<string, unknown> = parseArgs(sources.args ?? Deno.args, {
     boolean: switchNames,

@@ -2,6 +2,7 @@ import { resolve } from "@std/path/resolve";
 import * as z from "zod/mini";
 import { anyOf } from "../base/patterns.ts";
 import { isObject } from "../base/json.ts";
+import type { Setting } from "./setting.ts";
 
 /**
  * Which of EXAI's own tools a window is offered: all, those that can work now (a model is there for them or they need
@@ -44,9 +45,10 @@ const ALLOWED = "all, auto, lean or off, or WHO=MODE separated by commas, where 
  * The setting `exai`: one mode, or rules as text (`codex*=lean, /home/me/work=off, auto`) or as a JSON object, for names
  * with a comma or `=` (`{"codex*": "lean", "*": "auto"}`).
  */
-export const OWN_TOOLS_RULES = {
+export const OWN_TOOLS_RULES: Pick<Setting<OwnToolsRules>, "allowed" | "values" | "types" | "schema"> = {
   allowed: ALLOWED,
   values: OWN_TOOLS_MODES,
+  types: ["string", "object"],
   schema: z.pipe(
     z.string().check(z.refine((text) => parseRules(text) !== undefined)),
     z.transform((text: string) => parseRules(text)!),

@@ -32,6 +32,8 @@ export interface StatePaths {
   probes: string;
   /** Locked while a shim starts the daemon, so that ten shims start one. */
   startLock: string;
+  /** Why the daemon that a shim started last could not start. */
+  startFailure: string;
   /** The address of the running daemon, for shims when the system has chosen the port. */
   endpoint: string;
   /** The Unix socket the daemon listens on, where its path is short enough for one. */
@@ -40,6 +42,11 @@ export interface StatePaths {
   certs: string;
   /** Locked by the daemon that owns the socket, while it runs. */
   socketLock: string;
+  /**
+   * Settings for every window: `exai.json`, which the user writes. Its place follows from the state directory alone, so
+   * that a daemon and all its windows read the same one.
+   */
+  settings: string;
   /** The mounted servers: `mcp.json`, which the user writes. */
   config: string;
   /** Custom providers and what models can do: `models.json`, which the user writes. */
@@ -53,9 +60,11 @@ export function statePaths(
   settings: Pick<Settings, "home"> & Partial<Pick<Settings, "config" | "modelsFile" | "toolsDir">>,
 ): StatePaths {
   const home = settings.home || defaultHome();
-  const config = settings.config || join(settings.home || defaultConfigDir(), "mcp.json");
+  const configDir = settings.home || defaultConfigDir();
+  const config = settings.config || join(configDir, "mcp.json");
   return {
     home,
+    settings: join(configDir, "exai.json"),
     lock: join(home, "daemon.lock"),
     token: join(home, "token"),
     health: join(home, "health.json"),
@@ -71,6 +80,7 @@ export function statePaths(
     git: join(home, "git"),
     probes: join(home, "probes"),
     startLock: join(home, "start.lock"),
+    startFailure: join(home, "start_error"),
     endpoint: join(home, "daemon.json"),
     socket: join(home, "daemon.sock"),
     certs: join(home, "certs"),

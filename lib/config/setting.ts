@@ -5,6 +5,9 @@ import { HOUR_MS, SECOND_MS } from "../base/units.ts";
 /** One of the two programs, as a reader of a setting. */
 export type Program = "daemon" | "shim";
 
+/** A type of JSON a value may have in `exai.json`; an array is one of texts. */
+export type JsonType = "string" | "number" | "integer" | "boolean" | "array" | "object";
+
 /** One setting: where it is read from, which values it takes, and its line in `--help` and docs/settings.md. */
 export interface Setting<T = unknown> {
   /** Environment variable. */
@@ -20,6 +23,10 @@ export interface Setting<T = unknown> {
   allowed: string;
   /** All values, where they are few; shells complete them. */
   values?: readonly string[];
+  /** Types of its value in `exai.json`. Default: a text. */
+  types?: readonly JsonType[];
+  /** Smallest and largest number, in its unit. */
+  range?: readonly [min: number, max: number];
   /** Text to value; fails on what is not allowed. */
   schema: z.ZodMiniType<T, string>;
   /** The programs that read it. */
@@ -42,7 +49,7 @@ export const SHIM: readonly Program[] = ["shim"];
 
 export function setting<T>(
   spec: Spec,
-  kind: Pick<Setting<T>, "allowed" | "values" | "schema" | "unit">,
+  kind: Pick<Setting<T>, "allowed" | "values" | "schema" | "unit" | "types" | "range">,
 ): Setting<T> {
   const flag = spec.flag ?? spec.env.replace(/^EXAI_(WS_)?/, "").toLowerCase().replaceAll("_", "-");
   const { env, help, programs = ["daemon"] } = spec;
@@ -55,20 +62,30 @@ function numberIn(min: number, max: number, scale = 1) {
   return z.pipe(z.string().check(z.refine(inRange)), z.transform((text: string) => Number(text) * scale));
 }
 
+function number(min: number, max: number): Pick<Setting, "types" | "range"> {
+  return { types: ["number"], range: [min, max] };
+}
+
 export function seconds(spec: Spec, min: number, max: number) {
   const allowed = `a number of seconds from ${min} to ${max}`;
-  return setting(spec, { allowed, unit: "s", schema: numberIn(min, max, SECOND_MS) });
+  return setting(spec, { allowed, unit: "s", ...number(min, max), schema: numberIn(min, max, SECOND_MS) });
 }
 
 export function hours(spec: Spec, min: number, max: number) {
   const allowed = `a number of hours from ${min} to ${max}`;
-  return setting(spec, { allowed, unit: "h", schema: numberIn(min, max, HOUR_MS) });
+  return setting(spec, { allowed, unit: "h", ...number(min, max), schema: numberIn(min, max, HOUR_MS) });
 }
 
 export function integer(spec: Spec & { unit?: string }, min: number, max: number) {
   const inRange = (text: string) => /^\d+$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
   const schema = z.pipe(z.string().check(z.refine(inRange)), z.transform(Number));
-  return setting(spec, { allowed: `a whole number from ${min} to ${max}`, unit: spec.unit, schema });
+  return setting(spec, {
+    allowed: `a whole number from ${min} to ${max}`,
+    unit: spec.unit,
+    types: ["integer"],
+    range: [min, max],
+    schema,
+  });
 }
 
 /** A whole number of bytes. */
@@ -85,7 +102,7 @@ export function flag(spec: Spec) {
     z.string().check(z.refine(known)),
     z.transform((text: string) => TRUE.includes(text.trim().toLowerCase())),
   );
-  return setting(spec, { allowed: "true or false", values: ["true", "false"], schema });
+  return setting(spec, { allowed: "true or false", values: ["true", "false"], types: ["boolean"], schema });
 }
 
 export function text(spec: Spec) {
@@ -106,7 +123,7 @@ export function list(spec: Spec) {
     z.string(),
     z.transform((value: string) => value.split(",").map((part) => part.trim()).filter((part) => part !== "")),
   );
-  return setting(spec, { allowed: "names separated by commas", schema });
+  return setting(spec, { allowed: "names separated by commas", types: ["array"], schema });
 }
 
 export function directories(spec: Spec) {
@@ -115,7 +132,7 @@ export function directories(spec: Spec) {
     z.string().check(z.refine((value) => split(value).every((path) => isAbsolute(path)))),
     z.transform(split),
   );
-  return setting(spec, { allowed: "absolute paths separated by commas", schema });
+  return setting(spec, { allowed: "absolute paths separated by commas", types: ["array"], schema });
 }
 
 export function oneOf<const T extends string>(spec: Spec, values: readonly T[]) {

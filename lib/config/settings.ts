@@ -10,7 +10,7 @@ import { MOUNTED_SERVER_SETTINGS } from "./settings/mounted_servers.ts";
 import { SESSION_SETTINGS } from "./settings/sessions.ts";
 import { SEARCH_MODES, TOOL_SETTINGS } from "./settings/tools.ts";
 
-export type { Program, Setting } from "./setting.ts";
+export type { JsonType, Program, Setting } from "./setting.ts";
 export { SEARCH_MODES };
 
 /** How much of the tools a window sees: a value of `EXAI_TOOL_SEARCH`. */
@@ -50,3 +50,6 @@ export const HEALTH_INTERVAL_MS = 10 * SECOND_MS;
 
 /** How long the shim and `--if-not-running` wait for a daemon they know is starting, in milliseconds. */
 export const DAEMON_START_TIMEOUT_MS = MINUTE_MS / 2;
+
+/** Exit code of a daemon that a shim has started and that finds faults in `exai.json` (`EX_CONFIG` of sysexits.h). */
+export const SETTINGS_EXIT_CODE = 78;

@@ -126,8 +126,8 @@ export class Expander {
     }
     if (fallback !== undefined) return fallback;
     throw new VariableFault(
-      `needs the environment variable ${name}, which is not set; set it where the daemon starts, ` +
-        `or write \${env:${name}:-default} or \${file:PATH}`,
+      `needs the environment variable ${name}, which is not set; set it in the profile of your shell, ` +
+        `as no window's own variables are used, or write \${env:${name}:-default} or \${file:PATH}`,
       { unset: name },
     );
   }

@@ -28,7 +28,7 @@ export class TokenStore implements TokenVerifier {
   /** A token that is being written to the file: clients may read and send it before the write is reported as done. */
   #incoming: string | undefined;
   #retired: { token: string; untilMs: number }[] = [];
-  readonly #options: TokenOptions;
+  #options: TokenOptions;
 
   private constructor(current: string, options: TokenOptions) {
     registerSecret(current);
@@ -43,14 +43,21 @@ export class TokenStore implements TokenVerifier {
    */
   static async open(options: TokenOptions): Promise<TokenStore> {
     const { setting, path } = options;
-    if (setting !== AUTO_TOKEN) return new TokenStore(setting, options);
-    try {
-      return new TokenStore(await readTokenFile(path) ?? await writeNewToken(path), options);
-    } catch (thrown) {
-      throw new ExaiError("CONFIG", `the token file ${path} cannot be used: ${messageOf(thrown)}`, {
-        cause: thrown,
-      });
-    }
+    return new TokenStore(setting === AUTO_TOKEN ? await keptToken(path) : setting, options);
+  }
+
+  /**
+   * Takes over another value of the setting, such as `auto` where there was none. The token before stays valid for the
+   * grace period, and open connections stay open.
+   *
+   * @throws {ExaiError} `CONFIG` when the file cannot be read or written
+   */
+  async configure(setting: string): Promise<void> {
+    const next = setting === AUTO_TOKEN ? await keptToken(this.#options.path) : setting;
+    registerSecret(next);
+    if (this.required && this.#current !== next) this.#retire(this.#current);
+    this.#options = { ...this.#options, setting };
+    this.#current = next;
   }
 
   get current(): string {
@@ -88,7 +95,10 @@ export class TokenStore implements TokenVerifier {
    */
   async rotate(presented: string, next: string): Promise<boolean> {
     if (!this.required) {
-      throw new ExaiError("INVALID_PARAMS", "this daemon runs without a token; set EXAI_WS_TOKEN to use one");
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        'this daemon runs without a token; write "token": "auto" into exai.json to use one',
+      );
     }
     // During another rotation the current token counts as replaced.
     if (!secretsEqual(presented, this.#current) || this.#incoming !== undefined) return false;
@@ -137,12 +147,27 @@ export class TokenStore implements TokenVerifier {
   }
 }
 
+/**
+ * The token in the file at `path`, which is made if there is none.
+ *
+ * @throws {ExaiError} `CONFIG` when the file cannot be read or written
+ */
+async function keptToken(path: string): Promise<string> {
+  try {
+    return await readTokenFile(path) ?? await writeNewToken(path);
+  } catch (thrown) {
+    throw new ExaiError("CONFIG", `the token file ${path} cannot be used: ${messageOf(thrown)}`, {
+      cause: thrown,
+    });
+  }
+}
+
 /** The error for a token that is not kept in a file. */
 export function noTokenFileError(setting: string): ExaiError {
   const why = setting === ""
-    ? "no token is used: EXAI_WS_TOKEN is empty; set it to auto"
-    : "the token is the one EXAI_WS_TOKEN holds: change it there, in the clients too, and start the daemon " +
-      "again; with EXAI_WS_TOKEN=auto it can be rotated while the daemon runs";
+    ? 'no token is used; write "token": "auto" into exai.json, or set EXAI_WS_TOKEN=auto'
+    : "the token is the one EXAI_WS_TOKEN, or token in exai.json, holds: change it there, in the clients too, and " +
+      "start the daemon again; with EXAI_WS_TOKEN=auto it can be rotated while the daemon runs";
   return new ExaiError("INVALID_PARAMS", why);
 }
 

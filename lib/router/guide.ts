@@ -56,7 +56,10 @@ export class Guide {
     const { caller } = call;
     const protocolVersion = caller.revision ?? LATEST_REVISION;
     const isSeen = replayOf(call.params) === undefined;
-    const troubles = await this.#options.troublesOf?.(caller, { isSeen }) ?? [];
+    const troubles = [
+      ...(caller.notice ? [caller.notice] : []),
+      ...await this.#options.troublesOf?.(caller, { isSeen }) ?? [],
+    ];
     if (caller.server !== undefined) {
       const description = await this.serverNamed(caller.server).describe(caller, call.signal);
       const instructions = asPart(withTroubles(textOf(description.instructions) ?? "", troubles));

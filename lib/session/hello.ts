@@ -13,6 +13,7 @@ import {
   type HelloAck,
   type OpReply,
   parseOp,
+  type SettingsOffer,
 } from "../wire/ops.ts";
 import { SOCKET_ENDPOINT } from "../wire/proof.ts";
 import { type RequestId, responseTo } from "../wire/rpc.ts";
@@ -20,7 +21,7 @@ import { shapeFault } from "../wire/shape.ts";
 import { answerCommand, type CommandHooks } from "./command_request.ts";
 import { bindConnection, type ConnectionHooks } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
-import type { Session } from "./session.ts";
+import type { Session, UnusedSettings } from "./session.ts";
 
 /** Longer than any path a system allows. */
 const MAX_CWD_CHARS = 32 * KIB;
@@ -34,6 +35,8 @@ export interface AttachHooks extends ConnectionHooks, CommandHooks {
   daemonId: string;
   /** Compares the token in constant time. */
   authenticate(token: string | undefined): boolean;
+  /** The settings of a window that the daemon does not use, and what to tell it; undefined when there are none. */
+  unusedSettings?(offer: SettingsOffer): UnusedSettings | undefined;
   /** Proves to a client at `endpoint` that the daemon knows the token, before the client sends its own proof. */
   challenge(asked: { endpoint: string; clientNonce: string }): HelloChallenge;
 }
@@ -144,10 +147,13 @@ class Handshake {
       const { session, waiting } = findSession(hello, hooks.registry, this.#principal);
       if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
       this.#context?.admitted();
+      const unused = hello.settings && hooks.unusedSettings?.(hello.settings);
+      session.notice = unused?.notice;
       this.#send({
         op: "hello_ack",
         ok: true,
         ...ackOf(session, waiting, hooks),
+        ...(unused ? { unused_settings: unused.names } : {}),
         ...(hello.lines ? { lines: true as const } : {}),
         ...(hello.receipts ? receiptsOf(session) : {}),
       });

@@ -264,6 +264,9 @@ export class McpPeer implements ClientPeer {
   #handleNotification(method: string, params: JsonObject): void {
     this.#session.touch();
     switch (method) {
+      case "notifications/initialized":
+        this.#session.sendNotice();
+        break;
       case "notifications/cancelled":
         return this.#cancel(params);
       case "notifications/progress":

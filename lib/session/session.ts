@@ -5,6 +5,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
 import { changedLists, type ListChangeFilter } from "../call/list_changes.ts";
 import type { Belonging, Identity } from "../call/owner.ts";
+import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
 import { ActiveCalls } from "./active_calls.ts";
@@ -46,6 +47,13 @@ export interface SessionOptions {
   listChanges?: ListChangeFilter;
 }
 
+/** Settings of a window that the daemon does not use. */
+export interface UnusedSettings {
+  names: string[];
+  /** What its user is told. */
+  notice: ServerTrouble;
+}
+
 /** The MCP peer of a session, which sends messages that belong to no call. */
 export interface ClientPeer {
   notify(method: string, params?: JsonObject): void;
@@ -74,6 +82,8 @@ export class Session implements Caller {
   readonly budget: ByteBudget;
   readonly isRecovered: boolean;
   client: Implementation | undefined;
+  /** What the user of its window should know: which of the window's settings are not used. */
+  notice: ServerTrouble | undefined;
   cwd: string | undefined;
   revision: string | undefined;
   logLevel: LogLevel | undefined;
@@ -223,6 +233,11 @@ export class Session implements Caller {
   warnOfUndelivered(count: number): void {
     if (count === 0) return;
     this.#warn(`${count} messages for this window are lost: it did not read, and they had to make room`);
+  }
+
+  /** Tells the client its notice; called when the client has initialized. */
+  sendNotice(): void {
+    if (this.notice !== undefined) this.#warn(describeTrouble(this.notice));
   }
 
   #warn(data: string): void {

@@ -4,30 +4,15 @@ import { extname } from "@std/path/extname";
 import { join } from "@std/path/join";
 import { messageOf } from "../base/errors.ts";
 import { isCompiled, programDir, type StatePaths } from "../config/paths.ts";
-import { DAEMON_START_TIMEOUT_MS, SETTINGS, type Settings } from "../config/settings.ts";
+import { DAEMON_START_TIMEOUT_MS, SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { FileLock } from "../state/file_lock.ts";
 import { Backoff } from "./backoff.ts";
 import type { Link } from "../client/link.ts";
 import { hasDaemon } from "../client/address.ts";
-import { isNoDaemon, LinkError } from "../client/link_target.ts";
+import { isNoDaemon, LinkError, type LinkFault } from "../client/link_target.ts";
+import { readOwnFile } from "../client/own_files.ts";
 
 const log = getLogger(["exai", "shim"]);
-
-/** The settings a started daemon gets from the shim, wherever the shim has them from. */
-const SHARED = [
-  "home",
-  "host",
-  "port",
-  "token",
-  "peers",
-  "socket",
-  "config",
-  "envFile",
-  "logLevel",
-  "logFormat",
-] as const;
-
-export type StartSettings = Pick<Settings, (typeof SHARED)[number]>;
 
 /** Interval between attempts to connect to the daemon being started. */
 const POLL_MS = 25;
@@ -38,14 +23,15 @@ const NO_ANSWER = `has not answered within ${DAEMON_START_TIMEOUT_MS / 1000} s`;
 
 /** Starts the daemon; of many shims at the same moment only one does. */
 export class DaemonStarter {
-  readonly #settings: StartSettings;
+  readonly #environment: Record<string, string>;
   readonly #paths: StatePaths;
   readonly #backoff = new Backoff({ minMs: 3000, maxMs: 30_000 });
   #notBefore = 0;
   #lastError: LinkError | undefined;
 
-  constructor(settings: StartSettings, paths: StatePaths) {
-    this.#settings = settings;
+  /** @param environment all variables of the daemon; it inherits none of this process */
+  constructor(environment: Record<string, string>, paths: StatePaths) {
+    this.#environment = environment;
     this.#paths = paths;
   }
 
@@ -94,7 +80,8 @@ export class DaemonStarter {
     const child = new Deno.Command(command, {
       args,
       cwd: this.#paths.home,
-      env: this.#environment(),
+      env: this.#environment,
+      clearEnv: true,
       stdin: "null",
       stdout: "null",
       stderr: "null",
@@ -110,25 +97,28 @@ export class DaemonStarter {
       const link = await dial();
       if (link) return link;
       // Exit code 0: another daemon was started first and is about to answer.
-      if (exitCode) throw this.#fault(`ended at once with exit code ${exitCode}`);
+      if (exitCode) throw await this.#endedAtOnce(exitCode);
     }
     throw this.#fault(NO_ANSWER);
   }
 
-  #fault(what: string): LinkError {
+  /** The daemon has written why it cannot start, as a terminal would have shown it. */
+  async #endedAtOnce(exitCode: number): Promise<LinkError> {
+    const { text } = await readOwnFile(this.#paths.startFailure);
+    const why = text === undefined ? "" : `: ${text.trim()}`;
+    // Waiting does not mend the settings, so the client's requests are answered at once.
+    const fault = exitCode === SETTINGS_EXIT_CODE ? "rejected" : "refused";
+    return this.#fault(`ended at once with exit code ${exitCode}${why}`, fault);
+  }
+
+  #fault(what: string, fault: LinkFault = "refused"): LinkError {
     const { command, args } = daemonCommand();
     const shown = [command, ...args].join(" ");
     return new LinkError(
-      "refused",
+      fault,
       `the daemon that was started ${what}; its log is in ${this.#paths.logs}, ` +
         `or run it in a terminal to see why: ${shown}`,
     );
-  }
-
-  // Empty settings are left out, so that the daemon uses its defaults.
-  #environment(): Record<string, string> {
-    const values = SHARED.map((name) => [SETTINGS[name].env, String(this.#settings[name])]);
-    return Object.fromEntries(values.filter(([, value]) => value !== ""));
   }
 }
 

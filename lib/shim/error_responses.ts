@@ -35,7 +35,7 @@ export function rejectedByDaemon(fault: LinkFault, why: string): ExaiError {
   if (fault !== "unauthorized") return new ExaiError("DAEMON_UNAVAILABLE", `${why}. The shim keeps trying`);
   return new ExaiError(
     "UNAUTHORIZED",
-    `${why}. Give this window the daemon's EXAI_WS_TOKEN, or set EXAI_WS_TOKEN=auto for both; ` +
+    `${why}. Give this window the daemon's EXAI_WS_TOKEN, or write "token": "auto" into exai.json, which both read; ` +
       "the shim keeps trying",
   );
 }

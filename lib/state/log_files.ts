@@ -1,6 +1,6 @@
 import { deadline } from "@std/async/deadline";
 import { join } from "@std/path/join";
-import { type LogSink, setupLog } from "../base/log.ts";
+import { type LogOptions, type LogSink, setupLog } from "../base/log.ts";
 import { MIB } from "../base/units.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Program, Settings } from "../config/settings.ts";
@@ -19,6 +19,8 @@ interface LoggingOptions {
 export interface Logging extends AsyncDisposable {
   /** Why the log file cannot be written now, in a sentence, or none. */
   faults(): string[];
+  /** Logs from `level` on. */
+  setLevel(level: Settings["logLevel"]): void;
 }
 
 /** Most text queued for a stderr that is not read. */
@@ -31,8 +33,7 @@ export async function startLogging(options: LoggingOptions): Promise<Logging> {
   await Deno.mkdir(paths.logs, { recursive: true, mode: 0o700 }).catch(() => {});
   const file = new RotatingFile(join(paths.logs, `${program}.log`), { maxBytes: settings.metricsMaxBytes });
   const stderr = new LineWriter(Deno.stderr);
-  setupLog({
-    level: settings.logLevel,
+  const log: Omit<LogOptions, "level"> = {
     format: settings.logFormat,
     sinks: {
       file: (format) => (record) => file.append(format(record)),
@@ -42,8 +43,10 @@ export async function startLogging(options: LoggingOptions): Promise<Logging> {
       },
       ...options.sinks,
     },
-  });
+  };
+  setupLog({ ...log, level: settings.logLevel });
   return {
+    setLevel: (level) => setupLog({ ...log, level }),
     faults: () => file.fault === undefined ? [] : [file.fault],
     async [Symbol.asyncDispose]() {
       const written = Promise.all([file[Symbol.asyncDispose](), stderr.flushed()]);

@@ -43,17 +43,17 @@ export async function slotRequestFor(
   const decision: ShareDecision = isolationReason === undefined
     ? decided
     : { scope: "session", why: isolationReason, canIsolate: false };
-  const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
-    await isForWorkspaceOnly(config, workspace);
-  // Read last, as the server may have asked meanwhile.
-  const asksRoots = options.asksRoots();
-  const isRootless = asksRoots && !isForWorkspace && !roots?.length;
-  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
   const { scope } = decision;
   const areRootsMissing = roots === undefined && caller.areRootsOverdue === true;
   const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
   // The process of a session that may not share one is bound to its directory too.
   const folders = foldersFor(config, place, isDirectoryBound(config, scope));
+  const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
+    await isForWorkspaceOnly(config, workspace, folders.real);
+  // Read last, as the server may have asked meanwhile.
+  const asksRoots = options.asksRoots();
+  const isRootless = asksRoots && !isForWorkspace && !roots?.length;
+  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
   const shared = withVia(bindToSession(config, workspace, folders.real), via);
   const bound = withDirectoryOf(shared, withVia(bindToSession(config, named, folders.named), via));

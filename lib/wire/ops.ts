@@ -32,6 +32,7 @@ const hello = z.looseObject({
   receipts: z.optional(z.boolean()),
   proof: z.optional(z.string()),
   via: z.optional(z.string()),
+  settings: z.optional(z.looseObject({ salt: z.string(), digests: z.record(z.string(), z.string()) })),
 });
 
 /** Asks the daemon to prove that it knows the token, before the client shows anything. */
@@ -68,6 +69,7 @@ const opSchemas = {
 };
 
 export type Hello = z.output<typeof hello>;
+export type SettingsOffer = NonNullable<Hello["settings"]>;
 export type ChallengeOp = z.output<typeof challenge>;
 export type CommandOp = z.output<typeof request>;
 export type CallToolOp = z.output<typeof opSchemas.call_tool>;
@@ -116,6 +118,8 @@ export interface HelloAck {
   posts?: number;
   /** With `receipts`: messages of the client received in this session; further ones are numbered from there. */
   received?: number;
+  /** In answer to `settings`: the names of those the daemon does not use. */
+  unused_settings?: string[];
   /** In answer to `resume.waiting`: the requests that never arrived and must be sent again. */
   unseen?: RequestId[];
   /** In answer to `resume` from another daemon that has the session in its journal. */

@@ -64,6 +64,7 @@ export class Rig implements AsyncDisposable {
       env: cache ? { DENO_DIR: cache } : {},
     };
     await Deno.writeTextFile(join(home, "mcp.json"), JSON.stringify({ mcpServers: { counter } }));
+    await Deno.writeTextFile(join(home, "exai.json"), JSON.stringify({ globalMaxInflight: 200 }));
     const rig = new Rig(home, recordPath, options);
     for (const each of held) rig.#held.use(each);
     return rig;
@@ -143,7 +144,6 @@ export class Rig implements AsyncDisposable {
       ...privateEnv(this.home),
       EXAI_WS_PORT: String(this.port),
       EXAI_WS_AUTOSTART: "false",
-      EXAI_WS_GLOBAL_MAX_INFLIGHT: "200",
       ...this.#options.env,
     };
   }

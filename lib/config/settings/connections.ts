@@ -63,6 +63,7 @@ export const CONNECTION_SETTINGS = {
     },
     {
       allowed: "auto, or a whole number of bytes, at least 1048576",
+      types: ["string", "integer"],
       unit: "bytes",
       schema: z.pipe(
         z.string().check(

@@ -24,7 +24,7 @@ export const MOUNTED_SERVER_SETTINGS = {
     env: "EXAI_RESOLVE_WRAPPERS",
     fallback: true,
     help:
-      "Whether the program behind npx or uvx is started itself, in place of the wrapper and the one or two processes it costs",
+      "Whether the program behind npx, pnpm dlx or uvx is started itself, in place of the wrapper and the one or two processes it costs",
   }),
   listWaitMs: integer(
     {
@@ -65,6 +65,7 @@ export const MOUNTED_SERVER_SETTINGS = {
     },
     {
       allowed: "auto, or a whole number of MiB",
+      types: ["string", "integer"],
       unit: "MiB",
       schema: z.pipe(
         z.string().check(z.regex(/^(auto|\d{1,8})$/)),

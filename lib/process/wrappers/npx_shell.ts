@@ -14,7 +14,8 @@ const SHELL_VARIABLE = "npm_config_script_shell";
 const SHELL = `#!/bin/sh
 # Written by exai-daemon, which asks npx with it what it would run.
 [ "$npm_lifecycle_event" = npx ] && [ "$1" = -c ] || exec sh "$@"
-eval "set -- $2"
+# Not $2: some versions of npm put the command into a file.
+eval "set -- $npm_lifecycle_script"
 [ $# = 1 ] || exit 1
 printf '%s\\0' ${MARK}"$(command -v "$1")"
 /usr/bin/env -0 2>/dev/null || /usr/bin/env

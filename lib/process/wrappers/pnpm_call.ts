@@ -13,15 +13,20 @@ const FIXED = /@\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
 /** `pnpm [options] dlx [options] PACKAGE args`: what follows the package is never read by pnpm. */
 export function readPnpm(args: readonly string[]): WrapperCall | undefined {
   const before = splitOptions(args, KNOWN);
-  return before?.rest[0] === "dlx" ? read([...before.options, "dlx"], before.rest.slice(1)) : undefined;
+  return before?.rest[0] === "dlx"
+    ? read(before.rest.slice(1), { before: before.options, command: ["dlx"] })
+    : undefined;
 }
 
 /** `pnpx ...`, which is `pnpm dlx ...`. */
 export function readPnpx(args: readonly string[]): WrapperCall | undefined {
-  return read([], args);
+  return read(args, { before: [], command: [] });
 }
 
-function read(before: readonly string[], args: readonly string[]): WrapperCall | undefined {
+function read(
+  args: readonly string[],
+  { before, command }: { before: readonly string[]; command: readonly string[] },
+): WrapperCall | undefined {
   const split = splitOptions(args, KNOWN);
   const target = split?.rest[0];
   if (!split || !target || [...before, ...split.options].includes("--")) return undefined;
@@ -34,7 +39,8 @@ function read(before: readonly string[], args: readonly string[]): WrapperCall |
   const [source, program] = given.length > 0 ? [[], target] : [[`--package=${target}`], undefined];
   return {
     kind: "pnpm",
-    question: [...before, ...split.options, ...source, "env", "-0"],
+    // Versions differ in whether they read --package behind dlx.
+    question: [...before, ...source, ...command, ...split.options, "env", "-0"],
     program,
     args: split.rest.slice(1),
     packages,

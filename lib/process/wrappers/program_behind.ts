@@ -35,6 +35,9 @@ async function ask(call: WrapperCall, launch: Launch, options: AnswerOptions): P
   // Its programs are small executables that start Python: a process is left in any case.
   if (PLATFORM === "windows") throw new Error("its programs are no scripts on Windows");
   const env = parseEnvironment(await outputOf(launch, options));
+  if (Object.keys(env).some((name) => name.includes("\n"))) {
+    throw new Error(`${call.kind} prints more than it was asked`);
+  }
   const dir = env.PATH?.split(":")[0];
   if (!dir || dir === launch.env.PATH?.split(":")[0]) {
     throw new Error(`${call.kind} does not say where it installs`);
@@ -55,5 +58,6 @@ async function programOf(dir: string): Promise<string> {
 
 /** `@scope/name@1` without the version. */
 function nameOf(spec: string): string {
-  return spec.replace(/(.)@.*$/, "$1");
+  const at = spec.indexOf("@", 1);
+  return at === -1 ? spec : spec.slice(0, at);
 }

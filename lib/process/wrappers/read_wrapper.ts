@@ -1,3 +1,4 @@
+import { ownEntry } from "../../base/json.ts";
 import { readNpmExec, readNpx } from "./npx_call.ts";
 import { readPnpm, readPnpx } from "./pnpm_call.ts";
 import { readUvTool, readUvx } from "./uvx_call.ts";
@@ -28,8 +29,8 @@ const READERS: Readonly<Record<string, (args: readonly string[]) => WrapperCall 
  * ```
  */
 export function readWrapper(command: string, args: readonly string[]): WrapperCall | undefined {
-  const name = command.split(/[/\\]/).at(-1)!.replace(/\.(exe|cmd)$/i, "");
-  return Object.hasOwn(READERS, name) ? READERS[name]!(args) : undefined;
+  const name = command.split(/[/\\]/).at(-1)!.toLowerCase().replace(/\.(exe|cmd)$/, "");
+  return ownEntry(READERS, name)?.(args);
 }
 
 /** Characters that `cmd.exe` reads in an argument. */

@@ -62,8 +62,9 @@ export function noSuitableModel(
   const where = provider === undefined ? "" : ` of ${provider}`;
   if (available.length === 0) {
     const advice = provider === undefined
-      ? "set one of KIMI_API_KEY, GLM_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY or CUSTOM_API_URL where the daemon " +
-        "starts, run Ollama on this machine, or use a client that lends its model (MCP sampling)"
+      ? "write the key of a provider into exai.json (kimiApiKey, glmApiKey, openaiApiKey, openrouterApiKey or " +
+        "customApiUrl; as variables KIMI_API_KEY and so on, where the daemon is started by hand), run Ollama on this " +
+        "machine, or use a client that lends its model (MCP sampling)"
       : `${provider} is not set up: ${setupAdvice(provider)}`;
     return new ExaiError("INVALID_PARAMS", `there is no model${where} to ask; ${advice}`);
   }
@@ -80,7 +81,13 @@ export function noSuitableModel(
 /** Advice on how to configure `provider`. */
 export function setupAdvice(provider: string): string {
   const variables = PROVIDER_KINDS.find(({ name }) => name === provider)?.setUpBy ?? [];
-  return variables.length === 0 ? "it takes a client that lends its model" : `set ${variables.join(" or ")}`;
+  if (variables.length === 0) return "it takes a client that lends its model";
+  return `set ${variables.join(" or ")} (${variables.map(keyOf).join(" or ")} in exai.json)`;
+}
+
+/** The key in `exai.json` of the setting of a provider. */
+function keyOf(variable: string): string {
+  return variable.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function listing(available: readonly ModelInfo[]): string {

@@ -1,6 +1,7 @@
 import { resolve, toFileUrl } from "@std/path";
 import { withDeadline } from "../../base/abort.ts";
 import { bindToSession, type ServerConfig } from "../../config/server_config.ts";
+import type { SessionFolders } from "../../config/workspace_variables.ts";
 import type { Root } from "../../call/call.ts";
 import { LOOK_TIMEOUT_MS, realPathOf } from "./working_directory.ts";
 
@@ -31,9 +32,13 @@ const OF_PROGRAMS = new Set([
  * a client without roots means the directories the entry names, and one with roots its roots in their place, as
  * `@modelcontextprotocol/server-filesystem` takes them. In doubt, as for a path that does not exist: false.
  */
-export async function isForWorkspaceOnly(entry: ServerConfig, workspace: string): Promise<boolean> {
+export async function isForWorkspaceOnly(
+  entry: ServerConfig,
+  workspace: string,
+  folders?: SessionFolders,
+): Promise<boolean> {
   if (entry.kind !== "stdio") return false;
-  const { cwd = workspace, args, env } = bindToSession(entry, workspace);
+  const { cwd = workspace, args, env } = bindToSession(entry, workspace, folders);
   const variables = Object.entries(env).filter(([name]) => !OF_PROGRAMS.has(name.toUpperCase()));
   const texts = [...args, ...variables.map(([, value]) => value ?? "")].filter((text) => text !== "");
   if (texts.length > MAX_TEXTS) return false;

@@ -1,0 +1,51 @@
+import { ExaiError } from "../base/errors.ts";
+import { type ConfigFault, formatFault } from "./config_fault.ts";
+import { withKeptToken } from "./kept_token.ts";
+import {
+  type GivenSettings,
+  type LoadedSettings,
+  readGiven,
+  resolveSettings,
+  type SettingSources,
+} from "./load.ts";
+import { readSettingsFile, type SettingsFile } from "./settings_file.ts";
+import { settingsPath } from "./window_settings.ts";
+
+/** The settings of `exai-daemon` and what is wrong with `exai.json`. */
+export interface ProgramSettings extends LoadedSettings {
+  /** Whether the token `auto` is set only by the file of a generated token. */
+  isTokenKept: boolean;
+  file: Omit<SettingsFile, "values">;
+}
+
+/** Where `exai-daemon` has its settings from; the file can be read again while the program runs. */
+export class SettingsLoader {
+  readonly #given: GivenSettings;
+
+  constructor(sources: SettingSources) {
+    this.#given = readGiven(sources);
+  }
+
+  /** The path of `exai.json`. */
+  get path(): string {
+    return settingsPath(this.#given);
+  }
+
+  /**
+   * Reads `exai.json` and resolves every setting; values with a fault count as not set.
+   *
+   * @throws {ExaiError} `CONFIG`, one line per fault of the other sources
+   */
+  async read(): Promise<ProgramSettings> {
+    const { values, ...file } = await readSettingsFile(this.path, this.#given.env);
+    const loaded = resolveSettings(this.#given, values);
+    return { ...withKeptToken(loaded, { given: this.#given, file: values }), file };
+  }
+}
+
+/** `exai.json` has faults, and the program does not start with a part of it. */
+export class SettingsFileError extends ExaiError {
+  constructor(faults: readonly ConfigFault[]) {
+    super("CONFIG", faults.map(formatFault).join("\n"));
+  }
+}
