@@ -37,11 +37,15 @@ Deno.test("a change is never taken for none", () => {
     tool("a"),
     tool("a", { annotations: { y: [2, 1] } }),
     tool("a", { annotations: { y: [1, 2], required: null } }),
+    tool("a", { annotations: { y: [1, 2] }, enum: ["a", "b"] }),
     { ...before[0], inputSchema: { ...schema, required: ["a"] } },
     { ...before[0], inputSchema: { ...schema, properties: { a: { type: ["string"] } } } },
     { ...before[0], inputSchema: { ...schema, properties: { a: { type: "string" } } } },
   ];
   for (const other of others) assertEquals(steadyList(before, [other]), [other]);
+  const ranked = [tool("a", { annotations: { required: ["a", "b"] } })];
+  const reranked = [tool("a", { annotations: { required: ["b", "a"] } })];
+  assertEquals(steadyList(ranked, reranked), reranked, "only in a schema that is a set");
   const twice = [tool("a"), tool("a", { title: "other" })];
   assertStrictEquals(steadyList(before, twice), twice, "which is which cannot be told");
   const deep: JsonObject = {};
