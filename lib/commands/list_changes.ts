@@ -1,3 +1,4 @@
+import { ownEntry } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import type { DaemonStatus } from "../admin/status.ts";
 import { formatTable } from "./table.ts";
@@ -15,7 +16,7 @@ const REASONS: Readonly<Record<string, string>> = {
 export function listChangeTable(changes: DaemonStatus["list_changes"] | undefined): string[] {
   if (!changes || changes.length === 0) return [];
   const rows = changes.map(({ cause, server, count, last_at }) => {
-    const reason = REASONS[cause] ?? cause;
+    const reason = ownEntry(REASONS, cause) ?? cause;
     return [server === undefined ? reason : `${visible(server)} ${reason}`, count, last_at];
   });
   return [formatTable(["LISTS CHANGED", "WINDOWS TOLD", "LAST"], rows)];
