@@ -263,3 +263,18 @@ Deno.test("windows see the same lists where their processes are told the same, a
     key({}, "project", { uris: ["file:///a b", "odd:x"] }),
   );
 });
+
+Deno.test("what a server says of itself is kept for windows elsewhere, unless it names the directory it runs in", () => {
+  const here = { ...HERE, directory: "/work/here" };
+  const saying = (instructions: string) => ({ ...DESCRIPTION, instructions });
+  const said = (text: string) => {
+    const { memory, saved, learn } = memoryOf();
+    memory.verified(here, saying(text));
+    learn([tool("t")], here);
+    return [memory.viewAt(here), memory.viewOf(BOB), saved[0]!].map(({ description }) =>
+      description?.instructions
+    );
+  };
+  assertEquals(said("Read first."), ["Read first.", "Read first.", "Read first."]);
+  assertEquals(said("You are in /work/here."), ["You are in /work/here.", undefined, undefined]);
+});

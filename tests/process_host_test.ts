@@ -84,7 +84,7 @@ Deno.test({
       );
     }
     const missing = await refusalOf(it.host, commandOf("no-such-program"));
-    assertEquals(missing.details, { server: "Shop" });
+    assertEquals(missing.details, { server: "Shop", missing: "program" });
     assertMatch(
       missing.message,
       /^server "Shop" cannot start: command "no-such-program": no directory of the PATH has it/,

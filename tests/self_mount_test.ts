@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { assertNoLoop, parseVia } from "../lib/wire/via.ts";
@@ -192,7 +192,8 @@ Deno.test("a daemon that is given its own address by another name refuses itself
   const { tools } = await client.listTools();
   assertEquals(tools.filter(({ name }) => name.includes("version")).length, 1);
   const [row] = await it.status();
-  assertStringIncludes(String(row!.last_error), "mounted in itself");
+  // Refused when the file is read, or when it is connected to, as far as the address is known.
+  assertMatch(String(row!.last_error ?? row!.cause), /mounted in itself|mount itself/);
 });
 
 Deno.test("daemons that mount one another in a ring each show the others' tools, and come to rest", async () => {

@@ -88,6 +88,8 @@ async function openHome(shim: string) {
   const exai = join(path, "exai");
   await Deno.mkdir(join(path, "work"), { recursive: true });
   await Deno.mkdir(exai);
+  // The daemon is given none of a window's variables, so it looks for packages there.
+  await Deno.symlink(npmCache(), join(path, ".npm"));
   const npx = (name: string, ...args: string[]) => ({
     command: "npx",
     args: ["-y", `@modelcontextprotocol/server-${name}`, ...args],
@@ -105,7 +107,6 @@ async function openHome(shim: string) {
     EXAI_WS_PORT: port,
     ENV_FILE: "",
     DENO_DIR: denoDir(),
-    npm_config_cache: npmCache(),
   };
   const end = async () => {
     const { pid } = JSON.parse(await Deno.readTextFile(join(exai, "daemon.json")).catch(() => "{}"));
@@ -142,7 +143,10 @@ async function listed(url: string, cwd: string): Promise<void> {
     capabilities: {},
     clientInfo: { name: "clients", version: "1" },
   };
-  await post({ id: 1, method: "initialize", params });
+  // A client that is done before its servers have started leaves no daemon behind: this asks until one is there.
+  while (await post({ id: 1, method: "initialize", params }).catch(() => undefined) === undefined) {
+    await delay(POLL_MS);
+  }
   for (let id = 2;; id++) {
     const tools = await post({ id, method: "tools/list" });
     if (Object.values(MOUNTED).every((name) => tools.includes(`"name":"${name}"`))) break;

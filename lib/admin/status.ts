@@ -195,17 +195,20 @@ function describeServer(
   }
   if (server.isRetired) return rows.map((row) => ({ ...row, ...RETIRED }));
   // Instances that do not run are shown only with a fault.
-  for (const record of records.values()) {
+  const stopped = [...records.values()].sort((a, b) => Number(a.isProbe) - Number(b.isProbe));
+  for (const record of stopped) {
     const state = stateOfStopped(record);
     if (!hasFailed(state) && record.admission.isClean) continue;
+    // It says nothing that a window's process does not say.
+    if (record.isProbe && rows.length > 0) continue;
     const { scope, keyHash, directory } = record;
     const row = describeIdle(server.name, state, { scope, share_key: keyHash, directory });
     rows.push({ ...row, ...describeTrouble(state), ...describeAdmission(record) });
   }
   if (rows.length > 0) return rows;
   const { scope, why } = decideShare(server.config);
-  const state = stateOfUnused(server.config, windows.map(({ cwd }) => cwd));
-  return [describeIdle(server.name, state, { scope, why, lists_known: server.lists.areKnown })];
+  const state = stateOfUnused(server.config, windows);
+  return [describeIdle(server.name, state, { scope, why, lists_known: server.lists.areThere })];
 }
 
 function describeIdle(

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
-import { join } from "@std/path";
 import type { ServerConfig } from "../config/server_config.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
@@ -23,9 +22,9 @@ import { ProcessHost } from "../process/process_host.ts";
 import type { AdmissionFactory } from "../upstream/process_records.ts";
 import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import { ServerLogs } from "./server_logs.ts";
 import { ServerTroubles } from "./server_troubles.ts";
 import { connectUrl } from "../remote/url_transport.ts";
-import { RotatingFile } from "../state/rotating_file.ts";
 
 const log = getLogger(["exai", "config"]);
 
@@ -162,7 +161,9 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly troubles = new ServerTroubles({
     servers: () => this.servers,
     configured: () => this.configured,
-    keptTools: (server) => this.#lists?.toolNames(server) ?? [],
+    hadTool: (server, tool) =>
+      this.names.historyOf("tools", tool).server === server ||
+      this.#lists?.toolNames(server).includes(tool) === true,
   });
 
   /** Faults of the configuration and of servers that keep failing, each in a sentence. */
@@ -232,7 +233,8 @@ export class ConfiguredMounts implements AsyncDisposable {
       change.servers,
       ([name, config]) => ({ name, identity: programIdentity(config) }),
     );
-    this.names.configure(servers, change.disabled);
+    const unmounted = [...change.disabled, ...change.faulty.map(({ name }) => name)];
+    this.names.configure(servers, unmounted);
     this.#mounts.apply(change);
     this.#prepare();
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
@@ -271,29 +273,4 @@ function troublesOf({ name, records }: MountedServer): string[] {
       ...faults,
     ];
   });
-}
-
-/** The stderr of servers: a rotated file for each in the log directory. */
-class ServerLogs implements AsyncDisposable {
-  readonly #dir: string;
-  readonly #maxBytes: number;
-  readonly #files = new Map<string, RotatingFile>();
-
-  constructor(dir: string, maxBytes: number) {
-    this.#dir = dir;
-    this.#maxBytes = maxBytes;
-  }
-
-  append(server: string, text: string): void {
-    let file = this.#files.get(server);
-    if (!file) {
-      file = new RotatingFile(join(this.#dir, `server-${server}.log`), { maxBytes: this.#maxBytes });
-      this.#files.set(server, file);
-    }
-    file.append(text);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(Array.from(this.#files.values(), (file) => file[Symbol.asyncDispose]()));
-  }
 }

@@ -3,9 +3,9 @@ import type { Caller } from "../call/call.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { Session } from "../session/session.ts";
 import type { ServerTroubles } from "./server_troubles.ts";
-import { concerns, knownPlaceOf } from "../upstream/audience.ts";
+import { concerns, type KnownPlace, knownPlaceOf } from "../upstream/audience.ts";
 import type { ProcessEventListener } from "../upstream/process_records.ts";
-import { stateOfStopped, troubleOf } from "../upstream/server_state.ts";
+import { isProgramMissing, stateOfStopped, troubleOf } from "../upstream/server_state.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -64,10 +64,12 @@ export class ServerNotices {
 
   /** Something has happened to a process of a server. */
   readonly processEvent: ProcessEventListener = (server, record, event) => {
-    const trouble = event.is === "failed" ? troubleOf(server, stateOfStopped(record)) : undefined;
+    const state = stateOfStopped(record);
+    const trouble = event.is === "failed" ? troubleOf(server, state) : undefined;
+    const isForAll = event.is === "failed" && isProgramMissing(state);
     this.#enqueue(async () => {
       for (const session of this.#viewersOf(server)) {
-        if (!concerns(record.audience, session, await placeOf(session))) continue;
+        if (!isForAll && !concerns(record.audience, session, await placeOf(session))) continue;
         const told = this.#toldTo(session);
         const known = told.get(server);
         if (event.is === "failed") {
@@ -144,6 +146,6 @@ function tell(session: Caller, level: "notice" | "warning" | "error", data: stri
 }
 
 /** Where a window works, as far as it is known without asking its client. */
-async function placeOf(session: Session): Promise<string> {
+async function placeOf(session: Session): Promise<KnownPlace> {
   return await knownPlaceOf(session, session.rootsState === "known" ? await session.roots() : undefined);
 }

@@ -1,17 +1,23 @@
 import type { Caller } from "../call/call.ts";
 import type { ServerTrouble } from "../call/server_trouble.ts";
-import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
-import { concerns, knownPlaceOf } from "../upstream/audience.ts";
-import { causeOf, stateOfEntry, stateOfStopped, troubleOf } from "../upstream/server_state.ts";
+import { concerns, type KnownPlace, knownPlaceOf } from "../upstream/audience.ts";
+import {
+  causeOf,
+  directoryTrouble,
+  isProgramMissing,
+  stateOfEntry,
+  stateOfStopped,
+  troubleOf,
+} from "../upstream/server_state.ts";
 
 interface TroubleSources {
   servers(): readonly MountedServer[];
   /** What the configuration says now. */
   configured(): Pick<ServersChange, "faulty" | "disabled" | "faults">;
-  /** The names of the tools that a server had when it ran last. */
-  keptTools(server: string): readonly string[];
+  /** Whether the server had the tool when it ran last. */
+  hadTool(server: string, tool: string): boolean;
 }
 
 /** What is wrong with the configured servers, and which windows it concerns. */
@@ -37,27 +43,22 @@ export class ServerTroubles {
     const entries = this.ofEntries();
     const servers = this.#sources.servers();
     const place = await knownPlaceOf(caller, undefined);
-    const processes = servers.flatMap((server) => this.#ofServer(server, { caller, place }));
+    const processes = servers.flatMap((server) => this.#ofServer(server, caller, place));
     const all = [...entries, ...processes];
     return caller.server === undefined ? all : all.filter(({ server }) => server === caller.server);
   }
 
-  #ofServer(
-    server: MountedServer,
-    viewer: { caller: Caller; place: string },
-  ): ServerTrouble[] {
-    const { name, config, records } = server;
-    for (const record of records) {
-      if (!concerns(record.audience, viewer.caller, viewer.place)) continue;
+  #ofServer({ name, config, records }: MountedServer, caller: Caller, place: KnownPlace): ServerTrouble[] {
+    const own = Array.from(records).filter(({ audience }) => concerns(audience, caller, place));
+    if (own.some(({ supervisor }) => supervisor.connection.state === "ready")) return [];
+    const missing = Array.from(records).filter((record) => isProgramMissing(stateOfStopped(record)));
+    for (const record of [...own, ...missing]) {
       const trouble = troubleOf(name, stateOfStopped(record));
       if (trouble) return [trouble];
     }
-    return this.#lacksDirectory(config, viewer.caller) ? [troubleOf(name, { is: "needs a directory" })!] : [];
-  }
-
-  /** A client with roots may still name a directory. */
-  #lacksDirectory(config: ServerConfig, { cwd, capabilities }: Caller): boolean {
-    return cwd === undefined && capabilities.roots === undefined && usesWorkspace(config);
+    // A client with roots may still name a directory.
+    const state = caller.capabilities.roots === undefined && directoryTrouble(config, place.workspace);
+    return state ? [troubleOf(name, state)!] : [];
   }
 
   /** Why the configured server `name` is not mounted; undefined when it is, or there is none. */
@@ -75,7 +76,7 @@ export class ServerTroubles {
     const names = [...faulty.map(({ name }) => name), ...disabled].sort();
     // The longest first: a name may begin with another and "__".
     const named = names.filter((name) => tool.startsWith(`${name}__`)).sort((a, b) => b.length - a.length);
-    const having = () => names.find((name) => this.#sources.keptTools(name).includes(tool));
+    const having = () => names.find((name) => this.#sources.hadTool(name, tool));
     const server = named[0] ?? having();
     return server === undefined ? undefined : this.whyUnmounted(server);
   }

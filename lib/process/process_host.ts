@@ -256,5 +256,9 @@ function notFound(wanted: ServerCommand, env: Environment): ExaiError {
     : isPath
     ? "correct command in mcp.json"
     : "install it, or write its full path as command in mcp.json";
-  return unavailable(wanted, `command ${JSON.stringify(command)}: ${where}; ${advice}`);
+  // A relative path may be there in other directories.
+  const isMissingEverywhere = !isPath || isAbsolute(command);
+  return unavailable(wanted, `command ${JSON.stringify(command)}: ${where}; ${advice}`, {
+    details: { server: wanted.title, ...(isMissingEverywhere ? { missing: "program" } : {}) },
+  });
 }

@@ -24,24 +24,33 @@ export function placeKey({ principal }: Caller, workspace: string | undefined): 
   return ownerKey({ principal: principal ?? "", workspace: workspace ?? "" });
 }
 
+/** Where a window works. */
+export interface KnownPlace {
+  /** The real path of its directory; undefined: it has told none. */
+  workspace: string | undefined;
+  /** See {@linkcode placeKey}. */
+  key: string;
+}
+
 /**
- * The {@linkcode placeKey} of a window, without asking its client for anything.
+ * The place of a window, without asking its client for anything.
  *
  * @param roots of its client, as far as they are known
  */
-export async function knownPlaceOf(caller: Caller, roots: readonly Root[] | undefined): Promise<string> {
+export async function knownPlaceOf(caller: Caller, roots: readonly Root[] | undefined): Promise<KnownPlace> {
   const path = (roots ?? []).map(({ uri }) => pathOfUri(uri).path).find((path) => path !== undefined);
   const dir = path ?? caller.cwd;
-  return placeKey(caller, dir === undefined ? undefined : await realPathOf(dir));
+  const workspace = dir === undefined ? undefined : await realPathOf(dir);
+  return { workspace, key: placeKey(caller, workspace) };
 }
 
 /** Whether a process for `audience` takes the calls of `caller`, whose place is `place`. */
-export function concerns(audience: Audience, caller: Caller, place: string): boolean {
+export function concerns(audience: Audience, caller: Caller, place: KnownPlace): boolean {
   switch (audience.of) {
     case "everybody":
       return true;
     case "directory":
-      return audience.place === place;
+      return audience.place === place.key;
     case "session":
       return isSameSession(audience.caller, caller);
   }

@@ -13,6 +13,7 @@ import { Leases, ROOTS_CHANGED } from "./leases.ts";
 import { isTaskMethod, isWorkMethod } from "./method_kind.ts";
 import { Pool } from "./pool.ts";
 import type { MountedServerOptions } from "./server_options.ts";
+import type { KnownLists } from "./lists/known_lists.ts";
 import { ServerLists } from "./lists/server_lists.ts";
 import { ShownLists } from "./lists/shown_lists.ts";
 import { ToolFilter } from "./lists/tool_filter.ts";
@@ -76,7 +77,8 @@ export class MountedServer implements Server, AsyncDisposable {
     });
     this.#tools = new ToolFilter(config.tools);
     const shown = new ShownLists(config.name, this.#tools);
-    this.lists = this.#lists = new ServerLists(config, { leases, pool, shown, store, probes });
+    this.#lists = new ServerLists(config, { leases, pool, shown, store, probes });
+    this.lists = this.#lists.known;
   }
 
   readonly target = async (call: Call): Promise<Result> => {
@@ -121,10 +123,7 @@ export class MountedServer implements Server, AsyncDisposable {
         if (isAboutTask) call.begin?.();
         const result = await (isWork ? slot.admission.run(call, instance) : instance.call(call));
         if (!result) continue;
-        if (isWork) {
-          slot.answered(call, result);
-          this.#pool.records.answered(slot);
-        }
+        if (isWork) this.#pool.records.answered(slot, call, result);
         return await this.#finish(call, result, slot);
       } catch (thrown) {
         if (isRepeated || !await mayRepeat(thrown, call, slot.started?.lists)) throw thrown;
@@ -156,7 +155,7 @@ export class MountedServer implements Server, AsyncDisposable {
     return waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
   }
 
-  readonly known = (caller: Caller): KnownServerFacts => this.#lists.known(caller);
+  readonly known = (caller: Caller): KnownServerFacts => this.lists.factsFor(caller);
   readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
 
   #untilStarted(slot: Slot, call: Call): Promise<Instance> {
@@ -180,7 +179,7 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly prepare = (caller: Caller) => this.#lists.prepare(caller);
 
   /** Its lists, as the daemon's owner is shown them. */
-  readonly lists: Pick<ServerLists, "faults" | "areKnown">;
+  readonly lists: KnownLists;
 
   notify(caller: Caller, method: string, params: JsonObject): void {
     if (method === ROOTS_CHANGED) return this.#leases.rootsChanged(caller, params);

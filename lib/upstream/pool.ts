@@ -37,9 +37,7 @@ export class Pool implements AsyncDisposable {
   constructor(options: PoolOptions, listener: Partial<PoolListener> = {}) {
     this.#options = options;
     this.#listener = listener;
-    const { name, admissionFor, onProcessEvent } = options;
-    const inUse = (key: string) => this.#slots.has(key);
-    this.records = new ProcessRecords({ name, admissionFor, inUse, onProcessEvent });
+    this.records = new ProcessRecords({ ...options, inUse: (key) => this.#slots.has(key) });
   }
 
   [Symbol.iterator](): Iterator<Slot> {
@@ -143,8 +141,8 @@ export class Pool implements AsyncDisposable {
     slot: Slot,
     { why, isFault, record, attempt }: SlotStart & { why: ExaiError; isFault: boolean },
   ): void {
-    const { supervisor } = record;
     if (!slot.alive) return;
+    const { supervisor } = record;
     // Some servers drop one session after another.
     const level = supervisor.shouldLogLoss(why) ? "warning" : "debug";
     log[level]("{message}; another connection is made", { message: why.message });

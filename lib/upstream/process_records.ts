@@ -1,8 +1,10 @@
 import { fnv1a } from "../base/text.ts";
 import { visible } from "../base/visible.ts";
 import { type Admission, UNLIMITED } from "../call/admission.ts";
-import type { Caller } from "../call/call.ts";
+import type { Call, Caller } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
+import type { Result } from "../wire/rpc.ts";
+import { isListReader } from "./lists/list_reader.ts";
 import { CallCrashes } from "./call_crashes.ts";
 import { type Audience, audienceOf, placeKey } from "./audience.ts";
 import { processGroupKey } from "./share_key.ts";
@@ -44,6 +46,8 @@ export interface ProcessRecord {
   readonly audience: Audience;
   /** The directory it runs in; undefined for a server behind a URL. */
   readonly directory: string | undefined;
+  /** Whether it is started only to read its lists, in a directory that is no window's. */
+  readonly isProbe: boolean;
 }
 
 /** What happened to a process that its windows are told of. */
@@ -60,7 +64,9 @@ export type ProcessEventListener = (server: string, record: ProcessRecord, event
 
 interface ProcessRecordsOptions {
   name: string;
+  /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFactory;
+  /** Called when a process of the server fails or shows that it works. */
   onProcessEvent?: ProcessEventListener;
   /** Whether a process of this key is starting or running. */
   inUse(key: string): boolean;
@@ -122,6 +128,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       session: scope === "session" ? session.caller : undefined,
       audience: audienceOf(request),
       directory: config.kind === "stdio" ? config.cwd : undefined,
+      isProbe: isListReader(session.caller),
     };
     this.#byKey.set(key, record);
     this.#prune();
@@ -141,10 +148,9 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   }
 
   /** The process of `slot` has answered a call that does work. */
-  answered(slot: Slot): void {
-    if (slot.hasAnswered) return;
-    slot.hasAnswered = true;
-    const record = this.#byKey.get(slot.key);
+  answered(slot: Slot, call: Call, result: Result): void {
+    const record = slot.hasAnswered ? undefined : this.#byKey.get(slot.key);
+    slot.answered(call, result);
     if (record) this.#report(record, { is: "answered" });
   }
 
@@ -193,6 +199,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
       ...{ key, keyHash, scope, where, supervisor, admission: UNLIMITED, session: undefined },
       audience: { of: "directory", place: placeKey(caller, workspace) },
       directory: workspace,
+      isProbe: isListReader(caller),
     };
     this.#byKey.set(key, record);
     this.#prune();

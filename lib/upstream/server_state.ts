@@ -3,9 +3,14 @@ import { monotonicNow } from "../base/time.ts";
 import { clip } from "../base/text.ts";
 import { adviceOnFailure, type ServerTrouble } from "../call/server_trouble.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
-import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
+import { messageOf } from "../base/errors.ts";
+import type { ServerConfig } from "../config/server_config.ts";
+import type { Caller } from "../call/call.ts";
 import type { FaultyEntry } from "../config/servers_watch.ts";
 import type { ProcessRecord } from "./process_records.ts";
+import { isDirectoryBound } from "./share_key.ts";
+import { decideShare } from "./sharing/decide_share.ts";
+import { foldersFor } from "./sharing/required_workspace.ts";
 
 /** Longest cause shown, in characters: a server's last words on stderr are part of it. */
 const MAX_CAUSE_CHARS = 600;
@@ -22,6 +27,8 @@ interface FailedState {
   isCallersFault: boolean;
   /** Whether the server is behind a URL. */
   isRemote: boolean;
+  /** The program is not there, which concerns every window. */
+  isProgramMissing: boolean;
 }
 
 /**
@@ -37,8 +44,8 @@ export type ServerState =
   /** `isKept`: the server still runs as it was before the entry became faulty. */
   | { is: "faulty entry"; faults: readonly ConfigFault[]; isKept: boolean }
   | { is: "variable not set"; variables: readonly string[]; faults: readonly ConfigFault[]; isKept: boolean }
-  /** The windows that are open have no directory, and its entry names theirs. */
-  | { is: "needs a directory" }
+  /** Its entry names the directory of its window, and that has none which somebody works in. */
+  | { is: "needs a directory"; why: string }
   | { is: "disabled" };
 
 /** The state of an entry that no server can be made of as it stands. */
@@ -53,10 +60,10 @@ export function stateOfStopped(
   { supervisor: { failureState, isRemote } }: Pick<ProcessRecord, "supervisor">,
 ): ServerState {
   if (!failureState) return { is: "not started" };
-  const { crashLimitReached, retryAt, failures, lastError, isCallersFault } = failureState;
+  const { crashLimitReached, retryAt, failures, lastError, isCallersFault, isProgramMissing } = failureState;
   const isBackingOff = retryAt.getTime() > monotonicNow();
   const is = crashLimitReached ? "crash limit reached" : isBackingOff ? "backing off" : "failed";
-  return { is, failures, retryAt, lastError, isCallersFault, isRemote };
+  return { is, failures, retryAt, lastError, isCallersFault, isRemote, isProgramMissing };
 }
 
 /** Whether the state is that of a process that has failed. */
@@ -64,10 +71,39 @@ export function hasFailed(state: ServerState): state is FailedState {
   return state.is === "failed" || state.is === "backing off" || state.is === "crash limit reached";
 }
 
-/** The state of a server none of whose processes was needed so far; `dirs` are those of the windows that are open. */
-export function stateOfUnused(config: ServerConfig, dirs: readonly (string | undefined)[]): ServerState {
-  const isWithout = dirs.length > 0 && dirs.every((dir) => dir === undefined);
-  return isWithout && usesWorkspace(config) ? { is: "needs a directory" } : { is: "not started" };
+/** Whether a process cannot be started for any window, wherever it was tried. */
+export function isProgramMissing(state: ServerState): boolean {
+  return hasFailed(state) && state.isProgramMissing;
+}
+
+/**
+ * Whether the server cannot be started for a window in the directory `workspace`, a real path, whose client has no roots;
+ * undefined: it can.
+ */
+export function directoryTrouble(
+  config: ServerConfig,
+  workspace: string | undefined,
+): ServerState | undefined {
+  const place = { named: workspace, real: workspace, roots: undefined, rootPaths: undefined };
+  const isBound = isDirectoryBound(config, decideShare(config).scope);
+  try {
+    foldersFor(config, { ...place, areRootsMissing: false }, isBound);
+    return undefined;
+  } catch (thrown) {
+    return { is: "needs a directory", why: messageOf(thrown) };
+  }
+}
+
+/** The state of a server none of whose processes was needed so far, while `windows` are open. */
+export function stateOfUnused(
+  config: ServerConfig,
+  windows: readonly Pick<Caller, "cwd" | "capabilities">[],
+): ServerState {
+  // A client with roots may still name a directory.
+  const troubles = windows.map(({ cwd, capabilities }) =>
+    capabilities.roots === undefined ? directoryTrouble(config, cwd) : undefined
+  );
+  return troubles.every((trouble) => trouble !== undefined) && troubles[0] || { is: "not started" };
 }
 
 /** What is wrong with the server in this state, and what to do about it; undefined: nothing. */
@@ -92,11 +128,7 @@ export function troubleOf(server: string, state: ServerState): ServerTrouble | u
     case "variable not set":
       return { server, cause: causeOf(state.faults), advice: adviceOnEntry(state) };
     case "needs a directory":
-      return {
-        server,
-        cause: "its entry in mcp.json uses ${workspaceFolder}, and this window has no directory",
-        advice: "open the window in a directory, or write an absolute path in mcp.json",
-      };
+      return { server, cause: shortened(state.why), advice: "the next call tries again", namesServer: true };
     case "disabled":
       return {
         server,

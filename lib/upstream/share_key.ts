@@ -27,6 +27,8 @@ export interface ListScope {
   advertised: JsonObject;
   /** Whom the resources they list are for. */
   resourcesFor: "everybody" | "directory" | "session";
+  /** The directory of its sessions, where what is shown may depend on it. */
+  directory?: string;
 }
 
 /**
@@ -113,6 +115,7 @@ export function listScopeOf(
     listKey: JSON.stringify([advertised, where]),
     advertised,
     resourcesFor: scope === "session" ? "session" : isLocal ? "directory" : "everybody",
+    directory: isLocal ? session.workspace : undefined,
   };
 }
 

@@ -46,6 +46,8 @@ interface FailureState {
   lastError: string;
   /** The caller's situation made the start fail, such as a missing directory: does not count as a failure. */
   isCallersFault: boolean;
+  /** The program is not there, whichever window needs it. */
+  isProgramMissing: boolean;
 }
 
 /** The state of the connection to one process, or to one server behind a URL. */
@@ -215,6 +217,7 @@ export class Supervisor {
       retryAt: new Date(this.#retryAtMs),
       lastError: reason.message,
       isCallersFault,
+      isProgramMissing: reason.details?.missing === "program",
     };
   }
 

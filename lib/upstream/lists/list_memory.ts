@@ -6,7 +6,7 @@ import type { ListKind } from "../../call/server.ts";
 import type { ListKey, ListStore } from "../list_store.ts";
 import type { ListScope } from "../share_key.ts";
 import { isSameList } from "./list_cache.ts";
-import { LIST_KINDS, ListView } from "./list_view.ts";
+import { forOthers, LIST_KINDS, ListView } from "./list_view.ts";
 
 /** Views of one server kept at once. */
 const MAX_VIEWS = 64;
@@ -246,7 +246,7 @@ export class ListMemory {
   /** Keeps a list for the scope, and as a first guess for others. */
   #keep(scope: ListScope, kind: ListKind, isNews: boolean): void {
     const { description, lists } = this.viewAt(scope);
-    this.#latest.description = description;
+    this.#latest.description = description && forOthers(description, scope);
     this.#latestScope = scope;
     if (kind === "resources" && scope.resourcesFor !== "everybody") return;
     this.#latest.lists.set(kind, lists.get(kind)!);
@@ -260,7 +260,7 @@ export class ListMemory {
     if (scope.resourcesFor !== "everybody") kept.delete("resources");
     const asked = [...this.#usedCapabilities];
     this.#store.set(this.#key, digestOf(scope.listKey), {
-      description,
+      description: forOthers(description, scope),
       lists: Object.fromEntries(kept),
       asked,
     });

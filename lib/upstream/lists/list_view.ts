@@ -2,6 +2,7 @@ import { isObject, type JsonObject } from "../../base/json.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { StoredView } from "../list_store.ts";
+import type { ListScope } from "../share_key.ts";
 
 export const LIST_KINDS = Object.keys(LISTS) as ListKind[];
 
@@ -48,4 +49,14 @@ export class ListView {
   get #hasNoResources(): boolean {
     return this.description !== undefined && !isObject(this.description.capabilities.resources);
   }
+}
+
+/** `description` as windows elsewhere are shown it: without instructions that name the directory of this scope. */
+export function forOthers(
+  description: InitializeResult,
+  { directory }: Pick<ListScope, "directory">,
+): InitializeResult {
+  const { instructions, ...rest } = description;
+  const isLocal = directory !== undefined && instructions?.includes(directory);
+  return isLocal ? rest : description;
 }

@@ -1,15 +1,16 @@
 import { getLogger } from "@logtape/logtape";
 import { resolvedWithin, untilAborted } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
-import { type JsonObject, textOf } from "../../base/json.ts";
+import type { JsonObject } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { Call, Caller } from "../../call/call.ts";
 import { listChangedMethod } from "../../call/list_changes.ts";
-import { type KnownServerFacts, type ListKind, LISTS, type RefreshOptions } from "../../call/server.ts";
+import { type ListKind, LISTS, type RefreshOptions } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Leases } from "../leases.ts";
+import { KnownLists } from "./known_lists.ts";
 import { ListMemory, type OutdatedLists } from "./list_memory.ts";
 import { LIST_KINDS, listKindOf } from "./list_view.ts";
 import type { ListStore } from "../list_store.ts";
@@ -47,6 +48,8 @@ export class ServerLists {
   readonly #pool: Pool;
   readonly #shown: ShownLists;
   readonly #memory: ListMemory;
+  /** What is known without starting the server. */
+  readonly known: KnownLists;
   readonly #probes: Probes;
 
   constructor(config: ServerConfig, { leases, pool, shown, store, probes }: ServerListsOptions) {
@@ -55,6 +58,7 @@ export class ServerLists {
     this.#pool = pool;
     this.#shown = shown;
     this.#memory = new ListMemory(config, store);
+    this.known = new KnownLists(this.#memory, shown);
     this.#probes = new Probes({
       leases,
       pool,
@@ -133,13 +137,6 @@ export class ServerLists {
     return this.#memory.viewOf(caller).lists.has(kind) || this.#remembered(kind, caller) !== undefined;
   }
 
-  /** What is known of the server without starting it. */
-  known(caller: Caller): KnownServerFacts {
-    const { description, lists } = this.#memory.viewOf(caller);
-    const tools = lists.get("tools");
-    return { instructions: textOf(description?.instructions), tools: tools && this.#shown.offered(tools) };
-  }
-
   /** The list of `kind` as the merged catalog shows it. */
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
     if (this.#memory.varies && !this.#memory.hasScope(caller)) await this.#untilPlaced(caller);
@@ -194,17 +191,6 @@ export class ServerLists {
     else if (before && !this.#memory.isForeign(listScope)) await this.#probes.running(listScope.listKey);
     else await this.#probes.request(caller, false);
     return before !== view.lists.get(kind);
-  }
-
-  /** Whether it is known in any scope what tools the server has. */
-  get areKnown(): boolean {
-    return Iterator.from(this.#memory.lists()).some(([kind]) => kind === "tools");
-  }
-
-  /** What is wrong with the lists: entries that clients would reject, lists without end. */
-  get faults(): string[] {
-    const faults = Array.from(this.#memory.lists(), ([, list]) => this.#shown.faultsOf(list));
-    return [...new Set(faults.flat())];
   }
 
   /** Forgets a session that has ended. */

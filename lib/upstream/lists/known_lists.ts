@@ -1,0 +1,34 @@
+import { textOf } from "../../base/json.ts";
+import type { Caller } from "../../call/call.ts";
+import type { KnownServerFacts } from "../../call/server.ts";
+import type { ListMemory } from "./list_memory.ts";
+import type { ShownLists } from "./shown_lists.ts";
+
+/** What is known of one server without starting it. */
+export class KnownLists {
+  readonly #memory: ListMemory;
+  readonly #shown: ShownLists;
+
+  constructor(memory: ListMemory, shown: ShownLists) {
+    this.#memory = memory;
+    this.#shown = shown;
+  }
+
+  /** What the server says of itself, and the tools of it that the configuration offers. */
+  factsFor(caller: Caller): KnownServerFacts {
+    const { description, lists } = this.#memory.viewOf(caller);
+    const tools = lists.get("tools");
+    return { instructions: textOf(description?.instructions), tools: tools && this.#shown.offered(tools) };
+  }
+
+  /** Whether it is known what tools the server has. */
+  get areThere(): boolean {
+    return this.#memory.isKnown;
+  }
+
+  /** What is wrong with the lists: entries that clients would reject, lists without end. */
+  get faults(): string[] {
+    const faults = Array.from(this.#memory.lists(), ([, list]) => this.#shown.faultsOf(list));
+    return [...new Set(faults.flat())];
+  }
+}
