@@ -218,6 +218,40 @@ Deno.test("what is kept is known by all of a configuration that decides which se
   assertEquals(changed(HTTP, { command: "d" }), http);
 });
 
+Deno.test("lists are compared with the server's once in each daemon, and in a directory where they were never read", () => {
+  const kept: StoredView = { description: DESCRIPTION, lists: { tools: [tool("a")] } };
+  const { memory, learn } = memoryOf(STDIO, kept);
+  const [anywhere, session] = [place("any", "everybody"), place("s", "session")];
+  const unverified = () => [HERE, anywhere, session].map((scope) => memory.isUnverified(scope));
+  assertEquals([unverified(), memory.isSettled(ADA)], [[true, true, true], false]);
+  memory.verified(THERE, DESCRIPTION);
+  learn([tool("a")], THERE);
+  assertEquals([unverified(), memory.isForeign(HERE)], [[true, false, false], true]);
+  memory.verified(HERE, DESCRIPTION);
+  learn([tool("a")]);
+  assertEquals([unverified(), memory.varies], [[false, false, false], false]);
+  learn([tool("b")]);
+  assertEquals(
+    [unverified(), memory.varies],
+    [[false, true, true], true],
+    "places differ: each is looked at",
+  );
+  memory.setScope(ADA, HERE);
+  assertEquals(memory.isSettled(ADA), true);
+});
+
+Deno.test("a window that has asked in vain is told when there is a list, wherever it was read, and once", () => {
+  const { memory, learn } = memoryOf();
+  memory.setScope(ADA, HERE);
+  memory.listMissed("tools", ADA);
+  memory.listMissed("tools", BOB);
+  assertEquals(learn([], THERE), [], "nothing was missed");
+  memory.listMissed("prompts", ADA);
+  for (const caller of [ADA, BOB]) memory.listMissed("tools", caller);
+  memory.listRequested("tools", BOB);
+  assertEquals([learn([tool("a")], HERE), learn([tool("a")], HERE)], [["ada tools"], []]);
+});
+
 Deno.test("so many places are remembered; one that no window is in makes room", () => {
   const { memory } = memoryOf();
   const views = Array.from({ length: 64 }, (_, n) => memory.viewAt(place(`p${n}`)));

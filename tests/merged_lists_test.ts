@@ -191,6 +191,60 @@ Deno.test("a list that was late is not waited for again until it has come, and i
   }
 });
 
+Deno.test("lists that arrive together are one notification, and one that was shown meanwhile is none", async () => {
+  const servers = ["a", "b"].map((name) => new FakeServer(name, { tools: toolsOf(name) }));
+  const held = Promise.withResolvers<void>();
+  for (const server of servers) {
+    const list = server.list.bind(server);
+    server.list = async (kind, call) => (await held.promise, await list(kind, call));
+  }
+  const catalog = new Catalog({ servers: () => servers, deadlineMs: 1 });
+  const told: string[] = [];
+  const callOf = (id: string) => {
+    const notify = (method: string) => void told.push(`${id} ${method}`);
+    return call({ method: "tools/list", params: {}, caller: callerOf({ id, notify }) });
+  };
+  const [ada, bob] = [callOf("ada"), callOf("bob")];
+  for (const window of [ada, bob]) assertEquals(namesIn(await catalog.list("tools", window)), []);
+  held.resolve();
+  await delay(0);
+  assertEquals(namesIn(await catalog.list("tools", bob)), ["a", "b"]);
+  await until("ada is told", () => told.length > 0 || undefined);
+  await delay(100);
+  assertEquals(told, ["ada notifications/tools/list_changed"]);
+});
+
+Deno.test("a name nobody knows starts no server whose list is known, unless it is named", async () => {
+  const asked: string[] = [];
+  const servers = ["a", "b"].map((name) => {
+    const server = new FakeServer(name, { tools: toolsOf(`${name}_tool`) });
+    server.refresh = (_kind, _call, { isNamed }) => {
+      asked.push(`${name} ${isNamed}`);
+      return Promise.resolve(false);
+    };
+    return server;
+  });
+  const { catalog, call } = catalogOf(servers);
+  await catalog.search("tools", "misspelt", call);
+  await catalog.search("tools", "b__misspelt", call);
+  assertEquals(asked, ["a false", "b false", "b true"]);
+});
+
+Deno.test("a name is found as soon as its server has answered, although another hangs", async () => {
+  const [slow, hangs] = [new FakeServer("slow"), new FakeServer("hangs")];
+  hangs.list = () => new Promise(() => {});
+  hangs.refresh = () => new Promise(() => {});
+  const held = Promise.withResolvers<readonly JsonObject[]>();
+  slow.list = () => held.promise;
+  const catalog = new Catalog({ servers: () => [slow, hangs], deadlineMs: 1, answerMs: NEVER_MS });
+  const searching = catalog.search("tools", "t", callOf("ada"));
+  setTimeout(() => {
+    slow.list = () => Promise.resolve(toolsOf("t"));
+    held.resolve(toolsOf("t"));
+  }, 10);
+  assertEquals((await searching).entry?.server, slow);
+});
+
 Deno.test("of a late server only the list that was late is not waited for", async () => {
   const server = new FakeServer("slow", { prompts: [{ name: "p" }] });
   let deadlineMs = 1;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { ServerConfig } from "../lib/config/server_config.ts";
+import { bindToSession, type ServerConfig } from "../lib/config/server_config.ts";
 import { isForWorkspaceOnly, rootOf } from "../lib/upstream/sharing/named_directories.ts";
 import { tempDir } from "./helpers/files.ts";
 
@@ -37,11 +37,16 @@ const ENTRIES: [
   [false, ["server-filesystem", W, "src"]],
   [false, ["server-filesystem", W, "~/notes"]],
   [false, ["server-filesystem", ".."]],
+  [false, [W, "\\\\server\\share"]],
+  [false, [W, "//server/share"]],
   [false, ["--mount", `type=bind,src=${W},dst=/projects`]],
   [false, [W], { env: { ALLOWED: "@/data" } }],
   [false, ["@/data"], { cwd: W }],
   [false, Array.from({ length: 200 }, () => W)],
 ];
+
+const isFor = (entry: ServerConfig, workspace: string) =>
+  isForWorkspaceOnly(entry, { bound: bindToSession(entry, workspace), workspace });
 
 Deno.test("an entry is for the workspace only if it names that and no other directory", async () => {
   await using dir = await tempDir({ "work/src/x": "", "data/x": "", "tools/server.js": "" });
@@ -56,11 +61,11 @@ Deno.test("an entry is for the workspace only if it names that and no other dire
       Object.entries(more.env ?? {}).map(([key, value]) => [key, placed(value)]),
     );
     const entry = { kind: "stdio", title: "t", command: "npx", args: args.map(placed), env, cwd: more.cwd };
-    const found = await isForWorkspaceOnly(entry as unknown as ServerConfig, workspace);
+    const found = await isFor(entry as unknown as ServerConfig, workspace);
     assertEquals(found, expected, JSON.stringify([args, more]));
   }
   const far = { kind: "http", url: `https://h/${W}`, headers: {} };
-  assertEquals(await isForWorkspaceOnly(far as unknown as ServerConfig, "/w"), false);
+  assertEquals(await isFor(far as unknown as ServerConfig, "/w"), false);
 });
 
 Deno.test("the root of a place is spelt as its window has the directory", () => {

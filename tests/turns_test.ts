@@ -99,7 +99,7 @@ Deno.test("a window that has waited long enough in all waits no more", async () 
   await it.take(ada);
   await it.take(bob);
   assertEquals(it.outcomes, ["bob granted", "bob granted", "ada granted", "bob apart"]);
-  it.turns.forget("bob");
+  it.turns.leave("bob");
   void it.take(bob);
   await steps();
   assertEquals(it.outcomes.length, 4);
@@ -153,7 +153,7 @@ Deno.test("calls that wait go elsewhere when the process serves their window no 
   await it.take(ada);
   void it.take(bob);
   it.gone.add("bob");
-  it.turns.changed();
+  it.turns.leave("bob");
   await steps();
   assertEquals(it.outcomes.at(-1), "bob void");
 });
@@ -179,6 +179,22 @@ Deno.test("an exclusive process starts no copy: after its wait a call runs besid
   await steps();
   assertEquals(it.outcomes.at(-1), "eve granted");
   it.held.splice(0).forEach((turn) => turn[Symbol.dispose]());
+  await steps();
+  assertEquals(it.outcomes.at(-1), "ada granted");
+});
+
+Deno.test("a call whose time is up in the moment its turn comes holds it once", async () => {
+  using timers = new FakeTimers();
+  const it = turnsOf({ canIsolate: false });
+  const [ada, bob] = three();
+  await it.take(ada);
+  void it.take(bob);
+  timers.pass(4000);
+  it.held.pop()![Symbol.dispose]();
+  await steps();
+  assertEquals(it.outcomes, ["ada granted", "bob granted"]);
+  it.held.pop()![Symbol.dispose]();
+  void it.take(ada);
   await steps();
   assertEquals(it.outcomes.at(-1), "ada granted");
 });

@@ -7,7 +7,7 @@ import type { LinkError } from "../client/link_target.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { SettingName } from "../config/setting_keys.ts";
 import { adviceOnUnused } from "../config/unused_settings.ts";
-import type { WindowSettings } from "../config/window_settings.ts";
+import { stampOf, type WindowSettings } from "../config/window_settings.ts";
 import type { DaemonStarter } from "../shim/autostart.ts";
 import type { Dialing } from "../shim/dialer.ts";
 import { settingsOffer } from "../shim/settings_offer.ts";
@@ -26,7 +26,8 @@ export class ShimDialing implements Dialing {
   readonly start: Dialing["start"];
   readonly #options: ShimDialingOptions;
   #window: WindowSettings;
-  #isFirst = true;
+  /** Of the files the settings were read from. */
+  #stamp: string;
   #starter: DaemonStarter | undefined;
   /** What was logged last. */
   #told = "";
@@ -34,6 +35,7 @@ export class ShimDialing implements Dialing {
   constructor(window: WindowSettings, options: ShimDialingOptions) {
     this.#window = window;
     this.#options = options;
+    this.#stamp = stampOf(window);
     const { autostart, host } = window.settings;
     if (autostart && isLocal(host)) this.start = (connect, why) => this.#start(connect, why);
   }
@@ -41,8 +43,7 @@ export class ShimDialing implements Dialing {
   async connect(hello: JsonObject): Promise<Link> {
     const { logReady } = this.#options;
     try {
-      if (!this.#isFirst) this.#window = await this.#options.read();
-      this.#isFirst = false;
+      await this.#refresh();
       const { settings, own } = this.#window;
       const target = await locateDaemon(settings, this.#paths);
       const link = await openLink({ ...target, logReady }, {
@@ -56,6 +57,14 @@ export class ShimDialing implements Dialing {
       // The outcome is logged.
       await logReady;
     }
+  }
+
+  /** Reads the settings again when their files have changed. */
+  async #refresh(): Promise<void> {
+    const stamp = stampOf(this.#window);
+    if (stamp === this.#stamp) return;
+    this.#window = await this.#options.read();
+    this.#stamp = stamp;
   }
 
   get #paths(): StatePaths {

@@ -25,3 +25,13 @@ export function changedLists(method: string): ListKind[] {
 export function listChangedMethod(kind: ListKind): string {
   return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
 }
+
+/** Notifies each session once for all lists of a method: of resources and their templates there is one. */
+export function notifyCallers(outdated: Iterable<[ListKind, Caller]>): void {
+  const methods = new Map<Caller, Set<string>>();
+  for (const [kind, caller] of outdated) {
+    const told = methods.get(caller) ?? new Set();
+    methods.set(caller, told.add(listChangedMethod(kind)));
+  }
+  for (const [caller, told] of methods) for (const method of told) caller.notify(method);
+}

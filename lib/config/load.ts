@@ -3,7 +3,9 @@ import * as z from "zod/mini";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { closeMatches } from "../base/suggest.ts";
 import { trimStartOf } from "../base/text.ts";
-import { parseEnvFile, readRegularFileSync } from "./regular_file.ts";
+import { statePaths } from "./paths.ts";
+import { isListed, parseEnvFile, readRegularFileSync } from "./regular_file.ts";
+import { AUTO_TOKEN } from "./token_rule.ts";
 import { whyUntrusted } from "./trust.ts";
 import { SETTING_ENTRIES, type SettingName } from "./setting_keys.ts";
 import { type Setting, SETTINGS, type Settings } from "./settings.ts";
@@ -32,7 +34,7 @@ export interface LoadedSettings {
 }
 
 /** Values of settings as texts, by name in code. */
-export type SettingTexts = ReadonlyMap<SettingName, string>;
+type SettingTexts = ReadonlyMap<SettingName, string>;
 
 /** The settings as they were given: the command line, the environment and the env file, read once. */
 export interface GivenSettings extends Omit<LoadedSettings, "settings"> {
@@ -88,6 +90,20 @@ export function resolveSettings(given: GivenSettings, file?: SettingTexts): Load
   if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
   const { words, switches, options } = given;
   return { settings: parsed.data as Settings, words, switches, options };
+}
+
+/**
+ * `loaded` with the token `auto` where none is set and the state directory holds a token: a daemon of it has run with
+ * `auto` before, and must not be open for being started by somebody who does not say so again. To go on without a token,
+ * set an empty one in `exai.json` or delete the file.
+ */
+export function withKeptToken(
+  loaded: LoadedSettings,
+  { given, file }: { given: GivenSettings; file: SettingTexts },
+): LoadedSettings & { isTokenKept: boolean } {
+  const { settings } = loaded;
+  const isTokenKept = givenText(given, "token", file) === undefined && isListed(statePaths(settings).token);
+  return { ...loaded, settings: isTokenKept ? { ...settings, token: AUTO_TOKEN } : settings, isTokenKept };
 }
 
 /**
@@ -148,7 +164,7 @@ function readFlags(sources: SettingSources, faults: string[]) {
 }
 
 function readEnvFile(named: string | undefined, programDir: string | undefined, faults: string[]) {
-  const path = named || (named === undefined && programDir ? findEnvFile(programDir) : undefined);
+  const path = named || (named === undefined && programDir ? envFileIn(programDir) : undefined);
   if (!path) return {};
   const distrust = whyUntrusted(path);
   if (distrust !== undefined) {
@@ -165,12 +181,7 @@ function readEnvFile(named: string | undefined, programDir: string | undefined, 
   }
 }
 
-// Looking first is cheap; building the error of a missing file takes a tenth of the time a shim needs to start.
-function findEnvFile(dir: string): string | undefined {
-  try {
-    for (const { name } of Deno.readDirSync(dir)) if (name === ".env") return `${dir}/.env`;
-  } catch {
-    // A directory that cannot be listed has no .env to read.
-  }
-  return undefined;
+function envFileIn(dir: string): string | undefined {
+  const path = `${dir}/.env`;
+  return isListed(path) ? path : undefined;
 }

@@ -1,12 +1,12 @@
 import { ExaiError } from "../base/errors.ts";
 import { type ConfigFault, formatFault } from "./config_fault.ts";
-import { withKeptToken } from "./kept_token.ts";
 import {
   type GivenSettings,
   type LoadedSettings,
   readGiven,
   resolveSettings,
   type SettingSources,
+  withKeptToken,
 } from "./load.ts";
 import { readSettingsFile, type SettingsFile } from "./settings_file.ts";
 import { settingsPath } from "./window_settings.ts";

@@ -1,6 +1,5 @@
 import { dirname } from "@std/path/dirname";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { withKeptToken } from "./kept_token.ts";
 import {
   type GivenSettings,
   givenText,
@@ -8,9 +7,10 @@ import {
   readGiven,
   resolveSettings,
   type SettingSources,
+  withKeptToken,
 } from "./load.ts";
 import { statePaths } from "./paths.ts";
-import { readRegularFileSync } from "./regular_file.ts";
+import { isListed, readRegularFileSync } from "./regular_file.ts";
 import { FILE_KEYS, SETTING_ENTRIES, type SettingName } from "./setting_keys.ts";
 import { readValue } from "./setting_values.ts";
 import { type Setting, SETTINGS } from "./settings.ts";
@@ -33,9 +33,18 @@ export interface WindowSettings extends LoadedSettings {
 export async function readWindowSettings(sources: SettingSources): Promise<WindowSettings> {
   const given = readGiven(sources);
   const path = settingsPath(given);
-  const file = await readQuietly(path, given.env);
+  const file = isThere(path, given) ? await readQuietly(path, given.env) : new Map<SettingName, string>();
   const loaded = withKeptToken(resolveSettings(given, file), { given, file });
   return { ...loaded, path, own: new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry))) };
+}
+
+/** A text that changes with the files the settings come from: `exai.json`, and the token an earlier daemon has made. */
+export function stampOf({ path, settings }: WindowSettings): string {
+  const stamps = [path, statePaths(settings).token].map((file) => {
+    const info = isListed(file) ? Deno.statSync(file) : undefined;
+    return info === undefined ? "" : [info.ino, info.size, info.mtime?.getTime()].join();
+  });
+  return stamps.join("\n");
 }
 
 function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, Setting]) {
@@ -72,12 +81,18 @@ async function readObject(path: string): Promise<JsonObject> {
   }
 }
 
+/** Comments and commas before a closing bracket need another parser. */
+const NOT_PLAIN = /\/[/*]|,\s*[}\]]|^\uFEFF/;
+
 async function parse(text: string): Promise<unknown> {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return (await import("@std/jsonc/parse")).parse(text.replace(/^\uFEFF/, ""));
-  }
+  if (!NOT_PLAIN.test(text)) return JSON.parse(text);
+  const { parse } = await import("@std/jsonc/parse");
+  return parse(text.replace(/^\uFEFF/, ""));
+}
+
+/** Whether there is a file to read. The system's directory for it may be missing, one that is named is not. */
+function isThere(path: string, given: GivenSettings): boolean {
+  return (givenText(given, "home") !== undefined || isListed(dirname(path))) && isListed(path);
 }
 
 /** Undefined where a variable cannot be filled in. */

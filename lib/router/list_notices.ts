@@ -1,20 +1,26 @@
 import type { Caller } from "../call/call.ts";
-import { listChangedMethod } from "../call/list_changes.ts";
-import type { ListKind } from "../call/server.ts";
+import { notifyCallers } from "../call/list_changes.ts";
+import type { WantedList } from "./late_lists.ts";
 
 /** Lists that arrive so shortly after one another are one change to a client, which lists again after each. */
 const TOGETHER_MS = 50;
 
 /** Notifies sessions that lists they have missed can be had now. */
 export class ListNotices {
-  readonly #pending = new Map<Caller, Set<string>>();
+  readonly #isMissed: (wanted: WantedList) => boolean;
+  readonly #pending = new Map<Caller, WantedList[]>();
+
+  /** @param isMissed whether a session has still not been shown the list */
+  constructor(isMissed: (wanted: WantedList) => boolean) {
+    this.#isMissed = isMissed;
+  }
 
   /** Notifies a session soon, once for all lists of a method. */
-  add(kind: ListKind, caller: Caller): void {
-    const method = listChangedMethod(kind);
-    const methods = this.#pending.get(caller);
-    if (methods) return void methods.add(method);
-    this.#pending.set(caller, new Set([method]));
+  add(wanted: WantedList): void {
+    const { caller } = wanted;
+    const others = this.#pending.get(caller);
+    if (others) return void others.push(wanted);
+    this.#pending.set(caller, [wanted]);
     setTimeout(() => this.#send(caller), TOGETHER_MS);
   }
 
@@ -24,8 +30,9 @@ export class ListNotices {
   }
 
   #send(caller: Caller): void {
-    const methods = this.#pending.get(caller) ?? [];
+    const wanted = this.#pending.get(caller) ?? [];
     this.#pending.delete(caller);
-    for (const method of methods) caller.notify(method);
+    const missed = wanted.filter((one) => this.#isMissed(one));
+    notifyCallers(missed.map(({ kind, caller }) => [kind, caller]));
   }
 }

@@ -156,7 +156,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   readonly known = (caller: Caller): KnownServerFacts => this.lists.factsFor(caller);
-  readonly waitOf = (caller: Caller): string | undefined => this.#leases.waitOf(caller);
+  readonly waitOf = (caller: Caller) => this.#leases.waitOf(caller) ?? this.#lists.waitOf(caller);
 
   #untilStarted(slot: Slot, call: Call): Promise<Instance> {
     return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));

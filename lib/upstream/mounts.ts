@@ -6,6 +6,7 @@ import type { ListKind } from "../call/server.ts";
 import type { Implementation } from "../wire/mcp.ts";
 import type { ListStore } from "./list_store.ts";
 import { listReader } from "./lists/list_reader.ts";
+import { ListsInMemory } from "./lists/lists_in_memory.ts";
 import { ProbeQueue } from "./lists/probe_queue.ts";
 import { MountedServer } from "./mounted_server.ts";
 import { type Learning, learnSharing } from "./sharing/decide_share.ts";
@@ -20,7 +21,7 @@ interface MountsOptions {
   clientInfo: Implementation;
   /** Identifies this daemon to what it mounts; undefined: it cannot be mounted itself. */
   daemonId?: string;
-  /** Keeps lists across restarts of the daemon. */
+  /** Keeps lists across restarts of the daemon; left out: none are kept. */
   lists?: ListStore;
   /** Decides when calls may run on each process; left out: at once. */
   admissionFor?: AdmissionFactory;
@@ -55,7 +56,7 @@ export class Mounts implements AsyncDisposable {
   #ordered: readonly MountedServer[] = [];
 
   constructor(options: MountsOptions) {
-    this.#options = options;
+    this.#options = { ...options, lists: options.lists ?? new ListsInMemory() };
   }
 
   /** The servers in the order of their names, so that the catalog does not depend on the order in the file. */

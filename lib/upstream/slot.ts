@@ -213,10 +213,6 @@ export class Slot {
   /** Detaches a session that has ended, and forgets its tasks. */
   detach(caller: Caller): void {
     const wasHere = this.#remove(caller);
-    if (wasHere) {
-      this.#candidates.delete(caller.id);
-      this.#turns.forget(caller.id);
-    }
     this.started?.detach(caller);
     // Called for every session that ends: one that was never attached must not restart the idle timer.
     if (wasHere || this.scope === "session") this.#scheduleStop();
@@ -225,7 +221,10 @@ export class Slot {
   /** A later session may have the same id and must stay attached. */
   #remove(caller: Caller): boolean {
     const wasHere = this.#callers.get(caller.id) === caller && this.#callers.delete(caller.id);
-    if (wasHere) this.#turns.changed();
+    if (wasHere) {
+      this.#candidates.delete(caller.id);
+      this.#turns.leave(caller.id);
+    }
     return wasHere;
   }
 

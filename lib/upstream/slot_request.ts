@@ -48,16 +48,16 @@ export async function slotRequestFor(
   const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
   // The process of a session that may not share one is bound to its directory too.
   const folders = foldersFor(config, place, isDirectoryBound(config, scope));
-  const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
-    await isForWorkspaceOnly(config, workspace, folders.real);
-  // Read last, as the server may have asked meanwhile.
-  const asksRoots = options.asksRoots();
-  const isRootless = asksRoots && !isForWorkspace && !roots?.length;
-  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
   const shared = withVia(bindToSession(config, workspace, folders.real), via);
   const bound = withDirectoryOf(shared, withVia(bindToSession(config, named, folders.named), via));
   const takesRoots = isDirectoryBound(bound, decided.scope);
+  const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
+    await isForWorkspaceOnly(config, { bound: shared, workspace });
+  // Read last, as the server may have asked meanwhile.
+  const asksRoots = options.asksRoots();
+  const isRootless = asksRoots && !isForWorkspace && !roots?.length;
+  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
   const told = roots?.length ? roots : isForWorkspace ? [rootOf(workspace, named)] : "none";
   const placeRoots = decided.scope !== "project" ? undefined : takesRoots ? told : "none";
   const advertised = scope === "session"

@@ -79,7 +79,7 @@ export class Turns {
     return this.#wait(call, { asks, waitMs });
   }
 
-  /** A call has ended, or a session has left: those that wait are looked at again. */
+  /** A call has ended, or the process has: those that wait are looked at again. */
   changed(): void {
     if (this.#waiting.size > 0) this.#serve();
   }
@@ -89,9 +89,10 @@ export class Turns {
     return this.#holding.has(sessionId);
   }
 
-  /** Forgets a session that has ended. */
-  forget(sessionId: string): void {
+  /** A session has left, or ended: its calls that wait go elsewhere. */
+  leave(sessionId: string): void {
     this.#waitedMs.delete(sessionId);
+    this.changed();
   }
 
   /** Where no copy is started, a session whose calls come one after another must not keep the turn from the others. */
@@ -125,7 +126,8 @@ export class Turns {
       clearTimeout(timer);
       this.#waiting.delete(waiting);
       const { id } = call.caller;
-      this.#waitedMs.set(id, (this.#waitedMs.get(id) ?? 0) + monotonicNow() - sinceMs);
+      const waitedMs = (this.#waitedMs.get(id) ?? 0) + monotonicNow() - sinceMs;
+      if (this.#options.serves(call)) this.#waitedMs.set(id, waitedMs);
       this.changed();
     }
   }

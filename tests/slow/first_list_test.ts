@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { bad } from "../helpers/mounts.ts";
 import { startDaemon } from "../helpers/program.ts";
@@ -170,6 +171,55 @@ Deno.test("clients that can do everything, or nothing, are shown the same bytes,
   await until("all are known", async () => (await listed(plain)).includes("c") || undefined);
   await until("all are known", async () => (await listed(plain)).includes("a") || undefined);
   assertEquals(await bytes(able), await bytes(plain));
+});
+
+Deno.test("a window that has asked for lists in vain is told when the server is well, after its entry is corrected", async () => {
+  await using at = await homeOf({ moody: { command: "no-such-program-anywhere" } });
+  await using daemon = await at.daemon();
+  await using shim = await at.window(daemon.url);
+  await listed(shim);
+  const error = JSON.stringify(await shim.call("moody__well"));
+  assert(error.includes("no-such-program-anywhere"), error);
+  await at.write({ moody: scripted(announcing(["well"])) });
+  await told(shim);
+  await until("it is shown", async () => (await listed(shim)).includes("well") || undefined);
+});
+
+Deno.test("a window that has to start the daemon has at once what was known before", async () => {
+  await using at = await homeOf({ known: scripted(announcing(["known"])), hangs: bad("hangs") });
+  for (const isKnown of [false, true]) {
+    await using shim = await windowOf({ home: at.home, port: 0, env: { EXAI_WS_AUTOSTART: "true" } });
+    if (isKnown) {
+      assertEquals((await listed(shim)).includes("known"), true);
+      assertEquals(changes(shim), 0);
+    }
+    await until("it is known", async () => (await listed(shim)).includes("known") || undefined);
+    const { pid } = JSON.parse(await Deno.readTextFile(`${at.home}/daemon.json`));
+    Deno.kill(pid, "SIGTERM");
+    await until("the daemon has ended", () => !isAlive(pid) || undefined);
+  }
+});
+
+Deno.test("a server that depends on its directory shows each window what its own has, from the first list after a restart", async () => {
+  const program = fromFileUrl(new URL("../fixtures/directory_server.ts", import.meta.url));
+  const directory: JsonObject = { command: Deno.execPath(), args: ["run", "-A", "--no-check", program] };
+  await using at = await homeOf({ directory });
+  const dirs = ["p", "q"].map((name) => `${at.home}/${name}`);
+  for (const dir of dirs) await Deno.mkdir(dir);
+  const own = async (shim: Shim) => (await listed(shim)).filter((name) => name.startsWith("in_"));
+  {
+    await using daemon = await at.daemon();
+    for (const dir of dirs) {
+      await using shim = await at.window(daemon.url, { cwd: dir });
+      await shim.call("anywhere");
+      await until(dir, async () => (await own(shim)).join() === `in_${dir.at(-1)}` || undefined);
+    }
+  }
+  await using daemon = await at.daemon();
+  for (const dir of dirs) {
+    await using shim = await at.window(daemon.url, { cwd: dir });
+    assertEquals(await own(shim), [`in_${dir.at(-1)}`]);
+  }
 });
 
 Deno.test("a server that needs a directory is read for the first window that has one, before that asks for lists", async () => {

@@ -5,6 +5,7 @@ import { testDaemon } from "../helpers/daemon.ts";
 import { sdkClient, textOf } from "../helpers/sdk_client.ts";
 import { sharedServer } from "../helpers/shared_server.ts";
 import { talkative } from "../helpers/talkative.ts";
+import { until } from "../helpers/until.ts";
 
 const ASKED = { elicitation: {}, sampling: {} };
 
@@ -110,5 +111,41 @@ Deno.test("a window that is asked waits for the short call of another, and is as
       assertEquals(textOf(await client.callTool({ name: "ask" })), name);
     }
   }
+  assertEquals(shared.servers.length, 1);
+});
+
+Deno.test("a call that waits for another window's is shown so in ps and calls, and its client hears of it where it wants progress", async () => {
+  const begun = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  await using shared = sharedServer({
+    settleMs: 0,
+    build: (server, n) => {
+      talkative(server, n);
+      server.registerTool("wait", {}, async () => (begun.resolve(), await release.promise, { content: [] }));
+    },
+  });
+  await using it = await testDaemon({ servers: [shared.mounted] });
+  await using ada = await sdkClient(it.url, { name: "ada", capabilities: ASKED });
+  await using bob = await sdkClient(it.url, { name: "bob", capabilities: ASKED });
+  assertEquals(textOf(await ada.callTool({ name: "ask" })), "ada");
+  const long = ada.callTool({ name: "wait" });
+  long.catch(() => {});
+  await begun.promise;
+  const heard: unknown[] = [];
+  const options = { onprogress: ({ message }: { message?: string }) => void heard.push(message) };
+  const asked = bob.callTool({ name: "ask" }, undefined, options);
+  asked.catch(() => {});
+  const waits = 'another window\'s call of server "shared", which asks its clients questions (elicitation)';
+  const get = async (path: string) => await (await fetch(new URL(path, it.http))).json();
+  const shown = ({ waits_for }: { waits_for?: string }) => waits_for ?? [];
+  await until("ps shows it", async () => {
+    const { waiting } = await get("/status");
+    return waiting.flatMap(shown).includes(waits) || undefined;
+  });
+  const { calls } = await get("/calls?outcome=running");
+  assertEquals(calls.flatMap(shown), [waits]);
+  release.resolve();
+  assertEquals([await long.then(() => "ended"), textOf(await asked)], ["ended", "bob"]);
+  assertEquals(heard, [`waits for ${waits}: 4 s at most, then a process of its own is started`]);
   assertEquals(shared.servers.length, 1);
 });

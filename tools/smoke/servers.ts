@@ -1,7 +1,7 @@
 import { dirname, fromFileUrl, resolve } from "@std/path";
 import { probeDaemon } from "../../lib/client/probe.ts";
-import { loadSettings } from "../../lib/config/load.ts";
 import { statePaths } from "../../lib/config/paths.ts";
+import { readWindowSettings } from "../../lib/config/window_settings.ts";
 import { locateDaemon } from "../../lib/client/address.ts";
 import { endTree, gone } from "../lib/end_tree.ts";
 import { hold, tempDir } from "../lib/held.ts";
@@ -38,7 +38,7 @@ export async function givenDaemon(server: Server, shim = SOURCE.shim): Promise<S
 /** The daemon that runs where the settings say, if one does. */
 export async function runningDaemon(shim = SOURCE.shim): Promise<Subject | undefined> {
   const programDir = fromFileUrl(new URL("../..", import.meta.url));
-  const { settings } = loadSettings({ args: [], programDir });
+  const { settings } = await readWindowSettings({ args: [], programDir });
   const target = await locateDaemon(settings, statePaths(settings));
   const url = await target.readUrl().catch(() => undefined);
   if (!url) return undefined;

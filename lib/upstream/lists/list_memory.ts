@@ -77,7 +77,7 @@ export class ListMemory {
     if (!view) {
       const stored = this.#store?.at(this.#key, digestOf(scope.listKey));
       view = new ListView(stored);
-      view.isOwn = stored !== undefined;
+      for (const kind of view.lists.keys()) view.own.add(kind);
       this.#makeRoom();
       this.#views.set(scope.listKey, view);
     }
@@ -95,7 +95,7 @@ export class ListMemory {
 
   /** Whether the lists shown in a scope were read in another directory, on which they may depend. */
   isForeign(scope: ListScope): boolean {
-    return scope.resourcesFor === "directory" && !this.viewAt(scope).isOwn;
+    return scope.resourcesFor === "directory" && !this.viewAt(scope).own.has("tools");
   }
 
   /** Whether the scope of a session is known, and {@linkcode isUnverified} not true of it. */
@@ -141,18 +141,20 @@ export class ListMemory {
    * Stores the list of a scope; returns the sessions that have seen another, and those that requested it in vain.
    *
    * @param asOf `changes` of its view when the server was asked: later changes may not be in the list
+   * @param isGuess whether no window is in the scope, so that what windows were shown is more than this
    */
   learn(
     kind: ListKind,
-    { list, asOf }: { list: readonly JsonObject[]; asOf: number },
+    { list, asOf, isGuess }: { list: readonly JsonObject[]; asOf: number; isGuess?: boolean },
     scope: ListScope,
   ): OutdatedLists {
     if (kind === "resources" && scope.resourcesFor === "session") return [];
+    if (isGuess && this.#latestScope && this.#latestScope.listKey !== scope.listKey) return [];
     const view = this.viewAt(scope);
     const before = view.lists.get(kind);
-    const isNews = !view.isOwn || !before || before !== list && !isSameList(before, list);
+    const isNews = !view.own.has(kind) || !before || before !== list && !isSameList(before, list);
     view.lists.set(kind, list);
-    view.isOwn = true;
+    view.own.add(kind);
     if (view.changes === asOf) view.stale.delete(kind);
     if (before !== list) this.#keep(scope, kind, isNews);
     return this.#outdated(scope, kind);
@@ -254,10 +256,12 @@ export class ListMemory {
   }
 
   #save(scope: ListScope): void {
-    const { description, lists } = this.viewAt(scope);
+    const { description, lists, own } = this.viewAt(scope);
     if (!this.#store || !description) return;
-    const kept = new Map(lists);
-    if (scope.resourcesFor !== "everybody") kept.delete("resources");
+    // What was read elsewhere is not kept as if it had been read here.
+    const kept = [...lists].filter(([kind]) =>
+      own.has(kind) && (kind !== "resources" || scope.resourcesFor === "everybody")
+    );
     const asked = [...this.#usedCapabilities];
     this.#store.set(this.#key, digestOf(scope.listKey), {
       description: forOthers(description, scope),

@@ -19,8 +19,8 @@ export class ListView {
   readonly stale = new Set<ListKind>();
   /** Whether this daemon has asked the server itself. */
   isFresh = false;
-  /** Whether its lists were read in this scope, by this daemon or an earlier one, and not in another. */
-  isOwn = false;
+  /** Lists that were read in this scope, by this daemon or an earlier one, and not in another. */
+  readonly own = new Set<ListKind>();
   /** How often the server has announced changes. */
   changes = 0;
 

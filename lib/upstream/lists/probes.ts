@@ -1,9 +1,10 @@
 import { resolvedWithin } from "../../base/abort.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Caller } from "../../call/call.ts";
+import { ROOTS_WAIT } from "../../call/wait.ts";
 import type { Leases } from "../leases.ts";
 import type { Pool } from "../pool.ts";
-import type { Slot } from "../slot.ts";
+import type { Slot, SlotRequest } from "../slot.ts";
 import { isListReader } from "./list_reader.ts";
 import { ProbeQueue } from "./probe_queue.ts";
 
@@ -11,6 +12,8 @@ import { ProbeQueue } from "./probe_queue.ts";
 const MAX_WAIT_MS = 5 * SECOND_MS;
 
 interface ProbesOptions {
+  /** The server's name. */
+  name: string;
   leases: Leases;
   pool: Pool;
   /** Bounds the servers that are started at once; left out: as if this server were the only one. */
@@ -27,6 +30,12 @@ export class Probes {
   readonly #queued = new Map<string, Promise<void>>();
   /** Those that run. */
   readonly #running = new Map<string, Promise<void>>();
+  /** List key of the scope that is read while no window is there; undefined: none is. */
+  readerKey: string | undefined;
+  /** Number of those whose process is starting. */
+  #starting = 0;
+  /** Sessions whose place is being looked up, and how often. */
+  readonly #placing = new Map<Caller, number>();
 
   constructor(options: ProbesOptions) {
     this.#options = options;
@@ -36,6 +45,26 @@ export class Probes {
   /** Settles as the reading that is running in a scope; undefined: none is. */
   running(listKey: string): Promise<void> | undefined {
     return this.#running.get(listKey);
+  }
+
+  /** What a session that needs a list waits for; undefined: nothing that is to be done first. */
+  waitOf(caller: Caller): string | undefined {
+    if (this.#placing.has(caller)) return ROOTS_WAIT;
+    return this.#queued.size + this.#starting > 0 ? `server "${this.#options.name}" to start` : undefined;
+  }
+
+  /** Describes the process that serves a session, which may be asked for its roots. */
+  async placeOf(caller: Caller): Promise<SlotRequest> {
+    this.#placing.set(caller, (this.#placing.get(caller) ?? 0) + 1);
+    try {
+      const request = await this.#options.leases.requestOf(caller);
+      if (isListReader(caller)) this.readerKey = request.listScope.listKey;
+      return request;
+    } finally {
+      const others = this.#placing.get(caller)! - 1;
+      if (others > 0) this.#placing.set(caller, others);
+      else this.#placing.delete(caller);
+    }
   }
 
   /** Waits for a process that is being started in any scope, but not for one that hangs. */
@@ -50,7 +79,7 @@ export class Probes {
    * @param isKnown whether lists can be shown meanwhile
    */
   async request(caller: Caller, isKnown: boolean): Promise<void> {
-    const { listKey } = (await this.#options.leases.requestOf(caller)).listScope;
+    const { listKey } = (await this.placeOf(caller)).listScope;
     const known = this.#queued.get(listKey);
     if (known) return await known;
     const probe = this.#queue.run(() => this.now(caller), { isKnown });
@@ -61,7 +90,7 @@ export class Probes {
 
   /** Reads the lists of a session's scope, starting the server if none runs there; it may stop again afterwards. */
   async now(caller: Caller): Promise<void> {
-    const request = await this.#options.leases.requestOf(caller);
+    const request = await this.placeOf(caller);
     const { listKey } = request.listScope;
     const known = this.#running.get(listKey);
     if (known) return await known;
@@ -74,6 +103,9 @@ export class Probes {
   }
 
   async #read(slot: Slot): Promise<void> {
+    // Not before: a server that is taken out of mcp.json meanwhile is not to start for this.
+    this.#starting++;
+    await slot.instance.finally(() => this.#starting--);
     slot.beginCall();
     try {
       await this.#options.read(slot);

@@ -4,7 +4,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { Call, Caller } from "../../call/call.ts";
-import { listChangedMethod } from "../../call/list_changes.ts";
+import { notifyCallers } from "../../call/list_changes.ts";
 import { type ListKind, LISTS, type RefreshOptions } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
@@ -60,6 +60,7 @@ export class ServerLists {
     this.#memory = new ListMemory(config, store);
     this.known = new KnownLists(this.#memory, shown);
     this.#probes = new Probes({
+      name: config.name,
       leases,
       pool,
       queue: probes,
@@ -116,9 +117,7 @@ export class ServerLists {
   listsStale(kinds: readonly ListKind[], scope: ListScope): void {
     const outdated = this.#memory.changed(kinds, scope);
     // The instance itself has notified the sessions attached to it.
-    for (const [kind, caller] of outdated) {
-      if (!this.#leases.running(caller)) caller.notify(listChangedMethod(kind));
-    }
+    notifyCallers(outdated.filter(([, caller]) => !this.#leases.running(caller)));
   }
 
   /** The server's answer to `initialize`; starts the server when none is remembered. */
@@ -131,6 +130,9 @@ export class ServerLists {
     const slot = await untilAborted(this.#leases.lease(caller), signal);
     return (await untilAborted(slot.instance, signal)).description;
   }
+
+  /** What a session that needs a list waits for; undefined: nothing that is to be done first. */
+  readonly waitOf = (caller: Caller): string | undefined => this.#probes.waitOf(caller);
 
   /** Whether {@linkcode list} needs no process that is still to be started. */
   knows(kind: ListKind, caller: Caller): boolean {
@@ -182,7 +184,7 @@ export class ServerLists {
    * read, or is the one named. Resolves with whether the list has changed.
    */
   async refresh(kind: ListKind, { caller }: Call, { isNamed }: RefreshOptions): Promise<boolean> {
-    const { listScope } = await this.#leases.requestOf(caller);
+    const { listScope } = await this.#probes.placeOf(caller);
     const view = this.#memory.viewAt(listScope);
     const before = view.lists.get(kind);
     const instance = this.#leases.running(caller) ?? this.#pool.runningIn(listScope);
@@ -215,11 +217,11 @@ export class ServerLists {
 
   /** Waits for the client to tell its roots, so that it is shown what it was shown before. */
   async #untilPlaced(caller: Caller): Promise<void> {
-    await resolvedWithin(this.#leases.requestOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
+    await resolvedWithin(this.#probes.placeOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
   }
 
   async #readFor(kind: ListKind, caller: Caller): Promise<readonly JsonObject[]> {
-    const { listScope } = await this.#leases.requestOf(caller);
+    const { listScope } = await this.#probes.placeOf(caller);
     const isOwn = kind === "resources" && listScope.resourcesFor === "session";
     if (isOwn || this.#leases.running(caller)) {
       const slot = await this.#leases.lease(caller);
@@ -252,7 +254,7 @@ export class ServerLists {
   #verifyOnce(caller: Caller): void {
     if (this.#memory.isSettled(caller)) return;
     const verify = async () => {
-      const { listScope } = await this.#leases.requestOf(caller);
+      const { listScope } = await this.#probes.placeOf(caller);
       if (this.#memory.isUnverified(listScope)) await this.#probes.request(caller, true);
     };
     verify().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
@@ -272,7 +274,8 @@ export class ServerLists {
   ): Promise<readonly JsonObject[]> {
     const asOf = this.#memory.viewAt(scope).changes;
     const list = steadied(await ask(), this.#memory.viewAt(scope).lists.get(kind));
-    this.#notify(this.#memory.learn(kind, { list, asOf }, scope));
+    const isGuess = scope.listKey === this.#probes.readerKey;
+    this.#notify(this.#memory.learn(kind, { list, asOf, isGuess }, scope));
     // Now rather than when it is shown, so that its faults are logged at once.
     this.#shown.of(kind, list).catch(() => {});
     return list;
@@ -281,6 +284,6 @@ export class ServerLists {
   #notify(outdated: OutdatedLists): void {
     if (outdated.length === 0) return;
     this.#pool.listChanged([...new Set(outdated.map(([kind]) => kind))]);
-    for (const [kind, caller] of outdated) caller.notify(listChangedMethod(kind));
+    notifyCallers(outdated);
   }
 }

@@ -1,7 +1,6 @@
 import { resolve, toFileUrl } from "@std/path";
 import { withDeadline } from "../../base/abort.ts";
-import { bindToSession, type ServerConfig } from "../../config/server_config.ts";
-import type { SessionFolders } from "../../config/workspace_variables.ts";
+import type { ServerConfig } from "../../config/server_config.ts";
 import type { Root } from "../../call/call.ts";
 import { LOOK_TIMEOUT_MS, realPathOf } from "./working_directory.ts";
 
@@ -26,7 +25,7 @@ const OF_PROGRAMS = new Set([
 
 /**
  * Whether the only directory that `entry` is written for is the workspace: an argument, a variable or `cwd` is the
- * workspace once `entry` is bound to a session there, and no argument or variable is another directory.
+ * workspace in `bound`, which is `entry` for a session there, and no argument or variable is another directory.
  *
  * Such a server does the same for a client without roots as for one whose only root is the workspace. With any other,
  * a client without roots means the directories the entry names, and one with roots its roots in their place, as
@@ -34,11 +33,10 @@ const OF_PROGRAMS = new Set([
  */
 export async function isForWorkspaceOnly(
   entry: ServerConfig,
-  workspace: string,
-  folders?: SessionFolders,
+  { bound, workspace }: { bound: ServerConfig; workspace: string },
 ): Promise<boolean> {
-  if (entry.kind !== "stdio") return false;
-  const { cwd = workspace, args, env } = bindToSession(entry, workspace, folders);
+  if (entry.kind !== "stdio" || bound.kind !== "stdio") return false;
+  const { cwd = workspace, args, env } = bound;
   const variables = Object.entries(env).filter(([name]) => !OF_PROGRAMS.has(name.toUpperCase()));
   const texts = [...args, ...variables.map(([, value]) => value ?? "")].filter((text) => text !== "");
   if (texts.length > MAX_TEXTS) return false;
@@ -71,6 +69,8 @@ async function kindOf(text: string, place: Place): Promise<NamedPlace> {
 async function kindOfPath(text: string, { cwd, isWorkspace }: Place): Promise<NamedPlace> {
   const path = /^file:\/\//i.test(text) ? text.slice("file://".length) : text;
   if (/^[A-Za-z][A-Za-z\d+.-]+:/.test(path)) return "none";
+  // Not looked at: another machine would be sent this user's name.
+  if (/^[\\/]{2}/.test(path)) return "other";
   if (await isWorkspace(path)) return "workspace";
   const info = await withDeadline(Deno.stat(resolve(cwd, path)), { timeoutMs: LOOK_TIMEOUT_MS }).catch(
     () => {},

@@ -1,0 +1,30 @@
+import { BoundedMap } from "../bounded_map.ts";
+import type { ListKey, ListStore, StoredView } from "../list_store.ts";
+
+/** Servers, each in one configuration, whose lists are kept. */
+const MAX_KEPT = 256;
+
+/**
+ * Keeps the last lists of servers as long as the daemon runs, for when nothing is to be kept on disk: a server that is
+ * mounted anew with another time-out is not read again.
+ */
+export class ListsInMemory implements ListStore {
+  readonly #latest = new BoundedMap<string, StoredView>(MAX_KEPT);
+
+  latest({ server, config }: ListKey): StoredView | undefined {
+    return this.#latest.get(JSON.stringify([server, config]));
+  }
+
+  /** Places are told apart by what the mounted server itself remembers. */
+  at(): undefined {
+    return undefined;
+  }
+
+  varies(): boolean {
+    return false;
+  }
+
+  set({ server, config }: ListKey, _place: string, view: StoredView): void {
+    this.#latest.set(JSON.stringify([server, config]), view);
+  }
+}
