@@ -85,6 +85,7 @@ const LINES: Readonly<Record<"session" | "machine" | "project", readonly string[
     "bash -lc 'uvx mcp-server-fetch'",
     "sh -c 'npx -y @upstash/context7-mcp'",
     "docker run -i --rm node:22 npx -y @upstash/context7-mcp",
+    "docker run -i --rm node:22 npx -y -p @upstash/context7-mcp context7-mcp",
     "npx -y @notionhq/notion-mcp-server",
     "docker run --rm -i -e OPENAPI_MCP_HEADERS mcp/notion",
     "https://mcp.notion.com/mcp",
@@ -137,6 +138,9 @@ const LINES: Readonly<Record<"session" | "machine" | "project", readonly string[
     // Names alike.
     "npx -y mcp-server-fetch",
     "uvx context7-mcp",
+    "sh -c 'npx -y mcp-server-fetch'",
+    "npx -y -p @other/package context7-mcp",
+    "uvx --from git+https://github.com/other/fork mcp-server-fetch",
     "npx -y @other/context7-mcp",
     "npx -y @upstash/context7-mcp-fork",
     "node /home/me/time/src/index.js",

@@ -3,8 +3,26 @@ import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
+import { runDaemon } from "./helpers/program.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
 import { twoWorkspaces } from "./helpers/two_workspaces.ts";
+
+/** Files of processes are seen on Linux only. */
+const testWhereFilesAreSeen = Deno.build.os === "linux" ? Deno.test : Deno.test.ignore;
+
+/** Whether the system counts what is written to temporary files: not where they are in memory. */
+function countsWrites(): boolean {
+  try {
+    const io = () => /^write_bytes: (\d+)/m.exec(Deno.readTextFileSync("/proc/self/io"))?.[1];
+    const before = io();
+    const path = Deno.makeTempFileSync();
+    Deno.writeTextFileSync(path, "x".repeat(10_000));
+    Deno.removeSync(path);
+    return before !== io();
+  } catch {
+    return false;
+  }
+}
 
 const observed = (...args: string[]): JsonObject => ({
   command: Deno.execPath(),
@@ -45,39 +63,51 @@ async function whyMatches(it: Daemon, wanted: RegExp): Promise<string> {
   }
 }
 
-Deno.test("a server that nothing speaks against in 20 calls from two directories is shared by all windows from then on", async () => {
-  await using at = await twoWorkspaces();
-  await using it = await mountingDaemon({ it: observed("plain") });
-  using early = await RawClient.hello(it.url, { cwd: at.p });
-  const inP = firstText(await early.call("say"));
-  for (let i = 1; i < 10; i++) await early.call("say");
-  await whyMatches(it, /^not enough seen .*: 10 calls from 1 directory, asked nothing/m);
-  assertNotEquals(await say(it, at.q, 9), inP);
-  await whyMatches(it, /: 19 calls from 2 directories/);
-  assertNotEquals(await say(it, at.q), inP);
-  await whyMatches(
-    it,
-    /the next process: machine, learned: 20 calls from 2 directories, asked nothing, opened nothing below its directory/,
-  );
-  const shared = await say(it, at.below);
-  assertEquals([await say(it, at.q), await say(it, at.p)], [shared, shared]);
-  // A window keeps the process it has.
-  assertEquals(firstText(await early.call("say")), inP);
-  const machine = (await it.status()).find(({ scope }) => scope === "machine")!;
-  assertMatch(String(machine.why), /^learned: 2\d calls from \d directories/);
-  await early.close();
-});
+testWhereFilesAreSeen(
+  "a server that nothing speaks against in 20 calls from two directories is shared by all windows from then on",
+  async () => {
+    await using at = await twoWorkspaces();
+    await using it = await mountingDaemon({ it: observed("plain") });
+    const ps = async () => (await runDaemon({ home: it.home, args: ["ps", "--why"] })).stdout;
+    using early = await RawClient.hello(it.url, { cwd: at.p });
+    const inP = firstText(await early.call("say"));
+    for (let i = 1; i < 10; i++) await early.call("say");
+    await whyMatches(it, /^not enough seen .*: 10 calls from 1 directory, asked nothing/m);
+    assertNotEquals(await say(it, at.q, 9), inP);
+    await whyMatches(it, /: 19 calls from 2 directories/);
+    assertNotEquals(await say(it, at.q), inP);
+    await whyMatches(
+      it,
+      /the next one: machine, learned: 20 calls from 2 directories, asked nothing, opened nothing below its directory/,
+    );
+    const shared = await say(it, at.below);
+    assertEquals([await say(it, at.q), await say(it, at.p)], [shared, shared]);
+    // A window keeps the process it has.
+    assertEquals(firstText(await early.call("say")), inP);
+    const machine = (await it.status()).find(({ scope }) => scope === "machine")!;
+    assertMatch(String(machine.why), /^learned: 2\d calls from \d directories/);
+    assertMatch(
+      await ps(),
+      / learned: 2\d calls from \d directories, asked nothing, opened nothing/,
+    );
+    await early.close();
+  },
+);
 
 for (
   const [mode, why, scope] of [
     ["holds", /^learned: holds .*held\.txt open; /m, "project"],
+    ["reads", /^learned: opened held\.txt of its directory; /m, "project"],
     ["writes", /^learned: keeps .*kept\.db open for writing; /m, "project"],
     ["tells", /^learned: answered with a path below its directory; /m, "project"],
     ["asks", /^learned: asked for roots; /m, "project"],
+    ["saves", /^learned: wrote to the disk between calls; /m, "project"],
+    ["elicits", /^learned: asked for elicitation; /m, "project"],
     ["pages", /learned: its tools open_page and close_page keep something open/m, "session"],
   ] as const
 ) {
-  Deno.test(`a server that ${mode} is shared by ${scope}, however often it is called`, async () => {
+  const test = mode === "saves" && !countsWrites() ? Deno.test.ignore : testWhereFilesAreSeen;
+  test(`a server that ${mode} is shared by ${scope}, however often it is called`, async () => {
     await using at = await twoWorkspaces();
     for (const dir of [at.p, at.q]) await Deno.writeTextFile(`${dir}/held.txt`, "x");
     await using it = await mountingDaemon({ it: observed(mode, `${at.home}/kept.db`) });
@@ -93,21 +123,24 @@ for (
   });
 }
 
-Deno.test("what was learned of a server is there after a restart of the daemon, and not after its entry has changed", async () => {
-  await using at = await twoWorkspaces();
-  await using it = await mountingDaemon({ it: observed("plain") });
-  await say(it, at.p, 12);
-  await it.daemon.stop();
-  {
-    await using next = await nextDaemon(it.home);
-    await whyMatches(next, /: 12 calls from 1 directory/);
-    await say(next, at.q, 8);
-    await whyMatches(next, /learned: 20 calls from 2 directories/);
-  }
-  await Deno.writeTextFile(it.config, JSON.stringify({ mcpServers: { it: observed("plain", "changed") } }));
-  await using last = await nextDaemon(it.home);
-  await whyMatches(last, /^a command's process serves the windows of one directory$/);
-});
+testWhereFilesAreSeen(
+  "what was learned of a server is there after a restart of the daemon, and not after its entry has changed",
+  async () => {
+    await using at = await twoWorkspaces();
+    await using it = await mountingDaemon({ it: observed("plain") });
+    await say(it, at.p, 12);
+    await it.daemon.stop();
+    {
+      await using next = await nextDaemon(it.home);
+      await whyMatches(next, /: 12 calls from 1 directory/);
+      await say(next, at.q, 8);
+      await whyMatches(next, /learned: 20 calls from 2 directories/);
+    }
+    await Deno.writeTextFile(it.config, JSON.stringify({ mcpServers: { it: observed("plain", "changed") } }));
+    await using last = await nextDaemon(it.home);
+    await whyMatches(last, /^a command's process serves the windows of one directory$/);
+  },
+);
 
 Deno.test("with EXAI_LEARN_SHARING=false nothing is learned, and nothing kept", async () => {
   await using at = await twoWorkspaces();

@@ -14,6 +14,7 @@ const gauges: GaugeValues = {
   held: { bytes: 0, maxBytes: 0, evictions: 0 },
   handles: undefined,
   sessions: 3,
+  windows: 2,
   connections: 2,
   pending: 1,
   refused: { token: 3 },
@@ -141,6 +142,7 @@ Deno.test("metrics count calls and latency by tool and outcome in the Prometheus
       'exai_call_duration_seconds_count{tool="probe",outcome="ok"} 2',
       'exai_payload_bytes_total{direction="out"} 21',
       "exai_sessions 3",
+      "exai_windows 2",
       "exai_calls_inflight 1",
       "exai_resident_memory_bytes 1000",
     ]
@@ -213,6 +215,7 @@ Deno.test("health is ok when nothing is wrong and says every reason when it is d
     uptime_s: 90,
     address: "ws://127.0.0.1:8765/",
     sessions: 3,
+    windows: 2,
     connections: 2,
     pending: 1,
     refused: { token: 3 },

@@ -209,7 +209,7 @@ Deno.test("each wrong value is a fault that says what is allowed, and shows no s
     [{ command: "" }, /command is ""; allowed: the name or path of a program/],
     [{ command: "c", env: { TOKEN: ["hush"] } }, /env\.TOKEN is an array; allowed: an object of names/],
     [{ command: "c", cwd: 5 }, /cwd is 5; allowed: the path of a directory/],
-    [{ command: "c", share: "all" }, /share is "all"; allowed: auto, machine, project, session/],
+    [{ command: "c", share: "all" }, /share is "all"; allowed: auto, machine, project, window, session/],
     [{ command: "c", cwdFree: "yes" }, /cwdFree is "yes"; allowed: true or false/],
     [{ command: "c", include: "a" }, /include is "a"; allowed: an array of tool names/],
     [{ command: "c", rename: { a: "b c" } }, /rename\.a is a text; allowed: .*64/],

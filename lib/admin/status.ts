@@ -64,7 +64,7 @@ interface ServerStatus extends JsonObject {
   /** State of the stream for server messages of a remote server: opening, open, waiting or none. */
   listening?: string;
   pid?: number;
-  /** Sharing scope: machine, project or session. */
+  /** Sharing scope: machine, project, window or session. */
   scope?: string;
   share_key?: string;
   /** The reason for the scope. */
@@ -128,14 +128,9 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
     .sort((a, b) => a.server < b.server ? -1 : a.server > b.server ? 1 : 0);
   const providers = sources.providers.map(describeProvider);
   const sessions = open.map(describeSession);
-  return {
-    address: sources.address,
-    servers,
-    sessions,
-    waiting: describeWaiting(sources.running),
-    providers,
-    list_changes: listChangeRows(sources.listChanges),
-  };
+  const waiting = describeWaiting(sources.running);
+  const list_changes = listChangeRows(sources.listChanges);
+  return { address: sources.address, servers, sessions, waiting, providers, list_changes };
 }
 
 function describeWaiting(running: Iterable<RunningCall>): WaitingCallRow[] {
@@ -258,7 +253,7 @@ function describeSlot(
 function whyShared(config: ServerConfig, { scope, why }: Slot): string {
   const now = decideShare(config);
   if (now.scope === scope) return now.why;
-  return scope === "project" ? `${why}; the next process: ${now.scope}, ${now.why}` : why;
+  return scope === "project" ? `less was known when it started; the next one: ${now.scope}, ${now.why}` : why;
 }
 
 function describeRefused({ refusedQuestions }: Slot): JsonObject | undefined {
@@ -284,6 +279,7 @@ function describeSession(session: Session): JsonObject {
     session: session.id,
     client: session.client?.name,
     client_version: session.client?.version,
+    window: session.window?.label,
     connected: session.isConnected,
     server: session.server,
     cwd: session.cwd,

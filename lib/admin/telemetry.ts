@@ -16,6 +16,7 @@ import type { StateFiles } from "../state/state_files.ts";
 type DaemonCounts = Pick<
   GaugeValues,
   | "sessions"
+  | "windows"
   | "connections"
   | "pending"
   | "refused"
@@ -45,6 +46,7 @@ interface HealthSource {
 
 const NO_COUNTS: DaemonCounts = {
   sessions: 0,
+  windows: 0,
   connections: 0,
   pending: 0,
   refused: {},

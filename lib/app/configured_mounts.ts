@@ -18,6 +18,7 @@ import { Governor } from "../process/governor.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
+import { watchOpens } from "../process/directory_watch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import type { AdmissionFactory } from "../upstream/process_records.ts";
 import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
@@ -81,12 +82,12 @@ export class ConfiguredMounts implements AsyncDisposable {
     });
     this.#lists = settings.keepLists ? new SqliteServerLists(paths.lists, options) : undefined;
     if (settings.learnSharing) this.#evidence = new SqliteSharingEvidence(paths.sharing, options);
-    const inspect = (pid: number) => this.#host.files(pid);
+    const inspector = { files: (pid: number) => this.#host.files(pid), watchOpens };
     this.#savedNames = new SqlitePublicNames(paths.names, options);
     this.names = new PublicNames({ store: this.#savedNames, ownServers: options.ownServers });
     this.#mounts = new Mounts({
       lists: this.#lists,
-      learning: settings.learnSharing ? { store: this.#evidence, inspect } : undefined,
+      learning: settings.learnSharing ? { store: this.#evidence, inspector } : undefined,
       connect: (config) => this.#connect(config),
       admissionFor: options.admissionFor,
       clientInfo: { name: "exai", version: VERSION },

@@ -81,7 +81,7 @@ export class Daemon implements AsyncDisposable {
       sees: (caller, server) => router.sees(caller, server),
     });
     const guard = new Guard({ ...settings, token: parts.token });
-    const hooks = this.#attachHooks({ router, guard, home: options.paths.home }, parts);
+    const hooks = this.#attachHooks(router, guard, parts);
     this.#handler = new HttpHandler({
       ...settings,
       budget,
@@ -224,15 +224,16 @@ export class Daemon implements AsyncDisposable {
   }
 
   #attachHooks(
-    { router, guard, home }: { router: Router; guard: Guard; home: string },
-    { token, mounts, telemetry, live }: DaemonParts,
+    router: Router,
+    guard: Guard,
+    { token, mounts, telemetry, live, paths }: DaemonParts,
   ): AttachHooks {
     const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
     return {
       registry: this.#sessions,
       target: this.#drain.guard(router.target),
       helloTimeoutMs,
-      daemon: { version: VERSION, pid: Deno.pid, home },
+      daemon: { version: VERSION, pid: Deno.pid, home: paths.home },
       limits: {
         max_bytes: maxFrameBytes,
         session_max_inflight: sessionMaxInflight,

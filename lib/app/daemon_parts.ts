@@ -81,7 +81,7 @@ async function openDoors({ settings, paths, ...given }: DaemonOptions, stack: As
   );
   // Disposed before the listeners, which wait for the requests that wait in it.
   stack.use(startup);
-  return { lock, users, events, handles, startup, listeners };
+  return { paths, lock, users, events, handles, startup, listeners };
 }
 
 /** The files and databases of the state directory. */
@@ -130,12 +130,16 @@ async function openServers(
   const { ofProcess: admissionFor } = admissions;
   const live = options.source && stack.use(await openLive(options.source, options, { events, token }));
   const mounts = stack.use(
-    await ConfiguredMounts.open({ ...settings, port: listeners.port }, paths, {
-      events,
-      admissionFor,
-      ownServers: [own.server.name, CALLS_SERVER],
-      ...hooks,
-    }),
+    await ConfiguredMounts.open(
+      { ...settings, port: listeners.insteadOfPort === undefined ? settings.port : listeners.port },
+      paths,
+      {
+        events,
+        admissionFor,
+        ownServers: [own.server.name, CALLS_SERVER],
+        ...hooks,
+      },
+    ),
   );
   return { telemetry, own, admissions, mounts, live };
 }

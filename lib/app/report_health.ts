@@ -2,6 +2,7 @@ import type { ByteBudget } from "../base/byte_budget.ts";
 import type { HttpHandler } from "../edge/http_handler.ts";
 import type { ListChangeFigures } from "../observe/metrics.ts";
 import type { SessionRegistry } from "../session/registry.ts";
+import { countWindows } from "../session/window_group.ts";
 import type { DaemonOptions, DaemonParts } from "./daemon_parts.ts";
 import { memoryFault, memoryHeld } from "./memory_budget.ts";
 
@@ -34,6 +35,7 @@ export function reportHealth(
     faults: () => [handles.fault ?? []].flat(),
     counts: () => ({
       sessions: sessions.size,
+      windows: countWindows(sessions),
       connections: handler.connections,
       pending: handler.pending,
       refused: handler.refusals,

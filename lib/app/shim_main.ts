@@ -6,6 +6,7 @@ import { quoteName } from "../base/text.ts";
 import { registerSecret } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
+import { parentProcess } from "../config/process_variables.ts";
 import type { Settings } from "../config/settings.ts";
 import { readWindowSettings, type WindowSettings } from "../config/window_settings.ts";
 import { isLocal } from "../client/daemon_url.ts";
@@ -77,6 +78,7 @@ async function serve(window: WindowSettings): Promise<number> {
   const bridge: Bridge = new Bridge(client, {
     ...settings,
     cwd: startDirectory(),
+    window: settings.window ? { id: settings.window } : parentProcess(),
     advice: adviceFor(settings, paths),
     onDemand: () => dialer.connectSoon(),
   });

@@ -24,6 +24,8 @@ export interface Caller {
   readonly logLevel: LogLevel | undefined;
   /** The chain of daemons it is connected through, if any; see `wire/via.ts`. */
   readonly via?: readonly string[];
+  /** The window of an editor that it belongs to, with the clients of the window's sub-agents; undefined: not known. */
+  readonly window?: { readonly key: string };
   /** What is wrong with what its window has set, if anything. */
   readonly notice?: ServerTrouble;
   /** The one mounted server the session sees (`/mcp/NAME`); undefined for the merged catalog. */

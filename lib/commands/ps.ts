@@ -66,12 +66,13 @@ function sessionTable(sessions: DaemonStatus["sessions"]): string {
   const rows = sessions.map((row) => [
     row.session,
     row.client,
+    row.window,
     row.connected ? "yes" : "no",
     row.calls,
     row.inflight,
     row.cwd,
   ]);
-  return formatTable(["SESSION", "CLIENT", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], rows);
+  return formatTable(["SESSION", "CLIENT", "WINDOW", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], rows);
 }
 
 function waitingTable(waiting: DaemonStatus["waiting"]): string {

@@ -23,6 +23,25 @@ export function withoutProxies<T>(make: () => T): T {
   }
 }
 
+/** The process that started this one, and when it was started where the system tells that at little cost. */
+export function parentProcess(): { pid: number; started?: string } | undefined {
+  const pid = Deno.ppid;
+  // Whoever started this process has ended.
+  if (pid <= 1) return undefined;
+  return { pid, started: Deno.build.os === "linux" ? startOf(pid) : undefined };
+}
+
+/** When a process was started, in ticks since the machine was (proc_pid_stat(5), field 22). */
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    // The name in parentheses may hold anything.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  } catch {
+    return undefined;
+  }
+}
+
 /** The daemons this process descends from, by `EXAI_VIA`. */
 export function inheritedVia(): string[] {
   return parseVia(Deno.env.get(VIA_VARIABLE));

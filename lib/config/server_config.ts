@@ -12,7 +12,7 @@ import {
 } from "./workspace_variables.ts";
 
 /** What makes two sessions share one process of a mounted server: docs/servers.md, "Who shares a process". */
-export type Share = "auto" | "machine" | "project" | "session";
+export type Share = "auto" | "machine" | "project" | "window" | "session";
 
 /** What every mounted server has, however it is reached. */
 export interface CommonServerConfig {

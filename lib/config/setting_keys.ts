@@ -7,7 +7,7 @@ export type SettingName = keyof Settings;
 export const SETTING_ENTRIES = Object.entries(SETTINGS) as [SettingName, Setting][];
 
 /** Settings of one window, and those that say which files are read: `exai.json` holds for all windows. */
-const NOT_IN_FILE: readonly SettingName[] = ["home", "envFile", "sessionId", "server"];
+const NOT_IN_FILE: readonly SettingName[] = ["home", "envFile", "sessionId", "server", "window"];
 
 /**
  * The key of a setting in `exai.json`: its flag in camel case.

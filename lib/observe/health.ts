@@ -34,6 +34,7 @@ export function buildHealth(sources: HealthSources): JsonObject {
     uptime_s: Math.floor(gauges.uptimeMs / 1000),
     address: sources.address,
     sessions: gauges.sessions,
+    windows: gauges.windows,
     connections: gauges.connections,
     pending: gauges.pending,
     refused: { ...gauges.refused },

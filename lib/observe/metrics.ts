@@ -17,6 +17,8 @@ export interface ListChangeFigures {
 /** The current state of the daemon in numbers. */
 export interface GaugeValues {
   sessions: number;
+  /** Windows of editors the sessions belong to. */
+  windows: number;
   connections: number;
   /** Connections that have not said hello yet. */
   pending: number;
@@ -62,6 +64,7 @@ interface MetricsOptions {
 
 const GAUGES: readonly [name: string, help: string, read: (gauges: GaugeValues) => number][] = [
   ["exai_sessions", "Sessions the daemon knows, connected or waiting to resume.", (g) => g.sessions],
+  ["exai_windows", "Windows of editors the sessions belong to.", (g) => g.windows],
   ["exai_connections", "Connections open.", (g) => g.connections],
   ["exai_connections_pending", "Connections that have not said hello yet.", (g) => g.pending],
   ["exai_calls_inflight", "Calls running.", (g) => g.inflight],

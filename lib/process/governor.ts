@@ -24,7 +24,7 @@ export interface GovernorOptions {
 
 /** One running instance, as the governor sees it. */
 export interface GovernedSlot {
-  readonly scope: "machine" | "project" | "session";
+  readonly scope: "machine" | "project" | "window" | "session";
   readonly started: { readonly pid?: number; readonly callCount: number } | undefined;
   /** Whether it could be stopped now without an effect. */
   readonly isIdle: boolean;

@@ -18,6 +18,8 @@ export interface MissingReason {
   why: string;
   /** Whether the phrase names the server already. */
   namesServer?: boolean;
+  /** The stable name of the reason, where its error has one. */
+  reason?: string;
 }
 
 /** A server whose list is missing in a merged list. */
@@ -45,7 +47,8 @@ export function limitOf(server: Server, call: Call): number {
 /** The reason that `thrown` gives; errors of mounted servers name their server. */
 export function reasonOf(thrown: unknown): MissingReason {
   const namesServer = thrown instanceof ExaiError && thrown.details?.server !== undefined;
-  return { why: messageOf(thrown), namesServer };
+  const reason = thrown instanceof ExaiError ? thrown.details?.reason : undefined;
+  return { why: messageOf(thrown), namesServer, reason: typeof reason === "string" ? reason : undefined };
 }
 
 /** What a server had to say about a name: whether its list may have it now, and why it has not, where that is known. */
@@ -94,5 +97,10 @@ export function unknownName(
   return new ExaiError(
     code,
     `no server that answers has the ${what}, and these could not be asked for theirs: ${reasons.join("; ")}`,
+    {
+      details: {
+        missing: missing.slice(0, MAX_MISSING).map(({ server, reason }) => ({ server: server.name, reason })),
+      },
+    },
   );
 }

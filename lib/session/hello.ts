@@ -22,6 +22,7 @@ import { answerCommand, type CommandHooks } from "./command_request.ts";
 import { bindConnection, type ConnectionHooks } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session, UnusedSettings } from "./session.ts";
+import { type WindowGroup, windowGroupOf } from "./window_group.ts";
 
 /** Longer than any path a system allows. */
 const MAX_CWD_CHARS = 32 * KIB;
@@ -144,7 +145,9 @@ class Handshake {
     try {
       assertNoLoop(parseVia(hello.via), hooks.daemonId);
       checkDirectory(hello.cwd ?? "");
-      const { session, waiting } = findSession(hello, hooks.registry, this.#principal);
+      const endpoint = this.#context?.endpoint ?? SOCKET_ENDPOINT;
+      const window = windowGroupOf(hello, { principal: this.#principal.id, endpoint });
+      const { session, waiting } = findSession(hello, hooks.registry, { principal: this.#principal, window });
       if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
       this.#context?.admitted();
       const unused = hello.settings && hooks.unusedSettings?.(hello.settings);
@@ -226,10 +229,10 @@ function checkDirectory({ length }: string): void {
 function findSession(
   hello: Hello,
   registry: SessionRegistry,
-  principal: HelloPrincipal,
+  { principal, window }: { principal: HelloPrincipal; window: WindowGroup | undefined },
 ): { session: Session; waiting?: RequestId[] } {
   const wantedId = hello.session_id || undefined;
-  const wanted: NewSession = { ...newSession(hello), ...grantsOf(principal) };
+  const wanted: NewSession = { ...newSession(hello), ...grantsOf(principal), window };
   if (wantedId !== undefined && typeof hello.resume === "object" && hello.resume) {
     const { token, waiting = [] } = hello.resume;
     const session = registry.resume(wantedId, token, principal.id) ??

@@ -14,6 +14,7 @@ import type { SessionJournal } from "./journal.ts";
 import { Ownership, type WorkspaceResolver } from "./ownership.ts";
 import { ReplayBuffer, type ReplayLimits } from "./replay_buffer.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
+import type { WindowGroup } from "./window_group.ts";
 
 const log = getLogger(["exai", "session"]);
 
@@ -30,6 +31,8 @@ export interface SessionOptions {
   server?: string;
   /** Ids of the daemons between the client and this one. */
   via?: readonly string[];
+  /** The window of an editor that the client belongs to, if it is known. */
+  window?: WindowGroup;
   /** Whether the client may resume after a cut connection. */
   isResumable: boolean;
   replayLimits: ReplayLimits;
@@ -73,6 +76,7 @@ export class Session implements Caller {
   readonly startedAt = new Date();
   readonly server: string | undefined;
   readonly via: readonly string[] | undefined;
+  readonly window: WindowGroup | undefined;
   readonly maxFrameBytes: number;
   readonly calls: ActiveCalls;
   readonly subscriptions = new SubscriptionQuota();
@@ -118,6 +122,7 @@ export class Session implements Caller {
     this.principal = options.principal;
     this.server = options.server;
     this.via = options.via;
+    this.window = options.window;
     this.isResumable = options.isResumable;
     this.maxFrameBytes = options.maxFrameBytes;
     this.calls = new ActiveCalls(options.maxRunning);

@@ -44,6 +44,8 @@ export type UplinkSettings =
   & {
     /** The window's directory, read at the start: it may be deleted later. */
     cwd: string | undefined;
+    /** The window of the editor that the client belongs to, as the hello says it. */
+    window?: { id?: string; pid?: number; started?: string };
   };
 
 /** The shim's session with the daemon, over any number of connections. */
@@ -56,6 +58,7 @@ export class Uplink {
   readonly #liveness: LivenessCheck;
   readonly #server: string | undefined;
   readonly #cwd: string | undefined;
+  readonly #window: UplinkSettings["window"];
   #sessionId: string | undefined;
   #resumeToken: string | undefined;
   #link: Link | undefined;
@@ -71,6 +74,7 @@ export class Uplink {
     this.maxFrameBytes = settings.maxFrameBytes;
     this.#server = settings.server || undefined;
     this.#cwd = settings.cwd;
+    this.#window = settings.window;
     this.#sessionId = settings.sessionId || undefined;
     this.#liveness = new LivenessCheck({
       intervalMs: settings.pingIntervalMs,
@@ -96,6 +100,7 @@ export class Uplink {
       ...(via.length > 0 ? { via: formatVia(via) } : {}),
       client: { name: "exai-shim", version: VERSION },
       cwd: this.#cwd,
+      ...(this.#window ? { window: this.#window } : {}),
       nudge: true,
       lines: true,
       receipts: true,

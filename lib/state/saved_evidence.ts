@@ -10,14 +10,14 @@ const MIGRATIONS: readonly string[] = [
      config TEXT PRIMARY KEY,
      text TEXT NOT NULL,
      kept_ms INTEGER NOT NULL
-   ) WITHOUT ROWID;`,
+   );`,
 ];
 
 const SQL = {
   get: "SELECT text FROM evidence WHERE config = ?",
   set: "INSERT OR REPLACE INTO evidence VALUES (?, ?, ?)",
   prune: `DELETE FROM evidence WHERE config IN (
-    SELECT config FROM evidence ORDER BY kept_ms DESC, config LIMIT -1 OFFSET ?
+    SELECT config FROM evidence ORDER BY kept_ms DESC, rowid DESC LIMIT -1 OFFSET ?
   )`,
 } as const;
 

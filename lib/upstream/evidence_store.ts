@@ -4,6 +4,8 @@ import { isObject } from "../base/json.ts";
 export interface StoredEvidence {
   /** Calls they have answered. */
   calls: number;
+  /** Of these, the ones during which the directory was watched. */
+  watchedCalls: number;
   /** Processes whose files were looked at. */
   runs: number;
   /** Digests of the directories these processes ran in. */
@@ -23,6 +25,7 @@ export function readEvidence(text: string): StoredEvidence | undefined {
   try {
     const kept: unknown = JSON.parse(text);
     const isEvidence = isObject(kept) && typeof kept.calls === "number" && typeof kept.runs === "number" &&
+      typeof kept.watchedCalls === "number" &&
       Array.isArray(kept.directories) && isObject(kept.signs);
     return isEvidence ? kept as never as StoredEvidence : undefined;
   } catch {

@@ -117,7 +117,7 @@ export class Leases {
     this.current(caller)?.then(async (slot) => {
       // A copy of a shared process is told what that is told.
       const scope = slot.copyOf ?? slot.scope;
-      if (scope === "machine") return;
+      if (scope === "machine" || scope === "window") return;
       if (scope === "session") return (await slot.instance).notify(caller, ROOTS_CHANGED, params);
       this.relocate(caller, slot);
     }).catch(() => {});

@@ -252,6 +252,7 @@ function placeOf({ scope, session }: SlotRequest): string | undefined {
       return undefined;
     case "project":
       return session.workspace === undefined ? undefined : `in ${visible(session.workspace)}`;
+    case "window":
     case "session":
       return `of the window ${visible(session.caller.client?.name ?? "", MAX_CLIENT_CHARS)}`.trimEnd();
   }

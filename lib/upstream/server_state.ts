@@ -3,14 +3,11 @@ import { monotonicNow } from "../base/time.ts";
 import { clip } from "../base/text.ts";
 import { adviceOnFailure, type ServerTrouble } from "../call/server_trouble.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
-import { messageOf } from "../base/errors.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { FaultyEntry } from "../config/servers_watch.ts";
 import type { ProcessRecord } from "./process_records.ts";
-import { isDirectoryBound } from "./share_key.ts";
-import { decideShare } from "./sharing/decide_share.ts";
-import { foldersFor } from "./sharing/required_workspace.ts";
+import { DIRECTORY_ADVICE, whyNotStarted } from "./sharing/required_workspace.ts";
 
 /** Longest cause shown, in characters: a server's last words on stderr are part of it. */
 const MAX_CAUSE_CHARS = 600;
@@ -44,7 +41,7 @@ export type ServerState =
   /** `isKept`: the server still runs as it was before the entry became faulty. */
   | { is: "faulty entry"; faults: readonly ConfigFault[]; isKept: boolean }
   | { is: "variable not set"; variables: readonly string[]; faults: readonly ConfigFault[]; isKept: boolean }
-  /** Its entry names the directory of its window, and that has none which somebody works in. */
+  /** No window that is open has a directory it may be given, and its entry needs one. */
   | { is: "needs a directory"; why: string }
   | { is: "disabled" };
 
@@ -84,14 +81,8 @@ export function directoryTrouble(
   config: ServerConfig,
   workspace: string | undefined,
 ): ServerState | undefined {
-  const place = { named: workspace, real: workspace, roots: undefined, rootPaths: undefined };
-  const isBound = isDirectoryBound(config, decideShare(config).scope);
-  try {
-    foldersFor(config, { ...place, areRootsMissing: false }, isBound);
-    return undefined;
-  } catch (thrown) {
-    return { is: "needs a directory", why: messageOf(thrown) };
-  }
+  const why = whyNotStarted(config, workspace);
+  return why === undefined ? undefined : { is: "needs a directory", why };
 }
 
 /** The state of a server none of whose processes was needed so far, while `windows` are open. */
@@ -128,7 +119,7 @@ export function troubleOf(server: string, state: ServerState): ServerTrouble | u
     case "variable not set":
       return { server, cause: causeOf(state.faults), advice: adviceOnEntry(state) };
     case "needs a directory":
-      return { server, cause: shortened(state.why), advice: "the next call tries again", namesServer: true };
+      return { server, cause: state.why, advice: DIRECTORY_ADVICE };
     case "disabled":
       return {
         server,

@@ -85,8 +85,13 @@ export function isDirectoryBound(config: ServerConfig, scope: Scope): boolean {
 export function shareKey(config: ServerConfig, session: SharingSession, scope: Scope): string {
   const what = whatRuns(config, scope);
   const where = scope === "project" && isDirectoryBound(config, scope) ? locationKey(session) : [];
-  const who = scope === "session" ? [session.caller.id] : [];
-  return JSON.stringify([what, where, who]);
+  return JSON.stringify([what, where, whoShares(session.caller, scope)]);
+}
+
+/** The only session, or the only window of an editor, that a process serves; a client of no known window is one. */
+function whoShares({ id, window }: Caller, scope: Scope): string[] {
+  if (scope === "window" && window) return ["window", window.key];
+  return scope === "session" || scope === "window" ? [id] : [];
 }
 
 /**
@@ -99,7 +104,8 @@ export function processGroupKey(config: ServerConfig, { workspace }: SharingSess
 
 function whatRuns(config: ServerConfig, scope: Scope) {
   if (config.kind !== "stdio") return [config.kind, config.url, sorted(config.headers)];
-  const cwd = scope === "machine" || config.cwdFree ? null : config.cwd;
+  // The sub-agents of a window work in directories of their own.
+  const cwd = scope === "machine" || scope === "window" || config.cwdFree ? null : config.cwd;
   return [config.command, config.args, sorted(config.env), cwd];
 }
 
@@ -114,7 +120,7 @@ export function listScopeOf(
   return {
     listKey: JSON.stringify([advertised, where]),
     advertised,
-    resourcesFor: scope === "session" ? "session" : isLocal ? "directory" : "everybody",
+    resourcesFor: scope === "session" || scope === "window" ? "session" : isLocal ? "directory" : "everybody",
     directory: isLocal ? session.workspace : undefined,
   };
 }

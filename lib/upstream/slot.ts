@@ -236,6 +236,7 @@ export class Slot {
   /** Keeps the instance running for a call until {@linkcode endCall}, even if the call's session ends. */
   beginCall(): void {
     this.#calls++;
+    if (this.started) this.#observer?.begins();
   }
 
   /** A call that does work was answered. */

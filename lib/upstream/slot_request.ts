@@ -11,6 +11,8 @@ import {
 } from "./share_key.ts";
 import { isForWorkspaceOnly, rootOf } from "./sharing/named_directories.ts";
 import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
+import { ignoresDirectory } from "./sharing/known_servers.ts";
+import { repositoryOf } from "./sharing/repository.ts";
 import { foldersFor } from "./sharing/required_workspace.ts";
 import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
@@ -46,34 +48,43 @@ export async function slotRequestFor(
   const { scope } = decision;
   const areRootsMissing = roots === undefined && caller.areRootsOverdue === true;
   const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
-  // The process of a session that may not share one is bound to its directory too.
   const folders = foldersFor(config, place, isDirectoryBound(config, scope));
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
-  const shared = withVia(bindToSession(config, workspace, folders.real), via);
-  const bound = withDirectoryOf(shared, withVia(bindToSession(config, named, folders.named), via));
-  const takesRoots = isDirectoryBound(bound, decided.scope);
+  const bind = (dir: string | undefined, to = folders.real) => withVia(bindToSession(config, dir, to), via);
+  const here = bind(workspace);
   const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
-    await isForWorkspaceOnly(config, { bound: shared, workspace });
+    await isForWorkspaceOnly(config, { bound: here, workspace });
+  const isBound = isDirectoryBound(here, decided.scope);
+  const repository = workspace !== undefined && isBound && decided.scope === "project" &&
+      ignoresDirectory(config)
+    ? await repositoryOf(workspace)
+    : undefined;
   // Read last, as the server may have asked meanwhile.
   const asksRoots = options.asksRoots();
+  const isForRepository = repository !== undefined && !asksRoots;
   const isRootless = asksRoots && !isForWorkspace && !roots?.length;
-  const session: SharingSession = { caller, workspace, roots, rootPaths, isRootless };
+  const session: SharingSession = isForRepository
+    ? { caller, workspace: repository, roots: undefined, isRootless }
+    : { caller, workspace, roots, rootPaths, isRootless };
+  const shared = isForRepository ? bind(repository) : here;
+  const bound = withDirectoryOf(shared, bind(named, folders.named));
+  const takesRoots = isBound && !isForRepository;
   const told = roots?.length ? roots : isForWorkspace ? [rootOf(workspace, named)] : "none";
   const placeRoots = decided.scope !== "project" ? undefined : takesRoots ? told : "none";
   const advertised = scope === "session"
     ? ownCapabilities(caller, copyOf === undefined ? "own" : placeRoots)
     : sharedCapabilities(takesRoots && !isRootless);
   const listScope = listScopeOf(config, session, { scope, advertised });
-  const mixesRoots = scope === "project" && takesRoots && !asksRoots && !isForWorkspace;
-  const key = shareKey(shared, session, scope);
+  const why = isForRepository ? `${decision.why}; all working trees of a repository share it` : decision.why;
   return {
     ...decision,
-    key,
+    why,
+    key: shareKey(shared, session, scope),
     config: bound,
     session,
     advertised,
     listScope,
-    mixesRoots,
+    mixesRoots: scope === "project" && takesRoots && !asksRoots && !isForWorkspace,
     roots: placeRoots,
     copyOf,
   };

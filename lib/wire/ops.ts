@@ -12,11 +12,20 @@ const clientInfo = z.union([
   z.looseObject({ name: z.optional(z.string()), version: z.optional(z.string()) }),
 ]);
 
+const MAX_WINDOW_ID_CHARS = 128;
+
 /** What a client sends to resume its session after a cut: who it was, and which requests still wait. */
 const resume = z.looseObject({
   token: z.string(),
   waiting: z.optional(z.array(requestId)),
   posts: z.optional(z.int().check(z.nonnegative())),
+});
+
+/** Which window of an editor a client belongs to: a name, or the process that started it. */
+const window = z.looseObject({
+  id: z.optional(z.string().check(z.maxLength(MAX_WINDOW_ID_CHARS))),
+  pid: z.optional(z.int().check(z.positive())),
+  started: z.optional(z.string().check(z.maxLength(MAX_WINDOW_ID_CHARS))),
 });
 
 const hello = z.looseObject({
@@ -32,6 +41,7 @@ const hello = z.looseObject({
   receipts: z.optional(z.boolean()),
   proof: z.optional(z.string()),
   via: z.optional(z.string()),
+  window: z.optional(z.nullable(window)),
   settings: z.optional(z.looseObject({ salt: z.string(), digests: z.record(z.string(), z.string()) })),
 });
 

@@ -70,9 +70,9 @@ export const ALWAYS = "always";
 /** EXAI's own keys, for either kind. */
 export const OWN_KEYS = {
   share: key(
-    z.enum(["auto", "machine", "project", "session"]),
-    "auto, machine, project, session",
-    "Who shares one process: all windows, those of one directory, or nobody",
+    z.enum(["auto", "machine", "project", "window", "session"]),
+    "auto, machine, project, window, session",
+    "Who shares one process: all windows, those of one directory, one window with its sub-agents, or nobody",
   ),
   exclusive: key(
     z.boolean(),

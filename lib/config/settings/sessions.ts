@@ -1,5 +1,6 @@
+import * as z from "zod/mini";
 import { KIB } from "../../base/units.ts";
-import { BOTH, bytes, flag, hours, seconds, SHIM, text } from "../setting.ts";
+import { BOTH, bytes, flag, hours, seconds, setting, SHIM, text } from "../setting.ts";
 
 /** How long sessions last, across cut connections and daemons, and how the shim keeps its own. */
 export const SESSION_SETTINGS = {
@@ -8,6 +9,18 @@ export const SESSION_SETTINGS = {
     programs: SHIM,
     help: "Name the shim asks for as its session id; empty: one is made",
   }),
+  window: setting<string>(
+    {
+      env: "EXAI_WINDOW",
+      programs: SHIM,
+      help:
+        "Name of the window this shim belongs to, the same for all clients of one window; empty: shims that one process started belong together",
+    },
+    {
+      allowed: "empty, or at most 128 characters",
+      schema: z.string().check(z.maxLength(128)),
+    },
+  ),
   server: text({
     env: "EXAI_SERVER",
     programs: SHIM,

@@ -2,7 +2,7 @@ import type { ServerConfig, Share } from "../../config/server_config.ts";
 import type { EvidenceStore } from "../evidence_store.ts";
 import { ServerEvidence } from "./evidence.ts";
 import { canBeObserved, knownServer, namesWorkspace } from "./known_servers.ts";
-import { type InspectFiles, UsageObserver } from "./usage_observer.ts";
+import { type ProcessInspector, UsageObserver } from "./usage_observer.ts";
 
 /** How far a server is shared, once `auto` is decided. */
 export type Scope = Exclude<Share, "auto">;
@@ -32,7 +32,7 @@ const learned = new WeakMap<ServerConfig, ServerEvidence>();
 export interface Learning {
   /** Keeps what was observed across restarts of the daemon. */
   store: EvidenceStore | undefined;
-  inspect: InspectFiles;
+  inspector: ProcessInspector;
 }
 
 /** Observes the processes of one server, so that {@linkcode decideShare} decides by what they do. */
@@ -44,7 +44,7 @@ export interface SharingObserver {
 /** Learns how far the server of `config` may be shared; undefined where the user or the table says so. */
 export function learnSharing(
   config: ServerConfig,
-  { store, inspect }: Learning,
+  { store, inspector }: Learning,
 ): SharingObserver | undefined {
   if (config.kind !== "stdio" || config.cwdFree || (asConfigured(config) ?? asKnown(config))) {
     return undefined;
@@ -52,8 +52,8 @@ export function learnSharing(
   const evidence = new ServerEvidence(config, store);
   if (namesWorkspace(config)) evidence.addSign("entry", "its entry names the workspace");
   learned.set(config, evidence);
-  const look = canBeObserved(config) ? inspect : undefined;
-  return { observe: (workspace) => new UsageObserver(evidence, { workspace, inspect: look }) };
+  const seen = canBeObserved(config) ? inspector : undefined;
+  return { observe: (workspace) => new UsageObserver(evidence, { workspace, inspector: seen }) };
 }
 
 /** How far `config`, as the configuration file has it, is shared. */

@@ -9,6 +9,9 @@ import { areAllReadOnly, directoryHint, userStateHint } from "./tool_hints.ts";
 /** Calls after which a server that nothing speaks against is shared by all windows. */
 const ENOUGH_CALLS = 20;
 
+/** During so many of them its directory must have been watched. */
+const ENOUGH_WATCHED = 4;
+
 /** So many directories, or processes one after another, must have been seen by then. */
 const ENOUGH_PLACES = 2;
 
@@ -20,6 +23,9 @@ const MAX_DETAIL_CHARS = 200;
 /** How often a server must have written between looks: a program may fill a cache once. */
 const ENOUGH_WRITES = 2;
 
+/** Calls in which a file of its directory must have been opened: other programs open files there too. */
+const ENOUGH_OPENS = 2;
+
 /** What speaks against sharing a server by all windows. */
 type Sign =
   /** Its entry names the workspace. */
@@ -27,7 +33,7 @@ type Sign =
   | "roots"
   | "sampling"
   | "elicitation"
-  /** It holds a file below its directory open. */
+  /** It holds a file below its directory open, or opens files there in its calls. */
   | "files"
   /** Arguments or answers of its calls name something below a workspace. */
   | "paths"
@@ -57,7 +63,9 @@ export class ServerEvidence {
   #isReadOnly = false;
   #calls: number;
   #runs: number;
+  #watchedCalls: number;
   #writes = 0;
+  #opens = 0;
 
   constructor(config: ServerConfig, store: EvidenceStore | undefined) {
     this.#digest = digestOf(JSON.stringify(identityOf(config)));
@@ -65,6 +73,7 @@ export class ServerEvidence {
     const kept = store?.get(this.#digest);
     this.#calls = kept?.calls ?? 0;
     this.#runs = kept?.runs ?? 0;
+    this.#watchedCalls = kept?.watchedCalls ?? 0;
     this.#directories = new Set(kept?.directories);
     this.#signs = new Map(Object.entries(kept?.signs ?? {}));
   }
@@ -79,16 +88,20 @@ export class ServerEvidence {
     if (this.#calls === 0) return undefined;
     const reads = this.#isReadOnly ? ", its tools only read" : "";
     const nothing = `${seen}, asked nothing, opened nothing below its directory${reads}`;
-    const places = Math.max(this.#directories.size, this.#runs);
-    if (this.#calls >= ENOUGH_CALLS && places >= ENOUGH_PLACES) {
+    if (this.#isEnough) {
       return { share: "machine", why: `learned: ${nothing}` };
     }
     return { share: "project", why: `not enough seen to share it by more than one directory: ${nothing}` };
   }
 
-  /** Whether anything speaks against sharing it. */
-  hasSign(sign: Sign): boolean {
-    return this.#signs.has(sign);
+  get #isEnough(): boolean {
+    const places = Math.max(this.#directories.size, this.#runs);
+    return this.#calls >= ENOUGH_CALLS && this.#watchedCalls >= ENOUGH_WATCHED && places >= ENOUGH_PLACES;
+  }
+
+  /** Whether something speaks against sharing it: more of that changes nothing. */
+  get hasSigns(): boolean {
+    return this.#signs.size > 0;
   }
 
   /** One of its processes has answered a call. */
@@ -101,6 +114,13 @@ export class ServerEvidence {
     if (this.#signs.has(sign)) return;
     this.#signs.set(sign, visible(detail, MAX_DETAIL_CHARS));
     this.save();
+  }
+
+  /** Its directory was watched while a call ran; `opened`: a file that was opened there, which twice is no coincidence. */
+  watched(opened: string | undefined): void {
+    this.#watchedCalls++;
+    if (opened === undefined) return;
+    if (++this.#opens >= ENOUGH_OPENS) this.addSign("files", `opened ${opened} of its directory`);
   }
 
   /** It has written to the disk between two looks at a process. */
@@ -136,6 +156,7 @@ export class ServerEvidence {
     const evidence: StoredEvidence = {
       calls: this.#calls,
       runs: this.#runs,
+      watchedCalls: this.#watchedCalls,
       directories: [...this.#directories],
       signs: Object.fromEntries(this.#signs),
     };

@@ -40,6 +40,8 @@ export function exactNames({ text, kind }: ProgramReference): string[] {
       return isPath(word) ? pathNames(word) : [`pypi:${normalized(withoutVersion(word))}`];
     case "module":
       return moduleNames(word);
+    case "command":
+      return [];
     case "image":
       return [`image:${imageName(word)}`];
     default:

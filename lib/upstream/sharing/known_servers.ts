@@ -19,6 +19,15 @@ export function knownServer(config: ServerConfig): KnownSharing | undefined {
   return { ...exact, share: "project", why: "its arguments, variables or cwd name the workspace" };
 }
 
+/**
+ * Whether the server of `config` is known to do the same in whatever directory it runs, and is given none: the windows
+ * of one repository may then share it, in whichever of its working trees they are.
+ */
+export function ignoresDirectory(config: ServerConfig): boolean {
+  const exact = exactlyKnown(config);
+  return exact?.cwd === false && !namesWorkspace(config, exact.relativePaths === "package");
+}
+
 /** Whether the files of its processes can be seen from here: those in a container cannot. */
 export function canBeObserved(config: ServerConfig): boolean {
   return config.kind === "stdio" &&

@@ -4,6 +4,9 @@ import { isObject } from "../../base/json.ts";
 const MAX_CHARS = 64 * 1024;
 const MAX_DEPTH = 8;
 
+/** What a part of a value counts as, so that a long list of numbers is not looked through. */
+const PART_CHARS = 8;
+
 /** Longest text taken for a path, and how many of them are noted. */
 const MAX_PATH_CHARS = 256;
 const MAX_CANDIDATES = 4;
@@ -15,9 +18,12 @@ function* textsOf(value: unknown, left = { chars: MAX_CHARS }, depth = 0): Gener
     if (left.chars > -value.length) yield value.length > MAX_CHARS ? value.slice(0, MAX_CHARS) : value;
     return;
   }
-  if (depth > MAX_DEPTH || left.chars <= 0) return;
   const parts = Array.isArray(value) ? value : isObject(value) ? Object.values(value) : [];
-  for (const part of parts) yield* textsOf(part, left, depth + 1);
+  if (depth > MAX_DEPTH) return;
+  for (const part of parts) {
+    if ((left.chars -= PART_CHARS) <= 0) return;
+    yield* textsOf(part, left, depth + 1);
+  }
 }
 
 /** Whether a text in `value` names one of `directories` or something below it. */

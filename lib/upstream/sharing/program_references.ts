@@ -55,6 +55,8 @@ type ReferenceKind =
   | "image"
   /** A path, or the name of a program. */
   | "program"
+  /** A program of a package that is named before. */
+  | "command"
   /** The directory of a project. */
   | "directory"
   | "url";
@@ -66,39 +68,39 @@ export interface ProgramReference {
 }
 
 /** What the argument of a runner is, where its name alone says that. */
-const ARGUMENT_OF: Readonly<Record<string, ReferenceKind>> = {
-  npx: "npm",
-  pnpx: "npm",
-  bunx: "npm",
-  dlx: "npm",
-  smithery: "npm",
-  uvx: "pypi",
-  pipx: "pypi",
-  docker: "image",
-  podman: "image",
-  nerdctl: "image",
-};
+const ARGUMENT_OF = new Map<string, ReferenceKind>([
+  ["npx", "npm"],
+  ["pnpx", "npm"],
+  ["bunx", "npm"],
+  ["dlx", "npm"],
+  ["smithery", "npm"],
+  ["uvx", "pypi"],
+  ["pipx", "pypi"],
+  ["docker", "image"],
+  ["podman", "image"],
+  ["nerdctl", "image"],
+]);
 
 /** Commands of package managers that run a package. */
-const PACKAGE_COMMANDS: Readonly<Record<string, ReferenceKind>> = {
-  "npm exec": "npm",
-  "npm x": "npm",
-  "bun x": "npm",
-  "uv tool": "pypi",
-};
+const PACKAGE_COMMANDS = new Map<string, ReferenceKind>([
+  ["npm exec", "npm"],
+  ["npm x", "npm"],
+  ["bun x", "npm"],
+  ["uv tool", "pypi"],
+]);
 
 /** Words after a runner that say no more than that it runs something. */
 const SUBCOMMANDS = new Set(["run", "exec", "x", "tool", "create", "compose"]);
 
 /** Options whose value is of another kind than the argument of their runner. */
-const KIND_OF_OPTION: Readonly<Record<string, ReferenceKind>> = {
-  "-m": "module",
-  "--directory": "directory",
-  "--project": "directory",
-  "--package": "npm",
-  "--from": "pypi",
-  "--spec": "pypi",
-};
+const KIND_OF_OPTION = new Map<string, ReferenceKind>([
+  ["-m", "module"],
+  ["--directory", "directory"],
+  ["--project", "directory"],
+  ["--package", "npm"],
+  ["--from", "pypi"],
+  ["--spec", "pypi"],
+]);
 
 /**
  * The words that name the program of a command: packages, scripts, modules, images, and the URL it leads to. Arguments
@@ -120,13 +122,13 @@ export function programReferences(command: string, args: readonly string[]): Pro
         if (CONTAINER_VALUE_OPTIONS.has(option) && value === undefined) i++;
         continue;
       }
-      if (NAMING_OPTIONS.has(option)) {
+      if (NAMING_OPTIONS.has(option) && !(option === "-p" && kind === "pypi")) {
         // `sh -c "npx -y x"`: what is run is read on.
         if (option === "-c" && value === undefined && runnerOf(queue[i + 1] ?? "")) continue;
-        const named = { text: value ?? queue[++i] ?? "", kind: KIND_OF_OPTION[option] ?? kind };
+        const named = { text: value ?? queue[++i] ?? "", kind: KIND_OF_OPTION.get(option) ?? kind };
         isPackageNamed ||= named.kind === "npm" || named.kind === "pypi";
         found.push(named);
-      } else if (VALUE_OPTIONS.has(option) && value === undefined) i++;
+      } else if ((VALUE_OPTIONS.has(option) || option === "-p") && value === undefined) i++;
       // `python -m x`: the rest are arguments of x.
       if (option === "-m") return found;
       continue;
@@ -140,7 +142,7 @@ export function programReferences(command: string, args: readonly string[]): Pro
       continue;
     }
     // `npx -p package program`
-    found.push({ text: word, kind: isPackageNamed ? "program" : kind });
+    found.push({ text: word, kind: isPackageNamed ? "command" : kind });
     // `mcp-remote URL`: the URL names the server too.
     const next = queue[i + 1];
     if (next && /^https?:/.test(next)) found.push({ text: next, kind: "url" });
@@ -164,7 +166,7 @@ function kindAfter(
   runner: string,
   { previous, kind }: { previous: string; kind: ReferenceKind },
 ): ReferenceKind {
-  const known = PACKAGE_COMMANDS[`${previous} ${runner}`] ?? ARGUMENT_OF[runner];
+  const known = PACKAGE_COMMANDS.get(`${previous} ${runner}`) ?? ARGUMENT_OF.get(runner);
   return known ?? (SUBCOMMANDS.has(runner) ? kind : "program");
 }
 

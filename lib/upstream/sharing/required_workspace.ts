@@ -7,6 +7,8 @@ import type { Root } from "../../call/call.ts";
 import { type ServerConfig, workspaceUses } from "../../config/server_config.ts";
 import { whyNoWorkspace } from "../../config/shared_directories.ts";
 import { baseNameOf, folderOf, type SessionFolders } from "../../config/workspace_variables.ts";
+import { isDirectoryBound } from "../share_key.ts";
+import { decideShare } from "./decide_share.ts";
 import { MAX_ROOTS_TRIED } from "./working_directory.ts";
 
 /** Where a session works, as its client spells it and in real paths. */
@@ -30,6 +32,30 @@ interface PlaceFolders {
   real: SessionFolders;
 }
 
+/** What an error and the instructions of a window advise. */
+export const DIRECTORY_ADVICE =
+  'open a folder in the client, or set an absolute "cwd" in the entry, or write an absolute path there ' +
+  '(with "share": "machine", if one process may serve all windows)';
+
+/**
+ * Why the server of `config` is not started for a client of which `cwd` is all that is known, in a clause; undefined: it
+ * is started.
+ */
+export function whyNotStarted(config: ServerConfig, cwd: string | undefined): string | undefined {
+  const why = cwd === undefined ? "" : whyNoWorkspace(cwd);
+  const use = workspaceUses(config, isDirectoryBound(config, decideShare(config).scope))
+    .find(({ folder }) => folder === undefined);
+  return use && why !== undefined
+    ? `it uses ${use.what} in mcp.json, and ${describePlace(cwd, why)}`
+    : undefined;
+}
+
+function describePlace(named: string | undefined, why: string | undefined): string {
+  return named === undefined
+    ? "this client has told no directory"
+    : `the directory of this client is ${visible(named)}, ${why}`;
+}
+
 /** When a client that has not told its roots may have told them. */
 const ROOTS_RETRY_MS = SECOND_MS;
 
@@ -48,10 +74,12 @@ export function foldersFor(config: ServerConfig, place: SessionPlace, isBound: b
     if (place.areRootsMissing) throw rootsPending(config, subject);
     if (folder !== undefined) checkRoot({ config, subject, folder }, folders.real);
     else if (place.real === undefined || why !== undefined) {
-      const where = why === undefined
-        ? "this client has told no directory"
-        : `the directory of this client is ${visible(place.named ?? "")}, ${why}`;
-      throw missing(config, "workspace_required", `${subject}, and ${where}; it was not started: ${ADVICE}`);
+      const where = describePlace(why === undefined ? undefined : place.named, why);
+      throw missing(
+        config,
+        "workspace_required",
+        `${subject}, and ${where}; it was not started: ${DIRECTORY_ADVICE}`,
+      );
     }
   }
   const [named, real] = why === undefined ? [place.named, place.real] : [];
@@ -60,10 +88,6 @@ export function foldersFor(config: ServerConfig, place: SessionPlace, isBound: b
     real: { workspace: real, folders: folders.real },
   };
 }
-
-const ADVICE =
-  'open a folder in the client, or set an absolute "cwd" in the entry, or write an absolute path there ' +
-  '(with "share": "machine", if one process may serve all windows)';
 
 function rootsPending(config: ServerConfig, subject: string): ExaiError {
   const why = "this client has not told its roots yet (it does not answer roots/list)";
@@ -90,7 +114,11 @@ function checkRoot(
   }
   const why = whyNoWorkspace(path);
   if (why === undefined) return;
-  throw missing(config, "workspace_required", `${subject}, which is ${why}; it was not started: ${ADVICE}`);
+  throw missing(
+    config,
+    "workspace_required",
+    `${subject}, which is ${why}; it was not started: ${DIRECTORY_ADVICE}`,
+  );
 }
 
 function missing(

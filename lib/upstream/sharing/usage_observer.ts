@@ -1,13 +1,17 @@
+import { getLogger } from "@logtape/logtape";
 import { join } from "@std/path/join";
 import { monotonicNow } from "../../base/time.ts";
-import { MINUTE_MS } from "../../base/units.ts";
+import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import { userHome } from "../../config/paths.ts";
 import type { Call } from "../../call/call.ts";
+import type { DirectoryWatch } from "../../process/directory_watch.ts";
 import type { TreeFiles } from "../../process/held_files.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { ServerEvidence } from "./evidence.ts";
 import { hasRelativePath, mentionsAny, possiblePaths } from "./mentioned_paths.ts";
 import type { ListCache } from "../lists/list_cache.ts";
+
+const log = getLogger(["exai", "upstream"]);
 
 /** The first calls of a process, whose arguments and answers are looked at. */
 const INSPECTED_CALLS = 32;
@@ -23,10 +27,23 @@ const LOOK_MS = MINUTE_MS;
 const SETTLED_CALLS = 4;
 
 /** Files that a program keeps for itself, and that mean nothing to who calls it. */
-const OWN_FILES = /(^|\/)(\.cache|caches?|\.npm|_cacache|\.deno|logs?)\/|\.log(\.\d+)?$/i;
+const OWN_FILES = /(^|\/)(\.cache|caches?|\.npm|_cacache|\.deno|logs?)\/|\.(log(\.\d+)?|lock)$/i;
 
-/** Looks at the files of a process and its descendants; undefined: the system does not show them. */
-export type InspectFiles = (pid: number) => Promise<TreeFiles | undefined>;
+/** What is opened in a longer call says nothing: others work in the directory too. */
+const WATCHED_MS = 2 * SECOND_MS;
+
+/** Directories watched in one workspace, and entries looked at to find them. */
+const MAX_WATCHED = 32;
+const MAX_ENTRIES = 500;
+const UNWATCHED = new Set([".git", "node_modules"]);
+
+/** Shows what processes do with files; each undefined where the system does not. */
+export interface ProcessInspector {
+  /** What a process and its descendants hold open. */
+  files(pid: number): Promise<TreeFiles | undefined>;
+  /** Notices what is opened in directories. */
+  watchOpens(directories: readonly string[]): DirectoryWatch | undefined;
+}
 
 /** The part of a running server that is looked at. */
 interface ObservedServer {
@@ -38,14 +55,17 @@ interface UsageObserverOptions {
   /** Real path of the directory the process runs in. */
   workspace: string | undefined;
   /** Undefined: its files cannot be seen, as those in a container. */
-  inspect: InspectFiles | undefined;
+  inspector: ProcessInspector | undefined;
 }
 
 /** Observes one process of a server: counts its calls, and looks at it now and then, never while a call waits. */
 export class UsageObserver {
   readonly #evidence: ServerEvidence;
   readonly #workspace: string | undefined;
-  readonly #inspect: InspectFiles | undefined;
+  readonly #inspector: ProcessInspector | undefined;
+  /** The workspace and what is directly below it, once they are known. */
+  #directories: readonly string[] = [];
+  #watch: { opens: DirectoryWatch; sinceMs: number } | undefined;
   /** Arguments that may be paths below the workspace. */
   readonly #candidates = new Set<string>();
   #calls = 0;
@@ -54,23 +74,31 @@ export class UsageObserver {
   #looks = 0;
   #writtenBytes: number | undefined;
 
-  constructor(evidence: ServerEvidence, { workspace, inspect }: UsageObserverOptions) {
+  constructor(evidence: ServerEvidence, { workspace, inspector }: UsageObserverOptions) {
     this.#evidence = evidence;
-    this.#inspect = inspect;
+    this.#inspector = inspector;
     this.#workspace = isProject(workspace) ? workspace : undefined;
     this.#remember(this.#workspace);
+  }
+
+  /** A call begins on the running process: what is opened in its directory is noticed, for some of them. */
+  begins(): void {
+    if (this.#watch || this.#directories.length === 0 || !this.#isDue(this.#calls + 1)) return;
+    if (this.#evidence.hasSigns) return;
+    const opens = this.#inspector?.watchOpens(this.#directories);
+    if (opens) this.#watch = { opens, sinceMs: monotonicNow() };
   }
 
   /** The process has answered `call`. */
   answered({ params, caller }: Call, result: Result, server: ObservedServer): void {
     this.#evidence.called();
     const calls = ++this.#calls;
-    const isDue = LOOKED_AT.has(calls) ||
-      calls > INSPECTED_CALLS && monotonicNow() - this.#lookedAtMs >= LOOK_MS;
+    const isDue = this.#isDue(calls);
+    this.#endWatch();
     if (calls > INSPECTED_CALLS && !isDue) return;
     this.#remember(caller.cwd);
-    if (!this.#evidence.hasSign("paths")) this.#inspectCall(params.arguments, result.result);
-    if (isDue && !this.#isLooking) void this.#look(server);
+    if (!this.#evidence.hasSigns) this.#inspectCall(params.arguments, result.result);
+    if (isDue && !this.#isLooking) void this.#tryToLook(server);
   }
 
   /** The server has asked its client for something. */
@@ -82,7 +110,22 @@ export class UsageObserver {
 
   /** The process has ended, or is about to. */
   ended(): void {
+    this.#endWatch();
     if (this.#calls > 0) this.#evidence.save();
+  }
+
+  #isDue(calls: number): boolean {
+    if (calls <= INSPECTED_CALLS) return LOOKED_AT.has(calls);
+    return monotonicNow() - this.#lookedAtMs >= LOOK_MS;
+  }
+
+  #endWatch(): void {
+    if (!this.#watch) return;
+    const { opens, sinceMs } = this.#watch;
+    this.#watch = undefined;
+    const opened = opens.opened();
+    opens[Symbol.dispose]();
+    if (opened === undefined || monotonicNow() - sinceMs < WATCHED_MS) this.#evidence.watched(opened);
   }
 
   #remember(workspace: string | undefined): void {
@@ -103,18 +146,35 @@ export class UsageObserver {
     }
   }
 
+  async #tryToLook(server: ObservedServer): Promise<void> {
+    this.#isLooking = true;
+    this.#lookedAtMs = monotonicNow();
+    try {
+      await this.#look(server);
+    } catch (thrown) {
+      log.debug("a process could not be looked at: {thrown}", { thrown });
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
   async #look(server: ObservedServer): Promise<void> {
     const workspace = this.#workspace;
     const calls = this.#calls;
-    this.#isLooking = true;
-    this.#lookedAtMs = monotonicNow();
     const tools = await server.lists.known("tools");
     if (tools) this.#evidence.listed(workspace ?? "", tools);
+    if (!this.#evidence.hasSigns) await this.#lookAtFiles(server, { workspace, calls });
+  }
+
+  async #lookAtFiles(
+    { pid }: ObservedServer,
+    { workspace, calls }: { workspace: string | undefined; calls: number },
+  ): Promise<void> {
     if (workspace !== undefined) await this.#checkCandidates(workspace);
-    const files = server.pid === undefined ? undefined : await this.#inspect?.(server.pid);
+    if (workspace !== undefined && this.#inspector) this.#directories = await watchedIn(workspace);
+    const files = pid === undefined ? undefined : await this.#inspector?.files(pid);
     if (files) this.#lookedAt(files, calls);
     if (files && workspace !== undefined) this.#evidence.observed(workspace, this.#looks++ === 0);
-    this.#isLooking = false;
   }
 
   #lookedAt({ files, writtenBytes }: TreeFiles, calls: number): void {
@@ -148,4 +208,19 @@ export class UsageObserver {
 /** Whether `workspace` is a directory of its own: everything lies below the root and the home directory. */
 function isProject(workspace: string | undefined): workspace is string {
   return workspace !== undefined && workspace !== "/" && workspace !== userHome();
+}
+
+/** `workspace` and the directories in it. */
+async function watchedIn(workspace: string): Promise<string[]> {
+  const found = [workspace];
+  let entries = 0;
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(workspace)) {
+      if (++entries > MAX_ENTRIES || found.length === MAX_WATCHED) break;
+      if (isDirectory && !UNWATCHED.has(name)) found.push(join(workspace, name));
+    }
+  } catch {
+    // It is gone, or may not be read.
+  }
+  return found;
 }
