@@ -155,7 +155,7 @@ const REVIEWED = new Set([
   "provider/routing/model_classes.ts PREFERENCE[preferred]",
   "router/catalog.ts KEY[kind]",
   "router/entries.ts KEY[kind]",
-  "router/router.ts LISTS[kind]",
+  "router/client_lists.ts LISTS[kind]",
   'session/active_calls.ts this.#running[request.space ?? "mcp"]',
   "session/active_calls.ts this.#running[space]",
   "tool/builtin/consensus.ts STANCES[stance]",

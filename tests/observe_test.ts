@@ -21,6 +21,14 @@ const gauges: GaugeValues = {
   inflight: 1,
   queued: 0,
   tools: 21,
+  listChanges: {
+    total: 3,
+    causes: [
+      { cause: "changed", server: 'a"b', count: 2, lastAt: new Date(5000) },
+      { cause: "changed", server: "b", count: 1, lastAt: new Date(0) },
+      { cause: "settings", server: undefined, count: 1, lastAt: new Date(0) },
+    ],
+  },
   uptimeMs: 90_500,
   eventLoopLagMs: 2,
   memory: { rssBytes: 1000, heapUsedBytes: 500 },
@@ -214,6 +222,7 @@ Deno.test("health is ok when nothing is wrong and says every reason when it is d
     inflight: 1,
     queued: 0,
     tools: 21,
+    list_changes: { total: 3, causes: { changed: 3, settings: 1 }, last_at: "1970-01-01T00:00:05.000Z" },
     recent_errors: 4,
     event_loop_lag_ms: 2,
     held: { bytes: 0, max_bytes: 0, evictions: 0 },

@@ -235,6 +235,7 @@ Deno.test("names that only look like another's stay apart, a server may have a n
   const first = names.assign("tools", all);
   assertEquals(first.slice(0, 1), ["a__b"]);
   assertEquals(new Set(first).size, first.length);
+  assertEquals(names.assign("tools", all), first);
   names = daemon();
   names.configure(servers("a", "c", "d"));
   const later = names.assign("tools", [...offers("d/a__b"), ...all]);

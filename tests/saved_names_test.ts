@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { PublicNames } from "../lib/router/public_names.ts";
 import { SqlitePublicNames } from "../lib/state/saved_names.ts";
 import { tempDir } from "./helpers/files.ts";
+import { until } from "./helpers/until.ts";
 
 const echo = (server: string) => ({ server, name: "echo", naming: "own" }) as const;
 const mount = (...names: string[]) => names.map((name) => ({ name, identity: name }));
@@ -59,4 +60,21 @@ Deno.test("names that cannot be written are kept in memory, and the fault is tol
   it.names.assign("tools", [echo("b")]);
   it.names.configure(mount("a", "b"));
   assertEquals(both(it.names), ["a__echo", "echo"]);
+});
+
+Deno.test("once the file can be written, it has the names that were given before", async () => {
+  await using dir = await tempDir({});
+  const path = `${dir.path}/later/names.db`;
+  await Deno.writeTextFile(`${dir.path}/later`, "");
+  {
+    using store = new SqlitePublicNames(path, { retryMs: 5 });
+    const names = new PublicNames({ store });
+    names.configure(mount("b"));
+    names.assign("tools", [echo("b")]);
+    await Deno.remove(`${dir.path}/later`);
+    await Deno.mkdir(`${dir.path}/later`);
+    await until("the file", () => store.fault === undefined || undefined);
+  }
+  using next = namesIn(path);
+  assertEquals(both(next.names), ["a__echo", "echo"]);
 });

@@ -1,16 +1,11 @@
+import { changedLists, listChangedMethod } from "../lib/call/list_changes.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { setupLog } from "../lib/base/log.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ListKind } from "../lib/call/server.ts";
 import type { Result } from "../lib/wire/rpc.ts";
-import {
-  changedLists,
-  isSameList,
-  ListCache,
-  listChangedMethod,
-  truncationOf,
-} from "../lib/upstream/lists/list_cache.ts";
+import { isSameList, ListCache, truncationOf } from "../lib/upstream/lists/list_cache.ts";
 import { mayRepeat } from "../lib/upstream/repeatable_call.ts";
 import { ShownLists } from "../lib/upstream/lists/shown_lists.ts";
 import { ToolFilter } from "../lib/upstream/lists/tool_filter.ts";

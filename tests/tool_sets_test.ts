@@ -79,6 +79,7 @@ Deno.test("a change takes effect on reload, and only the windows it concerns are
     return (await (await fetch(`${at.it.http}reload`, { method: "POST" })).json()).faults as string[];
   };
   const seen = async () => (await cursor.listTools()).tools.map(({ name }) => name);
+  await Promise.all([cursor, zed].map((window) => window.listTools()));
   assertEquals(await reload({ "cursor": { include: ["version"] } }), []);
   await heard;
   assertEquals(await seen(), ["version"]);

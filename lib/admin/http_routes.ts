@@ -87,7 +87,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
 }
 
 async function status(
-  { mounts, own, sessions, calls: { running }, address }: RouteSources,
+  { telemetry, mounts, own, sessions, calls: { running }, address }: RouteSources,
 ): Promise<Response> {
   const memory = await mounts.memory();
   const { servers, retiring, configured, programs } = mounts;
@@ -103,6 +103,7 @@ async function status(
       programs,
       running,
       providers,
+      listChanges: telemetry.listChanges,
     }),
   );
 }

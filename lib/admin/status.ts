@@ -4,6 +4,8 @@ import type { ServersChange } from "../config/servers_watch.ts";
 import type { BreakerStatus } from "../call/admission.ts";
 import { currentWait } from "../call/wait.ts";
 import { isoTime, toolOf } from "../observe/call_record.ts";
+import type { ListChangeFigures } from "../observe/metrics.ts";
+import { type ListChangeRow, listChangeRows } from "./list_changes.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
@@ -32,6 +34,8 @@ export interface DaemonStatus extends JsonObject {
   waiting: WaitingCallRow[];
   /** The configured model providers. */
   providers: JsonObject[];
+  /** How often windows were notified that their lists have changed, by cause, the latest first. */
+  list_changes: ListChangeRow[];
 }
 
 interface WaitingCallRow extends JsonObject {
@@ -104,6 +108,7 @@ interface StatusSources {
   /** The calls in flight. */
   running: Iterable<RunningCall>;
   providers: readonly ProviderStatus[];
+  listChanges: ListChangeFigures;
 }
 
 /** Collects the status of every mounted server and session. */
@@ -124,7 +129,8 @@ export function buildStatus(sources: StatusSources): DaemonStatus {
   const providers = sources.providers.map(describeProvider);
   const sessions = open.map(describeSession);
   const waiting = describeWaiting(sources.running);
-  return { address: sources.address, servers, sessions, waiting, providers };
+  const list_changes = listChangeRows(sources.listChanges);
+  return { address: sources.address, servers, sessions, waiting, providers, list_changes };
 }
 
 function describeWaiting(running: Iterable<RunningCall>): WaitingCallRow[] {

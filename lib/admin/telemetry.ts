@@ -6,7 +6,7 @@ import { HEALTH_INTERVAL_MS } from "../config/settings.ts";
 import { buildHealth } from "../observe/health.ts";
 import { HealthWriter } from "../observe/health_writer.ts";
 import { EventLoopLagMonitor } from "../observe/event_loop_lag.ts";
-import { type GaugeValues, Metrics } from "../observe/metrics.ts";
+import { type GaugeValues, type ListChangeFigures, Metrics } from "../observe/metrics.ts";
 import { metricsLine, recordCalls } from "../observe/call_record.ts";
 import { RecentActivity } from "../observe/recent_activity.ts";
 import type { CallControl } from "./call_control.ts";
@@ -23,6 +23,7 @@ type DaemonCounts = Pick<
   | "inflight"
   | "queued"
   | "tools"
+  | "listChanges"
   | "held"
   | "handles"
 >;
@@ -52,6 +53,7 @@ const NO_COUNTS: DaemonCounts = {
   inflight: 0,
   queued: 0,
   tools: 0,
+  listChanges: { total: 0, causes: [] },
   held: { bytes: 0, maxBytes: 0, evictions: 0 },
   handles: undefined,
 };
@@ -114,6 +116,11 @@ export class Telemetry implements AsyncDisposable {
       notes: () => this.#sources.flatMap((source) => source.notes?.() ?? []),
       faults: () => this.#sources.flatMap((source) => source.faults?.() ?? []),
     });
+  }
+
+  /** How often clients were notified that their lists have changed, and why. */
+  get listChanges(): ListChangeFigures {
+    return this.#gauges().listChanges;
   }
 
   /** The metrics in the Prometheus text exposition format. */

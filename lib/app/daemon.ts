@@ -63,17 +63,18 @@ export class Daemon implements AsyncDisposable {
     this.#own = own;
     const budget = openMemoryBudget(settings, () => telemetry.healthChanged());
     this.#timeouts = new CallTimeouts(settings, own.server, { budget });
+    const servers = () =>
+      this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
+    const router = this.#createRouter(servers, parts);
     this.#sessions = new SessionRegistry({
       ...registryLimits(settings),
       findWorkspace,
       budget,
       journal: parts.journal,
+      listChanges: router.listChanges,
       onStart: () => telemetry.healthChanged(),
       onEnd: (session) => events.emit("sessionEnded", session),
     });
-    const servers = () =>
-      this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
-    const router = this.#createRouter(servers, parts);
     this.#notices = new ServerNotices({
       sessions: this.#sessions,
       troubles: mounts.troubles,
@@ -107,6 +108,7 @@ export class Daemon implements AsyncDisposable {
     this.#listen(router, parts);
     reportHealth(options, parts, {
       budget,
+      listChanges: router.changeCounts,
       handler: this.#handler,
       sessions: this.#sessions,
       toolCount: () => this.toolCount,

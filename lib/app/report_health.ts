@@ -1,5 +1,6 @@
 import type { ByteBudget } from "../base/byte_budget.ts";
 import type { HttpHandler } from "../edge/http_handler.ts";
+import type { ListChangeFigures } from "../observe/metrics.ts";
 import type { SessionRegistry } from "../session/registry.ts";
 import { countWindows } from "../session/window_group.ts";
 import type { DaemonOptions, DaemonParts } from "./daemon_parts.ts";
@@ -8,6 +9,7 @@ import { memoryFault, memoryHeld } from "./memory_budget.ts";
 /** What the health report shows of a daemon beside its parts. */
 interface ReportedParts {
   budget: ByteBudget;
+  listChanges: ListChangeFigures;
   handler: HttpHandler;
   sessions: SessionRegistry;
   toolCount(): number;
@@ -17,7 +19,7 @@ interface ReportedParts {
 export function reportHealth(
   options: DaemonOptions,
   parts: DaemonParts,
-  { budget, handler, sessions, toolCount }: ReportedParts,
+  { budget, listChanges, handler, sessions, toolCount }: ReportedParts,
 ): void {
   const { telemetry, admissions, mounts, own, lock, journal, handles, notes, listeners, live } = parts;
   telemetry.register({ faults: () => mounts.faults() });
@@ -44,6 +46,6 @@ export function reportHealth(
   });
   telemetry.register({
     faults: () => [memoryFault(budget) ?? []].flat(),
-    counts: () => ({ held: memoryHeld(budget) }),
+    counts: () => ({ held: memoryHeld(budget), listChanges }),
   });
 }

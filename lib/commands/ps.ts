@@ -3,6 +3,7 @@ import { visible, visibleJson } from "../base/visible.ts";
 import type { DaemonStatus } from "../admin/status.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { type Command, type Invocation, JSON_FLAG } from "./command.ts";
+import { listChangeTable } from "./list_changes.ts";
 import { formatTable, MAX_ERROR_CHARS } from "./table.ts";
 
 export const psCommand: Command = {
@@ -25,6 +26,7 @@ async function ps({ settings, switches }: Invocation): Promise<string> {
     ...status.address.notes.map((note) => visible(note, MAX_ERROR_CHARS)),
     sessionTable(status.sessions),
     ...(status.waiting.length > 0 ? [waitingTable(status.waiting)] : []),
+    ...listChangeTable(status.list_changes),
   ].join("\n\n");
 }
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
-import type { GaugeValues } from "./metrics.ts";
+import type { GaugeValues, ListChangeFigures } from "./metrics.ts";
 
 /** The inputs of the health report. */
 interface HealthSources {
@@ -41,6 +41,7 @@ export function buildHealth(sources: HealthSources): JsonObject {
     inflight: gauges.inflight,
     queued: gauges.queued,
     tools: gauges.tools,
+    list_changes: describeListChanges(gauges.listChanges),
     recent_errors: sources.recentErrors(),
     event_loop_lag_ms: Math.round(gauges.eventLoopLagMs),
     held: { bytes: gauges.held.bytes, max_bytes: gauges.held.maxBytes, evictions: gauges.held.evictions },
@@ -48,6 +49,13 @@ export function buildHealth(sources: HealthSources): JsonObject {
     memory: { rss_bytes: gauges.memory.rssBytes, heap_used_bytes: gauges.memory.heapUsedBytes },
     time: new Date().toISOString(),
   };
+}
+
+/** By cause, without the servers; `exai-daemon ps` names them. */
+function describeListChanges({ total, causes }: ListChangeFigures): JsonObject {
+  const counts: Record<string, number> = {};
+  for (const { cause, count } of causes) counts[cause] = (counts[cause] ?? 0) + count;
+  return { total, causes: counts, last_at: causes[0]?.lastAt.toISOString() };
 }
 
 function lagFault(lagMs: number): string[] {

@@ -1,5 +1,19 @@
 import type { CallRecord } from "./call_record.ts";
 
+/** How often clients were notified that their lists have changed, and why. */
+export interface ListChangeFigures {
+  /** Notifications. */
+  readonly total: number;
+  /** By cause, the latest first; a notification may have several. */
+  readonly causes: readonly {
+    readonly cause: string;
+    /** Undefined: it is about no single server. */
+    readonly server: string | undefined;
+    readonly count: number;
+    readonly lastAt: Date;
+  }[];
+}
+
 /** The current state of the daemon in numbers. */
 export interface GaugeValues {
   sessions: number;
@@ -19,6 +33,7 @@ export interface GaugeValues {
   uptimeMs: number;
   /** Longest delay of a timer in the last 15 s. */
   eventLoopLagMs: number;
+  listChanges: ListChangeFigures;
   /** Memory held for clients, and how often the limit evicted something. */
   held: { bytes: number; maxBytes: number; evictions: number };
   /** Open file handles and their limit; undefined where the system does not report them. */
@@ -117,6 +132,14 @@ export class Metrics {
         "counter",
         "Connections and requests refused, by reason.",
         Object.entries(gauges.refused).map(([reason, count]) => `{reason="${reason}"} ${count}`),
+      ),
+      ...family(
+        "exai_list_changes_total",
+        "counter",
+        "Notifications of clients that their lists have changed, by cause and server.",
+        gauges.listChanges.causes.map(({ cause, server = "", count }) =>
+          `{cause="${cause}",server="${escapeLabel(server)}"} ${count}`
+        ),
       ),
       ...GAUGES.flatMap(([name, help, read]) => family(name, "gauge", help, [` ${read(gauges)}`])),
       "",

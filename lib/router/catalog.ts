@@ -5,7 +5,15 @@ import type { JsonObject } from "../base/json.ts";
 import { type Call, type Caller, derive } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
-import { type CatalogEntry, entriesOf, KEY, NamedEntries, type ShownTools } from "./entries.ts";
+import {
+  type CatalogEntry,
+  entriesOf,
+  KEY,
+  type Listed,
+  NamedEntries,
+  type ShownCatalog,
+  type ShownTools,
+} from "./entries.ts";
 import type { PublicNames } from "./public_names.ts";
 import { LateLists, type WantedList } from "./late_lists.ts";
 import { ListNotices } from "./list_notices.ts";
@@ -28,17 +36,6 @@ export interface CatalogOptions {
 
 /** How long a list that is cached may take. */
 const CACHED_LIST_MS = 100;
-
-/** The last list of one kind that a session was shown, and the generation it is from. */
-interface ShownCatalog {
-  entries: Map<string, CatalogEntry>;
-  /** All entries, those hidden by another with the same key included. */
-  all: readonly CatalogEntry[];
-  missing: readonly Missing[];
-  generation: number;
-  /** Entries verified to exist still after a change, and in which generation. */
-  confirmed: { keys: Set<string>; generation: number };
-}
 
 const NEVER = new AbortController().signal;
 
@@ -79,7 +76,25 @@ export class Catalog {
     return (await this.#listAll(kind, call)).entries;
   }
 
+  /** As {@linkcode list}, with the servers that are left out. */
+  listed(kind: ListKind, call: Call): Promise<Listed> {
+    return this.#listAll(kind, call);
+  }
+
+  /** The list that the caller would be shown now; what it was shown before still counts. */
+  async preview(kind: ListKind, call: Call): Promise<Listed> {
+    return await this.#merge(kind, call);
+  }
+
   async #listAll(
+    kind: ListKind,
+    call: Call,
+    onList?: (server: Server, list: CatalogEntry[] | Missing) => void,
+  ): Promise<ShownCatalog> {
+    return this.#keep(call.caller, kind, await this.#merge(kind, call, onList));
+  }
+
+  async #merge(
     kind: ListKind,
     call: Call,
     onList?: (server: Server, list: CatalogEntry[] | Missing) => void,
@@ -96,23 +111,15 @@ export class Catalog {
     const all = lists.flatMap((list) => Array.isArray(list) ? list : []);
     const missing = lists.filter((list): list is Missing => !Array.isArray(list));
     const confirmed = { keys: new Set<string>(), generation };
-    const shown: ShownCatalog = {
-      entries: this.#named.byKey(kind, all),
-      all,
-      missing,
-      generation,
-      confirmed,
-    };
-    this.#keep(call.caller, kind, shown);
-    return shown;
+    return { entries: this.#named.byKey(kind, all), all, missing, generation, confirmed };
   }
 
   /** Lists may arrive after their session has ended. */
-  #keep(caller: Caller, kind: ListKind, shown: ShownCatalog): void {
-    if (this.#ended.has(caller)) return;
-    const byKind = this.#shown.get(caller);
-    if (byKind) byKind.set(kind, shown);
-    else this.#shown.set(caller, new Map([[kind, shown]]));
+  #keep(caller: Caller, kind: ListKind, shown: ShownCatalog): ShownCatalog {
+    if (this.#ended.has(caller)) return shown;
+    const byKind = this.#shown.get(caller) ?? new Map<ListKind, ShownCatalog>();
+    this.#shown.set(caller, byKind.set(kind, shown));
+    return shown;
   }
 
   /** The servers that offer an entry of `kind` whose key passes `test`, in their order; several may offer the same. */

@@ -1,5 +1,6 @@
 import { type JsonObject, textOf } from "../base/json.ts";
 import type { ListKind, Server } from "../call/server.ts";
+import type { Missing } from "./missing.ts";
 import { type NameHistory, PublicNames } from "./public_names.ts";
 import { configuredName, namingOf, wishedNames } from "./tool_names.ts";
 
@@ -14,6 +15,21 @@ export interface CatalogEntry {
 
 /** The merged tools that one client may see, by public name. */
 export type ShownTools = ReadonlyMap<string, CatalogEntry>;
+
+/** A merged list, by public name or URI, and the servers whose lists are not in it. */
+export interface Listed {
+  entries: Map<string, CatalogEntry>;
+  missing: readonly Missing[];
+}
+
+/** The last list of one kind that a session was shown, and the generation it is from. */
+export interface ShownCatalog extends Listed {
+  /** All entries, those hidden by another with the same key included. */
+  all: readonly CatalogEntry[];
+  generation: number;
+  /** Entries verified to exist still after a change, and in which generation. */
+  confirmed: { keys: Set<string>; generation: number };
+}
 
 /** The definition of `entry` with its public name. */
 export function shownAs(name: string, { own }: Pick<CatalogEntry, "own">): JsonObject {

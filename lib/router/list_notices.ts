@@ -1,4 +1,5 @@
 import type { Caller } from "../call/call.ts";
+import { notifyCallers } from "../call/list_changes.ts";
 import type { WantedList } from "./late_lists.ts";
 
 /** Lists that arrive so shortly after one another are one change to a client, which lists again after each. */
@@ -31,8 +32,7 @@ export class ListNotices {
   #send(caller: Caller): void {
     const wanted = this.#pending.get(caller) ?? [];
     this.#pending.delete(caller);
-    const kinds = wanted.filter((one) => this.#isMissed(one)).map(({ kind }) => kind);
-    const methods = new Set(kinds.map((kind) => kind === "templates" ? "resources" : kind));
-    for (const method of methods) caller.notify(`notifications/${method}/list_changed`);
+    const missed = wanted.filter((one) => this.#isMissed(one));
+    notifyCallers(missed.map(({ kind, caller }) => [kind, caller]));
   }
 }

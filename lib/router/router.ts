@@ -1,11 +1,14 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
 import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
-import { type ListKind, LISTS, type Server } from "../call/server.ts";
+import type { ListChangeFilter } from "../call/list_changes.ts";
+import type { Server } from "../call/server.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
-import { type CatalogEntry, shownAs } from "./entries.ts";
+import type { ChangeCounts } from "./change_counts.ts";
+import { ClientLists } from "./client_lists.ts";
+import type { CatalogEntry } from "./entries.ts";
 import { Guide, type GuideOptions } from "./guide.ts";
 import { unknownName } from "./missing.ts";
 import type { PublicNames } from "./public_names.ts";
@@ -42,6 +45,7 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #catalog: Catalog;
   readonly #view: ToolView;
+  readonly #lists: ClientLists;
   readonly #guide: Guide;
   readonly #resources: ResourceFinder;
   readonly #tasks = new TaskRoutes();
@@ -63,16 +67,22 @@ export class Router {
     this.#catalog = new Catalog(catalogOptions);
     this.#view = new ToolView(this.#catalog, options);
     this.#guide = new Guide(this.#view, options);
+    this.#lists = new ClientLists({
+      catalog: this.#catalog,
+      view: this.#view,
+      servers: options.servers,
+      askAlone: (call) => this.#ask(this.#guide.serverNamed(call.caller.server!), call),
+    });
     this.#resources = new ResourceFinder(this.#catalog, catalogOptions);
     this.#work = compose((call) => this.#dispatch(call), options.policies);
     this.#find = compose((call) => this.#view.find(call), options.policies);
     this.#handlers = {
       "initialize": (call) => this.#guide.initialize(call),
       "logging/setLevel": (call) => this.#setLevel(call),
-      "tools/list": (call) => this.#list("tools", call),
-      "prompts/list": (call) => this.#list("prompts", call),
-      "resources/list": (call) => this.#list("resources", call),
-      "resources/templates/list": (call) => this.#list("templates", call),
+      "tools/list": (call) => this.#lists.list("tools", call),
+      "prompts/list": (call) => this.#lists.list("prompts", call),
+      "resources/list": (call) => this.#lists.list("resources", call),
+      "resources/templates/list": (call) => this.#lists.list("templates", call),
       "tasks/list": (call) => this.#listTasks(call),
     };
   }
@@ -89,6 +99,16 @@ export class Router {
   /** Names of the servers that can be used alone, at `/mcp/NAME`. */
   get serverNames(): string[] {
     return this.#guide.serverNames;
+  }
+
+  /** Decides which clients are notified of changed lists. */
+  get listChanges(): ListChangeFilter {
+    return this.#lists.changes;
+  }
+
+  /** How often clients were notified that their lists have changed, and why. */
+  get changeCounts(): ChangeCounts {
+    return this.#lists.counts;
   }
 
   /** A list of some server has changed. */
@@ -116,6 +136,7 @@ export class Router {
   detach(caller: Caller): void {
     this.#catalog.forget(caller);
     this.#view.forget(caller);
+    this.#lists.changes.forget(caller);
     this.#tasks.forget(caller);
     for (const server of this.#options.servers()) server.detach?.(caller);
   }
@@ -131,19 +152,6 @@ export class Router {
     }
     for (const server of this.#options.servers()) server.logLevelChanged?.(call.caller);
     return { result: {} };
-  }
-
-  async #list(kind: ListKind, call: Call): Promise<Result> {
-    const { field } = LISTS[kind];
-    if (call.caller.server !== undefined) {
-      return await this.#ask(this.#guide.serverNamed(call.caller.server), call);
-    }
-    if (call.params.cursor !== undefined) {
-      throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
-    }
-    const entries = await this.#catalog.list(kind, call);
-    if (kind === "tools") return { result: { tools: this.#view.show(entries, call.caller) } };
-    return { result: { [field]: Array.from(entries, ([name, entry]) => shownAs(name, entry)) } };
   }
 
   // The tool that call_tool names passes every policy as if it were called directly.

@@ -37,15 +37,26 @@ export class ToolView {
 
   /** The tools as `tools/list` shows them to `caller`. */
   show(entries: ShownTools, caller: Caller): JsonObject[] {
+    const { tools, isSearch } = this.#shown(entries, caller);
+    if (isSearch) this.#searching.add(caller);
+    else this.#searching.delete(caller);
+    return tools;
+  }
+
+  /** The tools that `caller` would be shown. */
+  preview(entries: ShownTools, caller: Caller): JsonObject[] {
+    return this.#shown(entries, caller).tools;
+  }
+
+  #shown(entries: ShownTools, caller: Caller): { tools: JsonObject[]; isSearch: boolean } {
     const seen = this.#seen(entries, caller);
     const all = Array.from(seen, ([name, entry]) => shownAs(name, entry));
-    this.#searching.delete(caller);
-    if (!this.#wantsSearch(all, caller)) return all;
-    this.#searching.add(caller);
+    if (!this.#wantsSearch(all, caller)) return { tools: all, isSearch: false };
     const { isCore = () => false } = this.#options;
     const core = Array.from(seen).filter(([name, entry]) => isCore(name, entry));
     const shown = core.map(([name, entry]) => shownAs(name, entry));
-    return [...shown.filter(({ name }) => name !== FIND_TOOL && name !== CALL_TOOL), ...SEARCH_TOOLS];
+    const others = shown.filter(({ name }) => name !== FIND_TOOL && name !== CALL_TOOL);
+    return { tools: [...others, ...SEARCH_TOOLS], isSearch: true };
   }
 
   /**

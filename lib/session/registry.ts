@@ -3,6 +3,7 @@ import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { suspendAwareTimeout } from "../base/time.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
+import type { ListChangeFilter } from "../call/list_changes.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { CallJournal } from "./journal.ts";
@@ -26,6 +27,8 @@ export interface RegistryOptions {
   findWorkspace?: WorkspaceResolver;
   /** Records the calls of resumable sessions for the next daemon. */
   journal?: CallJournal;
+  /** Decides which clients are notified of changed lists. Default: each of every change. */
+  listChanges?: ListChangeFilter;
   onStart?(session: Session): void;
   onEnd?(session: Session): void;
 }
@@ -103,7 +106,7 @@ export class SessionRegistry implements Disposable {
     recording: Pick<SessionOptions, "resumeToken" | "journal" | "isRecovered">,
   ): Session {
     const id = this.#freeId(wantedId);
-    const { maxFrameBytes, maxRunning, findWorkspace } = this.#options;
+    const { maxFrameBytes, maxRunning, findWorkspace, listChanges } = this.#options;
     const session = new Session({
       ...about,
       ...recording,
@@ -112,6 +115,7 @@ export class SessionRegistry implements Disposable {
       maxFrameBytes,
       maxRunning,
       findWorkspace,
+      listChanges,
     });
     this.#sessions.set(id, session);
     if (listens) this.#listens.set(id, listens);

@@ -3,6 +3,7 @@ import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
+import { changedLists, type ListChangeFilter } from "../call/list_changes.ts";
 import type { Belonging, Identity } from "../call/owner.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
@@ -45,6 +46,8 @@ export interface SessionOptions {
   isRecovered?: boolean;
   /** Records the calls for the next daemon. */
   journal?: SessionJournal;
+  /** Decides whether the client is notified of changed lists. Default: of each. */
+  listChanges?: ListChangeFilter;
 }
 
 /** Settings of a window that the daemon does not use. */
@@ -99,6 +102,7 @@ export class Session implements Caller {
   /** Undefined for a client that speaks EXAI ops only. */
   #peer: ClientPeer | undefined;
   readonly #journal: SessionJournal | undefined;
+  readonly #listChanges: ListChangeFilter | undefined;
   readonly #roots = new ClientRoots({
     ask: (options) => this.ask("roots/list", {}, options),
     onMissing: (why) => this.#warnOfMissingRoots(why),
@@ -126,6 +130,7 @@ export class Session implements Caller {
     this.resumeToken = options.resumeToken ?? crypto.randomUUID();
     this.isRecovered = options.isRecovered ?? false;
     this.#journal = options.journal;
+    this.#listChanges = options.listChanges;
     this.#ownership = new Ownership({
       principal: this.principal,
       secret: this.resumeToken,
@@ -180,7 +185,11 @@ export class Session implements Caller {
 
   notify(method: string, params?: JsonObject): void {
     // A client that has not initialized speaks EXAI ops and takes no MCP notifications.
-    if (this.revision !== undefined) this.#peer?.notify(method, params);
+    if (this.revision === undefined) return;
+    const send = () => this.#peer?.notify(method, params);
+    const kinds = changedLists(method);
+    if (kinds.length > 0 && this.#listChanges) this.#listChanges.changed(this, kinds, send);
+    else send();
   }
 
   subscriptionLost(uri: string): void {

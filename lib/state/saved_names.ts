@@ -50,13 +50,19 @@ export class SqlitePublicNames implements PublicNameStore, Disposable {
   readonly #names = new Map<string, GivenName>();
   #isLoaded = false;
 
-  constructor(path: string, events: DatabaseEvents = {}) {
+  /** @param options `retryMs`: how long after a fault the file is tried again */
+  constructor(
+    path: string,
+    { onChange, onQuarantine, retryMs }: DatabaseEvents & { retryMs?: number } = {},
+  ) {
     this.#file = new ResilientDatabase({
       path,
       what: "the names of tools,",
       migrations: MIGRATIONS,
       prepare: (db) => prepareAll(db, SQL),
-      ...events,
+      onChange,
+      onQuarantine,
+      retryMs,
       onOpen: (sql) => this.#opened(sql),
     });
     this.#file.open();

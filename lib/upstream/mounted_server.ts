@@ -253,7 +253,7 @@ export class MountedServer implements Server, AsyncDisposable {
       this.#pool.orphaned.explain(call, result);
     }
     if (result.error) return result;
-    this.#lists.listed(call, slot);
+    result = this.#lists.listed(call, result, slot);
     switch (call.method) {
       case "resources/subscribe":
         // This one is being retired: the answer of the current server counts.

@@ -146,12 +146,11 @@ Deno.test("a server that runs and does not answer goes on being shown as it was,
   await using client = await sdkClient(it.url);
   assertEquals(await hasTool(client, "old"), true);
   const [connection] = raw.connections;
-  const changed = told(client);
-  connection!.send({ method: "notifications/tools/list_changed" });
-  await changed;
-  assertEquals(await hasTool(client, "old"), true);
   const answered = told(client);
-  connection!.send({ id: await held.promise, result: tool("new") });
+  connection!.send({ method: "notifications/tools/list_changed" });
+  const id = await held.promise;
+  assertEquals(await hasTool(client, "old"), true);
+  connection!.send({ id, result: tool("new") });
   await answered;
   assertEquals([await hasTool(client, "old"), await hasTool(client, "new")], [false, true]);
 });

@@ -234,6 +234,7 @@ function statusOf(mounted: MountedServer) {
     programs: new Map(),
     running: [],
     providers: [],
+    listChanges: { total: 0, causes: [] },
   };
   return buildStatus({ servers: [mounted], configured: { faulty: [], disabled: [] }, ...nothing }).servers;
 }

@@ -13,6 +13,7 @@ import { TestTools } from "../helpers/exai_tools.ts";
 import { tempDir } from "../helpers/files.ts";
 import { runDaemon } from "../helpers/program.ts";
 import { firstText, RawClient } from "../helpers/raw_client.ts";
+import { until } from "../helpers/until.ts";
 
 const tool = (run: string, more = "") =>
   `export default { description: "A test.", ${more} run(args, context) { ${run} } };`;
@@ -86,13 +87,14 @@ Deno.test("a tool that comes, changes or goes is there at once, and windows are 
   await at.client.next();
   at.client.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   const told = () => at.client.nextWhere(({ method }) => method === "notifications/tools/list_changed");
+  await at.names();
   await at.write("_words.js", 'export const word = "one";');
   await at.write("mine.js", `import { word } from "./_words.js";\n${tool("return word;")}`);
   await told();
   assertEquals((await at.call("mine")).content, "one");
+  // What it does is not in the list.
   await at.write("_words.js", 'export const word = "two!";');
-  await told();
-  assertEquals((await at.call("mine")).content, "two!");
+  await until("the change", async () => (await at.call("mine")).content === "two!" || undefined);
   await at.write("typed.ts", "const n: number = 3;\n" + tool("return { n };", 'name: "renamed",'));
   await told();
   assertEquals((await at.call("renamed")).content, { n: 3 });

@@ -1,3 +1,4 @@
+import { changedLists, listChangedMethod } from "../../call/list_changes.ts";
 import { NotificationThrottle } from "../../base/notification_throttle.ts";
 import type { ExaiError } from "../../base/errors.ts";
 import { type JsonObject, textOf } from "../../base/json.ts";
@@ -10,7 +11,7 @@ import { MessageOwners } from "./message_owners.ts";
 import { ClientTasks } from "../tasks/client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
-import { changedLists, type ListCache, listChangedMethod } from "../lists/list_cache.ts";
+import type { ListCache } from "../lists/list_cache.ts";
 import { ServerQuestions } from "../questions/server_questions.ts";
 
 /** Longest log line about a message that belongs to no session, in characters. */

@@ -2,10 +2,10 @@ import { delay } from "@std/async/delay";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import type { Caller } from "../../call/call.ts";
 import { allPages } from "../../call/pages.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
+import { steadyList } from "./steady_list.ts";
 import type { Result } from "../../wire/rpc.ts";
 
 /** Lifetime of a list whose changes the server does not announce, or that is truncated. */
@@ -38,13 +38,34 @@ export function truncationOf(list: readonly JsonObject[]): string | undefined {
   return truncations.get(list);
 }
 
-/** Whether two lists are equal; also false if they are nested too deeply to compare. */
+/** Whether two lists hold the same entries in whatever order; also false if they are nested too deeply to compare. */
 export function isSameList(one: readonly JsonObject[], other: readonly JsonObject[]): boolean {
-  try {
-    return one.length === other.length && JSON.stringify(one) === JSON.stringify(other);
-  } catch {
-    return false;
-  }
+  return one.length === other.length && steadyList(one, other) === one;
+}
+
+/** `list` as {@linkcode steadyList} has it after `before`, if that is as complete. */
+export function steadied(
+  list: readonly JsonObject[],
+  before: readonly JsonObject[] | undefined,
+): readonly JsonObject[] {
+  if (!before || truncationOf(before) !== truncationOf(list)) return list;
+  const steady = steadyList(before, list);
+  const fault = truncationOf(list);
+  if (fault !== undefined) truncations.set(steady, fault);
+  return steady;
+}
+
+/** `result` with its list of `kind` as {@linkcode steadied} has it; a page of a list is left as it is. */
+export function steadyResult(
+  kind: ListKind,
+  result: Result,
+  { before, cursor }: { before: readonly JsonObject[] | undefined; cursor?: unknown },
+): Result {
+  if (result.error || cursor !== undefined || result.result.nextCursor !== undefined) return result;
+  const { field } = LISTS[kind];
+  const list = result.result[field];
+  if (!Array.isArray(list) || !list.every(isObject)) return result;
+  return { result: { ...result.result, [field]: [...steadied(list, before)] } };
 }
 
 /** The lists of one server, each cached until the server announces a change, or for {@linkcode UNANNOUNCED_MS}. */
@@ -130,39 +151,9 @@ export class ListCache {
     if (!this.#options.has(kind)) return before ?? [];
     const { method } = LISTS[kind];
     const { entries, fault } = await allPages((params) => this.#options.ask(method, params), LISTS[kind]);
-    if (before && fault === truncationOf(before) && isSameList(before, entries)) return before;
     if (fault !== undefined) truncations.set(entries, fault);
-    return entries;
+    return steadied(entries, before);
   }
-}
-
-/** The lists a `list_changed` notification is about. */
-export function changedLists(method: string): ListKind[] {
-  switch (method) {
-    case "notifications/tools/list_changed":
-      return ["tools"];
-    case "notifications/prompts/list_changed":
-      return ["prompts"];
-    case "notifications/resources/list_changed":
-      return ["resources", "templates"];
-    default:
-      return [];
-  }
-}
-
-/** The notification that the list of `kind` has changed. */
-export function listChangedMethod(kind: ListKind): string {
-  return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
-}
-
-/** Notifies each session once for all lists of a method: of resources and their templates there is one. */
-export function notifyCallers(outdated: Iterable<[ListKind, Caller]>): void {
-  const methods = new Map<Caller, Set<string>>();
-  for (const [kind, caller] of outdated) {
-    const told = methods.get(caller) ?? new Set();
-    methods.set(caller, told.add(listChangedMethod(kind)));
-  }
-  for (const [caller, told] of methods) for (const method of told) caller.notify(method);
 }
 
 /** The server capability for lists of `kind`; undefined when it has none. */

@@ -4,6 +4,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { Call, Caller } from "../../call/call.ts";
+import { notifyCallers } from "../../call/list_changes.ts";
 import { type ListKind, LISTS, type RefreshOptions } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
@@ -13,7 +14,7 @@ import { KnownLists } from "./known_lists.ts";
 import { ListMemory, type OutdatedLists } from "./list_memory.ts";
 import { LIST_KINDS, listKindOf } from "./list_view.ts";
 import type { ListStore } from "../list_store.ts";
-import { notifyCallers } from "./list_cache.ts";
+import { steadied, steadyResult } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
 import type { ProbeQueue } from "./probe_queue.ts";
 import { Probes } from "./probes.ts";
@@ -167,13 +168,15 @@ export class ServerLists {
     return undefined;
   }
 
-  /** The server has answered `call` itself: if it was a list request, its session has seen the instance's list. */
-  listed({ method, caller }: Call, { listScope, started }: Slot): void {
-    const kind = listKindOf(method);
-    if (!kind || !started) return;
+  /** The answer to `call` by the server itself: if it is a list, its session has seen it, in the order of the last. */
+  listed(call: Call, result: Result, { listScope, started }: Slot): Result {
+    const kind = listKindOf(call.method);
+    if (!kind || !started) return result;
+    const before = this.#memory.viewAt(listScope).lists.get(kind);
     this.#read(kind, listScope, () => started.lists.get(kind)).then((list) => {
-      this.#seen(kind, list, caller);
+      this.#seen(kind, list, call.caller);
     }).catch(() => {});
+    return steadyResult(kind, result, { before, cursor: call.params.cursor });
   }
 
   /**
@@ -270,7 +273,7 @@ export class ServerLists {
     ask: () => Promise<readonly JsonObject[]>,
   ): Promise<readonly JsonObject[]> {
     const asOf = this.#memory.viewAt(scope).changes;
-    const list = await ask();
+    const list = steadied(await ask(), this.#memory.viewAt(scope).lists.get(kind));
     const isGuess = scope.listKey === this.#probes.readerKey;
     this.#notify(this.#memory.learn(kind, { list, asOf, isGuess }, scope));
     // Now rather than when it is shown, so that its faults are logged at once.

@@ -1,0 +1,37 @@
+import type { Caller } from "./call.ts";
+import type { ListKind } from "./server.ts";
+
+/** Decides whether a client is notified that its lists have changed. */
+export interface ListChangeFilter {
+  /** Lists of `kinds` may have changed for `caller`; `notify` sends the notification. */
+  changed(caller: Caller, kinds: readonly ListKind[], notify: () => void): void;
+}
+
+/** The lists a `list_changed` notification is about. */
+export function changedLists(method: string): ListKind[] {
+  switch (method) {
+    case "notifications/tools/list_changed":
+      return ["tools"];
+    case "notifications/prompts/list_changed":
+      return ["prompts"];
+    case "notifications/resources/list_changed":
+      return ["resources", "templates"];
+    default:
+      return [];
+  }
+}
+
+/** The notification that the list of `kind` has changed. */
+export function listChangedMethod(kind: ListKind): string {
+  return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
+}
+
+/** Notifies each session once for all lists of a method: of resources and their templates there is one. */
+export function notifyCallers(outdated: Iterable<[ListKind, Caller]>): void {
+  const methods = new Map<Caller, Set<string>>();
+  for (const [kind, caller] of outdated) {
+    const told = methods.get(caller) ?? new Set();
+    methods.set(caller, told.add(listChangedMethod(kind)));
+  }
+  for (const [caller, told] of methods) for (const method of told) caller.notify(method);
+}

@@ -1,0 +1,114 @@
+import { ExaiError } from "../base/errors.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import type { Call, Caller } from "../call/call.ts";
+import { type ListKind, LISTS, type Server } from "../call/server.ts";
+import type { Result } from "../wire/rpc.ts";
+import type { Catalog } from "./catalog.ts";
+import { ChangeCounts } from "./change_counts.ts";
+import { type CatalogEntry, type Listed, shownAs } from "./entries.ts";
+import { ListChanges } from "./list_changes.ts";
+import type { ShownList } from "./shown_list.ts";
+import type { ToolView } from "./tool_view.ts";
+
+interface ClientListsOptions {
+  catalog: Catalog;
+  view: ToolView;
+  servers: () => readonly Server[];
+  /** Asks the one server that the caller of `call` sees. */
+  askAlone(call: Call): Promise<Result>;
+}
+
+const NEVER = new AbortController().signal;
+
+/** The lists as clients are shown them, and the notifications that these have changed. */
+export class ClientLists {
+  /** How often clients were notified, and why. */
+  readonly counts = new ChangeCounts();
+  readonly changes: ListChanges;
+  readonly #options: ClientListsOptions;
+
+  constructor(options: ClientListsOptions) {
+    this.#options = options;
+    this.changes = new ListChanges({
+      preview: (kind, caller) => this.#preview(kind, caller),
+      counts: this.counts,
+    });
+  }
+
+  /** Answers `call`, a request for the list of `kind`. */
+  list(kind: ListKind, call: Call): Promise<Result> {
+    return this.changes.show(kind, call.caller, async () => {
+      if (call.caller.server !== undefined) {
+        const answer = await this.#options.askAlone(call);
+        return {
+          answer,
+          shown: call.params.cursor === undefined ? aloneOf(kind, answer, call.caller) : undefined,
+        };
+      }
+      if (call.params.cursor !== undefined) {
+        throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
+      }
+      const listed = await this.#options.catalog.listed(kind, call);
+      const shown = kind === "tools"
+        ? this.#options.view.show(listed.entries, call.caller)
+        : Array.from(listed.entries, ([name, entry]) => shownAs(name, entry));
+      return { answer: { result: { [LISTS[kind].field]: shown } }, shown: this.#shownOf(listed, shown) };
+    });
+  }
+
+  async #preview(kind: ListKind, caller: Caller): Promise<ShownList> {
+    const call: Call = {
+      method: LISTS[kind].method,
+      params: {},
+      caller,
+      signal: NEVER,
+      progressToken: undefined,
+      notify: () => {},
+      ask: (method, params, options) => caller.ask(method, params, options),
+    };
+    if (caller.server !== undefined) {
+      const shown = aloneOf(kind, await this.#options.askAlone(call), caller);
+      if (shown) return shown;
+      throw new ExaiError("INTERNAL", "the list has several pages");
+    }
+    const listed = await this.#options.catalog.preview(kind, call);
+    const { view } = this.#options;
+    const shown = kind === "tools"
+      ? view.preview(listed.entries, caller)
+      : Array.from(listed.entries, ([name, entry]) => shownAs(name, entry));
+    return this.#shownOf(listed, shown);
+  }
+
+  #shownOf({ entries, missing }: Listed, shown: readonly JsonObject[]): ShownList {
+    const mounted = new Set(this.#options.servers().map(({ name }) => name));
+    const away = new Set(missing.map(({ server }) => server.name));
+    const keyed = new Map(Array.from(entries.values(), (entry) => [entry.own, entry]));
+    const rows = shown.map((definition) => {
+      const entry = keyed.get(definition) ?? entries.get(String(definition.name));
+      return { shown: definition, server: entry?.server.name, own: entry?.own ?? definition };
+    });
+    const listed = new Set([...mounted].filter((name) => !away.has(name)));
+    return { entries: rows, own: ownLists(entries.values()), mounted, listed };
+  }
+}
+
+/** What each server lists. */
+function ownLists(entries: Iterable<CatalogEntry>): Map<string, JsonObject[]> {
+  const lists = new Map<string, JsonObject[]>();
+  for (const { server: { name }, own } of entries) {
+    const list = lists.get(name);
+    if (list) list.push(own);
+    else lists.set(name, [own]);
+  }
+  return lists;
+}
+
+/** The list in the answer of one server; undefined when it is a part of a list. */
+function aloneOf(kind: ListKind, { result }: Result, { server }: Caller): ShownList | undefined {
+  const list = result?.[LISTS[kind].field];
+  if (result?.nextCursor !== undefined || !Array.isArray(list)) return undefined;
+  const here = new Set(server === undefined ? [] : [server]);
+  const entries = list.filter(isObject).map((shown) => ({ shown, server, own: shown }));
+  const own = new Map(Array.from(here, (name) => [name, entries.map(({ own }) => own)]));
+  return { entries, own, listed: here, mounted: here };
+}
