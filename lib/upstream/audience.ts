@@ -1,7 +1,6 @@
 import { pathOfUri } from "../base/file_uri.ts";
 import type { Caller, Root } from "../call/call.ts";
 import { isSameSession, ownerKey } from "../call/owner.ts";
-import { isDirectoryBound } from "./share_key.ts";
 import { realPathOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
 
@@ -10,13 +9,18 @@ export type Audience =
   | { of: "everybody" }
   /** `place`: see {@linkcode placeKey}. */
   | { of: "directory"; place: string }
+  /** `key`: see {@linkcode Caller.window}. */
+  | { of: "window"; key: string }
   | { of: "session"; caller: Caller };
 
 /** The windows whose calls the process of `request` takes. */
-export function audienceOf({ scope, config, session: { caller, workspace } }: SlotRequest): Audience {
-  if (scope === "session") return { of: "session", caller };
-  const isBound = isDirectoryBound(config, scope);
-  return isBound ? { of: "directory", place: placeKey(caller, workspace) } : { of: "everybody" };
+export function audienceOf({ scope, listScope, session: { caller, workspace } }: SlotRequest): Audience {
+  if (scope === "window" && caller.window) return { of: "window", key: caller.window.key };
+  if (scope === "session" || scope === "window") return { of: "session", caller };
+  // Not by the scope alone: an entry that names the workspace has a process for each, whoever may share it.
+  return listScope.resourcesFor === "directory"
+    ? { of: "directory", place: placeKey(caller, workspace) }
+    : { of: "everybody" };
 }
 
 /** A key that is equal for windows of one principal in the same directory. */
@@ -51,6 +55,8 @@ export function concerns(audience: Audience, caller: Caller, place: KnownPlace):
       return true;
     case "directory":
       return audience.place === place.key;
+    case "window":
+      return audience.key === caller.window?.key;
     case "session":
       return isSameSession(audience.caller, caller);
   }

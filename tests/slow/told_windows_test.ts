@@ -318,3 +318,19 @@ Deno.test("what a server says reaches only windows that see its tools; with tool
   assertSays(search.instructions, "find_tool finds the tools of alpha.");
   assert(!search.instructions.includes("Of alpha"), search.instructions);
 });
+
+for (const share of ["window", "machine"]) {
+  Deno.test(`what a process of one project last said is told to no window of another, with share ${share}`, async () => {
+    await using at = await twoWorkspaces();
+    const args = ["-c", "echo words of $1 >&2; exit 3", "sh", "${workspaceFolder}"];
+    await using it = await mountingDaemon({ dies: { command: "sh", args, share } });
+    await using ada = await Told.open(it, { cwd: at.p, env: { EXAI_WINDOW: "ada" } });
+    assertSays(await ada.refusal("dies__any"), `words of ${at.p}`);
+    // A sub-agent of the same window is told, and so is one in the same project where that decides.
+    const more = { cwd: at.p, env: { EXAI_WINDOW: share === "window" ? "ada" : "eve" } };
+    await using own = await Told.open(it, more);
+    assertSays(own.instructions, `words of ${at.p}`);
+    await using bob = await Told.open(it, { cwd: at.q, env: { EXAI_WINDOW: "bob" } });
+    assert(!bob.instructions.includes(at.p), bob.instructions);
+  });
+}
