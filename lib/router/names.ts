@@ -58,6 +58,21 @@ export function isValidName(name: string): boolean {
   return name.length <= MAX_NAME_CHARS && /^[A-Za-z0-9_-]+$/.test(name);
 }
 
+/**
+ * Whether `name` is `server__name` of one of `servers` other than `server`. That is accepted in calls of its tools, and
+ * may be what the rules of a client allow.
+ */
+export function isOfAnother(
+  { server, name }: { server?: string; name: string },
+  servers: { has(server: string): boolean },
+): boolean {
+  for (let at = name.indexOf("__"); at !== -1; at = name.indexOf("__", at + 1)) {
+    const other = name.slice(0, at);
+    if (other !== server && servers.has(other)) return true;
+  }
+  return false;
+}
+
 function uniqueAmong(offers: readonly NamedOffer[]): NameRules<NamedOffer> {
   const owners = new Map<string, number>();
   for (const { name } of offers) owners.set(name, (owners.get(name) ?? 0) + 1);

@@ -1,7 +1,7 @@
 import { HOUR_MS, MINUTE_MS } from "../base/units.ts";
 import { GivenNames } from "./given_names.ts";
 import type { NamedKind, NamedServer, PublicNameStore } from "./name_store.ts";
-import { isValidName, type NamedOffer, publicNames } from "./names.ts";
+import { isOfAnother, isValidName, type NamedOffer, publicNames } from "./names.ts";
 
 /** A tool or prompt that wants a public name. */
 export interface NameOffer extends NamedOffer {
@@ -126,7 +126,10 @@ export class PublicNames {
     if (this.#now() - this.#touchedMs > TOUCH_MS) this.#touch(this.#configured);
     const given = this.#given[kind];
     const newcomers = this.#admit(kind, offers);
-    const contenders = Map.groupBy(offers.filter((offer) => isContender(offer, wished)), ({ name }) => name);
+    const contenders = Map.groupBy(
+      offers.filter((offer) => isContender(offer, wished) && !isOfAnother(offer, this.#servers)),
+      ({ name }) => name,
+    );
     for (const [name, claims] of contenders) {
       // A server that has the name twice contends with itself.
       this.#settle({ kind, name, servers: claims.map(({ server }) => server), newcomers });
@@ -149,7 +152,8 @@ export class PublicNames {
   /** Whose `name` without a server's before it is or was, although another name may be shown now. */
   historyOf(kind: NamedKind, name: string): NameHistory {
     const row = this.#given[kind].get(name);
-    if (row?.name !== name) return { isContested: false };
+    // `server__name` of a tool that the server does not have now is no other server's.
+    if (row?.name !== name) return { isContested: isOfAnother({ name }, this.#servers) };
     return { server: row.server ?? row.formerServer ?? undefined, isContested: row.server === null };
   }
 

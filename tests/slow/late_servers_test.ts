@@ -212,3 +212,22 @@ Deno.test("a list nobody promised to announce is not kept for long", async () =>
   const { asked } = JSON.parse(textOf(await client.callTool({ name: "loud" })));
   assertEquals(asked["tools/list"], 1);
 });
+
+Deno.test("a server mounted later gets no name that is another server's name and a tool, whether that has it or not", async () => {
+  const saying = (text: string, tools: string[]) =>
+    scripted({ "tools/list": toolsPage(tools), "tools/call": { content: [{ type: "text", text }] } });
+  for (const prefix of ["", "always"]) {
+    const forge = { ...saying("forge", ["create"]), prefix };
+    await using it = await mountingDaemon({ forge });
+    await using client = await sdkClient(it.url);
+    assertEquals(textOf(await client.callTool({ name: "forge__create" })), "forge");
+    await it.remount({ a: saying("a", ["forge__create", "forge__gone", "exai__chat"]), forge });
+    assertEquals(textOf(await client.callTool({ name: "a__forge__create" })), "a");
+    assertEquals(textOf(await client.callTool({ name: "forge__create" })), "forge");
+    await assertRejects(() => client.callTool({ name: "forge__gone" }));
+    const { tools } = await client.listTools();
+    const names = tools.map(({ name }) => name).filter((name) => /create|gone|__chat/.test(name));
+    const own = prefix === "always" ? "forge__create" : "create";
+    assertEquals(names.toSorted(), ["a__exai__chat", "a__forge__create", "a__forge__gone", own].toSorted());
+  }
+});
