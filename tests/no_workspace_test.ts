@@ -40,6 +40,7 @@ Deno.test("a server that uses the workspace does not start in the root of the di
     { args: ["."] },
     { args: ["./data"] },
     { args: ["--repository=."] },
+    { args: ["-y", "file:./server"] },
     { args: ["run", "-v", "./data:/data", "image"] },
     { command: "./server" },
     { cwd: "sub" },

@@ -20,7 +20,7 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
   "npx x/c": ["c", "x c", "x", "x c"],
   "npx thing-": ["thing"],
   // A shell gets a whole line, a path with a blank in it is none.
-  "sh -c 'cd /x && A=1 prog-name q'": ["cd", "prog name"],
+  "sh -c 'cd /x && A=1 prog-name q'": ["prog name"],
   "bash -lc 'npx -y ssh-mcp;echo'": ["ssh mcp"],
   "bash -lc 'npx  \"a-b\"'": ["a b"],
   "bash -lc 'go &&a-b'": ["a b"],
@@ -192,12 +192,26 @@ Deno.test("what starts a program is no name of it, and its options name nothing"
   const ofContainers =
     "-e --env --env-file -v --volume --mount --name --network --net -w --workdir -u --user " +
     "--platform --entrypoint -l --label -m --memory --cpus --add-host --dns --ipc --pid --gpus --hostname -h -p " +
-    "--publish --tmpfs --cap-add --cap-drop --security-opt --restart --ulimit --shm-size --device";
+    "--publish --tmpfs --cap-add --cap-drop --security-opt --restart --ulimit --shm-size --device " +
+    "--pull --log-driver --log-opt --group-add --ip --link --mac-address --memory-swap --runtime --stop-signal " +
+    "--stop-timeout --sysctl --userns --uts --volumes-from --cidfile --cgroupns --annotation --cpu-shares -c " +
+    "--cpuset-cpus --dns-search --expose --health-cmd --label-file --network-alias";
   for (const option of ofContainers.split(" ")) {
     assertEquals(programNames("docker", ["run", option, "value", "prog"]), ["prog"], option);
   }
   for (const option of ["-p", "--package", "--from", "--directory", "--project", "--stdio", "-c"]) {
     assertEquals(programNames("npx", [option, "one", "prog"]), ["one", "prog"], option);
+  }
+});
+
+Deno.test("of a line of a shell the program counts, not what is done before it", () => {
+  const lines = {
+    "cd /home/me/shell && ./server": ["server"],
+    "source .env; export A=b && exec node prog.js": ["prog"],
+    ". ./terminal.sh && set -e; npx -y prog": ["prog"],
+  };
+  for (const [line, names] of Object.entries(lines)) {
+    assertEquals(programNames("sh", ["-c", line]), names, line);
   }
 });
 
@@ -252,7 +266,13 @@ for (const [share, names] of Object.entries(KNOWN)) {
 }
 
 Deno.test("only a name that has no other words is the server of one memory file", () => {
-  for (const name of ["my-server-memory", "mcp-memory-keeper", "memory"]) {
+  const forks = [
+    "@other/server-memory",
+    "@other/mcp-memory",
+    "github:other/server-memory",
+    "file:../server-memory",
+  ];
+  for (const name of ["my-server-memory", "mcp-memory-keeper", "memory", ...forks]) {
     const config = { kind: "stdio", command: "npx", args: ["-y", name] } as never as ServerConfig;
     assertEquals(knownServer(config), undefined, name);
   }

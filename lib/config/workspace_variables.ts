@@ -54,9 +54,9 @@ export function baseNameOf(path: string): string {
 }
 
 /**
- * Whether `argument` holds a path that begins with `.` or `..`: alone, as the value of an option, or before the `:` of a
- * container's volume.
+ * Whether `argument` holds a path that begins with `.` or `..`: alone, as the value of an option, before the `:` of a
+ * container's volume, or as the package that npx is to run (`file:./x`).
  */
 export function isRelativeArgument(argument: string): boolean {
-  return /(?:^|^[\w-]+=|[=,])\.{1,2}(?=$|[/\\:,])/.test(argument);
+  return /(?:^|^[\w-]+=|[=,]|(?:^|@)(?:file|link):)\.{1,2}(?=$|[/\\:,])/.test(argument);
 }

@@ -46,7 +46,10 @@ function exactlyKnown(config: ServerConfig) {
 function knownByWords(config: ServerConfig): KnownSharing | undefined {
   const names = config.kind === "stdio" ? programNames(config.command, config.args) : namesOfUrl(config.url);
   return TELLING_WORDS.find(({ words, isExact }) =>
-    words.some((wanted) => names.some((name) => isExact ? name === wanted : hasWords(name, wanted)))
+    isExact
+      // Each, as one is with the scope or folder: a fork in another scope may keep other things elsewhere.
+      ? names.length > 0 && names.every((name) => words.includes(name))
+      : words.some((wanted) => names.some((name) => hasWords(name, wanted)))
   );
 }
 
@@ -55,8 +58,21 @@ export function namesWorkspace(config: ServerConfig, areVariablesFixed = false):
   if (usesWorkspace(config)) return true;
   if (config.kind !== "stdio") return false;
   const { command, args, env, cwd } = config;
-  if ([command, ...args].some((text) => /(^|[=\s])\.{1,2}([/\\]|\s|$)/.test(text))) return true;
+  if ([command, ...args].some(isRelativeText)) return true;
   if (cwd !== undefined && !/^([/\\~]|[a-z]:[/\\])/i.test(cwd)) return true;
   return !areVariablesFixed &&
     Object.values(env).some((value) => /^\.{1,2}([/\\]|$)/.test(value ?? ""));
+}
+
+/** Paths that mean another directory for each workspace, wherever they are in a text. */
+const RELATIVE = [
+  /(^|[=:\s])\.{1,2}([/\\]|\s|$)/,
+  // A package of npm, as in `file:x`.
+  /(^|@)(file|link|portal):(?![/\\~]|[a-z]:)/i,
+  // What a shell makes of it.
+  /\$\{?PWD\b|\$\(pwd\)|`pwd`|%CD%/i,
+];
+
+function isRelativeText(text: string): boolean {
+  return RELATIVE.some((pattern) => pattern.test(text));
 }

@@ -8,6 +8,9 @@ const RUNNERS = new Set([
   ..."smithery pwsh powershell xvfb-run exec run x dlx tool create compose".split(" "),
 ]);
 
+/** Runners whose `-c` is followed by a whole command line. */
+const SHELLS = new Set(["sh", "bash", "zsh", "dash"]);
+
 /** Options of runners whose value names the program. */
 const NAMING_OPTIONS = new Set([
   "-p",
@@ -36,10 +39,24 @@ const CONTAINER_VALUE_OPTIONS = new Set([
   ..."--entrypoint -l --label -m --memory --cpus --add-host --dns --ipc --pid --gpus --hostname -h".split(
     " ",
   ),
-  ..."-p --publish --tmpfs --cap-add --cap-drop --security-opt --restart --ulimit --shm-size --device".split(
+  ..."-p --publish --tmpfs --cap-add --cap-drop --security-opt --restart --ulimit --shm-size --device --pull"
+    .split(
+      " ",
+    ),
+  ..."--log-driver --log-opt --group-add --ip --link --mac-address --memory-swap --runtime".split(
+    " ",
+  ),
+  ..."--stop-signal --stop-timeout --sysctl --userns --uts --volumes-from --cidfile --cgroupns --annotation"
+    .split(
+      " ",
+    ),
+  ..."--cpu-shares -c --cpuset-cpus --dns-search --expose --health-cmd --label-file --network-alias".split(
     " ",
   ),
 ]);
+
+/** Commands of a shell that run no program; what a line does after them is read on. */
+const SHELL_COMMANDS = new Set("cd source . export set unset umask ulimit : true".split(" "));
 
 const CONTAINER_RUNNERS = new Set(["docker", "podman", "nerdctl", "docker-compose"]);
 
@@ -124,7 +141,7 @@ export function programReferences(command: string, args: readonly string[]): Pro
       }
       if (NAMING_OPTIONS.has(option) && !(option === "-p" && kind === "pypi")) {
         // `sh -c "npx -y x"`: what is run is read on.
-        if (option === "-c" && value === undefined && runnerOf(queue[i + 1] ?? "")) continue;
+        if (option === "-c" && (SHELLS.has(previous) || runnerOf(queue[i + 1] ?? ""))) continue;
         const named = { text: value ?? queue[++i] ?? "", kind: KIND_OF_OPTION.get(option) ?? kind };
         isPackageNamed ||= named.kind === "npm" || named.kind === "pypi";
         found.push(named);
@@ -154,7 +171,9 @@ export function programReferences(command: string, args: readonly string[]): Pro
 // A shell gets a whole command line as one argument.
 function unquoted(argument: string): string[] {
   const isLine = /\s/.test(argument) && !/^[/\\]|^[A-Za-z]:[\\/]/.test(argument);
-  return isLine ? argument.split(/[\s"']|&&|;/).filter((word) => word !== "") : [argument];
+  if (!isLine) return [argument];
+  return argument.split(/&&|;|\|\|/).map((part) => part.split(/[\s"']/).filter((word) => word !== ""))
+    .filter(([first]) => first !== undefined && !SHELL_COMMANDS.has(first)).flat();
 }
 
 function splitOption(word: string): [option: string, value: string | undefined] {
