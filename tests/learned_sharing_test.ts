@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import { fromFileUrl } from "@std/path";
+import { basename, dirname, fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
@@ -110,7 +110,8 @@ for (
   test(`a server that ${mode} is shared by ${scope}, however often it is called`, async () => {
     await using at = await twoWorkspaces();
     for (const dir of [at.p, at.q]) await Deno.writeTextFile(`${dir}/held.txt`, "x");
-    await using it = await mountingDaemon({ it: observed(mode, `${at.home}/kept.db`) });
+    const more = mode === "reads" ? [] : [`${at.home}/kept.db`];
+    await using it = await mountingDaemon({ it: observed(mode, ...more) });
     await say(it, at.p, 11);
     await say(it, at.q, 11);
     await whyMatches(it, why);
@@ -120,6 +121,21 @@ for (
     const [a, b, e] = [await ada.call("say"), await bob.call("say"), await eve.call("say")].map(firstText);
     assertEquals([a === b, b === e], [false, scope === "project"]);
     for (const window of [ada, bob, eve]) await window.close();
+  });
+}
+
+for (const file of ["src/lib/deep/held.txt", ".git/HEAD"]) {
+  testWhereFilesAreSeen(`a server that reads ${file} is not shared by two directories`, async () => {
+    await using at = await twoWorkspaces();
+    for (const dir of [at.p, at.q]) {
+      await Deno.mkdir(dirname(`${dir}/${file}`), { recursive: true });
+      await Deno.writeTextFile(`${dir}/${file}`, "x");
+    }
+    await using it = await mountingDaemon({ it: observed("reads", file) });
+    await say(it, at.p, 11);
+    await say(it, at.q, 11);
+    await whyMatches(it, new RegExp(`^learned: opened ${basename(file)} of its directory; `, "m"));
+    assertNotEquals(await say(it, at.p), await say(it, at.q));
   });
 }
 

@@ -10,6 +10,7 @@ import type { Result } from "../../wire/rpc.ts";
 import type { ServerEvidence } from "./evidence.ts";
 import { hasRelativePath, mentionsAny, possiblePaths } from "./mentioned_paths.ts";
 import type { ListCache } from "../lists/list_cache.ts";
+import { type WatchedDirectories, watchedIn } from "./watched_directories.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -31,11 +32,6 @@ const OWN_FILES = /(^|\/)(\.cache|caches?|\.npm|_cacache|\.deno|logs?)\/|\.(log(
 
 /** What is opened in a longer call says nothing: others work in the directory too. */
 const WATCHED_MS = 2 * SECOND_MS;
-
-/** Directories watched in one workspace, and entries looked at to find them. */
-const MAX_WATCHED = 32;
-const MAX_ENTRIES = 500;
-const UNWATCHED = new Set([".git", "node_modules"]);
 
 /** Shows what processes do with files; each undefined where the system does not. */
 export interface ProcessInspector {
@@ -63,8 +59,8 @@ export class UsageObserver {
   readonly #evidence: ServerEvidence;
   readonly #workspace: string | undefined;
   readonly #inspector: ProcessInspector | undefined;
-  /** The workspace and what is directly below it, once they are known. */
-  #directories: readonly string[] = [];
+  /** The workspace and what is below it, once they are known. */
+  #directories: WatchedDirectories = { paths: [], areAll: false };
   #watch: { opens: DirectoryWatch; sinceMs: number } | undefined;
   /** Arguments that may be paths below the workspace. */
   readonly #candidates = new Set<string>();
@@ -83,9 +79,9 @@ export class UsageObserver {
 
   /** A call begins on the running process: what is opened in its directory is noticed, for some of them. */
   begins(): void {
-    if (this.#watch || this.#directories.length === 0 || !this.#isDue(this.#calls + 1)) return;
+    if (this.#watch || this.#directories.paths.length === 0 || !this.#isDue(this.#calls + 1)) return;
     if (this.#evidence.hasSigns) return;
-    const opens = this.#inspector?.watchOpens(this.#directories);
+    const opens = this.#inspector?.watchOpens(this.#directories.paths);
     if (opens) this.#watch = { opens, sinceMs: monotonicNow() };
   }
 
@@ -125,7 +121,8 @@ export class UsageObserver {
     this.#watch = undefined;
     const opened = opens.opened();
     opens[Symbol.dispose]();
-    if (opened === undefined || monotonicNow() - sinceMs < WATCHED_MS) this.#evidence.watched(opened);
+    const isTelling = opened === undefined ? this.#directories.areAll : monotonicNow() - sinceMs < WATCHED_MS;
+    if (isTelling) this.#evidence.watched(opened);
   }
 
   #remember(workspace: string | undefined): void {
@@ -208,19 +205,4 @@ export class UsageObserver {
 /** Whether `workspace` is a directory of its own: everything lies below the root and the home directory. */
 function isProject(workspace: string | undefined): workspace is string {
   return workspace !== undefined && workspace !== "/" && workspace !== userHome();
-}
-
-/** `workspace` and the directories in it. */
-async function watchedIn(workspace: string): Promise<string[]> {
-  const found = [workspace];
-  let entries = 0;
-  try {
-    for await (const { name, isDirectory } of Deno.readDir(workspace)) {
-      if (++entries > MAX_ENTRIES || found.length === MAX_WATCHED) break;
-      if (isDirectory && !UNWATCHED.has(name)) found.push(join(workspace, name));
-    }
-  } catch {
-    // It is gone, or may not be read.
-  }
-  return found;
 }
