@@ -4,7 +4,7 @@ import { visible } from "../../base/visible.ts";
 import type { KnownSharing } from "../../config/known_servers.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { EvidenceStore, StoredEvidence } from "../evidence_store.ts";
-import { areAllReadOnly, directoryHint, userStateHint } from "./tool_hints.ts";
+import { areAllReadOnly, changeHint, directoryHint, userStateHint } from "./tool_hints.ts";
 
 /** Calls after which a server that nothing speaks against is shared by all windows. */
 const ENOUGH_CALLS = 20;
@@ -44,7 +44,9 @@ type Sign =
   /** Its tools are others in another directory. */
   | "lists"
   /** Its tools work on a state of one user. */
-  | "state";
+  | "state"
+  /** Its tools may change what the next call does. */
+  | "changes";
 
 /**
  * What was observed of one server in no table, from which it is decided how far it is shared. A sign against sharing
@@ -144,6 +146,8 @@ export class ServerEvidence {
     if (state !== undefined) this.addSign("state", state);
     const directory = directoryHint(tools);
     if (directory !== undefined) this.addSign("directory", directory);
+    const change = changeHint(tools);
+    if (change !== undefined) this.addSign("changes", change);
     const digest = digestOf(JSON.stringify(tools));
     if (this.#tools.values().some((other) => other !== digest) && !this.#tools.has(workspace)) {
       this.addSign("lists", "offered other tools in another directory");

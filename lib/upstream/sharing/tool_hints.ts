@@ -18,6 +18,12 @@ const STATE_WORDS = new Set(
   "session sessions navigate tab tabs click breakpoint repl terminal activate switch thinking".split(" "),
 );
 
+/** Words of the names of tools that may change what the next call does, for whoever calls next. */
+const CHANGE_WORDS = new Set(
+  "set use select choose reset undo redo remember recall forget begin rollback current active pause resume increment"
+    .split(" "),
+);
+
 /** Parameters that say in which directory a tool works. */
 const DIRECTORY_PARAMETER =
   /^(cwd|work(ing)?_?dir(ectory)?|(project|workspace|repo(sitory)?)_?(root|dir|directory|path|folder)|workspace|root_?(dir|path)?)$/i;
@@ -33,6 +39,13 @@ export function userStateHint(tools: readonly JsonObject[]): string | undefined 
   }
   const telling = words.keys().find((word) => STATE_WORDS.has(word));
   return telling && `its tool ${words.get(telling)} works on a state of one user`;
+}
+
+/** What in a list of tools hints at something that one call leaves to the next; undefined: nothing does. */
+export function changeHint(tools: readonly JsonObject[]): string | undefined {
+  const changing = tools.slice(0, MAX_TOOLS).filter((tool) => !isReadOnly(tool)).map(nameOf)
+    .find((name) => wordsOf(name).some((word) => CHANGE_WORDS.has(word)));
+  return changing && `its tool ${changing} may change what the next call does`;
 }
 
 /** What in a list of tools hints at a directory they work in; undefined: nothing does. */
