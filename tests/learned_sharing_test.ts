@@ -103,6 +103,7 @@ for (
     ["asks", /^learned: asked for roots; /m, "project"],
     ["saves", /^learned: wrote to the disk between calls; /m, "project"],
     ["elicits", /^learned: asked for elicitation; /m, "project"],
+    ["lists", /^learned: opened a folder of its directory; /m, "project"],
     ["sets", /^learned: its tool set_unit may change what the next call does; /m, "project"],
     ["pages", /learned: its tools open_page and close_page keep something open/m, "session"],
   ] as const

@@ -168,7 +168,7 @@ Deno.test("each watch of a directory ends with its call, or with its process", a
     watchOpens: (directories) => {
       open++;
       watched.push(directories);
-      return { opened: () => undefined, [Symbol.dispose]: () => void open-- };
+      return { opened: () => undefined, isListed: false, [Symbol.dispose]: () => void open-- };
     },
   });
   await it.lookedAfterCall();

@@ -27,10 +27,12 @@ let libc: Libc | "none" | undefined;
 const unused: number[] = [];
 let instances = 0;
 
-/** Notices that files of directories are opened, by whatever process, until it is disposed of. */
+/** Notices what is opened in directories, by whatever process, until it is disposed of. */
 export interface DirectoryWatch extends Disposable {
   /** The name of a file that was opened since; undefined: none was, or none is known. */
   opened(): string | undefined;
+  /** Whether {@linkcode opened}, before it found a file, has found that a directory was opened to be listed. */
+  readonly isListed: boolean;
 }
 
 /**
@@ -51,15 +53,20 @@ export function watchOpens(directories: readonly string[]): DirectoryWatch | und
     symbols.inotify_add_watch(fd, encoder.encode(`${directory}\0`), IN_OPEN)
   );
   const buffer = new Uint8Array(BUFFER_BYTES);
+  let isListed = false;
   const read = () => Math.max(0, Number(symbols.read(fd, buffer, BigInt(buffer.length))));
   return {
     opened() {
       for (let reads = 0; reads < MAX_READS; reads++) {
         const bytes = read();
-        const name = firstFile(buffer.subarray(0, bytes));
+        const { name, isDirectory } = firstOpened(buffer.subarray(0, bytes));
+        isListed ||= isDirectory;
         if (bytes === 0 || name !== undefined) return name;
       }
       return undefined;
+    },
+    get isListed() {
+      return isListed;
     },
     [Symbol.dispose]() {
       for (const watch of watches) symbols.inotify_rm_watch(fd, watch);
@@ -80,15 +87,17 @@ function openLibc(): Libc | "none" {
   return libc;
 }
 
-/** The name in the first event that is about a file; a directory is opened by any look at what is there. */
-function firstFile(events: Uint8Array<ArrayBuffer>): string | undefined {
+/** The name in the first event that is about a file, and whether one before it is about a directory. */
+function firstOpened(events: Uint8Array<ArrayBuffer>): { name?: string; isDirectory: boolean } {
   const view = new DataView(events.buffer, events.byteOffset, events.length);
+  let isDirectory = false;
   for (let at = 0; at + EVENT_BYTES <= events.length;) {
     const mask = view.getUint32(at + 4, true);
     const length = view.getUint32(at + 12, true);
     const name = events.subarray(at + EVENT_BYTES, at + EVENT_BYTES + length);
-    if ((mask & IN_ISDIR) === 0 && length > 0) return new TextDecoder().decode(name).replace(/\0+$/, "");
+    if ((mask & IN_OPEN) !== 0 && (mask & IN_ISDIR) !== 0) isDirectory = true;
+    else if (length > 0) return { name: new TextDecoder().decode(name).replace(/\0+$/, ""), isDirectory };
     at += EVENT_BYTES + length;
   }
-  return undefined;
+  return { isDirectory };
 }

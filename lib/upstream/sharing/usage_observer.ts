@@ -10,7 +10,7 @@ import type { Result } from "../../wire/rpc.ts";
 import type { ServerEvidence } from "./evidence.ts";
 import { hasRelativePath, mentionsAny, possiblePaths } from "./mentioned_paths.ts";
 import type { ListCache } from "../lists/list_cache.ts";
-import { type WatchedDirectories, watchedIn } from "./watched_directories.ts";
+import { type WatchedDirectories, watchedIn, watchOwnScans } from "./watched_directories.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -23,6 +23,9 @@ const MAX_WORKSPACES = 32;
 /** Calls after which a process is looked at; later once in {@linkcode LOOK_MS}. */
 const LOOKED_AT = new Set([1, 2, 4, 8, 16, 20, 32]);
 const LOOK_MS = MINUTE_MS;
+
+/** How long the directories found in a workspace count as all that are there. */
+const SCAN_MS = 10 * SECOND_MS;
 
 /** A process has started and filled its caches by this call: what it writes later is a state. */
 const SETTLED_CALLS = 4;
@@ -61,7 +64,8 @@ export class UsageObserver {
   readonly #inspector: ProcessInspector | undefined;
   /** The workspace and what is below it, once they are known. */
   #directories: WatchedDirectories = { paths: [], areAll: false };
-  #watch: { opens: DirectoryWatch; sinceMs: number } | undefined;
+  #scannedAtMs = -Infinity;
+  #watch: { opens: DirectoryWatch; scans: ReturnType<typeof watchOwnScans>; sinceMs: number } | undefined;
   /** Arguments that may be paths below the workspace. */
   readonly #candidates = new Set<string>();
   #calls = 0;
@@ -82,7 +86,7 @@ export class UsageObserver {
     if (this.#watch || this.#directories.paths.length === 0 || !this.#isDue(this.#calls + 1)) return;
     if (this.#evidence.hasSigns) return;
     const opens = this.#inspector?.watchOpens(this.#directories.paths);
-    if (opens) this.#watch = { opens, sinceMs: monotonicNow() };
+    if (opens) this.#watch = { opens, scans: watchOwnScans(), sinceMs: monotonicNow() };
   }
 
   /** The process has answered `call`. */
@@ -117,9 +121,9 @@ export class UsageObserver {
 
   #endWatch(): void {
     if (!this.#watch) return;
-    const { opens, sinceMs } = this.#watch;
+    const { opens, scans, sinceMs } = this.#watch;
     this.#watch = undefined;
-    const opened = opens.opened();
+    const opened = opens.opened() ?? (opens.isListed && scans.sawNone() ? "a folder" : undefined);
     opens[Symbol.dispose]();
     const isTelling = opened === undefined ? this.#directories.areAll : monotonicNow() - sinceMs < WATCHED_MS;
     if (isTelling) this.#evidence.watched(opened);
@@ -168,10 +172,16 @@ export class UsageObserver {
     { workspace, calls }: { workspace: string | undefined; calls: number },
   ): Promise<void> {
     if (workspace !== undefined) await this.#checkCandidates(workspace);
-    if (workspace !== undefined && this.#inspector) this.#directories = await watchedIn(workspace);
+    if (workspace !== undefined && this.#inspector) await this.#scan(workspace);
     const files = pid === undefined ? undefined : await this.#inspector?.files(pid);
     if (files) this.#lookedAt(files, calls);
     if (files && workspace !== undefined) this.#evidence.observed(workspace, this.#looks++ === 0);
+  }
+
+  async #scan(workspace: string): Promise<void> {
+    if (monotonicNow() - this.#scannedAtMs < SCAN_MS) return;
+    this.#scannedAtMs = monotonicNow();
+    this.#directories = await watchedIn(workspace);
   }
 
   #lookedAt({ files, writtenBytes }: TreeFiles, calls: number): void {

@@ -17,8 +17,28 @@ export interface WatchedDirectories {
   areAll: boolean;
 }
 
+/** Scans that run, and how many have been begun. */
+let running = 0;
+let begun = 0;
+
+/** Begins to tell whether this program lists directories itself, which is seen like any other listing. */
+export function watchOwnScans(): { sawNone(): boolean } {
+  const [runningBefore, begunBefore] = [running, begun];
+  return { sawNone: () => runningBefore === 0 && begun === begunBefore };
+}
+
 /** `workspace` and the directories below it, the nearest first. */
 export async function watchedIn(workspace: string): Promise<WatchedDirectories> {
+  running++;
+  begun++;
+  try {
+    return await scan(workspace);
+  } finally {
+    running--;
+  }
+}
+
+async function scan(workspace: string): Promise<WatchedDirectories> {
   const paths = [workspace];
   let entries = 0;
   for (let next = 0; next < paths.length; next++) {
