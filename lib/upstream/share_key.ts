@@ -115,12 +115,13 @@ export function listScopeOf(
   session: SharingSession,
   { scope, advertised }: { scope: Scope; advertised: JsonObject },
 ): ListScope {
-  const isLocal = scope === "session" || isDirectoryBound(config, scope) || usesWorkspace(config);
+  const isOwn = scope === "session" || scope === "window";
+  const isLocal = isOwn || isDirectoryBound(config, scope) || usesWorkspace(config);
   const where = isLocal ? locationKey(session) : null;
   return {
     listKey: JSON.stringify([advertised, where]),
     advertised,
-    resourcesFor: scope === "session" || scope === "window" ? "session" : isLocal ? "directory" : "everybody",
+    resourcesFor: isOwn ? "session" : isLocal ? "directory" : "everybody",
     directory: isLocal ? session.workspace : undefined,
   };
 }

@@ -67,6 +67,21 @@ async function ps(it: Daemon, ...flags: string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
+/** A server whose instructions name the directory it runs in. */
+const SAYS_WHERE = `
+import json, os, sys
+for line in sys.stdin:
+    m = json.loads(line)
+    if "id" not in m: continue
+    r = {}
+    if m["method"] == "initialize":
+        r = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "w", "version": "1"},
+             "instructions": "Works in " + os.getcwd()}
+    if m["method"] == "tools/list": r = {"tools": [{"name": "say", "inputSchema": {"type": "object"}}]}
+    if m["method"] == "tools/call": r = {"content": []}
+    print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": r}), flush=True)
+`;
+
 const LACKS = { command: "x", env: { KEY: "${env:EXAI_TEST_NOT_SET}" } };
 
 Deno.test("each kind of trouble is told at the start of a window, in every call, and by ps, with name, cause and remedy", async () => {
@@ -334,3 +349,15 @@ for (const share of ["window", "machine"]) {
     assert(!bob.instructions.includes(at.p), bob.instructions);
   });
 }
+
+Deno.test("what a server says of the directory of one window is told to no window of another, with share window too", async () => {
+  await using at = await twoWorkspaces();
+  await using it = await mountingDaemon({
+    where: { command: "python3", args: ["-c", SAYS_WHERE], share: "window" },
+  });
+  await using ada = await Told.open(it, { cwd: at.p, env: { EXAI_WINDOW: "ada" } });
+  await ada.shim.call("say");
+  await ada.shim.ask("tools/list");
+  await using bob = await Told.open(it, { cwd: at.q, env: { EXAI_WINDOW: "bob" } });
+  assert(!bob.instructions.includes(at.p), bob.instructions);
+});
