@@ -1,5 +1,7 @@
+import { isAbsolute } from "@std/path";
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
+import { userHome } from "../config/paths.ts";
 import { formatVia, VIA_HEADER, VIA_VARIABLE } from "../wire/via.ts";
 import {
   isDirectoryBound,
@@ -10,7 +12,7 @@ import {
   type SharingSession,
 } from "./share_key.ts";
 import { isForWorkspaceOnly, rootOf } from "./sharing/named_directories.ts";
-import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
+import { decideShare, type Scope, type ShareDecision } from "./sharing/decide_share.ts";
 import { ignoresDirectory } from "./sharing/known_servers.ts";
 import { repositoryOf } from "./sharing/repository.ts";
 import { foldersFor } from "./sharing/required_workspace.ts";
@@ -67,7 +69,8 @@ export async function slotRequestFor(
     ? { caller, workspace: repository, roots: undefined, isRootless }
     : { caller, workspace, roots, rootPaths, isRootless };
   const shared = isForRepository ? bind(repository) : here;
-  const bound = withDirectoryOf(shared, bind(named, folders.named));
+  const own = withDirectoryOf(shared, bind(named, folders.named));
+  const bound = isOfNoProject(config, scope) ? await outsideProjects(own) : own;
   const takesRoots = isBound && !isForRepository;
   const told = roots?.length ? roots : isForWorkspace ? [rootOf(workspace, named)] : "none";
   const placeRoots = decided.scope !== "project" ? undefined : takesRoots ? told : "none";
@@ -88,6 +91,24 @@ export async function slotRequestFor(
     roots: placeRoots,
     copyOf,
   };
+}
+
+/** Whether a process of `config` is one for all windows because it is known to do the same in every directory. */
+function isOfNoProject(config: ServerConfig, scope: Scope): boolean {
+  return scope === "machine" && config.kind === "stdio" && config.share === "auto" &&
+    config.cwd === undefined &&
+    ignoresDirectory(config);
+}
+
+/**
+ * `config` in the home directory: in that of a window, npx would run the package that the project has under the name, or
+ * take it from a registry of the project's choice, for the windows of all others.
+ */
+async function outsideProjects<T extends ServerConfig>(config: T): Promise<T> {
+  const home = userHome();
+  const isThere = isAbsolute(home) &&
+    await Deno.stat(home).then(({ isDirectory }) => isDirectory, () => false);
+  return isThere ? { ...config, cwd: home } : config;
 }
 
 /**
