@@ -1,6 +1,7 @@
 import { pathOfUri } from "../base/file_uri.ts";
 import type { Caller, Root } from "../call/call.ts";
 import { isSameSession, ownerKey } from "../call/owner.ts";
+import { repositoryOf } from "./sharing/repository.ts";
 import { realPathOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
 
@@ -9,14 +10,19 @@ export type Audience =
   | { of: "everybody" }
   /** `place`: see {@linkcode placeKey}. */
   | { of: "directory"; place: string }
+  /** `place` of the directory that stands for all working trees of the repository. */
+  | { of: "repository"; place: string }
   /** `key`: see {@linkcode Caller.window}. */
   | { of: "window"; key: string }
   | { of: "session"; caller: Caller };
 
 /** The windows whose calls the process of `request` takes. */
-export function audienceOf({ scope, listScope, session: { caller, workspace } }: SlotRequest): Audience {
+export function audienceOf(
+  { scope, listScope, isForRepository, session: { caller, workspace } }: SlotRequest,
+): Audience {
   if (scope === "window" && caller.window) return { of: "window", key: caller.window.key };
   if (scope === "session" || scope === "window") return { of: "session", caller };
+  if (isForRepository) return { of: "repository", place: placeKey(caller, workspace) };
   // Not by the scope alone: an entry that names the workspace has a process for each, whoever may share it.
   return listScope.resourcesFor === "directory"
     ? { of: "directory", place: placeKey(caller, workspace) }
@@ -34,6 +40,8 @@ export interface KnownPlace {
   workspace: string | undefined;
   /** See {@linkcode placeKey}. */
   key: string;
+  /** The same for the repository that its directory is a working tree of. */
+  repositoryKey: string;
 }
 
 /**
@@ -45,7 +53,8 @@ export async function knownPlaceOf(caller: Caller, roots: readonly Root[] | unde
   const path = (roots ?? []).map(({ uri }) => pathOfUri(uri).path).find((path) => path !== undefined);
   const dir = path ?? caller.cwd;
   const workspace = dir === undefined ? undefined : await realPathOf(dir);
-  return { workspace, key: placeKey(caller, workspace) };
+  const repository = workspace === undefined ? undefined : await repositoryOf(workspace);
+  return { workspace, key: placeKey(caller, workspace), repositoryKey: placeKey(caller, repository) };
 }
 
 /** Whether a process for `audience` takes the calls of `caller`, whose place is `place`. */
@@ -55,6 +64,8 @@ export function concerns(audience: Audience, caller: Caller, place: KnownPlace):
       return true;
     case "directory":
       return audience.place === place.key;
+    case "repository":
+      return audience.place === place.repositoryKey;
     case "window":
       return audience.key === caller.window?.key;
     case "session":

@@ -44,6 +44,8 @@ export interface SlotRequest extends ShareDecision {
   roots: InstanceOptions["roots"];
   /** Whether sessions with and without roots share it only while its server is not known to ask for roots. */
   mixesRoots: boolean;
+  /** Whether all working trees of a repository share it; the session's workspace is then the main one. */
+  isForRepository?: boolean;
   /** For a process of one session: how far the process is shared that it left; undefined: it never shared one. */
   copyOf?: Scope;
 }

@@ -89,6 +89,7 @@ export async function slotRequestFor(
     listScope,
     mixesRoots: scope === "project" && takesRoots && !asksRoots && !isForWorkspace,
     roots: placeRoots,
+    isForRepository: isForRepository && scope === "project",
     copyOf,
   };
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { testDaemon } from "../helpers/daemon.ts";
+import { git, tempDir } from "../helpers/files.ts";
 import { bad, mountingDaemon } from "../helpers/mounts.ts";
 import { scripted, tool, toolsPage } from "../helpers/scripted.ts";
 import { INITIALIZE, Shim, type ShimOptions } from "../helpers/shim.ts";
@@ -360,4 +361,23 @@ Deno.test("what a server says of the directory of one window is told to no windo
   await ada.shim.ask("tools/list");
   await using bob = await Told.open(it, { cwd: at.q, env: { EXAI_WINDOW: "bob" } });
   assert(!bob.instructions.includes(at.p), bob.instructions);
+});
+
+Deno.test("windows in all working trees of a repository are told of a server that they share", async () => {
+  const script = "node_modules/@supabase/mcp-server-supabase/run.sh";
+  await using dir = await tempDir({ "repo/x": "", "other/x": "", [script]: "echo last words >&2; exit 3\n" });
+  const at = (name: string) => ({ cwd: `${dir.path}/${name}` });
+  await git(at("repo").cwd, "init", "-q");
+  await git(at("repo").cwd, "add", ".");
+  await git(at("repo").cwd, "commit", "-qm", "first");
+  await git(at("repo").cwd, "worktree", "add", "-q", "--detach", at("tree").cwd);
+  await using it = await mountingDaemon({ dies: { command: "sh", args: [`${dir.path}/${script}`] } });
+  await using ada = await Told.open(it, at("tree"));
+  assertSays(await ada.refusal("dies__any"), "last words");
+  await using eve = await Told.open(it, at("tree"));
+  assertSays(eve.instructions, "last words");
+  await using main = await Told.open(it, at("repo"));
+  assertSays(main.instructions, "last words");
+  await using bob = await Told.open(it, at("other"));
+  assert(!bob.instructions.includes("last words"), bob.instructions);
 });
