@@ -12,6 +12,9 @@ const REPOSITORY = [
 /** A script or program, by the extension of its file. */
 const EXTENSION = /\.(m?js|cjs|m?ts|py|pyz|php|rb|jar|exe|cmd|bat|ps1|sh|phar|dll)$/;
 
+/** The extension of an installed program: a script by such a name may be anybody's. */
+const OF_PROGRAM = /\.(exe|cmd|bat|ps1)$/;
+
 /**
  * What a word of a command line names exactly, as `kind:name` in lower case: a package without version, an image
  * without tag, a program without path. A script below `node_modules` or `site-packages` names its package.
@@ -90,7 +93,7 @@ function pathNames(path: string): string[] {
   const base = parts.at(-1) ?? "";
   const scoped = /^@[^/\\]+\/[^/\\]+$/.test(path) ? [`npm:${withoutVersion(path)}`] : [];
   const folders = parts.slice(2).map((part, i) => `folder:${parts[i]}/${parts[i + 1]}/${part}`);
-  return [...scoped, `program:${normalized(withoutVersion(base).replace(EXTENSION, ""))}`, ...folders];
+  return [...scoped, `program:${normalized(withoutVersion(base).replace(OF_PROGRAM, ""))}`, ...folders];
 }
 
 function imageName(image: string): string {

@@ -44,11 +44,13 @@ function exactlyKnown(config: ServerConfig) {
 }
 
 function knownByWords(config: ServerConfig): KnownSharing | undefined {
+  const isPackage = config.kind === "stdio" &&
+    programReferences(config.command, config.args).every(({ kind }) => kind === "npm" || kind === "command");
   const names = config.kind === "stdio" ? programNames(config.command, config.args) : namesOfUrl(config.url);
   return TELLING_WORDS.find(({ words, isExact }) =>
     isExact
       // Each, as one is with the scope or folder: a fork in another scope may keep other things elsewhere.
-      ? names.length > 0 && names.every((name) => words.includes(name))
+      ? isPackage && names.length > 0 && names.every((name) => words.includes(name))
       : words.some((wanted) => names.some((name) => hasWords(name, wanted)))
   );
 }
