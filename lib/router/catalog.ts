@@ -257,8 +257,8 @@ export class Catalog {
         this.#late.arrived(by);
         return entriesOf(kind, list, { server, hidesSchemas: this.#options.hidesOutputSchemas?.(server) });
       }
-      this.#late.await(by, asked, (list) => this.#onArrival(by, list));
-      return { server, why: "it is still starting", coming: asked };
+      const sinceMs = this.#late.await(by, asked, (list) => this.#onArrival(by, list));
+      return { server, why: "its list has not come yet", coming: asked, sinceMs };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
       const reason = reasonOf(thrown);
