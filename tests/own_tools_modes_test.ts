@@ -63,6 +63,8 @@ Deno.test("each window is offered the tools of its mode, and a call of another s
   assertStringIncludes(error.message, "EXAI_OWN_TOOLS");
   await using off = await sdkClient(at.url, { name: "off-client" });
   assertEquals((await off.listPrompts()).prompts, []);
+  assertEquals(off.getInstructions(), undefined);
+  assertStringIncludes(lean.getInstructions()!, "step_number");
 });
 
 Deno.test("auto offers what can work: a client that lends its model sees the tools that ask one", async () => {
