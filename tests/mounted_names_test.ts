@@ -3,6 +3,7 @@ import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
+import { Shim } from "./helpers/shim.ts";
 
 const scriptedServer = fromFileUrl(new URL("fixtures/scripted_server.ts", import.meta.url));
 
@@ -75,6 +76,23 @@ Deno.test("a tool of a server that is switched off is refused at once beside one
   const timer = setTimeout(() => late.resolve("late"), 5000);
   assertEquals(await Promise.race([refused.then(() => "at once"), late.promise]), "at once");
   clearTimeout(timer);
+});
+
+Deno.test("a window that is open is told when a server that came into mcp.json is known", async () => {
+  const zoo = entry("zoo", ["t_one"]);
+  await using it = await mountingDaemon({ zoo }, { listWaitMs: 1 });
+  const isTold = ({ method }: JsonObject) => method === "notifications/tools/list_changed";
+  await using shim = await Shim.ready({ port: Number(new URL(it.url).port), home: it.home });
+  await shim.ask("tools/list");
+  await shim.call("zoo__t_one");
+  await shim.ask("tools/list");
+  await it.remount({ zoo, ape: entry("ape", ["t_two"]) });
+  let names: string[] = [];
+  while (!names.includes("t_two")) {
+    await shim.next(isTold);
+    const { result } = await shim.ask("tools/list");
+    names = ((result as JsonObject).tools as JsonObject[]).map(({ name }) => String(name));
+  }
 });
 
 Deno.test("an entry that is renamed in mcp.json keeps the names of its tools", async () => {
