@@ -339,10 +339,10 @@ Deno.test("a name that is missing is waited for where servers are still starting
   const silent = new FakeServer("silent");
   silent.list = () => new Promise(() => {});
   silent.startTimeoutMs = 20;
-  assertEquals(await whyMissing(silent), ["silent: it was waited for 0.02 s and is still starting"]);
+  assertEquals(await whyMissing(silent), ["silent: its list was waited for 0.02 s and has not come"]);
   silent.startTimeoutMs = undefined;
   assertEquals(await whyMissing(silent, { timeoutMs: 30 }), [
-    "silent: it was waited for 0.03 s and is still starting",
+    "silent: its list was waited for 0.03 s and has not come",
   ]);
   const ill = new FakeServer("ill");
   ill.list = async () => {

@@ -48,9 +48,11 @@ export class Catalog {
   /** Ended sessions: lists that arrive for them are dropped. */
   readonly #ended = new WeakSet<Caller>();
   readonly #late = new LateLists();
-  readonly #notices = new ListNotices(({ server, kind, caller }) =>
-    this.#shown.get(caller)?.get(kind)?.missing.some((one) => one.server === server) ?? false
-  );
+  // Also of a server that was mounted after the session had listed.
+  readonly #notices = new ListNotices(({ server, kind, caller }) => {
+    const shown = this.#shown.get(caller)?.get(kind);
+    return shown !== undefined && !shown.all.some((one) => one.server === server);
+  });
   /** Number of changes of the lists so far. */
   #generation = 0;
 
@@ -257,8 +259,8 @@ export class Catalog {
         this.#late.arrived(by);
         return entriesOf(kind, list, { server, hidesSchemas: this.#options.hidesOutputSchemas?.(server) });
       }
-      this.#late.await(by, asked, (list) => this.#onArrival(by, list));
-      return { server, why: "it is still starting", coming: asked };
+      const sinceMs = this.#late.await(by, asked, (list) => this.#onArrival(by, list));
+      return { server, why: "its list has not come yet", coming: asked, sinceMs };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
       const reason = reasonOf(thrown);

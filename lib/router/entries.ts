@@ -76,12 +76,13 @@ interface Listing {
 
 /**
  * The entry of `key`. `server__name` is always accepted, also for a name that is unique, and so is a name without the
- * server's that the entry had before, or that no other entry has.
+ * server's that the entry had before, or that no other entry has. A name that is kept for a server which is not mounted
+ * now leads to no other: a client that has not listed again means the tool of that server.
  */
 export function entryOf(
   key: string,
   { entries, all, missing = [] }: Listing,
-  { server: former, isContested = true }: NameHistory = {},
+  { server: former, isContested = true, isKept = false }: NameHistory & { isKept?: boolean } = {},
 ): CatalogEntry | undefined {
   const known = entries.get(key);
   if (known) return known;
@@ -90,7 +91,7 @@ export function entryOf(
   if (qualified) return qualified;
   const alike = named.filter(({ name }) => name === key);
   const before = alike.find(({ server }) => server.name === former);
-  if (before || alike.length !== 1) return before;
+  if (before || isKept || alike.length !== 1) return before;
   // A server that is not known now may have it as well.
   const hasMoved = former !== undefined && !missing.some(({ server }) => server.name === former);
   return hasMoved || !isContested ? alike[0] : undefined;
@@ -139,7 +140,10 @@ export class NamedEntries {
   }
 
   entryOf(kind: ListKind, key: string, listing: Listing): CatalogEntry | undefined {
-    const isNamed = kind === "tools" || kind === "prompts";
-    return entryOf(key, listing, isNamed ? this.#names.historyOf(kind, key) : undefined);
+    if (kind !== "tools" && kind !== "prompts") return entryOf(key, listing);
+    const history = this.#names.historyOf(kind, key);
+    const isKept = history.server !== undefined &&
+      !this.#servers().some(({ name }) => name === history.server);
+    return entryOf(key, listing, { ...history, isKept });
   }
 }

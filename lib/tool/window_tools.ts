@@ -70,6 +70,11 @@ export class WindowTools {
     return `the tool ${name} is not offered to this window: exai (EXAI_OWN_TOOLS) is ${mode} for its client and directory`;
   }
 
+  /** Whether `caller` is offered none of EXAI's own tools. */
+  isOff(caller: Caller): boolean {
+    return this.#modeOf(caller) === "off";
+  }
+
   #modeOf(caller: Caller): ToolsMode {
     return this.#options.modeOf?.(caller) ?? "all";
   }

@@ -82,7 +82,7 @@ export class ServerEvidence {
   get decision(): Pick<KnownSharing, "share" | "why"> | undefined {
     const state = this.#signs.get("state");
     if (state !== undefined) return { share: "session", why: `learned: ${state}` };
-    const seen = `${count(this.#calls, "call")} from ${placesOf(this.#directories.size, this.#runs)}`;
+    const seen = `${count(this.#calls, "call")}${placesOf(this.#directories.size, this.#runs)}`;
     const against = [...this.#signs.values()];
     if (against.length > 0) return { share: "project", why: `learned: ${against.join(", ")}; ${seen}` };
     if (this.#calls === 0) return undefined;
@@ -164,8 +164,10 @@ export class ServerEvidence {
   }
 }
 
+/** Where calls were seen from; empty where that was not noted, as something speaks against sharing anyway. */
 function placesOf(directories: number, runs: number): string {
-  const seen = directories === 1 ? "1 directory" : `${directories} directories`;
+  if (directories === 0) return "";
+  const seen = directories === 1 ? " from 1 directory" : ` from ${directories} directories`;
   return runs > directories ? `${seen} in ${count(runs, "run")}` : seen;
 }
 
