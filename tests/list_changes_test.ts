@@ -146,6 +146,22 @@ Deno.test("a change while lists are compared is compared too", async () => {
   assertEquals(at.router.changeCounts.total, 1);
 });
 
+Deno.test("a change during the last comparison is compared too, however many came before", async () => {
+  const server = new FakeServer("a", { tools: toolsOf("one") });
+  const at = windowOf([server]);
+  await at.list();
+  const list = server.list.bind(server);
+  let comparisons = 0;
+  server.list = async (kind, call) => {
+    const before = await list(kind, call);
+    if (++comparisons > 5) return before;
+    if (comparisons === 5) server.lists.tools = toolsOf("two");
+    at.caller.notify("notifications/tools/list_changed");
+    return before;
+  };
+  assertEquals(await at.change("tools"), ["tools"]);
+});
+
 /** Servers with a tool of their name each, whose lists arrive once they are released. */
 function lateServers(...names: string[]) {
   const held = Promise.withResolvers<void>();

@@ -7,7 +7,7 @@ import { compareLists, completed, type ListChange, type ShownList } from "./show
 
 const log = getLogger(["exai", "router"]);
 
-/** Changes that come while lists are compared are compared again, so often at most before the client is notified. */
+/** Changes that come while lists are compared are compared again; a client is notified of a difference after so many. */
 const MAX_COMPARISONS = 3;
 
 interface ListChangesOptions {
@@ -111,9 +111,10 @@ export class ListChanges implements ListChangeFilter {
       if (this.#ended.has(caller)) return;
       const running = states.find((state) => state.running > 0);
       if (running) return void running.held.set(kinds.join(), { kinds, notify });
-      const isShownAnew = states.some(({ shown }, i) => shown !== before[i]);
-      if ((comparison.isOutdated || isShownAnew) && round < MAX_COMPARISONS) continue;
       const changes = differences.flatMap((difference) => difference?.changes ?? []);
+      const isOutdated = comparison.isOutdated || states.some(({ shown }, i) => shown !== before[i]);
+      // Each further round is due to a further change, so this ends when changes do.
+      if (isOutdated && (changes.length === 0 || round < MAX_COMPARISONS)) continue;
       if (changes.length === 0) return;
       for (const [i, difference] of differences.entries()) states[i]!.notified = difference?.now;
       this.#options.counts.add(changes);
