@@ -10,11 +10,14 @@ export type Audience =
   | { of: "everybody" }
   /** `place`: see {@linkcode placeKey}. */
   | { of: "directory"; place: string }
+  /** The clients of one window of an editor: its own and those of its sub-agents. */
+  | { of: "window"; key: string }
   | { of: "session"; caller: Caller };
 
 /** The windows whose calls the process of `request` takes. */
 export function audienceOf({ scope, config, session: { caller, workspace } }: SlotRequest): Audience {
-  if (scope === "session") return { of: "session", caller };
+  if (scope === "window" && caller.window) return { of: "window", key: caller.window.key };
+  if (scope === "session" || scope === "window") return { of: "session", caller };
   const isBound = isDirectoryBound(config, scope);
   return isBound ? { of: "directory", place: placeKey(caller, workspace) } : { of: "everybody" };
 }
@@ -51,6 +54,8 @@ export function concerns(audience: Audience, caller: Caller, place: KnownPlace):
       return true;
     case "directory":
       return audience.place === place.key;
+    case "window":
+      return audience.key === caller.window?.key;
     case "session":
       return isSameSession(audience.caller, caller);
   }
