@@ -20,6 +20,14 @@ interface TroubleSources {
   hadTool(server: string, tool: string): boolean;
 }
 
+/** What is wrong for one window, in a fixed order. */
+interface WindowTroubles {
+  /** With the configuration. */
+  entries: readonly ServerTrouble[];
+  /** With processes. */
+  processes: readonly ServerTrouble[];
+}
+
 /** What is wrong with the configured servers, and which windows it concerns. */
 export class ServerTroubles {
   readonly #sources: TroubleSources;
@@ -39,13 +47,12 @@ export class ServerTroubles {
   }
 
   /** What is wrong for `caller`, whose working directory is all that is known of its place. */
-  async of(caller: Caller): Promise<ServerTrouble[]> {
-    const entries = this.ofEntries();
+  async of(caller: Caller): Promise<WindowTroubles> {
     const servers = this.#sources.servers();
     const place = await knownPlaceOf(caller, undefined);
     const processes = servers.flatMap((server) => this.#ofServer(server, caller, place));
-    const all = [...entries, ...processes];
-    return caller.server === undefined ? all : all.filter(({ server }) => server === caller.server);
+    const isForIt = ({ server }: ServerTrouble) => caller.server === undefined || server === caller.server;
+    return { entries: this.ofEntries().filter(isForIt), processes: processes.filter(isForIt) };
   }
 
   #ofServer({ name, config, records }: MountedServer, caller: Caller, place: KnownPlace): ServerTrouble[] {
