@@ -5,7 +5,7 @@ import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Caller } from "../call/call.ts";
 import type { StatePaths } from "../config/paths.ts";
-import { type ConfigFault, formatFault } from "../config/servers.ts";
+import { formatFault } from "../config/servers.ts";
 import { type ServersChange, type ServersWatch, watchServers } from "../config/servers_watch.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
@@ -66,7 +66,6 @@ export class ConfiguredMounts implements AsyncDisposable {
   #isReading = false;
   #readTimer: ReturnType<typeof setTimeout> | undefined;
   #watch: ServersWatch | undefined;
-  #faults: readonly ConfigFault[] = [];
 
   private constructor(settings: Settings, paths: StatePaths, options: ConfiguredMountsOptions) {
     this.#events = options.events;
@@ -170,7 +169,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   /** Faults of the configuration and of servers that keep failing, each in a sentence. */
   faults(): string[] {
     return [
-      ...this.#faults.map(formatFault),
+      ...this.configured.faults.map(formatFault),
       ...this.servers.flatMap(troublesOf),
       ...[this.#lists?.fault ?? [], this.#evidence?.fault ?? [], this.#savedNames.fault ?? []].flat(),
       ...[this.#governor.fault ?? []].flat(),
@@ -225,7 +224,6 @@ export class ConfiguredMounts implements AsyncDisposable {
   #apply(change: ServersChange): void {
     const before = this.toolSets;
     this.toolSets = toolSetsOf(change.clients);
-    this.#faults = change.faults;
     for (const fault of change.faults) log.error("{fault}", { fault: formatFault(fault) });
     for (const warning of change.warnings) log.warning("{warning}", { warning: formatFault(warning) });
     // Reading the environment of the login shell is slow; it is done before the first session needs it.
