@@ -4,8 +4,6 @@ import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
 import type { Scope } from "./sharing/decide_share.ts";
 
-export { decideShare } from "./sharing/decide_share.ts";
-
 /** The facts about one session that decide which process it may share. */
 export interface SharingSession {
   caller: Caller;
