@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import type { ServerConfig } from "../config/server_config.ts";
 import { MIB } from "../base/units.ts";
@@ -21,6 +20,7 @@ import { Mounts } from "../upstream/mounts.ts";
 import { watchOpens } from "../process/directory_watch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import type { AdmissionFactory } from "../upstream/process_records.ts";
+import { serverIdentity } from "../upstream/server_identity.ts";
 import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 import { ServerLogs } from "./server_logs.ts";
@@ -230,7 +230,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     if ([...change.servers.values()].some(({ kind }) => kind === "stdio")) void this.#host.loginEnv();
     const servers = Array.from(
       change.servers,
-      ([name, config]) => ({ name, identity: programIdentity(config) }),
+      ([name, config]) => ({ name, identity: serverIdentity(config) }),
     );
     const unmounted = [...change.disabled, ...change.faulty.map(({ name }) => name)];
     this.names.configure(servers, unmounted);
@@ -239,21 +239,6 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
     this.#events.emit("configurationRead");
   }
-}
-
-/**
- * A digest of what a server runs or connects to, whatever its name: an entry that is renamed in `mcp.json` is the same
- * server. Not the text itself, as the environment may hold secrets.
- */
-function programIdentity(config: ServerConfig): string {
-  const parts = config.kind === "stdio"
-    ? [config.command, config.args, sorted(config.env), config.cwd ?? null]
-    : [config.url, sorted(config.headers)];
-  return createHash("sha256").update(JSON.stringify([config.kind, ...parts])).digest("hex");
-}
-
-function sorted(values: Readonly<Record<string, string | null>>): [string, string | null][] {
-  return Object.entries(values).sort(([a], [b]) => a < b ? -1 : 1);
 }
 
 /** Faults of the processes of a server, each in a sentence. */
