@@ -69,8 +69,10 @@ export class ServerNotices {
     const isForAll = event.is === "failed" && isProgramMissing(state);
     this.#enqueue(async () => {
       for (const session of this.#viewersOf(server)) {
-        if (!isForAll && !concerns(record.audience, session, await placeOf(session))) continue;
         const told = this.#toldTo(session);
+        // Before its directory is looked up: most processes start without having failed.
+        if (event.is !== "failed" && told.get(server)?.about !== "process") continue;
+        if (!isForAll && !concerns(record.audience, session, await placeOf(session))) continue;
         const known = told.get(server);
         if (event.is === "failed") {
           if (known || !trouble) continue;
