@@ -72,7 +72,8 @@ Deno.test("once the file can be written, it has the names that were given before
     names.configure(mount("b"));
     names.assign("tools", [echo("b")]);
     await Deno.remove(`${dir.path}/later`);
-    await Deno.mkdir(`${dir.path}/later`);
+    // The store may have made it already.
+    await Deno.mkdir(`${dir.path}/later`, { recursive: true });
     await until("the file", () => store.fault === undefined || undefined);
   }
   using next = namesIn(path);

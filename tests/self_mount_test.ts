@@ -181,8 +181,9 @@ Deno.test("a program that hides the shim below the daemon is turned away when it
   await using client = await sdkClient(it.url);
   const { tools } = await client.listTools();
   assertEquals(tools.filter(({ name }) => name.includes("version")).length, 1);
-  const [row] = await it.status();
-  assertStringIncludes(String(row!.last_error), "mounted in itself");
+  // The list does not wait for it.
+  const error = await until("it is refused", async () => (await it.status())[0]!.last_error);
+  assertStringIncludes(String(error), "mounted in itself");
 });
 
 Deno.test("a daemon that is given its own address by another name refuses itself", async () => {
@@ -191,9 +192,12 @@ Deno.test("a daemon that is given its own address by another name refuses itself
   await using client = await sdkClient(it.url);
   const { tools } = await client.listTools();
   assertEquals(tools.filter(({ name }) => name.includes("version")).length, 1);
-  const [row] = await it.status();
+  const error = await until("it is refused", async () => {
+    const [row] = await it.status();
+    return row!.last_error ?? row!.cause;
+  });
   // Refused when the file is read, or when it is connected to, as far as the address is known.
-  assertMatch(String(row!.last_error ?? row!.cause), /mounted in itself|mount itself/);
+  assertMatch(String(error), /mounted in itself|mount itself/);
 });
 
 Deno.test("daemons that mount one another in a ring each show the others' tools, and come to rest", async () => {

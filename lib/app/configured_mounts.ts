@@ -3,6 +3,7 @@ import type { ServerConfig } from "../config/server_config.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Caller } from "../call/call.ts";
+import { isStartedByShim } from "../config/daemon_environment.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { formatFault } from "../config/servers.ts";
 import { type ServersChange, type ServersWatch, watchServers } from "../config/servers_watch.ts";
@@ -75,6 +76,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#logs = new ServerLogs(paths.logs, settings.metricsMaxBytes);
     this.#host = new ProcessHost({
       env: Deno.env.toObject(),
+      login: isStartedByShim() ? Deno.env.toObject() : undefined,
       log: (server, text) => this.#logs.append(server, text),
       limits: { maxLineBytes: this.#maxMessageBytes },
       wrapperDir: settings.resolveWrappers ? paths.home : undefined,

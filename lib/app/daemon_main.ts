@@ -82,12 +82,17 @@ async function serve(given: SettingsSource): Promise<number> {
   const { started: loaded } = given;
   const paths = statePaths(loaded.settings);
   await ensureStateDir(paths);
+  // Begun now, as the first window waits for it: an interactive login shell takes long to start.
+  const asked = isStartedByShim() ? openLoginSettings() : Promise.resolve(given);
+  asked.catch(() => {});
   const home = await claimHome(loaded.settings, paths);
   const isFine = loaded.switches.has("if-not-running");
   if (!(home instanceof HomeLock)) return explainRunning(home, { isFine, paths });
   // Released last: until then this process writes to the directory.
   using lock = home;
-  const source = isStartedByShim() ? await openLoginSettings() : given;
+  const source = await asked;
+  // Again, as the login shell may name a proxy.
+  keepLoopbackDirect();
   const { settings, file } = source.started;
   if (file.faults.length > 0) throw new SettingsFileError(file.faults);
   const crashed = Promise.withResolvers<number>();

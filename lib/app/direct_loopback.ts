@@ -9,8 +9,12 @@ type ClientInit = RequestInit & { client?: Deno.HttpClient };
  * reach servers and models of this machine. Other requests obey the proxy variables. Does nothing if no proxy is set.
  */
 export function keepLoopbackDirect(): void {
-  if (namesProxies()) globalThis.fetch = pastProxies(globalThis.fetch);
+  if (isKept || !namesProxies()) return;
+  isKept = true;
+  globalThis.fetch = pastProxies(globalThis.fetch);
 }
+
+let isKept = false;
 
 function pastProxies(fetch: GlobalFetch): GlobalFetch {
   let direct: Deno.HttpClient | undefined;

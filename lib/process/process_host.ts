@@ -22,6 +22,8 @@ import { behindCmd } from "./wrappers/read_wrapper.ts";
 import { type ProgramBehind, type Wrapped, WrapperResolver } from "./wrappers/wrapper_resolver.ts";
 
 export interface ProcessHostOptions {
+  /** The environment of the user's login shell, where it is known already. */
+  login?: Record<string, string>;
   /** The daemon's own environment. */
   env: Environment;
   /** Takes whole lines for the log of a server, by its name: its stderr, and when it starts and ends. */
@@ -61,6 +63,7 @@ export class ProcessHost implements AsyncDisposable {
 
   constructor(options: ProcessHostOptions) {
     this.#options = options;
+    if (options.login) this.#login = { atMs: monotonicNow(), env: Promise.resolve(options.login) };
     const { wrapperDir: dir } = options;
     this.#wrappers = dir === undefined ? undefined : new WrapperResolver({ dir, trees: this.#trees });
   }

@@ -10,6 +10,7 @@ import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Leases } from "../leases.ts";
+import { isListReader } from "./list_reader.ts";
 import { KnownLists } from "./known_lists.ts";
 import { ListMemory, type OutdatedLists } from "./list_memory.ts";
 import { LIST_KINDS, listKindOf } from "./list_view.ts";
@@ -51,9 +52,11 @@ export class ServerLists {
   /** What is known without starting the server. */
   readonly known: KnownLists;
   readonly #probes: Probes;
+  readonly #isRemote: boolean;
 
   constructor(config: ServerConfig, { leases, pool, shown, store, probes }: ServerListsOptions) {
     this.#name = config.name;
+    this.#isRemote = config.kind !== "stdio";
     this.#leases = leases;
     this.#pool = pool;
     this.#shown = shown;
@@ -142,6 +145,7 @@ export class ServerLists {
   /** The list of `kind` as the merged catalog shows it. */
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
     if (this.#memory.varies && !this.#memory.hasScope(caller)) await this.#untilPlaced(caller);
+    this.#listen(caller);
     const remembered = this.#remembered(kind, caller);
     if (remembered) return await this.#shown.of(kind, this.#show(kind, remembered, caller));
     this.#memory.listRequested(kind, caller);
@@ -203,6 +207,11 @@ export class ServerLists {
   /** The list a session is shown while no instance runs for it. */
   #remembered(kind: ListKind, caller: Caller): readonly JsonObject[] | undefined {
     return this.#leases.running(caller) ? undefined : this.#memory.viewOf(caller).current(kind);
+  }
+
+  /** Keeps a session that lists connected to a remote server, so that it hears of changes: that costs no process. */
+  #listen(caller: Caller): void {
+    if (this.#isRemote && !isListReader(caller)) this.#leases.lease(caller).catch(() => {});
   }
 
   #show(kind: ListKind, remembered: readonly JsonObject[], caller: Caller): readonly JsonObject[] {
