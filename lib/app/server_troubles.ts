@@ -1,6 +1,7 @@
 import type { Caller } from "../call/call.ts";
 import type { ServerTrouble } from "../call/server_trouble.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
+import { isQualifiedBy } from "../router/names.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { concerns, type KnownPlace, knownPlaceOf } from "../upstream/audience.ts";
 import {
@@ -82,7 +83,7 @@ export class ServerTroubles {
     const { faulty, disabled } = this.#sources.configured();
     const names = [...faulty.map(({ name }) => name), ...disabled].sort();
     // The longest first: a name may begin with another and "__".
-    const named = names.filter((name) => tool.startsWith(`${name}__`)).sort((a, b) => b.length - a.length);
+    const named = names.filter((name) => isQualifiedBy(name, tool)).sort((a, b) => b.length - a.length);
     const having = () => names.find((name) => this.#sources.hadTool(name, tool));
     const server = named[0] ?? having();
     return server === undefined ? undefined : this.whyUnmounted(server);

@@ -34,10 +34,20 @@ export function publicNames<Offer extends NamedOffer>(
   });
   return offers.map((offer, i) => {
     const isTaken = (name: string) => taken.has(name) || rules.isReserved(name, offer);
-    const name = settled[i] ?? firstFree(`${offer.server}__${offer.name}`, isTaken);
+    const name = settled[i] ?? firstFree(qualifiedName(offer), isTaken);
     taken.add(name);
     return name;
   });
+}
+
+/** The name by which a tool or prompt can always be called, before it is made valid. */
+export function qualifiedName({ server, name }: NamedOffer): string {
+  return `${server}__${name}`;
+}
+
+/** Whether `name` is a {@linkcode qualifiedName} of something of `server`. */
+export function isQualifiedBy(server: string, name: string): boolean {
+  return name.startsWith(qualifiedName({ server, name: "" }));
 }
 
 /** Whether `name` can be shown to every client as it is. */
