@@ -159,7 +159,26 @@ Deno.test("a change during the last comparison is compared too, however many cam
     at.caller.notify("notifications/tools/list_changed");
     return before;
   };
-  assertEquals(await at.change("tools"), ["tools"]);
+  assertEquals(await at.change("tools"), []);
+  await until("it is told", () => at.causes().length > 0 || undefined);
+  assertEquals([await at.heard(), at.causes()], [["tools"], ["changed a 1"]]);
+});
+
+Deno.test("a server that announces a change whenever it is asked is not asked for ever", async () => {
+  const server = new FakeServer("a", { tools: toolsOf("one") });
+  const at = windowOf([server]);
+  await at.list();
+  const list = server.list.bind(server);
+  let asked = 0;
+  server.list = async (kind, call) => {
+    asked++;
+    at.caller.notify("notifications/tools/list_changed");
+    return await list(kind, call);
+  };
+  assertEquals(await at.change("tools"), []);
+  await until("it is looked at once more", () => asked > 3 || undefined);
+  await delay(700);
+  assertEquals([asked, await at.heard()], [6, []]);
 });
 
 /** Servers with a tool of their name each, whose lists arrive once they are released. */
