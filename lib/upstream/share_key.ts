@@ -10,6 +10,8 @@ export interface SharingSession {
   caller: Caller;
   /** Real, absolute path of the session's first root or its working directory. */
   workspace: string | undefined;
+  /** Whether `workspace` stands for all working trees of its repository, the session's among them. */
+  isRepository?: boolean;
   /** As the session's client names them. */
   roots: readonly Root[] | undefined;
   /** Real paths of `roots`; left out: the paths in their URIs. */
