@@ -191,29 +191,6 @@ Deno.test("a list that was late is not waited for again until it has come, and i
   }
 });
 
-Deno.test("lists that arrive together are one notification, and one that was shown meanwhile is none", async () => {
-  const servers = ["a", "b"].map((name) => new FakeServer(name, { tools: toolsOf(name) }));
-  const held = Promise.withResolvers<void>();
-  for (const server of servers) {
-    const list = server.list.bind(server);
-    server.list = async (kind, call) => (await held.promise, await list(kind, call));
-  }
-  const catalog = new Catalog({ servers: () => servers, deadlineMs: 1 });
-  const told: string[] = [];
-  const callOf = (id: string) => {
-    const notify = (method: string) => void told.push(`${id} ${method}`);
-    return call({ method: "tools/list", params: {}, caller: callerOf({ id, notify }) });
-  };
-  const [ada, bob] = [callOf("ada"), callOf("bob")];
-  for (const window of [ada, bob]) assertEquals(namesIn(await catalog.list("tools", window)), []);
-  held.resolve();
-  await delay(0);
-  assertEquals(namesIn(await catalog.list("tools", bob)), ["a", "b"]);
-  await until("ada is told", () => told.length > 0 || undefined);
-  await delay(100);
-  assertEquals(told, ["ada notifications/tools/list_changed"]);
-});
-
 Deno.test("a name nobody knows starts no server whose list is known, unless it is named", async () => {
   const asked: string[] = [];
   const servers = ["a", "b"].map((name) => {

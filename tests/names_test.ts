@@ -1,7 +1,13 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fnv1a } from "../lib/base/text.ts";
-import { publicNames } from "../lib/router/names.ts";
+import type { NamedOffer } from "../lib/router/names.ts";
+import { PublicNames } from "../lib/router/public_names.ts";
 import { configuredName } from "../lib/router/tool_names.ts";
+
+/** The names that servers mounted together are given for the tools they offer. */
+function publicNames(offers: readonly NamedOffer[]): string[] {
+  return new PublicNames().assign("tools", offers.map((offer) => ({ ...offer, naming: "own" })));
+}
 
 Deno.test("a name that is unique and valid stays as its server gave it", () => {
   assertEquals(publicNames([{ server: "fs", name: "read_file" }]), ["read_file"]);

@@ -54,9 +54,18 @@ export function baseNameOf(path: string): string {
 }
 
 /**
- * Whether `argument` holds a path that begins with `.` or `..`: alone, as the value of an option, or before the `:` of a
- * container's volume.
+ * Whether `text`, an argument or a command, holds a path that begins with `.` or `..`: alone, as the value of an option, a
+ * word of a shell's command line, or before the `:` of a container's volume.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { holdsRelativePath } from "./workspace_variables.ts";
+ *
+ * assert(["./data", "--root=..", "type=bind,src=.,dst=/d", ".:/data", "npx x ./data"].every(holdsRelativePath));
+ * assert(!["-y", "file.json", "...", "a/../b", ".hidden"].some(holdsRelativePath));
+ * ```
  */
-export function isRelativeArgument(argument: string): boolean {
-  return /(?:^|^[\w-]+=|[=,])\.{1,2}(?=$|[/\\:,])/.test(argument);
+export function holdsRelativePath(text: string): boolean {
+  return /(?:^|[=,\s])\.{1,2}(?=$|[/\\:,\s])/.test(text);
 }

@@ -48,11 +48,7 @@ export class Catalog {
   /** Ended sessions: lists that arrive for them are dropped. */
   readonly #ended = new WeakSet<Caller>();
   readonly #late = new LateLists();
-  // Also of a server that was mounted after the session had listed.
-  readonly #notices = new ListNotices(({ server, kind, caller }) => {
-    const shown = this.#shown.get(caller)?.get(kind);
-    return shown !== undefined && !shown.all.some((one) => one.server === server);
-  });
+  readonly #notices = new ListNotices();
   /** Number of changes of the lists so far. */
   #generation = 0;
 
@@ -272,10 +268,10 @@ export class Catalog {
     }
   }
 
-  #onArrival(wanted: WantedList, list: readonly JsonObject[]): void {
+  #onArrival({ kind, caller }: WantedList, list: readonly JsonObject[]): void {
     this.invalidate();
     // A client that was shown no entries of the server has missed none.
-    if (list.length > 0 && !this.#ended.has(wanted.caller)) this.#notices.add(wanted);
+    if (list.length > 0 && !this.#ended.has(caller)) this.#notices.add(caller, kind);
   }
 
   // Not cancelled with the call: the list is cached for others.

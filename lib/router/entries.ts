@@ -1,6 +1,7 @@
 import { type JsonObject, textOf } from "../base/json.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import type { Missing } from "./missing.ts";
+import { qualifiedName } from "./names.ts";
 import { type NameHistory, PublicNames } from "./public_names.ts";
 import { configuredName, namingOf, wishedNames } from "./tool_names.ts";
 
@@ -87,7 +88,7 @@ export function entryOf(
   const known = entries.get(key);
   if (known) return known;
   const named = all.filter(({ own }) => own.uri === undefined && own.uriTemplate === undefined);
-  const qualified = named.find(({ server, name }) => key === `${server.name}__${name}`);
+  const qualified = named.find(({ server, name }) => key === qualifiedName({ server: server.name, name }));
   if (qualified) return qualified;
   const alike = named.filter(({ name }) => name === key);
   const before = alike.find(({ server }) => server.name === former);

@@ -7,6 +7,7 @@ import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { NamedKind } from "./name_store.ts";
+import { isQualifiedBy } from "./names.ts";
 
 /** Unavailable servers named in one message. */
 const MAX_MISSING = 5;
@@ -40,7 +41,7 @@ export function waitOf(server: Server, kind: ListKind, caller: Caller): string {
 
 /** The servers that `name` is of where it is a `server__name`; usually one, or none. */
 export function serversNamed(servers: readonly Server[], name: string): readonly Server[] {
-  return servers.filter((server) => name.startsWith(`${server.name}__`));
+  return servers.filter((server) => isQualifiedBy(server.name, name));
 }
 
 /** How long a call may wait for a server to list: no longer than that may take to start, or the call at all. */

@@ -2,6 +2,7 @@ import { pathOfUri } from "../base/file_uri.ts";
 import type { Caller, Root } from "../call/call.ts";
 import { isSameSession, ownerKey } from "../call/owner.ts";
 import { isDirectoryBound } from "./share_key.ts";
+import { repositoryOf } from "./sharing/repository.ts";
 import { realPathOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
 
@@ -10,13 +11,20 @@ export type Audience =
   | { of: "everybody" }
   /** `place`: see {@linkcode placeKey}. */
   | { of: "directory"; place: string }
+  /** `place`: of the directory that stands for a repository; the windows in all its working trees. */
+  | { of: "repository"; place: string }
+  /** The clients of one window of an editor: its own and those of its sub-agents. */
+  | { of: "window"; key: string }
   | { of: "session"; caller: Caller };
 
 /** The windows whose calls the process of `request` takes. */
-export function audienceOf({ scope, config, session: { caller, workspace } }: SlotRequest): Audience {
-  if (scope === "session") return { of: "session", caller };
+export function audienceOf({ scope, config, session }: SlotRequest): Audience {
+  const { caller, workspace, isRepository } = session;
+  if (scope === "window" && caller.window) return { of: "window", key: caller.window.key };
+  if (scope === "session" || scope === "window") return { of: "session", caller };
   const isBound = isDirectoryBound(config, scope);
-  return isBound ? { of: "directory", place: placeKey(caller, workspace) } : { of: "everybody" };
+  if (!isBound) return { of: "everybody" };
+  return { of: isRepository ? "repository" : "directory", place: placeKey(caller, workspace) };
 }
 
 /** A key that is equal for windows of one principal in the same directory. */
@@ -30,6 +38,8 @@ export interface KnownPlace {
   workspace: string | undefined;
   /** See {@linkcode placeKey}. */
   key: string;
+  /** The same of the repository it is a working tree of. */
+  repositoryKey: string;
 }
 
 /**
@@ -41,7 +51,8 @@ export async function knownPlaceOf(caller: Caller, roots: readonly Root[] | unde
   const path = (roots ?? []).map(({ uri }) => pathOfUri(uri).path).find((path) => path !== undefined);
   const dir = path ?? caller.cwd;
   const workspace = dir === undefined ? undefined : await realPathOf(dir);
-  return { workspace, key: placeKey(caller, workspace) };
+  const repository = workspace === undefined ? undefined : await repositoryOf(workspace);
+  return { workspace, key: placeKey(caller, workspace), repositoryKey: placeKey(caller, repository) };
 }
 
 /** Whether a process for `audience` takes the calls of `caller`, whose place is `place`. */
@@ -51,6 +62,10 @@ export function concerns(audience: Audience, caller: Caller, place: KnownPlace):
       return true;
     case "directory":
       return audience.place === place.key;
+    case "repository":
+      return audience.place === place.repositoryKey;
+    case "window":
+      return audience.key === caller.window?.key;
     case "session":
       return isSameSession(audience.caller, caller);
   }

@@ -64,7 +64,7 @@ export async function slotRequestFor(
   const isForRepository = repository !== undefined && !asksRoots;
   const isRootless = asksRoots && !isForWorkspace && !roots?.length;
   const session: SharingSession = isForRepository
-    ? { caller, workspace: repository, roots: undefined, isRootless }
+    ? { caller, workspace: repository, isRepository: true, roots: undefined, isRootless }
     : { caller, workspace, roots, rootPaths, isRootless };
   const shared = isForRepository ? bind(repository) : here;
   const bound = withDirectoryOf(shared, bind(named, folders.named));

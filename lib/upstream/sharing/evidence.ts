@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import type { JsonObject } from "../../base/json.ts";
 import { visible } from "../../base/visible.ts";
 import type { KnownSharing } from "../../config/known_servers.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { EvidenceStore, StoredEvidence } from "../evidence_store.ts";
+import { digestOf, serverIdentity } from "../server_identity.ts";
 import { areAllReadOnly, directoryHint, userStateHint } from "./tool_hints.ts";
 
 /** Calls after which a server that nothing speaks against is shared by all windows. */
@@ -68,7 +68,7 @@ export class ServerEvidence {
   #opens = 0;
 
   constructor(config: ServerConfig, store: EvidenceStore | undefined) {
-    this.#digest = digestOf(JSON.stringify(identityOf(config)));
+    this.#digest = serverIdentity(config);
     this.#store = store;
     const kept = store?.get(this.#digest);
     this.#calls = kept?.calls ?? 0;
@@ -173,16 +173,4 @@ function placesOf(directories: number, runs: number): string {
 
 function count(n: number, what: string): string {
   return n === 1 ? `1 ${what}` : `${n} ${what}s`;
-}
-
-// A digest rather than the text: the environment may hold secrets.
-function digestOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
-/** What of a configuration decides how its processes behave. */
-function identityOf(config: ServerConfig): unknown[] {
-  return config.kind === "stdio"
-    ? [config.kind, config.command, config.args, config.env, config.cwd]
-    : [config.kind, config.url, config.headers];
 }

@@ -1,5 +1,6 @@
 import { KNOWN_SERVERS, type KnownSharing, TELLING_WORDS } from "../../config/known_servers.ts";
 import { type ServerConfig, usesWorkspace } from "../../config/server_config.ts";
+import { holdsRelativePath, isAbsolutePath } from "../../config/workspace_variables.ts";
 import { exactNames, namesOfKnown } from "./exact_names.ts";
 import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
 import { type ProgramReference, programReferences } from "./program_references.ts";
@@ -55,8 +56,8 @@ export function namesWorkspace(config: ServerConfig, areVariablesFixed = false):
   if (usesWorkspace(config)) return true;
   if (config.kind !== "stdio") return false;
   const { command, args, env, cwd } = config;
-  if ([command, ...args].some((text) => /(^|[=\s])\.{1,2}([/\\]|\s|$)/.test(text))) return true;
-  if (cwd !== undefined && !/^([/\\~]|[a-z]:[/\\])/i.test(cwd)) return true;
+  if ([command, ...args].some(holdsRelativePath)) return true;
+  if (cwd !== undefined && !cwd.startsWith("~") && !isAbsolutePath(cwd)) return true;
   return !areVariablesFixed &&
     Object.values(env).some((value) => /^\.{1,2}([/\\]|$)/.test(value ?? ""));
 }
