@@ -44,6 +44,8 @@ Deno.test("ten windows behind real shims share one copy of each server; every to
     const called = [...callsOf("x", dir), ...asksOf("x", dir)].map(([name]) => name);
     assertEquals(offered.filter((name) => !own.includes(name)).toSorted(), called.toSorted());
     const reports = Promise.all(clients.map((client, i) => research(client, names[i]!)));
+    // They fail too when the test ends before them.
+    reports.catch(() => {});
     // The memory server reads and writes its whole file for each change, with no lock: its tools are called in turn.
     for (const [i, client] of clients.entries()) {
       await callAll(client, [...callsOf(names[i]!, dir), ...asksOf(names[i]!, dir)]);

@@ -140,8 +140,12 @@ export class Attribution {
       .flatMap(({ caller }) => caller ?? []);
   }
 
-  /** Time until questions can only be for `sessionId`, in milliseconds; Infinity while calls of another session run. */
+  /**
+   * Time until questions can only be for `sessionId`, in milliseconds; Infinity while calls or tasks of another session
+   * run.
+   */
   quietInMs(sessionId: string, nowMs = monotonicNow()): number {
+    if (this.#tasks?.hasRunningOfOthers({ id: sessionId }, nowMs)) return Infinity;
     return this.#latest("askedUntilMs", { but: sessionId, nowMs }) - nowMs;
   }
 
