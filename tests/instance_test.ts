@@ -319,10 +319,9 @@ Deno.test("the status of a task tells whether it may still be spoken of, and its
   upstream.say({ method: "notifications/tasks/status", params: { taskId: "t1", status: "completed" } });
   assertEquals(instance.tasks.hasRunningOfOthers(bob.caller), true);
   // The other window's turn comes when the server can ask about no task any more.
-  const { attribution } = instance;
-  assertEquals([attribution.quietInMs("bob"), attribution.quietInMs("ada")], [Infinity, 0]);
+  assertEquals([bob, ada].map(({ caller }) => instance.attribution.askableInMs(caller)), [Infinity, 0]);
   upstream.say({ method: "notifications/tasks/status", params: { taskId: "t2", status: "failed" } });
-  assertEquals(attribution.quietInMs("bob"), 0);
+  assertEquals(instance.attribution.askableInMs(bob.caller), 0);
   assertEquals([instance.tasks.hasRunningOfOthers(bob.caller), instance.tasks.has(ada.caller)], [
     false,
     true,

@@ -140,13 +140,14 @@ export class Attribution {
       .flatMap(({ caller }) => caller ?? []);
   }
 
-  /**
-   * Time until questions can only be for `sessionId`, in milliseconds; Infinity while calls or tasks of another session
-   * run.
-   */
+  /** Time until questions can only be for `sessionId`, in milliseconds; Infinity while calls of another session run. */
   quietInMs(sessionId: string, nowMs = monotonicNow()): number {
-    if (this.#tasks?.hasRunningOfOthers({ id: sessionId }, nowMs)) return Infinity;
     return this.#latest("askedUntilMs", { but: sessionId, nowMs }) - nowMs;
+  }
+
+  /** As {@linkcode quietInMs}, and Infinity while tasks of another session run: questions may be about them too. */
+  askableInMs(caller: Caller): number {
+    return this.#tasks?.hasRunningOfOthers(caller) ? Infinity : this.quietInMs(caller.id);
   }
 
   /** Until when messages may be for a session other than `but`; Infinity while calls of one run. */

@@ -68,7 +68,7 @@ export class UnfetchedTasks {
   }
 
   /** Whether another session than `caller` has a running task. */
-  hasRunningOfOthers(caller: Pick<Caller, "id">, nowMs = monotonicNow()): boolean {
+  hasRunningOfOthers(caller: Caller, nowMs = monotonicNow()): boolean {
     return this.#byId.values().some((task) => !isSameSession(task.caller, caller) && isRunning(task, nowMs));
   }
 
