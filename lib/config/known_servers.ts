@@ -7,6 +7,8 @@ export interface KnownSharing {
   why: string;
   /** Whether no second process may run beside a shared one, as two overwrite what the other keeps. */
   exclusive?: boolean;
+  /** Calls one process may run at once, where calls that overlap overwrite what the other wrote. */
+  maxInflight?: number;
 }
 
 /** A server of `known_servers.json`, by the exact names it is started by. */

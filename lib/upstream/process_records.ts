@@ -9,6 +9,7 @@ import { CallCrashes } from "./call_crashes.ts";
 import { type Audience, audienceOf, placeKey } from "./audience.ts";
 import { processGroupKey } from "./share_key.ts";
 import type { Scope } from "./sharing/decide_share.ts";
+import { knownServer } from "./sharing/known_servers.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { type StartAttempt, Supervisor } from "./supervisor.ts";
 import type { ExaiError } from "../base/errors.ts";
@@ -117,7 +118,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     if (known) return known;
     const { name, admissionFor = () => UNLIMITED } = this.#options;
     const where = placeOf(request);
-    const { maxInflight, callTimeoutMs } = config;
+    const { maxInflight = knownServer(config)?.maxInflight, callTimeoutMs } = config;
     const record: ProcessRecord = {
       key,
       keyHash: fnv1a(key),
