@@ -121,7 +121,7 @@ export class Slot {
     this.#turns = new Turns({
       name: config.name,
       canIsolate: this.canIsolate,
-      quietInMs: (id) => this.started?.attribution.quietInMs(id) ?? 0,
+      quietInMs: (caller) => this.started?.attribution.askableInMs(caller) ?? 0,
       serves: ({ caller }) => this.alive && this.hasSession(caller),
     });
     instance.then((started) => {
