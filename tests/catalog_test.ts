@@ -176,6 +176,24 @@ Deno.test("lists that a server remembers are waited for, however long that takes
 const soon = <T>(work: () => Promise<T>) =>
   new Promise<T>((resolve) => setTimeout(() => resolve(work()), 30));
 
+Deno.test("a server that never lists delays a name that nobody has once, and its own names each time", async () => {
+  const silent = Object.assign(new HeldServer("silent"), { startTimeoutMs: 300 });
+  silent.list = () => new Promise(() => {});
+  const catalog = new Catalog({ servers: () => [silent], deadlineMs: 1 });
+  const call = callOf("ada");
+  const isSlow = async (name: string) => {
+    let isLate = false;
+    const timer = setTimeout(() => isLate = true, 250);
+    const { missing } = await catalog.search("tools", name, call);
+    clearTimeout(timer);
+    assertEquals(missing.map(({ why }) => why), ["its list was waited for 0.3 s and has not come"]);
+    return isLate;
+  };
+  assertEquals(await isSlow("none"), true);
+  assertEquals(await isSlow("neither"), false);
+  assertEquals(await isSlow("silent__tool"), true);
+});
+
 Deno.test("a window hears of the list of a server mounted anew although the old one's never comes", async () => {
   let servers = [new HeldServer("moody")];
   const catalog = new Catalog({ servers: () => servers, deadlineMs: 1 });

@@ -318,7 +318,10 @@ Deno.test("the status of a task tells whether it may still be spoken of, and its
   assertEquals(instance.tasks.hasRunningOfOthers(bob.caller), true);
   upstream.say({ method: "notifications/tasks/status", params: { taskId: "t1", status: "completed" } });
   assertEquals(instance.tasks.hasRunningOfOthers(bob.caller), true);
+  // The other window's turn comes when the server can ask about no task any more.
+  assertEquals([bob, ada].map(({ caller }) => instance.attribution.askableInMs(caller)), [Infinity, 0]);
   upstream.say({ method: "notifications/tasks/status", params: { taskId: "t2", status: "failed" } });
+  assertEquals(instance.attribution.askableInMs(bob.caller), 0);
   assertEquals([instance.tasks.hasRunningOfOthers(bob.caller), instance.tasks.has(ada.caller)], [
     false,
     true,

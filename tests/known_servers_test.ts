@@ -145,6 +145,8 @@ const LINES: Readonly<Record<"session" | "machine" | "project", readonly string[
     "node ./node_modules/@upstash/context7-mcp/dist/index.js",
     "bash -c 'cd ./app && npx -y @upstash/context7-mcp'",
     "docker run -v ./data:/data -i mcp/fetch",
+    "docker run -v .:/data -i mcp/fetch",
+    "docker run --mount type=bind,src=.,dst=/data -i mcp/fetch",
     // Names alike.
     "npx -y mcp-server-fetch",
     "uvx context7-mcp",

@@ -1,17 +1,19 @@
 import { assertEquals } from "@std/assert";
+import { delay } from "@std/async/delay";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Caller } from "../lib/call/call.ts";
 import { changedLists } from "../lib/call/list_changes.ts";
 import type { Server } from "../lib/call/server.ts";
 import { toolSetsOf } from "../lib/router/tool_set.ts";
 import { ask, callerOf, FakeServer, routerOf, toolsOf } from "./helpers/fake_server.ts";
+import { until } from "./helpers/until.ts";
 
 /** A router of `servers` and one window, which takes notifications as a session does. */
 function windowOf(first: readonly Server[], options: Parameters<typeof routerOf>[1] = {}, alone?: string) {
   let servers = first;
   const router = routerOf([], { servers: () => servers, ...options });
   const told: string[] = [];
-  const caller: Caller = callerOf({ id: "ada", server: alone });
+  const caller: Caller = callerOf({ id: "ada", server: alone, notify: (method) => hear(method) });
   const hear = (method: string) => {
     router.listChanges.changed(caller, changedLists(method), () => told.push(method.split("/")[1]!));
   };
@@ -142,6 +144,78 @@ Deno.test("a change while lists are compared is compared too", async () => {
   held.resolve(toolsOf("one"));
   assertEquals(await at.heard(), ["tools"]);
   assertEquals(at.router.changeCounts.total, 1);
+});
+
+Deno.test("a change during the last comparison is compared too, however many came before", async () => {
+  const server = new FakeServer("a", { tools: toolsOf("one") });
+  const at = windowOf([server]);
+  await at.list();
+  const list = server.list.bind(server);
+  let comparisons = 0;
+  server.list = async (kind, call) => {
+    const before = await list(kind, call);
+    if (++comparisons > 5) return before;
+    if (comparisons === 5) server.lists.tools = toolsOf("two");
+    at.caller.notify("notifications/tools/list_changed");
+    return before;
+  };
+  assertEquals(await at.change("tools"), []);
+  await until("it is told", () => at.causes().length > 0 || undefined);
+  assertEquals([await at.heard(), at.causes()], [["tools"], ["changed a 1"]]);
+});
+
+Deno.test("a server that announces a change whenever it is asked is not asked for ever", async () => {
+  const server = new FakeServer("a", { tools: toolsOf("one") });
+  const at = windowOf([server]);
+  await at.list();
+  const list = server.list.bind(server);
+  let asked = 0;
+  server.list = async (kind, call) => {
+    asked++;
+    at.caller.notify("notifications/tools/list_changed");
+    return await list(kind, call);
+  };
+  assertEquals(await at.change("tools"), []);
+  await until("it is looked at once more", () => asked > 3 || undefined);
+  await delay(700);
+  assertEquals([asked, await at.heard()], [6, []]);
+});
+
+/** Servers with a tool of their name each, whose lists arrive once they are released. */
+function lateServers(...names: string[]) {
+  const held = Promise.withResolvers<void>();
+  const servers = names.map((name) => {
+    const server = new FakeServer(name, { tools: toolsOf(name) });
+    const list = server.list.bind(server);
+    server.list = async (kind, call) => (await held.promise, await list(kind, call));
+    return server;
+  });
+  return { servers, release: held.resolve };
+}
+
+Deno.test("lists that arrive together are one notification, and none for a window that was shown them meanwhile", async () => {
+  for (const isShown of [false, true]) {
+    const { servers, release } = lateServers("a", "b");
+    const at = windowOf(servers, { listDeadlineMs: 1 });
+    await at.list();
+    release();
+    await settled();
+    if (isShown) await at.list();
+    await delay(100);
+    assertEquals(await at.heard(), isShown ? [] : ["tools"]);
+  }
+});
+
+Deno.test("a window that calls a tool before its list has arrived is told of that list", async () => {
+  const { servers, release } = lateServers("a");
+  const at = windowOf(servers, { listDeadlineMs: 1 });
+  await at.list();
+  const called = ask(at.router, "tools/call", { name: "a" }, { caller: at.caller });
+  await settled();
+  release();
+  await called;
+  await until("it is told", () => at.causes().length > 0 || undefined);
+  assertEquals(await at.heard(), ["tools"]);
 });
 
 Deno.test("comparing lists for a window changes nothing about the names it may call", async () => {

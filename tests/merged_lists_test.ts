@@ -191,29 +191,6 @@ Deno.test("a list that was late is not waited for again until it has come, and i
   }
 });
 
-Deno.test("lists that arrive together are one notification, and one that was shown meanwhile is none", async () => {
-  const servers = ["a", "b"].map((name) => new FakeServer(name, { tools: toolsOf(name) }));
-  const held = Promise.withResolvers<void>();
-  for (const server of servers) {
-    const list = server.list.bind(server);
-    server.list = async (kind, call) => (await held.promise, await list(kind, call));
-  }
-  const catalog = new Catalog({ servers: () => servers, deadlineMs: 1 });
-  const told: string[] = [];
-  const callOf = (id: string) => {
-    const notify = (method: string) => void told.push(`${id} ${method}`);
-    return call({ method: "tools/list", params: {}, caller: callerOf({ id, notify }) });
-  };
-  const [ada, bob] = [callOf("ada"), callOf("bob")];
-  for (const window of [ada, bob]) assertEquals(namesIn(await catalog.list("tools", window)), []);
-  held.resolve();
-  await delay(0);
-  assertEquals(namesIn(await catalog.list("tools", bob)), ["a", "b"]);
-  await until("ada is told", () => told.length > 0 || undefined);
-  await delay(100);
-  assertEquals(told, ["ada notifications/tools/list_changed"]);
-});
-
 Deno.test("a name nobody knows starts no server whose list is known, unless it is named", async () => {
   const asked: string[] = [];
   const servers = ["a", "b"].map((name) => {
@@ -339,10 +316,10 @@ Deno.test("a name that is missing is waited for where servers are still starting
   const silent = new FakeServer("silent");
   silent.list = () => new Promise(() => {});
   silent.startTimeoutMs = 20;
-  assertEquals(await whyMissing(silent), ["silent: it was waited for 0.02 s and is still starting"]);
+  assertEquals(await whyMissing(silent), ["silent: its list was waited for 0.02 s and has not come"]);
   silent.startTimeoutMs = undefined;
   assertEquals(await whyMissing(silent, { timeoutMs: 30 }), [
-    "silent: it was waited for 0.03 s and is still starting",
+    "silent: its list was waited for 0.03 s and has not come",
   ]);
   const ill = new FakeServer("ill");
   ill.list = async () => {

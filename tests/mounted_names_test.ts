@@ -1,8 +1,9 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
+import { Shim } from "./helpers/shim.ts";
 
 const scriptedServer = fromFileUrl(new URL("fixtures/scripted_server.ts", import.meta.url));
 
@@ -42,6 +43,56 @@ Deno.test("mounting a second server with the same tools renames none; unmounted 
   assertEquals(await namesAt(it), ["ape__t_two", "ape__t_one"]);
   await it.remount({ ape, zoo: entry("zoo", ["t_one", "t_two"]) });
   assertEquals(await namesAt(it), ["ape__t_two", "ape__t_one", "t_one", "t_two"]);
+});
+
+Deno.test("a name kept for a server that is switched off or gone calls no other server's tool", async () => {
+  const zoo = entry("zoo", ["t_one"]);
+  await using it = await mountingDaemon({ zoo });
+  await using ada = await sdkClient(it.url);
+  await ada.listTools();
+  const ape = entry("ape", ["t_one"]);
+  await it.remount({ zoo, ape });
+  assertEquals(textOf(await ada.callTool({ name: "ape__t_one" })), "ape");
+  const refused = async (...parts: string[]) => {
+    const { message } = await assertRejects(() => ada.callTool({ name: "t_one" }), Error);
+    for (const part of parts) assertStringIncludes(message, part);
+  };
+  await it.remount({ zoo: { ...zoo, disabled: true }, ape });
+  await refused("switched off", "another server has one of this name: it is ape__t_one now");
+  await it.remount({ ape });
+  await refused("another server has one of this name: it is ape__t_one now");
+  await it.remount({ zoo, ape });
+  assertEquals(textOf(await ada.callTool({ name: "t_one" })), "zoo");
+});
+
+Deno.test("a tool of a server that is switched off is refused at once beside one that never starts", async () => {
+  const hanging = { command: "sleep", args: ["600"], share: "machine" };
+  await using it = await mountingDaemon({ hanging, off: { command: "x", disabled: true } }, {
+    listWaitMs: 100,
+  });
+  await using ada = await sdkClient(it.url);
+  const refused = assertRejects(() => ada.callTool({ name: "off__any" }), Error, "switched off");
+  const late = Promise.withResolvers<string>();
+  const timer = setTimeout(() => late.resolve("late"), 5000);
+  assertEquals(await Promise.race([refused.then(() => "at once"), late.promise]), "at once");
+  clearTimeout(timer);
+});
+
+Deno.test("a window that is open is told when a server that came into mcp.json is known", async () => {
+  const zoo = entry("zoo", ["t_one"]);
+  await using it = await mountingDaemon({ zoo }, { listWaitMs: 1 });
+  const isTold = ({ method }: JsonObject) => method === "notifications/tools/list_changed";
+  await using shim = await Shim.ready({ port: Number(new URL(it.url).port), home: it.home });
+  await shim.ask("tools/list");
+  await shim.call("zoo__t_one");
+  await shim.ask("tools/list");
+  await it.remount({ zoo, ape: entry("ape", ["t_two"]) });
+  let names: string[] = [];
+  while (!names.includes("t_two")) {
+    await shim.next(isTold);
+    const { result } = await shim.ask("tools/list");
+    names = ((result as JsonObject).tools as JsonObject[]).map(({ name }) => String(name));
+  }
 });
 
 Deno.test("an entry that is renamed in mcp.json keeps the names of its tools", async () => {

@@ -114,8 +114,8 @@ Deno.test("a call waits for the start of its server, and says so; its cancellati
   const [trace, controller] = [{}, new AbortController()];
   const waiting = it.mounted.target(ada.call({ trace, signal: controller.signal }));
   waiting.catch(() => {});
-  await settled();
-  assertEquals(currentWait(trace)!.what(), 'server "shared" to start');
+  // Its directory is looked up first.
+  await until("it waits", () => currentWait(trace)?.what() === 'server "shared" to start' || undefined);
   controller.abort();
   await assertRejects(() => waiting, ExaiError);
   start.resolve();

@@ -1,7 +1,13 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fnv1a } from "../lib/base/text.ts";
-import { publicNames } from "../lib/router/names.ts";
+import type { NamedOffer } from "../lib/router/names.ts";
+import { PublicNames } from "../lib/router/public_names.ts";
 import { configuredName } from "../lib/router/tool_names.ts";
+
+/** The names that servers mounted together are given for the tools they offer. */
+function publicNames(offers: readonly NamedOffer[]): string[] {
+  return new PublicNames().assign("tools", offers.map((offer) => ({ ...offer, naming: "own" })));
+}
 
 Deno.test("a name that is unique and valid stays as its server gave it", () => {
   assertEquals(publicNames([{ server: "fs", name: "read_file" }]), ["read_file"]);
@@ -35,7 +41,7 @@ Deno.test("a server whose name and tool happen to spell another's name does not 
     { server: "d", name: "a__b" },
   ];
   const names = publicNames(offers);
-  assertEquals(names[2], "a__b");
+  assertEquals(names, ["a__b", "c__b", "d__a__b"]);
   assertEquals(new Set(names).size, 3);
 });
 
@@ -54,9 +60,14 @@ Deno.test("a name may be 64 characters long, and a longer one ends in a hash of 
 });
 
 Deno.test("what a name has that clients do not take is written as an underscore, and stays apart from all others", () => {
-  const [first, second] = [0, 1].map((n) => `a__x_y_${fnv1a(`a__x y#${n}`)}`);
+  const first = `a__x_y_${fnv1a("a__x y#0")}`;
   assertEquals(publicNames([{ server: "a", name: "x y" }]), [first]);
-  assertEquals(publicNames([{ server: "a", name: "x y" }, { server: "b", name: first! }]), [second, first]);
+  assertEquals(publicNames([{ server: "a", name: "x y" }, { server: "b", name: `z${first}` }]), [
+    first,
+    `z${first}`,
+  ]);
+  const alike = [{ server: "a", name: "x y" }, { server: "b", name: first }];
+  assertEquals(publicNames(alike), [first, `b__${first}`]);
   assertEquals(publicNames([{ server: "a", name: "" }]), ["a__"]);
   assertEquals(publicNames([{ server: "a", name: "b" }, { server: "a", name: "b" }]), [
     "a__b",

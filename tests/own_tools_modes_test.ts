@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { join } from "@std/path/join";
+import type { JsonObject } from "../lib/base/json.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { ownToolsMode } from "../lib/config/own_tools.ts";
 import { LEAN_TOOLS } from "../lib/tool/tool_selection.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
 import { sdkClient, textOf } from "./helpers/sdk_client.ts";
+import { Shim } from "./helpers/shim.ts";
 
 /** The rules of the setting `text`. */
 function rules(text: string) {
@@ -63,6 +66,22 @@ Deno.test("each window is offered the tools of its mode, and a call of another s
   assertStringIncludes(error.message, "EXAI_OWN_TOOLS");
   await using off = await sdkClient(at.url, { name: "off-client" });
   assertEquals((await off.listPrompts()).prompts, []);
+  assertEquals(off.getInstructions(), undefined);
+  assertStringIncludes(lean.getInstructions()!, "step_number");
+});
+
+Deno.test("a rule for a directory behind a link holds for windows there", async () => {
+  await using dir = await tempDir({ "real/file": "" });
+  await Deno.symlink(join(dir.path, "real"), join(dir.path, "link"), { type: "dir" });
+  const ownTools = rules(`${join(dir.path, "link")}=off, all`);
+  await using at = await testDaemon({ settings: { ownTools, findLocal: false } });
+  await using shim = await Shim.ready({
+    port: Number(new URL(at.url).port),
+    home: at.home,
+    cwd: join(dir.path, "link"),
+  });
+  const { result } = await shim.ask("tools/list");
+  assertEquals((result as JsonObject).tools, []);
 });
 
 Deno.test("auto offers what can work: a client that lends its model sees the tools that ask one", async () => {

@@ -91,7 +91,7 @@ Deno.test({
     );
     assertMatch(
       missing.message,
-      /\(searched: [^)]*\/usr\/bin, [^)]*\); install it, or write its full path as command/,
+      /it; install it, or write its full path as command in mcp.json \(searched: [^)]*\/usr\/bin, [^)]*\)/,
     );
     const path = await refusalOf(it.host, commandOf("./none"));
     assertMatch(path.message, /command "\.\/none": there is no such program; correct command in mcp\.json$/);

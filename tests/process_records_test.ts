@@ -17,7 +17,7 @@ function request(key: string, scope: SlotRequest["scope"] = "project"): SlotRequ
     canIsolate: false,
     advertised: {},
     listScope: { listKey: key, advertised: {}, resourcesFor: "directory" },
-    config: {} as ServerConfig,
+    config: { kind: "stdio", command: "files", args: [], env: {} } as never as ServerConfig,
     session: { caller, workspace: `/${key}`, roots: undefined, isRootless: false },
     mixesRoots: false,
     roots: undefined,

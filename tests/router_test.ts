@@ -17,7 +17,7 @@ async function failure(work: Promise<unknown>): Promise<[string, string]> {
 const atDoor = (server: string) => ({ caller: callerOf({ server }) });
 
 Deno.test("a window of all servers is told what the daemon can do, in the revision it has agreed on", async () => {
-  const router = routerOf([new FakeServer("a"), new FakeServer("b")], { instructions: "be brief" });
+  const router = routerOf([new FakeServer("a"), new FakeServer("b")], { instructionsFor: () => "be brief" });
   const capabilities = {
     tools: { listChanged: true },
     prompts: { listChanged: true },

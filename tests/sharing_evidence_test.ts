@@ -5,7 +5,7 @@ import { SqliteSharingEvidence } from "../lib/state/saved_evidence.ts";
 import { readEvidence, type StoredEvidence } from "../lib/upstream/evidence_store.ts";
 import { decideShare, learnSharing } from "../lib/upstream/sharing/decide_share.ts";
 import { ServerEvidence } from "../lib/upstream/sharing/evidence.ts";
-import { hasRelativePath, mentionsAny, possiblePaths } from "../lib/upstream/sharing/mentioned_paths.ts";
+import { mentionsAny, mentionsRelativePath, possiblePaths } from "../lib/upstream/sharing/mentioned_paths.ts";
 import { areAllReadOnly, directoryHint, userStateHint } from "../lib/upstream/sharing/tool_hints.ts";
 import { tempDir } from "./helpers/files.ts";
 
@@ -145,8 +145,8 @@ Deno.test("a call names a directory by a path below it, and no other", () => {
     assertEquals(mentions(value), false, JSON.stringify(value));
   }
   assertEquals(mentionsAny("/home/me/p", []), false);
-  assert([".", "..", "./x", "../x", ".\\x"].every((text) => hasRelativePath({ a: [text] })));
-  assert([".x", "...", "a/./b", "x", ".env"].every((text) => !hasRelativePath([text])));
+  assert([".", "..", "./x", "../x", ".\\x"].every((text) => mentionsRelativePath({ a: [text] })));
+  assert([".x", "...", "a/./b", "x", ".env"].every((text) => !mentionsRelativePath([text])));
   assertEquals(
     possiblePaths({ a: "src/x.ts", b: "README.md", c: "word", d: "a b.c", e: "/x/y", f: "u:p/x" }),
     [

@@ -12,7 +12,7 @@ function turnsOf({ canIsolate = true } = {}) {
   const turns = new Turns({
     name: "files",
     canIsolate,
-    quietInMs: (id) => {
+    quietInMs: ({ id }) => {
       const others = [...until].filter(([other]) => other !== id).map(([, atMs]) => atMs);
       return Math.max(0, ...others.map((atMs) => atMs - performance.now()));
     },

@@ -153,11 +153,11 @@ Deno.test("a directory that holds everything says nothing of a server, nor does 
       () => ({ files: [{ path: `${userHome()}/x`, isWritable: false }], writtenBytes: 0 }),
     );
     await it.lookedAfterCall();
-    assertMatch(it.evidence.decision!.why, /1 call from 0 directories/);
+    assertMatch(it.evidence.decision!.why, /1 call, asked nothing/);
   }
   const unseen = observed("/w", () => undefined);
   await unseen.lookedAfterCall();
-  assertMatch(unseen.evidence.decision!.why, /1 call from 0 directories/);
+  assertMatch(unseen.evidence.decision!.why, /1 call, asked nothing/);
 });
 
 Deno.test("each watch of a directory ends with its call, or with its process", async () => {

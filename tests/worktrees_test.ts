@@ -1,4 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { concerns, knownPlaceOf } from "../lib/upstream/audience.ts";
+import type { ProcessRecord } from "../lib/upstream/process_records.ts";
 import { repositoryOf } from "../lib/upstream/sharing/repository.ts";
 import { git, tempDir } from "./helpers/files.ts";
 import { Window } from "./helpers/instance.ts";
@@ -38,6 +40,21 @@ async function servedIn(config: Record<string, unknown>, cwds: string[]) {
   const why = Array.from(it.mounted.slots, (slot) => slot.why).join("; ");
   return { dirs: it.configs.map((config) => (config as { cwd?: string }).cwd), why };
 }
+
+Deno.test("what happens to a process of a repository concerns the windows in all its working trees, and no others", async () => {
+  await using it = await repository();
+  for (const [config, all] of [[SUPABASE, true], [{ command: "no-known-server" }, false]] as const) {
+    await using server = mountedUpstreams({ config: config as never });
+    await server.mounted.target(new Window("ada", {}, { cwd: it.agent }).call());
+    const [{ audience }] = [...server.mounted.records] as [ProcessRecord];
+    const isTold = async (cwd: string) => {
+      const { caller } = new Window("bob", {}, { cwd });
+      return concerns(audience, caller, await knownPlaceOf(caller, undefined));
+    };
+    const told = await Promise.all([it.agent, it.repo, it.beside, it.path].map(isTold));
+    assertEquals(told, [true, all, all, false]);
+  }
+});
 
 Deno.test("windows in several working trees of a repository share a server that does not care for the directory", async () => {
   await using it = await repository();

@@ -9,10 +9,8 @@ import { type ListChangeRow, listChangeRows } from "./list_changes.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
-import type { ServerConfig } from "../config/server_config.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
-import { decideShare } from "../upstream/share_key.ts";
 import type { ConnectionState } from "../upstream/supervisor.ts";
 import type { Slot } from "../upstream/slot.ts";
 import {
@@ -198,10 +196,10 @@ function describeServer(
     if (record.isProbe && rows.length > 0) continue;
     const { scope, keyHash, directory } = record;
     const row = describeIdle(server.name, state, { scope, share_key: keyHash, directory });
-    rows.push({ ...row, ...describeTrouble(state), ...describeAdmission(record) });
+    rows.push({ ...row, ...describeFailure(state), ...describeAdmission(record) });
   }
   if (rows.length > 0) return rows;
-  const { scope, why } = decideShare(server.config);
+  const { scope, why } = server.sharing;
   const state = stateOfUnused(server.config, windows);
   return [describeIdle(server.name, state, { scope, why, lists_known: server.lists.areThere })];
 }
@@ -217,7 +215,7 @@ function describeIdle(
 }
 
 function describeSlot(
-  { name, config }: MountedServer,
+  { name, sharing }: MountedServer,
   { slot, record, memory }: {
     slot: Slot;
     record: ProcessRecord | undefined;
@@ -232,7 +230,7 @@ function describeSlot(
     pid,
     scope: slot.scope,
     share_key: slot.keyHash,
-    why: whyShared(config, slot),
+    why: whyShared(slot, sharing),
     asks: slot.usedCapabilities.size > 0 ? [...slot.usedCapabilities] : undefined,
     refused_questions: describeRefused(slot),
     sessions: slot.sessionIds,
@@ -245,13 +243,12 @@ function describeSlot(
   if (!record) return row;
   const { state: connection } = record.supervisor.connection;
   Object.assign(row, { connection, listening: started?.listening, directory: record.directory });
-  const trouble = started ? {} : describeTrouble(stateOfStopped(record));
+  const trouble = started ? {} : describeFailure(stateOfStopped(record));
   return { ...trouble, ...row, ...describeAdmission(record) };
 }
 
 /** Why a process is shared as far as it is, by what is known now. */
-function whyShared(config: ServerConfig, { scope, why }: Slot): string {
-  const now = decideShare(config);
+function whyShared({ scope, why }: Slot, now: MountedServer["sharing"]): string {
   if (now.scope === scope) return now.why;
   return scope === "project" ? `less was known when it started; the next one: ${now.scope}, ${now.why}` : why;
 }
@@ -267,7 +264,7 @@ function describeAdmission({ admission }: ProcessRecord): Pick<ServerStatus, "qu
 }
 
 /** The state of a process that has failed and not started since. */
-function describeTrouble(state: ServerState): Partial<ServerStatus> {
+function describeFailure(state: ServerState): Partial<ServerStatus> {
   if (!hasFailed(state)) return {};
   const { failures, retryAt, lastError } = state;
   const connection = retryAt.getTime() > monotonicNow() ? "resting" : "broken";

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import type { ServerConfig } from "../config/server_config.ts";
 import { MIB } from "../base/units.ts";
@@ -6,7 +5,7 @@ import { VERSION } from "../base/version.ts";
 import type { Caller } from "../call/call.ts";
 import { isStartedByShim } from "../config/daemon_environment.ts";
 import type { StatePaths } from "../config/paths.ts";
-import { type ConfigFault, formatFault } from "../config/servers.ts";
+import { formatFault } from "../config/servers.ts";
 import { type ServersChange, type ServersWatch, watchServers } from "../config/servers_watch.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
@@ -22,6 +21,7 @@ import { Mounts } from "../upstream/mounts.ts";
 import { watchOpens } from "../process/directory_watch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import type { AdmissionFactory } from "../upstream/process_records.ts";
+import { serverIdentity } from "../upstream/server_identity.ts";
 import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 import { ServerLogs } from "./server_logs.ts";
@@ -67,7 +67,6 @@ export class ConfiguredMounts implements AsyncDisposable {
   #isReading = false;
   #readTimer: ReturnType<typeof setTimeout> | undefined;
   #watch: ServersWatch | undefined;
-  #faults: readonly ConfigFault[] = [];
 
   private constructor(settings: Settings, paths: StatePaths, options: ConfiguredMountsOptions) {
     this.#events = options.events;
@@ -172,7 +171,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   /** Faults of the configuration and of servers that keep failing, each in a sentence. */
   faults(): string[] {
     return [
-      ...this.#faults.map(formatFault),
+      ...this.configured.faults.map(formatFault),
       ...this.servers.flatMap(troublesOf),
       ...[this.#lists?.fault ?? [], this.#evidence?.fault ?? [], this.#savedNames.fault ?? []].flat(),
       ...[this.#governor.fault ?? []].flat(),
@@ -227,14 +226,13 @@ export class ConfiguredMounts implements AsyncDisposable {
   #apply(change: ServersChange): void {
     const before = this.toolSets;
     this.toolSets = toolSetsOf(change.clients);
-    this.#faults = change.faults;
     for (const fault of change.faults) log.error("{fault}", { fault: formatFault(fault) });
     for (const warning of change.warnings) log.warning("{warning}", { warning: formatFault(warning) });
     // Reading the environment of the login shell is slow; it is done before the first session needs it.
     if ([...change.servers.values()].some(({ kind }) => kind === "stdio")) void this.#host.loginEnv();
     const servers = Array.from(
       change.servers,
-      ([name, config]) => ({ name, identity: programIdentity(config) }),
+      ([name, config]) => ({ name, identity: serverIdentity(config) }),
     );
     const unmounted = [...change.disabled, ...change.faulty.map(({ name }) => name)];
     this.names.configure(servers, unmounted);
@@ -243,21 +241,6 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
     this.#events.emit("configurationRead");
   }
-}
-
-/**
- * A digest of what a server runs or connects to, whatever its name: an entry that is renamed in `mcp.json` is the same
- * server. Not the text itself, as the environment may hold secrets.
- */
-function programIdentity(config: ServerConfig): string {
-  const parts = config.kind === "stdio"
-    ? [config.command, config.args, sorted(config.env), config.cwd ?? null]
-    : [config.url, sorted(config.headers)];
-  return createHash("sha256").update(JSON.stringify([config.kind, ...parts])).digest("hex");
-}
-
-function sorted(values: Readonly<Record<string, string | null>>): [string, string | null][] {
-  return Object.entries(values).sort(([a], [b]) => a < b ? -1 : 1);
 }
 
 /** Faults of the processes of a server, each in a sentence. */

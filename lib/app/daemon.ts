@@ -20,7 +20,6 @@ import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http_session.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { EndpointFile } from "../state/endpoint_file.ts";
-import { INSTRUCTIONS } from "../tool/exai_server.ts";
 import { findWorkspace } from "../workspace/find_workspace.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
@@ -211,7 +210,7 @@ export class Daemon implements AsyncDisposable {
     return new Router({
       servers,
       serverInfo: { name: "exai", version: VERSION },
-      instructions: INSTRUCTIONS,
+      instructionsFor: (caller) => own.server.instructionsFor(caller),
       ...callPolicies({ record: telemetry.policy, admissions, timeouts, own: own.server }),
       listDeadlineMs: settings.listWaitMs,
       answerDeadlineMs: ANSWER_DEADLINE_MS,

@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { dirname } from "@std/path/dirname";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { ownEntry } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
@@ -17,7 +18,7 @@ import { holdWindow } from "./double_click.ts";
 import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
 import { HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
-import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
+import { ensureStateDir, StateDirError, writePrivateFile } from "../state/state_files.ts";
 import { openLoginSettings, openSettings, type SettingsSource } from "./settings_source.ts";
 import { fail, print, say, stopSignal } from "./program_io.ts";
 import { alreadyRuns, describeRunning, findDaemonAt, type RunningDaemon } from "./running_daemon.ts";
@@ -59,8 +60,10 @@ export async function daemonMain(): Promise<number> {
 }
 
 /** What is wrong with the settings may be why a command fails. */
-function throwWithFaults(thrown: unknown, { started: { file } }: SettingsSource): never {
+function throwWithFaults(thrown: unknown, { started: { settings, file } }: SettingsSource): never {
   if (file.faults.length === 0 || !(thrown instanceof ExaiError)) throw thrown;
+  // The file is in that directory: its fault is the same.
+  if (thrown instanceof StateDirError && dirname(file.path) === settings.home) throw thrown;
   throw new ExaiError(thrown.code, [thrown.message, ...file.faults.map(formatFault)].join("\n"));
 }
 

@@ -1,7 +1,8 @@
 import { VERSION } from "../base/version.ts";
 import type { Caller, Whereabouts } from "../call/call.ts";
-import { ownToolsMode } from "../config/own_tools.ts";
+import { ownToolsMode, withRealPaths } from "../config/own_tools.ts";
 import { type StatePaths, userHome } from "../config/paths.ts";
+import { realPath } from "../config/shared_directories.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { openThreadStore } from "../state/sqlite_thread_store.ts";
@@ -118,7 +119,8 @@ async function openModels(
 /** Which of the tools each window sees, by the setting `exai`. */
 function modeOf({ ownTools }: Settings): (caller: Caller) => ToolsMode {
   const home = userHome();
-  return ({ client, cwd }) => ownToolsMode(ownTools, { client: client?.name, cwd, home });
+  const rules = withRealPaths(ownTools, { home, realPath });
+  return ({ client, cwd }) => ownToolsMode(rules, { client: client?.name, cwd, home });
 }
 
 /** Lists of windows in the mode `auto` change when a model comes or goes. */

@@ -48,18 +48,18 @@ export class ServerNotices {
    */
   async atStart(caller: Caller, { isSeen }: { isSeen: boolean }): Promise<readonly ServerTrouble[]> {
     const { troubles, sees } = this.#options;
-    const all = await troubles.of(caller);
-    const seen = all.filter(({ server }) => server === undefined || sees(caller, server));
+    const isForIt = ({ server }: ServerTrouble) => server === undefined || sees(caller, server);
+    const { entries, processes } = await troubles.of(caller);
+    const seen = { entries: entries.filter(isForIt), processes: processes.filter(isForIt) };
     const told = this.#toldTo(caller);
-    const ofEntries = new Set(troubles.ofEntries().map(describeTrouble));
-    for (const trouble of seen) {
-      const text = describeTrouble(trouble);
+    for (const trouble of seen.entries) {
       const { server } = trouble;
-      if (ofEntries.has(text)) told.set(keyOf(server), { about: "entry", server, text });
-      else told.set(server ?? "", { about: "process", hadStarted: false });
-      if (!isSeen) tell(caller, "error", text);
+      told.set(keyOf(server), { about: "entry", server, text: describeTrouble(trouble) });
     }
-    return seen;
+    for (const { server } of seen.processes) told.set(server ?? "", { about: "process", hadStarted: false });
+    const all = [...seen.entries, ...seen.processes];
+    for (const trouble of isSeen ? [] : all) tell(caller, "error", describeTrouble(trouble));
+    return all;
   }
 
   /** Something has happened to a process of a server. */
@@ -69,8 +69,10 @@ export class ServerNotices {
     const isForAll = event.is === "failed" && isProgramMissing(state);
     this.#enqueue(async () => {
       for (const session of this.#viewersOf(server)) {
-        if (!isForAll && !concerns(record.audience, session, await placeOf(session))) continue;
         const told = this.#toldTo(session);
+        // Before its directory is looked up: most processes start without having failed.
+        if (event.is !== "failed" && told.get(server)?.about !== "process") continue;
+        if (!isForAll && !concerns(record.audience, session, await placeOf(session))) continue;
         const known = told.get(server);
         if (event.is === "failed") {
           if (known || !trouble) continue;

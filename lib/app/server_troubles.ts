@@ -1,6 +1,7 @@
 import type { Caller } from "../call/call.ts";
 import type { ServerTrouble } from "../call/server_trouble.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
+import { isQualifiedBy } from "../router/names.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { concerns, type KnownPlace, knownPlaceOf } from "../upstream/audience.ts";
 import {
@@ -18,6 +19,14 @@ interface TroubleSources {
   configured(): Pick<ServersChange, "faulty" | "disabled" | "faults">;
   /** Whether the server had the tool when it ran last. */
   hadTool(server: string, tool: string): boolean;
+}
+
+/** What is wrong for one window, in a fixed order. */
+interface WindowTroubles {
+  /** With the configuration. */
+  entries: readonly ServerTrouble[];
+  /** With processes. */
+  processes: readonly ServerTrouble[];
 }
 
 /** What is wrong with the configured servers, and which windows it concerns. */
@@ -39,13 +48,12 @@ export class ServerTroubles {
   }
 
   /** What is wrong for `caller`, whose working directory is all that is known of its place. */
-  async of(caller: Caller): Promise<ServerTrouble[]> {
-    const entries = this.ofEntries();
+  async of(caller: Caller): Promise<WindowTroubles> {
     const servers = this.#sources.servers();
     const place = await knownPlaceOf(caller, undefined);
     const processes = servers.flatMap((server) => this.#ofServer(server, caller, place));
-    const all = [...entries, ...processes];
-    return caller.server === undefined ? all : all.filter(({ server }) => server === caller.server);
+    const isForIt = ({ server }: ServerTrouble) => caller.server === undefined || server === caller.server;
+    return { entries: this.ofEntries().filter(isForIt), processes: processes.filter(isForIt) };
   }
 
   #ofServer({ name, config, records }: MountedServer, caller: Caller, place: KnownPlace): ServerTrouble[] {
@@ -75,7 +83,7 @@ export class ServerTroubles {
     const { faulty, disabled } = this.#sources.configured();
     const names = [...faulty.map(({ name }) => name), ...disabled].sort();
     // The longest first: a name may begin with another and "__".
-    const named = names.filter((name) => tool.startsWith(`${name}__`)).sort((a, b) => b.length - a.length);
+    const named = names.filter((name) => isQualifiedBy(name, tool)).sort((a, b) => b.length - a.length);
     const having = () => names.find((name) => this.#sources.hadTool(name, tool));
     const server = named[0] ?? having();
     return server === undefined ? undefined : this.whyUnmounted(server);

@@ -65,6 +65,8 @@ export class ShimDialing implements Dialing {
     if (stamp === this.#stamp) return;
     this.#window = await this.#options.read();
     this.#stamp = stamp;
+    // What kept the daemon from starting may have been corrected: the next attempt is not one of a series.
+    this.#starter = undefined;
   }
 
   get #paths(): StatePaths {

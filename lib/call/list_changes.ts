@@ -7,18 +7,17 @@ export interface ListChangeFilter {
   changed(caller: Caller, kinds: readonly ListKind[], notify: () => void): void;
 }
 
-/** The lists a `list_changed` notification is about. */
-export function changedLists(method: string): ListKind[] {
-  switch (method) {
-    case "notifications/tools/list_changed":
-      return ["tools"];
-    case "notifications/prompts/list_changed":
-      return ["prompts"];
-    case "notifications/resources/list_changed":
-      return ["resources", "templates"];
-    default:
-      return [];
-  }
+const NO_LISTS: readonly ListKind[] = [];
+
+const CHANGED_LISTS: ReadonlyMap<string, readonly ListKind[]> = new Map([
+  ["notifications/tools/list_changed", ["tools"]],
+  ["notifications/prompts/list_changed", ["prompts"]],
+  ["notifications/resources/list_changed", ["resources", "templates"]],
+]);
+
+/** The lists a `list_changed` notification is about; none for any other. */
+export function changedLists(method: string): readonly ListKind[] {
+  return CHANGED_LISTS.get(method) ?? NO_LISTS;
 }
 
 /** The notification that the list of `kind` has changed. */

@@ -84,7 +84,8 @@ function waitingTable(waiting: DaemonStatus["waiting"]): string {
 function problemsOf(servers: DaemonStatus["servers"]): string[] {
   const troubles = servers.flatMap(({ server, failures, retry_at, last_error, advice }) =>
     !failures ? [] : [
-      `${visible(server)} failed ${failures} times in a row, starts again from ${retry_at} on: ` +
+      `${visible(server)} failed ${failures === 1 ? "once" : `${failures} times in a row`}, ` +
+      `is started by calls from ${retry_at} on: ` +
       `${visible(String(last_error), MAX_ERROR_CHARS)}; ${advice}`,
     ]
   );

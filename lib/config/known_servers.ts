@@ -29,7 +29,7 @@ export interface KnownServer extends KnownSharing {
   repo?: readonly string[];
   /** Hosts of URLs; `*.` stands for any name before. */
   host?: readonly string[];
-  /** Whether what it does depends on the directory it runs in. */
+  /** Whether what it does depends on the directory it runs in, or on the roots it is told. */
   cwd: boolean;
   /** What relative paths in its settings are relative to; omitted: its working directory. */
   relativePaths?: "package";

@@ -55,6 +55,18 @@ export const OWN_TOOLS_RULES: Pick<Setting<OwnToolsRules>, "allowed" | "values" 
   ),
 };
 
+/** `rules` with the real paths of their directories, as a window in a directory behind a link gives its real path. */
+export function withRealPaths(
+  rules: OwnToolsRules,
+  { home, realPath }: { home: string; realPath(dir: string): string },
+): OwnToolsRules {
+  return rules.flatMap((rule) => {
+    if (rule.windows.kind !== "directory") return [rule];
+    const path = realPath(resolve(expandHome(rule.windows.path, home)));
+    return [rule, { ...rule, windows: { ...rule.windows, path } }];
+  });
+}
+
 /** The mode of one window. */
 export function ownToolsMode(rules: OwnToolsRules, window: Window): OwnToolsMode {
   return rules.find(({ windows }) => covers(windows, window))?.mode ?? "all";

@@ -5,8 +5,8 @@ import type { SearchMode } from "./settings.ts";
 import {
   baseNameOf,
   folderOf,
+  holdsRelativePath,
   isAbsolutePath,
-  isRelativeArgument,
   type SessionFolders,
   workspaceVariable,
 } from "./workspace_variables.ts";
@@ -126,7 +126,7 @@ export function workspaceUses(config: ServerConfig, isBound: boolean): Workspace
   if (/[/\\]/.test(command) && !isAbsolutePath(command) && !command.startsWith("${")) {
     relative(`the relative command ${quoteName(command)}`);
   }
-  const argument = args.find(isRelativeArgument);
+  const argument = args.find(holdsRelativePath);
   if (argument !== undefined) relative(`the relative argument ${quoteName(argument)}`);
   return uses;
 }

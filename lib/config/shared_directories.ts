@@ -82,7 +82,7 @@ function accountHome(): string | undefined {
   }
 }
 
-function realPath(dir: string): string {
+export function realPath(dir: string): string {
   try {
     return Deno.realPathSync(dir);
   } catch {

@@ -54,9 +54,19 @@ export function baseNameOf(path: string): string {
 }
 
 /**
- * Whether `argument` holds a path that begins with `.` or `..`: alone, as the value of an option, before the `:` of a
- * container's volume, or as the package that npx is to run (`file:./x`).
+ * Whether `text`, an argument or a command, holds a path that begins with `.` or `..`: alone, as the value of an option, a
+ * word of a shell's command line, before the `:` of a container's volume, or as the
+ * package that npx is to run (`file:./x`).
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { holdsRelativePath } from "./workspace_variables.ts";
+ *
+ * assert(["./data", "--root=..", "type=bind,src=.,dst=/d", ".:/data", "npx x ./data"].every(holdsRelativePath));
+ * assert(!["-y", "file.json", "...", "a/../b", ".hidden"].some(holdsRelativePath));
+ * ```
  */
-export function isRelativeArgument(argument: string): boolean {
-  return /(?:^|^[\w-]+=|[=,]|(?:^|@)(?:file|link):)\.{1,2}(?=$|[/\\:,])/.test(argument);
+export function holdsRelativePath(text: string): boolean {
+  return /(?:^|[=,\s]|(?:^|@)(?:file|link):)\.{1,2}(?=$|[/\\:,\s])/.test(text);
 }

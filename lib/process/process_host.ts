@@ -251,14 +251,12 @@ function notFound(wanted: ServerCommand, env: Environment): ExaiError {
   const { command } = wanted;
   const dirs = searchedDirs(env, PLATFORM);
   const isPath = /[/\\]/.test(command);
-  const where = isPath
-    ? "there is no such program"
-    : `no directory of the PATH has it (searched: ${dirs.join(", ")})`;
+  const where = isPath ? "there is no such program" : "no directory of the PATH has it";
   const advice = /\s/.test(command)
     ? "write only the program into command and the rest into args, one a string"
     : isPath
     ? "correct command in mcp.json"
-    : "install it, or write its full path as command in mcp.json";
+    : `install it, or write its full path as command in mcp.json (searched: ${dirs.join(", ")})`;
   // A relative path may be there in other directories.
   const isMissingEverywhere = !isPath || isAbsolute(command);
   return unavailable(wanted, `command ${JSON.stringify(command)}: ${where}; ${advice}`, {

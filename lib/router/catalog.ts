@@ -48,9 +48,7 @@ export class Catalog {
   /** Ended sessions: lists that arrive for them are dropped. */
   readonly #ended = new WeakSet<Caller>();
   readonly #late = new LateLists();
-  readonly #notices = new ListNotices(({ server, kind, caller }) =>
-    this.#shown.get(caller)?.get(kind)?.missing.some((one) => one.server === server) ?? false
-  );
+  readonly #notices = new ListNotices();
   /** Number of changes of the lists so far. */
   #generation = 0;
 
@@ -257,8 +255,8 @@ export class Catalog {
         this.#late.arrived(by);
         return entriesOf(kind, list, { server, hidesSchemas: this.#options.hidesOutputSchemas?.(server) });
       }
-      this.#late.await(by, asked, (list) => this.#onArrival(by, list));
-      return { server, why: "it is still starting", coming: asked };
+      const sinceMs = this.#late.await(by, asked, (list) => this.#onArrival(by, list));
+      return { server, why: "its list has not come yet", coming: asked, sinceMs };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
       const reason = reasonOf(thrown);
@@ -270,10 +268,10 @@ export class Catalog {
     }
   }
 
-  #onArrival(wanted: WantedList, list: readonly JsonObject[]): void {
+  #onArrival({ kind, caller }: WantedList, list: readonly JsonObject[]): void {
     this.invalidate();
     // A client that was shown no entries of the server has missed none.
-    if (list.length > 0 && !this.#ended.has(wanted.caller)) this.#notices.add(wanted);
+    if (list.length > 0 && !this.#ended.has(caller)) this.#notices.add(caller, kind);
   }
 
   // Not cancelled with the call: the list is cached for others.

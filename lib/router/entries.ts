@@ -1,6 +1,7 @@
 import { type JsonObject, textOf } from "../base/json.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import type { Missing } from "./missing.ts";
+import { qualifiedName } from "./names.ts";
 import { type NameHistory, PublicNames } from "./public_names.ts";
 import { configuredName, namingOf, wishedNames } from "./tool_names.ts";
 
@@ -76,21 +77,22 @@ interface Listing {
 
 /**
  * The entry of `key`. `server__name` is always accepted, also for a name that is unique, and so is a name without the
- * server's that the entry had before, or that no other entry has.
+ * server's that the entry had before, or that no other entry has. A name that is kept for a server which is not mounted
+ * now leads to no other: a client that has not listed again means the tool of that server.
  */
 export function entryOf(
   key: string,
   { entries, all, missing = [] }: Listing,
-  { server: former, isContested = true }: NameHistory = {},
+  { server: former, isContested = true, isKept = false }: NameHistory & { isKept?: boolean } = {},
 ): CatalogEntry | undefined {
   const known = entries.get(key);
   if (known) return known;
   const named = all.filter(({ own }) => own.uri === undefined && own.uriTemplate === undefined);
-  const qualified = named.find(({ server, name }) => key === `${server.name}__${name}`);
+  const qualified = named.find(({ server, name }) => key === qualifiedName({ server: server.name, name }));
   if (qualified) return qualified;
   const alike = named.filter(({ name }) => name === key);
   const before = alike.find(({ server }) => server.name === former);
-  if (before || alike.length !== 1) return before;
+  if (before || isKept || alike.length !== 1) return before;
   // A server that is not known now may have it as well.
   const hasMoved = former !== undefined && !missing.some(({ server }) => server.name === former);
   return hasMoved || !isContested ? alike[0] : undefined;
@@ -139,7 +141,10 @@ export class NamedEntries {
   }
 
   entryOf(kind: ListKind, key: string, listing: Listing): CatalogEntry | undefined {
-    const isNamed = kind === "tools" || kind === "prompts";
-    return entryOf(key, listing, isNamed ? this.#names.historyOf(kind, key) : undefined);
+    if (kind !== "tools" && kind !== "prompts") return entryOf(key, listing);
+    const history = this.#names.historyOf(kind, key);
+    const isKept = history.server !== undefined &&
+      !this.#servers().some(({ name }) => name === history.server);
+    return entryOf(key, listing, { ...history, isKept });
   }
 }

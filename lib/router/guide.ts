@@ -20,8 +20,8 @@ interface UnmountedServers {
 export interface GuideOptions {
   servers: () => readonly Server[];
   serverInfo: Implementation;
-  /** EXAI's own instructions. */
-  instructions?: string;
+  /** EXAI's own instructions for a window. */
+  instructionsFor?(caller: Caller): string;
   /**
    * What does not work for a window that is told so now, in a fixed order; left out: nothing.
    *
@@ -65,7 +65,8 @@ export class Guide {
       const instructions = asPart(withTroubles(textOf(description.instructions) ?? "", troubles));
       return { result: { ...description, ...instructions, protocolVersion } };
     }
-    const { servers, serverInfo, instructions: own = "" } = this.#options;
+    const { servers, serverInfo } = this.#options;
+    const own = this.#options.instructionsFor?.(caller) ?? "";
     const { texts, searchable } = await this.#view.textsFor(servers(), call);
     const instructions = asPart(composeInstructions({ own, troubles, texts, searchable }));
     return { result: { protocolVersion, capabilities: CAPABILITIES, serverInfo, ...instructions } };

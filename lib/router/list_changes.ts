@@ -1,4 +1,6 @@
 import { getLogger } from "@logtape/logtape";
+import { delay } from "@std/async/delay";
+import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListChangeFilter } from "../call/list_changes.ts";
 import type { ListKind } from "../call/server.ts";
@@ -7,8 +9,11 @@ import { compareLists, completed, type ListChange, type ShownList } from "./show
 
 const log = getLogger(["exai", "router"]);
 
-/** Changes that come while lists are compared are compared again, so often at most before the client is notified. */
+/** Changes that come while lists are compared are compared again, so often at most. */
 const MAX_COMPARISONS = 3;
+
+/** When lists are looked at once more that changed during the last comparison. A server may announce a change each time. */
+const LAST_LOOK_MS = SECOND_MS / 2;
 
 interface ListChangesOptions {
   /** The list of `kind` that `caller` would be shown now. */
@@ -31,6 +36,8 @@ interface ListState {
 interface HeldChange {
   kinds: readonly ListKind[];
   notify: () => void;
+  /** Whether it is looked at once more, and not again. */
+  isLast?: boolean;
 }
 
 /** How a list differs from the one that was shown; `now` is undefined when it cannot be compared. */
@@ -39,8 +46,8 @@ interface Difference {
   now: ShownList | undefined;
 }
 
-/** A comparison in progress; `isOutdated` when there was another change meanwhile. */
-interface Comparison {
+/** A comparison in progress, until it is disposed; `isOutdated` when there was another change meanwhile. */
+interface Comparison extends Disposable {
   isOutdated: boolean;
 }
 
@@ -79,21 +86,26 @@ export class ListChanges implements ListChangeFilter {
   }
 
   changed(caller: Caller, kinds: readonly ListKind[], notify: () => void): void {
+    this.#changed(caller, { kinds, notify });
+  }
+
+  #changed(caller: Caller, change: HeldChange): void {
+    const { kinds } = change;
     const states = this.#states.get(caller);
     const requested = kinds.filter((kind) => states?.has(kind));
     if (requested.length === 0 || this.#ended.has(caller)) return;
     // Its answer may be from before the change.
     const running = requested.find((kind) => states!.get(kind)!.running > 0);
-    if (running) return void states!.get(running)!.held.set(kinds.join(), { kinds, notify });
+    if (running) return void states!.get(running)!.held.set(kinds.join(), change);
     const comparing = this.#comparing.get(caller) ?? new Map<string, Comparison>();
     this.#comparing.set(caller, comparing);
-    const current = comparing.get(kinds.join());
+    const key = kinds.join();
+    const current = comparing.get(key);
     if (current) return void (current.isOutdated = true);
-    const comparison = { isOutdated: false };
-    comparing.set(kinds.join(), comparison);
-    this.#compare(caller, { kinds: requested, notify }, comparison)
-      .catch((thrown) => log.debug("a change of lists cannot be notified: {thrown}", { thrown }))
-      .finally(() => comparing.delete(kinds.join()));
+    const comparison = { isOutdated: false, [Symbol.dispose]: () => void comparing.delete(key) };
+    comparing.set(key, comparison);
+    this.#compare(caller, { ...change, kinds: requested }, comparison)
+      .catch((thrown) => log.debug("a change of lists cannot be notified: {thrown}", { thrown }));
   }
 
   /** Drops the state of a session that has ended. */
@@ -102,7 +114,10 @@ export class ListChanges implements ListChangeFilter {
     this.#states.delete(caller);
   }
 
-  async #compare(caller: Caller, { kinds, notify }: HeldChange, comparison: Comparison): Promise<void> {
+  async #compare(caller: Caller, change: HeldChange, begun: Comparison): Promise<void> {
+    // It ends with the last look, so that no change comes between.
+    using comparison = begun;
+    const { kinds, notify, isLast } = change;
     const states = kinds.map((kind) => this.#stateOf(kind, caller));
     for (let round = 1;; round++) {
       comparison.isOutdated = false;
@@ -110,15 +125,21 @@ export class ListChanges implements ListChangeFilter {
       const differences = await Promise.all(kinds.map((kind) => this.#differenceOf(kind, caller)));
       if (this.#ended.has(caller)) return;
       const running = states.find((state) => state.running > 0);
-      if (running) return void running.held.set(kinds.join(), { kinds, notify });
-      const isShownAnew = states.some(({ shown }, i) => shown !== before[i]);
-      if ((comparison.isOutdated || isShownAnew) && round < MAX_COMPARISONS) continue;
+      if (running) return void running.held.set(kinds.join(), change);
       const changes = differences.flatMap((difference) => difference?.changes ?? []);
-      if (changes.length === 0) return;
+      const isOutdated = comparison.isOutdated || states.some(({ shown }, i) => shown !== before[i]);
+      if (isOutdated && round < MAX_COMPARISONS) continue;
+      if (changes.length === 0) return isOutdated && !isLast ? this.#lookOnceMore(caller, change) : undefined;
       for (const [i, difference] of differences.entries()) states[i]!.notified = difference?.now;
       this.#options.counts.add(changes);
       return notify();
     }
+  }
+
+  #lookOnceMore(caller: Caller, change: HeldChange): void {
+    void delay(LAST_LOOK_MS, { persistent: false }).then(() =>
+      this.#changed(caller, { ...change, isLast: true })
+    );
   }
 
   /** How the list of `kind` differs from what the client was shown, unless it was notified of that already. */
@@ -141,7 +162,7 @@ export class ListChanges implements ListChangeFilter {
   #release(state: ListState, caller: Caller): void {
     const held = [...state.held.values()];
     state.held.clear();
-    for (const { kinds, notify } of held) this.changed(caller, kinds, notify);
+    for (const change of held) this.#changed(caller, change);
   }
 
   #stateOf(kind: ListKind, caller: Caller): ListState {

@@ -1,26 +1,22 @@
 import type { Caller } from "../call/call.ts";
 import { notifyCallers } from "../call/list_changes.ts";
-import type { WantedList } from "./late_lists.ts";
+import type { ListKind } from "../call/server.ts";
 
 /** Lists that arrive so shortly after one another are one change to a client, which lists again after each. */
 const TOGETHER_MS = 50;
 
-/** Notifies sessions that lists they have missed can be had now. */
+/**
+ * Notifies sessions that lists they have missed can be had now. Whether one has been shown such a list meanwhile is
+ * decided by `ListChanges`, as for every change: its calls read lists too, which its client never sees.
+ */
 export class ListNotices {
-  readonly #isMissed: (wanted: WantedList) => boolean;
-  readonly #pending = new Map<Caller, WantedList[]>();
-
-  /** @param isMissed whether a session has still not been shown the list */
-  constructor(isMissed: (wanted: WantedList) => boolean) {
-    this.#isMissed = isMissed;
-  }
+  readonly #pending = new Map<Caller, ListKind[]>();
 
   /** Notifies a session soon, once for all lists of a method. */
-  add(wanted: WantedList): void {
-    const { caller } = wanted;
+  add(caller: Caller, kind: ListKind): void {
     const others = this.#pending.get(caller);
-    if (others) return void others.push(wanted);
-    this.#pending.set(caller, [wanted]);
+    if (others) return void others.push(kind);
+    this.#pending.set(caller, [kind]);
     setTimeout(() => this.#send(caller), TOGETHER_MS);
   }
 
@@ -30,9 +26,8 @@ export class ListNotices {
   }
 
   #send(caller: Caller): void {
-    const wanted = this.#pending.get(caller) ?? [];
+    const kinds = this.#pending.get(caller) ?? [];
     this.#pending.delete(caller);
-    const missed = wanted.filter((one) => this.#isMissed(one));
-    notifyCallers(missed.map(({ kind, caller }) => [kind, caller]));
+    notifyCallers(kinds.map((kind) => [kind, caller]));
   }
 }

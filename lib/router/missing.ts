@@ -1,10 +1,13 @@
 import { withDeadline } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { quoteName } from "../base/text.ts";
+import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
+import type { NamedKind } from "./name_store.ts";
+import { isQualifiedBy } from "./names.ts";
 
 /** Unavailable servers named in one message. */
 const MAX_MISSING = 5;
@@ -27,6 +30,8 @@ export interface Missing extends MissingReason {
   server: Server;
   /** Settles when its list arrives or fails; undefined when it is not pending. */
   coming?: Promise<unknown>;
+  /** Since when the session awaits it, if it is pending, on the monotonic clock. */
+  sinceMs?: number;
 }
 
 /** Shown as the wait of a call that needs the list of `server`. */
@@ -36,7 +41,7 @@ export function waitOf(server: Server, kind: ListKind, caller: Caller): string {
 
 /** The servers that `name` is of where it is a `server__name`; usually one, or none. */
 export function serversNamed(servers: readonly Server[], name: string): readonly Server[] {
-  return servers.filter((server) => name.startsWith(`${server.name}__`));
+  return servers.filter((server) => isQualifiedBy(server.name, name));
 }
 
 /** How long a call may wait for a server to list: no longer than that may take to start, or the call at all. */
@@ -58,49 +63,77 @@ export interface NameReport {
   reason?: MissingReason;
 }
 
-/** How waiting for a late list has ended. */
-export async function outcomeOf({ server, coming }: Missing, call: Call): Promise<NameReport> {
-  const timeoutMs = limitOf(server, call);
+/**
+ * How waiting for a late list has ended. Unless the server is named, the time its session has awaited it already counts:
+ * a server that never lists delays a name that nobody has once, and not each time.
+ */
+export async function outcomeOf(
+  { server, coming, sinceMs }: Missing,
+  call: Call,
+  { isNamed }: { isNamed: boolean },
+): Promise<NameReport> {
+  const limitMs = limitOf(server, call);
+  const waitedMs = isNamed || sinceMs === undefined ? 0 : monotonicNow() - sinceMs;
+  const timeoutMs = Math.max(0, limitMs - waitedMs);
   try {
     await withDeadline(coming!, { timeoutMs });
     return { server, isNews: true, reason: { why: "its list arrived, but no longer has this name" } };
   } catch (thrown) {
     const isLate = thrown instanceof DOMException && thrown.name === "TimeoutError";
-    const why = `it was waited for ${timeoutMs / SECOND_MS} s and is still starting`;
+    const why = `its list was waited for ${limitMs / SECOND_MS} s and has not come`;
     return { server, isNews: false, reason: isLate ? { why } : reasonOf(thrown) };
   }
 }
 
-/** The error for an unknown name, which lists the servers that could not be asked. */
-export function unknownName(
-  kind: "tools" | "prompts",
+/** The error for a name of the configured server that `trouble` says is not mounted. */
+export function unmountedServer(
+  kind: NamedKind,
   name: string,
-  { missing, advice, isRenamed, unmounted }: {
-    missing: readonly Missing[];
-    advice: string;
-    isRenamed: boolean;
-    /** The configured server whose name it is, if that is not mounted. */
-    unmounted: ServerTrouble | undefined;
-  },
+  { trouble, alike = [] }: { trouble: ServerTrouble; alike?: readonly string[] },
 ): ExaiError {
-  const what = `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
+  const why = `the ${what(kind, name)} is one of a server that is not mounted: ${describeTrouble(trouble)}`;
+  const others = alike.length === 0 ? "" : `; ${alikeAre(alike)}`;
+  return new ExaiError("UPSTREAM_UNAVAILABLE", `${why}${others}`, { details: { server: trouble.server } });
+}
+
+/**
+ * The error for an unknown name, which lists the servers that could not be asked.
+ *
+ * @param options `alike`: the names under which servers offer one of this name
+ */
+export function unknownName(
+  kind: NamedKind,
+  name: string,
+  { missing, advice, alike }: { missing: readonly Missing[]; advice: string; alike: readonly string[] },
+): ExaiError {
   const code = kind === "tools" ? "TOOL_NOT_FOUND" : "INVALID_PARAMS";
-  if (unmounted !== undefined && !isRenamed) {
-    const why = `the ${what} is one of a server that is not mounted: ${describeTrouble(unmounted)}`;
-    return new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: unmounted.server } });
+  if (alike.length > 0) {
+    return new ExaiError(code, `there is no ${what(kind, name)}; ${alikeAre(alike)}; ${advice}`);
   }
-  if (missing.length === 0 || isRenamed) return new ExaiError(code, `there is no ${what}; ${advice}`);
+  if (missing.length === 0) return new ExaiError(code, `there is no ${what(kind, name)}; ${advice}`);
   const reasons = missing.slice(0, MAX_MISSING).map(({ server, why, namesServer }) =>
     namesServer ? why : `server "${server.name}": ${why}`
   );
   if (missing.length > MAX_MISSING) reasons.push(`and ${missing.length - MAX_MISSING} more servers`);
   return new ExaiError(
     code,
-    `no server that answers has the ${what}, and these could not be asked for theirs: ${reasons.join("; ")}`,
+    `no server that answers has the ${what(kind, name)}, and these could not be asked for theirs: ${
+      reasons.join("; ")
+    }`,
     {
       details: {
         missing: missing.slice(0, MAX_MISSING).map(({ server, reason }) => ({ server: server.name, reason })),
       },
     },
   );
+}
+
+function what(kind: NamedKind, name: string): string {
+  return `${kind === "tools" ? "tool" : "prompt"} ${quoteName(name)}`;
+}
+
+function alikeAre(names: readonly string[]): string {
+  return names.length === 1
+    ? `another server has one of this name: it is ${names[0]} now`
+    : `several servers have one: it is ${names.join(" or ")} now`;
 }

@@ -89,7 +89,7 @@ export class NameSearch {
       this.#coming.add(server);
       // One that is named does not wait for its turn.
       if (isNamed) refresh()?.catch(() => {});
-      return outcomeOf(missing, call);
+      return outcomeOf(missing, call, { isNamed });
     }
     // Its failure is known already; it is not started again for this name.
     if (missing) return undefined;

@@ -18,25 +18,12 @@ interface NameRules<Offer extends NamedOffer> {
 }
 
 /**
- * The public names for `offers`, in the same order: those that `rules` settle, otherwise `server__name`; without rules a
- * name stays as its server gave it when it is unique and valid. At most 64 characters of `[A-Za-z0-9_-]`, and the same in
- * every run whichever server answers first.
- *
- * @example
- * ```ts
- * import { publicNames } from "./names.ts";
- *
- * const names = publicNames([
- *   { server: "git", name: "status" },
- *   { server: "disk", name: "status" },
- *   { server: "disk", name: "usage" },
- * ]);
- * console.assert(names.join() === "git__status,disk__status,usage");
- * ```
+ * The public names for `offers`, in the same order: those that `rules` settle, otherwise `server__name`. At most 64
+ * characters of `[A-Za-z0-9_-]`, and the same in every run.
  */
 export function publicNames<Offer extends NamedOffer>(
   offers: readonly Offer[],
-  rules: NameRules<Offer> = uniqueAmong(offers),
+  rules: NameRules<Offer>,
 ): string[] {
   const taken = new Set<string>();
   const settled = offers.map((offer) => {
@@ -47,10 +34,20 @@ export function publicNames<Offer extends NamedOffer>(
   });
   return offers.map((offer, i) => {
     const isTaken = (name: string) => taken.has(name) || rules.isReserved(name, offer);
-    const name = settled[i] ?? firstFree(`${offer.server}__${offer.name}`, isTaken);
+    const name = settled[i] ?? firstFree(qualifiedName(offer), isTaken);
     taken.add(name);
     return name;
   });
+}
+
+/** The name by which a tool or prompt can always be called, before it is made valid. */
+export function qualifiedName({ server, name }: NamedOffer): string {
+  return `${server}__${name}`;
+}
+
+/** Whether `name` is a {@linkcode qualifiedName} of something of `server`. */
+export function isQualifiedBy(server: string, name: string): boolean {
+  return name.startsWith(qualifiedName({ server, name: "" }));
 }
 
 /** Whether `name` can be shown to every client as it is. */
@@ -71,15 +68,6 @@ export function isOfAnother(
     if (other !== server && servers.has(other)) return true;
   }
   return false;
-}
-
-function uniqueAmong(offers: readonly NamedOffer[]): NameRules<NamedOffer> {
-  const owners = new Map<string, number>();
-  for (const { name } of offers) owners.set(name, (owners.get(name) ?? 0) + 1);
-  return {
-    settledName: ({ name }) => owners.get(name) === 1 && isValidName(name) ? name : undefined,
-    isReserved: () => false,
-  };
 }
 
 // A shortened or cleaned name ends in a hash of the original, so that two long names stay distinct.

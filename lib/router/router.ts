@@ -10,7 +10,7 @@ import type { ChangeCounts } from "./change_counts.ts";
 import { ClientLists } from "./client_lists.ts";
 import type { CatalogEntry } from "./entries.ts";
 import { Guide, type GuideOptions } from "./guide.ts";
-import { unknownName } from "./missing.ts";
+import { serversNamed, unknownName, unmountedServer } from "./missing.ts";
 import type { PublicNames } from "./public_names.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
@@ -220,6 +220,12 @@ export class Router {
 
   /** @throws {ExaiError} naming the servers that could not be asked and why, if any */
   async #search(kind: "tools" | "prompts", name: string, call: Call): Promise<CatalogEntry> {
+    const unmounted = this.#options.unmounted?.ofTool(name);
+    const isNamed = unmounted !== undefined && name.startsWith(`${unmounted.server}__`);
+    // No other server is waited for where the name says that it is of this one.
+    if (isNamed && serversNamed(this.#options.servers(), name).length === 0) {
+      throw unmountedServer(kind, name, { trouble: unmounted });
+    }
     const { entry, missing, renamed } = await this.#catalog.search(kind, name, call);
     if (entry) return entry;
     for (const server of kind === "tools" ? this.#options.servers() : []) {
@@ -229,15 +235,10 @@ export class Router {
     const names = [...renamed].filter(([name, entry]) =>
       kind !== "tools" || this.#view.shows(name, entry, call.caller)
     ).map(([name]) => name);
-    const now = names.length > 0 ? `several servers have one: it is ${names.join(" or ")} now; ` : "";
     const advice = kind === "tools" ? this.#view.adviceFor(call.caller) : `${kind}/list names them all`;
-    const unmounted = this.#options.unmounted?.ofTool(name);
-    throw unknownName(kind, name, {
-      missing,
-      advice: `${now}${advice}`,
-      isRenamed: names.length > 0,
-      unmounted,
-    });
+    throw unmounted
+      ? unmountedServer(kind, name, { trouble: unmounted, alike: names })
+      : unknownName(kind, name, { missing, advice, alike: names });
   }
 
   async #complete(call: Call): Promise<Result> {

@@ -7,6 +7,7 @@ import type { Result } from "../wire/rpc.ts";
 import type { Catalog } from "./catalog.ts";
 import { type CatalogEntry, shownAs, type ShownTools } from "./entries.ts";
 import type { ServerText } from "./instructions.ts";
+import { qualifiedName } from "./names.ts";
 import { configuredName } from "./tool_names.ts";
 import { CALL_TOOL, FIND_TOOL, findTools, SEARCH_TOOLS } from "./tool_search.ts";
 import type { ToolSet, ToolSets } from "./tool_set.ts";
@@ -88,7 +89,8 @@ export class ToolView {
   #seesOwn(server: Server, own: JsonObject, caller: Caller): boolean {
     const name = configuredName(textOf(own.name) ?? "", server);
     const entry = { server, name, own };
-    return this.shows(name, entry, caller) || this.shows(`${server.name}__${name}`, entry, caller);
+    return this.shows(name, entry, caller) ||
+      this.shows(qualifiedName({ server: server.name, name }), entry, caller);
   }
 
   async #isLikelyToSearch(servers: readonly Server[], call: Call): Promise<boolean> {

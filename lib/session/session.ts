@@ -186,10 +186,9 @@ export class Session implements Caller {
   notify(method: string, params?: JsonObject): void {
     // A client that has not initialized speaks EXAI ops and takes no MCP notifications.
     if (this.revision === undefined) return;
-    const send = () => this.#peer?.notify(method, params);
     const kinds = changedLists(method);
-    if (kinds.length > 0 && this.#listChanges) this.#listChanges.changed(this, kinds, send);
-    else send();
+    if (kinds.length === 0 || !this.#listChanges) return this.#peer?.notify(method, params);
+    this.#listChanges.changed(this, kinds, () => this.#peer?.notify(method, params));
   }
 
   subscriptionLost(uri: string): void {

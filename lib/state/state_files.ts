@@ -29,7 +29,7 @@ export class StateFiles implements AsyncDisposable {
   /**
    * Prepares the state directory.
    *
-   * @throws {ExaiError} `CONFIG` (see {@linkcode ensureStateDir})
+   * @throws {StateDirError} (see {@linkcode ensureStateDir})
    */
   static async open(paths: StatePaths, options: { maxBytes: number }): Promise<StateFiles> {
     await ensureStateDir(paths);
@@ -72,7 +72,7 @@ function report(fault: string | undefined): void {
 /**
  * Creates the state directory, for this user alone, or checks the existing one.
  *
- * @throws {ExaiError} `CONFIG` when it cannot be created, belongs to another user, or is open to others and holds other
+ * @throws {StateDirError} when it cannot be created, belongs to another user, or is open to others and holds other
  * files too
  */
 export async function ensureStateDir(paths: StatePaths): Promise<void> {
@@ -90,7 +90,7 @@ export async function ensureStateDir(paths: StatePaths): Promise<void> {
 /**
  * Checks that the state directory, if it exists, is a directory, so that a missing file in it means only that.
  *
- * @throws {ExaiError} `CONFIG` when it cannot exist at this path
+ * @throws {StateDirError} when it cannot exist at this path
  */
 export async function checkStateDir({ home }: Pick<StatePaths, "home">): Promise<void> {
   try {
@@ -101,15 +101,19 @@ export async function checkStateDir({ home }: Pick<StatePaths, "home">): Promise
   }
 }
 
-function unusable(home: string, thrown: unknown): ExaiError {
+/** The state directory cannot be used, so neither can any file in it. */
+export class StateDirError extends ExaiError {
+  constructor(message: string, cause: unknown) {
+    super("CONFIG", message, { cause });
+  }
+}
+
+function unusable(home: string, thrown: unknown): StateDirError {
   const shown = home.length > MAX_SHOWN_CHARS ? `${home.slice(0, MAX_SHOWN_CHARS)}...` : home;
   // Errors of the file system repeat the path at full length.
   const why = messageOf(thrown).replaceAll(home, shown);
-  return new ExaiError(
-    "CONFIG",
-    `the state directory ${shown} cannot be used: ${why}; set EXAI_HOME (--home) to another directory`,
-    { cause: thrown },
-  );
+  const advice = "set EXAI_HOME (--home) to another directory";
+  return new StateDirError(`the state directory ${shown} cannot be used: ${why}; ${advice}`, thrown);
 }
 
 async function checkPrivacy(paths: StatePaths, info: Deno.FileInfo): Promise<void> {

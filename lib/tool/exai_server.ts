@@ -28,7 +28,7 @@ const NAME = "exai";
  * How a model uses EXAI's tools; clients put it into the context (MCP lifecycle, `instructions`). It describes the fields
  * that many tools have, so that each definition need not.
  */
-export const INSTRUCTIONS =
+const INSTRUCTIONS =
   "EXAI's own tools that take step_number work in steps: each answer says what to do before the next step " +
   "(required_actions) and gives the call that goes on (next_call); keep its continuation_id. With the last step most " +
   "of them ask another model; confidence certain or use_assistant_model false ends without one. findings: what the " +
@@ -61,6 +61,8 @@ export interface ExaiServer extends Server {
   readonly toolNames: readonly string[];
   /** Warnings about the settings that select tools; already logged. */
   readonly warnings: readonly string[];
+  /** How the tools are used, for the context of the window's model; empty for a window that is offered none. */
+  instructionsFor(caller: Caller): string;
   /** Replaces the user's tools. Running calls are not affected. */
   setUserTools(tools: readonly Tool[]): void;
 }
@@ -107,7 +109,12 @@ class ExaiToolServer implements ExaiServer {
     this.#dependencies = { ...this.#options, tools: this.#offered.definitions };
   }
 
+  instructionsFor(caller: Caller): string {
+    return this.#tools.isOff(caller) ? "" : INSTRUCTIONS;
+  }
+
   describe(caller: Caller): Promise<InitializeResult> {
+    const instructions = this.instructionsFor(caller);
     return Promise.resolve({
       protocolVersion: negotiateRevision(caller.revision),
       capabilities: {
@@ -117,7 +124,7 @@ class ExaiToolServer implements ExaiServer {
         completions: {},
       },
       serverInfo: { name: NAME, title: "EXAI", version: this.#options.host.version },
-      instructions: INSTRUCTIONS,
+      ...(instructions === "" ? {} : { instructions }),
     });
   }
 

@@ -18,6 +18,8 @@ interface WindowToolsOptions {
   userTools: ReadonlySet<string>;
 }
 
+const NO_NEEDS: ReadonlySet<ToolNeeds> = new Set();
+
 /** The offered tools as each window sees them. */
 export class WindowTools {
   readonly #offered: OfferedTools;
@@ -34,7 +36,7 @@ export class WindowTools {
   of(caller: Caller): readonly ToolDefinition[] {
     const mode = this.#modeOf(caller);
     if (mode === "all") return this.#offered.definitions;
-    const met = mode === "auto" ? metNeeds(this.#options.models, caller) : new Set<ToolNeeds>();
+    const met = this.#metNeeds(mode, caller);
     const key = [mode, ...met].join();
     let list = this.#lists.get(key);
     if (!list) {
@@ -62,12 +64,25 @@ export class WindowTools {
     const tool = this.#offered.get(name);
     if (!tool) return this.#offered.whyDisabled(name);
     const mode = this.#modeOf(caller);
-    if (this.#isSeen(tool, mode, metNeeds(this.#options.models, caller))) return undefined;
+    if (this.#isSeen(tool, mode, this.#metNeeds(mode, caller))) return undefined;
     if (mode === "auto") {
       const needs = tool.needs === "kimi" ? "Kimi" : "a model";
       return `the tool ${name} needs ${needs}, and none is set up; listmodels says how (exai is auto, so that it is not listed)`;
     }
     return `the tool ${name} is not offered to this window: exai (EXAI_OWN_TOOLS) is ${mode} for its client and directory`;
+  }
+
+  /** Whether `caller` is offered none of EXAI's own tools. */
+  isOff(caller: Caller): boolean {
+    return this.#modeOf(caller) === "off";
+  }
+
+  /** The needs of tools that count in `mode`, and are met now. */
+  #metNeeds(mode: ToolsMode, { capabilities }: Caller): ReadonlySet<ToolNeeds> {
+    if (mode !== "auto") return NO_NEEDS;
+    const met = providedNeeds(this.#options.models);
+    if (isObject(capabilities.sampling)) met.add("model");
+    return met;
   }
 
   #modeOf(caller: Caller): ToolsMode {
@@ -81,14 +96,10 @@ export class WindowTools {
   }
 }
 
-/** What is there for the tools of a window now. An open circuit breaker is passing and does not count. */
-function metNeeds(models: Pick<ModelRouter, "status">, { capabilities }: Caller): Set<ToolNeeds> {
-  const met = providedNeeds(models);
-  if (isObject(capabilities.sampling)) met.add("model");
-  return met;
-}
-
-/** What the providers give the tools of every window: a provider with models, Kimi. */
+/**
+ * What the providers give the tools of every window: a provider with models, Kimi. An open circuit breaker is passing and
+ * does not count.
+ */
 export function providedNeeds(models: Pick<ModelRouter, "status">): Set<ToolNeeds> {
   const providers = models.status();
   const met = new Set<ToolNeeds>();

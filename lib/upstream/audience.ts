@@ -10,23 +10,20 @@ export type Audience =
   | { of: "everybody" }
   /** `place`: see {@linkcode placeKey}. */
   | { of: "directory"; place: string }
-  /** `place` of the directory that stands for all working trees of the repository. */
+  /** `place`: of the directory that stands for a repository; the windows in all its working trees. */
   | { of: "repository"; place: string }
-  /** `key`: see {@linkcode Caller.window}. */
+  /** The clients of one window of an editor: its own and those of its sub-agents. */
   | { of: "window"; key: string }
   | { of: "session"; caller: Caller };
 
 /** The windows whose calls the process of `request` takes. */
-export function audienceOf(
-  { scope, listScope, isForRepository, session: { caller, workspace } }: SlotRequest,
-): Audience {
+export function audienceOf({ scope, listScope, session }: SlotRequest): Audience {
+  const { caller, workspace, isRepository } = session;
   if (scope === "window" && caller.window) return { of: "window", key: caller.window.key };
   if (scope === "session" || scope === "window") return { of: "session", caller };
-  if (isForRepository) return { of: "repository", place: placeKey(caller, workspace) };
   // Not by the scope alone: an entry that names the workspace has a process for each, whoever may share it.
-  return listScope.resourcesFor === "directory"
-    ? { of: "directory", place: placeKey(caller, workspace) }
-    : { of: "everybody" };
+  if (listScope.resourcesFor !== "directory") return { of: "everybody" };
+  return { of: isRepository ? "repository" : "directory", place: placeKey(caller, workspace) };
 }
 
 /** A key that is equal for windows of one principal in the same directory. */
@@ -40,7 +37,7 @@ export interface KnownPlace {
   workspace: string | undefined;
   /** See {@linkcode placeKey}. */
   key: string;
-  /** The same for the repository that its directory is a working tree of. */
+  /** The same of the repository it is a working tree of. */
   repositoryKey: string;
 }
 

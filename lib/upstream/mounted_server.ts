@@ -17,6 +17,7 @@ import type { KnownLists } from "./lists/known_lists.ts";
 import { ServerLists } from "./lists/server_lists.ts";
 import { ShownLists } from "./lists/shown_lists.ts";
 import { ToolFilter } from "./lists/tool_filter.ts";
+import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { mergeTaskLists } from "./tasks/merged_task_list.ts";
@@ -207,6 +208,11 @@ export class MountedServer implements Server, AsyncDisposable {
     this.#leases.inherit(old.#leases);
     old.#successor = this;
     for (const server of [...old.#predecessors, old]) this.#predecessors.add(server);
+  }
+
+  /** How far it is shared by what is known now. */
+  get sharing(): ShareDecision {
+    return decideShare(this.config);
   }
 
   /** What is remembered of its processes, whether they run or not. */

@@ -2,15 +2,16 @@ import { pathOfUri } from "../base/file_uri.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
+import { sortedEntries } from "./server_identity.ts";
 import type { Scope } from "./sharing/decide_share.ts";
-
-export { decideShare } from "./sharing/decide_share.ts";
 
 /** The facts about one session that decide which process it may share. */
 export interface SharingSession {
   caller: Caller;
   /** Real, absolute path of the session's first root or its working directory. */
   workspace: string | undefined;
+  /** Whether `workspace` stands for all working trees of its repository, the session's among them. */
+  isRepository?: boolean;
   /** As the session's client names them. */
   roots: readonly Root[] | undefined;
   /** Real paths of `roots`; left out: the paths in their URIs. */
@@ -103,10 +104,10 @@ export function processGroupKey(config: ServerConfig, { workspace }: SharingSess
 }
 
 function whatRuns(config: ServerConfig, scope: Scope) {
-  if (config.kind !== "stdio") return [config.kind, config.url, sorted(config.headers)];
+  if (config.kind !== "stdio") return [config.kind, config.url, sortedEntries(config.headers)];
   // The sub-agents of a window work in directories of their own.
   const cwd = scope === "machine" || scope === "window" || config.cwdFree ? null : config.cwd;
-  return [config.command, config.args, sorted(config.env), cwd];
+  return [config.command, config.args, sortedEntries(config.env), cwd];
 }
 
 /** The scope of the lists a session is shown of `config`, which is as the configuration file has it. */
@@ -133,8 +134,4 @@ function locationKey({ caller, workspace, roots, rootPaths, isRootless }: Sharin
   const isPlain = paths.length === 0 || paths.length === 1 && paths[0] === workspace;
   // As in call/owner.ts: different users or certificates never share.
   return [workspace ?? null, isPlain ? isRootless : paths, caller.principal ?? null];
-}
-
-function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {
-  return Object.entries(record).sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
 }

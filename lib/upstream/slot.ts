@@ -44,8 +44,6 @@ export interface SlotRequest extends ShareDecision {
   roots: InstanceOptions["roots"];
   /** Whether sessions with and without roots share it only while its server is not known to ask for roots. */
   mixesRoots: boolean;
-  /** Whether all working trees of a repository share it; the session's workspace is then the main one. */
-  isForRepository?: boolean;
   /** For a process of one session: how far the process is shared that it left; undefined: it never shared one. */
   copyOf?: Scope;
 }
@@ -123,7 +121,7 @@ export class Slot {
     this.#turns = new Turns({
       name: config.name,
       canIsolate: this.canIsolate,
-      quietInMs: (id) => this.started?.attribution.quietInMs(id) ?? 0,
+      quietInMs: (caller) => this.started?.attribution.askableInMs(caller) ?? 0,
       serves: ({ caller }) => this.alive && this.hasSession(caller),
     });
     instance.then((started) => {

@@ -66,7 +66,7 @@ export async function slotRequestFor(
   const isForRepository = repository !== undefined && !asksRoots;
   const isRootless = asksRoots && !isForWorkspace && !roots?.length;
   const session: SharingSession = isForRepository
-    ? { caller, workspace: repository, roots: undefined, isRootless }
+    ? { caller, workspace: repository, isRepository: true, roots: undefined, isRootless }
     : { caller, workspace, roots, rootPaths, isRootless };
   const shared = isForRepository ? bind(repository) : here;
   const own = withDirectoryOf(shared, bind(named, folders.named));
@@ -89,7 +89,6 @@ export async function slotRequestFor(
     listScope,
     mixesRoots: scope === "project" && takesRoots && !asksRoots && !isForWorkspace,
     roots: placeRoots,
-    isForRepository: isForRepository && scope === "project",
     copyOf,
   };
 }

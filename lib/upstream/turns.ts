@@ -22,8 +22,8 @@ interface TurnsOptions {
   name: string;
   /** Whether a session that waits too long gets a process of its own. */
   canIsolate: boolean;
-  /** Time until questions can only be for a session, in milliseconds; Infinity while calls of others run. */
-  quietInMs(sessionId: string): number;
+  /** Time until questions can only be for a session, in milliseconds; Infinity while calls or tasks of others run. */
+  quietInMs(caller: Caller): number;
   /** Whether the process still serves `call`. */
   serves(call: Call): boolean;
 }
@@ -68,7 +68,7 @@ export class Turns {
    */
   take(call: Call, asks: string): Promise<CallTurn> | CallTurn {
     const { id } = call.caller;
-    const quietInMs = this.#quietInMs(id);
+    const quietInMs = this.#quietInMs(call.caller);
     if (quietInMs <= 0 && !this.#mustQueue(call.caller)) return this.#grant(id);
     const waitMs = waitOf(call);
     // It would not be its turn in time.
@@ -146,7 +146,7 @@ export class Turns {
         settle(VOID);
         continue;
       }
-      const quietInMs = this.#quietInMs(caller.id);
+      const quietInMs = this.#quietInMs(caller);
       if (quietInMs <= 0 && isSameSession(next ?? caller, caller)) {
         this.#waiting.delete(waiting);
         settle(this.#grant(caller.id));
@@ -158,9 +158,9 @@ export class Turns {
     if (nextInMs < MAX_TIMER_MS) this.#timer = setTimeout(() => this.#serve(), Math.ceil(nextInMs));
   }
 
-  #quietInMs(id: string): number {
-    const others = this.#holding.keys().some((holder) => holder !== id);
-    return others ? Infinity : this.#options.quietInMs(id);
+  #quietInMs(caller: Caller): number {
+    const others = this.#holding.keys().some((holder) => !isSameSession({ id: holder }, caller));
+    return others ? Infinity : this.#options.quietInMs(caller);
   }
 
   #grant(id: string): CallTurn {

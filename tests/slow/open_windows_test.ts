@@ -14,6 +14,7 @@ import { sdkClient } from "../helpers/sdk_client.ts";
 import { shimWindow } from "../helpers/sdk_client.ts";
 import { sharedServer } from "../helpers/shared_server.ts";
 import { Shim } from "../helpers/shim.ts";
+import { until } from "../helpers/until.ts";
 
 const WHERE = {
   command: Deno.execPath(),
@@ -74,6 +75,11 @@ Deno.test("a server for a window whose directory is gone says so, and others go 
   await using dir = await tempDir({ "gone/x": "", "here/x": "" });
   await using it = await mountingDaemon({ where: WHERE });
   const port = Number(new URL(it.url).port);
+  // Its lists are read elsewhere, so that no process runs in a window's directory before that is gone.
+  await until(
+    "its lists are known and no process runs",
+    async () => (await it.status())[0]!.lists_known === true || undefined,
+  );
   await using gone = await Shim.ready({ home: it.home, port, cwd: `${dir.path}/gone` });
   await using here = await Shim.ready({ home: it.home, port, cwd: `${dir.path}/here` });
   await Deno.remove(`${dir.path}/gone`, { recursive: true });

@@ -185,8 +185,10 @@ Deno.test("what a real server says late is in its log file, and ps --why says wi
     await bob.call("long");
     assertEquals([ada.heard, bob.heard], [[], []]);
     const { stdout } = await runDaemon({ home, args: ["ps", "--why"] });
-    assertMatch(stdout, /late +machine .*share is machine in mcp\.json/);
-    assertMatch(stdout, /browser +session .*it drives one browser with the pages and logins of one user/);
+    assertMatch(stdout, /^late +running +\d+ +machine /m);
+    assertMatch(stdout, /^late .* share is machine in mcp\.json$/m);
+    assertMatch(stdout, /^browser +\w+ +- +session /m);
+    assertMatch(stdout, /^browser .* it drives one browser with the pages and logins of one user$/m);
     const file = `${home}/logs/server-late.log`;
     for (const deadlineMs = Date.now() + 5000;;) {
       const text = await Deno.readTextFile(file).catch(() => "");

@@ -145,6 +145,11 @@ export class Attribution {
     return this.#latest("askedUntilMs", { but: sessionId, nowMs }) - nowMs;
   }
 
+  /** As {@linkcode quietInMs}, and Infinity while tasks of another session run: questions may be about them too. */
+  askableInMs(caller: Caller): number {
+    return this.#tasks?.hasRunningOfOthers(caller) ? Infinity : this.quietInMs(caller.id);
+  }
+
   /** Until when messages may be for a session other than `but`; Infinity while calls of one run. */
   #latest(
     until: "settledAtMs" | "askedUntilMs",

@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import type { JsonObject } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { Caller } from "../../call/call.ts";
 import type { ListKind } from "../../call/server.ts";
 import type { ListKey, ListStore } from "../list_store.ts";
+import { digestOf, serverIdentity } from "../server_identity.ts";
 import type { ListScope } from "../share_key.ts";
 import { isSameList } from "./list_cache.ts";
 import { forOthers, LIST_KINDS, ListView } from "./list_view.ts";
@@ -48,7 +48,7 @@ export class ListMemory {
 
   constructor(config: ServerConfig, store: ListStore | undefined) {
     this.#store = store;
-    this.#key = { server: config.name, config: digestOf(JSON.stringify(identityOf(config))) };
+    this.#key = { server: config.name, config: serverIdentity(config) };
     const stored = store?.latest(this.#key);
     this.#latest = new ListView(stored);
     this.#usedCapabilities = new Set(stored?.asked);
@@ -281,17 +281,4 @@ export class ListMemory {
       return;
     }
   }
-}
-
-// A digest rather than the text: an environment may hold secrets, and paths be long.
-function digestOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
-/** The parts of a configuration that decide what is started or connected to; who shares it does not matter here. */
-function identityOf(config: ServerConfig): unknown[] {
-  const { kind } = config;
-  return kind === "stdio"
-    ? [kind, config.command, config.args, config.env, config.cwd]
-    : [kind, config.url, config.headers];
 }

@@ -30,7 +30,7 @@ export class Probes {
   readonly #queued = new Map<string, Promise<void>>();
   /** Those that run. */
   readonly #running = new Map<string, Promise<void>>();
-  /** List key of the scope that is read while no window is there; undefined: none is. */
+  /** List key of a scope that is read while no window is there, and that no window is in; undefined: none is. */
   readerKey: string | undefined;
   /** Number of those whose process is starting. */
   #starting = 0;
@@ -58,7 +58,8 @@ export class Probes {
     this.#placing.set(caller, (this.#placing.get(caller) ?? 0) + 1);
     try {
       const request = await this.#options.leases.requestOf(caller);
-      if (isListReader(caller)) this.readerKey = request.listScope.listKey;
+      const { listKey, resourcesFor } = request.listScope;
+      if (isListReader(caller) && resourcesFor !== "everybody") this.readerKey = listKey;
       return request;
     } finally {
       const others = this.#placing.get(caller)! - 1;
@@ -99,7 +100,7 @@ export class Probes {
     this.#running.set(listKey, reading);
     await reading;
     // Of a process in a directory of its own no window has any use; another is kept for a moment.
-    if (isListReader(caller) && request.listScope.resourcesFor !== "everybody") slot.stopUnused();
+    if (listKey === this.readerKey) slot.stopUnused();
   }
 
   async #read(slot: Slot): Promise<void> {

@@ -82,8 +82,10 @@ export class ServerLists {
    */
   async prepare(caller: Caller): Promise<void> {
     const { lists } = this.#memory.viewOf(caller);
-    if (this.#memory.isKnown) return void Array.from(lists, ([kind, list]) => this.#shown.of(kind, list));
     try {
+      if (this.#memory.isKnown) {
+        return void await Promise.all(Array.from(lists, ([kind, list]) => this.#shown.of(kind, list)));
+      }
       await this.#probes.settled();
       if (!this.#memory.isKnown) await this.#probes.request(caller, false);
     } catch (thrown) {

@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import type { JsonObject } from "../../base/json.ts";
 import { visible } from "../../base/visible.ts";
 import type { KnownSharing } from "../../config/known_servers.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { EvidenceStore, StoredEvidence } from "../evidence_store.ts";
+import { digestOf, serverIdentity } from "../server_identity.ts";
 import { areAllReadOnly, changeHint, directoryHint, userStateHint } from "./tool_hints.ts";
 
 /** Calls after which a server that nothing speaks against is shared by all windows. */
@@ -70,7 +70,7 @@ export class ServerEvidence {
   #opens = 0;
 
   constructor(config: ServerConfig, store: EvidenceStore | undefined) {
-    this.#digest = digestOf(JSON.stringify(identityOf(config)));
+    this.#digest = serverIdentity(config);
     this.#store = store;
     const kept = store?.get(this.#digest);
     this.#calls = kept?.calls ?? 0;
@@ -84,7 +84,7 @@ export class ServerEvidence {
   get decision(): Pick<KnownSharing, "share" | "why"> | undefined {
     const state = this.#signs.get("state");
     if (state !== undefined) return { share: "session", why: `learned: ${state}` };
-    const seen = `${count(this.#calls, "call")} from ${placesOf(this.#directories.size, this.#runs)}`;
+    const seen = `${count(this.#calls, "call")}${placesOf(this.#directories.size, this.#runs)}`;
     const against = [...this.#signs.values()];
     if (against.length > 0) return { share: "project", why: `learned: ${against.join(", ")}; ${seen}` };
     if (this.#calls === 0) return undefined;
@@ -168,23 +168,13 @@ export class ServerEvidence {
   }
 }
 
+/** Where calls were seen from; empty where that was not noted, as something speaks against sharing anyway. */
 function placesOf(directories: number, runs: number): string {
-  const seen = directories === 1 ? "1 directory" : `${directories} directories`;
+  if (directories === 0) return "";
+  const seen = directories === 1 ? " from 1 directory" : ` from ${directories} directories`;
   return runs > directories ? `${seen} in ${count(runs, "run")}` : seen;
 }
 
 function count(n: number, what: string): string {
   return n === 1 ? `1 ${what}` : `${n} ${what}s`;
-}
-
-// A digest rather than the text: the environment may hold secrets.
-function digestOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
-/** What of a configuration decides how its processes behave. */
-function identityOf(config: ServerConfig): unknown[] {
-  return config.kind === "stdio"
-    ? [config.kind, config.command, config.args, config.env, config.cwd]
-    : [config.kind, config.url, config.headers];
 }

@@ -1,5 +1,6 @@
 import { KNOWN_SERVERS, type KnownSharing, TELLING_WORDS } from "../../config/known_servers.ts";
 import { type ServerConfig, usesWorkspace } from "../../config/server_config.ts";
+import { holdsRelativePath, isAbsolutePath } from "../../config/workspace_variables.ts";
 import { exactNames, namesOfKnown } from "./exact_names.ts";
 import { hasWords, namesOfUrl, programNames } from "./program_names.ts";
 import { type ProgramReference, programReferences } from "./program_references.ts";
@@ -61,7 +62,7 @@ export function namesWorkspace(config: ServerConfig, areVariablesFixed = false):
   if (config.kind !== "stdio") return false;
   const { command, args, env, cwd } = config;
   if ([command, ...args].some(isRelativeText)) return true;
-  if (cwd !== undefined && !/^([/\\~]|[a-z]:[/\\])/i.test(cwd)) return true;
+  if (cwd !== undefined && !cwd.startsWith("~") && !isAbsolutePath(cwd)) return true;
   return !areVariablesFixed &&
     Object.values(env).some((value) => /^\.{1,2}([/\\]|$)/.test(value ?? ""));
 }
@@ -76,5 +77,5 @@ const RELATIVE = [
 ];
 
 function isRelativeText(text: string): boolean {
-  return RELATIVE.some((pattern) => pattern.test(text));
+  return holdsRelativePath(text) || RELATIVE.some((pattern) => pattern.test(text));
 }

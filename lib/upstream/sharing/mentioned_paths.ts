@@ -40,7 +40,7 @@ function namesBelow(text: string, directory: string): boolean {
 }
 
 /** Whether a text in `value` is a path relative to a working directory, beyond doubt. */
-export function hasRelativePath(value: unknown): boolean {
+export function mentionsRelativePath(value: unknown): boolean {
   return textsOf(value).some((text) => text.length <= MAX_PATH_CHARS && /^\.{1,2}([/\\]|$)/.test(text));
 }
 

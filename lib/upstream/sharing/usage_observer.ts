@@ -8,7 +8,7 @@ import type { DirectoryWatch } from "../../process/directory_watch.ts";
 import type { TreeFiles } from "../../process/held_files.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { ServerEvidence } from "./evidence.ts";
-import { hasRelativePath, mentionsAny, possiblePaths } from "./mentioned_paths.ts";
+import { mentionsAny, mentionsRelativePath, possiblePaths } from "./mentioned_paths.ts";
 import type { ListCache } from "../lists/list_cache.ts";
 import { type WatchedDirectories, watchedIn, watchOwnScans } from "./watched_directories.ts";
 
@@ -140,7 +140,7 @@ export class UsageObserver {
       this.#evidence.addSign("paths", "was called with a path below its directory");
     } else if (mentionsAny(answer, workspaces)) {
       this.#evidence.addSign("paths", "answered with a path below its directory");
-    } else if (hasRelativePath(args)) {
+    } else if (mentionsRelativePath(args)) {
       this.#evidence.addSign("paths", "was called with a relative path");
     } else {
       for (const path of possiblePaths(args)) this.#candidates.add(path);
