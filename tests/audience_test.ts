@@ -16,7 +16,9 @@ const WINDOWS: Readonly<Record<string, Caller>> = {
 async function concernedBy(scope: SlotRequest["scope"], whose: keyof typeof WINDOWS): Promise<string[]> {
   const caller = WINDOWS[whose]!;
   const session = { caller, workspace: caller.cwd, roots: undefined, isRootless: false };
-  const request = { scope, config: { cwdFree: false } as ServerConfig, session } as SlotRequest;
+  const listScope = { resourcesFor: scope === "project" ? "directory" : "everybody" };
+  const config = { cwdFree: false } as ServerConfig;
+  const request = { scope, config, session, listScope } as SlotRequest;
   const audience = audienceOf(request);
   const heard = await Promise.all(
     Object.entries(WINDOWS).map(async ([name, window]) =>

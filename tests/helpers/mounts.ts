@@ -74,7 +74,10 @@ export async function mountingDaemon(
     },
     async [Symbol.asyncDispose]() {
       await it[Symbol.asyncDispose]();
-      await Deno.remove(home, { recursive: true });
+      await Deno.remove(home, { recursive: true }).catch(async (thrown) => {
+        const left = await Array.fromAsync(Deno.readDir(home), ({ name }) => name);
+        throw new Error(`written after its end: ${left.join(", ")}`, { cause: thrown });
+      });
     },
   };
 }
