@@ -6,6 +6,7 @@ export class ServerLogs implements AsyncDisposable {
   readonly #dir: string;
   readonly #maxBytes: number;
   readonly #files = new Map<string, RotatingFile>();
+  #isClosed = false;
 
   constructor(dir: string, maxBytes: number) {
     this.#dir = dir;
@@ -13,6 +14,8 @@ export class ServerLogs implements AsyncDisposable {
   }
 
   append(server: string, text: string): void {
+    // A process that ends late must not make a file in a directory that is no longer this daemon's.
+    if (this.#isClosed) return;
     let file = this.#files.get(server);
     if (!file) {
       file = new RotatingFile(join(this.#dir, `server-${server}.log`), { maxBytes: this.#maxBytes });
@@ -22,6 +25,7 @@ export class ServerLogs implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     await Promise.all(Array.from(this.#files.values(), (file) => file[Symbol.asyncDispose]()));
   }
 }
