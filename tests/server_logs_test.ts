@@ -10,6 +10,6 @@ Deno.test("what a server says after its daemon has ended makes no file", async (
   logs.append("early", "too late\n");
   logs.append("late", "too late\n");
   await logs[Symbol.asyncDispose]();
-  assertEquals(Array.from(Deno.readDirSync(dir.path), ({ name }) => name), ["server-early.log"]);
+  assertEquals(await Array.fromAsync(Deno.readDir(dir.path), ({ name }) => name), ["server-early.log"]);
   assertEquals(await Deno.readTextFile(`${dir.path}/server-early.log`), "said in time\n");
 });

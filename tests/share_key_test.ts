@@ -25,6 +25,28 @@ const STDIO = {
 const HTTP = { kind: "http", share: "auto", cwdFree: false, url: "https://h/mcp", headers: {} };
 const configOf = (parts: object, base: object = STDIO) => ({ ...base, ...parts }) as never as ServerConfig;
 
+Deno.test("a process for all windows serves no other user of the machine, unless somebody wrote so", () => {
+  const keyOf = (parts: object, caller: Partial<Caller>) => {
+    const session = { caller: { ...ADA, ...caller }, workspace: "/w", roots: undefined, isRootless: false };
+    return shareKey(configOf(parts), session, "machine");
+  };
+  const [own, other] = [{ id: "bob" }, { id: "eve", principal: "another user" }];
+  const github = { args: ["-y", "@modelcontextprotocol/server-github"], command: "npx" };
+  assertEquals(keyOf(github, {}), keyOf(github, own));
+  assertNotEquals(keyOf(github, {}), keyOf(github, other));
+  assertEquals(keyOf({ ...github, share: "machine" }, {}), keyOf({ ...github, share: "machine" }, other));
+  const memory = { args: ["-y", "@modelcontextprotocol/server-memory"], command: "npx" };
+  assertEquals(keyOf(memory, {}), keyOf(memory, other), "two would overwrite each other's file");
+});
+
+Deno.test("a window of an editor is one of its user's, whatever another user says", () => {
+  const keyOf = (principal: string) => {
+    const caller = { ...ADA, principal, window: { key: "pid 1" } };
+    return shareKey(configOf({}), { caller, workspace: "/w", roots: undefined, isRootless: false }, "window");
+  };
+  assertNotEquals(keyOf(""), keyOf("another user"));
+});
+
 Deno.test("what the user wrote decides, then what is known, then how the server is reached", () => {
   const decided = (parts: object, base = STDIO as object) => {
     const { scope, canIsolate: mayMove, why } = decideShare(configOf(parts, base));

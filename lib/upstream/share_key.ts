@@ -4,6 +4,7 @@ import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
 import { sortedEntries } from "./server_identity.ts";
 import type { Scope } from "./sharing/decide_share.ts";
+import { knownServer } from "./sharing/known_servers.ts";
 
 /** The facts about one session that decide which process it may share. */
 export interface SharingSession {
@@ -86,13 +87,19 @@ export function isDirectoryBound(config: ServerConfig, scope: Scope): boolean {
 export function shareKey(config: ServerConfig, session: SharingSession, scope: Scope): string {
   const what = whatRuns(config, scope);
   const where = scope === "project" && isDirectoryBound(config, scope) ? locationKey(session) : [];
-  return JSON.stringify([what, where, whoShares(session.caller, scope)]);
+  return JSON.stringify([what, where, whoShares(config, session.caller, scope)]);
 }
 
-/** The only session, or the only window of an editor, that a process serves; a client of no known window is one. */
-function whoShares({ id, window }: Caller, scope: Scope): string[] {
-  if (scope === "window" && window) return ["window", window.key];
-  return scope === "session" || scope === "window" ? [id] : [];
+/**
+ * The only session, or the only window of an editor, that a process serves; a client of no known window is one. What runs
+ * for all windows with the user's credentials serves no other principal, unless the user wrote so or it must be one.
+ */
+function whoShares(config: ServerConfig, { id, window, principal = "" }: Caller, scope: Scope): string[] {
+  if (scope === "window" && window) return ["window", window.key, principal];
+  if (scope === "session" || scope === "window") return [id];
+  const isForAll = scope !== "machine" || config.kind !== "stdio" || config.share !== "auto" ||
+    knownServer(config)?.exclusive;
+  return isForAll ? [] : ["principal", principal];
 }
 
 /**
