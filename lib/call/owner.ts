@@ -1,3 +1,6 @@
+/** The principal of the daemon's own user, and of every client with its token. */
+export const OWN_USER = "owner";
+
 /** The owner of stored data: a thread, the result of a call, a line of the record. */
 export interface Owner {
   /** On whose behalf the data was stored. */

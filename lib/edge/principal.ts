@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { OWN_USER } from "../call/owner.ts";
 import type { PeerUsers } from "../transport/peer_user.ts";
 import type { RequestContext } from "./request_context.ts";
 
@@ -21,9 +22,6 @@ export interface PrincipalOptions {
   requiresToken(): boolean;
 }
 
-/** The daemon's user, and every client with its token. */
-const OWNER = "owner";
-
 /** Finds the principal of each connection, and rejects other users of the machine while no token is required. */
 export class PrincipalResolver {
   readonly #options: PrincipalOptions;
@@ -40,14 +38,16 @@ export class PrincipalResolver {
    */
   resolve({ localAddr, remoteAddr, clientCertificate }: RequestContext): Principal {
     const certificate = clientCertificate === undefined ? undefined : `certificate ${clientCertificate}`;
-    if (this.#options.requiresToken()) return { id: certificate ?? OWNER, isOwner: true };
+    if (this.#options.requiresToken()) return { id: certificate ?? OWN_USER, isOwner: true };
     // Only this user can open the socket, by the modes of its file and directory. (Deno does not expose the descriptor
     // for SO_PEERCRED.)
-    if (remoteAddr.transport !== "tcp" || localAddr.transport !== "tcp") return { id: OWNER, isOwner: true };
+    if (remoteAddr.transport !== "tcp" || localAddr.transport !== "tcp") {
+      return { id: OWN_USER, isOwner: true };
+    }
     const { kind, user } = this.#options.users.ofPeer({ local: localAddr, remote: remoteAddr });
     if (kind !== "own" && this.#options.policy === "own") throw unknownPeerError(kind);
     const isOwner = kind === "own" || certificate !== undefined;
-    return { id: certificate ?? (kind === "own" ? OWNER : `user ${user ?? "unknown"}`), isOwner };
+    return { id: certificate ?? (kind === "own" ? OWN_USER : `user ${user ?? "unknown"}`), isOwner };
   }
 }
 

@@ -1,3 +1,4 @@
+import { OWN_USER } from "../call/owner.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, textOf } from "../base/json.ts";
@@ -57,7 +58,7 @@ interface HelloPrincipal {
 }
 
 /** The principal of a connection without a context, as in tests. */
-const OWN_USER: HelloPrincipal = { id: "owner", isOwner: true };
+const OWNER: HelloPrincipal = { id: OWN_USER, isOwner: true };
 
 /** What the listener knows of a connection, and its limits. */
 export interface HelloContext extends HelloAdmission {
@@ -131,7 +132,7 @@ class Handshake {
   }
 
   get #principal(): HelloPrincipal {
-    return this.#context?.principal ?? OWN_USER;
+    return this.#context?.principal ?? OWNER;
   }
 
   #rejectToken(): void {
@@ -183,7 +184,7 @@ function plainToken(frame: Hello | CommandOp): string | undefined {
 export function attachMcp(
   channel: FrameChannel,
   hooks: AttachHooks,
-  { server, via, principal = OWN_USER }: {
+  { server, via, principal = OWNER }: {
     server?: string;
     via?: readonly string[];
     principal?: HelloPrincipal;

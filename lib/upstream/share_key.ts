@@ -2,6 +2,7 @@ import { pathOfUri } from "../base/file_uri.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
+import { OWN_USER } from "../call/owner.ts";
 import { sortedEntries } from "./server_identity.ts";
 import type { Scope } from "./sharing/decide_share.ts";
 import { knownServer } from "./sharing/known_servers.ts";
@@ -94,7 +95,11 @@ export function shareKey(config: ServerConfig, session: SharingSession, scope: S
  * The only session, or the only window of an editor, that a process serves; a client of no known window is one. What runs
  * for all windows with the user's credentials serves no other principal, unless the user wrote so or it must be one.
  */
-function whoShares(config: ServerConfig, { id, window, principal = "" }: Caller, scope: Scope): string[] {
+function whoShares(
+  config: ServerConfig,
+  { id, window, principal = OWN_USER }: Caller,
+  scope: Scope,
+): string[] {
   if (scope === "window" && window) return ["window", window.key, principal];
   if (scope === "session" || scope === "window") return [id];
   const isForAll = scope !== "machine" || config.kind !== "stdio" || config.share !== "auto" ||
