@@ -1,3 +1,4 @@
+import { testDaemon } from "./daemon.ts";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { Command } from "./http_bridge.ts";
@@ -65,4 +66,28 @@ async function readResults(dir: string): Promise<ConformanceRun> {
 
 function said(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
+}
+
+/**
+ * What one client of the suite may miss on a process that it shares: it comes within two seconds after another, so a log
+ * line that names no call, and the first question of a server that is not yet known to ask, are nobody's.
+ */
+export const NOBODYS =
+  /^(tools-call-with-logging: .*No log notifications received|(tools-call-(sampling|elicitation)|elicitation-sep\d+-[a-z]+): .*Server did not request )/;
+
+export const ALL = { scenarios: REQUIRED + UNSCORED, faults: [] };
+
+/** A daemon with the suite's server mounted. */
+export async function mountedDaemon(share: "session" | "project" | "machine") {
+  const home = await Deno.makeTempDir({ prefix: "exai-conformance-" });
+  const conformance = { ...conformanceServer(), share };
+  await Deno.writeTextFile(`${home}/mcp.json`, JSON.stringify({ mcpServers: { conformance } }));
+  const it = await testDaemon({ settings: { home } });
+  return {
+    ...it,
+    async [Symbol.asyncDispose]() {
+      await it[Symbol.asyncDispose]();
+      await Deno.remove(home, { recursive: true });
+    },
+  };
 }

@@ -171,11 +171,18 @@ Deno.test("a server that cannot be started for want of handles is tried again at
   });
   const caller = { id: "a", capabilities: {} };
   for (let n = 0; n < 6; n++) {
-    const config = { kind: "stdio", name: "poor", title: "poor", idleStopMs: 0 };
-    const request = { key: "k", config, session: { caller }, scope: "machine" } as unknown as Parameters<
-      Pool["slot"]
-    >[0];
-    const slot = pool.slot(request);
+    const config = {
+      kind: "stdio",
+      name: "poor",
+      title: "poor",
+      command: "x",
+      args: [],
+      env: {},
+      idleStopMs: 0,
+    };
+    const listScope = { resourcesFor: "everybody" };
+    const request = { key: "k", config, session: { caller }, scope: "machine", listScope };
+    const slot = pool.slot(request as unknown as Parameters<Pool["slot"]>[0]);
     const error = await slot.instance.catch((thrown) => thrown);
     assertEquals(error.code, "OVER_CAPACITY");
     await waitFor(() => ![...pool].includes(slot), "the slot stays");

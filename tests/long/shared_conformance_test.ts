@@ -1,0 +1,21 @@
+import { assertEquals } from "@std/assert";
+import { ALL, mountedDaemon, NOBODYS, runConformance } from "../helpers/conformance.ts";
+
+Deno.test({
+  name:
+    "a server shared by all clients of the suite conforms but for what is nobody's, asks once in vain, and then conforms",
+  // Once it is known to ask, each client of the suite waits two seconds for its turn after the one before.
+  timeout: 150_000,
+  fn: async () => {
+    await using it = await mountedDaemon("project");
+    const { scenarios, faults } = await runConformance(new URL("/mcp/conformance", it.http).href);
+    assertEquals(scenarios, ALL.scenarios);
+    assertEquals(faults.filter((fault) => !NOBODYS.test(fault)), []);
+    assertEquals(faults.filter((fault) => !fault.startsWith("tools-call-with-logging")).length <= 1, true);
+    assertEquals(
+      await runConformance(new URL("/mcp/conformance", it.http).href),
+      ALL,
+      "once it is known to ask",
+    );
+  },
+});
