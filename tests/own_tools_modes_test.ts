@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { join } from "@std/path/join";
 import type { JsonObject } from "../lib/base/json.ts";
 import { loadSettings } from "../lib/config/load.ts";
-import { ownToolsMode } from "../lib/config/own_tools.ts";
+import { windowModes } from "../lib/app/window_modes.ts";
 import { LEAN_TOOLS } from "../lib/tool/tool_selection.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -23,7 +23,7 @@ const ALWAYS = [
 
 Deno.test("which own tools a window is offered goes by its client and directory, the first rule that fits", () => {
   const mode = (text: string, client?: string, cwd?: string) =>
-    ownToolsMode(rules(text), { client, cwd, home: "/home/me" });
+    windowModes(rules(text), { home: "/home/me", realPath: (dir) => dir })({ client, cwd });
   assertEquals(mode("lean", "any"), "lean");
   assertEquals(mode(" LEAN ", "any"), "lean");
   const text = "codex*=lean, ~/work=off, /srv/app/=auto, all";

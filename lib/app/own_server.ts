@@ -1,6 +1,5 @@
 import { VERSION } from "../base/version.ts";
 import type { Caller, Whereabouts } from "../call/call.ts";
-import { ownToolsMode, withRealPaths } from "../config/own_tools.ts";
 import { type StatePaths, userHome } from "../config/paths.ts";
 import { realPath } from "../config/shared_directories.ts";
 import type { Settings } from "../config/settings.ts";
@@ -18,6 +17,7 @@ import type { Telemetry } from "../admin/telemetry.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 import { ConfiguredModels } from "./model_providers.ts";
 import { ModelPresence } from "./model_presence.ts";
+import { windowModes } from "./window_modes.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
 import { sessionWorkspaces } from "../workspace/session_workspace.ts";
 
@@ -118,9 +118,8 @@ async function openModels(
 
 /** Which of the tools each window sees, by the setting `exai`. */
 function modeOf({ ownTools }: Settings): (caller: Caller) => ToolsMode {
-  const home = userHome();
-  const rules = withRealPaths(ownTools, { home, realPath });
-  return ({ client, cwd }) => ownToolsMode(rules, { client: client?.name, cwd, home });
+  const modes = windowModes(ownTools, { home: userHome(), realPath });
+  return ({ client, cwd }) => modes({ client: client?.name, cwd });
 }
 
 /** Lists of windows in the mode `auto` change when a model comes or goes. */

@@ -1,4 +1,5 @@
 import { isAbsolute, join, SEPARATOR } from "@std/path";
+import { expandHome } from "../base/directories.ts";
 import { messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { ownEntry } from "../base/json.ts";
@@ -99,7 +100,7 @@ export class Expander {
 
   /** `path` with a leading `~` as the home directory. */
   expandHome(path: string): string {
-    return path === "~" || /^~[/\\]/.test(path) ? this.#home + path.slice(1) : path;
+    return expandHome(path, this.#home);
   }
 
   #valueOf(name: string): string | Promise<string> {

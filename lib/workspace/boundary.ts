@@ -1,5 +1,6 @@
 import { basename, isAbsolute, join, relative, SEPARATOR } from "@std/path";
 import { ExaiError } from "../base/errors.ts";
+import { isWithin } from "../base/directories.ts";
 import { pathOfUri } from "../base/file_uri.ts";
 import { quoteName } from "../base/text.ts";
 import type { Whereabouts } from "../call/call.ts";
@@ -133,23 +134,6 @@ export class PathBoundary {
         "name its directory in EXAI_ALLOWED_DIRS and restart the daemon",
     );
   }
-}
-
-/**
- * Whether `path` is `dir` or lies in it; both absolute.
- *
- * @example
- * ```ts
- * import { assert } from "@std/assert";
- * import { isWithin } from "./boundary.ts";
- *
- * assert(isWithin("/work/src/a.ts", "/work"));
- * assert(!isWithin("/workshop/a.ts", "/work"));
- * ```
- */
-export function isWithin(path: string, dir: string): boolean {
-  const rest = relative(dir, path);
-  return rest !== ".." && !rest.startsWith(`..${SEPARATOR}`) && !isAbsolute(rest);
 }
 
 function isWithinAny(path: string, dirs: readonly string[]): boolean {

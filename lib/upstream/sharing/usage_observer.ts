@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { join } from "@std/path/join";
+import { isWithin } from "../../base/directories.ts";
 import { monotonicNow } from "../../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import { userHome } from "../../config/paths.ts";
@@ -187,7 +188,7 @@ export class UsageObserver {
   #lookedAt({ files, writtenBytes }: TreeFiles, calls: number): void {
     const workspace = this.#workspace;
     for (const { path, isWritable } of files) {
-      if (workspace !== undefined && (path === workspace || path.startsWith(`${workspace}/`))) {
+      if (workspace !== undefined && isWithin(path, workspace)) {
         this.#evidence.addSign("files", `holds ${path} open`);
       } else if (isWritable && !OWN_FILES.test(path)) {
         this.#evidence.addSign("writes", `keeps ${path} open for writing`);

@@ -1,7 +1,8 @@
 import { basename } from "@std/path";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { quoteName } from "../../base/text.ts";
-import { isWithin, type PathBoundary } from "../boundary.ts";
+import { isWithin } from "../../base/directories.ts";
+import type { PathBoundary } from "../boundary.ts";
 
 /** Restricts the files that git opens to the directories of a session. */
 export class GitGuard {

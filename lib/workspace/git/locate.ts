@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join } from "@std/path";
 import { ExaiError } from "../../base/errors.ts";
-import { isWithin, type PathBoundary } from "../boundary.ts";
+import { isWithin } from "../../base/directories.ts";
+import type { PathBoundary } from "../boundary.ts";
 import { GitGuard, ifMissing, unusable } from "./git_guard.ts";
 
 /** The directories of a repository. All paths are real. */
