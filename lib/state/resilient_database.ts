@@ -4,7 +4,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { DatabaseConnection, type DatabaseOptions } from "./sqlite/database_connection.ts";
 import { DamagedDatabase, databaseError, isBusy, isDamage, isUnusable } from "./sqlite/sqlite_errors.ts";
 import { backUp, isInaccessible, quarantine, realPathOf, removeDatabase } from "./sqlite/quarantine.ts";
-import { IN_MEMORY, type Lock } from "./sqlite/sql.ts";
+import { IN_MEMORY, type Lock, prepareAll, type Statements } from "./sqlite/sql.ts";
 import { checkWal } from "./sqlite/wal_check.ts";
 
 const log = getLogger(["exai", "store"]);
@@ -281,4 +281,15 @@ export class ResilientDatabase<S> implements Disposable {
     this.#state = { kind: "closed" };
     connection[Symbol.dispose]();
   }
+}
+
+/** Opens a database that is used through the statements of `sql`, by their names. */
+export function openStatements<Name extends string>(
+  { sql, ...options }:
+    & Omit<ResilientDatabaseOptions<Statements<Name>>, "prepare">
+    & { sql: Readonly<Record<Name, string>> },
+): ResilientDatabase<Statements<Name>> {
+  const file = new ResilientDatabase({ ...options, prepare: (db) => prepareAll(db, sql) });
+  file.open();
+  return file;
 }

@@ -1,6 +1,6 @@
 import { type EvidenceStore, readEvidence, type StoredEvidence } from "../upstream/evidence_store.ts";
-import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
-import { prepareAll, type Statements } from "./sqlite/sql.ts";
+import { type DatabaseEvents, openStatements, type ResilientDatabase } from "./resilient_database.ts";
+import type { Statements } from "./sqlite/sql.ts";
 
 /** Configurations kept at most; beyond that the ones not seen for longest are forgotten. */
 const MAX_CONFIGURATIONS = 500;
@@ -28,15 +28,15 @@ export class SqliteSharingEvidence implements EvidenceStore, Disposable {
 
   constructor(path: string, options: DatabaseEvents & { maxConfigurations?: number } = {}) {
     this.#maxConfigurations = options.maxConfigurations ?? MAX_CONFIGURATIONS;
-    this.#file = new ResilientDatabase({
+    const { onChange, onQuarantine } = options;
+    this.#file = openStatements({
       path,
       what: "what was learned about sharing servers,",
       migrations: MIGRATIONS,
-      prepare: (db) => prepareAll(db, SQL),
-      onChange: options.onChange,
-      onQuarantine: options.onQuarantine,
+      sql: SQL,
+      onChange,
+      onQuarantine,
     });
-    this.#file.open();
   }
 
   /** Why the file cannot be used now, in a sentence. */

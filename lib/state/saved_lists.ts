@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { MIB } from "../base/units.ts";
-import { prepareAll, type Statements } from "./sqlite/sql.ts";
-import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
+import type { Statements } from "./sqlite/sql.ts";
+import { type DatabaseEvents, openStatements, type ResilientDatabase } from "./resilient_database.ts";
 import type { ListKey, ListStore, StoredView } from "../upstream/list_store.ts";
 
 /** A larger view is not saved, in characters. */
@@ -65,15 +65,15 @@ export class SqliteServerLists implements ListStore, Disposable {
 
   constructor(path: string, options: SavedListsOptions = {}) {
     this.#bounds = [options.maxViews ?? 500, options.maxChars ?? 64 * MIB];
-    this.#file = new ResilientDatabase({
+    const { onChange, onQuarantine } = options;
+    this.#file = openStatements({
       path,
       what: "the lists of the servers,",
       migrations: MIGRATIONS,
-      prepare: (db) => prepareAll(db, SQL),
-      onChange: options.onChange,
-      onQuarantine: options.onQuarantine,
+      sql: SQL,
+      onChange,
+      onQuarantine,
     });
-    this.#file.open();
   }
 
   /** Why the file cannot be used now, in a sentence. */

@@ -5,8 +5,8 @@ import type {
   NamesChange,
   PublicNameStore,
 } from "../router/name_store.ts";
-import { type DatabaseEvents, ResilientDatabase } from "./resilient_database.ts";
-import { prepareAll, type Statements } from "./sqlite/sql.ts";
+import { type DatabaseEvents, openStatements, type ResilientDatabase } from "./resilient_database.ts";
+import type { Statements } from "./sqlite/sql.ts";
 
 const MIGRATIONS: readonly string[] = [
   `CREATE TABLE server (
@@ -55,17 +55,16 @@ export class SqlitePublicNames implements PublicNameStore, Disposable {
     path: string,
     { onChange, onQuarantine, retryMs }: DatabaseEvents & { retryMs?: number } = {},
   ) {
-    this.#file = new ResilientDatabase({
+    this.#file = openStatements({
       path,
       what: "the names of tools,",
       migrations: MIGRATIONS,
-      prepare: (db) => prepareAll(db, SQL),
+      sql: SQL,
       onChange,
       onQuarantine,
       retryMs,
       onOpen: (sql) => this.#opened(sql),
     });
-    this.#file.open();
   }
 
   /** Why the file cannot be used now, in a sentence. */
