@@ -77,7 +77,7 @@ export function givenText(
  *
  * @throws {ExaiError} `CONFIG`, one line per fault naming variable, value and what is allowed
  */
-export function resolveSettings(given: GivenSettings, file?: SettingTexts): LoadedSettings {
+function resolveSettings(given: GivenSettings, file?: SettingTexts): LoadedSettings {
   const faults = [...given.faults];
   const raw = Object.fromEntries(
     SETTING_ENTRIES.map(([name, setting]) => [name, givenText(given, name, file) ?? setting.fallback]),
@@ -97,13 +97,25 @@ export function resolveSettings(given: GivenSettings, file?: SettingTexts): Load
  * `auto` before, and must not be open for being started by somebody who does not say so again. To go on without a token,
  * set an empty one in `exai.json` or delete the file.
  */
-export function withKeptToken(
+function withKeptToken(
   loaded: LoadedSettings,
   { given, file }: { given: GivenSettings; file: SettingTexts },
 ): LoadedSettings & { isTokenKept: boolean } {
   const { settings } = loaded;
   const isTokenKept = givenText(given, "token", file) === undefined && isListed(statePaths(settings).token);
   return { ...loaded, settings: isTokenKept ? { ...settings, token: AUTO_TOKEN } : settings, isTokenKept };
+}
+
+/**
+ * Every setting, with what `exai.json` says (`file`) and the token an earlier daemon has made.
+ *
+ * @throws {ExaiError} `CONFIG`, one line per fault of the other sources
+ */
+export function settingsWithFile(
+  given: GivenSettings,
+  file: SettingTexts,
+): LoadedSettings & { isTokenKept: boolean } {
+  return withKeptToken(resolveSettings(given, file), { given, file });
 }
 
 /**

@@ -4,9 +4,8 @@ import {
   type GivenSettings,
   type LoadedSettings,
   readGiven,
-  resolveSettings,
   type SettingSources,
-  withKeptToken,
+  settingsWithFile,
 } from "./load.ts";
 import { readSettingsFile, type SettingsFile } from "./settings_file.ts";
 import { settingsPath } from "./window_settings.ts";
@@ -38,8 +37,7 @@ export class SettingsLoader {
    */
   async read(): Promise<ProgramSettings> {
     const { values, ...file } = await readSettingsFile(this.path, this.#given.env);
-    const loaded = resolveSettings(this.#given, values);
-    return { ...withKeptToken(loaded, { given: this.#given, file: values }), file };
+    return { ...settingsWithFile(this.#given, values), file };
   }
 }
 

@@ -5,9 +5,8 @@ import {
   givenText,
   type LoadedSettings,
   readGiven,
-  resolveSettings,
   type SettingSources,
-  withKeptToken,
+  settingsWithFile,
 } from "./load.ts";
 import { statePaths } from "./paths.ts";
 import { isListed, readRegularFileSync } from "./regular_file.ts";
@@ -34,8 +33,11 @@ export async function readWindowSettings(sources: SettingSources): Promise<Windo
   const given = readGiven(sources);
   const path = settingsPath(given);
   const file = isThere(path, given) ? await readQuietly(path, given.env) : new Map<SettingName, string>();
-  const loaded = withKeptToken(resolveSettings(given, file), { given, file });
-  return { ...loaded, path, own: new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry))) };
+  return {
+    ...settingsWithFile(given, file),
+    path,
+    own: new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry))),
+  };
 }
 
 /** A text that changes with the files the settings come from: `exai.json`, and the token an earlier daemon has made. */
