@@ -1,6 +1,11 @@
 /** The principal of the daemon's own user, and of every client with its token. */
 export const OWN_USER = "owner";
 
+/** The principal of `caller`; what is done for no client is done for the daemon's own user. */
+export function principalOf({ principal = OWN_USER }: { principal?: string }): string {
+  return principal;
+}
+
 /** The owner of stored data: a thread, the result of a call, a line of the record. */
 export interface Owner {
   /** On whose behalf the data was stored. */

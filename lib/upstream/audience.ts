@@ -1,6 +1,6 @@
 import { pathOfUri } from "../base/file_uri.ts";
 import type { Caller, Root } from "../call/call.ts";
-import { isSameSession, ownerKey } from "../call/owner.ts";
+import { isSameSession, ownerKey, principalOf } from "../call/owner.ts";
 import { repositoryOf } from "./sharing/repository.ts";
 import { realPathOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
@@ -27,8 +27,8 @@ export function audienceOf({ scope, listScope, session }: SlotRequest): Audience
 }
 
 /** A key that is equal for windows of one principal in the same directory. */
-export function placeKey({ principal }: Caller, workspace: string | undefined): string {
-  return ownerKey({ principal: principal ?? "", workspace: workspace ?? "" });
+export function placeKey(caller: Caller, workspace: string | undefined): string {
+  return ownerKey({ principal: principalOf(caller), workspace: workspace ?? "" });
 }
 
 /** Where a window works. */

@@ -2,7 +2,7 @@ import { pathOfUri } from "../base/file_uri.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
-import { OWN_USER } from "../call/owner.ts";
+import { principalOf } from "../call/owner.ts";
 import { sortedEntries } from "./server_identity.ts";
 import type { Scope } from "./sharing/decide_share.ts";
 import { knownServer } from "./sharing/known_servers.ts";
@@ -95,16 +95,13 @@ export function shareKey(config: ServerConfig, session: SharingSession, scope: S
  * The only session, or the only window of an editor, that a process serves; a client of no known window is one. What runs
  * for all windows with the user's credentials serves no other principal, unless the user wrote so or it must be one.
  */
-function whoShares(
-  config: ServerConfig,
-  { id, window, principal = OWN_USER }: Caller,
-  scope: Scope,
-): string[] {
-  if (scope === "window" && window) return ["window", window.key, principal];
+function whoShares(config: ServerConfig, caller: Caller, scope: Scope): string[] {
+  const { id, window } = caller;
+  if (scope === "window" && window) return ["window", window.key, principalOf(caller)];
   if (scope === "session" || scope === "window") return [id];
   const isForAll = scope !== "machine" || config.kind !== "stdio" || config.share !== "auto" ||
     knownServer(config)?.exclusive;
-  return isForAll ? [] : ["principal", principal];
+  return isForAll ? [] : ["principal", principalOf(caller)];
 }
 
 /**
@@ -145,5 +142,5 @@ function locationKey({ caller, workspace, roots, rootPaths, isRootless }: Sharin
   const paths = rootPaths ?? roots?.map(({ uri }) => pathOfUri(uri).path ?? uri) ?? [];
   const isPlain = paths.length === 0 || paths.length === 1 && paths[0] === workspace;
   // As in call/owner.ts: different users or certificates never share.
-  return [workspace ?? null, isPlain ? isRootless : paths, caller.principal ?? null];
+  return [workspace ?? null, isPlain ? isRootless : paths, principalOf(caller)];
 }
