@@ -1,8 +1,8 @@
-import { inheritedFrom } from "./inherited_variables.ts";
+import { inheritedFrom, PLATFORM } from "./inherited_variables.ts";
 import { WHICH_DAEMON } from "./setting_keys.ts";
 import { SETTINGS, type Settings } from "./settings.ts";
 
-const DELIMITER = Deno.build.os === "windows" ? ";" : ":";
+const DELIMITER = PLATFORM === "windows" ? ";" : ":";
 
 /** Tells a daemon that a shim has started it: its environment is not one that somebody has chosen for it. */
 const STARTED_BY_SHIM = "EXAI_STARTED_BY_SHIM";
@@ -29,7 +29,7 @@ export function daemonEnvironment(
   const which = WHICH_DAEMON.filter((name) => own.has(name) && settings[name] !== "")
     .map((name) => [SETTINGS[name].env, String(settings[name])]);
   return {
-    ...inheritedFrom(env, Deno.build.os === "windows" ? "windows" : "posix"),
+    ...inheritedFrom(env, PLATFORM),
     ...Object.fromEntries([...path, ...runtime, ...which]),
     // Empty means that no env file is read.
     ...(env.ENV_FILE === "" ? { ENV_FILE: "" } : {}),

@@ -28,6 +28,9 @@ const INHERITED: Readonly<Record<"posix" | "windows", readonly string[]>> = {
 
 export type Platform = keyof typeof INHERITED;
 
+/** The kind of system this program runs on. */
+export const PLATFORM: Platform = Deno.build.os === "windows" ? "windows" : "posix";
+
 /** The variables of `env` that every server inherits. Names are case-insensitive on Windows. */
 export function inheritedFrom(env: Environment, platform: Platform): Record<string, string> {
   const names = new Set(INHERITED[platform]);

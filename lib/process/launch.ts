@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import type { Executable, ExecutableFiles } from "./executable.ts";
-import type { Platform } from "./environment.ts";
-
-export const PLATFORM: Platform = Deno.build.os === "windows" ? "windows" : "posix";
+import { PLATFORM } from "../config/inherited_variables.ts";
 
 /** The files of the system. */
 export const FILES: ExecutableFiles = {

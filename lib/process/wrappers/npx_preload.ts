@@ -2,7 +2,8 @@ import { join } from "@std/path";
 import { isObject } from "../../base/json.ts";
 import { valueOf, withVariables } from "../environment.ts";
 import { resolveCommand } from "../executable.ts";
-import { FILES, type Launch, PLATFORM } from "../launch.ts";
+import { PLATFORM } from "../../config/inherited_variables.ts";
+import { FILES, type Launch } from "../launch.ts";
 import { type AnswerOptions, MARK, markedOutput, writeOnce } from "./question.ts";
 
 const NODE_OPTIONS = "NODE_OPTIONS";

@@ -1,15 +1,13 @@
 import { basename, dirname, join, resolve } from "@std/path";
 import { withDeadline } from "../../base/abort.ts";
 import { pathOfUri } from "../../base/file_uri.ts";
-import { KIB, SECOND_MS } from "../../base/units.ts";
+import { KIB } from "../../base/units.ts";
 import { readRegularFile } from "../../config/regular_file.ts";
 import { whyNoWorkspace } from "../../config/shared_directories.ts";
+import { LOOK_TIMEOUT_MS } from "./working_directory.ts";
 
 /** A pointer of git is one path. */
 const MAX_POINTER_BYTES = 32 * KIB;
-
-/** Time-out of all looks together, which may hang on a network drive. */
-const LOOK_TIMEOUT_MS = 2 * SECOND_MS;
 
 /**
  * The directory that stands for the repository `workspace` is a working tree of: the main working tree, or the common
@@ -21,6 +19,7 @@ const LOOK_TIMEOUT_MS = 2 * SECOND_MS;
  * @param workspace a real path
  */
 export async function repositoryOf(workspace: string): Promise<string> {
+  // All looks together.
   const looked = withDeadline(mainOf(workspace), { timeoutMs: LOOK_TIMEOUT_MS });
   const main = await looked.catch(() => undefined);
   return main === undefined || whyNoWorkspace(main) !== undefined ? workspace : main;
