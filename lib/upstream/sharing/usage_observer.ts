@@ -3,7 +3,7 @@ import { join } from "@std/path/join";
 import { isWithin } from "../../base/directories.ts";
 import { monotonicNow } from "../../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
-import { userHome } from "../../config/paths.ts";
+import { whyNoWorkspace } from "../../config/shared_directories.ts";
 import type { Call } from "../../call/call.ts";
 import type { DirectoryWatch } from "../../process/directory_watch.ts";
 import type { TreeFiles } from "../../process/held_files.ts";
@@ -213,7 +213,7 @@ export class UsageObserver {
   }
 }
 
-/** Whether `workspace` is a directory of its own: everything lies below the root and the home directory. */
+/** Whether `workspace` is a directory that somebody works in: everything lies below the root and the home directory. */
 function isProject(workspace: string | undefined): workspace is string {
-  return workspace !== undefined && workspace !== "/" && workspace !== userHome();
+  return workspace !== undefined && whyNoWorkspace(workspace) === undefined;
 }
