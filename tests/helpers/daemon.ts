@@ -4,6 +4,7 @@ import { statePaths } from "../../lib/config/paths.ts";
 import { defaultSettings } from "../../lib/config/load.ts";
 import type { Settings } from "../../lib/config/settings.ts";
 import type { Server } from "../../lib/call/server.ts";
+import { removeHome } from "./files.ts";
 import { RawClient } from "./raw_client.ts";
 
 export interface TestDaemonOptions {
@@ -32,7 +33,7 @@ export async function testDaemon(options: TestDaemonOptions = {}) {
     http: daemon.url.replace(/^ws/, "http"),
     async [Symbol.asyncDispose]() {
       await daemon.stop();
-      if (!options.settings?.home) await Deno.remove(home, { recursive: true });
+      if (!options.settings?.home) await removeHome(home);
     },
   };
 }

@@ -29,3 +29,15 @@ export async function git(dir: string, ...args: string[]): Promise<string> {
   if (!success) throw new Error(new TextDecoder().decode(stderr));
   return new TextDecoder().decode(stdout);
 }
+
+/**
+ * Removes the state directory of a daemon that has ended.
+ *
+ * @throws naming what was written there meanwhile
+ */
+export async function removeHome(home: string): Promise<void> {
+  await Deno.remove(home, { recursive: true }).catch(async (thrown) => {
+    const left = await Array.fromAsync(Deno.readDir(home), ({ name }) => name);
+    throw new Error(`written after its end: ${left.join(", ")}`, { cause: thrown });
+  });
+}

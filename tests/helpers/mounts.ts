@@ -1,3 +1,4 @@
+import { removeHome } from "./files.ts";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { testDaemon, type TestDaemonOptions } from "./daemon.ts";
@@ -74,10 +75,7 @@ export async function mountingDaemon(
     },
     async [Symbol.asyncDispose]() {
       await it[Symbol.asyncDispose]();
-      await Deno.remove(home, { recursive: true }).catch(async (thrown) => {
-        const left = await Array.fromAsync(Deno.readDir(home), ({ name }) => name);
-        throw new Error(`written after its end: ${left.join(", ")}`, { cause: thrown });
-      });
+      await removeHome(home);
     },
   };
 }
