@@ -55,6 +55,15 @@ function memoryOf(config = STDIO, kept?: StoredView) {
   return { memory, keys, saved, learn };
 }
 
+Deno.test("a change that comes before it is known where a window works is told once it is", () => {
+  const { memory, learn } = memoryOf();
+  learn([tool("a")]);
+  assertEquals(memory.listShown("tools", memory.viewOf(BOB).lists.get("tools")!, BOB), false);
+  assertEquals(told(memory.changed(["tools"], HERE)), []);
+  assertEquals(told(memory.setScope(BOB, HERE)), ["bob tools"]);
+  assertEquals(told(memory.setScope(BOB, THERE)), []);
+});
+
 Deno.test("a window is shown what its own place shows, and before that is known what was kept", () => {
   const kept: StoredView = {
     description: DESCRIPTION,

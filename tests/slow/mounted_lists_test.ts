@@ -91,6 +91,8 @@ Deno.test("a window is shown what its own process lists, and told when another s
   it.bob.heard.length = it.ada.heard.length = 0;
   it.shown.names = ["b"];
   it.upstreams[0]!.say({ method: CHANGED });
+  // Where a window works is looked up on the disk after its first list.
+  await until("the other window is told", () => it.bob.heard.length > 0 || undefined);
   assertEquals([it.ada.heard.length, it.bob.heard.map(({ method }) => method)], [1, [CHANGED]]);
   assertEquals(await it.listed(it.bob), ["b"]);
 });

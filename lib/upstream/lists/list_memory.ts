@@ -110,7 +110,10 @@ export class ListMemory {
     if (viewer.scope?.listKey === scope.listKey) return [];
     viewer.scope = scope;
     const view = this.viewAt(scope);
-    return LIST_KINDS.filter((kind) => this.#isOutdated(viewer, kind, view)).map((kind) => [kind, caller]);
+    // A change that was announced before its scope was known.
+    const isStale = (kind: ListKind) => view.stale.has(kind) && viewer.seen.delete(kind);
+    return LIST_KINDS.filter((kind) => isStale(kind) || this.#isOutdated(viewer, kind, view))
+      .map((kind) => [kind, caller]);
   }
 
   hasScope(caller: Caller): boolean {
