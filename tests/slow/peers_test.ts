@@ -1,10 +1,9 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { ExaiError } from "../../lib/base/errors.ts";
 import { checkBoundAddress, checkExposure, checkPeers } from "../../lib/edge/exposure.ts";
 import { loadSettings } from "../../lib/config/load.ts";
 import type { Settings } from "../../lib/config/settings.ts";
-import { bindPrivately } from "../../lib/edge/socket_file.ts";
 import { assertServes, testDaemon } from "../helpers/daemon.ts";
 import { RawHttp, statusOf } from "../helpers/http_client.ts";
 import { OddServer } from "../helpers/odd_server.ts";
@@ -156,19 +155,44 @@ Deno.test("another user does not get an HTTP session by its id", { ignore }, asy
   assertEquals(await statusOf(mine.post({ id: 2, method: "ping" })), 200);
 });
 
+/** Binds a socket at the path it is given, tells the modes on the way as JSON, and holds the socket until its input ends. */
+const BIND = `
+import { bindPrivately } from ${
+  JSON.stringify(new URL("../../lib/edge/socket_file.ts", import.meta.url).href)
+};
+const [path] = Deno.args;
+const modeOf = (path) => Deno.statSync(path).mode & 0o777;
+let atFirst;
+bindPrivately(path, () => {
+  const listener = Deno.listen({ transport: "unix", path });
+  atFirst = modeOf(path);
+  return listener;
+});
+Deno.writeTextFileSync(path + ".after", "");
+console.log(JSON.stringify({ atFirst, then: modeOf(path), after: modeOf(path + ".after") }));
+await Deno.stdin.readable.pipeTo(new WritableStream());
+`;
+
+// In a process of its own: the umask belongs to the process, and the runner's other threads bind sockets too.
 Deno.test("the socket lets no other user connect, and never has", { ignore: !onUnix }, async () => {
   const dir = await Deno.makeTempDir();
   await Deno.chmod(dir, 0o755);
   const path = join(dir, "it");
-  using _listener = bindPrivately(path, () => {
-    const listener = Deno.listen({ transport: "unix", path });
-    assertEquals(Deno.statSync(path).mode! & 0o077, 0, "between being made and being made private");
-    return listener;
-  });
-  assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
-  await Deno.writeTextFile(join(dir, "after"), "");
-  assertEquals((await Deno.stat(join(dir, "after"))).mode! & 0o044, 0o044, "the umask is as it was");
+  const script = join(dir, "bind.ts");
+  await Deno.writeTextFile(script, BIND);
+  const config = fromFileUrl(new URL("../../deno.json", import.meta.url));
+  const run = [Deno.execPath(), "run", "-A", "--no-check", "--config", config, script, path];
+  const args = ["-c", 'umask 022; exec "$@"', "sh", ...run];
+  const child = new Deno.Command("sh", { args, stdin: "piped", stdout: "piped" }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { atFirst, then, after } = JSON.parse((await lines.read()).value ?? "");
+  assertEquals(atFirst & 0o077, 0, "between being made and being made private");
+  assertEquals(then, 0o600);
+  assertEquals(after, 0o644, "the umask is as it was");
   if (canBeOther) assertMatch(await talkAsOther({ hostname: path, port: 0 }, ""), /PermissionError/);
+  await child.stdin.close();
+  await lines.cancel();
+  await child.status;
   await Deno.remove(dir, { recursive: true });
 });
 
