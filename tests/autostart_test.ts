@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { dirname, join } from "@std/path";
 import { FileLock } from "../lib/state/file_lock.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { daemonCommand, DaemonStarter } from "../lib/shim/autostart.ts";
+import { daemonCommand, DaemonStarter } from "../lib/client/autostart.ts";
 import type { Link } from "../lib/client/link.ts";
 import { LinkError } from "../lib/client/link_target.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";

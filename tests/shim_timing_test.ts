@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Backoff } from "../lib/shim/backoff.ts";
+import { Backoff } from "../lib/base/backoff.ts";
 import { Dialer, type DialerHooks, type Dialing } from "../lib/shim/dialer.ts";
 import type { PendingRequest } from "../lib/shim/pending_messages.ts";
 import { LinkError, type LinkFault } from "../lib/client/link_target.ts";

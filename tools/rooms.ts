@@ -91,12 +91,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     outsideWorld: true,
   },
   client: {
-    holds: "finding the daemon, having it prove itself, speaking with it",
+    holds: "finding the daemon, starting it, having it prove itself, speaking with it",
     mayImport: ["base", "wire", "config", "transport", "state"],
     outsideWorld: true,
   },
   shim: {
-    holds: "the bridge between a client's stdio and the daemon, reconnect, autostart",
+    holds: "the bridge between a client's stdio and the daemon, reconnect",
     mayImport: ["base", "wire", "config", "transport", "state", "client"],
     outsideWorld: true,
   },

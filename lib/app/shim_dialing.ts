@@ -8,7 +8,7 @@ import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { SettingName } from "../config/setting_keys.ts";
 import { adviceOnUnused } from "../config/unused_settings.ts";
 import { stampOf, type WindowSettings } from "../config/window_settings.ts";
-import type { DaemonStarter } from "../shim/autostart.ts";
+import type { DaemonStarter } from "../client/autostart.ts";
 import type { Dialing } from "../shim/dialer.ts";
 import { settingsOffer } from "../shim/settings_offer.ts";
 
@@ -77,7 +77,7 @@ export class ShimDialing implements Dialing {
     if (this.#starter === undefined) {
       // Most windows find a daemon that runs.
       const [{ DaemonStarter }, { daemonEnvironment }] = await Promise.all([
-        import("../shim/autostart.ts"),
+        import("../client/autostart.ts"),
         import("../config/daemon_environment.ts"),
       ]);
       const { settings, own } = this.#window;

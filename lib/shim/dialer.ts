@@ -4,7 +4,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { Link } from "../client/link.ts";
 import { isNoDaemon, LinkError } from "../client/link_target.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
-import { Backoff } from "./backoff.ts";
+import { Backoff } from "../base/backoff.ts";
 
 const log = getLogger(["exai", "shim"]);
 

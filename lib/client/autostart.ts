@@ -6,11 +6,11 @@ import { messageOf } from "../base/errors.ts";
 import { isCompiled, programDir, type StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS, SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { FileLock } from "../state/file_lock.ts";
-import { Backoff } from "./backoff.ts";
-import type { Link } from "../client/link.ts";
-import { hasDaemon } from "../client/address.ts";
-import { isNoDaemon, LinkError, type LinkFault } from "../client/link_target.ts";
-import { readOwnFile } from "../client/own_files.ts";
+import { Backoff } from "../base/backoff.ts";
+import type { Link } from "./link.ts";
+import { hasDaemon } from "./address.ts";
+import { isNoDaemon, LinkError, type LinkFault } from "./link_target.ts";
+import { readOwnFile } from "./own_files.ts";
 
 const log = getLogger(["exai", "shim"]);
 
