@@ -97,14 +97,15 @@ function convertUrl(draft: EntryDraft): void {
 function convertCommand(draft: EntryDraft): void {
   const { command, args } = draft.entry;
   if (!Array.isArray(command) || typeof command[0] !== "string") return;
-  draft.put("command", command[0], ["command", 0]);
   const rest = command.slice(1);
+  const sources = rest.map((_, i) => draft.sourceOf(["command", i + 1]));
+  draft.put("command", command[0], ["command", 0]);
   if (args !== undefined && !Array.isArray(args)) return;
-  // The places of the arguments are those in the array, one on.
-  draft.entry.args = [...rest, ...args ?? []];
-  for (const i of (args ?? []).keys()) draft.moved(["args", rest.length + i], ["args", i]);
-  for (const i of rest.keys()) draft.moved(["args", i], ["command", i + 1]);
-  if (draft.entry.args.length === 0) draft.take("args");
+  const all = [...rest, ...args ?? []];
+  if (all.length === 0) return;
+  sources.push(...(args ?? []).map((_, i) => draft.sourceOf(["args", i])));
+  draft.entry.args = all;
+  for (const [i, source] of sources.entries()) draft.moved(["args", i], source);
 }
 
 /** Arguments may be numbers, and a single one a text. */
