@@ -188,6 +188,10 @@ Deno.test("time limits are converted by name, by client and by size, and one tha
   );
   const inOpencode = await readFile({ mcp: { s: { type: "local", command: ["c"], timeout: 500 } } });
   assertEquals(commandIn(inOpencode).callTimeoutMs, 500);
+  const copied = [{ trust: true }, { alwaysAllow: [] }, { environment: {} }];
+  const limit = async (more: object) => (await limits({ timeout: 1800, ...more }))[0];
+  assertEquals(await Promise.all(copied.map(limit)), [1800, 1_800_000, 1800]);
+  assertEquals(convertEntry({ command: "c", timeout: 60 }, "claude-code").entry, { command: "c" });
   const ofClient = (dialect: Parameters<typeof convertEntry>[1]) =>
     convertEntry({ command: "c", timeout: 1800 }, dialect).entry.callTimeoutMs;
   assertEquals([ofClient("cline"), ofClient("roo"), ofClient("gemini"), ofClient("claude-code")], [

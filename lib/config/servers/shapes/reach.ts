@@ -68,6 +68,8 @@ function unwrap(draft: EntryDraft): void {
     }
   }
   if (draft.entry.source === "extension" || isObject(settings)) nameExtension(draft);
+  // Those of an extension of Zed; a server gets its own by arguments and variables.
+  draft.take("settings");
   for (const key of ["transportType", "transport_type", "transport"]) {
     const value = draft.entry[key];
     // Elsewhere the word means other things.

@@ -14,6 +14,7 @@ const WITH_UNIT: Readonly<Record<string, [key: TimeoutKey, unitMs: number]>> = {
   tool_timeout_ms: ["callTimeoutMs", 1],
   toolTimeoutMs: ["callTimeoutMs", 1],
   timeout_ms: ["callTimeoutMs", 1],
+  request_timeout_ms: ["callTimeoutMs", 1],
   timeoutMs: ["callTimeoutMs", 1],
   timeout_sec: ["callTimeoutMs", SECOND_MS],
   timeoutSeconds: ["callTimeoutMs", SECOND_MS],
@@ -23,6 +24,7 @@ const WITH_UNIT: Readonly<Record<string, [key: TimeoutKey, unitMs: number]>> = {
 /** Keys without a unit, which depends on the client. */
 const WITHOUT_UNIT: Readonly<Record<string, TimeoutKey>> = {
   timeout: "callTimeoutMs",
+  callTimeout: "callTimeoutMs",
   toolTimeout: "callTimeoutMs",
   requestTimeout: "callTimeoutMs",
   initTimeout: "startTimeoutMs",
@@ -46,6 +48,8 @@ const UNIT_MS = {
 const MAX_SECONDS = 600;
 const MIN_MILLISECONDS = 5000;
 const MAX_MS = 24 * HOUR_MS;
+/** Claude Code ignores a shorter time limit, as it is most likely meant in seconds. */
+const MIN_CLAUDE_MS = 1000;
 
 /** Converts the time limits of other clients, by the name of the key, the rule of the client, or the size. */
 export function convertTimeouts(draft: EntryDraft, dialect: EntryDialect): void {
@@ -55,7 +59,9 @@ export function convertTimeouts(draft: EntryDraft, dialect: EntryDialect): void 
   splitTimeout(draft);
   for (const [name, key] of Object.entries(WITHOUT_UNIT)) {
     const value = draft.take(name);
-    convert(draft, { name, key, value, unitMs: ownEntry(UNIT_MS, dialect) ?? unitBySize(value) });
+    if (dialect === "claude-code" && Number(value) < MIN_CLAUDE_MS) {
+      draft.note("lost", [name], `is less than ${MIN_CLAUDE_MS} milliseconds, which Claude Code ignores too`);
+    } else convert(draft, { name, key, value, unitMs: ownEntry(UNIT_MS, dialect) ?? unitBySize(value) });
   }
 }
 
