@@ -1,6 +1,6 @@
 import { isObject, type Json, textOf } from "../../../base/json.ts";
 import { convertAuthentication } from "./authentication.ts";
-import type { EntryDraft } from "./entry_draft.ts";
+import type { EntryDraft, EntryPath } from "./entry_draft.ts";
 import { convertPairs } from "./pairs.ts";
 import { convertType, isType, kindOfType } from "./server_type.ts";
 
@@ -31,6 +31,7 @@ const URL_KEYS = [
 
 /** Converts how a server is started or reached. */
 export function convertReach(draft: EntryDraft): void {
+  draft.rename(ALIASES.command!, "command");
   unwrap(draft);
   for (const [key, aliases] of Object.entries(ALIASES)) draft.rename(aliases, key);
   convertUrl(draft);
@@ -49,12 +50,13 @@ export function convertReach(draft: EntryDraft): void {
  */
 function unwrap(draft: EntryDraft): void {
   const { command, settings } = draft.entry;
-  if (isObject(command)) {
+  if (isObject(command) && textOf(command.path) !== undefined) {
     draft.take("command");
-    const { path, ...parts } = command;
-    for (const [key, value] of Object.entries({ command: path, ...parts })) {
-      if (value === null || value === undefined || draft.entry[key] !== undefined) continue;
-      draft.put(key, value, ["command", key === "command" && path !== undefined ? "path" : key]);
+    for (const [from, value] of Object.entries(command)) {
+      const key = from === "path" ? "command" : from;
+      if (value !== null && value !== undefined && draft.entry[key] === undefined) {
+        draft.put(key, value, ["command", from]);
+      }
     }
   }
   for (const key of ["transport", "settings"]) {
@@ -131,13 +133,15 @@ function convertCommand(draft: EntryDraft): void {
   const { command, args } = draft.entry;
   if (!Array.isArray(command) || typeof command[0] !== "string") return;
   const rest = command.slice(1);
-  const sources = rest.map((_, i) => draft.sourceOf(["command", i + 1]));
+  const whole = draft.sourceOf(["command"]);
+  const sources: EntryPath[] = rest.map((_, i) => [...whole, i + 1]);
   draft.put("command", command[0], ["command", 0]);
   if (args !== undefined && !Array.isArray(args)) return;
   const all = [...rest, ...args ?? []];
   if (all.length === 0) return;
   sources.push(...(args ?? []).map((_, i) => draft.sourceOf(["args", i])));
   draft.entry.args = all;
+  if (args === undefined) draft.moved(["args"], whole);
   for (const [i, source] of sources.entries()) draft.moved(["args", i], source);
 }
 

@@ -59,7 +59,7 @@ export function convertTimeouts(draft: EntryDraft, dialect: EntryDialect): void 
   splitTimeout(draft);
   for (const [name, key] of Object.entries(WITHOUT_UNIT)) {
     const value = draft.take(name);
-    if (dialect === "claude-code" && Number(value) < MIN_CLAUDE_MS) {
+    if (dialect === "claude-code" && countOf(value) < MIN_CLAUDE_MS) {
       draft.note("lost", [name], `is less than ${MIN_CLAUDE_MS} milliseconds, which Claude Code ignores too`);
     } else convert(draft, { name, key, value, unitMs: ownEntry(UNIT_MS, dialect) ?? unitBySize(value) });
   }
@@ -75,9 +75,15 @@ function splitTimeout(draft: EntryDraft): void {
 }
 
 function unitBySize(value: Json | undefined): number | undefined {
-  const count = Number(value);
+  const count = countOf(value);
   if (count <= MAX_SECONDS) return SECOND_MS;
   return count >= MIN_MILLISECONDS ? 1 : undefined;
+}
+
+/** `NaN` for what is no number. */
+function countOf(value: Json | undefined): number {
+  if (typeof value === "string" && value.trim() !== "") return Number(value);
+  return typeof value === "number" ? value : NaN;
 }
 
 interface Timeout {
@@ -90,8 +96,8 @@ interface Timeout {
 
 function convert(draft: EntryDraft, { name, key, value, unitMs }: Timeout): void {
   if (value === undefined) return;
-  const count = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
-  if (typeof count !== "number" || !Number.isFinite(count) || count < 0) {
+  const count = countOf(value);
+  if (!Number.isFinite(count) || count < 0) {
     draft.note("lost", [name], `is no number; write ${key}, in milliseconds`);
   } else if (count === 0) draft.note("converted", [name], "is 0, which is EXAI's own limit here");
   else if (draft.entry[key] !== undefined) draft.note("lost", [name], `stands beside ${key}, which counts`);
