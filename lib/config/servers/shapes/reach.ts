@@ -35,8 +35,8 @@ export function convertReach(draft: EntryDraft): void {
   unwrap(draft);
   for (const [key, aliases] of Object.entries(ALIASES)) draft.rename(aliases, key);
   convertUrl(draft);
-  dropUnused(draft);
   convertCommand(draft);
+  dropUnused(draft);
   convertArgs(draft);
   convertPairs(draft, "env", "NAME=value");
   convertPairs(draft, "headers", "Name: value");
@@ -106,7 +106,9 @@ const PARTS = { program: ["command", "args", "envFile", "cwd"], address: ["url",
  * command and a URL, `type` says which counts.
  */
 function dropUnused(draft: EntryDraft): void {
-  for (const key of ["command", "url"]) if (isEmpty(draft.entry[key])) draft.take(key);
+  for (const [key, other] of [["command", "url"], ["url", "command"]] as const) {
+    if (isEmpty(draft.entry[key]) && draft.entry[other] !== undefined) draft.take(key);
+  }
   const { command, url } = draft.entry;
   if (command !== undefined && url !== undefined) {
     const kind = kindOfType(draft.entry.type);
