@@ -128,6 +128,22 @@ Deno.test("servers are found under the names and in the shapes that clients have
   }]);
 });
 
+Deno.test("servers of single directories in a state file of Claude Code are named as not read", async () => {
+  const projects = { "/work/shop": { mcpServers: { a: { command: "c" } }, history: [] } };
+  const { servers, lines, warned } = await readFile({
+    numStartups: 3,
+    mcpServers: { s: { command: "c" } },
+    projects,
+  });
+  assertEquals([[...servers.keys()], lines, warned.length], [["s"], [], 1]);
+  assertMatch(
+    warned[0]!,
+    /projects holds servers of single directories, which are not read; `exai-daemon adopt`/,
+  );
+  const empty = await readFile({ $schema: "https://opencode.ai/config.json", mcp: {} });
+  assertEquals([empty.lines, empty.servers.size], [[], 0]);
+});
+
 Deno.test("a file of another kind is named as what it is", async () => {
   const files: [string, RegExp][] = [
     ['[mcp_servers.x]\ncommand = "npx"\n', /is TOML, as Codex's config\.toml.*exai-daemon adopt/],
