@@ -306,7 +306,7 @@ Deno.test("the place of a fault is the one in the file, whatever the value is ca
 Deno.test("a conversion says what became of each key, and what a person has to give", () => {
   const { entry, notes } = convertEntry({
     type: "local",
-    command: ["npx", "-y", "x"],
+    command: "npx -y x",
     environment: { T: "${input:token}", R: "${CLAUDE_PLUGIN_ROOT}/x" },
     alwaysAllow: ["a"],
     disabledTools: ["b"],
@@ -326,6 +326,7 @@ Deno.test("a conversion says what became of each key, and what a person has to g
   assertEquals(
     notes.map(({ kind, path, variable }) => [kind, path.join("."), ...variable ? [variable] : []]),
     [
+      ["converted", "command"],
       ["kept", "alwaysAllow"],
       ["converted", "disabledTools"],
       ["converted", "enabled"],

@@ -26,6 +26,8 @@ export function readCommand(text: string, isProgram: (path: string) => boolean):
     if (program === trimmed || program === undefined) return { is: "program" };
     return { is: "line", words: [program, ...splitWords(trimmed.slice(program.length))] };
   }
+  // A blank in the name of a program that is no path: most likely a quote is not closed.
+  if (/\s/.test(first) && !/[/\\]/.test(first)) return { is: "shell", because: first };
   if (words.length === 1) return { is: "line", words };
   const operator = words.find((word) => /^(?:[|;&<>]+|\d?>&?\d?|.+;)$/.test(word));
   if (operator !== undefined) return { is: "shell", because: operator };

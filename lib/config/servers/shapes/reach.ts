@@ -2,6 +2,7 @@ import { isObject, type Json, textOf } from "../../../base/json.ts";
 import { convertAuthentication } from "./authentication.ts";
 import type { EntryDraft, EntryPath } from "./entry_draft.ts";
 import { convertPairs } from "./pairs.ts";
+import { convertProgram } from "./program.ts";
 import { convertType, isType, kindOfType } from "./server_type.ts";
 
 /** Other clients' names for a key; of two in one entry the first counts. */
@@ -38,6 +39,7 @@ export function convertReach(draft: EntryDraft): void {
   convertCommand(draft);
   dropUnused(draft);
   convertArgs(draft);
+  convertProgram(draft);
   convertPairs(draft, "env", "NAME=value");
   convertPairs(draft, "headers", "Name: value");
   convertType(draft);
