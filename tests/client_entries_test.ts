@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { isObject, type Json, type JsonObject } from "../lib/base/json.ts";
 import { convertEntry } from "../lib/config/servers/shapes/convert_entry.ts";
-import { findSections } from "../lib/config/servers/shapes/sections.ts";
+import { findSections, isComment } from "../lib/config/servers/shapes/sections.ts";
 import { readFile } from "./helpers/read_servers.ts";
 
 const KEYS = [
@@ -108,4 +108,108 @@ Deno.test("the path of each server found is its place in the file", () => {
     const at = path.reduce<unknown>((node, key) => (node as Record<string | number, unknown>)[key], document);
     assert(isObject(value) && at === value);
   }
+});
+
+/** An entry of some client, the same in EXAI's keys, and what is noted of it. */
+type Conversion = [given: JsonObject, entry: JsonObject, notes: string[]];
+
+const CONVERSIONS: Conversion[] = [
+  [{ serverURL: "https://x" }, { url: "https://x" }, []],
+  [{ url: "https://x", serverUrl: "https://x" }, { url: "https://x" }, []],
+  [{ url: "https://x", serverUrl: "https://y" }, { url: "https://x" }, [
+    "lost serverUrl stands beside url, which counts",
+  ]],
+  [{ type: "https", url: "https://x" }, { type: "http", url: "https://x" }, []],
+  [{ transport: "none of them", command: "c" }, { command: "c" }, []],
+  [{ command: "c", settings: { theme: 1 } }, { command: "c" }, []],
+  [{ command: "c", env: ["", "A=1"] }, { command: "c" }, ["fault env.0 is neither NAME=value nor an object"]],
+  [{ command: "c", env: [] }, { command: "c" }, []],
+  [{ command: "c", tools: "a, b" }, { command: "c", include: ["a", "b"] }, [
+    "converted tools becomes include",
+  ]],
+  [
+    {
+      command: "c",
+      exclude: ["x"],
+      disabledTools: ["y"],
+      tools: { a: { enabled: false }, b: { disabled: true }, c: true },
+    },
+    { command: "c", exclude: ["x", "a", "b", "y"] },
+    [
+      "converted tools becomes exclude: 2 tools",
+      "kept tools says what",
+      "converted disabledTools becomes exclude",
+    ],
+  ],
+  [{ command: "c", tools: { a: true } }, { command: "c" }, []],
+  [
+    { command: "c", include: ["a"], tools: ["b"] },
+    { command: "c", include: ["a"] },
+    ["lost tools stands beside another list"],
+  ],
+  [{ command: "c", timeout: "soon" }, { command: "c" }, ["lost timeout is no number; write callTimeoutMs"]],
+  [{ command: "c", timeout: 0 }, { command: "c" }, ["converted timeout is 0, which is EXAI's own limit"]],
+  [
+    { command: "c", callTimeoutMs: 1, timeout: 9 },
+    { command: "c", callTimeoutMs: 1 },
+    ["lost timeout stands beside callTimeoutMs"],
+  ],
+  [
+    { command: "c", request_timeout_ms: 9 },
+    { command: "c", callTimeoutMs: 9 },
+    ["converted request_timeout_ms is 9 milliseconds and becomes callTimeoutMs 9"],
+  ],
+  [{ command: "c", args: ["{env:A}"] }, { command: "c", args: ["${env:A}"] }, [
+    "converted args.0 has its variables in",
+  ]],
+  [
+    { command: "c", args: ["${{ inputs.t-1 }}"] },
+    { command: "c", args: ["${input:t-1}"] },
+    ["converted args.0 has", "asked args.0 needs a value for ${input:t-1}"],
+  ],
+  [{ url: "https://x", env_http_headers: null }, { url: "https://x" }, []],
+  [
+    { url: "https://x", headers: { authorization: "a" }, bearer_token_env_var: "T" },
+    { url: "https://x", headers: { authorization: "a" } },
+    [],
+  ],
+  [
+    { url: "https://x", env_http_headers: { A: "no name" } },
+    { url: "https://x" },
+    ["fault env_http_headers.A is no name of a variable"],
+  ],
+  [{ command: "c", apiKey: "k" }, { command: "c" }, ["lost apiKey is not passed on; write it into"]],
+  [
+    { type: "stdio", command: "c", url: "https://x", headers: { A: "b" } },
+    { type: "stdio", command: "c" },
+    ["lost url stands beside command, which counts by type"],
+  ],
+  [{ source: "extension", settings: {} }, { source: "extension" }, [
+    "fault source names a server of an editor's extension",
+  ]],
+  [{ settings: { a: 1 } }, {}, ["fault settings names a server of an editor's extension"]],
+];
+
+Deno.test("each of these entries becomes the one beside it, and the notes say how", () => {
+  for (const [given, expected, notes] of CONVERSIONS) {
+    const converted = convertEntry(given, "other");
+    const found = converted.notes.map(({ kind, path, message }) => `${kind} ${path.join(".")} ${message}`);
+    assertEquals([converted.entry, found.length], [expected, notes.length], JSON.stringify([given, found]));
+    for (const [i, note] of notes.entries()) assert(found[i]!.startsWith(note), found[i]);
+  }
+});
+
+Deno.test("a comment beside the servers is none of them, and a server with a name like one is", () => {
+  const titles = {
+    "_note": "x",
+    "$schema": "y",
+    "comments": ["z"],
+    "comment": {},
+    "commentary": {},
+    "_x": { command: "c" },
+  };
+  const comments = Object.entries(titles).filter(([title, value]) => isComment(title, value)).map(([title]) =>
+    title
+  );
+  assertEquals(comments, ["_note", "$schema", "comments", "comment"]);
 });

@@ -148,6 +148,8 @@ Deno.test("a file of another kind is named as what it is", async () => {
   const files: [string, RegExp][] = [
     ['[mcp_servers.x]\ncommand = "npx"\n', /is TOML, as Codex's config\.toml.*exai-daemon adopt/],
     ["mcpServers:\n  x:\n    command: npx\n", /is YAML/],
+    ['{"mcpServers": {}} [x]', /^mcp\.json:1:20: nothing is expected after/],
+    ["it is in\n/srv/mcp.json", /no JSON value/],
     ["../../shared/mcp.json\n", /nothing but a path: a symbolic link/],
     ['<?xml version="1.0"?>\n<a/>', /is XML/],
     ['{\n<<<<<<< HEAD\n  "mcpServers": {}\n=======\n>>>>>>> x\n}', /marks of a merge/],

@@ -231,6 +231,8 @@ Deno.test("what is no MCP server is recognized by its name", async () => {
       /starts uvicorn, .* speaks HTTP; start it yourself/,
     ],
     [{ command: "python", args: ["-m", "uvicorn", "app:app"] }, /starts uvicorn/],
+    [{ command: "python3", args: ["-m", "http.server", "80"] }, /starts http-server/],
+    [{ command: "kubectl", args: ["exec", "-i", "pod", "--", "psql"] }, /starts psql/],
     [{ command: "uv", args: ["run", "uvicorn", "app:app"] }, /starts uvicorn/],
     [
       { command: "@modelcontextprotocol/server-github", args: [] },
@@ -258,6 +260,8 @@ Deno.test("what is no MCP server is recognized by its name", async () => {
       ["docker", "run", "-i", "mcp/postgres"],
       ["docker", "exec", "-i", "box", "node", "server.js"],
       ["npx", "-y", "curl-mcp-server"],
+      ["kubectl", "exec", "-i", "pod", "psql"],
+      ["uv", "sync", "uvicorn"],
       ["bash", "-c", "curl -s https://x > /dev/null; exec node server.js"],
       ["uvx", "mcp-server-fetch"],
       ["psql-mcp"],
