@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { dirname } from "@std/path/dirname";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { ownEntry } from "../base/json.ts";
-import { VERSION } from "../base/version.ts";
+import { describeVersion, VERSION } from "../base/version.ts";
 import { formatFault } from "../config/config_fault.ts";
 import { isStartedByShim } from "../config/daemon_environment.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
@@ -42,7 +42,7 @@ export async function daemonMain(): Promise<number> {
       const command = ownEntry(COMMANDS, name);
       return say(command ? commandHelp(name, command) : programHelp());
     }
-    if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
+    if (loaded.switches.has("version")) return say(`exai-daemon ${describeVersion()}`);
     if (loaded.words.length > 0) {
       const { text, code } = await runCommand(loaded, print).catch((thrown) =>
         throwWithFaults(thrown, source)
