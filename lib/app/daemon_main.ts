@@ -13,6 +13,7 @@ import { claimHome } from "./claim_home.ts";
 import { checkOptions, COMMANDS, runCommand } from "../commands/commands.ts";
 import { commandHelp, programHelp } from "../commands/help.ts";
 import { Daemon } from "./daemon.ts";
+import { isSuccessorOf, Succession, takeOver } from "./take_over.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
 import { holdWindow } from "./double_click.ts";
 import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
@@ -88,11 +89,15 @@ async function serve(given: SettingsSource): Promise<number> {
   // Begun now, as the first window waits for it: an interactive login shell takes long to start.
   const asked = isStartedByShim() ? openLoginSettings() : Promise.resolve(given);
   asked.catch(() => {});
-  const home = await claimHome(loaded.settings, paths);
+  const found = await claimHome(loaded.settings, paths);
+  const taken = found instanceof HomeLock ? found : await takeOverFrom(found, { given, asked, paths });
   const isFine = loaded.switches.has("if-not-running");
-  if (!(home instanceof HomeLock)) return explainRunning(home, { isFine, paths });
+  if (!(taken instanceof HomeLock || taken instanceof Succession)) {
+    return explainRunning(taken, { isFine, paths });
+  }
   // Released last: until then this process writes to the directory.
-  using lock = home;
+  using lock = taken instanceof Succession ? taken.lock : taken;
+  using succession = taken instanceof Succession ? taken : undefined;
   const source = await asked;
   // Again, as the login shell may name a proxy.
   keepLoopbackDirect();
@@ -113,7 +118,15 @@ async function serve(given: SettingsSource): Promise<number> {
   });
   crashes.install();
   try {
-    return await run(source, { paths, lock, logging, crashes, running, crashed: crashed.promise });
+    return await run(source, {
+      paths,
+      lock,
+      logging,
+      crashes,
+      running,
+      crashed: crashed.promise,
+      onListening: () => succession?.[Symbol.dispose](),
+    });
   } catch (thrown) {
     if (!(thrown instanceof ExaiError)) crashes.write(thrown, true);
     throw thrown;
@@ -129,6 +142,23 @@ interface Surroundings {
   running: { daemon?: Daemon };
   /** Resolves with the exit code after too many uncaught errors. */
   crashed: Promise<number>;
+  /** Called when the daemon answers. */
+  onListening(): void;
+}
+
+/** Takes the place of a daemon that is older than this program; any other keeps it. */
+async function takeOverFrom(
+  running: RunningDaemon,
+  { given, asked, paths }: { given: SettingsSource; asked: Promise<SettingsSource>; paths: StatePaths },
+): Promise<Succession | RunningDaemon> {
+  if (!isSuccessorOf(running)) return running;
+  // Settings this daemon cannot start with must show before the other one ends.
+  const { started } = await asked;
+  if (started.file.faults.length > 0) throw new SettingsFileError(started.file.faults);
+  const { settings } = given.started;
+  const onWait = (waitsFor: string) =>
+    print(`${describeRunning(running)}; version ${VERSION} takes over after ${waitsFor}`);
+  return await takeOver(running, { settings, paths, onWait });
 }
 
 async function run(source: SettingsSource, around: Surroundings): Promise<number> {
@@ -153,6 +183,7 @@ async function run(source: SettingsSource, around: Surroundings): Promise<number
     return explainRunning(running, { isFine: switches.has("if-not-running"), paths });
   }
   around.running.daemon = daemon;
+  around.onListening();
   say(banner(daemon, paths));
   log.info("exai {version} listens on {url}", { version: VERSION, url: daemon.url });
   if (isTokenKept) {
@@ -162,7 +193,7 @@ async function run(source: SettingsSource, around: Surroundings): Promise<number
     });
   }
   for (const note of before) log.warning("{note}", { note });
-  const end = await Promise.race([stopSignal(), crashed]);
+  const end = await Promise.race([stopSignal(), crashed, daemon.handover.accepted]);
   log.info("{end}: stopping", { end: typeof end === "number" ? "too many errors" : end });
   await daemon.stop();
   return typeof end === "number" ? end : 0;
