@@ -31,7 +31,7 @@ export interface CommandFlag {
 }
 
 /** What a command is run with. */
-export interface Invocation extends Pick<LoadedSettings, "settings" | "switches" | "options"> {
+export interface Invocation extends Pick<LoadedSettings, "settings" | "switches" | "options" | "own"> {
   /** The words after the command's name. */
   args: readonly string[];
   /** How the command is called, for messages. */

@@ -5,6 +5,7 @@ import { quoteName } from "../base/text.ts";
 import type { LoadedSettings } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkStateDir } from "../state/state_files.ts";
+import { callCommand } from "./call.ts";
 import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
 import { certsCommand } from "./certs.ts";
@@ -23,10 +24,13 @@ import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
+import { toolsCommand } from "./tools.ts";
 
 /** The commands of `exai-daemon` by name, in the order of `--help` and docs/operations.md. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: psCommand,
+  tools: toolsCommand,
+  call: callCommand,
   calls: callsCommand,
   cancel: cancelCommand,
   kill: killCommand,

@@ -10,6 +10,7 @@ export async function runCommandAlone(
   const result = await command.run({
     switches: new Set(),
     options: new Map(),
+    own: new Map(),
     ...loaded,
     args,
     usage: usageOf("command", command),
