@@ -96,6 +96,7 @@ export class Daemon implements AsyncDisposable {
         settings: parts.live,
         token: parts.token,
         calls: parts.calls,
+        toolsFor: router.allTools,
         sessions: this.#sessions,
       }),
       serverNames: () => servers().map(({ name }) => name),

@@ -56,7 +56,7 @@ export interface CommandFlag {
 }
 
 /** What a command is run with. */
-export interface Invocation extends Pick<LoadedSettings, "settings" | "switches" | "options"> {
+export interface Invocation extends Pick<LoadedSettings, "settings" | "switches" | "options" | "own"> {
   /** The words after the command's name, and after that of the subcommand. */
   args: readonly string[];
   /** How the command is called, for messages. */

@@ -6,6 +6,7 @@ import type { CommandFlags, FlagNames } from "../config/command_line.ts";
 import type { LoadedSettings } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkStateDir } from "../state/state_files.ts";
+import { callCommand } from "./call.ts";
 import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
 import { certsCommand } from "./certs.ts";
@@ -18,11 +19,14 @@ import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
+import { toolsCommand } from "./tools.ts";
 import { actionsOf, flagsOf, isGroup, maxWords, type NamedAction, usageOf } from "./usage.ts";
 
 /** The commands of `exai-daemon` by name, in the order of `--help` and docs/commands.md. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: psCommand,
+  tools: toolsCommand,
+  call: callCommand,
   calls: callsCommand,
   cancel: cancelCommand,
   kill: killCommand,
