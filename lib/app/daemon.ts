@@ -96,7 +96,7 @@ export class Daemon implements AsyncDisposable {
       command: (command) => this.#handler.command(command),
       onNotification: (...notification) => router.notify(...notification),
     });
-    this.#handler = this.#createHandler(parts, { guard, hooks, budget, servers });
+    this.#handler = this.#createHandler(parts, { guard, hooks, budget, servers, router });
     this.#listen(router, parts);
     reportHealth(options, parts, {
       budget,
@@ -218,11 +218,12 @@ export class Daemon implements AsyncDisposable {
   /** The handler of all requests, with the routes of the HTTP interface. */
   #createHandler(
     parts: DaemonParts,
-    { guard, hooks, budget, servers }: {
+    { guard, hooks, budget, servers, router }: {
       guard: Guard;
       hooks: AttachHooks;
       budget: ByteBudget;
       servers(): readonly Server[];
+      router: Router;
     },
   ): HttpHandler {
     const settings = this.#settings;
@@ -242,6 +243,7 @@ export class Daemon implements AsyncDisposable {
         settings: parts.live,
         token: parts.token,
         calls: parts.calls,
+        toolsFor: router.allTools,
         sessions: this.#sessions,
         handover: this.handover,
       }),
