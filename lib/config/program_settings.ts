@@ -4,6 +4,7 @@ import {
   type GivenSettings,
   type LoadedSettings,
   readGiven,
+  settingsDespiteFaults,
   type SettingSources,
   settingsWithFile,
 } from "./load.ts";
@@ -15,6 +16,8 @@ export interface ProgramSettings extends LoadedSettings {
   /** Whether the token `auto` is set only by the file of a generated token. */
   isTokenKept: boolean;
   file: Omit<SettingsFile, "values">;
+  /** What is wrong with the other sources; none where that is thrown. */
+  faults: readonly string[];
 }
 
 /** Where `exai-daemon` has its settings from; the file can be read again while the program runs. */
@@ -37,7 +40,13 @@ export class SettingsLoader {
    */
   async read(): Promise<ProgramSettings> {
     const { values, ...file } = await readSettingsFile(this.path, this.#given.env);
-    return { ...settingsWithFile(this.#given, values), file };
+    return { ...settingsWithFile(this.#given, values), file, faults: [] };
+  }
+
+  /** As {@linkcode read}, with the faults of the other sources in place of an error. */
+  async readDespiteFaults(): Promise<ProgramSettings> {
+    const { values, ...file } = await readSettingsFile(this.path, this.#given.env);
+    return { ...settingsDespiteFaults(this.#given, values), file };
   }
 }
 

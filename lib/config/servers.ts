@@ -161,7 +161,7 @@ class ServersReader {
     );
     if (!holdsSecret || !othersCanRead(path)) return;
     const message = `holds secrets and other users can read it; close it: chmod 600 '${path}'`;
-    this.#file.warnings.push({ path, message });
+    this.#file.warnings.push({ path, message, isExposed: true });
   }
 
   async readSection(section: typeof SECTIONS[number]): Promise<void> {

@@ -1,0 +1,29 @@
+import type { JsonObject } from "../base/json.ts";
+import type { ProgramSettings } from "../config/program_settings.ts";
+import type { StatePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+
+/** What the checks look at, and what several of them need to know. */
+export interface Installation extends Pick<ProgramSettings, "faults" | "file"> {
+  settings: Settings;
+  paths: StatePaths;
+  /** The environment of this process. */
+  env: Readonly<Record<string, string>>;
+  /** What the user's login shell says its environment is; undefined when it says nothing. */
+  login: Promise<Readonly<Record<string, string>> | undefined>;
+  daemon: Promise<DaemonState>;
+  /** How long a server may take to answer, in milliseconds. */
+  waitMs: number;
+  /** Starts no server and connects to nothing but the daemon. */
+  isQuick: boolean;
+}
+
+/** How the daemon of the state directory stands. */
+export type DaemonState =
+  | { is: "running"; pid: number; version: string; health: JsonObject }
+  /** It holds the state directory and does not answer. */
+  | { is: "silent"; pid?: number; why: string }
+  /** It holds the state directory and does not let us in. */
+  | { is: "refusing"; pid?: number; why: string }
+  /** Nobody holds the state directory; `stranger` says what answers at its address all the same. */
+  | { is: "stopped"; stranger?: string };
