@@ -1,7 +1,6 @@
 import { messageOf, UsageError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
-import { statePaths } from "../config/paths.ts";
 import { type CheckResult, CHECKS, examine } from "../doctor/checks.ts";
 import { describeRepair, type Finding, type Repair } from "../doctor/finding.ts";
 import { installationHere } from "../doctor/installation_here.ts";

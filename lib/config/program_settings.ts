@@ -12,11 +12,16 @@ import { readSettingsFile, type SettingsFile } from "./settings_file.ts";
 import { settingsPath } from "./window_settings.ts";
 
 /** The settings of `exai-daemon` and what is wrong with `exai.json`. */
-export interface ProgramSettings extends LoadedSettings {
+export interface ProgramSettings extends LoadedSettings, SettingsFaults {
   /** Whether the token `auto` is set only by the file of a generated token. */
   isTokenKept: boolean;
+}
+
+/** What is wrong with the sources of settings. */
+export interface SettingsFaults {
+  /** Of `exai.json`. */
   file: Omit<SettingsFile, "values">;
-  /** What is wrong with the other sources; none where that is thrown. */
+  /** Of the others; none where they are thrown. */
   faults: readonly string[];
 }
 
@@ -26,6 +31,11 @@ export class SettingsLoader {
 
   constructor(sources: SettingSources) {
     this.#given = readGiven(sources);
+  }
+
+  /** The words of the command line. */
+  get words(): readonly string[] {
+    return this.#given.words;
   }
 
   /** The path of `exai.json`. */

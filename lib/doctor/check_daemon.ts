@@ -1,4 +1,4 @@
-import { greaterThan, parse } from "@std/semver";
+import { isNewer } from "../base/release.ts";
 import { VERSION } from "../base/version.ts";
 import { readOwnFile } from "../client/own_files.ts";
 import { fault, type Finding, type Repair, warning } from "./finding.ts";
@@ -38,7 +38,7 @@ type Running = Extract<DaemonState, { is: "running" }>;
 function versionFindings({ pid, version, health }: Running): Finding[] {
   if (version === VERSION) return [];
   const both = `the daemon that runs (process ${pid}) is version ${version}, and this program is ${VERSION}`;
-  if (isOlder(VERSION, version)) {
+  if (isNewer({ version }, { version: VERSION })) {
     return [
       warning(
         "program-old",
@@ -58,15 +58,6 @@ function versionFindings({ pid, version, health }: Running): Finding[] {
       ...repairs,
     ),
   ];
-}
-
-function isOlder(one: string, other: string): boolean {
-  try {
-    return greaterThan(parse(other), parse(one));
-  } catch {
-    // One of another kind than ours is not known to be newer.
-    return false;
-  }
 }
 
 function healthFindings({ health }: Running): Finding[] {

@@ -1,10 +1,10 @@
 import type { JsonObject } from "../base/json.ts";
-import type { ProgramSettings } from "../config/program_settings.ts";
+import type { SettingsFaults } from "../config/program_settings.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 
 /** What the checks look at, and what several of them need to know. */
-export interface Installation extends Pick<ProgramSettings, "faults" | "file"> {
+export interface Installation extends SettingsFaults {
   settings: Settings;
   paths: StatePaths;
   /** The environment of this process. */

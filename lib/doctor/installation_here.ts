@@ -1,5 +1,8 @@
+import { BASIC_PATH } from "../config/daemon_environment.ts";
+import { inheritedFrom, PLATFORM } from "../config/inherited_variables.ts";
 import { statePaths } from "../config/paths.ts";
-import type { ProgramSettings } from "../config/program_settings.ts";
+import type { SettingsFaults } from "../config/program_settings.ts";
+import type { Settings } from "../config/settings.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { loginEnvironment } from "../process/login_shell.ts";
 import { registryEnvironment } from "../process/registry_environment.ts";
@@ -11,13 +14,16 @@ const LOGIN_TIMEOUT_MS = 5 * SECOND_MS;
 
 /** The installation of this user, by the settings of this process. The login shell and the daemon are asked at once. */
 export function installationHere(
-  { settings, faults, file }: Pick<ProgramSettings, "settings" | "faults" | "file">,
+  { settings, faults = [], file }: { settings: Settings } & Partial<SettingsFaults>,
   options: Pick<Installation, "waitMs" | "isQuick">,
 ): Installation {
   const env = Deno.env.toObject();
   const paths = statePaths(settings);
+  // Asked as a daemon asks it that a window has started: with nothing that only this terminal has.
+  const inherited = { ...inheritedFrom(env, PLATFORM), PATH: BASIC_PATH };
   const login = Deno.build.os === "windows"
     ? registryEnvironment(env)
-    : loginEnvironment(env, { timeoutMs: LOGIN_TIMEOUT_MS });
-  return { ...options, settings, faults, file, env, paths, login, daemon: findDaemon(settings, paths) };
+    : loginEnvironment(inherited, { timeoutMs: LOGIN_TIMEOUT_MS });
+  const read = file ?? { path: paths.settings, faults: [], warnings: [], isBlank: true };
+  return { ...options, settings, faults, file: read, env, paths, login, daemon: findDaemon(settings, paths) };
 }
