@@ -27,7 +27,7 @@ const IN_FILE = "correct that place in mcp.json; it is read again when it is sav
 export async function readServersHere({ paths, env, login, settings }: Installation): Promise<ServersFile> {
   return await readServers(paths.config, {
     env,
-    loginEnv: async () => await login ?? {},
+    loginEnv: async () => await login() ?? {},
     ownPort: settings.port || undefined,
   });
 }
@@ -45,7 +45,8 @@ export async function checkServersFile(
     ...file.faults.map((found) => fault(idOf(found), formatFault(found), IN_FILE)),
     ...file.warnings.map((found) => configWarning("servers-file-warning", found, IN_FILE)),
   ];
-  const shell = await login;
+
+  const shell = file.servers.size === 0 || installation.isQuick ? undefined : await login();
   if (shell === undefined) return findings;
   // A daemon that a window starts has what every server inherits, and what the login shell adds.
   const started = await readServers(paths.config, {
@@ -97,7 +98,7 @@ export async function checkServers(
   try {
     await using host = new ProcessHost({
       env,
-      login: { ...await login },
+      login: { ...await login() },
       wrapperDir: settings.resolveWrappers && await isDirectory(paths.home) ? paths.home : undefined,
     });
     const connect = async (config: ServerConfig) =>

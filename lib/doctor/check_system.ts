@@ -11,14 +11,15 @@ const EXECUTABLE = 0o100;
 const OTHERS = 0o077;
 
 /** What the daemon needs of the system: handles, the login shell, a private runtime directory. */
-export async function checkSystem({ login, env }: Installation): Promise<Finding[]> {
+export async function checkSystem({ login, env, isQuick }: Installation): Promise<Finding[]> {
   const handles = softLimit();
   const few = handles === undefined || handles >= FEW_HANDLES ? [] : [warning(
     "handles-low",
     `a program may open ${handles} files here, and each window and server takes some`,
     "raise the limit in the profile of your shell: ulimit -n 4096",
   )];
-  const isSilent = Deno.build.os !== "windows" && Boolean(env.SHELL) && await login === undefined;
+  const isAsked = !isQuick && Deno.build.os !== "windows" && Boolean(env.SHELL);
+  const isSilent = isAsked && await login() === undefined;
   const silent = !isSilent ? [] : [fault(
     "login-shell-silent",
     `the login shell ${env.SHELL} does not print its environment in time: a daemon that a window starts waits for it, ` +
@@ -50,6 +51,7 @@ async function runtimeFindings(): Promise<Finding[]> {
 /** `exai-shim`, which belongs beside `exai-daemon`. */
 export async function checkPrograms(): Promise<Finding[]> {
   const shim = shimProgram();
+  if (shim === undefined) return [];
   const info = await Deno.stat(shim.path).catch(() => undefined);
   if (!info?.isFile) {
     return [fault(
@@ -66,17 +68,25 @@ export async function checkPrograms(): Promise<Finding[]> {
   return await versionFindings(shim);
 }
 
-/** The shim beside the program that runs: `exai-shim` compiled, or `shim.ts` by Deno. */
-function shimProgram(): { path: string; command: string; args: string[] } {
+interface ShimProgram {
+  path: string;
+  command: string;
+  args: string[];
+}
+
+/** The shim beside the program that runs: `exai-shim` compiled, or `shim.ts` by Deno; undefined beside another one. */
+function shimProgram(): ShimProgram | undefined {
   if (isCompiled()) {
     const path = join(programDir(), Deno.build.os === "windows" ? "exai-shim.exe" : "exai-shim");
     return { path, command: path, args: ["--version"] };
   }
-  const path = join(programDir(), basename(Deno.mainModule).replace(/^daemon/, "shim"));
+  const [, ending] = /^daemon(\.[a-z]+)$/.exec(basename(Deno.mainModule)) ?? [];
+  if (ending === undefined) return undefined;
+  const path = join(programDir(), `shim${ending}`);
   return { path, command: Deno.execPath(), args: ["run", "-A", path, "--version"] };
 }
 
-async function versionFindings({ path, command, args }: ReturnType<typeof shimProgram>): Promise<Finding[]> {
+async function versionFindings({ path, command, args }: ShimProgram): Promise<Finding[]> {
   try {
     const { stdout } = await new Deno.Command(command, { args, stdin: "null", stderr: "null" }).output();
     const [, version] = new TextDecoder().decode(stdout).trim().split(" ");

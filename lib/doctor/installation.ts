@@ -9,12 +9,12 @@ export interface Installation extends SettingsFaults {
   paths: StatePaths;
   /** The environment of this process. */
   env: Readonly<Record<string, string>>;
-  /** What the user's login shell says its environment is; undefined when it says nothing. */
-  login: Promise<Readonly<Record<string, string>> | undefined>;
+  /** What the user's login shell says its environment is; undefined when it says nothing. It is asked once. */
+  login(): Promise<Readonly<Record<string, string>> | undefined>;
   daemon: Promise<DaemonState>;
   /** How long a server may take to answer, in milliseconds. */
   waitMs: number;
-  /** Starts no server and connects to nothing but the daemon. */
+  /** Starts no server and no login shell unless it must, and connects to nothing but the daemon. */
   isQuick: boolean;
 }
 
