@@ -60,7 +60,7 @@ export interface CommandFlag {
 
 /** What a command is run with. */
 export interface Invocation
-  extends Pick<LoadedSettings, "settings" | "switches" | "options">, Partial<SettingsFaults> {
+  extends Pick<LoadedSettings, "settings" | "switches" | "options" | "own">, Partial<SettingsFaults> {
   /** The words after the command's name, and after that of the subcommand. */
   args: readonly string[];
   /** How the command is called, for messages. */

@@ -7,6 +7,7 @@ import type { LoadedSettings } from "../config/load.ts";
 import type { SettingsFaults } from "../config/program_settings.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkStateDir } from "../state/state_files.ts";
+import { callCommand } from "./call.ts";
 import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
 import { certsCommand } from "./certs.ts";
@@ -20,12 +21,15 @@ import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
+import { toolsCommand } from "./tools.ts";
 import { updateCommand } from "./update.ts";
 import { actionsOf, flagsOf, isGroup, maxWords, type NamedAction, usageOf } from "./usage.ts";
 
 /** The commands of `exai-daemon` by name, in the order of `--help` and docs/commands.md. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: psCommand,
+  tools: toolsCommand,
+  call: callCommand,
   calls: callsCommand,
   cancel: cancelCommand,
   kill: killCommand,

@@ -32,13 +32,15 @@ export interface LoadedSettings {
   switches: ReadonlySet<string>;
   /** The values of the program's own flags; a repeated flag keeps all. */
   options: ReadonlyMap<string, string[]>;
+  /** The settings given by flag or environment, as texts. */
+  own: ReadonlyMap<SettingName, string>;
 }
 
 /** Values of settings as texts, by name in code. */
 type SettingTexts = ReadonlyMap<SettingName, string>;
 
 /** The settings as they were given: the command line, the environment and the env file, read once. */
-export interface GivenSettings extends Omit<LoadedSettings, "settings"> {
+export interface GivenSettings extends Omit<LoadedSettings, "settings" | "own"> {
   flags: ReadonlyMap<string, string>;
   env: Record<string, string | undefined>;
   envFile: Record<string, string | undefined>;
@@ -109,7 +111,13 @@ function resolveTolerantly(
   }
   if (isUsage) throw new UsageError(faults.join("\n"));
   const { words, switches, options } = given;
-  return { settings: schema.parse(raw) as Settings, words, switches, options, faults };
+  const own = new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry)));
+  return { settings: schema.parse(raw) as Settings, words, switches, options, own, faults };
+}
+
+function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, Setting]) {
+  const text = flags.get(setting.flag) ?? env[setting.env];
+  return text ? [[name, text] as const] : [];
 }
 
 /**

@@ -14,7 +14,7 @@ const ROOT = 0;
 const MAX_STEPS = 512;
 
 /** Why something must not be used. */
-export interface Distrust {
+interface Distrust {
   /** A sentence with what to do. */
   why: string;
   /** The file or directory that others can change. */

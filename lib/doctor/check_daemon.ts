@@ -1,8 +1,7 @@
-import { isNewer } from "../base/release.ts";
-import { VERSION } from "../base/version.ts";
+import { describeRelease, isNewer, OWN_RELEASE } from "../base/release.ts";
 import { readOwnFile } from "../client/own_files.ts";
 import { fault, type Finding, type Repair, warning } from "./finding.ts";
-import type { DaemonState, Installation } from "./installation.ts";
+import type { Installation, RunningDaemonState } from "./installation.ts";
 
 /** The daemon of the state directory: whether it answers, which version it is, what it says of itself. */
 export async function checkDaemon({ daemon, paths, settings }: Installation): Promise<Finding[]> {
@@ -32,35 +31,36 @@ function processOf({ pid }: { pid?: number }): string {
   return pid === undefined ? "" : ` (process ${pid})`;
 }
 
-type Running = Extract<DaemonState, { is: "running" }>;
-
 /** One that runs no call can be stopped: its windows start this version and go on. */
-function versionFindings({ pid, version, health }: Running): Finding[] {
-  if (version === VERSION) return [];
-  const both = `the daemon that runs (process ${pid}) is version ${version}, and this program is ${VERSION}`;
-  if (isNewer({ version }, { version: VERSION })) {
-    return [
-      warning(
-        "program-old",
-        `${both}: this one is older`,
-        "use the exai-daemon and exai-shim of the newer one",
-      ),
-    ];
+function versionFindings({ pid, release, handsOver, health }: RunningDaemonState): Finding[] {
+  const shown = [describeRelease(release, OWN_RELEASE), describeRelease(OWN_RELEASE, release)];
+  const both = `the daemon that runs (process ${pid}) is ${shown[0]}, and this program is ${shown[1]}`;
+  if (isNewer(release, OWN_RELEASE)) {
+    const remedy = "use the exai-daemon and exai-shim of the newer one, and update what editors start";
+    return [warning("program-old", `${both}: this one is older`, remedy)];
   }
+  if (!isNewer(OWN_RELEASE, release)) return [];
   const isIdle = health.inflight === 0 && health.queued === 0;
   const repairs: Repair[] = isIdle ? [{ kind: "stop daemon", pid }] : [];
-  const when = isIdle ? "" : ` once its ${health.inflight ?? ""} calls have ended`;
-  return [
-    fault(
+  const when = isIdle ? "" : ", once its calls have ended";
+  return handsOver
+    ? [warning(
       "daemon-old",
-      `${both}: it was not restarted since the update`,
-      `exai-daemon restart${when}`,
+      `${both}; the next window of this version has it replaced once no call runs`,
+      `nothing has to be done; exai-daemon restart does it now${when}`,
       ...repairs,
-    ),
-  ];
+    )]
+    : [
+      fault(
+        "daemon-old",
+        `${both}: it was not restarted since the update`,
+        `exai-daemon restart${when}`,
+        ...repairs,
+      ),
+    ];
 }
 
-function healthFindings({ health }: Running): Finding[] {
+function healthFindings({ health }: RunningDaemonState): Finding[] {
   const reasons = Array.isArray(health.reasons) ? health.reasons.map(String) : [];
   return reasons.map((reason) =>
     warning(

@@ -21,7 +21,7 @@ const NETWORK: Readonly<Record<number, string>> = {
 };
 
 /** What the system says of the file system that a directory is on. */
-export interface FileSystem {
+interface FileSystem {
   dir: string;
   /** What is kept there. */
   what: string;

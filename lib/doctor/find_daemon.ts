@@ -55,13 +55,13 @@ async function describe(
   { settings, paths }: { settings: Settings; paths: StatePaths },
 ): Promise<DaemonState> {
   socket.close(NORMAL_CLOSURE);
-  const { pid, version, home } = daemon;
+  const { pid, version, home, committed_at: committedAt, hands_over: handsOver = false } = daemon;
   if (home !== undefined && await real(home) !== await real(paths.home)) {
     const stranger = `an EXAI daemon (version ${version}, process ${pid}) with the state directory ${home}`;
     return { is: "stopped", stranger };
   }
   const health = await askDaemon(settings, "/health").catch((): JsonObject => ({}));
-  return { is: "running", pid, version, health };
+  return { is: "running", pid, release: { version, committedAt }, handsOver, health };
 }
 
 function real(path: string): Promise<string> {

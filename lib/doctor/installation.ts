@@ -1,4 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
+import type { Release } from "../base/release.ts";
 import type { SettingsFaults } from "../config/program_settings.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
@@ -20,10 +21,20 @@ export interface Installation extends SettingsFaults {
 
 /** How the daemon of the state directory stands. */
 export type DaemonState =
-  | { is: "running"; pid: number; version: string; health: JsonObject }
+  | RunningDaemonState
   /** It holds the state directory and does not answer. */
   | { is: "silent"; pid?: number; why: string }
   /** It holds the state directory and does not let us in. */
   | { is: "refusing"; pid?: number; why: string }
   /** Nobody holds the state directory; `stranger` says what answers at its address all the same. */
   | { is: "stopped"; stranger?: string };
+
+/** A daemon of the state directory that answers. */
+export interface RunningDaemonState {
+  is: "running";
+  pid: number;
+  release: Release;
+  /** Whether it ends by itself for a newer one that a window starts. */
+  handsOver: boolean;
+  health: JsonObject;
+}

@@ -1,7 +1,9 @@
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
+import { OWN_RELEASE } from "../base/release.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { askDaemon } from "../client/daemon_client.ts";
+import type { Settings } from "../config/settings.ts";
 import { writeNewToken } from "../edge/token.ts";
 import { FileLock } from "../state/file_lock.ts";
 import type { Repair } from "./finding.ts";
@@ -25,7 +27,7 @@ export async function applyRepair(repair: Repair, { settings, paths }: Installat
     case "new token":
       return void await writeNewToken(repair.path);
     case "stop daemon":
-      await askDaemon(settings, "/stop", "POST").catch(() => signalled(repair.pid));
+      await stop(settings, repair.pid);
       return await waitUntilFree(paths.lock);
   }
 }
@@ -38,10 +40,28 @@ async function chmod(path: string, mode: number): Promise<void> {
   await Deno.chmod(path, mode);
 }
 
-/** A daemon that cannot be asked to stop is of an older version, and stops in order by this signal. */
-function signalled(pid: number): void {
+/**
+ * Has the daemon end at a moment when no call runs.
+ *
+ * @throws {ExaiError} when there is no such moment now
+ */
+async function stop(settings: Settings, pid: number): Promise<void> {
+  const { version, committedAt = "" } = OWN_RELEASE;
+  const path = `/handover?${new URLSearchParams({ version, committed_at: committedAt })}`;
+  const answer = await askDaemon(settings, path, "POST").catch(() => undefined);
+  if (answer?.state === "stopping") return;
+  if (answer) throw new ExaiError("OVER_CAPACITY", `it goes on with ${answer.waits_for}; try again later`);
+  await stopBySignal(settings, pid);
+}
+
+/** A daemon from before the handover ends in order by a signal, and is asked first whether a call runs. */
+async function stopBySignal(settings: Settings, pid: number): Promise<void> {
+  const health = await askDaemon(settings, "/health");
+  if (health.inflight !== 0 || health.queued !== 0) {
+    throw new ExaiError("OVER_CAPACITY", "calls run; try again later");
+  }
   if (Deno.build.os === "windows") {
-    throw new ExaiError("DAEMON_UNAVAILABLE", `the daemon does not stop by being asked; end process ${pid}`);
+    throw new ExaiError("DAEMON_UNAVAILABLE", `this one cannot be asked to stop; end process ${pid}`);
   }
   Deno.kill(pid, "SIGTERM");
 }

@@ -17,6 +17,7 @@ export async function runCommandAlone(
     switches: new Set(),
     options: new Map(),
     progress: { step() {}, end() {} },
+    own: new Map(),
     print: () => {},
     ...loaded,
     args: isNamed ? rest : args,

@@ -39,6 +39,7 @@ export async function diagnose(
 ): Promise<Diagnosis> {
   const { json, code } = await runAction({ path: "doctor", action: doctorCommand }, {
     settings: defaultSettings({ port: 0, ...settings }),
+    own: new Map(),
     switches: new Set(["json", ...(fix ? ["fix"] : []), ...(quick ? ["quick"] : [])]),
     options: new Map([["wait", [String(waitS)]]]),
     args: [],
