@@ -18,13 +18,20 @@ interface RegularFileOptions {
  */
 export async function readRegularFile(path: string, options: RegularFileOptions = {}): Promise<string> {
   check(await Deno.stat(path), options);
-  return await Deno.readTextFile(path);
+  return textOf(await Deno.readFile(path));
 }
 
 /** As {@linkcode readRegularFile}. */
 export function readRegularFileSync(path: string, options: RegularFileOptions = {}): string {
   check(Deno.statSync(path), options);
-  return Deno.readTextFileSync(path);
+  return textOf(Deno.readFileSync(path));
+}
+
+/** UTF-8, or the UTF-16 that PowerShell 5 and Notepad write, which begins with a byte order mark. The mark is kept. */
+function textOf(bytes: Uint8Array): string {
+  const [first, second] = bytes;
+  const isUtf16 = first === 0xFF && second === 0xFE;
+  return new TextDecoder(isUtf16 ? "utf-16le" : "utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 /** What a path leads to in place of a regular file; undefined for a regular file. */
@@ -58,7 +65,7 @@ export function isListed(path: string): boolean {
 }
 
 /**
- * The variables in the text of a `.env` file.
+ * The variables in the text of a `.env` file, which may begin with a byte order mark.
  *
  * @throws {ExaiError} `CONFIG` when this runtime cannot read such files
  */
@@ -68,5 +75,6 @@ export function parseEnvFile(text: string): Record<string, string> {
   if (typeof util.parseEnv !== "function") {
     throw new ExaiError("CONFIG", "this Deno cannot read env files, 2.9 can; set the variables themselves");
   }
-  return util.parseEnv(text) as Record<string, string>;
+  // `parseEnv` takes the mark for a part of the first name.
+  return util.parseEnv(text.replace(/^\uFEFF/, "")) as Record<string, string>;
 }
