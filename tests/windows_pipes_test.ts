@@ -3,7 +3,7 @@ import { Listeners } from "../lib/edge/listeners.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { withVariable } from "../lib/config/process_variables.ts";
-import { isListening } from "../lib/transport/peer_user/windows.ts";
+import { isListening } from "../lib/transport/listener_process.ts";
 import { ConnectError, connectWebSocket } from "../lib/transport/websocket_client.ts";
 import { tempDir } from "./helpers/files.ts";
 
@@ -91,12 +91,12 @@ Deno.test({
 Deno.test({
   name: "whether somebody listens is known without a connection",
   ...onWindows,
-  fn() {
+  async fn() {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr as Deno.NetAddr;
-    assertEquals(isListening({ hostname: "localhost", port }), true);
-    assertEquals(isListening({ hostname: "127.0.0.1", port }), true);
+    assertEquals(await isListening({ hostname: "localhost", port }), true);
+    assertEquals(await isListening({ hostname: "127.0.0.1", port }), true);
     listener.close();
-    assertEquals(isListening({ hostname: "127.0.0.1", port }), false);
+    assertEquals(await isListening({ hostname: "127.0.0.1", port }), false);
   },
 });

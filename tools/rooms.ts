@@ -24,6 +24,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "wire"],
     outsideWorld: true,
   },
+  documents: {
+    holds: "JSONC, TOML and YAML edited in place, and files replaced as a whole; nothing of what they mean",
+    mayImport: ["base", "config"],
+    outsideWorld: true,
+  },
   transport: {
     holds: "stdio, WebSocket, HTTP and memory behind one contract",
     mayImport: ["base", "wire"],
@@ -123,7 +128,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   commands: {
     holds: "the commands of `exai-daemon`, one in a file, and one table of all",
-    mayImport: ["base", "config", "state", "client", "edge", "admin", "user_tools"],
+    mayImport: ["base", "config", "documents", "state", "client", "edge", "admin", "user_tools"],
     outsideWorld: true,
   },
   app: {
@@ -132,6 +137,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "base",
       "wire",
       "config",
+      "documents",
       "transport",
       "call",
       "admission",

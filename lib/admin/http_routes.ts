@@ -6,7 +6,9 @@ import type { Route } from "../edge/http_handler.ts";
 import { requestToken } from "../edge/guard.ts";
 import type { CallControl, SessionAccess } from "./call_control.ts";
 import { callRoutes } from "./call_routes.ts";
+import { type HandoverAdmin, handoverRoute } from "./handover_route.ts";
 import { allowMethod, ownerOnly } from "./route_guards.ts";
+import { serverRoutes, type ServerRouteSources } from "./server_routes.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
@@ -24,6 +26,7 @@ interface MountAdmin {
   memory(): Promise<ReadonlyMap<number, number>>;
   readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
+  readonly troubles: Pick<ServerRouteSources, "whyUnmounted">;
 }
 
 /** What the routes need of EXAI's own tools. */
@@ -51,8 +54,10 @@ interface RouteSources {
   /** Undefined where the settings do not change. */
   settings?: SettingsAdmin;
   token: TokenStore;
+  toolsFor: ServerRouteSources["toolsFor"];
   sessions: SessionAccess;
   calls: CallControl;
+  handover: HandoverAdmin;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
@@ -81,7 +86,15 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/calls/follow", allowMethod("GET", routes.follow)],
     ["/cancel", allowMethod("POST", routes.cancel)],
     ["/kill", allowMethod("POST", routes.kill)],
+    ["/handover", handoverRoute(sources.handover)],
     ...threadRoutes(allThreads(own.threads)),
+    ...serverRoutes({
+      sessions,
+      toolsFor: sources.toolsFor,
+      servers: () => mounts.servers,
+      whyUnmounted: (name) => mounts.troubles.whyUnmounted(name),
+      unmounted: () => unmountedNames(mounts.configured),
+    }),
     ["/token/rotate", allowMethod("POST", (request) => rotateToken(request, token))],
   ];
 }
@@ -106,6 +119,10 @@ async function status(
       listChanges: telemetry.listChanges,
     }),
   );
+}
+
+function unmountedNames({ disabled, faulty }: ServersChange): string[] {
+  return [...disabled, ...faulty.map(({ name }) => name)];
 }
 
 /** Reads the configuration of settings, servers and tools again. */

@@ -11,7 +11,7 @@ import type { Link } from "./link.ts";
 import { hasDaemon } from "./address.ts";
 import { isNoDaemon, LinkError, type LinkFault } from "./link_target.ts";
 import { readOwnFile } from "./own_files.ts";
-import { startDetached } from "./start_detached.ts";
+import { type DetachedProgram, startDetached } from "./start_detached.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -76,9 +76,8 @@ export class DaemonStarter {
   }
 
   async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
-    const { command, args } = daemonCommand();
-    log.info("no daemon answers; starting {command}", { command: [command, ...args].join(" ") });
-    using daemon = await startDetached({ command, args, cwd: this.#paths.home, env: this.#environment });
+    log.info("no daemon answers; starting {command}", { command: shownCommand() });
+    using daemon = await spawnDaemon(this.#environment, this.#paths);
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await delay(POLL_MS);
@@ -100,14 +99,29 @@ export class DaemonStarter {
   }
 
   #fault(what: string, fault: LinkFault = "refused"): LinkError {
-    const { command, args } = daemonCommand();
-    const shown = [command, ...args].join(" ");
     return new LinkError(
       fault,
       `the daemon that was started ${what}; its log is in ${this.#paths.logs}, ` +
-        `or run it in a terminal to see why: ${shown}`,
+        `or run it in a terminal to see why: ${shownCommand()}`,
     );
   }
+}
+
+/**
+ * Starts the daemon as a process of its own that outlives this one.
+ *
+ * @param environment all its variables; it inherits none of this process
+ */
+export function spawnDaemon(
+  environment: Record<string, string>,
+  { home }: StatePaths,
+): Promise<DetachedProgram> {
+  return startDetached({ ...daemonCommand(), cwd: home, env: environment });
+}
+
+function shownCommand(): string {
+  const { command, args } = daemonCommand();
+  return [command, ...args].join(" ");
 }
 
 /** The daemon's command line: the executable beside the shim's, or the source beside its entry point. */

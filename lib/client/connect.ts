@@ -166,10 +166,13 @@ function nobodyAt(url: string): LinkError {
 async function mayListen(url: string): Promise<boolean> {
   if (Deno.build.os !== "windows") return true;
   try {
-    const { isListening } = await import("../transport/peer_user/windows.ts");
+    const { isListening } = await import("../transport/listener_process.ts");
     const { hostname, port, protocol } = new URL(url);
     const defaultPort = protocol === "wss:" ? 443 : 80;
-    return isListening({ hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port || defaultPort) });
+    return await isListening({
+      hostname: hostname.replace(/^\[|\]$/g, ""),
+      port: Number(port || defaultPort),
+    });
   } catch {
     // A shim that may not call functions of the system.
     return true;

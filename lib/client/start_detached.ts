@@ -2,6 +2,8 @@ import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { DetachedProgram, ProgramStart } from "./detached/start_process.ts";
 
+export type { DetachedProgram };
+
 const log = getLogger(["exai", "shim"]);
 
 /**

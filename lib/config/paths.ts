@@ -32,6 +32,8 @@ export interface StatePaths {
   probes: string;
   /** Locked while a shim starts the daemon, so that ten shims start one. */
   startLock: string;
+  /** Locked by a shim that has just started a newer daemon, so that ten shims start one. */
+  successorLock: string;
   /** Why the daemon that a shim started last could not start. */
   startFailure: string;
   /** The address of the running daemon, for shims when the system has chosen the port. */
@@ -80,6 +82,7 @@ export function statePaths(
     git: join(home, "git"),
     probes: join(home, "probes"),
     startLock: join(home, "start.lock"),
+    successorLock: join(home, "successor.lock"),
     startFailure: join(home, "start_error"),
     endpoint: join(home, "daemon.json"),
     socket: join(home, "daemon.sock"),
