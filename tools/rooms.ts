@@ -266,5 +266,4 @@ export const ONE_FILE_PER_ENTRY: readonly string[] = ["lib/commands/", "lib/tool
 /** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/base/version.ts": "changed by each release, and by nothing else",
-  "lib/transport/pipe_client.ts": "loads `ws`, so it is imported only where a named pipe is dialled",
 };

@@ -5,7 +5,7 @@ import type { SettingsFaults } from "../config/program_settings.ts";
 import type { Settings } from "../config/settings.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { loginEnvironment } from "../process/login_shell.ts";
-import { registryEnvironment } from "../process/registry_environment.ts";
+import { registryEnvironment } from "../process/windows/registry_environment.ts";
 import { findDaemon } from "./find_daemon.ts";
 import type { Installation } from "./installation.ts";
 
