@@ -41,13 +41,15 @@ export async function openSession(
 interface CatalogOptions {
   /** What is looked for: servers that are being started are not waited for once it is there. */
   isEnough?(tools: readonly CatalogTool[]): boolean;
+  /** If it is the name of a server, no other one is waited for. */
+  server?: string;
 }
 
 /** Every tool for `session`, once the servers that are being started have listed theirs. */
 export async function readCatalog(
   { settings }: Invocation,
   session: DaemonSession,
-  { isEnough = () => false }: CatalogOptions = {},
+  { isEnough = () => false, server: only }: CatalogOptions = {},
 ): Promise<ToolCatalog> {
   const untilMs = performance.now() + MAX_WAIT_MS;
   const ask = async () =>
@@ -56,7 +58,9 @@ export async function readCatalog(
   const settled = new Set<string>();
   while (true) {
     const { servers } = await askDaemon(settings, "/status") as DaemonStatus;
-    const awaited = answer.missing.filter(({ server, is_coming }) => is_coming && !settled.has(server))
+    const isOne = servers.some(({ server }) => server === only);
+    const awaited = answer.missing
+      .filter(({ server, is_coming }) => is_coming && !settled.has(server) && (!isOne || server === only))
       .map(({ server }) => ({ server, progress: progressOf(server, servers) }));
     const isOver = isEnough(answer.tools) || performance.now() > untilMs;
     if (isOver || awaited.every(({ progress }) => progress === "failed")) {

@@ -27,7 +27,7 @@ async function tools(invocation: Invocation): Promise<string | CommandResult> {
   using session = await openSession(invocation);
   const isEnough = (tools: readonly CatalogTool[]) =>
     tools.some((tool) => tool.server === name || isNamed(tool, name));
-  const catalog = await readCatalog(invocation, session, { isEnough });
+  const catalog = await readCatalog(invocation, session, { isEnough, server: name });
   const json = switches.has("json");
   if (name === undefined) return json ? visibleJson(jsonOf(catalog), 2) : listOf(catalog);
   const ofServer = catalog.tools.filter(({ server }) => server === name);
