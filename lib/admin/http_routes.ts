@@ -97,7 +97,8 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
       toolsFor: sources.toolsFor,
       servers: () => mounts.servers,
       troubleOf: (name) =>
-        mounts.troubles.ofEntries().find(({ server }) => server === name) ?? mounts.troubles.whyUnmounted(name),
+        mounts.troubles.ofEntries().find(({ server }) => server === name) ??
+          mounts.troubles.whyUnmounted(name),
       unmounted: () => unmountedNames(mounts.configured),
     }),
     ["/token/rotate", allowMethod("POST", (request) => rotateToken(request, token))],

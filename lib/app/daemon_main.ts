@@ -1,8 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { dirname } from "@std/path/dirname";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { ownEntry } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
+import { visibleJson } from "../base/visible.ts";
+import { asksForJson } from "../config/command_line.ts";
 import { formatFault } from "../config/config_fault.ts";
 import { isStartedByShim } from "../config/daemon_environment.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
@@ -10,8 +11,11 @@ import { SettingsFileError } from "../config/program_settings.ts";
 import { SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { AddressUnavailableError } from "../edge/deno_listener.ts";
 import { claimHome } from "./claim_home.ts";
-import { checkOptions, COMMANDS, runCommand } from "../commands/commands.ts";
+import { findCommand, runCommand } from "../commands/commands.ts";
+import { errorJson, exitCodeOf } from "../commands/exit_codes.ts";
 import { commandHelp, programHelp } from "../commands/help.ts";
+import { ProgressLine } from "../commands/progress.ts";
+import { stderrScreen } from "../commands/terminal.ts";
 import { Daemon } from "./daemon.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
 import { holdWindow } from "./double_click.ts";
@@ -38,25 +42,34 @@ export async function daemonMain(): Promise<number> {
     const source = await openSettings();
     const { started: loaded } = source;
     if (loaded.switches.has("help")) {
-      const [name = ""] = loaded.words;
-      const command = ownEntry(COMMANDS, name);
-      return say(command ? commandHelp(name, command) : programHelp());
+      const found = findCommand(loaded.words);
+      return say(found ? commandHelp(found.path, found.command) : programHelp());
     }
     if (loaded.switches.has("version")) return say(`exai-daemon ${VERSION}`);
-    if (loaded.words.length > 0) {
-      const { text, code } = await runCommand(loaded, print).catch((thrown) =>
-        throwWithFaults(thrown, source)
-      );
-      print(text);
-      return code;
-    }
-    checkOptions(loaded);
+    if (loaded.words.length > 0) return await command(source);
     return await (isStartedByShim() ? serveForShim : serve)(source);
   } catch (thrown) {
-    const code = fail("exai-daemon", thrown);
+    if (asksForJson()) print(visibleJson(errorJson(thrown), 2));
+    else fail("exai-daemon", thrown);
     await holdWindow();
-    return code;
+    return exitCodeOf(thrown);
   }
+}
+
+/** Runs the command that the command line names, and prints its result. */
+async function command(source: SettingsSource): Promise<number> {
+  const { started } = source;
+  using progress = new ProgressLine(stderrScreen());
+  const show = (text: string) => {
+    progress.end();
+    print(text);
+  };
+  const { text, code, json } = await runCommand(started, { print: show, progress }).catch((thrown) =>
+    throwWithFaults(thrown, source)
+  );
+  const shown = started.switches.has("json") && json !== undefined ? visibleJson(json, 2) : text;
+  if (shown !== "") show(shown);
+  return code;
 }
 
 /** What is wrong with the settings may be why a command fails. */

@@ -2,7 +2,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { adoptLoginEnvironment } from "../config/daemon_environment.ts";
 import { programDir } from "../config/paths.ts";
 import { type ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
-import { flagNames } from "../commands/commands.ts";
+import { commandFlags } from "../commands/commands.ts";
 import { loginEnvironment } from "../process/login_shell.ts";
 import { registryEnvironment } from "../process/registry_environment.ts";
 
@@ -20,7 +20,11 @@ export interface SettingsSource {
 
 /** Reads the settings of this process. */
 export async function openSettings(): Promise<SettingsSource> {
-  const reader = new SettingsLoader({ programDir: programDir(), ...flagNames() });
+  const reader = new SettingsLoader({
+    programDir: programDir(),
+    switches: ["version"],
+    commands: commandFlags(),
+  });
   return { reader, started: await reader.read() };
 }
 

@@ -47,7 +47,7 @@ interface CatalogOptions {
 
 /** Every tool for `session`, once the servers that are being started have listed theirs. */
 export async function readCatalog(
-  { settings }: Invocation,
+  { settings, progress }: Invocation,
   session: DaemonSession,
   { isEnough = () => false, server: only }: CatalogOptions = {},
 ): Promise<ToolCatalog> {
@@ -56,6 +56,7 @@ export async function readCatalog(
     await askDaemon(settings, `/tools?${new URLSearchParams({ session: session.id })}`) as CatalogAnswer;
   let answer = await ask();
   const settled = new Set<string>();
+  let said = "";
   while (true) {
     const { servers } = await askDaemon(settings, "/status") as DaemonStatus;
     const isOne = servers.some(({ server }) => server === only);
@@ -69,7 +70,12 @@ export async function readCatalog(
     // Asking for the list of a server that has failed would start it again, and again.
     for (const { server, progress } of awaited) if (progress !== "coming") settled.add(server);
     if (awaited.some(({ progress }) => progress === "ready")) answer = await ask();
-    else await session.toolsChanged(SECOND_MS);
+    else {
+      const names = awaited.filter(({ progress }) => progress === "coming").map(({ server }) => server);
+      const what = `waiting for ${names.join(", ")} to list ${names.length === 1 ? "its" : "their"} tools`;
+      if (what !== said) progress.step(said = what);
+      await session.toolsChanged(SECOND_MS);
+    }
   }
 }
 

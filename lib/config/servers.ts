@@ -14,6 +14,7 @@ import { readRegularFile } from "./regular_file.ts";
 import { othersCanRead, whyUntrusted } from "./trust.ts";
 
 export { type ConfigFault, formatFault } from "./config_fault.ts";
+export { findEntries, type FoundEntry } from "./servers/found_entries.ts";
 export { serversJsonSchema } from "./servers/keys.ts";
 
 /** Where variables in the file get their values from; the defaults are the process's own. */
@@ -80,6 +81,15 @@ function emptyFile(): ServersFile {
   };
 }
 
+/** As {@linkcode readServers} of a text that is to be written to `path`. */
+export async function readServersText(
+  text: string,
+  path: string,
+  options: ServersOptions = {},
+): Promise<ServersFile> {
+  return await parseServers(text, path, options);
+}
+
 async function parseServers(text: string, path: string, options: ServersOptions): Promise<ServersFile> {
   const file = { ...emptyFile(), isBlank: text.trim() === "" };
   const document = parseDocument(text);
@@ -109,7 +119,7 @@ interface Source extends Pick<EntryContext, "expander" | "ownPort"> {
 }
 
 /** The name of EXAI's own tools in the catalog; reserved. */
-const OWN_SERVER_NAME = "exai";
+export const OWN_SERVER_NAME = "exai";
 
 /** Reads one document into a {@linkcode ServersFile}. */
 class ServersReader {

@@ -15,11 +15,18 @@ export const addServer: Action = {
   forms: [
     { args: "NAME COMMAND [ARG...]", does: "adds a server that runs as a program" },
     { args: "NAME URL", does: "adds a server behind a URL" },
-    { args: "NAME JSON", does: "adds an entry as clients write it, such as `{\"command\": \"npx\", \"args\": [...]}`" },
+    {
+      args: "NAME JSON",
+      does: 'adds an entry as clients write it, such as `{"command": "npx", "args": [...]}`',
+    },
   ],
   flags: [
     { name: "env", value: "NAME=VALUE", help: "A variable of the program; may be given several times" },
-    { name: "header", value: "NAME: VALUE", help: "An HTTP header of a server behind a URL; may be given several times" },
+    {
+      name: "header",
+      value: "NAME: VALUE",
+      help: "An HTTP header of a server behind a URL; may be given several times",
+    },
     { name: "cwd", value: "DIR", help: "The directory the program starts in, in place of the window's" },
     {
       name: "share",
@@ -49,7 +56,9 @@ async function add(invocation: Invocation): Promise<CommandResult> {
   if (isReplaced && !switches.has("force")) {
     throw new ExaiError(
       "CONFIG",
-      `${file.path} has a server ${quoteName(name)} already; --force replaces it, exai-daemon servers remove takes it out`,
+      `${file.path} has a server ${
+        quoteName(name)
+      } already; --force replaces it, exai-daemon servers remove takes it out`,
     );
   }
   const text = file.edited([placeOf(file, { name, entry, isReplaced })]);
@@ -74,7 +83,10 @@ function checkName(name: string): void {
     throw new ExaiError("CONFIG", `${quoteName(name)} is no name for a server; it needs letters or digits`);
   }
   if (catalogName(name) !== OWN_SERVER_NAME) return;
-  throw new ExaiError("CONFIG", `${quoteName(name)} is the name of EXAI's own tools; give the server another`);
+  throw new ExaiError(
+    "CONFIG",
+    `${quoteName(name)} is the name of EXAI's own tools; give the server another`,
+  );
 }
 
 /** The entry that the command line describes. */
@@ -88,9 +100,15 @@ function entryOf(words: readonly string[], { options, switches }: Invocation): J
   const env = pairsOf("env", options.get("env"), "=");
   const headers = pairsOf("header", options.get("header"), ":");
   if (first.trimStart().startsWith("{")) return { ...parseEntry(first, rest), ...common };
-  if (first === "") throw new ExaiError("CONFIG", "servers add needs a command, a URL or an entry as JSON after the name");
+  if (first === "") {
+    throw new ExaiError("CONFIG", "servers add needs a command, a URL or an entry as JSON after the name");
+  }
   const isUrl = /^https?:\/\//i.test(first);
-  refuseFlags(isUrl ? ["env", "cwd"] : ["header", "type"], options, isUrl ? "a server behind a URL" : "a program");
+  refuseFlags(
+    isUrl ? ["env", "cwd"] : ["header", "type"],
+    options,
+    isUrl ? "a server behind a URL" : "a program",
+  );
   if (!isUrl) {
     return {
       command: first,
@@ -100,7 +118,9 @@ function entryOf(words: readonly string[], { options, switches }: Invocation): J
       ...common,
     };
   }
-  if (rest.length > 0) throw new ExaiError("CONFIG", `nothing follows the URL, and ${quoteName(rest[0]!)} does`);
+  if (rest.length > 0) {
+    throw new ExaiError("CONFIG", `nothing follows the URL, and ${quoteName(rest[0]!)} does`);
+  }
   return {
     ...(one("type") === undefined ? {} : { type: one("type") }),
     url: first,
@@ -126,7 +146,9 @@ function pairsOf(flag: string, values: readonly string[] = [], sign: "=" | ":"):
 }
 
 function parseEntry(text: string, rest: readonly string[]): JsonObject {
-  if (rest.length > 0) throw new ExaiError("CONFIG", `nothing follows the entry, and ${quoteName(rest[0]!)} does`);
+  if (rest.length > 0) {
+    throw new ExaiError("CONFIG", `nothing follows the entry, and ${quoteName(rest[0]!)} does`);
+  }
   try {
     const value: unknown = JSON.parse(text);
     if (isObject(value)) return value;
@@ -163,8 +185,10 @@ async function checkEntry(
   const own = faults.filter(({ server }) => server === name);
   const wrong = own.filter(({ unset }) => unset === undefined);
   if (wrong.length > 0) {
-    throw new ExaiError("CONFIG", wrong.map(({ key = "the entry", message }) => `${key} ${message}`).join("\n"));
+    throw new ExaiError(
+      "CONFIG",
+      wrong.map(({ key = "the entry", message }) => `${key} ${message}`).join("\n"),
+    );
   }
   return [...own, ...warnings.filter(({ server }) => server === name)].map(formatFault);
 }
-

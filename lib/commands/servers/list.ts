@@ -38,7 +38,12 @@ async function list({ settings }: Invocation): Promise<CommandResult> {
     : formatTable(["SERVER", "STATE", "KIND", "SHARE", "WHAT IT STARTS"], rows.map(rowOf));
   return {
     text: [table, ...notes].join("\n\n"),
-    json: { path: file.path, servers: rows, faults: faults.map(formatFault), warnings: warnings.map(formatFault) },
+    json: {
+      path: file.path,
+      servers: rows,
+      faults: faults.map(formatFault),
+      warnings: warnings.map(formatFault),
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
 import { askDaemon, isDaemonRunning } from "../../client/daemon_client.ts";
 import { statePaths } from "../../config/paths.ts";
-import { catalogName, type FoundEntry, findEntries } from "../../config/servers.ts";
+import { catalogName, findEntries, type FoundEntry } from "../../config/servers.ts";
 import type { Settings } from "../../config/settings.ts";
 import { whyUntrusted } from "../../config/trust.ts";
 import { type DocumentEdit, type DocumentPath, editDocument } from "../../documents/document.ts";
@@ -31,7 +31,10 @@ export class ServerFile {
     const document = JSONC.read(image?.text ?? "");
     if ("reason" in document) {
       const { reason, line, column } = document;
-      throw new ExaiError("CONFIG", `${path}:${line}:${column}: ${reason}; correct it first, it is left as it is`);
+      throw new ExaiError(
+        "CONFIG",
+        `${path}:${line}:${column}: ${reason}; correct it first, it is left as it is`,
+      );
     }
     const { sections } = findEntries(document.value as JsonObject);
     this.entries = sections.flatMap(({ entries }) => entries).filter((entry) => isNamed(entry));
@@ -53,7 +56,10 @@ export class ServerFile {
     const { config: path } = statePaths(settings);
     const distrust = whyUntrusted(path);
     if (distrust !== undefined) {
-      throw new ExaiError("CONFIG", `${path} is not used, since its commands would run with your rights: ${distrust}`);
+      throw new ExaiError(
+        "CONFIG",
+        `${path} is not used, since its commands would run with your rights: ${distrust}`,
+      );
     }
     const image = await readFileImage(path).catch((thrown) => {
       throw thrown instanceof ExaiError ? new ExaiError("CONFIG", `${path} ${thrown.message}`) : thrown;
@@ -72,14 +78,19 @@ export class ServerFile {
     const [entry] = alike;
     if (entry === undefined) {
       const names = this.entries.map(({ title }) => title);
-      const there = names.length === 0 ? "it names none" : `there are: ${names.map((name) => quoteName(name)).join(", ")}`;
+      const there = names.length === 0
+        ? "it names none"
+        : `there are: ${names.map((name) => quoteName(name)).join(", ")}`;
       throw new ExaiError(
         "RESOURCE_NOT_FOUND",
         `${this.path} has no server ${quoteName(name)}${didYouMean(name, names)}; ${there}`,
       );
     }
     if (alike.length > 1 || this.#repeated.includes(entry.title)) {
-      throw new ExaiError("CONFIG", `${quoteName(name)} stands twice in ${this.path}; delete one of them by hand`);
+      throw new ExaiError(
+        "CONFIG",
+        `${quoteName(name)} stands twice in ${this.path}; delete one of them by hand`,
+      );
     }
     return entry;
   }

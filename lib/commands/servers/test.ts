@@ -8,13 +8,16 @@ import { askDaemon } from "../../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { formatTable, MAX_ERROR_CHARS } from "../table.ts";
 import { openSession } from "../tool_catalog.ts";
-import { readServers } from "../../config/servers.ts";
+import { catalogName, readServers } from "../../config/servers.ts";
 import { ServerFile } from "./server_file.ts";
 
 export const testServers: Action = {
   summary: "Start servers and see whether they answer, as for a window in this directory",
   forms: [
-    { args: "[NAME...]", does: "tests servers, every one that is switched on when none is named, and says why one fails" },
+    {
+      args: "[NAME...]",
+      does: "tests servers, every one that is switched on when none is named, and says why one fails",
+    },
   ],
   exits: { 0: "every server answers", 1: "a server does not answer, or has a faulty entry" },
   run: test,
@@ -34,13 +37,13 @@ async function test(invocation: Invocation): Promise<CommandResult> {
   const left = new Set(names);
   const step = () => invocation.progress.step(`waiting for ${[...left].join(", ")} to answer`);
   step();
-  const tested = pooledMap(MAX_AT_ONCE, names, async (name) => {
+  const tested = pooledMap(MAX_AT_ONCE, names, async (name: string): Promise<Outcome> => {
     const outcome = await testOne(invocation, name);
     left.delete(name);
     if (left.size > 0) step();
     return outcome;
   });
-  const outcomes = await Array.fromAsync(tested);
+  const outcomes: Outcome[] = await Array.fromAsync(tested);
   return {
     text: report(outcomes),
     json: { servers: outcomes.map(jsonOf) },
@@ -51,7 +54,12 @@ async function test(invocation: Invocation): Promise<CommandResult> {
 /** The servers named, else those of the file that are not switched off. */
 async function namesToTest({ args, settings }: Invocation): Promise<string[]> {
   const file = await ServerFile.open(settings);
-  if (args.length > 0) return [...new Set(args)].map((name) => catalogNameOf(file, name));
+  if (args.length > 0) {
+    return [...new Set(args)].map((name) => {
+      const { title } = file.find(name);
+      return catalogName(title) ?? title;
+    });
+  }
   const { servers, faulty } = await readServers(file.path, { ownPort: settings.port || undefined });
   return [...servers.keys(), ...faulty];
 }
