@@ -128,7 +128,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   commands: {
     holds: "the commands of `exai-daemon`, one in a file, and one table of all",
-    mayImport: ["base", "config", "documents", "state", "client", "edge", "admin", "user_tools"],
+    mayImport: ["base", "config", "documents", "state", "client", "edge", "observe", "admin", "user_tools"],
     outsideWorld: true,
   },
   app: {

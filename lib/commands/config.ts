@@ -1,8 +1,8 @@
 import type { CommandGroup } from "./command.ts";
-import { checkConfig } from "./config/check.ts";
-import { editConfig } from "./config/edit.ts";
-import { configPaths } from "./config/path.ts";
-import { configSchema } from "./config/schema.ts";
+import { checkConfig } from "./config_actions/check.ts";
+import { editConfig } from "./config_actions/edit.ts";
+import { configPaths } from "./config_actions/path.ts";
+import { configSchema } from "./config_actions/schema.ts";
 
 export const configCommand: CommandGroup = {
   summary: "Check, find or edit the configuration files, or print their JSON Schemas",

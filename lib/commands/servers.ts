@@ -1,8 +1,8 @@
 import type { CommandGroup } from "./command.ts";
-import { addServer } from "./servers/add.ts";
-import { disableServers, enableServers, removeServers } from "./servers/change.ts";
-import { listServers } from "./servers/list.ts";
-import { testServers } from "./servers/test.ts";
+import { addServer } from "./server_actions/add.ts";
+import { disableServers, enableServers, removeServers } from "./server_actions/change.ts";
+import { listServers } from "./server_actions/list.ts";
+import { testServers } from "./server_actions/test.ts";
 
 export const serversCommand: CommandGroup = {
   summary: "Add, remove, list, test, enable or disable the servers of mcp.json",

@@ -7,7 +7,7 @@ import { quoteName } from "../base/text.ts";
 type Types = ReadonlySet<string>;
 
 /** What an argument is for, of a tool's `inputSchema`. */
-export interface ToolParameter {
+interface ToolParameter {
   name: string;
   /** As a person reads it: `string`, `number or null`, `one of a, b`. */
   type: string;

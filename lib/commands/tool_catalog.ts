@@ -23,7 +23,7 @@ interface MissingServer {
 }
 
 /** The directory the command was called in; undefined when it is gone. */
-export function currentDirectory(): string | undefined {
+function currentDirectory(): string | undefined {
   try {
     return Deno.cwd();
   } catch {
@@ -38,7 +38,7 @@ export async function openSession(
   return await DaemonSession.open({ settings, own }, { cwd: currentDirectory() });
 }
 
-interface CatalogOptions {
+interface AwaitedTools {
   /** What is looked for: servers that are being started are not waited for once it is there. */
   isEnough?(tools: readonly CatalogTool[]): boolean;
   /** If it is the name of a server, no other one is waited for. */
@@ -49,7 +49,7 @@ interface CatalogOptions {
 export async function readCatalog(
   { settings, progress }: Invocation,
   session: DaemonSession,
-  { isEnough = () => false, server: only }: CatalogOptions = {},
+  { isEnough = () => false, server: only }: AwaitedTools = {},
 ): Promise<ToolCatalog> {
   const untilMs = performance.now() + MAX_WAIT_MS;
   const ask = async () =>

@@ -1,4 +1,4 @@
-import { ExaiError, messageOf } from "../../base/errors.ts";
+import { ExaiError, messageOf, UsageError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { quoteName } from "../../base/text.ts";
 import { catalogName, formatFault, OWN_SERVER_NAME, readServersText } from "../../config/servers.ts";
@@ -43,10 +43,14 @@ export const addServer: Action = {
     { name: "disabled", help: "Leave it switched off for now" },
     { name: "force", help: "Replace the entry of that name" },
   ],
+  wordsBeforeCommand: 1,
   run: add,
 };
 
-/** @throws {ExaiError} `CONFIG` for an entry with a fault, or a name that is taken; nothing is written then */
+/**
+ * @throws {UsageError} for a command line that describes no entry
+ * @throws {ExaiError} `CONFIG` for an entry with a fault, or a name that is taken; nothing is written then
+ */
 async function add(invocation: Invocation): Promise<CommandResult> {
   const { args: [name = "", ...words], settings, switches } = invocation;
   checkName(name);
@@ -65,8 +69,9 @@ async function add(invocation: Invocation): Promise<CommandResult> {
   const warnings = await checkEntry(text, { name, path: file.path, settings });
   await file.replace(text);
   const { isRunning } = await takeOver(settings);
+  warnings.push(...flagsBehind(entry));
   const lines = [
-    `${isReplaced ? "replaced" : "added"} ${name} in ${file.path}`,
+    `${isReplaced ? `replaced ${name} in` : `added ${name} to`} ${file.path}`,
     ...warnings.map((warning) => `warning: ${warning}`),
     isRunning ? "The running daemon has it." : "The next daemon has it.",
     `exai-daemon servers test ${name} says whether it answers`,
@@ -77,14 +82,21 @@ async function add(invocation: Invocation): Promise<CommandResult> {
   };
 }
 
+/** Flags that most likely were meant for `servers add`, and not for the server's own command. */
+function flagsBehind({ args }: JsonObject): string[] {
+  const own = (addServer.flags ?? []).map(({ name }) => `--${name}`);
+  const behind = (Array.isArray(args) ? args : []).map((arg) => String(arg).split("=", 1)[0]!)
+    .filter((flag) => own.includes(flag));
+  return [...new Set(behind)].map((flag) => `${flag} is given to the server, as it comes after the command`);
+}
+
 function checkName(name: string): void {
-  if (name === "") throw new ExaiError("CONFIG", "servers add needs a name, and a command or URL");
+  if (name === "") throw new UsageError("servers add needs a name, and a command or URL");
   if (catalogName(name) === undefined) {
-    throw new ExaiError("CONFIG", `${quoteName(name)} is no name for a server; it needs letters or digits`);
+    throw new UsageError(`${quoteName(name)} is no name for a server; it needs letters or digits`);
   }
   if (catalogName(name) !== OWN_SERVER_NAME) return;
-  throw new ExaiError(
-    "CONFIG",
+  throw new UsageError(
     `${quoteName(name)} is the name of EXAI's own tools; give the server another`,
   );
 }
@@ -101,7 +113,7 @@ function entryOf(words: readonly string[], { options, switches }: Invocation): J
   const headers = pairsOf("header", options.get("header"), ":");
   if (first.trimStart().startsWith("{")) return { ...parseEntry(first, rest), ...common };
   if (first === "") {
-    throw new ExaiError("CONFIG", "servers add needs a command, a URL or an entry as JSON after the name");
+    throw new UsageError("servers add needs a command, a URL or an entry as JSON after the name");
   }
   const isUrl = /^https?:\/\//i.test(first);
   refuseFlags(
@@ -119,7 +131,7 @@ function entryOf(words: readonly string[], { options, switches }: Invocation): J
     };
   }
   if (rest.length > 0) {
-    throw new ExaiError("CONFIG", `nothing follows the URL, and ${quoteName(rest[0]!)} does`);
+    throw new UsageError(`nothing follows the URL, and ${quoteName(rest[0]!)} does`);
   }
   return {
     ...(one("type") === undefined ? {} : { type: one("type") }),
@@ -131,7 +143,7 @@ function entryOf(words: readonly string[], { options, switches }: Invocation): J
 
 function refuseFlags(flags: readonly string[], options: Invocation["options"], what: string): void {
   const given = flags.find((flag) => (options.get(flag) ?? []).length > 0);
-  if (given !== undefined) throw new ExaiError("CONFIG", `--${given} is of no use to ${what}`);
+  if (given !== undefined) throw new UsageError(`--${given} is of no use to ${what}`);
 }
 
 /** `NAME=VALUE` of a flag that may be given several times; undefined: it was not given. */
@@ -140,22 +152,22 @@ function pairsOf(flag: string, values: readonly string[] = [], sign: "=" | ":"):
     const at = value.indexOf(sign);
     if (at > 0) return [value.slice(0, at).trim(), value.slice(at + 1).replace(/^ /, "")] as const;
     const form = sign === "=" ? "NAME=VALUE" : '"NAME: VALUE"';
-    throw new ExaiError("CONFIG", `--${flag} takes ${form}, and ${quoteName(value)} has no ${sign}`);
+    throw new UsageError(`--${flag} takes ${form}, and ${quoteName(value)} has no ${sign}`);
   });
   return pairs.length === 0 ? undefined : Object.fromEntries(pairs);
 }
 
 function parseEntry(text: string, rest: readonly string[]): JsonObject {
   if (rest.length > 0) {
-    throw new ExaiError("CONFIG", `nothing follows the entry, and ${quoteName(rest[0]!)} does`);
+    throw new UsageError(`nothing follows the entry, and ${quoteName(rest[0]!)} does`);
   }
   try {
     const value: unknown = JSON.parse(text);
     if (isObject(value)) return value;
   } catch (thrown) {
-    throw new ExaiError("CONFIG", `the entry is no JSON: ${messageOf(thrown)}; quote it for your shell`);
+    throw new UsageError(`the entry is no JSON: ${messageOf(thrown)}; quote it for your shell`);
   }
-  throw new ExaiError("CONFIG", "the entry must be a JSON object");
+  throw new UsageError("the entry must be a JSON object");
 }
 
 function placeOf(

@@ -1,7 +1,6 @@
 import { pooledMap } from "@std/async/pool";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { quoteName } from "../../base/text.ts";
 import { HOUR_MS, SECOND_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
@@ -96,9 +95,8 @@ function report(outcomes: readonly Outcome[]): string {
       protocol,
     ];
   });
-  const whys = outcomes.flatMap((outcome) =>
-    outcome.ok ? [] : [`${quoteName(outcome.server)}: ${visible(outcome.why, MAX_ERROR_CHARS)}`]
-  );
+  // Each names its server.
+  const whys = outcomes.flatMap((outcome) => outcome.ok ? [] : [visible(outcome.why, MAX_ERROR_CHARS)]);
   const table = formatTable(["SERVER", "RESULT", "STARTED IN", "ANSWERS IN", "OFFERS", "IS", "SPEAKS"], rows);
   return [table, ...whys].join("\n\n");
 }

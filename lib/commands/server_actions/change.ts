@@ -1,4 +1,4 @@
-import { ExaiError } from "../../base/errors.ts";
+import { ExaiError, UsageError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { quoteName } from "../../base/text.ts";
 import type { DocumentEdit } from "../../documents/document.ts";
@@ -63,7 +63,7 @@ async function change(
   done: "removed" | "enabled" | "disabled",
   editsFor: (entry: NamedEntry) => DocumentEdit[],
 ): Promise<CommandResult> {
-  if (args.length === 0) throw new ExaiError("CONFIG", `name at least one server; ${usage}`);
+  if (args.length === 0) throw new UsageError(`name at least one server; ${usage}`);
   const file = await ServerFile.open(settings);
   const entries = [...new Set(args)].map((name) => file.find(name));
   const changes = entries.map((entry) => ({ entry, edits: editsFor(entry) }));
