@@ -195,12 +195,12 @@ Deno.test("a fault names file, line, column, server, key and what is allowed", a
   "mcpServers": {
     "shop": {
       "command": "node",
-      "args": ["a", 5]
+      "args": ["a", {}]
     }
   }
 }`);
   assertEquals(file.lines, [
-    'mcp.json:5:21: server "shop": args[1] is a number; allowed: an array of strings',
+    'mcp.json:5:21: server "shop": args[1] is an object; allowed: an array of strings',
   ]);
 });
 
@@ -224,7 +224,6 @@ Deno.test("each wrong value is a fault that says what is allowed, and shows no s
     [{ url: "http://x/", headers: { A: "hush\nB: c" } }, /headers\.A is no HTTP header/],
     [{ command: "c", url: "http://x/" }, /url stands beside command/],
     [{}, /has neither command nor url/],
-    [{ serverUrl: "http://x/" }, /serverUrl is no key that EXAI reads; write url in its place/],
     [{ comand: "c" }, /comand is no key that EXAI reads; write command in its place/],
     [{ command: "c", envFile: "none.env" }, /envFile cannot be read/],
     [{ command: "c", shared: "machine" }, /shared is no key that EXAI reads; write share$/],
@@ -243,16 +242,16 @@ Deno.test("a variable that cannot be filled in is a fault that says what to writ
   const cases: [string, RegExp][] = [
     [
       "${env:NOT_SET}",
-      /env\.X needs the environment variable NOT_SET, which is not set; .*\$\{env:NOT_SET:-default\}/,
+      /args\[0\] needs the environment variable NOT_SET, which is not set; .*\$\{env:NOT_SET:-default\}/,
     ],
     ["${NOT_SET}", /needs the environment variable NOT_SET/],
-    ["${input:api-key}", /env\.X asks an editor .*\$\{env:API_KEY\}.*\$\{file:~\/PATH\}/],
-    ["${file:none}", /env\.X names \$\{file:none\}, which cannot be read/],
+    ["${input:api-key}", /args\[0\] asks an editor .*\$\{env:API_KEY\}.*\$\{file:~\/PATH\}/],
+    ["${file:none}", /args\[0\] names \$\{file:none\}, which cannot be read/],
     ["${config:a.b}", /holds \$\{config:a\.b\}, which means nothing here; allowed: .*\$\{env:NAME\}/],
     ["${cwd:web}", /means nothing here/],
   ];
   for (const [value, expected] of cases) {
-    const lines = await faultsOf({ command: "c", env: { X: value } });
+    const lines = await faultsOf({ command: "c", args: [value] });
     assertEquals(lines.length, 1);
     assertMatch(lines[0]!, expected);
   }
@@ -263,7 +262,7 @@ Deno.test("what is no JSON is a fault at its line, and says nothing about any se
     ['{\n  "mcpServers": {\n    "a" 5\n}}', /^mcp\.json:3:9: a colon is expected/],
     ['{ "mcpServers": {} ', /^mcp\.json:1:\d+: a closing } is expected/],
     ["[]", /^mcp\.json:1:1: the file must hold one/],
-    ['{ "mcpServers": [] }', /^mcp\.json:1:17: mcpServers must be an object/],
+    ['{ "mcpServers": "x" }', /^mcp\.json:1:17: mcpServers must be an object/],
     ['{ "mcpserver": {} }', /^mcp\.json:1:\d+: has mcpserver where mcpServers is meant/],
     ['{ "a": {} }', /^mcp\.json:1:1: has no mcpServers; allowed:/],
   ];
@@ -274,30 +273,19 @@ Deno.test("what is no JSON is a fault at its line, and says nothing about any se
   }
 });
 
-Deno.test("keys of other clients pass; one that EXAI has under another name is warned about", async () => {
+Deno.test("keys of other clients pass; one that no program is known to have is warned about", async () => {
   const { warned, lines, servers } = await read({
-    mcpServers: {
-      s: {
-        command: "c",
-        alwaysAllow: ["x"],
-        timeout: 60,
-        excludeTools: ["y"],
-        fancy: 1,
-      },
-    },
+    mcpServers: { s: { command: "c", alwaysAllow: ["x"], version: "1", excludeTools: ["y"], fancy: 1 } },
   });
   assertEquals([lines, servers.size], [[], 1]);
-  const text = warned.join("\n");
-  assertEquals(warned.length, 3);
-  assertMatch(text, /timeout is no key that EXAI reads; it is ignored; write callTimeoutMs/);
-  assertMatch(text, /excludeTools .* write exclude/);
-  assertMatch(text, /fancy is no key that EXAI reads; it is ignored$/m);
+  assertEquals(warned.length, 1);
+  assertMatch(warned[0]!, /fancy is no key that EXAI reads; it is ignored$/);
 });
 
 Deno.test("keys of other programs are no faults", async () => {
   const keys = [
     "name source link transport timeout_ms startup_timeout_sec tool_timeout_sec headersHelper note oauth registry",
-    "apiKey remote trust metadata autoApprove alwaysAllow gallery version enabled environment tools description",
+    "apiKey remote trust metadata autoApprove alwaysAllow gallery version tools description",
     "_comment comment title icons id scope auth",
   ].flatMap((line) => line.split(" "));
   for (const key of keys) assertEquals(await faultsOf({ command: "c", [key]: "x" }), [], key);
@@ -313,11 +301,13 @@ Deno.test("a server's name is made fit for the catalog; no two are the same and 
       "My-Server": entry,
       exai: entry,
       "日本": entry,
+      "--": entry,
+      "": entry,
     },
   });
-  assertEquals([...file.servers.keys()], ["My-Server", "github-com-a-b", "my-server"]);
+  assertEquals([...file.servers.keys()], ["My-Server", "github-com-a-b", "my-server", "server-0qmsg4k"]);
   assertEquals(file.servers.get("My-Server")?.title, "My Server");
-  assertEquals(file.lines.length, 3);
+  assertEquals(file.lines.length, 4);
   assertMatch(file.lines[0]!, /server "My-Server": has the same name as "My Server"/);
   assertMatch(file.lines[1]!, /server "exai": has the name of EXAI's own tools/);
   assertMatch(file.lines[2]!, /needs a name with letters or digits/);

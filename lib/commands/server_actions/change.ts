@@ -1,6 +1,7 @@
 import { ExaiError, UsageError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { quoteName } from "../../base/text.ts";
+import { switchedOffBy } from "../../config/servers.ts";
 import type { DocumentEdit } from "../../documents/document.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { type NamedEntry, ServerFile, takeOver } from "./server_file.ts";
@@ -8,7 +9,7 @@ import { type NamedEntry, ServerFile, takeOver } from "./server_file.ts";
 export const removeServers: Action = {
   summary: "Take servers out of mcp.json, in place",
   forms: [{ args: "NAME...", does: "takes servers out; calls that run on them finish" }],
-  run: (invocation) => change(invocation, "removed", (entry) => [{ path: entry.path, value: undefined }]),
+  run: (invocation) => change(invocation, "removed", ({ path }) => [{ path, value: undefined }]),
 };
 
 export const enableServers: Action = {
@@ -34,15 +35,29 @@ const OFF: Readonly<Record<string, boolean>> = {
   isDisabled: true,
 };
 
-/** Takes every key out that switches the server off. */
-function enabling(entry: NamedEntry): DocumentEdit[] {
-  return Object.keys(OFF).filter((key) => objectOf(entry)[key] === OFF[key])
+/** Takes every key out that switches the server off, and its name out of a list beside the servers that does so. */
+function enabling(entry: NamedEntry, file: ServerFile): DocumentEdit[] {
+  const keys = Object.keys(OFF).filter((key) => objectOf(entry)[key] === OFF[key])
     .map((key) => ({ path: [...entry.path, key], value: undefined }));
+  return [...keys, ...unlisting(entry, file)];
+}
+
+/** What takes a server off the list that switches it off, as `mcp.excluded`, or puts it on the list of those that are on. */
+function unlisting({ title }: NamedEntry, { value }: ServerFile): DocumentEdit[] {
+  const list = switchedOffBy(value, title)?.split(".");
+  if (list === undefined) return [];
+  const names = list.reduce<unknown>((at, key) => isObject(at) ? at[key] : undefined, value);
+  if (!Array.isArray(names)) return [];
+  const at = names.indexOf(title);
+  return [
+    at < 0 ? { path: [...list, names.length], value: title } : { path: [...list, at], value: undefined },
+  ];
 }
 
 /** Sets the key that the entry switches itself by, else EXAI's own. */
-function disabling(entry: NamedEntry): DocumentEdit[] {
+function disabling(entry: NamedEntry, file: ServerFile): DocumentEdit[] {
   const value = objectOf(entry);
+  if (switchedOffBy(file.value, entry.title) !== undefined) return [];
   if (Object.keys(OFF).some((key) => value[key] === OFF[key])) return [];
   const key = Object.keys(OFF).find((key) => typeof value[key] === "boolean") ?? "disabled";
   return [{ path: [...entry.path, key], value: OFF[key]! }];
@@ -61,12 +76,12 @@ function objectOf({ value, title }: NamedEntry): JsonObject {
 async function change(
   { args, settings, usage }: Invocation,
   done: "removed" | "enabled" | "disabled",
-  editsFor: (entry: NamedEntry) => DocumentEdit[],
+  editsFor: (entry: NamedEntry, file: ServerFile) => DocumentEdit[],
 ): Promise<CommandResult> {
   if (args.length === 0) throw new UsageError(`name at least one server; ${usage}`);
   const file = await ServerFile.open(settings);
   const entries = [...new Set(args)].map((name) => file.find(name));
-  const changes = entries.map((entry) => ({ entry, edits: editsFor(entry) }));
+  const changes = entries.map((entry) => ({ entry, edits: editsFor(entry, file) }));
   const changed = changes.filter(({ edits }) => edits.length > 0);
   // From the end of an array on: taking an item out moves those behind it.
   const edits = changed.flatMap(({ edits }) => edits).toSorted((a, b) => lastIndex(b) - lastIndex(a));

@@ -1,10 +1,10 @@
 import { ExaiError } from "../../base/errors.ts";
-import { type Json, type JsonObject } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
 import { askDaemon, isDaemonRunning } from "../../client/daemon_client.ts";
 import { statePaths } from "../../config/paths.ts";
-import { catalogName, findEntries, type FoundEntry } from "../../config/servers.ts";
+import { catalogName, findSections, type FoundEntry, isComment } from "../../config/servers.ts";
 import type { Settings } from "../../config/settings.ts";
 import { whyUntrusted } from "../../config/trust.ts";
 import { type DocumentEdit, type DocumentPath, editDocument } from "../../documents/document.ts";
@@ -19,6 +19,8 @@ export interface NamedEntry extends FoundEntry {
 /** `mcp.json` as it is, to be changed in place: comments, order, line ends and mode stay. */
 export class ServerFile {
   readonly path: string;
+  /** All of it. */
+  readonly value: JsonObject;
   readonly entries: readonly NamedEntry[];
   /** Where a server is added: the first object or array of servers. */
   readonly section: { path: DocumentPath; length: number | undefined };
@@ -36,10 +38,11 @@ export class ServerFile {
         `${path}:${line}:${column}: ${reason}; correct it first, it is left as it is`,
       );
     }
-    const { sections } = findEntries(document.value as JsonObject);
-    this.entries = sections.flatMap(({ entries }) => entries).filter((entry) => isNamed(entry));
+    this.value = isObject(document.value) ? document.value : {};
+    const { sections } = findSections(this.value);
+    this.entries = sections.flatMap(({ entries }) => entries).filter((entry) => isServer(entry));
     const [first] = sections;
-    const value = first && valueAt(document.value, first.path);
+    const value = first && valueAt(this.value, first.path);
     this.section = {
       path: first?.path ?? ["mcpServers"],
       length: Array.isArray(value) ? value.length : undefined,
@@ -126,19 +129,15 @@ export class ServerFile {
   }
 }
 
-/**
- * Has the daemon take over what was written, if one runs; otherwise the next one does.
- *
- * @returns the faults and warnings about the server `title`, and whether a daemon has read them
- */
+/** Has the daemon take over what was written, if one runs; otherwise the next one does. */
 export async function takeOver(settings: Settings): Promise<{ isRunning: boolean }> {
   if (!await isDaemonRunning(settings)) return { isRunning: false };
   await askDaemon(settings, "/reload", "POST");
   return { isRunning: true };
 }
 
-function isNamed(entry: FoundEntry): entry is NamedEntry {
-  return entry.title !== undefined;
+function isServer(entry: FoundEntry): entry is NamedEntry {
+  return entry.title !== undefined && !isComment(entry.title, entry.value);
 }
 
 function valueAt(value: Json, path: DocumentPath): Json | undefined {

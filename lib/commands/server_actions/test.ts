@@ -53,14 +53,12 @@ async function test(invocation: Invocation): Promise<CommandResult> {
 /** The servers named, else those of the file that are not switched off. */
 async function namesToTest({ args, settings }: Invocation): Promise<string[]> {
   const file = await ServerFile.open(settings);
-  if (args.length > 0) {
-    return [...new Set(args)].map((name) => {
-      const { title } = file.find(name);
-      return catalogName(title) ?? title;
-    });
-  }
   const { servers, faulty } = await readServers(file.path, { ownPort: settings.port || undefined });
-  return [...servers.keys(), ...faulty];
+  if (args.length === 0) return [...servers.keys(), ...faulty];
+  return [...new Set(args)].map((name) => {
+    const { title } = file.find(name);
+    return servers.values().find((config) => config.title === title)?.name ?? catalogName(title) ?? title;
+  });
 }
 
 async function testOne(invocation: Invocation, name: string): Promise<Outcome> {
