@@ -12,6 +12,7 @@ import { fromFileUrl, join } from "@std/path";
 import { formatBytes } from "../lib/base/units.ts";
 import { bundleDaemon } from "./compile/daemon.ts";
 import { bundleShim } from "./compile/shim.ts";
+import { sourceStamp, stamp } from "./compile/stamp.ts";
 import { SHIM_V8_FLAGS } from "./compile/v8_flags.ts";
 
 const root = new URL("../", import.meta.url);
@@ -54,6 +55,9 @@ async function main(): Promise<number> {
   await Deno.mkdir(dist, { recursive: true });
   await bundleDaemon(daemonDir);
   await bundleShim(programs[1]!.bundle);
+  const built = await sourceStamp();
+  await stamp(await filesOf(daemonDir), built);
+  await stamp([programs[1]!.bundle], built);
   for (const { bundle } of programs) await report(bundle);
   const targets: (string | undefined)[] = target.length > 0 ? target as string[] : [undefined];
   for (const target of targets) {
@@ -83,6 +87,10 @@ async function compile(program: Program, target: string | undefined): Promise<nu
   }).spawn().status;
   if (code === 0) await report(output);
   return code;
+}
+
+async function filesOf(dir: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => join(dir, name));
 }
 
 async function report(path: string): Promise<void> {

@@ -75,20 +75,8 @@ export class DaemonStarter {
   }
 
   async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
-    const { command, args } = daemonCommand();
-    log.info("no daemon answers; starting {command}", { command: [command, ...args].join(" ") });
-    const child = new Deno.Command(command, {
-      args,
-      cwd: this.#paths.home,
-      env: this.#environment,
-      clearEnv: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-      // In its own session, so that signals to the client's process group do not reach the daemon.
-      detached: true,
-    }).spawn();
-    child.unref();
+    log.info("no daemon answers; starting {command}", { command: shownCommand() });
+    const child = spawnDaemon(this.#environment, this.#paths);
     let exitCode: number | undefined;
     child.status.then(({ code }) => exitCode = code);
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
@@ -112,14 +100,39 @@ export class DaemonStarter {
   }
 
   #fault(what: string, fault: LinkFault = "refused"): LinkError {
-    const { command, args } = daemonCommand();
-    const shown = [command, ...args].join(" ");
     return new LinkError(
       fault,
       `the daemon that was started ${what}; its log is in ${this.#paths.logs}, ` +
-        `or run it in a terminal to see why: ${shown}`,
+        `or run it in a terminal to see why: ${shownCommand()}`,
     );
   }
+}
+
+/**
+ * Starts the daemon as a process of its own that outlives this one.
+ *
+ * @param environment all its variables; it inherits none of this process
+ */
+export function spawnDaemon(environment: Record<string, string>, { home }: StatePaths): Deno.ChildProcess {
+  const { command, args } = daemonCommand();
+  const child = new Deno.Command(command, {
+    args,
+    cwd: home,
+    env: environment,
+    clearEnv: true,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+    // In its own session, so that signals to the client's process group do not reach the daemon.
+    detached: true,
+  }).spawn();
+  child.unref();
+  return child;
+}
+
+function shownCommand(): string {
+  const { command, args } = daemonCommand();
+  return [command, ...args].join(" ");
 }
 
 /** The daemon's command line: the executable beside the shim's, or the source beside its entry point. */

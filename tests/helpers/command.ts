@@ -16,8 +16,8 @@ export async function runCommandAlone(
   const { text, json } = await runAction({ path: "command", action: found }, {
     switches: new Set(),
     options: new Map(),
-    own: new Map(),
     progress: { step() {}, end() {} },
+    own: new Map(),
     print: () => {},
     ...loaded,
     args: isNamed ? rest : args,
