@@ -26,8 +26,8 @@ export function installationHere(
 }
 
 /** Asks as a daemon does that a window has started: with nothing that only this terminal has. */
-function askLoginShell(env: Record<string, string>): Promise<Record<string, string> | undefined> {
+async function askLoginShell(env: Record<string, string>): Promise<Record<string, string> | undefined> {
   if (Deno.build.os === "windows") return registryEnvironment(env);
   const inherited = { ...inheritedFrom(env, PLATFORM), PATH: BASIC_PATH };
-  return loginEnvironment(inherited, { timeoutMs: LOGIN_TIMEOUT_MS });
+  return await loginEnvironment(inherited, { timeoutMs: LOGIN_TIMEOUT_MS });
 }
