@@ -128,7 +128,6 @@ const REVIEWED = new Set([
   "call/definitions.ts KEYS[kind]",
   "call/definitions.ts SCHEMAS[kind]",
   "commands/calls.ts UNITS_MS[ago[2]!]",
-  "commands/threads.ts ACTIONS[word]",
   "user_tools/user_tools.ts this.#tools[i]",
   "config/daemon_environment.ts SETTINGS[name]",
   "app/live_settings.ts this.#current[name]",
