@@ -200,6 +200,9 @@ Deno.test("variables in other programs' spelling are taken where they are set, a
     ...literal.slice(0, -1),
     "${TOKEN}",
   ]);
+  assertEquals((await readSilent({ command: "c", args: ["50%off%", "x%aF1%2F"] })).lines, []);
+  const windows = await readOne({ command: "c", env: { A: "%NOT_SET%\\x" } });
+  assertMatch(windows.warned.join(), /env\.A holds NOT_SET as a shell/);
   const unset = await readOne({ command: "c", env: { A: "$NOT_SET", B: "x" } });
   assertEquals(commandIn(unset).env, { A: "$NOT_SET", B: "x" });
   assertMatch(

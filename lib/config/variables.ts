@@ -125,7 +125,8 @@ export class Expander {
     for (const { name, isPercent } of plainVariablesIn(text)) {
       const known = Object.hasOwn(own, name) ? name : await this.#nameInEnvironment(name, isPercent);
       if (known !== undefined) names.set(name, known);
-      else if (isPlainName(name)) unset.push(name);
+      // `%aF1%` is more likely part of a URL.
+      else if (isPlainName(name) && (!isPercent || /^[A-Z_]*[G-Z_][A-Z_]*$/.test(name))) unset.push(name);
     }
     return { text: withPlainVariables(text, names), unset };
   }
