@@ -83,6 +83,8 @@ Deno.test("a secret that stands in the braces in place of a name is never shown"
     "xoxb-17653672481-19874698323",
     "AKIAIOSFODNN7EXAMPLE",
     "c3VwZXJzZWNyZXR0b2tlbjEyMw",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     "hunter2 with spaces",
     "d41d8cd98f00b204e9800998ecf8427e",
     "QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
@@ -91,7 +93,7 @@ Deno.test("a secret that stands in the braces in place of a name is never shown"
   ];
   for (const secret of secrets) {
     for (
-      const text of [`\${env:${secret}}`, `\${${secret}}`, `\${input:${secret}}`, `Bearer \${env:${secret}}`]
+      const text of ["env:", "", "input:", "file:", "Env:"].map((kind) => `Bearer \${${kind}${secret}}`)
     ) {
       for (
         const entry of [{ command: "c", env: { T: text } }, {

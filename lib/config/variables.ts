@@ -228,7 +228,9 @@ export class Expander {
       return keepSecret(text);
     } catch (thrown) {
       if (thrown instanceof VariableFault) throw thrown;
-      throw new VariableFault(`names ${shown}, which cannot be read: ${messageOf(thrown)}`);
+      // The message of the system names the path.
+      const why = shown.endsWith("…}") ? "it is no path of a file" : messageOf(thrown);
+      throw new VariableFault(`names ${shown}, which cannot be read: ${why}`);
     }
   }
 }
@@ -251,8 +253,10 @@ function shownVariable(name: string): string {
   return isShown ? `\${${name}}` : `\${${kind}…}`;
 }
 
+/** Whether `path` is written as a path: rooted, or of plain names. A token may hold dots and slashes too. */
 function isPlainPath(path: string): boolean {
-  return /[/\\.]/.test(path) || isPlainName(path);
+  const isRooted = /^(?:~?[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\])/.test(path);
+  return isRooted || path.split(/[/\\.-]/).every((part) => part === "" || isPlainName(part));
 }
 
 function inputAdvice(spec: string): string {
