@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { redact } from "../lib/base/log.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { commandIn, commandOf, readOne, readSilent, remoteIn } from "./helpers/read_servers.ts";
+import { commandIn, commandOf, readFile, readOne, readSilent, remoteIn } from "./helpers/read_servers.ts";
 
 Deno.test("a variable in env that is not set is left out with a warning, and the server is mounted", async () => {
   const file = await readOne({
@@ -74,6 +74,21 @@ Deno.test("a variable in args that the entry's own env sets is that one", async 
   assertEquals([remote.url, headers], ["https://x.example/mcp", { A: "Bearer own" }]);
   const chained = await commandOf({ env: { B: "${A}", A: "1", C: "${C}x", D: "${E}", E: "${D}" } });
   assertEquals(chained.env, { B: "1", A: "1" });
+});
+
+Deno.test("a value that an editor is to ask for is refused, with the id that was most likely meant", async () => {
+  const entry = { command: "c", env: { T: "${input:tokn}" } };
+  const inputs = [{ type: "promptString", id: "token", password: true }, 5];
+  const file = await readFile({ servers: { s: entry }, inputs });
+  assertMatch(
+    file.lines.join(),
+    /env\.T asks an editor .*\$\{input:tokn\} \(inputs has "token"\), .*\$\{env:TOKN\}/,
+  );
+  const declared = { command: "c", env: { T: "${input:token}" } };
+  assertEquals(
+    (await readFile({ servers: { s: declared }, inputs })).lines.join().includes("inputs has"),
+    false,
+  );
 });
 
 Deno.test("a secret that stands in the braces in place of a name is never shown", async () => {

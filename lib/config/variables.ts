@@ -4,7 +4,8 @@ import { messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { ownEntry } from "../base/json.ts";
 import { escapeVariables, fill, splitAtVariables } from "../base/template.ts";
-import { MAX_NAME_CHARS } from "../base/text.ts";
+import { closeMatches } from "../base/suggest.ts";
+import { MAX_NAME_CHARS, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { isPlainName, plainVariablesIn, withPlainVariables } from "./plain_variables.ts";
 import { readRegularFile } from "./regular_file.ts";
@@ -23,6 +24,8 @@ export interface VariableSources {
   loginEnv?: () => Promise<Variables>;
   /** The directory of `mcp.json`; relative paths in `${file:}` are relative to it. */
   configDir: string;
+  /** What `${input:}` may name: ids under `inputs` in the file. */
+  inputs?: readonly string[];
 }
 
 /** A variable that cannot be filled in; the message says why and what to write in its place. */
@@ -173,7 +176,7 @@ export class Expander {
     const [, kind, rest = ""] = /^([a-z]+):(.*)$/s.exec(name) ?? [];
     if (kind === "env") return this.#envValue(rest);
     if (kind === "file") return this.#fileValue(rest);
-    if (kind === "input") throw new VariableFault(inputAdvice(rest));
+    if (kind === "input") throw new VariableFault(inputAdvice(rest, this.#sources.inputs));
     if (name === "userHome") return this.#home;
     const plugin = PLUGIN_NAME.exec(name)?.[1];
     if (plugin !== undefined) return this.#pluginValue(plugin);
@@ -259,10 +262,12 @@ function isPlainPath(path: string): boolean {
   return isRooted || path.split(/[/\\.-]/).every((part) => part === "" || isPlainName(part));
 }
 
-function inputAdvice(spec: string): string {
+function inputAdvice(spec: string, declared: readonly string[] = []): string {
   const id = spec.replace(/:.*$/s, "");
   if (!id.split(/[.:_-]/).every((part) => part === "" || isPlainName(part))) return secretInBraces(id);
   const name = id.toUpperCase().replace(/[^A-Z0-9]+/g, "_") || "NAME";
-  return `asks an editor for a value with \${input:${id}}, and no editor is there to answer; put the value into the ` +
+  const [close] = declared.includes(id) ? [] : closeMatches(id, declared);
+  const typo = close === undefined ? "" : ` (inputs has ${quoteName(close)})`;
+  return `asks an editor for a value with \${input:${id}}${typo}, and no editor is there to answer; put the value into the ` +
     `environment and write \${env:${name}}, or into a file only you can read and write \${file:~/PATH}`;
 }
