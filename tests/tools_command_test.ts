@@ -178,7 +178,7 @@ Deno.test("servers test starts a server, has it answer and lets it go", async ()
   await using it = await commandsOf({ good: GOOD });
   const { text, code, json } = await it.test("good");
   assertEquals(code, 0);
-  assert(/^good +ok +\d.* 2 tools, .*scripted 1 +2025-11-25$/m.test(text), text);
+  assert(/^good +ok +\d.* 2 tools +scripted 1 +2025-11-25$/m.test(text), text);
   const [{ start_ms, answer_ms, ok, lists }] = (json as { servers: [JsonObject] }).servers;
   assert(Number(start_ms) >= 0 && Number(answer_ms) >= 0, text);
   assertEquals([ok, (lists as JsonObject).tools], [true, 2]);

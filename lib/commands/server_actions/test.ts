@@ -82,13 +82,14 @@ function report(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map((outcome) => {
     if (!outcome.ok) return [outcome.server, "FAILED"];
     const { start_ms, answer_ms, lists, implementation, version, protocol } = outcome.check;
-    const counts = Object.entries(lists as JsonObject).map(([kind, count]) => `${count} ${kind}`);
+    const counts = Object.entries(lists as JsonObject).filter(([, count]) => count !== 0)
+      .map(([kind, count]) => `${count} ${count === 1 ? kind.replace(/s$/, "") : kind}`);
     return [
       outcome.server,
       "ok",
       start_ms === undefined ? "ran" : formatMs(Number(start_ms)),
       formatMs(Number(answer_ms)),
-      counts.join(", "),
+      counts.join(", ") || "nothing",
       `${implementation} ${version}`,
       protocol,
     ];
