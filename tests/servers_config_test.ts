@@ -9,38 +9,17 @@ import {
 } from "../lib/config/server_config.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { formatFault, readServers, type ServersFile, serversJsonSchema } from "../lib/config/servers.ts";
-
-type Env = Record<string, string>;
-
-/** Reads `text` as `mcp.json`, with nothing of this machine's own environment. */
-async function read(
-  text: string | object,
-  options: { env?: Env; loginEnv?: () => Promise<Env>; files?: Env } = {},
-): Promise<ServersFile & { lines: string[]; warned: string[] }> {
-  const dir = await Deno.makeTempDir({ prefix: "exai-config-" });
-  try {
-    const path = join(dir, "mcp.json");
-    await Deno.writeTextFile(path, typeof text === "string" ? text : JSON.stringify(text));
-    for (const [name, content] of Object.entries(options.files ?? {})) {
-      await Deno.writeTextFile(join(dir, name), content);
-    }
-    const file = await readServers(path, { env: { HOME: dir, ...options.env }, loginEnv: options.loginEnv });
-    const shown = (fault: ServersFile["faults"][number]) => formatFault(fault).replace(path, "mcp.json");
-    return { ...file, lines: file.faults.map(shown), warned: file.warnings.map(shown) };
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
+import { formatFault, readServers, serversJsonSchema } from "../lib/config/servers.ts";
+import { readFile } from "./helpers/read_servers.ts";
 
 /** The one server called `s`, made ready for a session in `/work/shop`. */
-async function server(entry: object, options: Parameters<typeof read>[1] = {}): Promise<ServerConfig> {
-  const file = await read({ mcpServers: { s: entry } }, options);
+async function server(entry: object, options: Parameters<typeof readFile>[1] = {}): Promise<ServerConfig> {
+  const file = await readFile({ mcpServers: { s: entry } }, options);
   assertEquals(file.lines, []);
   return bindToSession(file.servers.get("s")!, "/work/shop");
 }
 
-async function stdio(entry: object, options: Parameters<typeof read>[1] = {}) {
+async function stdio(entry: object, options: Parameters<typeof readFile>[1] = {}) {
   return asStdio(await server({ command: "c", ...entry }, options));
 }
 
@@ -54,12 +33,14 @@ function asUrl(config: ServerConfig | undefined): UrlServerConfig {
   return config;
 }
 
-async function faultsOf(entry: unknown, options: Parameters<typeof read>[1] = {}): Promise<string[]> {
-  return (await read({ mcpServers: { s: entry } }, options)).lines;
+async function faultsOf(entry: unknown, options: Parameters<typeof readFile>[1] = {}): Promise<string[]> {
+  return (await readFile({ mcpServers: { s: entry } }, options)).lines;
 }
 
 Deno.test("a file as Claude, Cursor and VS Code write it is read as it is", async () => {
-  const claude = await read({ mcpServers: { fs: { command: "npx", args: ["-y", "x"], env: { A: "1" } } } });
+  const claude = await readFile({
+    mcpServers: { fs: { command: "npx", args: ["-y", "x"], env: { A: "1" } } },
+  });
   const fs = asStdio(claude.servers.get("fs"));
   assertEquals([fs.command, fs.args, fs.env, fs.cwd], ["npx", ["-y", "x"], { A: "1" }, undefined]);
   assertEquals([fs.share, fs.cwdFree, fs.tools], [
@@ -67,7 +48,7 @@ Deno.test("a file as Claude, Cursor and VS Code write it is read as it is", asyn
     false,
     { include: undefined, exclude: [], rename: {}, prefix: "" },
   ]);
-  const code = await read(`{
+  const code = await readFile(`{
     // comments, and commas at the end
     "inputs": [],
     "servers": { "gh": { "type": "http", "url": "https://x.example/mcp", "headers": { "A": "b" }, }, },
@@ -90,7 +71,7 @@ Deno.test("a missing file and an empty one hold no servers and no fault", async 
   const missing = await readServers("/no/such/dir/mcp.json", { env: {} });
   assertEquals([missing.servers.size, missing.faults, missing.readable], [0, [], true]);
   for (const text of ["", "  \n", "{}", "\uFEFF{}", "// nothing yet\n", '{"mcpServers": {}}']) {
-    const file = await read(text);
+    const file = await readFile(text);
     assertEquals([file.servers.size, file.lines, file.readable], [0, [], true], text);
   }
 });
@@ -125,7 +106,7 @@ Deno.test("EXAI's own keys are read", async () => {
 });
 
 Deno.test("a server that is switched off is named and not read further", async () => {
-  const file = await read({
+  const file = await readFile({
     mcpServers: { a: { command: "${env:NOT_SET}", disabled: true }, b: { command: "c" } },
   });
   assertEquals([file.disabled, [...file.servers.keys()], file.lines], [["a"], ["b"], []]);
@@ -152,7 +133,7 @@ Deno.test("${file:} is filled in with a file's text, beside mcp.json or below th
 });
 
 Deno.test("${workspaceFolder} stays open until a session attaches", async () => {
-  const { servers } = await read({
+  const { servers } = await readFile({
     servers: {
       s: { command: "c", args: ["${workspaceFolder}/db", "${workspaceFolderBasename}"], cwd: "sub" },
       free: { command: "${userHome}/bin/c", args: ["${pathSeparator}"], cwd: "~/x" },
@@ -184,14 +165,14 @@ Deno.test("env takes numbers and true or false as text, null takes a variable ou
 });
 
 Deno.test("a faulty server never hides the others", async () => {
-  const file = await read({ mcpServers: { bad: { command: 5 }, worse: 7, good: { command: "c" } } });
+  const file = await readFile({ mcpServers: { bad: { command: 5 }, worse: 7, good: { command: "c" } } });
   assertEquals([...file.servers.keys()], ["good"]);
   assertEquals(file.faulty, ["bad", "worse"]);
   assertEquals(file.readable, true);
 });
 
 Deno.test("a fault names file, line, column, server, key and what is allowed", async () => {
-  const file = await read(`{
+  const file = await readFile(`{
   "mcpServers": {
     "shop": {
       "command": "node",
@@ -267,14 +248,14 @@ Deno.test("what is no JSON is a fault at its line, and says nothing about any se
     ['{ "a": {} }', /^mcp\.json:1:1: has no mcpServers; allowed:/],
   ];
   for (const [text, expected] of cases) {
-    const file = await read(text);
+    const file = await readFile(text);
     assertEquals([file.readable, file.servers.size], [false, 0], text);
     assertMatch(file.lines.join("\n"), expected);
   }
 });
 
 Deno.test("keys of other clients pass; one that no program is known to have is warned about", async () => {
-  const { warned, lines, servers } = await read({
+  const { warned, lines, servers } = await readFile({
     mcpServers: { s: { command: "c", alwaysAllow: ["x"], version: "1", excludeTools: ["y"], fancy: 1 } },
   });
   assertEquals([lines, servers.size], [[], 1]);
@@ -293,7 +274,7 @@ Deno.test("keys of other programs are no faults", async () => {
 
 Deno.test("a server's name is made fit for the catalog; no two are the same and none is exai", async () => {
   const entry = { command: "c" };
-  const file = await read({
+  const file = await readFile({
     mcpServers: {
       "My Server": entry,
       "github.com/a/b": entry,
@@ -314,7 +295,7 @@ Deno.test("a server's name is made fit for the catalog; no two are the same and 
 });
 
 Deno.test("what stands twice is warned about, and mcpServers goes before servers", async () => {
-  const file = await read(
+  const file = await readFile(
     '{"mcpServers":{"a":{"command":"x"},"a":{"command":"y"}},"servers":{"a":{"command":"z"}}}',
   );
   assertEquals(file.servers.size, 1);

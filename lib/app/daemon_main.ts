@@ -61,6 +61,8 @@ export async function daemonMain(): Promise<number> {
 /** Runs the command that the command line names, and prints its result. */
 async function command(source: SettingsSource): Promise<number> {
   const { started } = source;
+  // Commands reach servers of this machine too.
+  keepLoopbackDirect();
   using progress = new ProgressLine(stderrScreen());
   const show = (text: string) => {
     progress.end();

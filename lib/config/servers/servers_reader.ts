@@ -112,7 +112,7 @@ export class ServersReader {
     );
     if (!holdsSecret || !othersCanRead(path)) return;
     const message = `holds secrets and other users can read it; close it: chmod 600 '${path}'`;
-    this.#file.warnings.push({ path, message });
+    this.#file.warnings.push({ path, message, isExposed: true });
   }
 
   async readSections(): Promise<void> {

@@ -92,6 +92,6 @@ function addTo(draft: EntryDraft, key: "env" | "headers", { to, value, from }: A
   const isSame = (name: string) => key === "env" ? name === to : name.toLowerCase() === to.toLowerCase();
   if (Object.keys(table).some(isSame)) return;
   draft.entry[key] = Object.fromEntries([...Object.entries(table), [to, value]]);
-  draft.moved([key, to], from);
+  draft.moved([key, to], draft.sourceOf(from));
   draft.note("converted", [key, to], `becomes ${key}.${to}`);
 }

@@ -76,9 +76,9 @@ export class EntryDraft {
     this.entry[key] = value;
   }
 
-  /** Says that what is at `to` was at `from`. */
-  moved(to: EntryPath, from: EntryPath): void {
-    this.#moves.unshift({ to, from: this.sourceOf(from) });
+  /** Says that what is at `to` was at `source` in the client's entry. */
+  moved(to: EntryPath, source: EntryPath): void {
+    this.#moves.unshift({ to, from: source });
   }
 
   /** Moves the value of each of `aliases` to `key`; where the entry has both, `key` counts. */

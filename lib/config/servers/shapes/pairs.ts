@@ -23,7 +23,8 @@ export function convertPairs(draft: EntryDraft, key: "env" | "headers", form: st
   }
   const entries = pairs as [string, Json][];
   draft.put(key, Object.fromEntries(entries) as JsonObject, [key]);
-  for (const [i, [name]] of entries.entries()) draft.moved([key, name], [key, i]);
+  const source = draft.sourceOf([key]);
+  for (const [i, [name]] of entries.entries()) draft.moved([key, name], [...source, i]);
 }
 
 function pairOf(item: Json, separator: string): [name: string, value: Json] | undefined {
