@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { VERSION } from "../base/version.ts";
 import { formatFault } from "../config/servers.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { Route } from "../edge/http_handler.ts";
@@ -10,6 +11,7 @@ import { allowMethod, ownerOnly } from "./route_guards.ts";
 import { serverRoutes, type ServerRouteSources } from "./server_routes.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
+import { type StopRequest, stopRoute } from "./stop_route.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenStore } from "../edge/token.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
@@ -56,6 +58,9 @@ interface RouteSources {
   toolsFor: ServerRouteSources["toolsFor"];
   sessions: SessionAccess;
   calls: CallControl;
+  stopRequest: StopRequest;
+  /** How long calls that run are waited for when the daemon stops, in milliseconds. */
+  drainTimeoutMs: number;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
@@ -71,7 +76,8 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 
 /** Routes with data of the owner: threads, calls, sessions, directories, configuration. */
 function ownerRoutes(sources: RouteSources): [string, Route][] {
-  const { telemetry, mounts, own, token, sessions, calls } = sources;
+  const { telemetry, mounts, own, token, sessions, calls, stopRequest } = sources;
+  const identity = { pid: Deno.pid, version: VERSION, drain_timeout_ms: sources.drainTimeoutMs };
   const routes = callRoutes({ calls, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
     [
@@ -84,6 +90,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/calls/follow", allowMethod("GET", routes.follow)],
     ["/cancel", allowMethod("POST", routes.cancel)],
     ["/kill", allowMethod("POST", routes.kill)],
+    ["/stop", stopRoute(stopRequest, () => ({ ...identity, calls: [...calls.running].length }))],
     ...threadRoutes(allThreads(own.threads)),
     ...serverRoutes({
       sessions,

@@ -1,5 +1,6 @@
 import { delay } from "@std/async/delay";
 import { httpRoutes } from "../admin/http_routes.ts";
+import { StopRequest } from "../admin/stop_route.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import { Drain } from "../admission/policies.ts";
 import { resolvedWithin } from "../base/abort.ts";
@@ -41,6 +42,7 @@ const CLOSE_GRACE_MS = SECOND_MS;
 
 /** One running daemon: every part, connected. */
 export class Daemon implements AsyncDisposable {
+  readonly stopRequest = new StopRequest();
   readonly #settings: Settings;
   readonly #listeners: Listeners;
   readonly #telemetry: Telemetry;
@@ -89,15 +91,13 @@ export class Daemon implements AsyncDisposable {
       daemonId: mounts.daemonId,
       users: parts.users,
       routes: httpRoutes({
-        telemetry,
-        mounts,
-        own,
-        address: () => ({ url: this.url, notes: [...this.addressNotes] }),
+        ...parts,
         settings: parts.live,
-        token: parts.token,
-        calls: parts.calls,
-        toolsFor: router.allTools,
+        address: () => ({ url: this.url, notes: [...this.addressNotes] }),
         sessions: this.#sessions,
+        toolsFor: router.allTools,
+        stopRequest: this.stopRequest,
+        drainTimeoutMs: settings.drainTimeoutMs,
       }),
       serverNames: () => servers().map(({ name }) => name),
       whyNoServer: (name) => mounts.troubles.whyUnmounted(name),

@@ -175,7 +175,7 @@ async function run(source: SettingsSource, around: Surroundings): Promise<number
     });
   }
   for (const note of before) log.warning("{note}", { note });
-  const end = await Promise.race([stopSignal(), crashed]);
+  const end = await Promise.race([stopSignal(), crashed, daemon.stopRequest.accepted]);
   log.info("{end}: stopping", { end: typeof end === "number" ? "too many errors" : end });
   await daemon.stop();
   return typeof end === "number" ? end : 0;

@@ -14,9 +14,14 @@ import type { Action, Command, CommandFlag, CommandResult, Invocation } from "./
 import { completionsCommand } from "./completions.ts";
 import { EXIT, type ExitCode } from "./exit_codes.ts";
 import { killCommand } from "./kill.ts";
+import { logsCommand } from "./logs.ts";
 import { newToolCommand } from "./new_tool.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
+import { restartCommand } from "./restart.ts";
+import { statusCommand } from "./status.ts";
+import { stopCommand } from "./stop.ts";
+import { versionCommand } from "./version.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
 import { toolsCommand } from "./tools.ts";
@@ -24,7 +29,11 @@ import { actionsOf, flagsOf, isGroup, maxWords, type NamedAction, usageOf } from
 
 /** The commands of `exai-daemon` by name, in the order of `--help` and docs/commands.md. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
+  status: statusCommand,
+  stop: stopCommand,
+  restart: restartCommand,
   ps: psCommand,
+  logs: logsCommand,
   tools: toolsCommand,
   call: callCommand,
   calls: callsCommand,
@@ -36,6 +45,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   certs: certsCommand,
   "new-tool": newToolCommand,
   completions: completionsCommand,
+  version: versionCommand,
 };
 
 /** The flags `exai-daemon` takes without a command, beside those of the settings. */
