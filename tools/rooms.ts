@@ -126,9 +126,25 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     outsideWorld: true,
   },
+  doctor: {
+    holds: "what may be wrong with an installation: one check in a file, what mends it, one table of all",
+    mayImport: [
+      "base",
+      "wire",
+      "config",
+      "transport",
+      "process",
+      "remote",
+      "upstream",
+      "state",
+      "client",
+      "edge",
+    ],
+    outsideWorld: true,
+  },
   commands: {
     holds: "the commands of `exai-daemon`, one in a file, and one table of all",
-    mayImport: ["base", "config", "documents", "state", "client", "edge", "admin", "user_tools"],
+    mayImport: ["base", "config", "documents", "state", "client", "edge", "admin", "user_tools", "doctor"],
     outsideWorld: true,
   },
   app: {
@@ -156,6 +172,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "shim",
       "edge",
       "admin",
+      "doctor",
       "commands",
     ],
     outsideWorld: true,
@@ -249,5 +266,4 @@ export const ONE_FILE_PER_ENTRY: readonly string[] = ["lib/commands/", "lib/tool
 /** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/base/version.ts": "changed by each release, and by nothing else",
-  "lib/transport/pipe_client.ts": "loads `ws`, so it is imported only where a named pipe is dialled",
 };

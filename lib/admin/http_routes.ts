@@ -7,6 +7,7 @@ import type { Route } from "../edge/http_handler.ts";
 import { requestToken } from "../edge/guard.ts";
 import type { CallControl, SessionAccess } from "./call_control.ts";
 import { callRoutes } from "./call_routes.ts";
+import { type HandoverAdmin, handoverRoute } from "./handover_route.ts";
 import { allowMethod, ownerOnly } from "./route_guards.ts";
 import { serverRoutes, type ServerRouteSources } from "./server_routes.ts";
 import type { Telemetry } from "./telemetry.ts";
@@ -61,6 +62,7 @@ interface RouteSources {
   stopRequest: StopRequest;
   /** How long calls that run are waited for when the daemon stops, in milliseconds. */
   drainTimeoutMs: number;
+  handover: HandoverAdmin;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
@@ -91,6 +93,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/cancel", allowMethod("POST", routes.cancel)],
     ["/kill", allowMethod("POST", routes.kill)],
     ["/stop", stopRoute(stopRequest, () => ({ ...identity, calls: [...calls.running].length }))],
+    ["/handover", handoverRoute(sources.handover)],
     ...threadRoutes(allThreads(own.threads)),
     ...serverRoutes({
       sessions,

@@ -100,7 +100,7 @@ async function readToken(setting: string, path: string): Promise<string | undefi
   return token;
 }
 
-/** Whether a process with this id runs, as far as this user may know. */
+/** Whether a process of that id runs, of whichever user. */
 export async function isAlive(pid: number): Promise<boolean> {
   // Deno has no API for this. Imported on demand: node:process adds 13 ms to a start.
   const { default: process } = await import("node:process");

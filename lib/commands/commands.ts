@@ -4,6 +4,7 @@ import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import type { CommandFlags, FlagNames } from "../config/command_line.ts";
 import type { LoadedSettings } from "../config/load.ts";
+import type { SettingsFaults } from "../config/program_settings.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkStateDir } from "../state/state_files.ts";
 import { callCommand } from "./call.ts";
@@ -13,6 +14,7 @@ import { certsCommand } from "./certs.ts";
 import type { Action, Command, CommandFlag, CommandResult, Invocation } from "./command.ts";
 import { completionsCommand } from "./completions.ts";
 import { EXIT, type ExitCode } from "./exit_codes.ts";
+import { doctorCommand } from "./doctor.ts";
 import { killCommand } from "./kill.ts";
 import { logsCommand } from "./logs.ts";
 import { newToolCommand } from "./new_tool.ts";
@@ -22,9 +24,11 @@ import { restartCommand } from "./restart.ts";
 import { statusCommand } from "./status.ts";
 import { stopCommand } from "./stop.ts";
 import { versionCommand } from "./version.ts";
+import { serviceCommand } from "./service/service.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
 import { toolsCommand } from "./tools.ts";
+import { updateCommand } from "./update.ts";
 import { actionsOf, flagsOf, isGroup, maxWords, type NamedAction, usageOf } from "./usage.ts";
 
 /** The commands of `exai-daemon` by name, in the order of `--help` and docs/commands.md. */
@@ -44,6 +48,9 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   token: tokenCommand,
   certs: certsCommand,
   "new-tool": newToolCommand,
+  service: serviceCommand,
+  doctor: doctorCommand,
+  update: updateCommand,
   completions: completionsCommand,
   version: versionCommand,
 };
@@ -51,6 +58,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 /** The flags `exai-daemon` takes without a command, beside those of the settings. */
 export const PROGRAM_FLAGS: readonly CommandFlag[] = [
   { name: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
+  { name: "background", help: "Run as a service does: with the environment of the login shell" },
   { name: "version", help: "Show the version and exit" },
 ];
 
@@ -89,12 +97,12 @@ interface CommandOutcome {
  * @throws what the command itself throws
  */
 export async function runCommand(
-  { words, ...loaded }: LoadedSettings,
+  { words, ...loaded }: LoadedSettings & Partial<SettingsFaults>,
   io: Pick<Invocation, "print" | "progress">,
 ): Promise<CommandOutcome> {
   const { path, action, args } = findAction(words);
   checkFlags(loaded, { path, action });
-  await checkStateDir(statePaths(loaded.settings));
+  if (!action.worksDespiteFaults) await checkStateDir(statePaths(loaded.settings));
   return await runAction({ path, action }, { ...loaded, ...io, args });
 }
 
@@ -162,6 +170,12 @@ function checkFlags(
     const value = known.get(name)?.value ?? "VALUE";
     throw new UsageError(`--${name} needs a value: --${name}=${value}`);
   }
+}
+
+/** Whether `words` name a command that says what is wrong with settings, and so runs with them. */
+export function worksDespiteFaults(words: readonly string[]): boolean {
+  const found = findCommand(words);
+  return found !== undefined && !isGroup(found.command) && found.command.worksDespiteFaults === true;
 }
 
 /** The action or group that `words` name, for its help; undefined when they name none. */

@@ -84,22 +84,35 @@ export function givenText(
  * @throws {ExaiError} `CONFIG`, one line per fault naming variable, value and what is allowed
  */
 function resolveSettings(given: GivenSettings, file?: SettingTexts): LoadedSettings {
+  const { faults, ...loaded } = resolveTolerantly(given, file);
+  if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
+  return loaded;
+}
+
+/**
+ * As {@linkcode resolveSettings}; a value that is not allowed counts as not set, and is among the faults.
+ *
+ * @throws {UsageError} when the command line is at fault
+ */
+function resolveTolerantly(
+  given: GivenSettings,
+  file?: SettingTexts,
+): LoadedSettings & { faults: string[] } {
   const faults = [...given.lineFaults, ...given.faults];
   let isUsage = given.lineFaults.length > 0;
-  const raw = Object.fromEntries(
+  const raw: Record<string, string> = Object.fromEntries(
     SETTING_ENTRIES.map(([name, setting]) => [name, givenText(given, name, file) ?? setting.fallback]),
   );
-  const parsed = schema.safeParse(raw);
-  for (const issue of parsed.error?.issues ?? []) {
+  for (const issue of schema.safeParse(raw).error?.issues ?? []) {
     const name = String(issue.path[0]) as SettingName;
     faults.push(describeFault(SETTINGS[name], raw[name] ?? ""));
     isUsage ||= given.flags.has(SETTINGS[name].flag);
+    raw[name] = SETTINGS[name].fallback;
   }
   if (isUsage) throw new UsageError(faults.join("\n"));
-  if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
   const { words, switches, options } = given;
   const own = new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry)));
-  return { settings: parsed.data as Settings, words, switches, options, own };
+  return { settings: schema.parse(raw) as Settings, words, switches, options, own, faults };
 }
 
 function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, Setting]) {
@@ -112,10 +125,10 @@ function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, S
  * `auto` before, and must not be open for being started by somebody who does not say so again. To go on without a token,
  * set an empty one in `exai.json` or delete the file.
  */
-function withKeptToken(
-  loaded: LoadedSettings,
+function withKeptToken<T extends LoadedSettings>(
+  loaded: T,
   { given, file }: { given: GivenSettings; file: SettingTexts },
-): LoadedSettings & { isTokenKept: boolean } {
+): T & { isTokenKept: boolean } {
   const { settings } = loaded;
   const isTokenKept = givenText(given, "token", file) === undefined && isListed(statePaths(settings).token);
   return { ...loaded, settings: isTokenKept ? { ...settings, token: AUTO_TOKEN } : settings, isTokenKept };
@@ -131,6 +144,14 @@ export function settingsWithFile(
   file: SettingTexts,
 ): LoadedSettings & { isTokenKept: boolean } {
   return withKeptToken(resolveSettings(given, file), { given, file });
+}
+
+/** As {@linkcode settingsWithFile}; values with a fault count as not set. */
+export function settingsDespiteFaults(
+  given: GivenSettings,
+  file: SettingTexts,
+): LoadedSettings & { isTokenKept: boolean; faults: string[] } {
+  return withKeptToken(resolveTolerantly(given, file), { given, file });
 }
 
 /**
