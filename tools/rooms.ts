@@ -144,7 +144,18 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   commands: {
     holds: "the commands of `exai-daemon`, one in a file, and one table of all",
-    mayImport: ["base", "config", "documents", "state", "client", "edge", "admin", "user_tools", "doctor"],
+    mayImport: [
+      "base",
+      "config",
+      "documents",
+      "state",
+      "client",
+      "edge",
+      "observe",
+      "admin",
+      "user_tools",
+      "doctor",
+    ],
     outsideWorld: true,
   },
   app: {
