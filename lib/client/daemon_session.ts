@@ -141,6 +141,16 @@ export class DaemonSession implements Disposable {
   }
 }
 
+/**
+ * Starts the daemon, as a window does, unless one runs.
+ *
+ * @throws {ExaiError} `DAEMON_UNAVAILABLE` when it cannot be started, or must not be by the settings
+ */
+export async function ensureDaemon(settings: CommandSettings): Promise<void> {
+  const { socket } = await openStarted(settings, { client: { name: "exai-daemon", version: VERSION } });
+  socket.close(NORMAL_CLOSURE);
+}
+
 /** A link to the daemon, which is started where none runs. */
 async function openStarted({ settings: given, own }: CommandSettings, hello: JsonObject): Promise<Link> {
   // The daemon is started in another directory than this one.
