@@ -280,3 +280,12 @@ Deno.test("the list shows what each server starts, without secrets, and what is 
     ],
   );
 });
+
+Deno.test("ten servers added at the same time are all there", async () => {
+  await using home = await homeWith(COMMENTED);
+  const names = Array.from({ length: 10 }, (_, i) => `s${i}`);
+  await Promise.all(names.map((name) => home.run("add", name, "x")));
+  const { servers } = JSON.parse(await home.run("list", "--json"));
+  const listed = servers.map(({ server }: { server: string }) => server).sort();
+  assertEquals(listed, ["alpha", ...names, "zeta"]);
+});
