@@ -39,6 +39,8 @@ const NORMAL_CLOSURE = 1000;
 export class DaemonSession implements Disposable {
   /** Its id, by which the routes of the daemon find it. */
   readonly id: string;
+  /** The version of the daemon. */
+  readonly daemonVersion: string;
   readonly #socket: ClientSocket;
   readonly #pending = new Map<number, SentRequest>();
   readonly #waiting = new Set<() => void>();
@@ -46,6 +48,7 @@ export class DaemonSession implements Disposable {
 
   private constructor({ socket, ack }: Link) {
     this.id = ack.session_id;
+    this.daemonVersion = ack.daemon.version;
     this.#socket = socket;
     socket.onframe = (text) => this.#receive(text);
     socket.closed.then(({ code, reason }) => this.#end(`${code} ${reason}`.trimEnd()));
