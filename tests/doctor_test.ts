@@ -1,7 +1,13 @@
 import "reflect-metadata";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import * as x509 from "@peculiar/x509";
+import { defaultSettings } from "../lib/config/load.ts";
+import { notGiven } from "../lib/doctor/check_port.ts";
+import { shimFindings } from "../lib/doctor/check_system.ts";
+import { examine } from "../lib/doctor/checks.ts";
+import type { DaemonState } from "../lib/doctor/installation.ts";
+import { installationHere } from "../lib/doctor/installation_here.ts";
 import { diskFindings } from "../lib/doctor/check_disk.ts";
 import { describeRepair } from "../lib/doctor/finding.ts";
 import { assertLeaves, assertMends, diagnose, finding, privateHome } from "./helpers/doctor.ts";
@@ -56,6 +62,14 @@ Deno.test("doctor: a file in the place of the home is named", async () => {
   await using home = await privateHome({ "file": "" });
   const { remedy } = await assertLeaves({ home: join(home.path, "file") }, "home-unusable");
   assertStringIncludes(remedy, "EXAI_HOME");
+});
+
+Deno.test("doctor: a home below a directory that others can write to is not safe", onPosix, async () => {
+  await using around = await privateHome({ "shared/home/health.json": "{}" });
+  await Deno.chmod(join(around.path, "shared"), 0o777);
+  await Deno.chmod(join(around.path, "shared", "home"), 0o700);
+  const { what } = await assertLeaves({ home: join(around.path, "shared", "home") }, "home-untrusted");
+  assertStringIncludes(what, `others may write to ${around.path}/shared`);
 });
 
 Deno.test("doctor: what ended processes left unfinished is removed by --fix, what runs is not", async () => {
@@ -136,6 +150,11 @@ Deno.test("doctor: a token of another user is not used, and is left as it is", a
   assertStringIncludes(what, "belongs to user 65534");
 });
 
+Deno.test("doctor: a token that cannot be read is named", async () => {
+  await using home = await privateHome({ "token/file": "" });
+  await assertLeaves({ home: home.path, token: "auto" }, "token-unreadable");
+});
+
 Deno.test("doctor: something in the place of the socket is named", onPosix, async () => {
   await using home = await privateHome({ "daemon.sock": "no socket" });
   await assertLeaves({ home: home.path }, "socket-unusable");
@@ -181,7 +200,7 @@ Deno.test("doctor: an address that this machine has not got, and one open to oth
 Deno.test("doctor: a certificate that has expired, and a key that others can read", onPosix, async () => {
   await using home = await privateHome({
     "key.pem": "-----BEGIN PRIVATE KEY-----",
-    "cert.pem": await expired(),
+    "cert.pem": await certificate(-1),
   });
   const [tlsCert, tlsKey] = [join(home.path, "cert.pem"), join(home.path, "key.pem")];
   await Deno.chmod(tlsKey, 0o644);
@@ -189,9 +208,14 @@ Deno.test("doctor: a certificate that has expired, and a key that others can rea
   assertStringIncludes(finding(await diagnose(settings), "tls-unusable").what, `chmod 600 ${tlsKey}`);
   await Deno.chmod(tlsKey, 0o600);
   assertStringIncludes(finding(await diagnose(settings), "certificate-expired").remedy, "exai-daemon certs");
+  await home.write("cert.pem", await certificate(3));
+  assertEquals(finding(await diagnose(settings), "certificate-expires").severity, "warning");
+  await home.write("cert.pem", await certificate(300));
+  assertEquals((await diagnose(settings)).findings, []);
 });
 
-async function expired(): Promise<string> {
+/** One that is good for `days` from now. */
+async function certificate(days: number): Promise<string> {
   const keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
     "sign",
     "verify",
@@ -199,7 +223,7 @@ async function expired(): Promise<string> {
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
     name: "CN=old.example",
     notBefore: new Date("2020-01-01"),
-    notAfter: new Date("2021-01-01"),
+    notAfter: new Date(Date.now() + days * 86_400_000),
     signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
     keys,
   });
@@ -278,8 +302,53 @@ Deno.test("doctor: a disk that is full, nearly full, out of inodes or without lo
   assertEquals(idsOf({ type: 0x01021997, what: "temporary files" }), []);
 });
 
+Deno.test("doctor: a port that the system keeps", () => {
+  const settings = defaultSettings({ port: 80 });
+  const { id, remedy } = notGiven(settings, new Deno.errors.PermissionDenied("not for you"));
+  assertEquals(id, "port-denied");
+  assertStringIncludes(remedy, "excludedportrange");
+});
+
+Deno.test("doctor: a shim that may not be run, or cannot be", onPosix, async () => {
+  await using dir = await privateHome({ "exai-shim": "#!/no/such/interpreter\n" });
+  const path = join(dir.path, "exai-shim");
+  const shim = { path, command: path, args: ["--version"] };
+  const [closed] = await shimFindings(shim);
+  assertEquals(closed?.id, "shim-not-executable");
+  assertEquals(closed?.repairs, [{ kind: "chmod", path, mode: 0o744 }]);
+  await Deno.chmod(path, 0o755);
+  assertEquals((await shimFindings(shim)).map(({ id }) => id), ["shim-broken"]);
+});
+
+Deno.test("doctor: a check that fails itself is told, and the others go on", async () => {
+  await using home = await privateHome({ "mcp.json": "{ nothing" });
+  const installation = installationHere({ settings: defaultSettings({ home: home.path }) }, {
+    waitMs: 1000,
+    isQuick: true,
+  });
+  await installation.daemon;
+  const daemon = Promise.reject<DaemonState>(new Error("no idea"));
+  const findings = (await examine({ ...installation, daemon })).flatMap(({ findings }) => findings);
+  assert(findings.some(({ id, what }) => id === "check-failed" && what.includes("no idea")));
+  assert(findings.some(({ id }) => id === "servers-file"));
+});
+
 Deno.test("doctor says what --fix does in words", () => {
   assertEquals(describeRepair({ kind: "chmod", path: "/h", mode: 0o700 }), "chmod 700 /h");
   assertEquals(describeRepair({ kind: "stop daemon", pid: 7 }), "stop the daemon (process 7)");
   assert(describeRepair({ kind: "remove", path: "/h/x" }).includes("/h/x"));
+});
+
+Deno.test("every fault that doctor knows is planted in a test", async () => {
+  const root = fromFileUrl(new URL("..", import.meta.url));
+  const textsOf = async (dir: string, isWanted: (name: string) => boolean) => {
+    const names = await Array.fromAsync(Deno.readDir(join(root, dir)), ({ name }) => name);
+    return await Promise.all(names.filter(isWanted).map((name) => Deno.readTextFile(join(root, dir, name))));
+  };
+  const source = (await textsOf("lib/doctor", () => true)).join("\n");
+  const isTest = (name: string) => /^doctor.*_test\.ts$/.test(name);
+  const tests = [...await textsOf("tests", isTest), ...await textsOf("tests/slow", isTest)].join("\n");
+  const ids = new Set(Array.from(source.matchAll(/\b(?:fault|warning)\(\s*"([a-z-]+)"/g), ([, id]) => id!));
+  assert(ids.size > 30, [...ids].join(" "));
+  assertEquals([...ids].filter((id) => !tests.includes(`"${id}"`)), []);
 });

@@ -7,6 +7,7 @@ import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
 import { keyInFile } from "../lib/config/setting_keys.ts";
 import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
+import { CHECKS } from "../lib/doctor/checks.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
 import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
@@ -21,6 +22,11 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
   commands: commandsTable,
   "command flags": commandFlagsTable,
+  "doctor checks": () =>
+    markdownTable(
+      ["check", "what it looks for"],
+      Object.entries(CHECKS).map(([name, { looksFor }]) => [code(name), looksFor]),
+    ),
   rooms: roomsTable,
   "known servers": knownServersTable,
   "telling words": tellingWordsTable,
