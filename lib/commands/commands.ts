@@ -19,6 +19,7 @@ import { killCommand } from "./kill.ts";
 import { newToolCommand } from "./new_tool.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
+import { serviceCommand } from "./service/service.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
 import { toolsCommand } from "./tools.ts";
@@ -38,6 +39,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   token: tokenCommand,
   certs: certsCommand,
   "new-tool": newToolCommand,
+  service: serviceCommand,
   doctor: doctorCommand,
   update: updateCommand,
   completions: completionsCommand,
@@ -46,6 +48,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 /** The flags `exai-daemon` takes without a command, beside those of the settings. */
 export const PROGRAM_FLAGS: readonly CommandFlag[] = [
   { name: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
+  { name: "background", help: "Run as a service does: with the environment of the login shell" },
   { name: "version", help: "Show the version and exit" },
 ];
 

@@ -16,8 +16,19 @@ export type CommandFlags = ReadonlyMap<string, FlagNames>;
 
 /** Whether `args` ask for JSON, also where they cannot be parsed. */
 export function asksForJson(args: readonly string[] = Deno.args): boolean {
+  return asksFor("json", args);
+}
+
+/** Whether `args` say that nobody sees the daemon, also where they cannot be parsed. */
+export function asksForBackground(args: readonly string[] = Deno.args): boolean {
+  return asksFor("background", args);
+}
+
+function asksFor(name: string, args: readonly string[]): boolean {
   const end = args.indexOf("--");
-  return args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--json" || arg === "--json=true");
+  return args.slice(0, end < 0 ? args.length : end).some((arg) =>
+    arg === `--${name}` || arg === `--${name}=true`
+  );
 }
 
 /**
