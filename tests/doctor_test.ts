@@ -72,6 +72,56 @@ Deno.test("doctor: a home below a directory that others can write to is not safe
   assertStringIncludes(what, `others may write to ${around.path}/shared`);
 });
 
+Deno.test(
+  "doctor: files of another user in the home, as after sudo, are named with their chown",
+  asRoot,
+  async () => {
+    await using home = await privateHome({ "logs/daemon.log": "", "calls.db": "" });
+    await Deno.chown(join(home.path, "logs", "daemon.log"), 65534, 65534);
+    const { what, remedy } = await assertLeaves({ home: home.path }, "files-foreign");
+    assertStringIncludes(what, `1 of EXAI's files belong to user 65534`);
+    assertStringIncludes(remedy, `chown -R ${Deno.uid()} '${home.path}/logs/daemon.log'`);
+  },
+);
+
+Deno.test("doctor: files that you may not read or write are yours again with --fix", onPosix, async () => {
+  await using home = await privateHome({
+    "calls.db": "",
+    "mcp.json": "{}",
+    "logs/daemon.log": "",
+    "models.json": "",
+  });
+  const locked = { "calls.db": 0o400, "mcp.json": 0o200, "logs": 0o500 };
+  for (const [name, mode] of Object.entries(locked)) await Deno.chmod(join(home.path, name), mode);
+  // Configuration is only read.
+  await Deno.chmod(join(home.path, "models.json"), 0o400);
+  await assertMends({ home: home.path }, "files-locked");
+  assertEquals(await Promise.all(Object.keys(locked).map((name) => modeOf(join(home.path, name)))), [
+    0o600,
+    0o600,
+    0o700,
+  ]);
+  assertEquals(await modeOf(join(home.path, "models.json")), 0o400);
+});
+
+Deno.test("doctor: a setting that names a file that is not there", async () => {
+  await using home = await privateHome();
+  const { what } = await assertLeaves(
+    { home: home.path, config: join(home.path, "gone.json") },
+    "file-missing",
+  );
+  assertStringIncludes(what, `EXAI_CONFIG names ${home.path}/gone.json`);
+});
+
+Deno.test("doctor: a daemon that was killed is told", async () => {
+  await using home = await privateHome({
+    "health.json": JSON.stringify({ status: "ok", pid: NO_PID, time: "then" }),
+  });
+  const { what, severity } = await assertLeaves({ home: home.path }, "daemon-killed");
+  assertStringIncludes(what, `process ${NO_PID}`);
+  assertEquals(severity, "warning");
+});
+
 Deno.test("doctor: what ended processes left unfinished is removed by --fix, what runs is not", async () => {
   await using home = await privateHome({
     [`health.json.${NO_PID}.3.tmp`]: "half",
@@ -276,18 +326,27 @@ Deno.test("doctor: a variable that is not set is named with its server", async (
 });
 
 Deno.test("doctor: servers whose program or directory is missing are named, with where to get it", async () => {
-  await using home = await privateHome({
-    "mcp.json": JSON.stringify({
+  await using home = await privateHome({ server: "#!/bin/sh" });
+  await home.write(
+    "mcp.json",
+    JSON.stringify({
       mcpServers: {
         gone: { command: "exai-no-such-program" },
         lost: { command: "true", cwd: "/no/such/directory" },
+        closed: { command: join(home.path, "server") },
       },
     }),
-  });
+  );
   const diagnosis = await diagnose({ home: home.path }, { quick: false });
   assertStringIncludes(finding(diagnosis, "program-missing").what, "exai-no-such-program");
   assertStringIncludes(finding(diagnosis, "program-missing").remedy, "install it");
   assertStringIncludes(finding(diagnosis, "server-directory-missing").what, "/no/such/directory");
+  if (Deno.build.os !== "windows") {
+    assertStringIncludes(
+      finding(diagnosis, "program-not-executable").remedy,
+      `chmod u+x '${home.path}/server'`,
+    );
+  }
   assertEquals(diagnosis.code, 1);
 });
 

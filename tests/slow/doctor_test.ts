@@ -273,7 +273,7 @@ Deno.test(
   },
 );
 
-Deno.test("doctor: a shim that is missing, of another version, or broken", async () => {
+Deno.test("doctor: a shim that is missing or of another version, and a program from the future", async () => {
   await using other = await buildOf("0.0.7");
   await using home = await privateHome();
   const options = { home: home.path, args: ["--quick"], program: other.daemon };
@@ -282,6 +282,12 @@ Deno.test("doctor: a shim that is missing, of another version, or broken", async
   assertStringIncludes(finding(await diagnoseByProgram(options), "shim-version").what, "version 0.0.1");
   await Deno.remove(other.shim);
   assertStringIncludes(finding(await diagnoseByProgram(options), "shim-missing").what, other.shim);
+  const nextMonth = Date.now() / 1000 + 30 * 86_400;
+  await Deno.utime(other.daemon, nextMonth, nextMonth);
+  assertStringIncludes(
+    finding(await diagnoseByProgram(options), "clock-off").what,
+    "at least 30 days behind",
+  );
 });
 
 /** Mounting takes root, and rights that containers may lack. */
