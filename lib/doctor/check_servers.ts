@@ -43,10 +43,9 @@ export async function checkServersFile(
   if (distrusted) return [distrusted];
   const file = await reading;
   const findings = [
-    ...file.faults.map((found) => fault(idOf(found), formatFault(found), IN_FILE)),
-    ...file.warnings.map((found) => configWarning("servers-file-warning", found, IN_FILE)),
+    ...file.faults.map((found) => fault(idOf(found, "servers-file"), formatFault(found), IN_FILE)),
+    ...file.warnings.map((found) => configWarning(idOf(found, "servers-file-warning"), found, IN_FILE)),
   ];
-
   const shell = file.servers.size === 0 || installation.isQuick ? undefined : await login();
   if (shell === undefined) return findings;
   // A daemon that a window starts has what every server inherits, and what the login shell adds.
@@ -54,8 +53,12 @@ export async function checkServersFile(
     env: { ...inheritedFrom(env, PLATFORM), ...shell },
     ownPort: settings.port || undefined,
   });
-  const known = new Set(file.faults.map(formatFault));
-  const only = started.faults.filter((found) => found.unset !== undefined && !known.has(formatFault(found)));
+  const lacked = ({ faults, warnings }: ServersFile) => {
+    const found = [...faults, ...warnings].filter(({ unset }) => unset !== undefined);
+    return new Map(found.map((one) => [formatFault(one), one]));
+  };
+  const known = lacked(file);
+  const only = [...lacked(started)].filter(([shown]) => !known.has(shown)).map(([, found]) => found);
   return [
     ...findings,
     ...only.map(({ server, unset }) =>
@@ -69,8 +72,8 @@ export async function checkServersFile(
   ];
 }
 
-function idOf({ unset }: ConfigFault): string {
-  return unset === undefined ? "servers-file" : "variable-unset";
+function idOf({ unset }: ConfigFault, otherwise: string): string {
+  return unset === undefined ? otherwise : "variable-unset";
 }
 
 /** What is wrong in `models.json`. */
