@@ -4,7 +4,6 @@ import { programDir } from "../config/paths.ts";
 import { type ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
 import { commandFlags, worksDespiteFaults } from "../commands/commands.ts";
 import { loginEnvironment } from "../process/login_shell.ts";
-import { registryEnvironment } from "../process/registry_environment.ts";
 
 /** How long a daemon that a shim starts waits for the environment of the login shell. */
 const LOGIN_TIMEOUT_MS = 5 * SECOND_MS;
@@ -32,9 +31,8 @@ export async function openSettings(): Promise<SettingsSource> {
  */
 export async function openLoginSettings(): Promise<SettingsSource> {
   const env = Deno.env.toObject();
-  const login = Deno.build.os === "windows"
-    ? await registryEnvironment(env)
-    : await loginEnvironment({ ...env, PATH: BASIC_PATH }, { timeoutMs: LOGIN_TIMEOUT_MS });
+  const from = Deno.build.os === "windows" ? env : { ...env, PATH: BASIC_PATH };
+  const login = await loginEnvironment(from, { timeoutMs: LOGIN_TIMEOUT_MS });
   adoptLoginEnvironment(login ?? {});
   return await openSettings();
 }

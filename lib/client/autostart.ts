@@ -11,6 +11,7 @@ import type { Link } from "./link.ts";
 import { hasDaemon } from "./address.ts";
 import { isNoDaemon, LinkError, type LinkFault } from "./link_target.ts";
 import { readOwnFile } from "./own_files.ts";
+import { type DetachedProgram, startDetached } from "./start_detached.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -76,16 +77,14 @@ export class DaemonStarter {
 
   async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
     log.info("no daemon answers; starting {command}", { command: shownCommand() });
-    const child = spawnDaemon(this.#environment, this.#paths);
-    let exitCode: number | undefined;
-    child.status.then(({ code }) => exitCode = code);
+    using daemon = await spawnDaemon(this.#environment, this.#paths);
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await delay(POLL_MS);
       const link = await dial();
       if (link) return link;
       // Exit code 0: another daemon was started first and is about to answer.
-      if (exitCode) throw await this.#endedAtOnce(exitCode);
+      if (daemon.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
     }
     throw this.#fault(NO_ANSWER);
   }
@@ -113,21 +112,11 @@ export class DaemonStarter {
  *
  * @param environment all its variables; it inherits none of this process
  */
-export function spawnDaemon(environment: Record<string, string>, { home }: StatePaths): Deno.ChildProcess {
-  const { command, args } = daemonCommand();
-  const child = new Deno.Command(command, {
-    args,
-    cwd: home,
-    env: environment,
-    clearEnv: true,
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-    // In its own session, so that signals to the client's process group do not reach the daemon.
-    detached: true,
-  }).spawn();
-  child.unref();
-  return child;
+export function spawnDaemon(
+  environment: Record<string, string>,
+  { home }: StatePaths,
+): Promise<DetachedProgram> {
+  return startDetached({ ...daemonCommand(), cwd: home, env: environment });
 }
 
 function shownCommand(): string {

@@ -19,7 +19,7 @@ export async function startSuccessor(
   if (!isNewer(OWN_RELEASE, running)) return;
   const lock = await FileLock.tryTake(paths.successorLock);
   if (!lock) return;
-  spawnDaemon(environment, paths);
+  using _started = await spawnDaemon(environment, paths);
   // By then it waits to take over, or could not start.
   Deno.unrefTimer(setTimeout(() => lock[Symbol.dispose](), DAEMON_START_TIMEOUT_MS));
   log.info("daemon {old} runs; {own} is started, and takes over once no call runs", {

@@ -22,6 +22,10 @@ export interface Action extends CommandFacts {
   flags?: readonly CommandFlag[];
   /** Whether it runs when settings have faults or the state directory cannot be used, to say what is wrong. */
   worksDespiteFaults?: boolean;
+  /**
+   * How many words go before the command line of another program, whose flags are its own. A URL, or JSON, is none.
+   */
+  wordsBeforeCommand?: number;
   /** What an exit code means here, where that is more than {@linkcode EXIT_MEANINGS} says. */
   exits?: Partial<Record<ExitCode, string>>;
   /**

@@ -12,6 +12,7 @@ import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
 import { certsCommand } from "./certs.ts";
 import type { Action, Command, CommandFlag, CommandResult, Invocation } from "./command.ts";
+import { configCommand } from "./config.ts";
 import { completionsCommand } from "./completions.ts";
 import { EXIT, type ExitCode } from "./exit_codes.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -19,6 +20,7 @@ import { killCommand } from "./kill.ts";
 import { newToolCommand } from "./new_tool.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
+import { serversCommand } from "./servers.ts";
 import { serviceCommand } from "./service/service.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
@@ -29,8 +31,10 @@ import { actionsOf, flagsOf, isGroup, maxWords, type NamedAction, usageOf } from
 /** The commands of `exai-daemon` by name, in the order of `--help` and docs/commands.md. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: psCommand,
+  servers: serversCommand,
   tools: toolsCommand,
   call: callCommand,
+  config: configCommand,
   calls: callsCommand,
   cancel: cancelCommand,
   kill: killCommand,
@@ -58,7 +62,9 @@ export function commandFlags(): CommandFlags {
   for (const [name, command] of Object.entries(COMMANDS)) {
     const actions = actionsOf(name, command);
     table.set(name, namesOf(actions.flatMap(({ action }) => flagsOf(action))));
-    for (const { path, action } of actions) table.set(path, namesOf(flagsOf(action)));
+    for (const { path, action } of actions) {
+      table.set(path, { ...namesOf(flagsOf(action)), wordsBeforeCommand: action.wordsBeforeCommand });
+    }
   }
   return table;
 }

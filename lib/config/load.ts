@@ -1,7 +1,13 @@
 import { parseArgs } from "@std/cli/parse-args";
 import * as z from "zod/mini";
 import { ExaiError, messageOf, UsageError } from "../base/errors.ts";
-import { type CommandFlags, describeUnknownFlag, type FlagNames, flagsFor } from "./command_line.ts";
+import {
+  type CommandFlags,
+  describeUnknownFlag,
+  type FlagNames,
+  flagsFor,
+  separateCommand,
+} from "./command_line.ts";
 import { statePaths } from "./paths.ts";
 import { isListed, parseEnvFile, readRegularFileSync } from "./regular_file.ts";
 import { AUTO_TOKEN } from "./token_rule.ts";
@@ -175,9 +181,10 @@ function describeFault(setting: Setting, value: string): string {
 }
 
 function readFlags(sources: SettingSources) {
-  const args = sources.args ?? Deno.args;
-  const own = flagsOf(args, sources);
+  const given = sources.args ?? Deno.args;
+  const own = flagsOf(given, sources);
   const settingFlags = SETTING_ENTRIES.map(([, setting]) => setting.flag);
+  const args = separateCommand(given, own, settingFlags);
   const unknown: string[] = [];
   const parsed: Record<string, unknown> = parseArgs(args, {
     boolean: [...own.switches],
@@ -214,6 +221,7 @@ function flagsOf(args: readonly string[], sources: SettingSources): FlagNames & 
   const found = flagsFor(args, sources.commands ?? new Map(), settings);
   return {
     path: found.path,
+    wordsBeforeCommand: found.wordsBeforeCommand,
     switches: ["help", ...(sources.switches ?? []), ...found.switches],
     options: [...(sources.options ?? []), ...found.options],
   };

@@ -5,7 +5,6 @@ import type { SettingsFaults } from "../config/program_settings.ts";
 import type { Settings } from "../config/settings.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { loginEnvironment } from "../process/login_shell.ts";
-import { registryEnvironment } from "../process/registry_environment.ts";
 import { findDaemon } from "./find_daemon.ts";
 import type { Installation } from "./installation.ts";
 
@@ -26,8 +25,7 @@ export function installationHere(
 }
 
 /** Asks as a daemon does that a window has started: with nothing that only this terminal has. */
-function askLoginShell(env: Record<string, string>): Promise<Record<string, string> | undefined> {
-  if (Deno.build.os === "windows") return registryEnvironment(env);
+async function askLoginShell(env: Record<string, string>): Promise<Record<string, string> | undefined> {
   const inherited = { ...inheritedFrom(env, PLATFORM), PATH: BASIC_PATH };
-  return loginEnvironment(inherited, { timeoutMs: LOGIN_TIMEOUT_MS });
+  return await loginEnvironment(inherited, { timeoutMs: LOGIN_TIMEOUT_MS });
 }

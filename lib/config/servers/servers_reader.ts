@@ -47,7 +47,7 @@ interface Source extends Pick<EntryContext, "expander" | "ownPort"> {
 }
 
 /** The name of EXAI's own tools in the catalog; reserved. */
-const OWN_SERVER_NAME = "exai";
+export const OWN_SERVER_NAME = "exai";
 
 /** Names of the object of servers that a misspelt key is compared with. */
 const SECTION_NAMES = ["mcpServers", "servers"];
