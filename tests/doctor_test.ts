@@ -1,5 +1,9 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { ExaiError } from "../lib/base/errors.ts";
+import { defaultSettings } from "../lib/config/load.ts";
+import { installationHere } from "../lib/doctor/installation_here.ts";
+import { applyRepair } from "../lib/doctor/repair.ts";
 import { assertLeaves, assertMends, diagnose, finding, privateHome } from "./helpers/doctor.ts";
 
 const isRoot = Deno.build.os !== "windows" && Deno.uid() === 0;
@@ -140,16 +144,53 @@ Deno.test(
   },
 );
 
-Deno.test("doctor: a link is never followed to change another file's mode", onPosix, async () => {
-  await using home = await privateHome({ "elsewhere/real.json": '{ "mcpServers": {} }' });
-  const real = join(home.path, "elsewhere", "real.json");
-  await Deno.chmod(real, 0o666);
-  await Deno.symlink(real, join(home.path, "mcp.json"));
-  await diagnose({ home: home.path }, { fix: true });
-  // The file itself is the user's own and is what is used: only a link in its place would not be.
-  assertEquals((await Deno.lstat(join(home.path, "mcp.json"))).isSymlink, true);
-  assertEquals(await modeOf(real), 0o644);
-});
+Deno.test(
+  "doctor: of a mcp.json behind a link the file itself is closed, and the link stays",
+  onPosix,
+  async () => {
+    await using home = await privateHome({ "dotfiles/mcp.json": '{ "mcpServers": {} }' });
+    const real = join(home.path, "dotfiles", "mcp.json");
+    await Deno.chmod(real, 0o666);
+    await Deno.symlink(real, join(home.path, "mcp.json"));
+    await assertMends({ home: home.path }, "file-untrusted");
+    assertEquals((await Deno.lstat(join(home.path, "mcp.json"))).isSymlink, true);
+    assertEquals(await modeOf(real), 0o644);
+  },
+);
+
+Deno.test(
+  "doctor: a shared directory around a mcp.json is not closed to those who share it",
+  onPosix,
+  async () => {
+    await using home = await privateHome({ "team/mcp.json": "{}" });
+    await Deno.chmod(join(home.path, "team"), 0o777);
+    const config = join(home.path, "team", "mcp.json");
+    const { what } = await assertLeaves({ home: home.path, config }, "file-untrusted");
+    assertStringIncludes(what, "chmod go-w");
+    assertEquals(await modeOf(join(home.path, "team")), 0o777);
+  },
+);
+
+Deno.test(
+  "doctor --fix changes no mode through a link, and none of another user's file",
+  asRoot,
+  async () => {
+    await using home = await privateHome({ real: "", foreign: "" });
+    await Deno.symlink(join(home.path, "real"), join(home.path, "link"));
+    await Deno.chown(join(home.path, "foreign"), 65534, 65534);
+    const installation = installationHere({ settings: defaultSettings({ home: home.path, port: 0 }) }, {
+      waitMs: 1000,
+      isQuick: true,
+    });
+    for (const name of ["link", "foreign"]) {
+      const path = join(home.path, name);
+      const before = await modeOf(path);
+      await assertRejects(() => applyRepair({ kind: "chmod", path, mode: 0o600 }, installation), ExaiError);
+      assertEquals(await modeOf(path), before);
+    }
+    await installation.daemon;
+  },
+);
 
 Deno.test("doctor: a mcp.json with secrets that others can read is closed by --fix", onPosix, async () => {
   await using home = await privateHome({
@@ -182,6 +223,17 @@ Deno.test("doctor: a token that is none is replaced by --fix while no daemon run
   await assertMends({ home: home.path, token: "auto" }, "token-malformed");
   assertMatch(await Deno.readTextFile(join(home.path, "token")), /^[\w-]{43}\n$/);
 });
+
+Deno.test(
+  "doctor: a token that others can write is not used, and is yours alone with --fix",
+  onPosix,
+  async () => {
+    await using home = await privateHome({ token: "x".repeat(43) });
+    await Deno.chmod(join(home.path, "token"), 0o666);
+    await assertMends({ home: home.path, token: "auto" }, "token-foreign");
+    assertEquals(await modeOf(join(home.path, "token")), 0o600);
+  },
+);
 
 Deno.test("doctor: a token of another user is not used, and is left as it is", asRoot, async () => {
   await using home = await privateHome({ token: "x".repeat(43) });
