@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { commandFlags, COMMANDS, runCommand } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
+import { VERSION } from "../lib/base/version.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
@@ -112,6 +113,11 @@ async function commandLine() {
   const it = await mountingDaemon({ mean: bad("serves") }, { token: "auto" }, [odd]);
   const token = (await Deno.readTextFile(`${it.home}/token`)).trim();
   const clients: RawClient[] = [];
+  const releases = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => Response.json({ version: VERSION }),
+  );
+  const ofReleases = `--releases-url=http://127.0.0.1:${releases.addr.port}/latest`;
   const connect = async (hello = {}) => {
     const client = await RawClient.hello(it.url, { token, ...hello });
     clients.push(client);
@@ -120,7 +126,8 @@ async function commandLine() {
   const run = async (words: readonly string[], print: (text: string) => void = () => {}) => {
     const loaded = loadSettings({
       // Before the words: what follows a program in `servers add` is the arguments of that program.
-      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ...words],
+      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ofReleases, ...words],
+      args: [...words, `--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ofReleases],
       env: { ENV_FILE: "" },
       commands: commandFlags(),
     });
@@ -173,6 +180,7 @@ async function commandLine() {
     async [Symbol.asyncDispose]() {
       odd.release.resolve();
       for (const client of clients) await client.close();
+      await releases.shutdown();
       await it[Symbol.asyncDispose]();
     },
   };
