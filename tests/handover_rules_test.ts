@@ -7,7 +7,7 @@ import type { Slot } from "../lib/upstream/slot.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 
 const realTimeout = globalThis.setTimeout;
-const NEXT = { version: "999.0.0" };
+const NEXT = { is: "newer", release: { version: "999.0.0" } } as const;
 
 interface SlotFacts {
   scope?: string;
@@ -118,6 +118,6 @@ Deno.test("a daemon ends for a newer one the moment its last call has ended, als
   ended.resolve({ result: {} });
   await call;
   assertEquals(await answer, { state: "stopping" });
-  assert(it.handover.isOlderThan(NEXT));
-  assert(!it.handover.isOlderThan({ version: "0.0.1" }));
+  assert(it.handover.accepts(NEXT));
+  assert(!it.handover.accepts({ is: "newer", release: { version: "0.0.1" } }));
 });

@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import type { ServerTrouble } from "../call/server_trouble.ts";
 import { formatFault } from "../config/servers.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { Route } from "../edge/http_handler.ts";
@@ -18,6 +19,12 @@ import type { ThreadStore } from "../state/thread_store.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { killUpstream } from "./terminate.ts";
 
+/** What is wrong with entries of `mcp.json`. */
+interface EntryTroubles {
+  ofEntries(): readonly ServerTrouble[];
+  whyUnmounted(name: string): ServerTrouble | undefined;
+}
+
 /** What the routes need of the mounted servers. */
 interface MountAdmin {
   readonly servers: readonly MountedServer[];
@@ -26,7 +33,7 @@ interface MountAdmin {
   memory(): Promise<ReadonlyMap<number, number>>;
   readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
-  readonly troubles: Pick<ServerRouteSources, "whyUnmounted">;
+  readonly troubles: EntryTroubles;
 }
 
 /** What the routes need of EXAI's own tools. */
@@ -92,7 +99,9 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
       sessions,
       toolsFor: sources.toolsFor,
       servers: () => mounts.servers,
-      whyUnmounted: (name) => mounts.troubles.whyUnmounted(name),
+      troubleOf: (name) =>
+        mounts.troubles.ofEntries().find(({ server }) => server === name) ??
+          mounts.troubles.whyUnmounted(name),
       unmounted: () => unmountedNames(mounts.configured),
     }),
     ["/token/rotate", allowMethod("POST", (request) => rotateToken(request, token))],

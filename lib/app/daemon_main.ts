@@ -4,9 +4,10 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { describeVersion, VERSION } from "../base/version.ts";
 import { visibleJson } from "../base/visible.ts";
-import { asksForJson } from "../config/command_line.ts";
+import { asksForBackground, asksForJson } from "../config/command_line.ts";
 import { formatFault } from "../config/config_fault.ts";
 import { isStartedByShim } from "../config/daemon_environment.ts";
+import type { LoadedSettings } from "../config/load.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import { SettingsFileError } from "../config/program_settings.ts";
 import { SETTINGS_EXIT_CODE } from "../config/settings.ts";
@@ -52,11 +53,11 @@ export async function daemonMain(): Promise<number> {
     }
     if (loaded.switches.has("version")) return say(`exai-daemon ${describeVersion()}`);
     if (loaded.words.length > 0) return await command(source);
-    return await (isStartedByShim() ? serveForShim : serve)(source);
+    return await (isUnattended(loaded) ? serveUnattended : serve)(source);
   } catch (thrown) {
     if (asksForJson()) print(visibleJson(errorJson(thrown), 2));
     else fail("exai-daemon", thrown);
-    await holdWindow();
+    if (!asksForBackground()) await holdWindow();
     return exitCodeOf(thrown);
   }
 }
@@ -64,6 +65,8 @@ export async function daemonMain(): Promise<number> {
 /** Runs the command that the command line names, and prints its result. */
 async function command(source: SettingsSource): Promise<number> {
   const { started } = source;
+  // Commands reach servers of this machine too.
+  keepLoopbackDirect();
   using progress = new ProgressLine(stderrScreen());
   const show = (text: string) => {
     progress.end();
@@ -85,8 +88,13 @@ function throwWithFaults(thrown: unknown, { started: { settings, file } }: Setti
   throw new ExaiError(thrown.code, [thrown.message, ...file.faults.map(formatFault)].join("\n"));
 }
 
-/** Nobody sees the output of a daemon that a shim starts, so why it cannot start is written down for the shim. */
-async function serveForShim(source: SettingsSource): Promise<number> {
+/** Whether a shim or a service manager has started this daemon, so that nobody sees it. */
+function isUnattended({ switches }: Pick<LoadedSettings, "switches">): boolean {
+  return isStartedByShim() || switches.has("background");
+}
+
+/** Nobody sees the output of such a daemon, so why it cannot start is written down for the shim. */
+async function serveUnattended(source: SettingsSource): Promise<number> {
   const { startFailure } = statePaths(source.started.settings);
   await Deno.remove(startFailure).catch(() => {});
   try {
@@ -104,7 +112,7 @@ async function serve(given: SettingsSource): Promise<number> {
   const paths = statePaths(loaded.settings);
   await ensureStateDir(paths);
   // Begun now, as the first window waits for it: an interactive login shell takes long to start.
-  const asked = isStartedByShim() ? openLoginSettings() : Promise.resolve(given);
+  const asked = isUnattended(loaded) ? openLoginSettings() : Promise.resolve(given);
   asked.catch(() => {});
   const found = await claimHome(loaded.settings, paths);
   const taken = found instanceof HomeLock ? found : await takeOverFrom(found, { given, asked, paths });

@@ -1,9 +1,9 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import type { Drain } from "../admission/policies.ts";
-import type { HandoverAdmin, HandoverAnswer } from "../admin/handover_route.ts";
+import type { HandoverAdmin, HandoverAnswer, Successor } from "../admin/handover_route.ts";
 import { resolvedWithin } from "../base/abort.ts";
-import { describeRelease, isNewer, OWN_RELEASE, type Release } from "../base/release.ts";
+import { describeRelease, isNewer, OWN_RELEASE } from "../base/release.ts";
 import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { COMMITTED_AT, VERSION } from "../base/version.ts";
@@ -55,12 +55,14 @@ export class Handover implements HandoverAdmin {
     return this.#accepted.promise;
   }
 
-  isOlderThan(release: Release): boolean {
-    return isNewer(release, OWN_RELEASE);
+  accepts(successor: Successor): boolean {
+    return successor.is === "service" || isNewer(successor.release, OWN_RELEASE);
   }
 
-  async request(successor: Release): Promise<HandoverAnswer> {
-    const name = describeRelease(successor, OWN_RELEASE);
+  async request(successor: Successor): Promise<HandoverAnswer> {
+    const name = successor.is === "service"
+      ? "the service"
+      : `a newer daemon (${describeRelease(successor.release, OWN_RELEASE)})`;
     this.#announce(name);
     const deadlineMs = monotonicNow() + WAIT_MS;
     let waitsFor: string | undefined;
@@ -71,14 +73,14 @@ export class Handover implements HandoverAdmin {
     if (waitsFor !== undefined) return { state: "waiting", waits_for: waitsFor };
     // In the same turn as the last look: no call begins in between.
     this.#options.drain.close();
-    this.#accepted.resolve(`a newer daemon takes over (${name})`);
+    this.#accepted.resolve(`${name} takes over`);
     return { state: "stopping" };
   }
 
   #announce(name: string): void {
     if (this.#announced === name) return;
     this.#announced = name;
-    log.info("a newer daemon ({name}) takes over as soon as nothing would be lost", { name });
+    log.info("{name} takes over as soon as nothing would be lost", { name });
   }
 
   /** What an end now would lose, in words; undefined at a quiet moment. */

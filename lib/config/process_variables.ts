@@ -58,3 +58,8 @@ function startOf(pid: number): string | undefined {
 export function inheritedVia(): string[] {
   return parseVia(Deno.env.get(VIA_VARIABLE));
 }
+
+/** The environment of this process: what variables in the configuration mean in a command. */
+export function environment(): Record<string, string> {
+  return Deno.env.toObject();
+}

@@ -1,6 +1,7 @@
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { ExaiError } from "../base/errors.ts";
+import { decodeText } from "../base/text_encoding.ts";
 import { formatBytes, MIB } from "../base/units.ts";
 
 /** Far more than any configuration file holds. */
@@ -11,27 +12,26 @@ interface RegularFileOptions {
 }
 
 /**
- * Reads a small text file of the user's. Anything but a regular file is refused before it is opened: opening a named pipe
+ * Reads a small text file of the user's, in any encoding that editors write. Anything but a regular file is refused before it is opened: opening a named pipe
  * blocks until it has a writer, and a device may have no end; either would block the start.
  *
  * @throws errors of the file system; `TypeError` for anything else than a small regular file, with the reason as a clause
  */
 export async function readRegularFile(path: string, options: RegularFileOptions = {}): Promise<string> {
   check(await Deno.stat(path), options);
-  return textOf(await Deno.readFile(path));
+  return decodeText(await Deno.readFile(path)).text;
+}
+
+/** As {@linkcode readRegularFile}, for a text whose encoding is not known. */
+export async function readRegularBytes(path: string, options: RegularFileOptions = {}): Promise<Uint8Array> {
+  check(await Deno.stat(path), options);
+  return await Deno.readFile(path);
 }
 
 /** As {@linkcode readRegularFile}. */
 export function readRegularFileSync(path: string, options: RegularFileOptions = {}): string {
   check(Deno.statSync(path), options);
-  return textOf(Deno.readFileSync(path));
-}
-
-/** UTF-8, or the UTF-16 that PowerShell 5 and Notepad write, which begins with a byte order mark. The mark is kept. */
-function textOf(bytes: Uint8Array): string {
-  const [first, second] = bytes;
-  const isUtf16 = first === 0xFF && second === 0xFE;
-  return new TextDecoder(isUtf16 ? "utf-16le" : "utf-8", { ignoreBOM: true }).decode(bytes);
+  return decodeText(Deno.readFileSync(path)).text;
 }
 
 /** What a path leads to in place of a regular file; undefined for a regular file. */
@@ -65,7 +65,16 @@ export function isListed(path: string): boolean {
 }
 
 /**
- * The variables in the text of a `.env` file, which may begin with a byte order mark.
+ * The variables of the `.env` file at `path`.
+ *
+ * @throws errors of the file system; `TypeError` for anything else than a small regular file
+ */
+export async function readEnvFile(path: string): Promise<Record<string, string>> {
+  return parseEnvFile(await readRegularFile(path));
+}
+
+/**
+ * The variables in the text of a `.env` file.
  *
  * @throws {ExaiError} `CONFIG` when this runtime cannot read such files
  */
