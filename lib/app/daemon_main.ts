@@ -13,11 +13,12 @@ import { SettingsFileError } from "../config/program_settings.ts";
 import { SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { AddressUnavailableError } from "../edge/deno_listener.ts";
 import { claimHome } from "./claim_home.ts";
-import { findCommand, runCommand } from "../commands/commands.ts";
+import { COMMANDS, runCommand } from "../commands/commands.ts";
 import { errorJson, exitCodeOf } from "../commands/exit_codes.ts";
 import { commandHelp, programHelp } from "../commands/help.ts";
 import { ProgressLine } from "../commands/progress.ts";
 import { stderrScreen } from "../commands/terminal.ts";
+import { findCommand } from "../commands/usage.ts";
 import { Daemon } from "./daemon.ts";
 import { isSuccessorOf, Succession, takeOver } from "./take_over.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
@@ -48,8 +49,8 @@ export async function daemonMain(): Promise<number> {
     const source = await openSettings();
     const { started: loaded } = source;
     if (loaded.switches.has("help")) {
-      const found = findCommand(loaded.words);
-      return say(found ? commandHelp(found.path, found.command) : programHelp());
+      const found = findCommand(COMMANDS, loaded.words);
+      return say(found ? commandHelp(found.path, found.command) : programHelp(COMMANDS));
     }
     if (loaded.switches.has("version")) return say(`exai-daemon ${describeVersion()}`);
     if (loaded.words.length > 0) return await command(source);
@@ -218,7 +219,12 @@ async function run(source: SettingsSource, around: Surroundings): Promise<number
     });
   }
   for (const note of before) log.warning("{note}", { note });
-  const end = await Promise.race([stopSignal(), crashed, daemon.handover.accepted]);
+  const end = await Promise.race([
+    stopSignal(),
+    crashed,
+    daemon.handover.accepted,
+    daemon.stopRequest.accepted,
+  ]);
   log.info("{end}: stopping", { end: typeof end === "number" ? "too many errors" : end });
   await daemon.stop(end === "SIGHUP" && Deno.build.os === "windows" ? { maxDrainMs: CLOSED_WINDOW_MS } : {});
   return typeof end === "number" ? end : 0;
