@@ -127,7 +127,6 @@ async function commandLine() {
     const loaded = loadSettings({
       // Before the words: what follows a program in `servers add` is the arguments of that program.
       args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ofReleases, ...words],
-      args: [...words, `--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ofReleases],
       env: { ENV_FILE: "" },
       commands: commandFlags(),
     });
