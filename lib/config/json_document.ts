@@ -1,11 +1,4 @@
-import {
-  findNodeAtLocation,
-  getNodeValue,
-  type Node,
-  type ParseError,
-  parseTree,
-  printParseErrorCode,
-} from "jsonc-parser";
+import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import type { Position } from "./config_fault.ts";
 
@@ -64,13 +57,22 @@ export function parseAnyDocument(text: string): JsonDocument<JsonObject | Json[]
   }
   const nodeAt = (path: Readonly<JsonPath>): Node | undefined => {
     if (!root) return undefined;
-    return findNodeAtLocation(root, [...path]) ?? (path.length > 0 ? nodeAt(path.slice(0, -1)) : undefined);
+    return nodeOf(root, path) ?? (path.length > 0 ? nodeAt(path.slice(0, -1)) : undefined);
   };
   return {
     value,
     positionOf: (path) => position(nodeAt(path)?.offset ?? 0),
-    repeatedKeys: (path) => repeated(keysOf(root && findNodeAtLocation(root, [...path]))),
+    repeatedKeys: (path) => repeated(keysOf(root && nodeOf(root, path))),
   };
+}
+
+/** The value at `path`; of a key that occurs more than once it is the last, as in the parsed value. */
+function nodeOf(root: Node, path: JsonPath): Node | undefined {
+  return path.reduce<Node | undefined>((node, part) => {
+    if (typeof part === "number") return node?.type === "array" ? node.children?.[part] : undefined;
+    const properties = node?.type === "object" ? node.children ?? [] : [];
+    return properties.findLast((property) => property.children?.[0]?.value === part)?.children?.[1];
+  }, root);
 }
 
 function keysOf(node: Node | undefined): string[] {

@@ -1,6 +1,7 @@
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { ExaiError } from "../base/errors.ts";
+import { decodeText } from "../base/text_encoding.ts";
 import { formatBytes, MIB } from "../base/units.ts";
 
 /** Far more than any configuration file holds. */
@@ -19,6 +20,12 @@ interface RegularFileOptions {
 export async function readRegularFile(path: string, options: RegularFileOptions = {}): Promise<string> {
   check(await Deno.stat(path), options);
   return await Deno.readTextFile(path);
+}
+
+/** As {@linkcode readRegularFile}, for a text whose encoding is not known. */
+export async function readRegularBytes(path: string, options: RegularFileOptions = {}): Promise<Uint8Array> {
+  check(await Deno.stat(path), options);
+  return await Deno.readFile(path);
 }
 
 /** As {@linkcode readRegularFile}. */
@@ -55,6 +62,15 @@ export function isListed(path: string): boolean {
     // A directory that cannot be listed has nothing to read.
   }
   return false;
+}
+
+/**
+ * The variables of the `.env` file at `path`, in any of the encodings that editors write.
+ *
+ * @throws errors of the file system; `TypeError` for anything else than a small regular file
+ */
+export async function readEnvFile(path: string): Promise<Record<string, string>> {
+  return parseEnvFile(decodeText(await readRegularBytes(path)).text);
 }
 
 /**
