@@ -65,6 +65,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "wire", "config", "transport", "call", "remote", "process"],
     outsideWorld: true,
   },
+  adopt: {
+    holds:
+      "the configurations of other clients: finding, reading, importing, pointing them at EXAI, and back",
+    mayImport: ["base", "config", "documents", "upstream"],
+    outsideWorld: true,
+  },
   observe: {
     holds: "metrics, health, the record of calls; the memory and the clock of the daemon",
     mayImport: ["base", "call"],
@@ -128,7 +134,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   commands: {
     holds: "the commands of `exai-daemon`, one in a file, and one table of all",
-    mayImport: ["base", "config", "documents", "state", "client", "edge", "admin", "user_tools"],
+    mayImport: ["base", "config", "documents", "adopt", "state", "client", "edge", "admin", "user_tools"],
     outsideWorld: true,
   },
   app: {
@@ -146,6 +152,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "process",
       "remote",
       "upstream",
+      "adopt",
       "observe",
       "state",
       "provider",
@@ -244,10 +251,15 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders with one file per entry of a table, commands and tools, however short. */
-export const ONE_FILE_PER_ENTRY: readonly string[] = ["lib/commands/", "lib/tool/builtin/"];
+export const ONE_FILE_PER_ENTRY: readonly string[] = [
+  "lib/adopt/clients/",
+  "lib/commands/",
+  "lib/tool/builtin/",
+];
 
 /** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
+  "lib/config/entry_shapes.ts": "the door through which `adopt` reads entries by the rules of `mcp.json`",
   "lib/base/version.ts": "changed by each release, and by nothing else",
   "lib/transport/pipe_client.ts": "loads `ws`, so it is imported only where a named pipe is dialled",
 };

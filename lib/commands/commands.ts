@@ -6,6 +6,7 @@ import type { CommandFlags, FlagNames } from "../config/command_line.ts";
 import type { LoadedSettings } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkStateDir } from "../state/state_files.ts";
+import { adoptCommand } from "./adopt.ts";
 import { callCommand } from "./call.ts";
 import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
@@ -34,6 +35,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   threads: threadsCommand,
   token: tokenCommand,
   certs: certsCommand,
+  adopt: adoptCommand,
   "new-tool": newToolCommand,
   completions: completionsCommand,
 };

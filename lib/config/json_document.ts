@@ -67,7 +67,7 @@ export function parseAnyDocument(text: string): JsonDocument<JsonObject | Json[]
 }
 
 /** The value at `path`; of a key that occurs more than once it is the last, as in the parsed value. */
-function nodeOf(root: Node, path: JsonPath): Node | undefined {
+function nodeOf(root: Node, path: Readonly<JsonPath>): Node | undefined {
   return path.reduce<Node | undefined>((node, part) => {
     if (typeof part === "number") return node?.type === "array" ? node.children?.[part] : undefined;
     const properties = node?.type === "object" ? node.children ?? [] : [];

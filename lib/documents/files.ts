@@ -74,6 +74,17 @@ export async function replaceFile(
 }
 
 /**
+ * Whether {@linkcode replaceFile} could replace a file that is there.
+ *
+ * @throws {ExaiError} `CONFIG`, with the reason as a clause
+ */
+export async function checkReplaceable({ path, target }: FileImage): Promise<void> {
+  await checkUnlocked(path);
+  const info = await statOf(target);
+  if (info !== undefined) await checkWritable(target, info);
+}
+
+/**
  * Removes the file at `path`, if it is as it was.
  *
  * @throws {ExaiError} `CONFIG`, with the reason as a clause
