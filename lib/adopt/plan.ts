@@ -43,7 +43,10 @@ interface PlanInput {
 
 /** A server as it is after the adoption. */
 export interface PlannedServer {
+  /** Its name in the catalog. */
   name: string;
+  /** Its name in `mcp.json`. */
+  title: string;
   entry: JsonObject;
   isDisabled: boolean;
   /** Whether it is in `mcp.json` already. */
@@ -84,8 +87,8 @@ export function planAdoption(input: PlanInput): AdoptionPlan {
   const nameOf = ({ imported }: Candidate) => names.get(serverKey(imported))!;
   return {
     servers,
-    imports: servers.filter(({ isThere }) => !isThere).map(({ name, entry, isDisabled }) => ({
-      path: [section, name],
+    imports: servers.filter(({ isThere }) => !isThere).map(({ title, entry, isDisabled }) => ({
+      path: [section, title],
       value: isDisabled ? { ...entry, disabled: true } : entry,
     })),
     files: plannedFiles(input, { candidates, groups, nameOf }),
@@ -120,8 +123,10 @@ function plannedServer(group: CandidateGroup, name: string, there: ServersThere)
   const isThere = there.byKey.get(group.key) === name;
   const isOff = isThere && there.disabled.has(name);
   const note = isOff && !group.isDisabled ? ["stays disabled, as mcp.json has it"] : [];
+  const titles = group.candidates.map(({ entry }) => entry.name);
   return {
     name,
+    title: titles.find((title) => catalogName(title) === name) ?? name,
     entry: group.entry,
     isDisabled: isThere ? isOff : group.isDisabled,
     isThere,

@@ -1,6 +1,6 @@
 import { join } from "@std/path/join";
 import { messageOf } from "../base/errors.ts";
-import { editDocument } from "../documents/document.ts";
+import { type DocumentLanguage, editDocument } from "../documents/document.ts";
 import { readFileImage, removeFile, replaceFile } from "../documents/files.ts";
 import type { FileOutcome } from "./apply.ts";
 import { type BackedUpFile, digestOfFile, type SavedBackup, savedBackups, writeRecord } from "./backups.ts";
@@ -56,6 +56,15 @@ async function restored(dir: string, file: BackedUpFile): Promise<UndoneFile["ho
   }
   const document = languageOf(language);
   if (!document) throw new Error("has been changed since");
-  await replaceFile(path, editDocument(document, image!.text, inverse), image);
-  return "edited";
+  const text = editDocument(document, image!.text, inverse);
+  const original = copy === null ? undefined : await Deno.readFile(join(dir, copy));
+  // A client that has only written it anew, in its own layout, has nothing to lose.
+  const isSame = original !== undefined && saysSame(document, text, new TextDecoder().decode(original));
+  await replaceFile(path, isSame ? original : text, image);
+  return isSame ? "restored" : "edited";
+}
+
+function saysSame({ read }: DocumentLanguage, a: string, b: string): boolean {
+  const [one, other] = [read(a), read(b)];
+  return "value" in one && "value" in other && JSON.stringify(one.value) === JSON.stringify(other.value);
 }
