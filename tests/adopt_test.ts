@@ -3,7 +3,6 @@ import { join } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { pathOf } from "../lib/adopt/find.ts";
 import { throughInterop } from "../lib/adopt/interop.ts";
-import type { PreparedAdoption } from "../lib/adopt/prepare.ts";
 import { type Door, reachOf } from "../lib/adopt/shim_entry.ts";
 import { placesOf } from "../lib/config/client_places.ts";
 import { SHIM, TestUser } from "./helpers/adoption.ts";
@@ -21,13 +20,6 @@ const servers = (entries: Record<string, unknown>) => json({ mcpServers: entries
 
 async function imported(user: TestUser): Promise<Record<string, JsonObject>> {
   return JSON.parse(await Deno.readTextFile(user.mcp)).mcpServers;
-}
-
-function modes({ plan }: PreparedAdoption): Record<string, string> {
-  return Object.fromEntries(plan.files.map(({ reading, changes }) => [
-    reading.found.client.id,
-    changes.some(({ kind }) => kind === "pointed") ? "each" : "together",
-  ]));
 }
 
 Deno.test("a server that several clients have is imported once, one with another account apart", async () => {
@@ -62,77 +54,6 @@ Deno.test("EXAI's own entries are never imported, however they are written, and 
   await user.adopt();
   assertEquals(Object.keys(await imported(user)), ["memory"]);
   assertEquals(JSON.parse(await Deno.readTextFile(path)), { mcpServers: own }, "no second entry is added");
-});
-
-const RULES: [client: string, file: string, at: string, rule: unknown][] = [
-  ["claude-code", "{claudeState}", "{claude}/settings.json", {
-    permissions: { allow: ["mcp__files__read_file"] },
-  }],
-  ["claude-code", "{claudeState}", "{claude}/settings.json", { permissions: { deny: ["mcp__files"] } }],
-  ["claude-code", "{claudeState}", "{project}/.claude/settings.local.json", {
-    permissions: { ask: ["mcp__files__*"] },
-  }],
-  [
-    "claude-code",
-    "{claudeState}",
-    "{claude}/agents/reader.md",
-    "---\ntools: Read, mcp__files__read_file\n---\n",
-  ],
-  ["claude-code", "{project}/.mcp.json", "{claude}/settings.json", { enabledMcpjsonServers: ["files"] }],
-  ["cursor", CURSOR, "{home}/.cursor/permissions.json", { mcpAllowlist: ["files:*"] }],
-  ["cursor", CURSOR, "{home}/.cursor/cli-config.json", { permissions: { allow: ["Mcp(files:read_file)"] } }],
-  ["copilot-cli", "{copilot}/mcp-config.json", "{copilot}/permissions-config.json", {
-    approvals: ["files(read)"],
-  }],
-  [
-    "gemini",
-    "{gemini}/settings.json",
-    "{gemini}/policies/mine.toml",
-    '[[rule]]\nmcpName = "files"\ndecision = "allow"\n',
-  ],
-];
-
-for (const [client, file, at, rule] of RULES) {
-  Deno.test(`${client} keeps an entry for each server where ${at} names one: ${JSON.stringify(rule)}`, async () => {
-    await using user = await TestUser.create();
-    await user.write(file, servers({ files: FILES, memory: MEMORY }));
-    assertEquals(modes(await user.prepare()), { [client]: "together" });
-    await user.write(at, typeof rule === "string" ? rule : json(rule));
-    assertEquals(modes(await user.adopt()), { [client]: "each" });
-    const written = JSON.parse(await user.read(file)).mcpServers;
-    assertEquals(Object.keys(written).toSorted(), ["exai", "files", "memory"], "names are as before");
-    assertStringIncludes(JSON.stringify(written.files), "--server=files");
-  });
-}
-
-Deno.test("rules for other servers, and texts that only look like a rule, keep nothing apart", async () => {
-  await using user = await TestUser.create();
-  await user.write(CLAUDE, servers({ files: FILES }));
-  await user.write(
-    "{claude}/settings.json",
-    json({
-      permissions: { allow: ["mcp__files2__x", "mcp__myfiles__x", "Bash(files)"] },
-      env: { NOTE: "mcp__files__x" },
-    }),
-  );
-  assertEquals(modes(await user.prepare()), { "claude-code": "together" });
-});
-
-Deno.test("one rule concerns every file of its client, and no other client", async () => {
-  await using user = await TestUser.create();
-  await user.write(CURSOR, servers({ files: FILES }));
-  await user.write("{project}/.cursor/mcp.json", servers({ memory: MEMORY }));
-  await user.write(CLAUDE, servers({ files: FILES }));
-  await user.write("{home}/.cursor/permissions.json", json({ mcpAllowlist: ["files:read"] }));
-  const { plan } = await user.adopt();
-  assertEquals(
-    plan.files.map(({ reading: { found: { client } }, changes }) => [client.id, changes[0]!.kind]),
-    [
-      ["claude-code", "removed"],
-      ["cursor", "pointed"],
-      ["cursor", "pointed"],
-    ],
-  );
 });
 
 Deno.test("what is switched off stays off: everywhere, or in the client that has it off", async () => {

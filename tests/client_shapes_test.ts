@@ -71,6 +71,24 @@ Deno.test("every spelling of a transport is taken", async () => {
       key,
     );
   }
+  const every = {
+    command: "",
+    args: [],
+    env: {},
+    cwd: null,
+    headers: {},
+    type: "http",
+    url: "https://x.example/mcp",
+  };
+  assertEquals(remoteIn(await readSilent(every)).kind, "http");
+  assertEquals(commandIn(await readSilent({ command: "c", url: "", headers: {} })).command, "c");
+  const either = { command: "c", args: ["a"], url: "https://x.example/mcp" };
+  const [program, address] = [
+    await readOne({ ...either, type: "stdio" }),
+    await readOne({ ...either, type: "sse" }),
+  ];
+  assertEquals([commandIn(program).args, remoteIn(address).kind], [["a"], "sse"]);
+  assertEquals([program.warned.length, address.warned.length], [1, 1]);
   const both = await readOne({ httpUrl: "https://x.example/mcp", url: "https://x.example/sse" });
   assertEquals([remoteIn(both).url, both.warned.length], ["https://x.example/mcp", 1]);
 });

@@ -55,6 +55,13 @@ Deno.test("a variable in args that the entry's own env sets is that one", async 
   const bearer = "Bearer abc${x}";
   assertEquals(args, ["mcp-remote", "--header", `Authorization:${bearer}`, bearer, bearer, "/work/shop/x"]);
   assertEquals(env, { AUTH: bearer, DIR: "/work/shop/x", ALSO: "of the daemon!" });
+  const url = {
+    url: "https://${HOST}/mcp",
+    headers: { A: "Bearer ${T}" },
+    env: { T: "own", HOST: "x.example" },
+  };
+  const { headers, ...remote } = remoteIn(await readSilent(url));
+  assertEquals([remote.url, headers], ["https://x.example/mcp", { A: "Bearer own" }]);
   const chained = await commandOf({ env: { B: "${A}", A: "1", C: "${C}x", D: "${E}", E: "${D}" } });
   assertEquals(chained.env, { B: "1", A: "1" });
 });

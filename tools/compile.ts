@@ -8,11 +8,14 @@
  * are for machines that cannot download that base.
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { fromFileUrl, join } from "@std/path";
+import { basename, fromFileUrl, join } from "@std/path";
 import { formatBytes } from "../lib/base/units.ts";
 import { bundleDaemon } from "./compile/daemon.ts";
 import { bundleShim } from "./compile/shim.ts";
+import { sourceStamp, stamp } from "./compile/stamp.ts";
 import { SHIM_V8_FLAGS } from "./compile/v8_flags.ts";
+import { withResources } from "./compile/windows_resources.ts";
+import { PROJECT } from "./release/project.ts";
 
 const root = new URL("../", import.meta.url);
 const dist = fromFileUrl(new URL("dist", root));
@@ -54,6 +57,9 @@ async function main(): Promise<number> {
   await Deno.mkdir(dist, { recursive: true });
   await bundleDaemon(daemonDir);
   await bundleShim(programs[1]!.bundle);
+  const built = await sourceStamp();
+  await stamp(await filesOf(daemonDir), built);
+  await stamp([programs[1]!.bundle], built);
   for (const { bundle } of programs) await report(bundle);
   const targets: (string | undefined)[] = target.length > 0 ? target as string[] : [undefined];
   for (const target of targets) {
@@ -81,8 +87,29 @@ async function compile(program: Program, target: string | undefined): Promise<nu
       program.bundle,
     ],
   }).spawn().status;
+  if (code === 0 && isWindows) await addResources(output, program.name);
   if (code === 0) await report(output);
   return code;
+}
+
+/** Icon and version, as Explorer shows them. */
+async function addResources(path: string, name: string): Promise<void> {
+  const { name: product, publisher: company, copyright, version, programs } = PROJECT;
+  const details = {
+    file: basename(path),
+    description: programs.find((program) => program.name === name)!.description,
+    product,
+    company,
+    copyright,
+    version,
+    commit: (await sourceStamp())?.commit,
+  };
+  const icon = await Deno.readFile(new URL("install/exai.ico", root));
+  await Deno.writeFile(path, withResources(await Deno.readFile(path), details, icon));
+}
+
+async function filesOf(dir: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => join(dir, name));
 }
 
 async function report(path: string): Promise<void> {

@@ -132,9 +132,37 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     outsideWorld: true,
   },
+  doctor: {
+    holds: "what may be wrong with an installation: one check in a file, what mends it, one table of all",
+    mayImport: [
+      "base",
+      "wire",
+      "config",
+      "transport",
+      "process",
+      "remote",
+      "upstream",
+      "state",
+      "client",
+      "edge",
+    ],
+    outsideWorld: true,
+  },
   commands: {
     holds: "the commands of `exai-daemon`, one in a file, and one table of all",
-    mayImport: ["base", "config", "documents", "adopt", "state", "client", "edge", "admin", "user_tools"],
+    mayImport: [
+      "base",
+      "config",
+      "documents",
+      "adopt",
+      "state",
+      "client",
+      "edge",
+      "observe",
+      "admin",
+      "user_tools",
+      "doctor",
+    ],
     outsideWorld: true,
   },
   app: {
@@ -163,6 +191,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "shim",
       "edge",
       "admin",
+      "doctor",
       "commands",
     ],
     outsideWorld: true,
@@ -261,5 +290,4 @@ export const ONE_FILE_PER_ENTRY: readonly string[] = [
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/config/entry_shapes.ts": "the door through which `adopt` reads entries by the rules of `mcp.json`",
   "lib/base/version.ts": "changed by each release, and by nothing else",
-  "lib/transport/pipe_client.ts": "loads `ws`, so it is imported only where a named pipe is dialled",
 };

@@ -36,8 +36,8 @@ export interface CatalogAnswer extends JsonObject {
 export interface ServerRouteSources {
   sessions: SessionAccess;
   servers(): readonly MountedServer[];
-  /** Why the server of an entry is not mounted; undefined when it is, or there is no entry. */
-  whyUnmounted(name: string): ServerTrouble | undefined;
+  /** What is wrong with the entry of a server, or that it is switched off; undefined: nothing. */
+  troubleOf(name: string): ServerTrouble | undefined;
   /** Names of entries that no server was made of. */
   unmounted(): readonly string[];
   /** Every tool for a session, whatever is hidden from its client. */
@@ -71,7 +71,7 @@ async function listTools(
 async function check(request: Request, sources: ServerRouteSources): Promise<JsonObject> {
   const name = new URL(request.url).searchParams.get("name") ?? "";
   const caller = sessionIn(request, sources.sessions);
-  const trouble = sources.whyUnmounted(name);
+  const trouble = sources.troubleOf(name);
   if (trouble) throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(trouble));
   const server = sources.servers().find((server) => server.name === name);
   if (server) return await checkServer(server, caller);

@@ -4,7 +4,7 @@ import { resolve } from "@std/path/resolve";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { quoteName } from "../base/text.ts";
 import { registerSecret } from "../base/log.ts";
-import { VERSION } from "../base/version.ts";
+import { describeVersion } from "../base/version.ts";
 import { programDir, type StatePaths, statePaths } from "../config/paths.ts";
 import { parentProcess } from "../config/process_variables.ts";
 import type { Settings } from "../config/settings.ts";
@@ -36,7 +36,7 @@ export async function shimMain(): Promise<number> {
     const window = await readSettings();
     const { switches, words } = window;
     if (switches.has("help")) return say(await help());
-    if (switches.has("version")) return say(`exai-shim ${VERSION}`);
+    if (switches.has("version")) return say(`exai-shim ${describeVersion()}`);
     if (words.length > 0) throw noWords(words);
     return await serve(window);
   } catch (thrown) {

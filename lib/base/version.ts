@@ -1,2 +1,19 @@
-/** Version of both programs, sent as `hello_ack.daemon.version`. */
+/** Version of both programs, sent as `hello_ack.daemon.version`; a release has the tag `v` and this. */
 export const VERSION = "0.1.0";
+
+/** Replaced in what `deno task compile` and `deno task release` make (tools/compile/stamp.ts). */
+const STAMP: string = "@exai-commit@ @exai-commit-date@";
+
+// Asked of the text itself: the bundler would settle a comparison before the stamp is put in.
+const [commit = "", committedAt = ""] = STAMP.startsWith("@") ? [] : STAMP.split(" ");
+
+/** The commit the program was built from; empty when it runs from source. */
+export const COMMIT = commit;
+
+/** When that commit was made, as `2026-11-27T16:00:00Z`: of two builds of one version the later one is newer. */
+export const COMMITTED_AT = committedAt;
+
+/** The version with the commit and its day, for people. */
+export function describeVersion(): string {
+  return COMMIT === "" ? VERSION : `${VERSION} (${COMMIT.slice(0, 9)}, ${COMMITTED_AT.slice(0, 10)})`;
+}

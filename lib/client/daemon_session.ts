@@ -1,3 +1,4 @@
+import { resolve } from "@std/path/resolve";
 import { ERROR_CODES, type ErrorCode, ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
@@ -25,7 +26,7 @@ interface RequestOptions {
   onProgress?: (progress: JsonObject) => void;
 }
 
-interface PendingRequest extends PromiseWithResolvers<JsonObject> {
+interface SentRequest extends PromiseWithResolvers<JsonObject> {
   onProgress?: RequestOptions["onProgress"];
 }
 
@@ -39,7 +40,7 @@ export class DaemonSession implements Disposable {
   /** Its id, by which the routes of the daemon find it. */
   readonly id: string;
   readonly #socket: ClientSocket;
-  readonly #pending = new Map<number, PendingRequest>();
+  readonly #pending = new Map<number, SentRequest>();
   readonly #waiting = new Set<() => void>();
   #nextId = 1;
 
@@ -75,7 +76,7 @@ export class DaemonSession implements Disposable {
   async request(method: string, params: JsonObject, options: RequestOptions = {}): Promise<JsonObject> {
     const { signal, onProgress } = options;
     const id = this.#nextId++;
-    const pending: PendingRequest = { ...Promise.withResolvers<JsonObject>(), onProgress };
+    const pending: SentRequest = { ...Promise.withResolvers<JsonObject>(), onProgress };
     this.#pending.set(id, pending);
     const cancel = () => {
       this.#send({ method: "notifications/cancelled", params: { requestId: id } });
@@ -140,18 +141,10 @@ export class DaemonSession implements Disposable {
   }
 }
 
-/**
- * Starts the daemon, as a window does, unless one runs.
- *
- * @throws {ExaiError} `DAEMON_UNAVAILABLE` when it cannot be started, or must not be by the settings
- */
-export async function ensureDaemon(settings: CommandSettings): Promise<void> {
-  const { socket } = await openStarted(settings, { client: { name: "exai-daemon", version: VERSION } });
-  socket.close(NORMAL_CLOSURE);
-}
-
 /** A link to the daemon, which is started where none runs. */
-async function openStarted({ settings, own }: CommandSettings, hello: JsonObject): Promise<Link> {
+async function openStarted({ settings: given, own }: CommandSettings, hello: JsonObject): Promise<Link> {
+  // The daemon is started in another directory than this one.
+  const settings = given.home ? { ...given, home: resolve(given.home) } : given;
   const paths = statePaths(settings);
   const dial = async () => await openLink(await locateDaemon(settings, paths), hello);
   try {

@@ -21,7 +21,7 @@ export const adoptCommand: Action = {
       name: "client",
       value: "ID",
       completions: CLIENTS.map(({ id }) => id),
-      help: `Only this client; may stand several times: ${CLIENTS.map(({ id }) => id).join(", ")}`,
+      help: "Only this client, such as cursor; may stand several times",
     },
     { name: "undo", help: "Take the last adoption back; again: the one before" },
     {

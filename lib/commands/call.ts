@@ -1,4 +1,4 @@
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { messageOf, UsageError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
 import { formatBytes } from "../base/units.ts";
@@ -6,13 +6,13 @@ import { visible, visibleJson } from "../base/visible.ts";
 import type { CatalogTool } from "../admin/server_routes.ts";
 import type { DaemonSession } from "../client/daemon_session.ts";
 import { readRegularFile } from "../config/regular_file.ts";
-import { type Command, type CommandResult, type Invocation, JSON_FLAG } from "./command.ts";
+import type { Action, CommandResult, Invocation } from "./command.ts";
 import { MAX_SHOWN_CHARS } from "./table.ts";
 import { missingArguments, parametersOf, parseArguments } from "./tool_arguments.ts";
 import { openSession, readCatalog } from "./tool_catalog.ts";
 import { findTool, isNamed } from "./tools.ts";
 
-export const callCommand: Command = {
+export const callCommand: Action = {
   summary: "Call a tool, as a window in this directory would, and print its result",
   forms: [
     {
@@ -27,20 +27,20 @@ export const callCommand: Command = {
       value: "JSON|@FILE|-",
       help: "The arguments as one JSON object, from a file or from standard input; KEY=VALUE go before them",
     },
-    JSON_FLAG,
   ],
+  exits: { 0: "the tool has done it", 1: "it could not be called, or says that it has failed" },
   run: call,
 };
 
 /**
  * Exits with 1 when the tool says that it has failed.
  *
- * @throws {ExaiError} `CONFIG` for arguments that make no sense, `RESOURCE_NOT_FOUND` for an unknown tool; what the call
- * was answered with
+ * @throws {UsageError} for arguments that make no sense
+ * @throws {ExaiError} `RESOURCE_NOT_FOUND` for an unknown tool; what the call was answered with
  */
 async function call(invocation: Invocation): Promise<CommandResult> {
-  const { args: [name, ...words], switches, options, usage } = invocation;
-  if (name === undefined) throw new ExaiError("CONFIG", `call needs the name of a tool; ${usage}`);
+  const { args: [name, ...words], options, usage, progress } = invocation;
+  if (name === undefined) throw new UsageError(`call needs the name of a tool; ${usage}`);
   const given = await givenArguments(options.get("args")?.at(-1));
   using session = await openSession(invocation);
   const isEnough = (tools: readonly CatalogTool[]) => tools.some((tool) => isNamed(tool, name));
@@ -49,21 +49,34 @@ async function call(invocation: Invocation): Promise<CommandResult> {
   const args = { ...given, ...parseArguments(words, schema) };
   // An object that was given as a whole is sent as it is, also where the tool's own schema is wrong.
   if (given === undefined) checkComplete(tool.name, args, schema);
-  const result = await callTool(session, { name: tool.name, arguments: args });
-  const code = result.isError === true ? 1 : 0;
-  return { text: switches.has("json") ? visibleJson(result, 2) : textOfResult(result), code };
+  progress.step(`waiting for ${tool.name} of ${tool.server}`);
+  const result = await callTool(session, { params: { name: tool.name, arguments: args }, progress });
+  return { text: textOfResult(result), json: result, code: result.isError === true ? 1 : 0 };
 }
 
 /** Calls the tool; Ctrl+C cancels the call rather than leave it running. */
-async function callTool(session: DaemonSession, params: JsonObject): Promise<JsonObject> {
+async function callTool(
+  session: DaemonSession,
+  { params, progress }: { params: JsonObject; progress: Invocation["progress"] },
+): Promise<JsonObject> {
   const stopped = new AbortController();
   const stop = () => stopped.abort();
   Deno.addSignalListener("SIGINT", stop);
   try {
-    return await session.request("tools/call", params, { signal: stopped.signal });
+    return await session.request("tools/call", params, {
+      signal: stopped.signal,
+      onProgress: (report) => progress.step(describeProgress(String(params.name), report)),
+    });
   } finally {
     Deno.removeSignalListener("SIGINT", stop);
   }
+}
+
+function describeProgress(name: string, { progress, total, message }: JsonObject): string {
+  const done = typeof progress !== "number"
+    ? []
+    : [typeof total === "number" ? `${progress} of ${total}` : `${progress}`];
+  return [`${name}:`, ...done, textOf(message) ?? ""].join(" ").trimEnd();
 }
 
 function checkComplete(name: string, args: JsonObject, schema: JsonObject): void {
@@ -71,8 +84,7 @@ function checkComplete(name: string, args: JsonObject, schema: JsonObject): void
   if (missing.length === 0) return;
   const described = parametersOf(schema).filter((parameter) => missing.includes(parameter.name))
     .map(({ name, type, description }) => `${name} (${type}${description === "" ? "" : `: ${description}`})`);
-  throw new ExaiError(
-    "CONFIG",
+  throw new UsageError(
     `${name} also needs ${
       described.length > 0 ? described.join(", ") : missing.join(", ")
     }; write key=value for each`,
@@ -87,10 +99,10 @@ async function givenArguments(value: string | undefined): Promise<JsonObject | u
   try {
     parsed = JSON.parse(text);
   } catch (thrown) {
-    throw new ExaiError("CONFIG", `--args takes a JSON object, and this is no JSON: ${messageOf(thrown)}`);
+    throw new UsageError(`--args takes a JSON object, and this is no JSON: ${messageOf(thrown)}`);
   }
   if (isObject(parsed)) return parsed;
-  throw new ExaiError("CONFIG", '--args takes a JSON object of arguments by name, as {"path": "."}');
+  throw new UsageError('--args takes a JSON object of arguments by name, as {"path": "."}');
 }
 
 async function readArguments(value: string): Promise<string> {
@@ -100,7 +112,7 @@ async function readArguments(value: string): Promise<string> {
   try {
     return await readRegularFile(path);
   } catch (thrown) {
-    throw new ExaiError("CONFIG", `--args names the file ${quoteName(path)}: ${messageOf(thrown)}`);
+    throw new UsageError(`--args names the file ${quoteName(path)}: ${messageOf(thrown)}`);
   }
 }
 

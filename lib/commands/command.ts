@@ -1,4 +1,5 @@
 import type { LoadedSettings } from "../config/load.ts";
+import type { SettingsFaults } from "../config/program_settings.ts";
 import type { ExitCode } from "./exit_codes.ts";
 import type { CommandProgress } from "./progress.ts";
 
@@ -19,6 +20,12 @@ export interface Action extends CommandFacts {
   forms: readonly CommandForm[];
   /** The flags it takes beside those of the settings and `--json`, which every command has. */
   flags?: readonly CommandFlag[];
+  /** Whether it runs when settings have faults or the state directory cannot be used, to say what is wrong. */
+  worksDespiteFaults?: boolean;
+  /**
+   * How many words go before the command line of another program, whose flags are its own. A URL, or JSON, is none.
+   */
+  wordsBeforeCommand?: number;
   /** What an exit code means here, where that is more than {@linkcode EXIT_MEANINGS} says. */
   exits?: Partial<Record<ExitCode, string>>;
   /**
@@ -56,7 +63,8 @@ export interface CommandFlag {
 }
 
 /** What a command is run with. */
-export interface Invocation extends Pick<LoadedSettings, "settings" | "switches" | "options" | "own"> {
+export interface Invocation
+  extends Pick<LoadedSettings, "settings" | "switches" | "options" | "own">, Partial<SettingsFaults> {
   /** The words after the command's name, and after that of the subcommand. */
   args: readonly string[];
   /** How the command is called, for messages. */

@@ -4,6 +4,7 @@ import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import type { CommandFlags, FlagNames } from "../config/command_line.ts";
 import type { LoadedSettings } from "../config/load.ts";
+import type { SettingsFaults } from "../config/program_settings.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkStateDir } from "../state/state_files.ts";
 import { adoptCommand } from "./adopt.ts";
@@ -12,22 +13,29 @@ import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
 import { certsCommand } from "./certs.ts";
 import type { Action, Command, CommandFlag, CommandResult, Invocation } from "./command.ts";
+import { configCommand } from "./config.ts";
 import { completionsCommand } from "./completions.ts";
 import { EXIT, type ExitCode } from "./exit_codes.ts";
+import { doctorCommand } from "./doctor.ts";
 import { killCommand } from "./kill.ts";
 import { newToolCommand } from "./new_tool.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
+import { serversCommand } from "./servers.ts";
+import { serviceCommand } from "./service/service.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
 import { toolsCommand } from "./tools.ts";
+import { updateCommand } from "./update.ts";
 import { actionsOf, flagsOf, isGroup, maxWords, type NamedAction, usageOf } from "./usage.ts";
 
 /** The commands of `exai-daemon` by name, in the order of `--help` and docs/commands.md. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
   ps: psCommand,
+  servers: serversCommand,
   tools: toolsCommand,
   call: callCommand,
+  config: configCommand,
   calls: callsCommand,
   cancel: cancelCommand,
   kill: killCommand,
@@ -37,12 +45,16 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   certs: certsCommand,
   adopt: adoptCommand,
   "new-tool": newToolCommand,
+  service: serviceCommand,
+  doctor: doctorCommand,
+  update: updateCommand,
   completions: completionsCommand,
 };
 
 /** The flags `exai-daemon` takes without a command, beside those of the settings. */
 export const PROGRAM_FLAGS: readonly CommandFlag[] = [
   { name: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
+  { name: "background", help: "Run as a service does: with the environment of the login shell" },
   { name: "version", help: "Show the version and exit" },
 ];
 
@@ -52,7 +64,9 @@ export function commandFlags(): CommandFlags {
   for (const [name, command] of Object.entries(COMMANDS)) {
     const actions = actionsOf(name, command);
     table.set(name, namesOf(actions.flatMap(({ action }) => flagsOf(action))));
-    for (const { path, action } of actions) table.set(path, namesOf(flagsOf(action)));
+    for (const { path, action } of actions) {
+      table.set(path, { ...namesOf(flagsOf(action)), wordsBeforeCommand: action.wordsBeforeCommand });
+    }
   }
   return table;
 }
@@ -81,12 +95,12 @@ interface CommandOutcome {
  * @throws what the command itself throws
  */
 export async function runCommand(
-  { words, ...loaded }: LoadedSettings,
+  { words, ...loaded }: LoadedSettings & Partial<SettingsFaults>,
   io: Pick<Invocation, "print" | "progress">,
 ): Promise<CommandOutcome> {
   const { path, action, args } = findAction(words);
   checkFlags(loaded, { path, action });
-  await checkStateDir(statePaths(loaded.settings));
+  if (!action.worksDespiteFaults) await checkStateDir(statePaths(loaded.settings));
   return await runAction({ path, action }, { ...loaded, ...io, args });
 }
 
@@ -154,6 +168,12 @@ function checkFlags(
     const value = known.get(name)?.value ?? "VALUE";
     throw new UsageError(`--${name} needs a value: --${name}=${value}`);
   }
+}
+
+/** Whether `words` name a command that says what is wrong with settings, and so runs with them. */
+export function worksDespiteFaults(words: readonly string[]): boolean {
+  const found = findCommand(words);
+  return found !== undefined && !isGroup(found.command) && found.command.worksDespiteFaults === true;
 }
 
 /** The action or group that `words` name, for its help; undefined when they name none. */

@@ -26,8 +26,12 @@ export class ProgressLine implements CommandProgress, Disposable {
   }
 
   step(what: string): void {
-    this.end();
+    // Of a long step whose progress is reported often, each report is shown.
+    const isLong = this.#isShown && this.#screen.columns !== undefined;
+    if (!isLong) this.end();
+    clearInterval(this.#timer);
     const begunAt = performance.now();
+    if (isLong) this.#show(visible(what));
     this.#timer = setInterval(() => {
       const seconds = Math.round((performance.now() - begunAt) / SECOND_MS);
       this.#show(`${visible(what)} (${seconds} s)`);

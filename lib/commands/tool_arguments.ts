@@ -1,4 +1,4 @@
-import { ExaiError } from "../base/errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
@@ -7,7 +7,7 @@ import { quoteName } from "../base/text.ts";
 type Types = ReadonlySet<string>;
 
 /** What an argument is for, of a tool's `inputSchema`. */
-export interface ToolParameter {
+interface ToolParameter {
   name: string;
   /** As a person reads it: `string`, `number or null`, `one of a, b`. */
   type: string;
@@ -23,7 +23,7 @@ const MAX_DEPTH = 16;
  * where the schema says so, and a text otherwise. `key:=JSON` is JSON whatever the schema says; a key that is given
  * several times is an array.
  *
- * @throws {ExaiError} `CONFIG`, naming the word and what is allowed
+ * @throws {UsageError}, naming the word and what is allowed
  *
  * @example
  * ```ts
@@ -81,8 +81,7 @@ function propertiesOf(schema: JsonObject): Map<string, Json> {
 function splitWord(word: string): { key: string; text: string; isJson: boolean } {
   const at = word.indexOf("=");
   if (at <= 0) {
-    throw new ExaiError(
-      "CONFIG",
+    throw new UsageError(
       `${quoteName(word)} is no argument; write key=value, or key:=JSON for a value that is not a text`,
     );
   }
@@ -97,8 +96,7 @@ function checkKey(
   if (properties.has(key) || schema.additionalProperties !== false) return;
   const names = [...properties.keys()];
   const allowed = names.length === 0 ? "it takes none" : `it takes ${names.join(", ")}`;
-  throw new ExaiError(
-    "CONFIG",
+  throw new UsageError(
     `the tool has no argument ${quoteName(key)}${didYouMean(key, names)}; ${allowed}`,
   );
 }
@@ -107,8 +105,7 @@ function parseJson(key: string, text: string): Json {
   try {
     return JSON.parse(text);
   } catch (thrown) {
-    throw new ExaiError(
-      "CONFIG",
+    throw new UsageError(
       `${key}:= takes JSON, and ${quoteName(text)} is none: ${(thrown as Error).message}`,
     );
   }
@@ -124,7 +121,7 @@ function valueOf(key: string, text: string, of: { schema: Json | undefined; root
   }
   if (isAny || types.has("string") || types.has("array")) return text;
   const allowed = describeType(of.schema ?? true, of.root);
-  throw new ExaiError("CONFIG", `${key} is ${quoteName(text)}; allowed: ${allowed}`);
+  throw new UsageError(`${key} is ${quoteName(text)}; allowed: ${allowed}`);
 }
 
 function jsonIn(text: string): { value: Json } | undefined {
@@ -148,7 +145,7 @@ function merge(key: string, values: readonly Json[], types: Types): Json {
   const isArray = types.has("array");
   if (values.length === 1) return isArray && !types.has("string") && !Array.isArray(first) ? [first] : first;
   if (types.size > 0 && !isArray) {
-    throw new ExaiError("CONFIG", `${key} is given ${values.length} times, and takes one value`);
+    throw new UsageError(`${key} is given ${values.length} times, and takes one value`);
   }
   return values.flat();
 }

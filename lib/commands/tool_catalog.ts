@@ -23,7 +23,7 @@ interface MissingServer {
 }
 
 /** The directory the command was called in; undefined when it is gone. */
-export function currentDirectory(): string | undefined {
+function currentDirectory(): string | undefined {
   try {
     return Deno.cwd();
   } catch {
@@ -38,25 +38,30 @@ export async function openSession(
   return await DaemonSession.open({ settings, own }, { cwd: currentDirectory() });
 }
 
-interface CatalogOptions {
+interface AwaitedTools {
   /** What is looked for: servers that are being started are not waited for once it is there. */
   isEnough?(tools: readonly CatalogTool[]): boolean;
+  /** If it is the name of a server, no other one is waited for. */
+  server?: string;
 }
 
 /** Every tool for `session`, once the servers that are being started have listed theirs. */
 export async function readCatalog(
-  { settings }: Invocation,
+  { settings, progress }: Invocation,
   session: DaemonSession,
-  { isEnough = () => false }: CatalogOptions = {},
+  { isEnough = () => false, server: only }: AwaitedTools = {},
 ): Promise<ToolCatalog> {
   const untilMs = performance.now() + MAX_WAIT_MS;
   const ask = async () =>
     await askDaemon(settings, `/tools?${new URLSearchParams({ session: session.id })}`) as CatalogAnswer;
   let answer = await ask();
   const settled = new Set<string>();
+  let said = "";
   while (true) {
     const { servers } = await askDaemon(settings, "/status") as DaemonStatus;
-    const awaited = answer.missing.filter(({ server, is_coming }) => is_coming && !settled.has(server))
+    const isOne = servers.some(({ server }) => server === only);
+    const awaited = answer.missing
+      .filter(({ server, is_coming }) => is_coming && !settled.has(server) && (!isOne || server === only))
       .map(({ server }) => ({ server, progress: progressOf(server, servers) }));
     const isOver = isEnough(answer.tools) || performance.now() > untilMs;
     if (isOver || awaited.every(({ progress }) => progress === "failed")) {
@@ -65,7 +70,12 @@ export async function readCatalog(
     // Asking for the list of a server that has failed would start it again, and again.
     for (const { server, progress } of awaited) if (progress !== "coming") settled.add(server);
     if (awaited.some(({ progress }) => progress === "ready")) answer = await ask();
-    else await session.toolsChanged(SECOND_MS);
+    else {
+      const names = awaited.filter(({ progress }) => progress === "coming").map(({ server }) => server);
+      const what = `waiting for ${names.join(", ")} to list ${names.length === 1 ? "its" : "their"} tools`;
+      if (what !== said) progress.step(said = what);
+      await session.toolsChanged(SECOND_MS);
+    }
   }
 }
 

@@ -2,42 +2,39 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
-import { visible, visibleJson, visibleLines } from "../base/visible.ts";
+import { visible, visibleLines } from "../base/visible.ts";
 import type { CatalogTool } from "../admin/server_routes.ts";
-import { type Command, type CommandResult, type Invocation, JSON_FLAG } from "./command.ts";
+import type { Action, CommandResult, Invocation } from "./command.ts";
 import { formatTable, MAX_SHOWN_CHARS } from "./table.ts";
 import { parametersOf } from "./tool_arguments.ts";
 import { openSession, readCatalog, type ToolCatalog } from "./tool_catalog.ts";
 
-export const toolsCommand: Command = {
+export const toolsCommand: Action = {
   summary: "List the tools that a window in this directory is offered, or show one in full",
   forms: [
     { args: "", does: "every tool with its server, and the servers that have none to offer and why" },
     { args: "[SERVER]", does: "the tools of one server" },
     { args: "[TOOL]", does: "one tool in full, with its arguments" },
   ],
-  flags: [JSON_FLAG],
   run: tools,
 };
 
-/** @throws {ExaiError} `CONFIG` for more than one name, `RESOURCE_NOT_FOUND` for one that is neither */
-async function tools(invocation: Invocation): Promise<string | CommandResult> {
-  const { args: [name, ...rest], switches, usage } = invocation;
-  if (rest.length > 0) throw new ExaiError("CONFIG", `tools takes one name; ${usage}`);
+/** @throws {ExaiError} `RESOURCE_NOT_FOUND` for a name that is neither a server's nor a tool's */
+async function tools(invocation: Invocation): Promise<CommandResult> {
+  const { args: [name] } = invocation;
   using session = await openSession(invocation);
   const isEnough = (tools: readonly CatalogTool[]) =>
     tools.some((tool) => tool.server === name || isNamed(tool, name));
-  const catalog = await readCatalog(invocation, session, { isEnough });
-  const json = switches.has("json");
-  if (name === undefined) return json ? visibleJson(jsonOf(catalog), 2) : listOf(catalog);
+  const catalog = await readCatalog(invocation, session, { isEnough, server: name });
+  if (name === undefined) return { text: listOf(catalog), json: jsonOf(catalog) };
   const ofServer = catalog.tools.filter(({ server }) => server === name);
   const missing = catalog.missing.filter(({ server }) => server === name);
   if (ofServer.length > 0 || missing.length > 0) {
     const its = { tools: ofServer, missing };
-    return { text: json ? visibleJson(jsonOf(its), 2) : listOf(its), code: ofServer.length > 0 ? 0 : 1 };
+    return { text: listOf(its), json: jsonOf(its), code: ofServer.length > 0 ? 0 : 1 };
   }
   const tool = findTool(name, catalog);
-  return json ? visibleJson(toolJson(tool), 2) : describeTool(tool);
+  return { text: describeTool(tool), json: toolJson(tool) };
 }
 
 /** Whether `name` is the name of `tool` in the catalog, `server/tool`, `server__tool` or `server.tool`. */

@@ -6,6 +6,8 @@ export interface FlagNames {
   switches: readonly string[];
   /** Those that take a value. */
   options: readonly string[];
+  /** How many words go before the command line of another program, whose flags are its own; undefined: none follows. */
+  wordsBeforeCommand?: number;
 }
 
 /**
@@ -16,8 +18,19 @@ export type CommandFlags = ReadonlyMap<string, FlagNames>;
 
 /** Whether `args` ask for JSON, also where they cannot be parsed. */
 export function asksForJson(args: readonly string[] = Deno.args): boolean {
+  return asksFor("json", args);
+}
+
+/** Whether `args` say that nobody sees the daemon, also where they cannot be parsed. */
+export function asksForBackground(args: readonly string[] = Deno.args): boolean {
+  return asksFor("background", args);
+}
+
+function asksFor(name: string, args: readonly string[]): boolean {
   const end = args.indexOf("--");
-  return args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--json" || arg === "--json=true");
+  return args.slice(0, end < 0 ? args.length : end).some((arg) =>
+    arg === `--${name}` || arg === `--${name}=true`
+  );
 }
 
 /**
@@ -43,6 +56,30 @@ export function flagsFor(
   return { path, ...commands.get(path) ?? { switches: [], options: [] } };
 }
 
+/**
+ * `args` with `--` before the command line of another program that they end with, so that its flags stay its own: before
+ * `npx` in `servers add files npx -y x`.
+ */
+export function separateCommand(
+  args: readonly string[],
+  { path, wordsBeforeCommand, options }: FlagNames & { path: string },
+  settings: readonly string[],
+): readonly string[] {
+  if (wordsBeforeCommand === undefined) return args;
+  let wordsLeft = path.split(" ").length + wordsBeforeCommand;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === "--") return args;
+    if (!arg.startsWith("-") || arg === "-") {
+      if (wordsLeft-- > 0) continue;
+      return /^(?:https?:\/\/|\s*\{)/i.test(arg) ? args : args.toSpliced(i, 0, "--");
+    }
+    const name = trimStartOf(arg, "-");
+    if (!arg.includes("=") && (options.includes(name) || settings.includes(name))) i++;
+  }
+  return args;
+}
+
 interface Grammar {
   path: string;
   commands: CommandFlags;
@@ -66,7 +103,7 @@ function* firstWords(args: readonly string[], takesValue: (flag: string) => bool
 }
 
 function union(all: readonly FlagNames[]): FlagNames {
-  const merged = (key: keyof FlagNames) => [...new Set(all.flatMap((names) => names[key]))];
+  const merged = (key: "switches" | "options") => [...new Set(all.flatMap((names) => names[key]))];
   const options = merged("options");
   return { switches: merged("switches").filter((name) => !options.includes(name)), options };
 }

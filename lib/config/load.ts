@@ -1,7 +1,13 @@
 import { parseArgs } from "@std/cli/parse-args";
 import * as z from "zod/mini";
 import { ExaiError, messageOf, UsageError } from "../base/errors.ts";
-import { type CommandFlags, describeUnknownFlag, type FlagNames, flagsFor } from "./command_line.ts";
+import {
+  type CommandFlags,
+  describeUnknownFlag,
+  type FlagNames,
+  flagsFor,
+  separateCommand,
+} from "./command_line.ts";
 import { statePaths } from "./paths.ts";
 import { isListed, parseEnvFile, readRegularFileSync } from "./regular_file.ts";
 import { AUTO_TOKEN } from "./token_rule.ts";
@@ -84,22 +90,35 @@ export function givenText(
  * @throws {ExaiError} `CONFIG`, one line per fault naming variable, value and what is allowed
  */
 function resolveSettings(given: GivenSettings, file?: SettingTexts): LoadedSettings {
+  const { faults, ...loaded } = resolveTolerantly(given, file);
+  if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
+  return loaded;
+}
+
+/**
+ * As {@linkcode resolveSettings}; a value that is not allowed counts as not set, and is among the faults.
+ *
+ * @throws {UsageError} when the command line is at fault
+ */
+function resolveTolerantly(
+  given: GivenSettings,
+  file?: SettingTexts,
+): LoadedSettings & { faults: string[] } {
   const faults = [...given.lineFaults, ...given.faults];
   let isUsage = given.lineFaults.length > 0;
-  const raw = Object.fromEntries(
+  const raw: Record<string, string> = Object.fromEntries(
     SETTING_ENTRIES.map(([name, setting]) => [name, givenText(given, name, file) ?? setting.fallback]),
   );
-  const parsed = schema.safeParse(raw);
-  for (const issue of parsed.error?.issues ?? []) {
+  for (const issue of schema.safeParse(raw).error?.issues ?? []) {
     const name = String(issue.path[0]) as SettingName;
     faults.push(describeFault(SETTINGS[name], raw[name] ?? ""));
     isUsage ||= given.flags.has(SETTINGS[name].flag);
+    raw[name] = SETTINGS[name].fallback;
   }
   if (isUsage) throw new UsageError(faults.join("\n"));
-  if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
   const { words, switches, options } = given;
   const own = new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry)));
-  return { settings: parsed.data as Settings, words, switches, options, own };
+  return { settings: schema.parse(raw) as Settings, words, switches, options, own, faults };
 }
 
 function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, Setting]) {
@@ -112,10 +131,10 @@ function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, S
  * `auto` before, and must not be open for being started by somebody who does not say so again. To go on without a token,
  * set an empty one in `exai.json` or delete the file.
  */
-function withKeptToken(
-  loaded: LoadedSettings,
+function withKeptToken<T extends LoadedSettings>(
+  loaded: T,
   { given, file }: { given: GivenSettings; file: SettingTexts },
-): LoadedSettings & { isTokenKept: boolean } {
+): T & { isTokenKept: boolean } {
   const { settings } = loaded;
   const isTokenKept = givenText(given, "token", file) === undefined && isListed(statePaths(settings).token);
   return { ...loaded, settings: isTokenKept ? { ...settings, token: AUTO_TOKEN } : settings, isTokenKept };
@@ -131,6 +150,14 @@ export function settingsWithFile(
   file: SettingTexts,
 ): LoadedSettings & { isTokenKept: boolean } {
   return withKeptToken(resolveSettings(given, file), { given, file });
+}
+
+/** As {@linkcode settingsWithFile}; values with a fault count as not set. */
+export function settingsDespiteFaults(
+  given: GivenSettings,
+  file: SettingTexts,
+): LoadedSettings & { isTokenKept: boolean; faults: string[] } {
+  return withKeptToken(resolveTolerantly(given, file), { given, file });
 }
 
 /**
@@ -154,9 +181,10 @@ function describeFault(setting: Setting, value: string): string {
 }
 
 function readFlags(sources: SettingSources) {
-  const args = sources.args ?? Deno.args;
-  const own = flagsOf(args, sources);
+  const given = sources.args ?? Deno.args;
+  const own = flagsOf(given, sources);
   const settingFlags = SETTING_ENTRIES.map(([, setting]) => setting.flag);
+  const args = separateCommand(given, own, settingFlags);
   const unknown: string[] = [];
   const parsed: Record<string, unknown> = parseArgs(args, {
     boolean: [...own.switches],
@@ -193,6 +221,7 @@ function flagsOf(args: readonly string[], sources: SettingSources): FlagNames & 
   const found = flagsFor(args, sources.commands ?? new Map(), settings);
   return {
     path: found.path,
+    wordsBeforeCommand: found.wordsBeforeCommand,
     switches: ["help", ...(sources.switches ?? []), ...found.switches],
     options: [...(sources.options ?? []), ...found.options],
   };

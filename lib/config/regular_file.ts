@@ -12,14 +12,14 @@ interface RegularFileOptions {
 }
 
 /**
- * Reads a small text file of the user's. Anything but a regular file is refused before it is opened: opening a named pipe
+ * Reads a small text file of the user's, in any encoding that editors write. Anything but a regular file is refused before it is opened: opening a named pipe
  * blocks until it has a writer, and a device may have no end; either would block the start.
  *
  * @throws errors of the file system; `TypeError` for anything else than a small regular file, with the reason as a clause
  */
 export async function readRegularFile(path: string, options: RegularFileOptions = {}): Promise<string> {
   check(await Deno.stat(path), options);
-  return await Deno.readTextFile(path);
+  return decodeText(await Deno.readFile(path)).text;
 }
 
 /** As {@linkcode readRegularFile}, for a text whose encoding is not known. */
@@ -31,7 +31,7 @@ export async function readRegularBytes(path: string, options: RegularFileOptions
 /** As {@linkcode readRegularFile}. */
 export function readRegularFileSync(path: string, options: RegularFileOptions = {}): string {
   check(Deno.statSync(path), options);
-  return Deno.readTextFileSync(path);
+  return decodeText(Deno.readFileSync(path)).text;
 }
 
 /** What a path leads to in place of a regular file; undefined for a regular file. */
@@ -65,12 +65,12 @@ export function isListed(path: string): boolean {
 }
 
 /**
- * The variables of the `.env` file at `path`, in any of the encodings that editors write.
+ * The variables of the `.env` file at `path`.
  *
  * @throws errors of the file system; `TypeError` for anything else than a small regular file
  */
 export async function readEnvFile(path: string): Promise<Record<string, string>> {
-  return parseEnvFile(decodeText(await readRegularBytes(path)).text);
+  return parseEnvFile(await readRegularFile(path));
 }
 
 /**
@@ -84,5 +84,6 @@ export function parseEnvFile(text: string): Record<string, string> {
   if (typeof util.parseEnv !== "function") {
     throw new ExaiError("CONFIG", "this Deno cannot read env files, 2.9 can; set the variables themselves");
   }
-  return util.parseEnv(text) as Record<string, string>;
+  // `parseEnv` takes the mark for a part of the first name.
+  return util.parseEnv(text.replace(/^\uFEFF/, "")) as Record<string, string>;
 }

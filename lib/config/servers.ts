@@ -11,9 +11,10 @@ import { readRegularBytes } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 
 export { type ConfigFault, formatFault } from "./config_fault.ts";
+export { findSections, type FoundEntry, isComment, switchedOffBy } from "./servers/shapes/sections.ts";
 export { serversJsonSchema } from "./servers/keys.ts";
 export { catalogName } from "./servers/names.ts";
-export type { ServersFile } from "./servers/servers_reader.ts";
+export { OWN_SERVER_NAME, type ServersFile } from "./servers/servers_reader.ts";
 
 /** Where variables in the file get their values from; the defaults are the process's own. */
 export type ServersOptions =
@@ -59,6 +60,15 @@ function emptyFile(): ServersFile {
     readable: true,
     isBlank: false,
   };
+}
+
+/** As {@linkcode readServers} of a text that is to be written to `path`. */
+export async function readServersText(
+  text: string,
+  path: string,
+  options: ServersOptions = {},
+): Promise<ServersFile> {
+  return await parseServers(text, path, options);
 }
 
 async function parseServers(text: string, path: string, options: ServersOptions): Promise<ServersFile> {

@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { type LogSink, redact } from "../base/log.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped } from "../base/visible.ts";
-import { VERSION } from "../base/version.ts";
+import { COMMIT, COMMITTED_AT, VERSION } from "../base/version.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { RingBuffer } from "../observe/ring_buffer.ts";
 
@@ -116,6 +116,8 @@ export class CrashReports implements Disposable {
       error: messageOf(thrown),
       stack: thrown instanceof Error ? thrown.stack : undefined,
       version: VERSION,
+      commit: COMMIT || undefined,
+      committed_at: COMMITTED_AT || undefined,
       runtime: `deno ${Deno.version.deno} (v8 ${Deno.version.v8})`,
       system: `${Deno.build.os} ${Deno.build.arch}`,
       pid: Deno.pid,

@@ -9,7 +9,7 @@ import { capabilityOf } from "./lists/list_cache.ts";
 import type { MountedServer } from "./mounted_server.ts";
 
 /** How a server answered when it was asked whether it works. */
-export interface ServerCheck extends JsonObject {
+interface ServerCheck extends JsonObject {
   /** The name and version it has given itself. */
   implementation: string;
   version: string;

@@ -33,6 +33,29 @@ export async function bundleDaemon(outdir: string): Promise<void> {
   for await (const { name } of Deno.readDir(outdir)) await letRequire(join(outdir, name));
 }
 
+/**
+ * Bundles programs of the root directory with source maps beside them, which name every file that is in them.
+ *
+ * @throws when `deno bundle` fails; it has said why
+ */
+export async function bundleWithMaps(programs: readonly string[], outdir: string): Promise<void> {
+  const { success, code } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "bundle",
+      "--quiet",
+      "--platform=deno",
+      "--code-splitting",
+      "--sourcemap=external",
+      "--outdir",
+      outdir,
+      ...programs,
+    ],
+    cwd: fromFileUrl(new URL("../../", import.meta.url)),
+    stdin: "null",
+  }).spawn().status;
+  if (!success) throw new Error(`deno bundle of ${programs.join(" and ")} ended with exit code ${code}`);
+}
+
 // It throws for what is not there: packages look for others they can do without.
 const REQUIRE = "var require=(name)=>{const found=process.getBuiltinModule(name);" +
   'if(!found)throw new Error("there is no module "+name);return found};\n';

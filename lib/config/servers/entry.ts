@@ -53,7 +53,8 @@ async function readOwnEntry(value: JsonObject, context: EntryContext): Promise<S
   const kind = kindOf(value, context);
   if (kind === undefined) return undefined;
   const keys = { ...(kind === "stdio" ? STDIO_KEYS : URL_KEYS), ...OWN_KEYS };
-  checkKeys(value, Object.keys(keys), context);
+  // The variables of an entry with a URL are for its headers.
+  checkKeys(value, [...Object.keys(keys), "env"], context);
   const parsed = (kind === "stdio" ? stdioSchema : urlSchema).safeParse(value);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) faultOf(issue, { value, keys, context });

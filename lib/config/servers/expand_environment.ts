@@ -12,14 +12,14 @@ type ServerVariables = Record<string, string | null>;
  * another.
  */
 export async function expandEnvironment(
-  entries: Readonly<Record<string, Json>>,
+  entries: Readonly<Record<string, Json | undefined>>,
   before: ServerVariables,
   context: EntryContext,
 ): Promise<ServerVariables> {
   const env: ServerVariables = { ...before };
   const open = new Map<string, string>();
   for (const [name, value] of Object.entries(entries)) {
-    if (value === null) env[name] = null;
+    if (value === null || value === undefined) env[name] = null;
     else open.set(name, String(value));
   }
   const unset = await expandAll(open, { context, env, own: {} });

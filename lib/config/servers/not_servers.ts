@@ -69,10 +69,10 @@ export function whyNoServer(command: string, args: readonly string[]): string | 
 /** A package in `args` that does not exist, as a clause with what to write. */
 export function missingPackage(command: string, args: readonly string[]): string | undefined {
   if (!/(?:^|[/\\])(?:npx|bunx|pnpx|cmd)(?:\.cmd|\.exe)?$/i.test(command)) return undefined;
-  const name = args.find((arg) => ownEntry(MISSING_PACKAGES, withoutVersion(arg)) !== undefined);
-  if (name === undefined) return undefined;
-  const instead = MISSING_PACKAGES[withoutVersion(name)]!;
-  return `names ${quoteName(withoutVersion(name))}, which the npm registry does not have; the server is ${
+  const name = args.map(withoutVersion).find((arg) => ownEntry(MISSING_PACKAGES, arg) !== undefined);
+  const instead = name === undefined ? undefined : ownEntry(MISSING_PACKAGES, name);
+  if (name === undefined || instead === undefined) return undefined;
+  return `names ${quoteName(name)}, which the npm registry does not have; the server is ${
     quoteName(instead)
   }`;
 }

@@ -47,7 +47,7 @@ interface Source extends Pick<EntryContext, "expander" | "ownPort"> {
 }
 
 /** The name of EXAI's own tools in the catalog; reserved. */
-const OWN_SERVER_NAME = "exai";
+export const OWN_SERVER_NAME = "exai";
 
 /** Names of the object of servers that a misspelt key is compared with. */
 const SECTION_NAMES = ["mcpServers", "servers"];
@@ -112,7 +112,7 @@ export class ServersReader {
     );
     if (!holdsSecret || !othersCanRead(path)) return;
     const message = `holds secrets and other users can read it; close it: chmod 600 '${path}'`;
-    this.#file.warnings.push({ path, message });
+    this.#file.warnings.push({ path, message, isExposed: true });
   }
 
   async readSections(): Promise<void> {

@@ -1,8 +1,10 @@
+import { isObject } from "../../base/json.ts";
 import { variablesIn } from "../../base/template.ts";
 import type { CommonServerConfig, UrlServerConfig } from "../server_config.ts";
 import { keepNamedSecret } from "../variables.ts";
 import type { EntryContext } from "./expand_entry.ts";
 import { expandAt } from "./expand_entry.ts";
+import { expandEnvironment } from "./expand_environment.ts";
 import { URL_KEYS, URL_TYPES, type UrlEntry } from "./keys.ts";
 import { checkUrl } from "./self_mount.ts";
 
@@ -12,7 +14,8 @@ export async function urlServerOf(
   common: CommonServerConfig,
   context: EntryContext,
 ): Promise<UrlServerConfig> {
-  const url = await expandAt(["url"], entry.url, { context });
+  const own = isObject(entry.env) ? await expandEnvironment(entry.env, {}, context) : {};
+  const url = await expandAt(["url"], entry.url, { context, own });
   const isLate = variablesIn(url).length > 0;
   if (!isLate && !["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")) {
     context.fault(["url"], `is no such URL; allowed: ${URL_KEYS.url.allowed}`);
@@ -20,7 +23,7 @@ export async function urlServerOf(
   if (!isLate) checkUrl(url, context);
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(entry.headers ?? {})) {
-    headers[name] = await expandAt(["headers", name], String(value), { context });
+    headers[name] = await expandAt(["headers", name], String(value), { context, own });
     keepNamedSecret(name, headers[name]);
     if (!isHeader(name, headers[name])) {
       context.fault(["headers", name], "is no HTTP header; allowed: a header name and one line of text");

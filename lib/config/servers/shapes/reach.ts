@@ -2,7 +2,7 @@ import { isObject, type Json, textOf } from "../../../base/json.ts";
 import { convertAuthentication } from "./authentication.ts";
 import type { EntryDraft } from "./entry_draft.ts";
 import { convertPairs } from "./pairs.ts";
-import { convertType, isType } from "./server_type.ts";
+import { convertType, isType, kindOfType } from "./server_type.ts";
 
 /** Other clients' names for a key; of two in one entry the first counts. */
 const ALIASES: Readonly<Record<string, readonly string[]>> = {
@@ -34,6 +34,7 @@ export function convertReach(draft: EntryDraft): void {
   unwrap(draft);
   for (const [key, aliases] of Object.entries(ALIASES)) draft.rename(aliases, key);
   convertUrl(draft);
+  dropUnused(draft);
   convertCommand(draft);
   convertArgs(draft);
   convertPairs(draft, "env", "NAME=value");
@@ -93,6 +94,36 @@ function convertUrl(draft: EntryDraft): void {
   draft.rename(URL_KEYS, "url");
 }
 
+/** What only a server of one kind has: a program, or one behind a URL. */
+const PARTS = { program: ["command", "args", "envFile", "cwd"], address: ["url", "headers"] };
+
+/**
+ * Leaves out what is empty, or belongs to the other kind: some clients write every key they know. Where the entry has both a
+ * command and a URL, `type` says which counts.
+ */
+function dropUnused(draft: EntryDraft): void {
+  for (const key of ["command", "url"]) if (isEmpty(draft.entry[key])) draft.take(key);
+  const { command, url } = draft.entry;
+  if (command !== undefined && url !== undefined) {
+    const kind = kindOfType(draft.entry.type);
+    if (kind === undefined) return;
+    const [unused] = kind === "stdio" ? PARTS.address : PARTS.program;
+    draft.note(
+      "lost",
+      [unused!],
+      `stands beside ${kind === "stdio" ? "command" : "url"}, which counts by type`,
+    );
+    for (const key of kind === "stdio" ? PARTS.address : PARTS.program) draft.take(key);
+  }
+  const others = draft.entry.url === undefined ? PARTS.address : PARTS.program;
+  for (const key of others) if (key !== "command" && isEmpty(draft.entry[key])) draft.take(key);
+}
+
+function isEmpty(value: Json | undefined): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return value === "" || isObject(value) && Object.keys(value).length === 0;
+}
+
 /** A command as an array holds its arguments. */
 function convertCommand(draft: EntryDraft): void {
   const { command, args } = draft.entry;
@@ -108,14 +139,14 @@ function convertCommand(draft: EntryDraft): void {
   for (const [i, source] of sources.entries()) draft.moved(["args", i], source);
 }
 
-/** Arguments may be numbers, and a single one a text. */
+/** An argument may be a number, and a single one a text. */
 function convertArgs(draft: EntryDraft): void {
   const { args } = draft.entry;
   if (args === "") draft.take("args");
   else if (typeof args === "string" && /\s/.test(args.trim())) {
     const message = 'is one text with spaces; write an array with one argument each: ["-y", "package"]';
     draft.note("fault", ["args"], message);
-  } else if (isScalar(args)) draft.entry.args = [String(args).trim()];
+  } else if (typeof args === "string") draft.entry.args = [args.trim()];
   else if (Array.isArray(args)) draft.entry.args = args.map((arg) => isScalar(arg) ? String(arg) : arg);
 }
 

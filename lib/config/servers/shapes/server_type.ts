@@ -1,4 +1,4 @@
-import { textOf } from "../../../base/json.ts";
+import { ownEntry, textOf } from "../../../base/json.ts";
 import { quoteName } from "../../../base/text.ts";
 import type { EntryDraft } from "./entry_draft.ts";
 
@@ -39,14 +39,20 @@ export function convertType(draft: EntryDraft): void {
     return;
   }
   if (type === undefined) return;
-  const ours = isType(type) ? TYPES[fold(type)] : undefined;
+  const ours = ownEntry(TYPES, fold(type));
   if (ours === "any") draft.take("type");
   else if (ours !== undefined && ours !== type) draft.put("type", ours, ["type"]);
 }
 
 /** Whether `value` is one of the spellings of a type. */
 export function isType(value: unknown): value is string {
-  return typeof value === "string" && Object.hasOwn(TYPES, fold(value));
+  return typeof value === "string" && ownEntry(TYPES, fold(value)) !== undefined;
+}
+
+/** Which kind of server `type` names; undefined: none, or any behind a URL. */
+export function kindOfType(type: unknown): "stdio" | "http" | "sse" | undefined {
+  const kind = typeof type === "string" ? ownEntry(TYPES, fold(type)) : undefined;
+  return kind === "any" ? "http" : kind;
 }
 
 function fold(type: string): string {

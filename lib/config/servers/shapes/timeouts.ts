@@ -1,4 +1,4 @@
-import { isObject, type Json } from "../../../base/json.ts";
+import { isObject, type Json, ownEntry } from "../../../base/json.ts";
 import { HOUR_MS, SECOND_MS } from "../../../base/units.ts";
 import type { EntryDialect, EntryDraft } from "./entry_draft.ts";
 
@@ -31,7 +31,7 @@ const WITHOUT_UNIT: Readonly<Record<string, TimeoutKey>> = {
 };
 
 /** What `timeout` counts in, in milliseconds; other clients, and versions of one, differ. */
-const UNIT_MS: Partial<Readonly<Record<EntryDialect, number>>> = {
+const UNIT_MS = {
   "amazon-q": 1,
   "claude-code": 1,
   "copilot-cli": 1,
@@ -40,7 +40,7 @@ const UNIT_MS: Partial<Readonly<Record<EntryDialect, number>>> = {
   kiro: 1,
   opencode: 1,
   roo: SECOND_MS,
-};
+} as const satisfies Partial<Record<EntryDialect, number>>;
 
 /** Without a client to ask: no more than this is seconds, and no less than the other milliseconds. */
 const MAX_SECONDS = 600;
@@ -55,7 +55,7 @@ export function convertTimeouts(draft: EntryDraft, dialect: EntryDialect): void 
   splitTimeout(draft);
   for (const [name, key] of Object.entries(WITHOUT_UNIT)) {
     const value = draft.take(name);
-    convert(draft, { name, key, value, unitMs: UNIT_MS[dialect] ?? unitBySize(value) });
+    convert(draft, { name, key, value, unitMs: ownEntry(UNIT_MS, dialect) ?? unitBySize(value) });
   }
 }
 
