@@ -1,3 +1,4 @@
+import { CLIENTS } from "../lib/adopt/clients.ts";
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
 import { COMMANDS } from "../lib/commands/commands.ts";
 import { actionsOf, type NamedAction } from "../lib/commands/usage.ts";
@@ -19,6 +20,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks a"], toolRows()),
   "step fields": () => markdownTable(["field", "type", "what it is"], stepFieldRows()),
   "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
+  "adopted clients": adoptedClientsTable,
   commands: commandsTable,
   "command flags": commandFlagsTable,
   rooms: roomsTable,
@@ -52,6 +54,36 @@ function topicTable(settings: readonly Setting[]): string {
     "what it does",
     "read by",
   ], rows);
+}
+
+function adoptedClientsTable(): string {
+  const systems = { linux: "Linux", darwin: "macOS", windows: "Windows" };
+  const rows = CLIENTS.map(({ id, title, files }) => [
+    title,
+    code(id),
+    files.map(({ path, on }) =>
+      code(shownPlace(path)) + (on ? ` (${on.map((system) => systems[system]).join(", ")})` : "")
+    ).join("<br>"),
+  ]);
+  return markdownTable(["client", "id", "files"], rows);
+}
+
+/** A path of the table of clients, with directories as people know them. */
+function shownPlace(path: string): string {
+  const places: Readonly<Record<string, string>> = {
+    home: "~",
+    project: "PROJECT",
+    config: "~/.config",
+    data: "APPDATA",
+    local: "LOCALAPPDATA",
+    claude: "~/.claude",
+    claudeState: "~/.claude.json",
+    codex: "~/.codex",
+    gemini: "~/.gemini",
+    copilot: "~/.copilot",
+    opencode: "~/.config/opencode",
+  };
+  return path.replace(/^\{(\w+)\}/, (_, name: string) => places[name] ?? name);
 }
 
 function serverKeysTable(): string {
