@@ -45,6 +45,7 @@ Deno.test("EXAI's own entries are never imported, however they are written, and 
     shim: { command: SHIM.command },
     named: { command: "C:\\Program Files\\EXAI\\exai-shim.exe", args: ["--server=files"] },
     wrapped: { command: "cmd", args: ["/c", "npx", "exai-shim"] },
+    bridge: { command: "npx", args: ["mcp-remote", "http://localhost:8765/mcp"] },
     door: { url: "http://127.0.0.1:8765/mcp" },
   };
   const path = await user.write(CURSOR, servers(own));
@@ -71,6 +72,39 @@ Deno.test("what is switched off stays off: everywhere, or in the client that has
   assertEquals([entries.files!.disabled, entries.memory!.disabled], [true, undefined]);
   const cursor = JSON.parse(await user.read(CURSOR)).mcpServers;
   assertEquals([cursor.memory.disabled, cursor.memory.args], [true, ["--server=memory"]]);
+});
+
+Deno.test("a server that its client signs in to stays there, one with a token of its own does not", async () => {
+  await using user = await TestUser.create();
+  const entries = {
+    linear: { url: "https://mcp.linear.app/mcp" },
+    corp: { url: "https://mcp.corp.example/mcp", oauth: {} },
+    github: { url: "https://api.githubcopilot.com/mcp/", headers: { Authorization: "Bearer t" } },
+    open: { url: "https://open.example.com/mcp" },
+  };
+  await user.write(CURSOR, servers(entries));
+  const { plan } = await user.adopt();
+  assertEquals(Object.keys(await imported(user)), ["github", "open"]);
+  assertEquals(plan.kept.map(({ entry }) => entry.name), ["linear", "corp"]);
+  assertStringIncludes(plan.kept[0]!.reason, "sign-in");
+  const { mcpServers } = JSON.parse(await user.read(CURSOR));
+  assertEquals(Object.keys(mcpServers), ["linear", "corp", "exai"]);
+});
+
+Deno.test("an entry that would be a fault in mcp.json stays, a variable that is missing is said", async () => {
+  await using user = await TestUser.create();
+  await user.write(
+    CURSOR,
+    servers({
+      nested: { command: "x", args: [{ a: 1 }] },
+      ftp: { url: "ftp://example.com/mcp" },
+      database: { url: "postgres://u@h/d", type: "postgres" },
+      variable: { command: "${env:NO_SUCH_PROGRAM_HERE}" },
+    }),
+  );
+  const { plan } = await user.adopt();
+  assertEquals(plan.kept.map(({ entry }) => entry.name).toSorted(), ["database", "ftp", "nested"]);
+  assertStringIncludes(plan.servers[0]!.notes.join(), "NO_SUCH_PROGRAM_HERE");
 });
 
 Deno.test("a value that a client asks for becomes a secret in a file, its default a plain text", async () => {

@@ -2,6 +2,7 @@ import { isAbsolute } from "@std/path/is-absolute";
 import { join } from "@std/path/join";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { convertEntry, type EntryDialect, type EntryNote } from "../config/entry_shapes.ts";
+import { needsSignIn } from "./sign_in.ts";
 import { holdsRelativePath } from "../config/workspace_variables.ts";
 
 /** A client's entry as it is for `mcp.json`. */
@@ -52,6 +53,9 @@ export function importEntry(value: Json, around: EntrySurroundings): ImportedEnt
   if (converted.command === undefined && converted.url === undefined) return "has neither command nor url";
   const plugin = notes.find(({ kind, variable }) => kind === "asked" && !variable?.startsWith("input:"));
   if (plugin !== undefined) return `${plugin.path.join(".")} ${plugin.message}`;
+  if (needsSignIn(value, converted)) {
+    return "is reached with a sign-in of its client (OAuth), which EXAI cannot do; it stays there";
+  }
   const entry = Object.fromEntries(Object.entries(converted).filter(([key]) => KEPT_KEYS.has(key)));
   if (entry.type === "stdio") delete entry.type;
   const isDisabled = entry.disabled === true;

@@ -20,6 +20,9 @@ export function ownEntryKind(value: Json, dialect: EntryDialect, own: OwnEntries
   if (typeof url === "string") return urlKind(url, own.port);
   if (typeof command !== "string") return undefined;
   const words = Array.isArray(args) ? args.filter((arg) => typeof arg === "string") : [];
+  // A bridge, as `npx mcp-remote http://127.0.0.1:8765/mcp`.
+  const bridged = words.map((word) => urlKind(word, own.port)).find((kind) => kind !== undefined);
+  if (bridged !== undefined) return bridged;
   if (!startsShim({ command, args: words }, own.shim)) return undefined;
   const isOne = words.some((word) => /^--server\b/.test(word)) ||
     (isObject(env) && typeof env.EXAI_SERVER === "string" && env.EXAI_SERVER !== "");

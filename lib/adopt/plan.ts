@@ -4,7 +4,6 @@ import type { DocumentEdit } from "../documents/document.ts";
 import {
   type Candidate,
   type CandidateGroup,
-  candidatesOf,
   clientKey,
   clientKeysOf,
   groupsOf,
@@ -28,6 +27,9 @@ export interface Doors {
 /** What a plan is made of. */
 interface PlanInput {
   readings: readonly ClientReading[];
+  /** The entries of the files that can be taken over, and those that stay. */
+  candidates: readonly Candidate[];
+  kept: readonly KeptEntry[];
   left: readonly LeftFile[];
   rules: readonly FoundRules[];
   /** What `mcp.json` says now. */
@@ -77,7 +79,7 @@ export interface AdoptionPlan {
 
 /** Decides what is changed; nothing is read or written. */
 export function planAdoption(input: PlanInput): AdoptionPlan {
-  const { candidates, kept } = candidatesOf(input.readings, (...one) => input.ownEntry(...one) !== undefined);
+  const { candidates, kept } = input;
   const groups = groupsOf(candidates);
   const section = isObject(input.mcp.servers) && !isObject(input.mcp.mcpServers) ? "servers" : "mcpServers";
   const there = serversIn(input.mcp);

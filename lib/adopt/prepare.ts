@@ -4,6 +4,8 @@ import type { ClientPlaces } from "../config/client_places.ts";
 import { checkReplaceable, readFileImage } from "../documents/files.ts";
 import { JSONC } from "../documents/jsonc.ts";
 import type { ServersTarget } from "./apply.ts";
+import { candidatesOf } from "./candidates.ts";
+import { checkCandidates } from "./check_candidates.ts";
 import type { ClientProfile } from "./client_profile.ts";
 import { type ClientEntry, findFiles, type FoundFile } from "./find.ts";
 import { type OwnEntries, ownEntryKind } from "./own_entry.ts";
@@ -68,8 +70,20 @@ export async function prepareAdoption(options: AdoptOptions): Promise<PreparedAd
       else left.push({ found: file, reason });
     }
   }
+  const sorted = candidatesOf(readings, (...one) => ownEntry(...one) !== undefined);
+  const checked = await checkCandidates(sorted, target.path);
   const { doors, shims, isEach } = options;
-  const plan = planAdoption({ readings, left, rules, mcp: target.value, doors, shims, ownEntry, isEach });
+  const plan = planAdoption({
+    readings,
+    ...checked,
+    left,
+    rules,
+    mcp: target.value,
+    doors,
+    shims,
+    ownEntry,
+    isEach,
+  });
   return { plan, target, files: found.length };
 }
 
