@@ -28,6 +28,10 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "deno task slow": "takes minutes",
   "deno task docs": "writes files; the gate runs it with --check",
   "deno task compile": "takes minutes; compile_test runs it",
+  "exai-daemon adopt": "changes the files of editors; adopt_command_test runs it in a home of its own",
+  "exai-daemon adopt --dry-run": "as above",
+  "exai-daemon adopt --undo": "as above",
+  "exai-daemon adopt --windows-home=/mnt/c/Users/me": "as above; adopt_test has a Windows side",
   "npx -y deno@2.9.6 task smoke": "downloads a package",
   "npx -y deno@2.9.6 task ok": "downloads a package",
   "npx -y deno@2.9.6 task slow": "downloads a package",
@@ -87,7 +91,7 @@ async function commands(): Promise<Map<string, string>> {
 }
 
 const shown = [...(await commands()).keys()];
-const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line));
+const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line) && !Object.hasOwn(NOT_RUN, line));
 const ofTasks = shown.filter((line) => line.startsWith("deno task "));
 const ofTests = shown.filter((line) => line.startsWith("deno test "));
 const ofSettings = shown.filter((line) => /^[A-Z_]+=\S* .*exai-daemon$/.test(line));
