@@ -74,7 +74,8 @@ async function tryIn({ dir, home, target }: Place): Promise<void> {
     if (adopted.get(key) === before.get(key)) throw new Error(`${name} does not start the shim after adopt`);
   }
   const [daemon, shim] = programs as [string, string];
-  await run(Deno.execPath(), ["run", "-A", join(root, "tools/smoke.ts"), "--daemon", daemon, "--shim", shim]);
+  const smoke = ["run", "-A", join(root, "tools/smoke.ts"), "--daemon", daemon, "--shim", shim];
+  await runIn(dir, { command: Deno.execPath(), args: smoke });
   await script(join(installed, "uninstall"), ["--purge"], ["-Purge"]);
   compare(before, await contents(home));
 }
@@ -107,7 +108,8 @@ function environmentOf(home: string): Record<string, string> {
 interface Run {
   command: string;
   args: string[];
-  env: Record<string, string>;
+  /** All of its variables; those of this process when not given. */
+  env?: Record<string, string>;
 }
 
 /** @throws when the command fails, with all it has said */
@@ -116,7 +118,7 @@ async function runIn(cwd: string, { command, args, env }: Run): Promise<string> 
   const { success, code, stdout, stderr } = await new Deno.Command(command, {
     args,
     cwd,
-    clearEnv: true,
+    clearEnv: env !== undefined,
     env,
     stdin: "null",
   }).output();
@@ -145,4 +147,4 @@ function compare(before: ReadonlyMap<string, string>, after: ReadonlyMap<string,
   if (changed.length > 0) throw new Error(`not as before after uninstalling: ${changed.join(", ")}`);
 }
 
-await runTool(tryRelease, { name: "try-release", deadlineMs: DEADLINE_MS });
+await runTool(tryRelease, { name: "trial", deadlineMs: DEADLINE_MS });
