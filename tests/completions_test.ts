@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { COMMANDS } from "../lib/commands/commands.ts";
+import { actionsOf } from "../lib/commands/usage.ts";
 import { completionsCommand } from "../lib/commands/completions.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
@@ -129,7 +130,9 @@ Deno.test("each script names every command, every flag of one and every setting 
     .filter(({ programs }) => (programs as readonly string[]).includes("daemon")).map(({ flag }) => flag);
   const names = [
     ...NAMES,
-    ...Object.values(COMMANDS).flatMap(({ flags = [] }) => flags.map(({ name }) => name)),
+    ...Object.entries(COMMANDS).flatMap(([name, command]) =>
+      actionsOf(name, command).flatMap(({ action: { flags = [] } }) => flags.map(({ name }) => name))
+    ),
     ...settingFlags,
   ];
   for (const shell of ["bash", "zsh", "fish", "powershell"]) {

@@ -14,7 +14,7 @@ function load(sources: SettingSources = {}) {
 
 function faultsOf(sources: SettingSources): string[] {
   const error = assertThrows(() => load(sources), ExaiError);
-  assertEquals(error.code, "CONFIG");
+  assertEquals(error.code, sources.args === undefined ? "CONFIG" : "INVALID_PARAMS");
   return error.message.split("\n");
 }
 

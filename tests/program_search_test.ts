@@ -1,7 +1,7 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { readCmdShim } from "../lib/process/cmd_shim.ts";
-import { type Executable, resolveCommand, searchedDirs } from "../lib/process/executable.ts";
+import { adviceOnScript, type Executable, resolveCommand, searchedDirs } from "../lib/process/executable.ts";
 import {
   type Environment,
   inheritedFrom,
@@ -69,8 +69,14 @@ Deno.test("on Windows the extensions of PATHEXT are tried, all of a directory be
     "C:\\a\\prog.exe.com",
   );
   assertEquals(await fileOf("bare", "windows", { files }), undefined);
-  const env = { PATH: "C:\\a", PATHEXT: ";.PY;" };
-  assertEquals(await fileOf("own", "windows", { files, env }), "C:\\a\\own.py");
+  const env = { PATH: "C:\\a", PATHEXT: ";.PY;.CMD" };
+  assertEquals(await fileOf("own", "windows", { files, env }), undefined, "Windows starts no .py file");
+  assertEquals(await fileOf("own.py", "windows", { files, env }), undefined);
+  assertStringIncludes(
+    adviceOnScript("C:\\a\\own.PY")!,
+    'no .py file by itself: write "python" into command',
+  );
+  assertEquals([adviceOnScript("own"), adviceOnScript("own.exe")], [undefined, undefined]);
   for (const ext of [".com", ".exe"]) {
     assertEquals(await fileOf("it", "windows", { files: { [`C:\\a\\it${ext}`]: "" } }), `C:\\a\\it${ext}`);
   }

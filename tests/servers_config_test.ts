@@ -9,38 +9,17 @@ import {
 } from "../lib/config/server_config.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { formatFault, readServers, type ServersFile, serversJsonSchema } from "../lib/config/servers.ts";
-
-type Env = Record<string, string>;
-
-/** Reads `text` as `mcp.json`, with nothing of this machine's own environment. */
-async function read(
-  text: string | object,
-  options: { env?: Env; loginEnv?: () => Promise<Env>; files?: Env } = {},
-): Promise<ServersFile & { lines: string[]; warned: string[] }> {
-  const dir = await Deno.makeTempDir({ prefix: "exai-config-" });
-  try {
-    const path = join(dir, "mcp.json");
-    await Deno.writeTextFile(path, typeof text === "string" ? text : JSON.stringify(text));
-    for (const [name, content] of Object.entries(options.files ?? {})) {
-      await Deno.writeTextFile(join(dir, name), content);
-    }
-    const file = await readServers(path, { env: { HOME: dir, ...options.env }, loginEnv: options.loginEnv });
-    const shown = (fault: ServersFile["faults"][number]) => formatFault(fault).replace(path, "mcp.json");
-    return { ...file, lines: file.faults.map(shown), warned: file.warnings.map(shown) };
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
+import { formatFault, readServers, serversJsonSchema } from "../lib/config/servers.ts";
+import { readFile } from "./helpers/read_servers.ts";
 
 /** The one server called `s`, made ready for a session in `/work/shop`. */
-async function server(entry: object, options: Parameters<typeof read>[1] = {}): Promise<ServerConfig> {
-  const file = await read({ mcpServers: { s: entry } }, options);
+async function server(entry: object, options: Parameters<typeof readFile>[1] = {}): Promise<ServerConfig> {
+  const file = await readFile({ mcpServers: { s: entry } }, options);
   assertEquals(file.lines, []);
   return bindToSession(file.servers.get("s")!, "/work/shop");
 }
 
-async function stdio(entry: object, options: Parameters<typeof read>[1] = {}) {
+async function stdio(entry: object, options: Parameters<typeof readFile>[1] = {}) {
   return asStdio(await server({ command: "c", ...entry }, options));
 }
 
@@ -54,12 +33,14 @@ function asUrl(config: ServerConfig | undefined): UrlServerConfig {
   return config;
 }
 
-async function faultsOf(entry: unknown, options: Parameters<typeof read>[1] = {}): Promise<string[]> {
-  return (await read({ mcpServers: { s: entry } }, options)).lines;
+async function faultsOf(entry: unknown, options: Parameters<typeof readFile>[1] = {}): Promise<string[]> {
+  return (await readFile({ mcpServers: { s: entry } }, options)).lines;
 }
 
 Deno.test("a file as Claude, Cursor and VS Code write it is read as it is", async () => {
-  const claude = await read({ mcpServers: { fs: { command: "npx", args: ["-y", "x"], env: { A: "1" } } } });
+  const claude = await readFile({
+    mcpServers: { fs: { command: "npx", args: ["-y", "x"], env: { A: "1" } } },
+  });
   const fs = asStdio(claude.servers.get("fs"));
   assertEquals([fs.command, fs.args, fs.env, fs.cwd], ["npx", ["-y", "x"], { A: "1" }, undefined]);
   assertEquals([fs.share, fs.cwdFree, fs.tools], [
@@ -67,7 +48,7 @@ Deno.test("a file as Claude, Cursor and VS Code write it is read as it is", asyn
     false,
     { include: undefined, exclude: [], rename: {}, prefix: "" },
   ]);
-  const code = await read(`{
+  const code = await readFile(`{
     // comments, and commas at the end
     "inputs": [],
     "servers": { "gh": { "type": "http", "url": "https://x.example/mcp", "headers": { "A": "b" }, }, },
@@ -90,7 +71,7 @@ Deno.test("a missing file and an empty one hold no servers and no fault", async 
   const missing = await readServers("/no/such/dir/mcp.json", { env: {} });
   assertEquals([missing.servers.size, missing.faults, missing.readable], [0, [], true]);
   for (const text of ["", "  \n", "{}", "\uFEFF{}", "// nothing yet\n", '{"mcpServers": {}}']) {
-    const file = await read(text);
+    const file = await readFile(text);
     assertEquals([file.servers.size, file.lines, file.readable], [0, [], true], text);
   }
 });
@@ -125,7 +106,7 @@ Deno.test("EXAI's own keys are read", async () => {
 });
 
 Deno.test("a server that is switched off is named and not read further", async () => {
-  const file = await read({
+  const file = await readFile({
     mcpServers: { a: { command: "${env:NOT_SET}", disabled: true }, b: { command: "c" } },
   });
   assertEquals([file.disabled, [...file.servers.keys()], file.lines], [["a"], ["b"], []]);
@@ -152,7 +133,7 @@ Deno.test("${file:} is filled in with a file's text, beside mcp.json or below th
 });
 
 Deno.test("${workspaceFolder} stays open until a session attaches", async () => {
-  const { servers } = await read({
+  const { servers } = await readFile({
     servers: {
       s: { command: "c", args: ["${workspaceFolder}/db", "${workspaceFolderBasename}"], cwd: "sub" },
       free: { command: "${userHome}/bin/c", args: ["${pathSeparator}"], cwd: "~/x" },
@@ -184,23 +165,23 @@ Deno.test("env takes numbers and true or false as text, null takes a variable ou
 });
 
 Deno.test("a faulty server never hides the others", async () => {
-  const file = await read({ mcpServers: { bad: { command: 5 }, worse: 7, good: { command: "c" } } });
+  const file = await readFile({ mcpServers: { bad: { command: 5 }, worse: 7, good: { command: "c" } } });
   assertEquals([...file.servers.keys()], ["good"]);
   assertEquals(file.faulty, ["bad", "worse"]);
   assertEquals(file.readable, true);
 });
 
 Deno.test("a fault names file, line, column, server, key and what is allowed", async () => {
-  const file = await read(`{
+  const file = await readFile(`{
   "mcpServers": {
     "shop": {
       "command": "node",
-      "args": ["a", 5]
+      "args": ["a", {}]
     }
   }
 }`);
   assertEquals(file.lines, [
-    'mcp.json:5:21: server "shop": args[1] is a number; allowed: an array of strings',
+    'mcp.json:5:21: server "shop": args[1] is an object; allowed: an array of strings',
   ]);
 });
 
@@ -224,7 +205,6 @@ Deno.test("each wrong value is a fault that says what is allowed, and shows no s
     [{ url: "http://x/", headers: { A: "hush\nB: c" } }, /headers\.A is no HTTP header/],
     [{ command: "c", url: "http://x/" }, /url stands beside command/],
     [{}, /has neither command nor url/],
-    [{ serverUrl: "http://x/" }, /serverUrl is no key that EXAI reads; write url in its place/],
     [{ comand: "c" }, /comand is no key that EXAI reads; write command in its place/],
     [{ command: "c", envFile: "none.env" }, /envFile cannot be read/],
     [{ command: "c", shared: "machine" }, /shared is no key that EXAI reads; write share$/],
@@ -243,16 +223,16 @@ Deno.test("a variable that cannot be filled in is a fault that says what to writ
   const cases: [string, RegExp][] = [
     [
       "${env:NOT_SET}",
-      /env\.X needs the environment variable NOT_SET, which is not set; .*\$\{env:NOT_SET:-default\}/,
+      /args\[0\] needs the environment variable NOT_SET, which is not set; .*\$\{env:NOT_SET:-default\}/,
     ],
     ["${NOT_SET}", /needs the environment variable NOT_SET/],
-    ["${input:api-key}", /env\.X asks an editor .*\$\{env:API_KEY\}.*\$\{file:~\/PATH\}/],
-    ["${file:none}", /env\.X names \$\{file:none\}, which cannot be read/],
+    ["${input:api-key}", /args\[0\] asks an editor .*\$\{env:API_KEY\}.*\$\{file:~\/PATH\}/],
+    ["${file:none}", /args\[0\] names \$\{file:none\}, which cannot be read/],
     ["${config:a.b}", /holds \$\{config:a\.b\}, which means nothing here; allowed: .*\$\{env:NAME\}/],
     ["${cwd:web}", /means nothing here/],
   ];
   for (const [value, expected] of cases) {
-    const lines = await faultsOf({ command: "c", env: { X: value } });
+    const lines = await faultsOf({ command: "c", args: [value] });
     assertEquals(lines.length, 1);
     assertMatch(lines[0]!, expected);
   }
@@ -263,41 +243,30 @@ Deno.test("what is no JSON is a fault at its line, and says nothing about any se
     ['{\n  "mcpServers": {\n    "a" 5\n}}', /^mcp\.json:3:9: a colon is expected/],
     ['{ "mcpServers": {} ', /^mcp\.json:1:\d+: a closing } is expected/],
     ["[]", /^mcp\.json:1:1: the file must hold one/],
-    ['{ "mcpServers": [] }', /^mcp\.json:1:17: mcpServers must be an object/],
+    ['{ "mcpServers": "x" }', /^mcp\.json:1:17: mcpServers must be an object/],
     ['{ "mcpserver": {} }', /^mcp\.json:1:\d+: has mcpserver where mcpServers is meant/],
     ['{ "a": {} }', /^mcp\.json:1:1: has no mcpServers; allowed:/],
   ];
   for (const [text, expected] of cases) {
-    const file = await read(text);
+    const file = await readFile(text);
     assertEquals([file.readable, file.servers.size], [false, 0], text);
     assertMatch(file.lines.join("\n"), expected);
   }
 });
 
-Deno.test("keys of other clients pass; one that EXAI has under another name is warned about", async () => {
-  const { warned, lines, servers } = await read({
-    mcpServers: {
-      s: {
-        command: "c",
-        alwaysAllow: ["x"],
-        timeout: 60,
-        excludeTools: ["y"],
-        fancy: 1,
-      },
-    },
+Deno.test("keys of other clients pass; one that no program is known to have is warned about", async () => {
+  const { warned, lines, servers } = await readFile({
+    mcpServers: { s: { command: "c", alwaysAllow: ["x"], version: "1", excludeTools: ["y"], fancy: 1 } },
   });
   assertEquals([lines, servers.size], [[], 1]);
-  const text = warned.join("\n");
-  assertEquals(warned.length, 3);
-  assertMatch(text, /timeout is no key that EXAI reads; it is ignored; write callTimeoutMs/);
-  assertMatch(text, /excludeTools .* write exclude/);
-  assertMatch(text, /fancy is no key that EXAI reads; it is ignored$/m);
+  assertEquals(warned.length, 1);
+  assertMatch(warned[0]!, /fancy is no key that EXAI reads; it is ignored$/);
 });
 
 Deno.test("keys of other programs are no faults", async () => {
   const keys = [
     "name source link transport timeout_ms startup_timeout_sec tool_timeout_sec headersHelper note oauth registry",
-    "apiKey remote trust metadata autoApprove alwaysAllow gallery version enabled environment tools description",
+    "apiKey remote trust metadata autoApprove alwaysAllow gallery version tools description",
     "_comment comment title icons id scope auth",
   ].flatMap((line) => line.split(" "));
   for (const key of keys) assertEquals(await faultsOf({ command: "c", [key]: "x" }), [], key);
@@ -305,7 +274,7 @@ Deno.test("keys of other programs are no faults", async () => {
 
 Deno.test("a server's name is made fit for the catalog; no two are the same and none is exai", async () => {
   const entry = { command: "c" };
-  const file = await read({
+  const file = await readFile({
     mcpServers: {
       "My Server": entry,
       "github.com/a/b": entry,
@@ -313,18 +282,20 @@ Deno.test("a server's name is made fit for the catalog; no two are the same and 
       "My-Server": entry,
       exai: entry,
       "日本": entry,
+      "--": entry,
+      "": entry,
     },
   });
-  assertEquals([...file.servers.keys()], ["My-Server", "github-com-a-b", "my-server"]);
+  assertEquals([...file.servers.keys()], ["My-Server", "github-com-a-b", "my-server", "server-0qmsg4k"]);
   assertEquals(file.servers.get("My-Server")?.title, "My Server");
-  assertEquals(file.lines.length, 3);
+  assertEquals(file.lines.length, 4);
   assertMatch(file.lines[0]!, /server "My-Server": has the same name as "My Server"/);
   assertMatch(file.lines[1]!, /server "exai": has the name of EXAI's own tools/);
   assertMatch(file.lines[2]!, /needs a name with letters or digits/);
 });
 
 Deno.test("what stands twice is warned about, and mcpServers goes before servers", async () => {
-  const file = await read(
+  const file = await readFile(
     '{"mcpServers":{"a":{"command":"x"},"a":{"command":"y"}},"servers":{"a":{"command":"z"}}}',
   );
   assertEquals(file.servers.size, 1);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { COMMANDS, flagNames, runCommand } from "../lib/commands/commands.ts";
+import { commandFlags, COMMANDS, runCommand } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
@@ -88,9 +88,10 @@ async function commandLine() {
     const loaded = loadSettings({
       args: [...words, `--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto"],
       env: { ENV_FILE: "" },
-      ...flagNames(),
+      commands: commandFlags(),
     });
-    return await runCommand(loaded, print);
+    const { text, code, json } = await runCommand(loaded, { print, progress: { step() {}, end() {} } });
+    return { code, text: loaded.switches.has("json") ? JSON.stringify(json) : text };
   };
   const firstCall = async (outcome: string) =>
     JSON.parse((await run(["calls", `--outcome=${outcome}`, "--json"])).text)[0].id;

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import { allThreads } from "../lib/admin/thread_routes.ts";
-import { threadsAction, threadsCommand } from "../lib/commands/threads.ts";
+import { exportThreads, threadsCommand } from "../lib/commands/threads.ts";
 import { runCommandAlone } from "./helpers/command.ts";
 import { openThreadStore } from "../lib/state/sqlite_thread_store.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
@@ -69,8 +69,8 @@ Deno.test("an export of all threads passes over one that is deleted meanwhile", 
       return listed;
     },
   };
-  const exported = JSON.parse(await threadsAction(["export"], { json: true })(racing));
-  assertEquals(exported.map(({ id }: { id: string }) => id), [at.ids[1]]);
+  const { json } = await exportThreads(racing, []);
+  assertEquals((json as { id: string }[]).map(({ id }) => id), [at.ids[1]]);
 });
 
 Deno.test("threads are deleted all or none", async () => {

@@ -35,6 +35,7 @@ Deno.test("a cell of a table is one line, and wide letters keep the columns stra
 const PRINTERS = new Map([
   ["app/program_io.ts", "everything the programs print"],
   ["state/log_files.ts", "the log, which is escaped where it is formatted"],
+  ["commands/terminal.ts", "the progress of a command, escaped in commands/progress.ts"],
   ["app/double_click.ts", "one sentence of its own"],
   ["transport/process_stdio.ts", "MCP on standard output, which is JSON for a program"],
 ]);

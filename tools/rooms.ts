@@ -24,6 +24,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "wire"],
     outsideWorld: true,
   },
+  documents: {
+    holds: "JSONC, TOML and YAML edited in place, and files replaced as a whole; nothing of what they mean",
+    mayImport: ["base", "config"],
+    outsideWorld: true,
+  },
   transport: {
     holds: "stdio, WebSocket, HTTP and memory behind one contract",
     mayImport: ["base", "wire"],
@@ -121,9 +126,36 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     outsideWorld: true,
   },
+  doctor: {
+    holds: "what may be wrong with an installation: one check in a file, what mends it, one table of all",
+    mayImport: [
+      "base",
+      "wire",
+      "config",
+      "transport",
+      "process",
+      "remote",
+      "upstream",
+      "state",
+      "client",
+      "edge",
+    ],
+    outsideWorld: true,
+  },
   commands: {
     holds: "the commands of `exai-daemon`, one in a file, and one table of all",
-    mayImport: ["base", "config", "state", "client", "edge", "admin", "user_tools"],
+    mayImport: [
+      "base",
+      "config",
+      "documents",
+      "state",
+      "client",
+      "edge",
+      "observe",
+      "admin",
+      "user_tools",
+      "doctor",
+    ],
     outsideWorld: true,
   },
   app: {
@@ -132,6 +164,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "base",
       "wire",
       "config",
+      "documents",
       "transport",
       "call",
       "admission",
@@ -150,6 +183,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "shim",
       "edge",
       "admin",
+      "doctor",
       "commands",
     ],
     outsideWorld: true,
@@ -243,5 +277,4 @@ export const ONE_FILE_PER_ENTRY: readonly string[] = ["lib/commands/", "lib/tool
 /** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/base/version.ts": "changed by each release, and by nothing else",
-  "lib/transport/pipe_client.ts": "loads `ws`, so it is imported only where a named pipe is dialled",
 };

@@ -1,5 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
 import { COMMANDS } from "../lib/commands/commands.ts";
+import { actionsOf, type NamedAction } from "../lib/commands/usage.ts";
 import { shownDefault } from "../lib/config/help.ts";
 import { KNOWN_SERVERS, TELLING_WORDS } from "../lib/config/known_servers.ts";
 import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
@@ -64,21 +65,25 @@ function clientKeysTable(): string {
 }
 
 function commandsTable(): string {
-  const rows = Object.entries(COMMANDS).flatMap(([name, { forms }]) =>
-    forms.map(({ args, does }) => [code(`exai-daemon ${name} ${args}`.trimEnd()), does])
+  const rows = allActions().flatMap(({ path, action: { forms } }) =>
+    forms.map(({ args, does }) => [code(`exai-daemon ${path} ${args}`.trimEnd()), does])
   );
   return markdownTable(["command", "what it does"], rows);
 }
 
 function commandFlagsTable(): string {
-  const rows = Object.entries(COMMANDS).flatMap(([name, { flags = [] }]) =>
-    flags.map((flag) => [
-      code(name),
+  const rows = allActions().flatMap(({ path, action }) =>
+    (action.flags ?? []).map((flag) => [
+      code(path),
       code(flag.value === undefined ? `--${flag.name}` : `--${flag.name}=${flag.value}`),
       flag.help,
     ])
   );
   return markdownTable(["command", "flag", "what it does"], rows);
+}
+
+function allActions(): NamedAction[] {
+  return Object.entries(COMMANDS).flatMap(([name, command]) => actionsOf(name, command));
 }
 
 const SHARED_BY = { machine: "all windows", project: "one directory", session: "one window" };

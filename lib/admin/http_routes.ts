@@ -1,12 +1,15 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import type { ServerTrouble } from "../call/server_trouble.ts";
 import { formatFault } from "../config/servers.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { requestToken } from "../edge/guard.ts";
 import type { CallControl, SessionAccess } from "./call_control.ts";
 import { callRoutes } from "./call_routes.ts";
+import { type HandoverAdmin, handoverRoute } from "./handover_route.ts";
 import { allowMethod, ownerOnly } from "./route_guards.ts";
+import { serverRoutes, type ServerRouteSources } from "./server_routes.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
@@ -16,6 +19,12 @@ import type { ThreadStore } from "../state/thread_store.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { killUpstream } from "./terminate.ts";
 
+/** What is wrong with entries of `mcp.json`. */
+interface EntryTroubles {
+  ofEntries(): readonly ServerTrouble[];
+  whyUnmounted(name: string): ServerTrouble | undefined;
+}
+
 /** What the routes need of the mounted servers. */
 interface MountAdmin {
   readonly servers: readonly MountedServer[];
@@ -24,6 +33,7 @@ interface MountAdmin {
   memory(): Promise<ReadonlyMap<number, number>>;
   readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
+  readonly troubles: EntryTroubles;
 }
 
 /** What the routes need of EXAI's own tools. */
@@ -51,8 +61,10 @@ interface RouteSources {
   /** Undefined where the settings do not change. */
   settings?: SettingsAdmin;
   token: TokenStore;
+  toolsFor: ServerRouteSources["toolsFor"];
   sessions: SessionAccess;
   calls: CallControl;
+  handover: HandoverAdmin;
 }
 
 const PROMETHEUS = { "content-type": "text/plain; version=0.0.4" };
@@ -81,7 +93,17 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/calls/follow", allowMethod("GET", routes.follow)],
     ["/cancel", allowMethod("POST", routes.cancel)],
     ["/kill", allowMethod("POST", routes.kill)],
+    ["/handover", handoverRoute(sources.handover)],
     ...threadRoutes(allThreads(own.threads)),
+    ...serverRoutes({
+      sessions,
+      toolsFor: sources.toolsFor,
+      servers: () => mounts.servers,
+      troubleOf: (name) =>
+        mounts.troubles.ofEntries().find(({ server }) => server === name) ??
+          mounts.troubles.whyUnmounted(name),
+      unmounted: () => unmountedNames(mounts.configured),
+    }),
     ["/token/rotate", allowMethod("POST", (request) => rotateToken(request, token))],
   ];
 }
@@ -106,6 +128,10 @@ async function status(
       listChanges: telemetry.listChanges,
     }),
   );
+}
+
+function unmountedNames({ disabled, faulty }: ServersChange): string[] {
+  return [...disabled, ...faulty.map(({ name }) => name)];
 }
 
 /** Reads the configuration of settings, servers and tools again. */

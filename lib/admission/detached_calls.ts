@@ -123,6 +123,11 @@ export class DetachedCalls {
     calls?.clear();
   }
 
+  /** How many of them run. */
+  get running(): number {
+    return this.#running;
+  }
+
   /** Resolves when no detached call runs. */
   async idle(): Promise<void> {
     if (this.#running === 0) return;

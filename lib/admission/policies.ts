@@ -32,7 +32,7 @@ export class Drain {
         return await target(call);
       } finally {
         this.#running--;
-        if (this.#running === 0) this.#idle?.resolve();
+        if (this.#running === 0) this.#becomeIdle();
       }
     };
   }
@@ -40,9 +40,19 @@ export class Drain {
   /** Refuses new requests from now on; resolves when those that run have ended. */
   close(): Promise<void> {
     this.#closed = true;
+    return this.idle();
+  }
+
+  /** Resolves when no request runs; others may begin at once. */
+  idle(): Promise<void> {
     if (this.#running === 0) return Promise.resolve();
     this.#idle ??= Promise.withResolvers<void>();
     return this.#idle.promise;
+  }
+
+  #becomeIdle(): void {
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 }
 

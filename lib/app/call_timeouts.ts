@@ -67,6 +67,11 @@ export class CallTimeouts {
     this.#calls.forget(caller);
   }
 
+  /** How many detached calls run. */
+  get running(): number {
+    return this.#calls.running;
+  }
+
   /** Resolves when no detached call runs. */
   idle(): Promise<void> {
     return this.#calls.idle();

@@ -1,5 +1,5 @@
 import { SECOND_MS } from "../base/units.ts";
-import { isObject } from "../base/json.ts";
+import { isObject, textOf } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { readRegularFile } from "../config/regular_file.ts";
@@ -38,10 +38,10 @@ export async function claimHome(settings: Settings, paths: StatePaths): Promise<
 async function findWithoutLock(settings: Settings, paths: StatePaths): Promise<RunningDaemon | undefined> {
   const endpoint = await readEndpoint(paths.endpoint);
   if (endpoint?.pid === undefined || endpoint.pid === Deno.pid) return undefined;
-  const { url, socket, pid, version } = endpoint;
+  const { url, socket, pid, ...about } = endpoint;
   // The socket belongs to the state directory, so its listener is the daemon, even if it requires a token to answer.
   const isThere = await stateAtSocket(socket) === "answers" || await answersAs(pid, url, settings);
-  return isThere ? { url, pid, version, home: paths.home } : undefined;
+  return isThere ? { url, pid, ...about, home: paths.home } : undefined;
 }
 
 /** The daemon of the state directory, once it listens. No secret is sent to it. */
@@ -53,10 +53,11 @@ async function findDaemon(
   const endpoint = await readEndpoint(paths.endpoint);
   // Left by an earlier daemon.
   if (!endpoint || (owner.pid !== undefined && endpoint.pid !== owner.pid)) return undefined;
-  const { url, socket, pid, version } = endpoint;
+  const { socket, ...about } = endpoint;
+  const { url } = about;
   const atSocket = await stateAtSocket(socket);
   const state = atSocket === "gone" ? await stateAtAddress(url, settings) : atSocket;
-  return state === "gone" ? undefined : { url, pid, version, home: paths.home, isBusy: state === "busy" };
+  return state === "gone" ? undefined : { ...about, home: paths.home, isBusy: state === "busy" };
 }
 
 /** What a connection to a daemon shows: it listens and has not answered in time while it is `busy`. */
@@ -94,7 +95,9 @@ async function readEndpoint(path: string) {
       url: found.url,
       socket: typeof found.socket === "string" ? found.socket : undefined,
       pid: typeof found.pid === "number" ? found.pid : undefined,
-      version: typeof found.version === "string" ? found.version : undefined,
+      version: textOf(found.version),
+      committedAt: textOf(found.committed_at),
+      handsOver: found.hands_over === true,
     };
   } catch {
     return undefined;

@@ -3,13 +3,13 @@ import { httpRoutes } from "../admin/http_routes.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import { Drain } from "../admission/policies.ts";
 import { resolvedWithin } from "../base/abort.ts";
+import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Server } from "../call/server.ts";
 import type { Settings } from "../config/settings.ts";
 import type { HttpRequestHandler } from "../edge/request_context.ts";
-import { Challenge } from "../edge/challenge.ts";
 import type { RefusalReason } from "../edge/connection_limits.ts";
 import { Guard } from "../edge/guard.ts";
 import { HttpHandler } from "../edge/http_handler.ts";
@@ -21,9 +21,11 @@ import { openHttpSession } from "../session/http_session.ts";
 import { SessionRegistry } from "../session/registry.ts";
 import { EndpointFile } from "../state/endpoint_file.ts";
 import { findWorkspace } from "../workspace/find_workspace.ts";
+import { attachHooks } from "./attach_hooks.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
 import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
+import { DAEMON_IDENTITY, Handover } from "./handover.ts";
 import { openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
 import { reportHealth } from "./report_health.ts";
@@ -41,6 +43,8 @@ const CLOSE_GRACE_MS = SECOND_MS;
 
 /** One running daemon: every part, connected. */
 export class Daemon implements AsyncDisposable {
+  /** Ends it in favour of a newer daemon. */
+  readonly handover: Handover;
   readonly #settings: Settings;
   readonly #listeners: Listeners;
   readonly #telemetry: Telemetry;
@@ -62,6 +66,11 @@ export class Daemon implements AsyncDisposable {
     this.#own = own;
     const budget = openMemoryBudget(settings, () => telemetry.healthChanged());
     this.#timeouts = new CallTimeouts(settings, own.server, { budget });
+    this.handover = new Handover({
+      drain: this.#drain,
+      timeouts: this.#timeouts,
+      servers: () => [...mounts.servers, ...mounts.retiring],
+    });
     const servers = () =>
       this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
     const router = this.#createRouter(servers, parts);
@@ -80,30 +89,14 @@ export class Daemon implements AsyncDisposable {
       sees: (caller, server) => router.sees(caller, server),
     });
     const guard = new Guard({ ...settings, token: parts.token });
-    const hooks = this.#attachHooks(router, guard, parts);
-    this.#handler = new HttpHandler({
-      ...settings,
-      budget,
-      handles: parts.handles,
+    const hooks = attachHooks(options, parts, {
+      registry: this.#sessions,
+      target: this.#drain.guard(router.target),
       guard,
-      daemonId: mounts.daemonId,
-      users: parts.users,
-      routes: httpRoutes({
-        telemetry,
-        mounts,
-        own,
-        address: () => ({ url: this.url, notes: [...this.addressNotes] }),
-        settings: parts.live,
-        token: parts.token,
-        calls: parts.calls,
-        sessions: this.#sessions,
-      }),
-      serverNames: () => servers().map(({ name }) => name),
-      whyNoServer: (name) => mounts.troubles.whyUnmounted(name),
-      onExai: (channel, context) => attachExai(channel, hooks, context),
-      onMcp: (channel, options) => attachMcp(channel, hooks, options),
-      openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
+      command: (command) => this.#handler.command(command),
+      onNotification: (...notification) => router.notify(...notification),
     });
+    this.#handler = this.#createHandler(parts, { guard, hooks, budget, servers, router });
     this.#listen(router, parts);
     reportHealth(options, parts, {
       budget,
@@ -130,7 +123,7 @@ export class Daemon implements AsyncDisposable {
     const { url, socket } = daemon;
     const address = { url, instead_of: listeners.insteadOfPort, socket };
     stack.use(
-      await EndpointFile.write(options.paths.endpoint, { ...address, pid: Deno.pid, version: VERSION }),
+      await EndpointFile.write(options.paths.endpoint, { ...address, ...DAEMON_IDENTITY }),
     );
     startup.setHandler(daemon.handler);
     await listeners.probe();
@@ -222,31 +215,44 @@ export class Daemon implements AsyncDisposable {
     });
   }
 
-  #attachHooks(
-    router: Router,
-    guard: Guard,
-    { token, mounts, telemetry, live, paths }: DaemonParts,
-  ): AttachHooks {
-    const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = this.#settings;
-    return {
-      registry: this.#sessions,
-      target: this.#drain.guard(router.target),
-      helloTimeoutMs,
-      daemon: { version: VERSION, pid: Deno.pid, home: paths.home },
-      limits: {
-        max_bytes: maxFrameBytes,
-        session_max_inflight: sessionMaxInflight,
-        call_timeout_ms: callTimeoutMs,
-      },
+  /** The handler of all requests, with the routes of the HTTP interface. */
+  #createHandler(
+    parts: DaemonParts,
+    { guard, hooks, budget, servers, router }: {
+      guard: Guard;
+      hooks: AttachHooks;
+      budget: ByteBudget;
+      servers(): readonly Server[];
+      router: Router;
+    },
+  ): HttpHandler {
+    const settings = this.#settings;
+    const { telemetry, mounts, own } = parts;
+    return new HttpHandler({
+      ...settings,
+      budget,
+      handles: parts.handles,
+      guard,
       daemonId: mounts.daemonId,
-      authenticate: (shown) => guard.authenticate(shown),
-      challenge: (asked) => new Challenge(token.validTokens, asked),
-      command: (command) => this.#handler.command(command),
-      health: () => Promise.resolve(telemetry.health()),
-      unusedSettings: (offer) => live?.unusedOf(offer),
-      rotateToken: (current, next) => token.rotate(current, next),
-      onNotification: (session, method, params) => router.notify(session, method, params),
-    };
+      users: parts.users,
+      routes: httpRoutes({
+        telemetry,
+        mounts,
+        own,
+        address: () => ({ url: this.url, notes: [...this.addressNotes] }),
+        settings: parts.live,
+        token: parts.token,
+        calls: parts.calls,
+        toolsFor: router.allTools,
+        sessions: this.#sessions,
+        handover: this.handover,
+      }),
+      serverNames: () => servers().map(({ name }) => name),
+      whyNoServer: (name) => mounts.troubles.whyUnmounted(name),
+      onExai: (channel, context) => attachExai(channel, hooks, context),
+      onMcp: (channel, options) => attachMcp(channel, hooks, options),
+      openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
+    });
   }
 
   /** Connects the parts that react to events of others. */

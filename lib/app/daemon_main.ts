@@ -1,18 +1,24 @@
 import { getLogger } from "@logtape/logtape";
 import { dirname } from "@std/path/dirname";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { ownEntry } from "../base/json.ts";
 import { describeVersion, VERSION } from "../base/version.ts";
+import { visibleJson } from "../base/visible.ts";
+import { asksForBackground, asksForJson } from "../config/command_line.ts";
 import { formatFault } from "../config/config_fault.ts";
 import { isStartedByShim } from "../config/daemon_environment.ts";
+import type { LoadedSettings } from "../config/load.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import { SettingsFileError } from "../config/program_settings.ts";
 import { SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { AddressUnavailableError } from "../edge/deno_listener.ts";
 import { claimHome } from "./claim_home.ts";
-import { checkOptions, COMMANDS, runCommand } from "../commands/commands.ts";
+import { findCommand, runCommand } from "../commands/commands.ts";
+import { errorJson, exitCodeOf } from "../commands/exit_codes.ts";
 import { commandHelp, programHelp } from "../commands/help.ts";
+import { ProgressLine } from "../commands/progress.ts";
+import { stderrScreen } from "../commands/terminal.ts";
 import { Daemon } from "./daemon.ts";
+import { isSuccessorOf, Succession, takeOver } from "./take_over.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
 import { holdWindow } from "./double_click.ts";
 import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
@@ -38,25 +44,36 @@ export async function daemonMain(): Promise<number> {
     const source = await openSettings();
     const { started: loaded } = source;
     if (loaded.switches.has("help")) {
-      const [name = ""] = loaded.words;
-      const command = ownEntry(COMMANDS, name);
-      return say(command ? commandHelp(name, command) : programHelp());
+      const found = findCommand(loaded.words);
+      return say(found ? commandHelp(found.path, found.command) : programHelp());
     }
     if (loaded.switches.has("version")) return say(`exai-daemon ${describeVersion()}`);
-    if (loaded.words.length > 0) {
-      const { text, code } = await runCommand(loaded, print).catch((thrown) =>
-        throwWithFaults(thrown, source)
-      );
-      print(text);
-      return code;
-    }
-    checkOptions(loaded);
-    return await (isStartedByShim() ? serveForShim : serve)(source);
+    if (loaded.words.length > 0) return await command(source);
+    return await (isUnattended(loaded) ? serveUnattended : serve)(source);
   } catch (thrown) {
-    const code = fail("exai-daemon", thrown);
-    await holdWindow();
-    return code;
+    if (asksForJson()) print(visibleJson(errorJson(thrown), 2));
+    else fail("exai-daemon", thrown);
+    if (!asksForBackground()) await holdWindow();
+    return exitCodeOf(thrown);
   }
+}
+
+/** Runs the command that the command line names, and prints its result. */
+async function command(source: SettingsSource): Promise<number> {
+  const { started } = source;
+  // Commands reach servers of this machine too.
+  keepLoopbackDirect();
+  using progress = new ProgressLine(stderrScreen());
+  const show = (text: string) => {
+    progress.end();
+    print(text);
+  };
+  const { text, code, json } = await runCommand(started, { print: show, progress }).catch((thrown) =>
+    throwWithFaults(thrown, source)
+  );
+  const shown = started.switches.has("json") && json !== undefined ? visibleJson(json, 2) : text;
+  if (shown !== "") show(shown);
+  return code;
 }
 
 /** What is wrong with the settings may be why a command fails. */
@@ -67,8 +84,13 @@ function throwWithFaults(thrown: unknown, { started: { settings, file } }: Setti
   throw new ExaiError(thrown.code, [thrown.message, ...file.faults.map(formatFault)].join("\n"));
 }
 
-/** Nobody sees the output of a daemon that a shim starts, so why it cannot start is written down for the shim. */
-async function serveForShim(source: SettingsSource): Promise<number> {
+/** Whether a shim or a service manager has started this daemon, so that nobody sees it. */
+function isUnattended({ switches }: Pick<LoadedSettings, "switches">): boolean {
+  return isStartedByShim() || switches.has("background");
+}
+
+/** Nobody sees the output of such a daemon, so why it cannot start is written down for the shim. */
+async function serveUnattended(source: SettingsSource): Promise<number> {
   const { startFailure } = statePaths(source.started.settings);
   await Deno.remove(startFailure).catch(() => {});
   try {
@@ -86,13 +108,17 @@ async function serve(given: SettingsSource): Promise<number> {
   const paths = statePaths(loaded.settings);
   await ensureStateDir(paths);
   // Begun now, as the first window waits for it: an interactive login shell takes long to start.
-  const asked = isStartedByShim() ? openLoginSettings() : Promise.resolve(given);
+  const asked = isUnattended(loaded) ? openLoginSettings() : Promise.resolve(given);
   asked.catch(() => {});
-  const home = await claimHome(loaded.settings, paths);
+  const found = await claimHome(loaded.settings, paths);
+  const taken = found instanceof HomeLock ? found : await takeOverFrom(found, { given, asked, paths });
   const isFine = loaded.switches.has("if-not-running");
-  if (!(home instanceof HomeLock)) return explainRunning(home, { isFine, paths });
+  if (!(taken instanceof HomeLock || taken instanceof Succession)) {
+    return explainRunning(taken, { isFine, paths });
+  }
   // Released last: until then this process writes to the directory.
-  using lock = home;
+  using lock = taken instanceof Succession ? taken.lock : taken;
+  using succession = taken instanceof Succession ? taken : undefined;
   const source = await asked;
   // Again, as the login shell may name a proxy.
   keepLoopbackDirect();
@@ -113,7 +139,15 @@ async function serve(given: SettingsSource): Promise<number> {
   });
   crashes.install();
   try {
-    return await run(source, { paths, lock, logging, crashes, running, crashed: crashed.promise });
+    return await run(source, {
+      paths,
+      lock,
+      logging,
+      crashes,
+      running,
+      crashed: crashed.promise,
+      onListening: () => succession?.[Symbol.dispose](),
+    });
   } catch (thrown) {
     if (!(thrown instanceof ExaiError)) crashes.write(thrown, true);
     throw thrown;
@@ -129,6 +163,23 @@ interface Surroundings {
   running: { daemon?: Daemon };
   /** Resolves with the exit code after too many uncaught errors. */
   crashed: Promise<number>;
+  /** Called when the daemon answers. */
+  onListening(): void;
+}
+
+/** Takes the place of a daemon that is older than this program; any other keeps it. */
+async function takeOverFrom(
+  running: RunningDaemon,
+  { given, asked, paths }: { given: SettingsSource; asked: Promise<SettingsSource>; paths: StatePaths },
+): Promise<Succession | RunningDaemon> {
+  if (!isSuccessorOf(running)) return running;
+  // Settings this daemon cannot start with must show before the other one ends.
+  const { started } = await asked;
+  if (started.file.faults.length > 0) throw new SettingsFileError(started.file.faults);
+  const { settings } = given.started;
+  const onWait = (waitsFor: string) =>
+    print(`${describeRunning(running)}; version ${VERSION} takes over after ${waitsFor}`);
+  return await takeOver(running, { settings, paths, onWait });
 }
 
 async function run(source: SettingsSource, around: Surroundings): Promise<number> {
@@ -153,6 +204,7 @@ async function run(source: SettingsSource, around: Surroundings): Promise<number
     return explainRunning(running, { isFine: switches.has("if-not-running"), paths });
   }
   around.running.daemon = daemon;
+  around.onListening();
   say(banner(daemon, paths));
   log.info("exai {version} listens on {url}", { version: VERSION, url: daemon.url });
   if (isTokenKept) {
@@ -162,7 +214,7 @@ async function run(source: SettingsSource, around: Surroundings): Promise<number
     });
   }
   for (const note of before) log.warning("{note}", { note });
-  const end = await Promise.race([stopSignal(), crashed]);
+  const end = await Promise.race([stopSignal(), crashed, daemon.handover.accepted]);
   log.info("{end}: stopping", { end: typeof end === "number" ? "too many errors" : end });
   await daemon.stop();
   return typeof end === "number" ? end : 0;

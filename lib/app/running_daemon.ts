@@ -13,6 +13,10 @@ export interface RunningDaemon extends HomeOwner {
   url: string;
   /** Its state directory, as far as it tells. */
   home?: string;
+  /** When the commit it was built from was made, as far as it tells. */
+  committedAt?: string;
+  /** Whether it ends in favour of a newer daemon that asks it to. */
+  handsOver?: boolean;
   /** Whether it has accepted a connection and not answered in time. */
   isBusy?: boolean;
 }

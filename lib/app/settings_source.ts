@@ -1,16 +1,12 @@
 import { SECOND_MS } from "../base/units.ts";
-import { adoptLoginEnvironment } from "../config/daemon_environment.ts";
+import { adoptLoginEnvironment, BASIC_PATH } from "../config/daemon_environment.ts";
 import { programDir } from "../config/paths.ts";
 import { type ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
-import { flagNames } from "../commands/commands.ts";
+import { commandFlags, worksDespiteFaults } from "../commands/commands.ts";
 import { loginEnvironment } from "../process/login_shell.ts";
-import { registryEnvironment } from "../process/registry_environment.ts";
 
 /** How long a daemon that a shim starts waits for the environment of the login shell. */
 const LOGIN_TIMEOUT_MS = 5 * SECOND_MS;
-
-/** Where programs are searched before the profile says more; the `PATH` of a window must not come first. */
-const BASIC_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** The settings of `exai-daemon`, and what reads them again. */
 export interface SettingsSource {
@@ -20,8 +16,13 @@ export interface SettingsSource {
 
 /** Reads the settings of this process. */
 export async function openSettings(): Promise<SettingsSource> {
-  const reader = new SettingsLoader({ programDir: programDir(), ...flagNames() });
-  return { reader, started: await reader.read() };
+  const reader = new SettingsLoader({
+    programDir: programDir(),
+    switches: ["version"],
+    commands: commandFlags(),
+  });
+  const started = worksDespiteFaults(reader.words) ? await reader.readDespiteFaults() : await reader.read();
+  return { reader, started };
 }
 
 /**
@@ -30,9 +31,8 @@ export async function openSettings(): Promise<SettingsSource> {
  */
 export async function openLoginSettings(): Promise<SettingsSource> {
   const env = Deno.env.toObject();
-  const login = Deno.build.os === "windows"
-    ? await registryEnvironment(env)
-    : await loginEnvironment({ ...env, PATH: BASIC_PATH }, { timeoutMs: LOGIN_TIMEOUT_MS });
+  const from = Deno.build.os === "windows" ? env : { ...env, PATH: BASIC_PATH };
+  const login = await loginEnvironment(from, { timeoutMs: LOGIN_TIMEOUT_MS });
   adoptLoginEnvironment(login ?? {});
   return await openSettings();
 }

@@ -1,5 +1,8 @@
 import { getLogger } from "@logtape/logtape";
+import { messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import type { Release } from "../base/release.ts";
+import { COMMITTED_AT, VERSION } from "../base/version.ts";
 import { locateDaemon } from "../client/address.ts";
 import { isLocal } from "../client/daemon_url.ts";
 import { type Link, openLink } from "../client/link.ts";
@@ -29,6 +32,7 @@ export class ShimDialing implements Dialing {
   /** Of the files the settings were read from. */
   #stamp: string;
   #starter: DaemonStarter | undefined;
+  #hasOffered = false;
   /** What was logged last. */
   #told = "";
 
@@ -52,6 +56,7 @@ export class ShimDialing implements Dialing {
       });
       await logReady;
       this.#reportUnused(link);
+      this.#offerSuccessor(link);
       return link;
     } finally {
       // The outcome is logged.
@@ -86,6 +91,16 @@ export class ShimDialing implements Dialing {
     return await this.#starter.start(connect, { isOccupied: why.fault === "occupied" });
   }
 
+  /** Has the daemon beside this shim take the place of an older one, once for each shim: it may be unable to. */
+  #offerSuccessor({ ack: { daemon } }: Link): void {
+    const isSame = daemon.version === VERSION && (daemon.committed_at ?? "") === COMMITTED_AT;
+    if (isSame || !daemon.hands_over || !this.start || this.#hasOffered) return;
+    this.#hasOffered = true;
+    startNewer({ version: daemon.version, committedAt: daemon.committed_at }, this.#window).catch((thrown) =>
+      log.warning("the daemon beside this shim cannot take over: {why}", { why: messageOf(thrown) })
+    );
+  }
+
   /** Reports once on stderr which settings of this window the daemon does not use; the daemon tells the client. */
   #reportUnused({ ack }: Link): void {
     const { own, path } = this.#window;
@@ -97,4 +112,16 @@ export class ShimDialing implements Dialing {
     if (told !== "" && told !== this.#told) log.warning("{told}", { told });
     this.#told = told;
   }
+}
+
+async function startNewer(running: Release, { settings, own }: WindowSettings): Promise<void> {
+  // Most windows find a daemon of their own version.
+  const [{ startSuccessor }, { daemonEnvironment }] = await Promise.all([
+    import("../client/successor.ts"),
+    import("../config/daemon_environment.ts"),
+  ]);
+  await startSuccessor(running, {
+    environment: daemonEnvironment(settings, own),
+    paths: statePaths(settings),
+  });
 }

@@ -52,6 +52,13 @@ export class ExaiError extends Error {
   }
 }
 
+/** The command line makes no sense: an unknown command or flag, a word too many, a value of the wrong kind. */
+export class UsageError extends ExaiError {
+  constructor(message: string, options: ExaiErrorOptions = {}) {
+    super("INVALID_PARAMS", message, options);
+  }
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message;

@@ -22,25 +22,28 @@ export function fill(text: string, lookup: (name: string) => string): string {
 }
 
 /**
- * `text` with the variables `lookup` knows replaced, for a later {@linkcode fill} of the others. Everything else is
- * escaped, so that a `${` in a value is not taken for a variable then.
+ * `text` cut after each variable: what stands before it, with `$${` as `${`, and its name; the last piece has none.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { splitAtVariables } from "./template.ts";
+ *
+ * assertEquals(splitAtVariables("a${B}c"), [{ literal: "a", name: "B" }, { literal: "c", name: undefined }]);
+ * ```
  */
-export function fillSome(text: string, lookup: (name: string) => string | undefined): string {
-  let filled = "";
+export function splitAtVariables(text: string): { literal: string; name: string | undefined }[] {
+  const pieces: { literal: string; name: string | undefined }[] = [];
   let literal = "";
   let end = 0;
-  const flush = () => filled += escapeVariables(literal);
   for (const { 0: whole, 1: name, index } of text.matchAll(VARIABLE)) {
-    const value = name === undefined ? whole.slice(1) : lookup(name);
-    literal += text.slice(end, index) + (value ?? "");
+    literal += text.slice(end, index) + (name === undefined ? whole.slice(1) : "");
     end = index + whole.length;
-    if (value !== undefined) continue;
-    flush();
-    filled += whole;
+    if (name === undefined) continue;
+    pieces.push({ literal, name });
     literal = "";
   }
-  literal += text.slice(end);
-  return flush();
+  return [...pieces, { literal: literal + text.slice(end), name: undefined }];
 }
 
 /** Escapes `text` so that {@linkcode fill} returns it unchanged. */

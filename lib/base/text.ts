@@ -56,3 +56,20 @@ export function fnv1a(text: string): string {
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
   return (value >>> 0).toString(36).padStart(7, "0");
 }
+
+/**
+ * `text` in UTF-16 with a NUL at its end, as the functions of Windows take it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { wideString } from "./text.ts";
+ *
+ * assertEquals([...wideString("ü")], [0xFC, 0]);
+ * ```
+ */
+export function wideString(text: string): Uint16Array<ArrayBuffer> {
+  const units = new Uint16Array(text.length + 1);
+  for (let at = 0; at < text.length; at++) units[at] = text.charCodeAt(at);
+  return units;
+}

@@ -100,7 +100,8 @@ async function readToken(setting: string, path: string): Promise<string | undefi
   return token;
 }
 
-async function isAlive(pid: number): Promise<boolean> {
+/** Whether a process of that id runs, of whichever user. */
+export async function isAlive(pid: number): Promise<boolean> {
   // Deno has no API for this. Imported on demand: node:process adds 13 ms to a start.
   const { default: process } = await import("node:process");
   try {

@@ -11,6 +11,7 @@ import type { Link } from "./link.ts";
 import { hasDaemon } from "./address.ts";
 import { isNoDaemon, LinkError, type LinkFault } from "./link_target.ts";
 import { readOwnFile } from "./own_files.ts";
+import { type DetachedProgram, startDetached } from "./start_detached.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -75,29 +76,15 @@ export class DaemonStarter {
   }
 
   async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
-    const { command, args } = daemonCommand();
-    log.info("no daemon answers; starting {command}", { command: [command, ...args].join(" ") });
-    const child = new Deno.Command(command, {
-      args,
-      cwd: this.#paths.home,
-      env: this.#environment,
-      clearEnv: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-      // In its own session, so that signals to the client's process group do not reach the daemon.
-      detached: true,
-    }).spawn();
-    child.unref();
-    let exitCode: number | undefined;
-    child.status.then(({ code }) => exitCode = code);
+    log.info("no daemon answers; starting {command}", { command: shownCommand() });
+    using daemon = await spawnDaemon(this.#environment, this.#paths);
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await delay(POLL_MS);
       const link = await dial();
       if (link) return link;
       // Exit code 0: another daemon was started first and is about to answer.
-      if (exitCode) throw await this.#endedAtOnce(exitCode);
+      if (daemon.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
     }
     throw this.#fault(NO_ANSWER);
   }
@@ -112,14 +99,29 @@ export class DaemonStarter {
   }
 
   #fault(what: string, fault: LinkFault = "refused"): LinkError {
-    const { command, args } = daemonCommand();
-    const shown = [command, ...args].join(" ");
     return new LinkError(
       fault,
       `the daemon that was started ${what}; its log is in ${this.#paths.logs}, ` +
-        `or run it in a terminal to see why: ${shown}`,
+        `or run it in a terminal to see why: ${shownCommand()}`,
     );
   }
+}
+
+/**
+ * Starts the daemon as a process of its own that outlives this one.
+ *
+ * @param environment all its variables; it inherits none of this process
+ */
+export function spawnDaemon(
+  environment: Record<string, string>,
+  { home }: StatePaths,
+): Promise<DetachedProgram> {
+  return startDetached({ ...daemonCommand(), cwd: home, env: environment });
+}
+
+function shownCommand(): string {
+  const { command, args } = daemonCommand();
+  return [command, ...args].join(" ");
 }
 
 /** The daemon's command line: the executable beside the shim's, or the source beside its entry point. */

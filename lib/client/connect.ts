@@ -142,6 +142,7 @@ export async function openVerified(
 async function dial({ url, ...options }: DialOptions): Promise<ClientSocket> {
   // A daemon on this machine is not behind a proxy; one elsewhere may be.
   const isHere = options.socket !== undefined || isLoopbackHost(hostOf(new URL(url)));
+  if (isHere && options.socket === undefined && !await mayListen(url)) throw nobodyAt(url);
   const makeClient = isHere && namesProxies() ? directClient : undefined;
   try {
     return await connectWebSocket(url, { ...options, makeClient });
@@ -149,8 +150,32 @@ async function dial({ url, ...options }: DialOptions): Promise<ClientSocket> {
     const message = messageOf(thrown);
     log.debug("no connection to {url}: {message}", { url, message });
     const isRefused = thrown instanceof ConnectError && thrown.isRefused;
-    if (isRefused) throw new LinkError("refused", `no daemon listens at ${url}`);
+    if (isRefused) throw nobodyAt(url);
     throw new LinkError("unreachable", `what listens at ${url} does not answer as a daemon: ${message}`);
+  }
+}
+
+function nobodyAt(url: string): LinkError {
+  return new LinkError("refused", `no daemon listens at ${url}`);
+}
+
+/**
+ * Whether something may listen at a loopback address. Windows tries a refused connection again and again, for two seconds
+ * in all, but tells at once who listens where.
+ */
+async function mayListen(url: string): Promise<boolean> {
+  if (Deno.build.os !== "windows") return true;
+  try {
+    const { isListening } = await import("../transport/listener_process.ts");
+    const { hostname, port, protocol } = new URL(url);
+    const defaultPort = protocol === "wss:" ? 443 : 80;
+    return await isListening({
+      hostname: hostname.replace(/^\[|\]$/g, ""),
+      port: Number(port || defaultPort),
+    });
+  } catch {
+    // A shim that may not call functions of the system.
+    return true;
   }
 }
 

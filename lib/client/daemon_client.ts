@@ -29,11 +29,16 @@ interface DaemonAnswer extends Disposable {
  * Sends one request to the running daemon, once it has proved that it is the user's. The token itself is not sent.
  *
  * @returns the JSON body of the response
- * @throws {ExaiError} `DAEMON_UNAVAILABLE` when none answers or it refuses; `RESOURCE_NOT_FOUND` and `INVALID_PARAMS`
- * are the daemon's own
+ * @throws {ExaiError} `DAEMON_UNAVAILABLE` when none answers or it refuses; `RESOURCE_NOT_FOUND`, `INVALID_PARAMS` and
+ * `UPSTREAM_UNAVAILABLE` are the daemon's own
  */
-export async function askDaemon(settings: Settings, path: string, method = "GET"): Promise<JsonObject> {
-  using answer = await ask(settings, path, method);
+export async function askDaemon(
+  settings: Settings,
+  path: string,
+  method = "GET",
+  timeoutMs = TIMEOUT_MS,
+): Promise<JsonObject> {
+  using answer = await ask(settings, path, { method, timeoutMs });
   const body = await bodyOf(answer);
   if (answer.status === OK && body) return body;
   throw refusal(body, answer);
@@ -45,7 +50,7 @@ export async function askDaemon(settings: Settings, path: string, method = "GET"
  * @throws {ExaiError} as {@linkcode askDaemon}
  */
 export async function* followDaemon(settings: Settings, path: string): AsyncGenerator<string> {
-  using answer = await ask(settings, path, "GET");
+  using answer = await ask(settings, path, { method: "GET", timeoutMs: TIMEOUT_MS });
   if (answer.status !== OK) throw refusal(await bodyOf(answer), answer);
   answer.disableTimeout();
   let rest = "";
@@ -67,12 +72,16 @@ export async function isDaemonRunning(settings: Settings): Promise<boolean> {
   }
 }
 
-async function ask(settings: Settings, path: string, method: string): Promise<DaemonAnswer> {
+async function ask(
+  settings: Settings,
+  path: string,
+  { method, timeoutMs }: { method: string; timeoutMs: number },
+): Promise<DaemonAnswer> {
   const { socket, dialed, proof } = await connect(settings).catch((thrown) => {
     throw unavailable(thrown);
   });
   const place = dialed.socket ?? dialed.url;
-  const timer = setTimeout(() => socket.drop(`no answer within ${TIMEOUT_MS / 1000} s`), TIMEOUT_MS);
+  const timer = setTimeout(() => socket.drop(`no answer within ${timeoutMs / 1000} s`), timeoutMs);
   const frames = framesOf(socket);
   let isEndless = false;
   const end = () => {
@@ -145,8 +154,8 @@ async function bodyOf({ parts }: DaemonAnswer): Promise<JsonObject | undefined> 
   return parseObject((await Array.fromAsync(parts)).join(""));
 }
 
-/** Errors about the request rather than the daemon. */
-const REQUEST_ERRORS: readonly string[] = ["RESOURCE_NOT_FOUND", "INVALID_PARAMS"];
+/** Errors about the request, or about a server it is for, rather than the daemon. */
+const REQUEST_ERRORS: readonly string[] = ["RESOURCE_NOT_FOUND", "INVALID_PARAMS", "UPSTREAM_UNAVAILABLE"];
 
 function refusal(body: JsonObject | undefined, { status, place }: DaemonAnswer): ExaiError {
   const error = isObject(body?.error) ? body.error : {};

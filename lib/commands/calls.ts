@@ -1,15 +1,15 @@
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, UsageError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
 import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { jsonEscaped, visible, visibleJson } from "../base/visible.ts";
+import { jsonEscaped, visible } from "../base/visible.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { CallControl } from "../admin/call_control.ts";
 import { openCallRecords } from "../state/call_records.ts";
 import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
 import { askDaemon, followDaemon, isDaemonRunning } from "../client/daemon_client.ts";
-import { type Command, type CommandFlag, type Invocation, JSON_FLAG } from "./command.ts";
+import type { Action, CommandFlag, CommandResult, Invocation } from "./command.ts";
 import { accessHome } from "./home_access.ts";
 import { formatCell, formatLocalTime, formatRow, formatTable } from "./table.ts";
 
@@ -33,7 +33,7 @@ const FILTERS: readonly CommandFlag[] = [
   { name: "limit", value: "N", help: "At most this many calls, the latest; 50 when not given" },
 ];
 
-export const callsCommand: Command = {
+export const callsCommand: Action = {
   summary: "List calls, or show one in full",
   forms: [
     {
@@ -42,7 +42,7 @@ export const callsCommand: Command = {
     },
     { args: "--follow", does: "each call as it ends, until Ctrl+C" },
   ],
-  flags: [...FILTERS, { name: "follow", help: "Show each call as it ends, until Ctrl+C" }, JSON_FLAG],
+  flags: [...FILTERS, { name: "follow", help: "Show each call as it ends, until Ctrl+C" }],
   run: calls,
 };
 
@@ -60,21 +60,19 @@ const HEADINGS = [
   "WAITS FOR",
 ];
 
-/** @throws {ExaiError} `CONFIG` for a flag that makes no sense, `RESOURCE_NOT_FOUND` for an unknown id */
-async function calls(invocation: Invocation): Promise<string> {
-  const { args, settings, switches, usage } = invocation;
+/** @throws {UsageError} for a flag that makes no sense, `RESOURCE_NOT_FOUND` for an unknown id */
+async function calls(invocation: Invocation): Promise<string | CommandResult> {
+  const { args, settings, switches } = invocation;
   const query = queryOf(invocation);
-  if (args.length > 1) throw new ExaiError("CONFIG", `calls takes one id; ${usage}`);
   if (switches.has("follow")) return await follow(invocation, query);
   const [id] = args;
   if (id !== undefined) query.set("id", id);
   const ask = () => askDaemon(settings, `/calls?${query}`);
   const found = await isDaemonRunning(settings) ? await ask() : await withoutDaemon(invocation, query, ask);
-  const json = switches.has("json");
-  if (id !== undefined) return json ? visibleJson(found.call, 2) : formatCall(found.call as JsonObject);
+  if (id !== undefined) return { text: formatCall(found.call as JsonObject), json: found.call };
   const list = found.calls as JsonObject[];
-  if (json) return visibleJson(list, 2);
-  return list.length === 0 ? "There are no such calls." : formatTable(HEADINGS, list.map(rowOf));
+  const text = list.length === 0 ? "There are no such calls." : formatTable(HEADINGS, list.map(rowOf));
+  return { text, json: list };
 }
 
 function queryOf({ options }: Invocation): URLSearchParams {
@@ -100,8 +98,7 @@ export function sinceMs(text: string, nowMs = Date.now()): number {
   if (ago) return nowMs - Number(ago[1]) * UNITS_MS[ago[2]!]!;
   const at = Date.parse(text);
   if (!Number.isNaN(at)) return at;
-  throw new ExaiError(
-    "CONFIG",
+  throw new UsageError(
     `--since is ${
       quoteName(text)
     }; allowed: how long ago, as 30s, 10m, 2h, 1d, or a time, as 2026-11-24T09:00`,
@@ -149,7 +146,7 @@ async function follow({ settings, switches, print }: Invocation, query: URLSearc
   for await (const text of followDaemon(settings, `/calls/follow?${query}`)) {
     print(json ? jsonEscaped(text) : line(rowOf(JSON.parse(text))));
   }
-  return "the daemon has stopped";
+  return json ? "" : "the daemon has stopped";
 }
 
 function rowOf(call: JsonObject): unknown[] {

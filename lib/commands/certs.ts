@@ -1,13 +1,13 @@
 import { join } from "@std/path";
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, UsageError } from "../base/errors.ts";
 import { statePaths } from "../config/paths.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import type { Settings } from "../config/settings.ts";
 import type { CertificateAndKey, CertificateAuthority } from "../edge/certificates.ts";
 import { ensureStateDir, writePrivateFile } from "../state/state_files.ts";
-import { type Command, type Invocation } from "./command.ts";
+import type { Action, CommandResult, Invocation } from "./command.ts";
 
-export const certsCommand: Command = {
+export const certsCommand: Action = {
   summary: "Make a local CA and certificates for TLS",
   forms: [
     { args: "[HOST...]", does: "makes a CA, once, and certificates of the daemon and of a client" },
@@ -23,9 +23,10 @@ const HOST = /^[A-Za-z0-9:][A-Za-z0-9.:-]*$/;
 /**
  * Makes the user's certificate authority unless there is one, and with it new certificates.
  *
- * @throws {ExaiError} `CONFIG` for a name that cannot be one, or a file that cannot be used
+ * @throws {UsageError} for a name that cannot be one
+ * @throws {ExaiError} `CONFIG` for a file that cannot be used
  */
-async function certs({ args, settings, usage }: Invocation): Promise<string> {
+async function certs({ args, settings, usage }: Invocation): Promise<CommandResult> {
   const paths = statePaths(settings);
   await ensureStateDir(paths);
   await Deno.mkdir(paths.certs, { recursive: true, mode: 0o700 });
@@ -40,12 +41,11 @@ function hostsOf({ host, allowedHosts }: Settings): string[] {
   );
 }
 
-async function makeAll(dir: string, hosts: readonly string[], usage: string): Promise<string> {
+async function makeAll(dir: string, hosts: readonly string[], usage: string): Promise<CommandResult> {
   const names = [...new Set(hosts)];
   const wrong = names.find((name) => !HOST.test(name));
   if (wrong !== undefined) {
-    throw new ExaiError(
-      "CONFIG",
+    throw new UsageError(
       `${JSON.stringify(wrong)} is no host name or address; ${usage}`,
     );
   }
@@ -53,7 +53,7 @@ async function makeAll(dir: string, hosts: readonly string[], usage: string): Pr
   const { issueCertificate } = await import("../edge/certificates.ts");
   await save(dir, "server", await issueCertificate(authority, { hosts: names }));
   await save(dir, "client", await issueCertificate(authority, { client: "client" }));
-  return [
+  const text = [
     made
       ? `Made a certificate authority, and certificates of the daemon and of a client, in ${dir}`
       : `Made new certificates of the daemon and of a client, by the authority there was, in ${dir}`,
@@ -68,20 +68,34 @@ async function makeAll(dir: string, hosts: readonly string[], usage: string): Pr
     "",
     `Who has ${join(dir, "ca.key")} can make certificates that are trusted: it stays on this machine.`,
   ].join("\n");
+  return {
+    text,
+    json: { directory: dir, new_authority: made, hosts: names, files: filesOf(dir, "server", "client") },
+  };
 }
 
-async function makeClient(dir: string, [name, ...rest]: readonly string[], usage: string): Promise<string> {
+async function makeClient(
+  dir: string,
+  [name, ...rest]: readonly string[],
+  usage: string,
+): Promise<CommandResult> {
   const reserved = ["ca", "server"];
   if (name === undefined || rest.length > 0 || !FILE_NAME.test(name) || reserved.includes(name)) {
-    throw new ExaiError(
-      "CONFIG",
+    throw new UsageError(
       `a client needs one name of letters, digits and . _ -; ${usage}`,
     );
   }
   const { authority } = await authorityIn(dir);
   const { issueCertificate } = await import("../edge/certificates.ts");
   await save(dir, name, await issueCertificate(authority, { client: name }));
-  return [`Made a certificate of the client ${name} in ${dir}`, "", ...clientSettings(dir, name)].join("\n");
+  const text = [`Made a certificate of the client ${name} in ${dir}`, "", ...clientSettings(dir, name)];
+  return { text: text.join("\n"), json: { directory: dir, files: filesOf(dir, name) } };
+}
+
+function filesOf(dir: string, ...names: readonly string[]): string[] {
+  return ["ca.pem", ...names.flatMap((name) => [`${name}.pem`, `${name}.key`])].map((file) =>
+    join(dir, file)
+  );
 }
 
 function clientSettings(dir: string, name: string): string[] {

@@ -1,20 +1,52 @@
 import type { LoadedSettings } from "../config/load.ts";
+import type { SettingsFaults } from "../config/program_settings.ts";
+import type { ExitCode } from "./exit_codes.ts";
+import type { CommandProgress } from "./progress.ts";
 
 /** A command of `exai-daemon`: all that `--help`, shell completion, the documentation and the parser know of it. */
-export interface Command {
-  /** What it does, for the list in `exai-daemon --help`. */
+export type Command = Action | CommandGroup;
+
+/** What every command has. */
+interface CommandFacts {
+  /** What it does, in one line of a list. */
   summary: string;
+  /** More about it, for its help: one paragraph each. */
+  about?: readonly string[];
+}
+
+/** A command that does something. */
+export interface Action extends CommandFacts {
   /** The ways to call it, each with what that does. */
   forms: readonly CommandForm[];
-  /** The flags it takes beside those of the settings. */
+  /** The flags it takes beside those of the settings and `--json`, which every command has. */
   flags?: readonly CommandFlag[];
-  /** @throws {ExaiError} `CONFIG` for arguments that make no sense; what the daemon answers */
+  /** Whether it runs when settings have faults or the state directory cannot be used, to say what is wrong. */
+  worksDespiteFaults?: boolean;
+  /**
+   * How many words go before the command line of another program, whose flags are its own. A URL, or JSON, is none.
+   */
+  wordsBeforeCommand?: number;
+  /** What an exit code means here, where that is more than {@linkcode EXIT_MEANINGS} says. */
+  exits?: Partial<Record<ExitCode, string>>;
+  /**
+   * Does it. What it does over a second long, it says by `progress`.
+   *
+   * @throws {UsageError} for arguments that make no sense: exit code 2
+   * @throws {ExaiError} `DAEMON_UNAVAILABLE` where it needs a daemon and none answers: exit code 3
+   */
   run(invocation: Invocation): Promise<string | CommandResult>;
+}
+
+/** A command of subcommands: `servers add`, `servers list`. */
+export interface CommandGroup extends CommandFacts {
+  actions: Readonly<Record<string, Action>>;
+  /** The name of the action that is run when no word follows, or none that is one. */
+  fallback?: string;
 }
 
 /** One way to call a command. */
 interface CommandForm {
-  /** What follows the command's name; upper case is a value of the caller's, brackets are optional. */
+  /** What follows the command's name; upper case is a value of the caller's, brackets are optional, `...` repeats. */
   args: string;
   does: string;
 }
@@ -31,13 +63,16 @@ export interface CommandFlag {
 }
 
 /** What a command is run with. */
-export interface Invocation extends Pick<LoadedSettings, "settings" | "switches" | "options"> {
-  /** The words after the command's name. */
+export interface Invocation
+  extends Pick<LoadedSettings, "settings" | "switches" | "options" | "own">, Partial<SettingsFaults> {
+  /** The words after the command's name, and after that of the subcommand. */
   args: readonly string[];
   /** How the command is called, for messages. */
   usage: string;
   /** All commands by name. */
   commands: Readonly<Record<string, Command>>;
+  /** Shows what the command is waiting for. */
+  progress: CommandProgress;
   /** Prints a text before the command ends. */
   print(text: string): void;
 }
@@ -45,39 +80,14 @@ export interface Invocation extends Pick<LoadedSettings, "settings" | "switches"
 /** What a command prints at its end, and its exit code. */
 export interface CommandResult {
   text: string;
-  code: number;
+  /** 0 when left out. */
+  code?: ExitCode;
+  /** What is printed with `--json` in place of `text`; left out where `text` is JSON then. */
+  json?: unknown;
 }
 
-/** The flag `--json` of the commands that have one. */
-export const JSON_FLAG: CommandFlag = { name: "json", help: "Print all of it as JSON" };
-
-/**
- * The usage of the command `name` in one line, flags included.
- *
- * @example
- * ```ts
- * import { usageOf } from "./command.ts";
- *
- * const forms = [{ args: "[ID]", does: "lists calls, or shows one" }];
- * const flags = [{ name: "session", value: "ID", help: "Of one session" }, { name: "json", help: "As JSON" }];
- * console.log(usageOf("calls", { forms, flags })); // calls [ID] [--session=ID] [--json]
- * ```
- */
-export function usageOf(name: string, { forms, flags = [] }: Pick<Command, "forms" | "flags">): string {
-  const calls = forms.filter(({ args }) => !args.startsWith("--")).map(({ args }) =>
-    `${name} ${args}`.trimEnd()
-  );
-  const shown = flags.map(({ name, value }) => value === undefined ? `[--${name}]` : `[--${name}=${value}]`);
-  return [calls.join(" | "), ...shown].join(" ");
-}
-
-/** Whether words may follow the name of `command`. */
-export function takesArguments({ forms }: Pick<Command, "forms">): boolean {
-  return forms.some(({ args }) => args !== "" && !args.startsWith("--"));
-}
-
-/** The literal words that may follow the name of `command`: `rotate` and `show` of `token`. */
-export function literalArguments({ forms }: Pick<Command, "forms">): string[] {
-  const first = forms.map(({ args }) => args.split(" ", 1)[0]!.replace(/^\[(.+)\]$/, "$1"));
-  return [...new Set(first.filter((word) => /^[a-z]/.test(word)))];
-}
+/** The flag that every command has; a command need not list it. */
+export const JSON_FLAG: CommandFlag = {
+  name: "json",
+  help: "Print the result as JSON; an error too, as {error, exit_code}",
+};

@@ -13,13 +13,17 @@ export interface CompletedProgram {
   name: string;
   /** Flags that go with every command, and with none. */
   flags: readonly CompletedFlag[];
-  commands: readonly {
-    name: string;
-    summary: string;
-    /** What may follow the name. */
-    words: readonly string[];
-    flags: readonly CompletedFlag[];
-  }[];
+  commands: readonly (CompletedCommand & { actions: readonly CompletedCommand[] })[];
+}
+
+/** A command or a subcommand as shells complete it. */
+export interface CompletedCommand {
+  /** In full: `servers add`. */
+  name: string;
+  summary: string;
+  /** What may follow the name. */
+  words: readonly string[];
+  flags: readonly CompletedFlag[];
 }
 
 /** A completion script by the name of its shell. */
@@ -32,7 +36,10 @@ export const COMPLETION_SCRIPTS: Readonly<Record<string, (program: CompletedProg
 
 function bashScript(program: CompletedProgram): string {
   const { name, flags, commands } = program;
-  const commandFlags = cases(commands, (command) => `words='${command.flags.map(written).join(" ")}'`);
+  const commandFlags = cases(
+    allCommands(program),
+    ({ flags }) => flags.length > 0 && `words='${flags.map(written).join(" ")}'`,
+  );
   const commandWords = cases(commands, ({ words }) => words.length > 0 && `words='${words.join(" ")}'`);
   const values = valueCases(program, (choices) => `words='${choices.join(" ")}'`);
   return `# bash completion of ${name}, made by: ${name} completions bash
@@ -47,7 +54,7 @@ ${functionName(name)}() {
       *)
         if [[ -n $flag ]]; then flag=
         elif [[ -z $command ]]; then command=$word
-        else argument=$word
+        elif [[ -z $argument ]]; then argument=$word
         fi
         ;;
     esac
@@ -66,7 +73,7 @@ ${values}
         ;;
     esac
   elif [[ $cur == -* ]]; then
-    case $command in
+    case "$command $argument" in
 ${commandFlags}
     esac
     words+=' ${flags.map(written).join(" ")}'
@@ -89,7 +96,7 @@ function zshScript(program: CompletedProgram): string {
   const described = (flag: CompletedFlag) => quoteSh(`--${flag.name}:${flag.help}`);
   const pick = (all: readonly CompletedFlag[], takesValue: boolean) =>
     all.filter((flag) => flag.takesValue === takesValue).map(described).join(" ");
-  const commandFlags = cases(commands, (command) =>
+  const commandFlags = cases(allCommands(program), (command) =>
     command.flags.length > 0 &&
     `switches=(${pick(command.flags, false)}) valued=(${pick(command.flags, true)})`);
   const commandWords = cases(commands, ({ words }) => words.length > 0 && `compadd -- ${words.join(" ")}`);
@@ -106,7 +113,7 @@ ${functionName(name)}() {
       (*)
         if [[ -n $flag ]]; then flag=
         elif [[ -z $command ]]; then command=$word
-        else argument=$word
+        elif [[ -z $argument ]]; then argument=$word
         fi
         ;;
     esac
@@ -119,7 +126,7 @@ ${valueCases(program, (choices) => `compadd -- ${choices.join(" ")}`)}
       *) _files ;;
     esac
   elif [[ $word == -* ]]; then
-    case $command in
+    case "$command $argument" in
 ${commandFlags}
     esac
     switches+=(${pick(flags, false)})
@@ -153,7 +160,18 @@ function fishScript({ name, flags, commands }: CompletedProgram): string {
     return [
       line("-n __fish_use_subcommand -a", command.name, "-d", quoteFish(command.summary)),
       ...command.flags.map((flag) => flagLine(`-n '${isGiven}'`, flag)),
-      ...(words === ""
+      ...command.actions.flatMap((action) => {
+        const word = action.name.slice(command.name.length + 1);
+        const isNamed = `-n '${isGiven}; and __fish_seen_subcommand_from ${word}'`;
+        const offered = line(
+          `-n '${isGiven}; and not __fish_seen_subcommand_from ${words}' -a`,
+          word,
+          "-d",
+          quoteFish(action.summary),
+        );
+        return [offered, ...action.flags.map((flag) => flagLine(isNamed, flag))];
+      }),
+      ...(words === "" || command.actions.length > 0
         ? []
         : [line(`-n '${isGiven}; and not __fish_seen_subcommand_from ${words}' -a '${words}'`)]),
     ];
@@ -166,7 +184,8 @@ function fishScript({ name, flags, commands }: CompletedProgram): string {
   ].join("\n").replaceAll(/ {2,}/g, " ") + "\n";
 }
 
-function powershellScript({ name, flags, commands }: CompletedProgram): string {
+function powershellScript(program: CompletedProgram): string {
+  const { name, flags, commands } = program;
   const quote = (text: string) => `'${text.replaceAll("'", "''")}'`;
   const list = (texts: readonly string[]) => `@(${texts.map(quote).join(", ")})`;
   const table = (entries: [string, readonly string[]][]) =>
@@ -178,7 +197,7 @@ Register-ArgumentCompleter -Native -CommandName ${quote(name)} -ScriptBlock {
 ${table(commands.map(({ name, words }) => [name, words]))}
   }
   $flags = @{
-${table(commands.map(({ name, flags }) => [name, flags.map(written)]))}
+${table(allCommands(program).map(({ name, flags }) => [name, flags.map(written)]))}
   }
   $words = @($ast.CommandElements | Select-Object -Skip 1 | ForEach-Object { "$_" })
   if ($word -ne '') { $words = @($words | Select-Object -SkipLast 1) }
@@ -186,6 +205,7 @@ ${table(commands.map(({ name, flags }) => [name, flags.map(written)]))}
   $found = @()
   if ($word -like '-*') {
     if ($given.Count -gt 0) { $found += $flags[$given[0]] }
+    if ($given.Count -gt 1) { $found += $flags["$($given[0]) $($given[1])"] }
     $found += ${list(flags.map(written))}
   } elseif ($given.Count -eq 0) {
     $found = ${list(commands.map(({ name }) => name))}
@@ -209,7 +229,10 @@ function written({ name, takesValue }: CompletedFlag): string {
 }
 
 function allFlags({ flags, commands }: CompletedProgram): CompletedFlag[] {
-  return [...flags, ...commands.flatMap((command) => command.flags)];
+  return [
+    ...flags,
+    ...commands.flatMap((command) => [command, ...command.actions].flatMap(({ flags }) => flags)),
+  ];
 }
 
 /** A pattern of `case` for the flags that take a value. */
@@ -218,14 +241,24 @@ function valueFlags(program: CompletedProgram): string {
   return [...new Set(names)].join("|");
 }
 
+/** Commands with their subcommands first, whose names are longer. */
+function allCommands({ commands }: CompletedProgram): CompletedCommand[] {
+  return commands.flatMap((command) => [...command.actions, command]);
+}
+
+/** A pattern of `case` for the command line `"COMMAND WORD"`, or for a command alone. */
+function pattern(name: string): string {
+  return name.includes(" ") ? `'${name}'` : `${name}|${name}\\ *`;
+}
+
 /** The branches of a `case` on the name of a command; no branch where `body` gives none. */
 function cases(
-  commands: CompletedProgram["commands"],
-  body: (command: CompletedProgram["commands"][number]) => string | false,
+  commands: readonly CompletedCommand[],
+  body: (command: CompletedCommand) => string | false,
 ): string {
   return commands.flatMap((command) => {
     const text = body(command);
-    return text === false ? [] : [`      ${command.name}) ${text} ;;`];
+    return text === false ? [] : [`      ${pattern(command.name)}) ${text} ;;`];
   }).join("\n");
 }
 

@@ -1,15 +1,22 @@
-import { ExaiError } from "../base/errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { ownEntry } from "../base/json.ts";
+import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import { settingFlags } from "../config/help.ts";
-import { type Command, type Invocation, literalArguments } from "./command.ts";
-import { type CompletedFlag, type CompletedProgram, COMPLETION_SCRIPTS } from "./completion_scripts.ts";
+import { type Action, type Command, type CommandResult, type Invocation, JSON_FLAG } from "./command.ts";
+import { actionsOf, flagsOf, isGroup, wordsAfter } from "./usage.ts";
+import {
+  type CompletedCommand,
+  type CompletedFlag,
+  type CompletedProgram,
+  COMPLETION_SCRIPTS,
+} from "./completion_scripts.ts";
 
 // The scripts are static and generated from the table of commands. Completion libraries (@bomb.sh/tab, omelette) start
 // the program at each press of the Tab key instead, which takes a tenth of a second from source.
 const SHELLS = Object.keys(COMPLETION_SCRIPTS);
 
-export const completionsCommand: Command = {
+export const completionsCommand: Action = {
   summary: `Print a completion script for ${SHELLS.join(", ")}`,
   forms: [
     {
@@ -23,18 +30,18 @@ export const completionsCommand: Command = {
   run: completions,
 };
 
-/** @throws {ExaiError} `CONFIG` for an unknown shell */
+/** @throws {UsageError} for an unknown shell */
 // deno-lint-ignore require-await -- every command is asynchronous
-async function completions({ args, commands, usage }: Invocation): Promise<string> {
-  const [shell = "", ...rest] = args;
+async function completions({ args, commands, usage }: Invocation): Promise<CommandResult> {
+  const [shell = ""] = args;
   const script = ownEntry(COMPLETION_SCRIPTS, shell);
-  if (script === undefined || rest.length > 0) {
-    throw new ExaiError(
-      "CONFIG",
-      `${quoteName(args.join(" "))} is no shell that completions knows; ${usage}`,
+  if (script === undefined) {
+    throw new UsageError(
+      `${quoteName(shell)} is no shell that completions knows${didYouMean(shell, SHELLS)}; ${usage}`,
     );
   }
-  return script(completedProgram(commands)).trimEnd();
+  const text = script(completedProgram(commands)).trimEnd();
+  return { text, json: { shell, script: text } };
 }
 
 /** What a shell completes. */
@@ -47,17 +54,31 @@ function completedProgram(commands: Invocation["commands"]): CompletedProgram {
   }));
   return {
     name: "exai-daemon",
-    flags: [{ name: "help", help: "Show the help and exit", takesValue: false, values: [] }, ...settings],
+    flags: [
+      { name: "help", help: "Show the help and exit", takesValue: false, values: [] },
+      { name: JSON_FLAG.name, help: JSON_FLAG.help, takesValue: false, values: [] },
+      ...settings,
+    ],
     commands: Object.entries(commands).map(([name, command]) => ({
+      ...completedCommand(name, command),
+      actions: isGroup(command)
+        ? actionsOf(name, command).map(({ path, action }) => completedCommand(path, action))
+        : [],
+    })),
+  };
+}
+
+function completedCommand(path: string, command: Command): CompletedCommand {
+  const flags = isGroup(command) ? [] : flagsOf(command).filter((flag) => flag.name !== JSON_FLAG.name);
+  return {
+    name: path,
+    summary: command.summary,
+    words: wordsAfter(command),
+    flags: flags.map(({ name, value, completions = [], help }) => ({
       name,
-      summary: command.summary,
-      words: literalArguments(command),
-      flags: (command.flags ?? []).map(({ name, value, completions = [], help }) => ({
-        name,
-        help,
-        takesValue: value !== undefined,
-        values: completions,
-      })),
+      help,
+      takesValue: value !== undefined,
+      values: completions,
     })),
   };
 }

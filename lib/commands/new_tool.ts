@@ -1,22 +1,24 @@
 import { basename, join } from "@std/path";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { ExaiError, messageOf, UsageError } from "../base/errors.ts";
 import { quoteName } from "../base/text.ts";
 import { statePaths } from "../config/paths.ts";
 import { toolTemplate } from "../user_tools/tool_template.ts";
-import type { Command, Invocation } from "./command.ts";
+import type { Action, CommandResult, Invocation } from "./command.ts";
 
-export const newToolCommand: Command = {
+export const newToolCommand: Action = {
   summary: "Write a tool of your own to begin with",
   forms: [{ args: "NAME", does: "writes a tool of your own to begin with, never over one that is there" }],
   run: newTool,
 };
 
-/** @throws {ExaiError} `CONFIG` for an invalid name, a file that exists, a directory that cannot be used */
-async function newTool({ args, settings }: Invocation): Promise<string> {
+/**
+ * @throws {UsageError} for an invalid name
+ * @throws {ExaiError} `CONFIG` for a file that exists, a directory that cannot be used
+ */
+async function newTool({ args, settings }: Invocation): Promise<CommandResult> {
   const [name = "", ...rest] = args;
   if (rest.length > 0 || !/^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$/.test(name)) {
-    throw new ExaiError(
-      "CONFIG",
+    throw new UsageError(
       `${
         quoteName(args.join(" "))
       } cannot be the name of a tool; new-tool NAME takes 1 to 64 of A-Z a-z 0-9 _ -, ` +
@@ -40,11 +42,12 @@ async function newTool({ args, settings }: Invocation): Promise<string> {
       `${path} cannot be written: ${messageOf(thrown)}; EXAI_TOOLS_DIR (--tools-dir) names another directory`,
     );
   }
-  return [
+  const text = [
     `wrote ${path}`,
     `A running daemon offers the tool ${
       basename(path, ".js")
     } at once; change the file, save it, and windows see the change.`,
     "exai-daemon reload says what is wrong with it; docs/user-tools.md has the contract.",
   ].join("\n");
+  return { text, json: { tool: name, path } };
 }

@@ -1,25 +1,24 @@
 import { formatBytes, SECOND_MS } from "../base/units.ts";
-import { visible, visibleJson } from "../base/visible.ts";
+import { visible } from "../base/visible.ts";
 import type { DaemonStatus } from "../admin/status.ts";
 import { askDaemon } from "../client/daemon_client.ts";
-import { type Command, type Invocation, JSON_FLAG } from "./command.ts";
+import type { Action, CommandResult, Invocation } from "./command.ts";
 import { listChangeTable } from "./list_changes.ts";
 import { formatTable, MAX_ERROR_CHARS } from "./table.ts";
 
-export const psCommand: Command = {
+export const psCommand: Action = {
   summary: "Show mounted servers, sessions and waiting calls of the running daemon",
   forms: [
     { args: "", does: "every configured server (state, process, directory), sessions and calls that wait" },
     { args: "--why", does: "the same, with keys and calls, and why each is shared as far as it is" },
   ],
-  flags: [{ name: "why", help: "Say why each server is shared as far as it is" }, JSON_FLAG],
+  flags: [{ name: "why", help: "Say why each server is shared as far as it is" }],
   run: ps,
 };
 
-async function ps({ settings, switches }: Invocation): Promise<string> {
+async function ps({ settings, switches }: Invocation): Promise<CommandResult> {
   const status = await askDaemon(settings, "/status") as DaemonStatus;
-  if (switches.has("json")) return visibleJson(status, 2);
-  return [
+  const text = [
     serverTable(status.servers),
     ...(switches.has("why") ? [reasonTable(status.servers)] : []),
     ...problemsOf(status.servers),
@@ -28,6 +27,7 @@ async function ps({ settings, switches }: Invocation): Promise<string> {
     ...(status.waiting.length > 0 ? [waitingTable(status.waiting)] : []),
     ...listChangeTable(status.list_changes),
   ].join("\n\n");
+  return { text, json: status };
 }
 
 function serverTable(servers: DaemonStatus["servers"]): string {

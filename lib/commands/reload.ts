@@ -1,16 +1,18 @@
 import type { JsonObject } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
 import { askDaemon } from "../client/daemon_client.ts";
-import type { Command, CommandResult, Invocation } from "./command.ts";
+import type { Action, CommandResult, Invocation } from "./command.ts";
+import { EXIT } from "./exit_codes.ts";
 import { MAX_ERROR_CHARS } from "./table.ts";
 
-export const reloadCommand: Command = {
+export const reloadCommand: Action = {
   summary: "Have the running daemon read exai.json, mcp.json, models.json and your own tools again",
   forms: [{
     args: "",
     does: "reads the configuration again and prints what is wrong with it; " +
       "servers that back off after failures may start at once",
   }],
+  exits: { 1: "a file of configuration has a fault, which is printed" },
   run: reload,
 };
 
@@ -27,5 +29,9 @@ async function reload({ settings }: Invocation): Promise<CommandResult> {
   const warnings = (change.warnings as JsonObject[]).map((warning) =>
     `warning: ${visible(String(warning), MAX_ERROR_CHARS)}`
   );
-  return { text: [...lines, ...warnings, ...faults].join("\n"), code: faults.length > 0 ? 1 : 0 };
+  return {
+    text: [...lines, ...warnings, ...faults].join("\n"),
+    code: faults.length > 0 ? EXIT.no : EXIT.done,
+    json: change,
+  };
 }

@@ -1,6 +1,5 @@
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, UsageError } from "../base/errors.ts";
 import { quoteName } from "../base/text.ts";
-import { visibleJson } from "../base/visible.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { openThreadStore } from "../state/sqlite_thread_store.ts";
@@ -8,100 +7,83 @@ import type { Thread, ThreadWithTurns, Turn } from "../state/thread_store.ts";
 import { writeTranscript } from "../state/transcript.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { accessHome } from "./home_access.ts";
-import { type Command, type Invocation, JSON_FLAG, usageOf } from "./command.ts";
+import type { Action, CommandGroup, CommandResult, Invocation } from "./command.ts";
 import { formatLocalTime, formatTable } from "./table.ts";
 import { allThreads, MAX_THREADS, type ThreadAccess } from "../admin/thread_routes.ts";
 
 /** The shortest prefix accepted as an id. */
 const MIN_PREFIX_CHARS = 4;
 
-type Action = (store: ThreadAccess, args: readonly string[], options: { json: boolean }) => Promise<string>;
+type ThreadAction = (store: ThreadAccess, args: readonly string[]) => Promise<CommandResult>;
 
-const ACTIONS: Readonly<Record<string, Action>> = { list, show, delete: remove, export: exportThreads };
-
-export const threadsCommand: Command = {
+export const threadsCommand: CommandGroup = {
   summary: "List, show, delete or export threads of every workspace",
-  forms: [
-    {
-      args: "[list]",
+  fallback: "list",
+  actions: {
+    list: threadCommand(list, "List the threads of every workspace", {
+      args: "",
       does: "the threads of every workspace, those used last first; the same without `list`",
-    },
-    { args: "show ID", does: "one thread in full" },
-    { args: "delete ID...", does: "deletes threads" },
-    { args: "export [ID...]", does: "all threads, or those named, as Markdown or with `--json` as JSON" },
-  ],
-  flags: [JSON_FLAG],
-  run: threads,
+    }),
+    show: threadCommand(show, "Show one thread in full", { args: "ID", does: "one thread in full" }),
+    delete: threadCommand(remove, "Delete threads", { args: "ID...", does: "deletes threads" }),
+    export: threadCommand(exportThreads, "Export threads as Markdown or JSON", {
+      args: "[ID...]",
+      does: "all threads, or those named, as Markdown or with `--json` as JSON",
+    }),
+  },
 };
+
+function threadCommand(act: ThreadAction, summary: string, form: Action["forms"][number]): Action {
+  return { summary, forms: [form], run: (invocation) => threads(act, invocation) };
+}
 
 /**
  * Goes through the daemon, or to the database itself while none runs.
  *
- * @throws {ExaiError} `CONFIG` for an unknown action or an ambiguous id, `RESOURCE_NOT_FOUND`
+ * @throws {UsageError} for an ambiguous id
+ * @throws {ExaiError} `RESOURCE_NOT_FOUND`
  */
-async function threads({ args, settings, switches }: Invocation): Promise<string> {
-  const act = threadsAction(args, { json: switches.has("json") });
+async function threads(act: ThreadAction, { args, settings }: Invocation): Promise<CommandResult> {
   // Without a database there are no threads; reading must not create one.
   if (!await exists(statePaths(settings).database)) {
     using none = openThreadStore(limitsOf(settings));
-    return await act(allThreads(none));
+    return await act(allThreads(none), args);
   }
   return await accessHome(settings, {
-    ask: () => act(threadsOfDaemon(settings)),
-    alone: (paths) => onDatabase(settings, paths, act),
+    ask: () => act(threadsOfDaemon(settings), args),
+    alone: (paths) => onDatabase(settings, paths, (store) => act(store, args)),
   });
-}
-
-/**
- * The action that `args` name, bound to its arguments.
- *
- * @throws {ExaiError} `CONFIG` for an unknown action
- */
-export function threadsAction(
-  [word = "list", ...rest]: readonly string[],
-  options: { json: boolean },
-): (threads: ThreadAccess) => Promise<string> {
-  const action = Object.hasOwn(ACTIONS, word) ? ACTIONS[word] : undefined;
-  if (action === undefined) {
-    throw new ExaiError(
-      "CONFIG",
-      `${quoteName(word)} is nothing to do with threads; ${usageOf("threads", threadsCommand)}`,
-    );
-  }
-  return (threads) => action(threads, rest, options);
 }
 
 /** @throws {ExaiError} `CONFIG` when the database could not be read and was moved aside */
 async function onDatabase(
   settings: Settings,
   { database }: StatePaths,
-  act: (threads: ThreadAccess) => Promise<string>,
-): Promise<string> {
+  act: (threads: ThreadAccess) => Promise<CommandResult>,
+): Promise<CommandResult> {
   const notes: string[] = [];
   using store = openThreadStore({
     ...limitsOf(settings),
     path: database,
     onQuarantine: (note) => notes.push(note),
   });
-  const printed = await act(allThreads(store)).catch((thrown) => thrown);
+  const [done] = await Promise.allSettled([act(allThreads(store))]);
   if (notes.length > 0) throw new ExaiError("CONFIG", notes.join("\n"));
-  if (typeof printed !== "string") throw printed;
-  return printed;
+  if (done.status === "rejected") throw done.reason;
+  return done.value;
 }
 
 function limitsOf(settings: Settings) {
   return { timeoutMs: settings.conversationTimeoutMs, maxTurns: settings.maxConversationTurns };
 }
 
-async function list(
-  store: ThreadAccess,
-  _args: readonly string[],
-  { json }: { json: boolean },
-): Promise<string> {
+async function list(store: ThreadAccess): Promise<CommandResult> {
   const threads = await store.list({ limit: MAX_THREADS });
-  if (json) return visibleJson(threads, 2);
   if (threads.length === 0) {
-    return "There are no threads; CONVERSATION_TIMEOUT_HOURS says how long one is kept.";
+    return {
+      text: "There are no threads; CONVERSATION_TIMEOUT_HOURS says how long one is kept.",
+      json: threads,
+    };
   }
   const rows = threads.map(({ id, tool, turns, usedAtMs, expiresAtMs, title }) => [
     id,
@@ -111,36 +93,28 @@ async function list(
     formatLocalTime(expiresAtMs, "minute"),
     title,
   ]);
-  return formatTable(["THREAD", "TOOL", "EXCHANGES", "LAST USED", "EXPIRES", "ABOUT"], rows);
+  const text = formatTable(["THREAD", "TOOL", "EXCHANGES", "LAST USED", "EXPIRES", "ABOUT"], rows);
+  return { text, json: threads };
 }
 
-async function show(
-  store: ThreadAccess,
-  args: readonly string[],
-  { json }: { json: boolean },
-): Promise<string> {
-  const [id] = await resolveIds(store, args, { word: "show", exactly: 1 });
-  return print(await showAll(store, [id!]), { json });
+async function show(store: ThreadAccess, args: readonly string[]): Promise<CommandResult> {
+  const [id] = await resolveIds(store, args, "show");
+  return written(await showAll(store, [id!]));
 }
 
-async function remove(store: ThreadAccess, args: readonly string[]): Promise<string> {
-  const ids = await resolveIds(store, args, { word: "delete" });
+async function remove(store: ThreadAccess, args: readonly string[]): Promise<CommandResult> {
+  const ids = await resolveIds(store, args, "delete");
   for (const id of ids) await store.delete(id);
-  return ids.map((id) => `deleted ${id}`).join("\n");
+  return { text: ids.map((id) => `deleted ${id}`).join("\n"), json: { deleted: ids } };
 }
 
-async function exportThreads(
-  store: ThreadAccess,
-  args: readonly string[],
-  { json }: { json: boolean },
-): Promise<string> {
-  if (args.length > 0) {
-    return print(await showAll(store, await resolveIds(store, args, { word: "export" })), { json });
-  }
+/** All threads, or those with the ids `args`. */
+export async function exportThreads(store: ThreadAccess, args: readonly string[]): Promise<CommandResult> {
+  if (args.length > 0) return written(await showAll(store, await resolveIds(store, args, "export")));
   const all = await store.list({ limit: MAX_THREADS });
   const left: ThreadWithTurns[] = [];
   for (const { id } of all) left.push(...await showIfThere(store, id));
-  return print(left, { json });
+  return written(left);
 }
 
 /** A thread that was listed may have been deleted, or have expired, before it is read. */
@@ -160,26 +134,17 @@ async function showAll(store: ThreadAccess, ids: readonly string[]): Promise<Thr
 }
 
 /** Threads in full: as Markdown to read, or as JSON to keep. */
-function print(threads: readonly ThreadWithTurns[], { json }: { json: boolean }): string {
-  if (json) {
-    return visibleJson(threads.map(({ thread, turns }) => ({ ...thread, exchanges: turns })), 2);
-  }
-  return threads.map(({ thread, turns }) => writeTranscript(thread, turns)).join("\n");
+function written(threads: readonly ThreadWithTurns[]): CommandResult {
+  return {
+    text: threads.map(({ thread, turns }) => writeTranscript(thread, turns)).join("\n"),
+    json: threads.map(({ thread, turns }) => ({ ...thread, exchanges: turns })),
+  };
 }
 
 /** The full ids for `args`, each of which may be the beginning of an id. */
-async function resolveIds(
-  store: ThreadAccess,
-  args: readonly string[],
-  { word, exactly }: { word: string; exactly?: number },
-): Promise<string[]> {
-  if (args.length === 0 || (exactly !== undefined && args.length !== exactly)) {
-    throw new ExaiError(
-      "CONFIG",
-      `threads ${word} needs ${exactly === 1 ? "one thread" : "a thread"}; ${
-        usageOf("threads", threadsCommand)
-      }`,
-    );
+async function resolveIds(store: ThreadAccess, args: readonly string[], word: string): Promise<string[]> {
+  if (args.length === 0) {
+    throw new UsageError(`threads ${word} needs the id of a thread; exai-daemon threads lists them`);
   }
   const threads = await store.list({ limit: MAX_THREADS });
   return args.map((arg) => resolveId(arg, threads));
@@ -191,8 +156,7 @@ function resolveId(arg: string, threads: readonly Thread[]): string {
   );
   if (found.length === 1) return found[0]!.id;
   if (found.length > 1) {
-    throw new ExaiError(
-      "CONFIG",
+    throw new UsageError(
       `${found.length} threads begin with ${quoteName(arg)}; give more of the id`,
     );
   }

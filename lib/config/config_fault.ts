@@ -15,6 +15,8 @@ export interface ConfigFault extends Partial<Position> {
   message: string;
   /** The environment variable that is needed and not set, where that is the fault. */
   unset?: string;
+  /** Whether the fault is that other users can read the file, which holds secrets. */
+  isExposed?: boolean;
 }
 
 /** `fault` as one line: place, server, key, and what is allowed. */

@@ -4,6 +4,9 @@ import { SETTINGS, type Settings } from "./settings.ts";
 
 const DELIMITER = PLATFORM === "windows" ? ";" : ":";
 
+/** Where programs are searched before the profile says more; the `PATH` of a window must not come first. */
+export const BASIC_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** Tells a daemon that a shim has started it: its environment is not one that somebody has chosen for it. */
 const STARTED_BY_SHIM = "EXAI_STARTED_BY_SHIM";
 

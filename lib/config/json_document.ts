@@ -1,24 +1,17 @@
-import {
-  findNodeAtLocation,
-  getNodeValue,
-  type Node,
-  type ParseError,
-  parseTree,
-  printParseErrorCode,
-} from "jsonc-parser";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import type { Position } from "./config_fault.ts";
 
 /** The place of a value in a document: object keys and array indexes from the root. */
 type JsonPath = (string | number)[];
 
 /** A parsed JSON document with the position of each of its values. */
-export interface JsonDocument {
-  value: JsonObject;
+export interface JsonDocument<T = JsonObject> {
+  value: T;
   /** Position of the value at `path`, or of the nearest one around it. */
-  positionOf(path: JsonPath): Position;
+  positionOf(path: Readonly<JsonPath>): Position;
   /** Keys that occur more than once in the object at `path`. */
-  repeatedKeys(path: JsonPath): string[];
+  repeatedKeys(path: Readonly<JsonPath>): string[];
 }
 
 /** The first syntax error of a text. */
@@ -42,6 +35,13 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Parses `text`: comments and trailing commas are allowed, an empty text is an empty object. */
 export function parseDocument(text: string): JsonDocument | SyntaxFault {
+  const document = parseAnyDocument(text);
+  if ("reason" in document || isObject(document.value)) return document as JsonDocument | SyntaxFault;
+  return { reason: "the file must hold one { } object", ...document.positionOf([]) };
+}
+
+/** As {@linkcode parseDocument}, for a document that may be an array as well. */
+export function parseAnyDocument(text: string): JsonDocument<JsonObject | Json[]> | SyntaxFault {
   const source = text.replace(/^\uFEFF/, "");
   const errors: ParseError[] = [];
   const root = parseTree(source, errors, { allowTrailingComma: true, allowEmptyContent: true });
@@ -52,18 +52,27 @@ export function parseDocument(text: string): JsonDocument | SyntaxFault {
     return { reason: REASONS[code] ?? `it cannot be read as JSON (${code})`, ...position(first.offset) };
   }
   const value: unknown = root ? getNodeValue(root) : {};
-  if (!isObject(value)) {
+  if (!isObject(value) && !Array.isArray(value)) {
     return { reason: "the file must hold one { } object", ...position(root?.offset ?? 0) };
   }
-  const nodeAt = (path: JsonPath): Node | undefined => {
+  const nodeAt = (path: Readonly<JsonPath>): Node | undefined => {
     if (!root) return undefined;
-    return findNodeAtLocation(root, path) ?? (path.length > 0 ? nodeAt(path.slice(0, -1)) : undefined);
+    return nodeOf(root, path) ?? (path.length > 0 ? nodeAt(path.slice(0, -1)) : undefined);
   };
   return {
     value,
     positionOf: (path) => position(nodeAt(path)?.offset ?? 0),
-    repeatedKeys: (path) => repeated(keysOf(root && findNodeAtLocation(root, path))),
+    repeatedKeys: (path) => repeated(keysOf(root && nodeOf(root, path))),
   };
+}
+
+/** The value at `path`; of a key that occurs more than once it is the last, as in the parsed value. */
+function nodeOf(root: Node, path: Readonly<JsonPath>): Node | undefined {
+  return path.reduce<Node | undefined>((node, part) => {
+    if (typeof part === "number") return node?.type === "array" ? node.children?.[part] : undefined;
+    const properties = node?.type === "object" ? node.children ?? [] : [];
+    return properties.findLast((property) => property.children?.[0]?.value === part)?.children?.[1];
+  }, root);
 }
 
 function keysOf(node: Node | undefined): string[] {

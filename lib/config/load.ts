@@ -1,8 +1,13 @@
 import { parseArgs } from "@std/cli/parse-args";
 import * as z from "zod/mini";
-import { ExaiError, messageOf } from "../base/errors.ts";
-import { closeMatches } from "../base/suggest.ts";
-import { trimStartOf } from "../base/text.ts";
+import { ExaiError, messageOf, UsageError } from "../base/errors.ts";
+import {
+  type CommandFlags,
+  describeUnknownFlag,
+  type FlagNames,
+  flagsFor,
+  separateCommand,
+} from "./command_line.ts";
 import { statePaths } from "./paths.ts";
 import { isListed, parseEnvFile, readRegularFileSync } from "./regular_file.ts";
 import { AUTO_TOKEN } from "./token_rule.ts";
@@ -20,6 +25,8 @@ export interface SettingSources {
   switches?: readonly string[];
   /** Flags of the program that take a value and are not settings. */
   options?: readonly string[];
+  /** The flags of each command of the program, beside `switches` and `options`. */
+  commands?: CommandFlags;
 }
 
 /** A command line with the settings in force. */
@@ -31,16 +38,21 @@ export interface LoadedSettings {
   switches: ReadonlySet<string>;
   /** The values of the program's own flags; a repeated flag keeps all. */
   options: ReadonlyMap<string, string[]>;
+  /** The settings given by flag or environment, as texts. */
+  own: ReadonlyMap<SettingName, string>;
 }
 
 /** Values of settings as texts, by name in code. */
 type SettingTexts = ReadonlyMap<SettingName, string>;
 
 /** The settings as they were given: the command line, the environment and the env file, read once. */
-export interface GivenSettings extends Omit<LoadedSettings, "settings"> {
+export interface GivenSettings extends Omit<LoadedSettings, "settings" | "own"> {
   flags: ReadonlyMap<string, string>;
   env: Record<string, string | undefined>;
   envFile: Record<string, string | undefined>;
+  /** What is wrong with the flags. */
+  lineFaults: readonly string[];
+  /** What is wrong with the env file. */
   faults: readonly string[];
 }
 
@@ -50,7 +62,7 @@ const schema = z.object(Object.fromEntries(SETTING_ENTRIES.map(([name, setting])
 /** Reads the command line, the environment and the env file. */
 export function readGiven(sources: SettingSources = {}): GivenSettings {
   const faults: string[] = [];
-  const line = readFlags(sources, faults);
+  const line = readFlags(sources);
   const env = sources.env ?? Deno.env.toObject();
   const envFile = readEnvFile(line.flags.get("env-file") ?? env.ENV_FILE, sources.programDir, faults);
   return { ...line, env, envFile, faults };
@@ -78,18 +90,40 @@ export function givenText(
  * @throws {ExaiError} `CONFIG`, one line per fault naming variable, value and what is allowed
  */
 function resolveSettings(given: GivenSettings, file?: SettingTexts): LoadedSettings {
-  const faults = [...given.faults];
-  const raw = Object.fromEntries(
+  const { faults, ...loaded } = resolveTolerantly(given, file);
+  if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
+  return loaded;
+}
+
+/**
+ * As {@linkcode resolveSettings}; a value that is not allowed counts as not set, and is among the faults.
+ *
+ * @throws {UsageError} when the command line is at fault
+ */
+function resolveTolerantly(
+  given: GivenSettings,
+  file?: SettingTexts,
+): LoadedSettings & { faults: string[] } {
+  const faults = [...given.lineFaults, ...given.faults];
+  let isUsage = given.lineFaults.length > 0;
+  const raw: Record<string, string> = Object.fromEntries(
     SETTING_ENTRIES.map(([name, setting]) => [name, givenText(given, name, file) ?? setting.fallback]),
   );
-  const parsed = schema.safeParse(raw);
-  for (const issue of parsed.error?.issues ?? []) {
+  for (const issue of schema.safeParse(raw).error?.issues ?? []) {
     const name = String(issue.path[0]) as SettingName;
     faults.push(describeFault(SETTINGS[name], raw[name] ?? ""));
+    isUsage ||= given.flags.has(SETTINGS[name].flag);
+    raw[name] = SETTINGS[name].fallback;
   }
-  if (faults.length > 0) throw new ExaiError("CONFIG", faults.join("\n"));
+  if (isUsage) throw new UsageError(faults.join("\n"));
   const { words, switches, options } = given;
-  return { settings: parsed.data as Settings, words, switches, options };
+  const own = new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry)));
+  return { settings: schema.parse(raw) as Settings, words, switches, options, own, faults };
+}
+
+function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, Setting]) {
+  const text = flags.get(setting.flag) ?? env[setting.env];
+  return text ? [[name, text] as const] : [];
 }
 
 /**
@@ -97,10 +131,10 @@ function resolveSettings(given: GivenSettings, file?: SettingTexts): LoadedSetti
  * `auto` before, and must not be open for being started by somebody who does not say so again. To go on without a token,
  * set an empty one in `exai.json` or delete the file.
  */
-function withKeptToken(
-  loaded: LoadedSettings,
+function withKeptToken<T extends LoadedSettings>(
+  loaded: T,
   { given, file }: { given: GivenSettings; file: SettingTexts },
-): LoadedSettings & { isTokenKept: boolean } {
+): T & { isTokenKept: boolean } {
   const { settings } = loaded;
   const isTokenKept = givenText(given, "token", file) === undefined && isListed(statePaths(settings).token);
   return { ...loaded, settings: isTokenKept ? { ...settings, token: AUTO_TOKEN } : settings, isTokenKept };
@@ -116,6 +150,14 @@ export function settingsWithFile(
   file: SettingTexts,
 ): LoadedSettings & { isTokenKept: boolean } {
   return withKeptToken(resolveSettings(given, file), { given, file });
+}
+
+/** As {@linkcode settingsWithFile}; values with a fault count as not set. */
+export function settingsDespiteFaults(
+  given: GivenSettings,
+  file: SettingTexts,
+): LoadedSettings & { isTokenKept: boolean; faults: string[] } {
+  return withKeptToken(resolveTolerantly(given, file), { given, file });
 }
 
 /**
@@ -138,40 +180,50 @@ function describeFault(setting: Setting, value: string): string {
   return `${setting.env} (--${setting.flag}) is ${shown}; allowed: ${setting.allowed}`;
 }
 
-function readFlags(sources: SettingSources, faults: string[]) {
-  const switchNames = ["help", ...(sources.switches ?? [])];
-  const optionNames = [...(sources.options ?? [])];
+function readFlags(sources: SettingSources) {
+  const given = sources.args ?? Deno.args;
+  const own = flagsOf(given, sources);
   const settingFlags = SETTING_ENTRIES.map(([, setting]) => setting.flag);
+  const args = separateCommand(given, own, settingFlags);
   const unknown: string[] = [];
-  const parsed: Record<string, unknown> = parseArgs(sources.args ?? Deno.args, {
-    boolean: switchNames,
+  const parsed: Record<string, unknown> = parseArgs(args, {
+    boolean: [...own.switches],
     // Words too: an id of digits must not become a number.
-    string: ["_", ...settingFlags, ...optionNames],
-    collect: optionNames,
+    string: ["_", ...settingFlags, ...own.options],
+    collect: [...own.options],
     alias: { h: "help" },
     unknown: (arg: string, key?: string) => {
       if (key !== undefined) unknown.push(arg);
       return key === undefined;
     },
   });
-  const known = [...switchNames, ...settingFlags, ...optionNames];
-  for (const arg of unknown) {
-    const name = trimStartOf(arg.split("=", 1)[0]!, "-");
-    const close = closeMatches(name, known).map((flag) => `--${flag}`).join(" or ");
-    const advice = close === "" ? "" : ` (did you mean ${close}?)`;
-    faults.push(`${arg} is no flag of this program${advice}; --help lists them all`);
-  }
+  const known = [...own.switches, ...settingFlags, ...own.options];
   const flags = new Map<string, string>();
   for (const flag of settingFlags) {
     if (typeof parsed[flag] === "string") flags.set(flag, parsed[flag]);
   }
   const options = new Map<string, string[]>();
-  for (const name of optionNames) options.set(name, parsed[name] as string[]);
+  for (const name of own.options) options.set(name, parsed[name] as string[]);
   return {
     flags,
     options,
-    switches: new Set(switchNames.filter((name) => parsed[name] === true)),
+    switches: new Set(own.switches.filter((name) => parsed[name] === true)),
     words: (parsed._ as (string | number)[]).map(String),
+    lineFaults: unknown.map((arg) =>
+      describeUnknownFlag(arg, { path: own.path, known, commands: sources.commands ?? new Map() })
+    ),
+  };
+}
+
+/** The flags beside those of the settings that may stand in `args`. */
+function flagsOf(args: readonly string[], sources: SettingSources): FlagNames & { path: string } {
+  const settings = SETTING_ENTRIES.map(([, setting]) => setting.flag);
+  const found = flagsFor(args, sources.commands ?? new Map(), settings);
+  return {
+    path: found.path,
+    wordsBeforeCommand: found.wordsBeforeCommand,
+    switches: ["help", ...(sources.switches ?? []), ...found.switches],
+    options: [...(sources.options ?? []), ...found.options],
   };
 }
 

@@ -32,6 +32,10 @@ export interface StatePaths {
   probes: string;
   /** Locked while a shim starts the daemon, so that ten shims start one. */
   startLock: string;
+  /** Locked by a shim that has just started a newer daemon, so that ten shims start one. */
+  successorLock: string;
+  /** How the daemon was installed as a service, while it is. */
+  service: string;
   /** Why the daemon that a shim started last could not start. */
   startFailure: string;
   /** The address of the running daemon, for shims when the system has chosen the port. */
@@ -80,6 +84,8 @@ export function statePaths(
     git: join(home, "git"),
     probes: join(home, "probes"),
     startLock: join(home, "start.lock"),
+    successorLock: join(home, "successor.lock"),
+    service: join(home, "service.json"),
     startFailure: join(home, "start_error"),
     endpoint: join(home, "daemon.json"),
     socket: join(home, "daemon.sock"),
@@ -119,6 +125,28 @@ function defaultHome(): string {
     default:
       return join(env("XDG_STATE_HOME") ?? join(user, ".local", "state"), "exai");
   }
+}
+
+/** Where the system's service manager looks for the services of one user; undefined where they are no files. */
+export function serviceDir(): string | undefined {
+  switch (Deno.build.os) {
+    case "windows":
+      return undefined;
+    case "darwin":
+      return join(userHome(), "Library", "LaunchAgents");
+    default:
+      return join(env("XDG_CONFIG_HOME") ?? join(userHome(), ".config"), "systemd", "user");
+  }
+}
+
+/** A program of Windows by its full path: a search would begin in the working directory. */
+export function windowsProgram(name: string): string {
+  return `${env("SystemRoot") ?? "C:\\Windows"}\\System32\\${name}`;
+}
+
+/** The account of the user of Windows, as `DOMAIN\name`. */
+export function windowsAccount(): string {
+  return [env("USERDOMAIN"), env("USERNAME")].filter((part) => part !== undefined).join("\\");
 }
 
 /** The user's private directory for sockets; undefined where the system has none. */

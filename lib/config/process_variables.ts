@@ -23,6 +23,18 @@ export function withoutProxies<T>(make: () => T): T {
   }
 }
 
+/** Calls `make` with a variable set, which has its old value before anything else runs. */
+export function withVariable<T>(name: string, value: string, make: () => T): T {
+  const before = Deno.env.get(name);
+  try {
+    Deno.env.set(name, value);
+    return make();
+  } finally {
+    if (before === undefined) Deno.env.delete(name);
+    else Deno.env.set(name, before);
+  }
+}
+
 /** The process that started this one, and when it was started where the system tells that at little cost. */
 export function parentProcess(): { pid: number; started?: string } | undefined {
   const pid = Deno.ppid;
@@ -45,4 +57,9 @@ function startOf(pid: number): string | undefined {
 /** The daemons this process descends from, by `EXAI_VIA`. */
 export function inheritedVia(): string[] {
   return parseVia(Deno.env.get(VIA_VARIABLE));
+}
+
+/** The environment of this process: what variables in the configuration mean in a command. */
+export function environment(): Record<string, string> {
+  return Deno.env.toObject();
 }

@@ -1,6 +1,7 @@
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { ExaiError } from "../base/errors.ts";
+import { decodeText } from "../base/text_encoding.ts";
 import { formatBytes, MIB } from "../base/units.ts";
 
 /** Far more than any configuration file holds. */
@@ -11,20 +12,26 @@ interface RegularFileOptions {
 }
 
 /**
- * Reads a small text file of the user's. Anything but a regular file is refused before it is opened: opening a named pipe
+ * Reads a small text file of the user's, in any encoding that editors write. Anything but a regular file is refused before it is opened: opening a named pipe
  * blocks until it has a writer, and a device may have no end; either would block the start.
  *
  * @throws errors of the file system; `TypeError` for anything else than a small regular file, with the reason as a clause
  */
 export async function readRegularFile(path: string, options: RegularFileOptions = {}): Promise<string> {
   check(await Deno.stat(path), options);
-  return await Deno.readTextFile(path);
+  return decodeText(await Deno.readFile(path)).text;
+}
+
+/** As {@linkcode readRegularFile}, for a text whose encoding is not known. */
+export async function readRegularBytes(path: string, options: RegularFileOptions = {}): Promise<Uint8Array> {
+  check(await Deno.stat(path), options);
+  return await Deno.readFile(path);
 }
 
 /** As {@linkcode readRegularFile}. */
 export function readRegularFileSync(path: string, options: RegularFileOptions = {}): string {
   check(Deno.statSync(path), options);
-  return Deno.readTextFileSync(path);
+  return decodeText(Deno.readFileSync(path)).text;
 }
 
 /** What a path leads to in place of a regular file; undefined for a regular file. */
@@ -58,6 +65,15 @@ export function isListed(path: string): boolean {
 }
 
 /**
+ * The variables of the `.env` file at `path`.
+ *
+ * @throws errors of the file system; `TypeError` for anything else than a small regular file
+ */
+export async function readEnvFile(path: string): Promise<Record<string, string>> {
+  return parseEnvFile(await readRegularFile(path));
+}
+
+/**
  * The variables in the text of a `.env` file.
  *
  * @throws {ExaiError} `CONFIG` when this runtime cannot read such files
@@ -68,5 +84,6 @@ export function parseEnvFile(text: string): Record<string, string> {
   if (typeof util.parseEnv !== "function") {
     throw new ExaiError("CONFIG", "this Deno cannot read env files, 2.9 can; set the variables themselves");
   }
-  return util.parseEnv(text) as Record<string, string>;
+  // `parseEnv` takes the mark for a part of the first name.
+  return util.parseEnv(text.replace(/^\uFEFF/, "")) as Record<string, string>;
 }

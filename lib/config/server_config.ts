@@ -73,6 +73,8 @@ export interface StdioServerConfig extends CommonServerConfig {
   args: readonly string[];
   /** Added to the basic environment; null takes a variable out of it. */
   env: Readonly<Record<string, string | null>>;
+  /** A file of variables in a directory of the session, which go before `env`; read for each session. */
+  envFile?: string;
   /** Undefined: the session's directory; a relative one is relative to it. */
   cwd?: string;
 }
@@ -162,13 +164,14 @@ export function bindToSession<T extends ServerConfig>(
   }
   const cwd = config.cwd === undefined ? dir : within(dir, put(config.cwd));
   const env = mapValues(config.env, (value) => value === null ? null : put(value));
-  return { ...config, command: put(config.command), args: config.args.map(put), env, cwd };
+  const envFile = config.envFile === undefined ? {} : { envFile: put(config.envFile) };
+  return { ...config, command: put(config.command), args: config.args.map(put), env, cwd, ...envFile };
 }
 
 function textsOf(config: ServerConfig): string[] {
   if (config.kind !== "stdio") return [config.url, ...Object.values(config.headers)];
   const env = Object.values(config.env).filter((value) => value !== null);
-  return [config.command, ...config.args, ...env, config.cwd ?? ""];
+  return [config.command, ...config.args, ...env, config.cwd ?? "", config.envFile ?? ""];
 }
 
 function within(folder: string | undefined, path: string): string {

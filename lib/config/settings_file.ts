@@ -101,7 +101,14 @@ class SettingsReader {
   #checkPrivate(key: string): void {
     const { path } = this.#file;
     if (othersCanRead(path)) {
-      this.#report("warnings", key, `is a secret that other users can read; chmod 600 '${path}'`);
+      const message = `is a secret that other users can read; chmod 600 '${path}'`;
+      this.#file.warnings.push({
+        path,
+        ...this.#document.positionOf([key]),
+        key,
+        message,
+        isExposed: true,
+      });
     }
   }
 

@@ -8,9 +8,20 @@ const GROUP_WRITES = 0o020;
 const OTHERS_READ = 0o044;
 const OTHERS_ENTER = 0o011;
 const STICKY = 0o1000;
+const ALL_BITS = 0o7777;
 const ROOT = 0;
 /** Bounds the walk along a path: links may form a circle. */
 const MAX_STEPS = 512;
+
+/** Why something must not be used. */
+interface Distrust {
+  /** A sentence with what to do. */
+  why: string;
+  /** The file or directory that others can change. */
+  path: string;
+  /** The mode that takes the right away; undefined where this user cannot do that. */
+  mode?: number;
+}
 
 /**
  * Why the file at `path` must not be used: another user than this one and root can change it, and its content would run,
@@ -24,6 +35,11 @@ const MAX_STEPS = 512;
  * lists are not checked
  */
 export function whyUntrusted(path: string, options: { around?: boolean } = {}): string | undefined {
+  return findDistrust(path, options)?.why;
+}
+
+/** As {@linkcode whyUntrusted}, with the place that is at fault. */
+export function findDistrust(path: string, options: { around?: boolean } = {}): Distrust | undefined {
   if (Deno.build.os === "windows") return undefined;
   try {
     const link = Deno.lstatSync(path);
@@ -46,7 +62,7 @@ export function whyUntrusted(path: string, options: { around?: boolean } = {}): 
 }
 
 /** Why others can make `path` lead elsewhere. In a sticky directory they can replace only what is their own. */
-function faultOnTheWay(path: string): string | undefined {
+function faultOnTheWay(path: string): Distrust | undefined {
   let [dir, around] = ["/", Deno.statSync("/")];
   const names = namesIn(resolve(path));
   for (let step = 0; names.length > 0 && step < MAX_STEPS; step++) {
@@ -85,18 +101,24 @@ function isOurs({ uid }: Deno.FileInfo): boolean {
   return uid === null || uid === ROOT || uid === Deno.uid();
 }
 
-function faultOf(path: string, info: Deno.FileInfo): string | undefined {
+function faultOf(path: string, info: Deno.FileInfo): Distrust | undefined {
   if (!isOurs(info)) {
-    return `${path} belongs to user ${info.uid}, not to you (user ${Deno.uid()}); make it yours: chown ${Deno.uid()} ` +
-      quoted(path);
+    const why =
+      `${path} belongs to user ${info.uid}, not to you (user ${Deno.uid()}); make it yours: chown ` +
+      `${Deno.uid()} ${quoted(path)}`;
+    return { path, why };
   }
   const mode = info.mode ?? 0;
   if (info.isDirectory && (mode & STICKY) !== 0) return undefined;
   const shown = (mode & 0o777).toString(8);
   const remedy = `make it yours alone: chmod go-w ${quoted(path)}`;
-  if ((mode & OTHERS_WRITE) !== 0) return `others may write to ${path} (mode ${shown}); ${remedy}`;
+  const isChangeable = info.uid === Deno.uid() || Deno.uid() === ROOT;
+  const closed = isChangeable ? mode & ALL_BITS & ~(GROUP_WRITES | OTHERS_WRITE) : undefined;
+  if ((mode & OTHERS_WRITE) !== 0) {
+    return { path, why: `others may write to ${path} (mode ${shown}); ${remedy}`, mode: closed };
+  }
   if ((mode & GROUP_WRITES) !== 0 && !isPrivateGroup(info.gid)) {
-    return `group ${info.gid} may write to ${path} (mode ${shown}); ${remedy}`;
+    return { path, why: `group ${info.gid} may write to ${path} (mode ${shown}); ${remedy}`, mode: closed };
   }
   return undefined;
 }

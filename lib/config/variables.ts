@@ -3,8 +3,10 @@ import { expandHome } from "../base/directories.ts";
 import { messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { ownEntry } from "../base/json.ts";
-import { fillSome, variablesIn } from "../base/template.ts";
+import { escapeVariables, fill, splitAtVariables } from "../base/template.ts";
+import { MAX_NAME_CHARS } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
+import { isPlainName, plainVariablesIn, withPlainVariables } from "./plain_variables.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 import { workspaceVariable } from "./workspace_variables.ts";
@@ -37,6 +39,10 @@ export class VariableFault extends Error {
 const MAX_FILE_BYTES = MIB;
 const KNOWN = "${env:NAME}, ${env:NAME:-default}, ${file:PATH}, ${userHome} and ${workspaceFolder}";
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Variables of a plugin of Claude Code, which only that client sets. */
+const PLUGIN_NAME = /^(?:env:)?(CLAUDE_PLUGIN_(?:ROOT|DATA))$/;
+/** What a directory holds that is the root of such a plugin. */
+const PLUGIN_MARK = ".claude-plugin";
 const SECRET_NAME = /TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|_PAT$/i;
 const MIN_SECRET_CHARS = 8;
 
@@ -63,6 +69,16 @@ export function keepNamedSecret(name: string, value: string): void {
   if (bare) keepSecret(bare);
 }
 
+/** Variables of a server's own: the `env` of its entry, filled in but for what depends on the session. */
+export type OwnVariables = Readonly<Record<string, string | null>>;
+
+/** The value of the variable `name`, as `${NAME}` and `${env:NAME:-default}`, among `own`. */
+function ownValue(name: string, own: OwnVariables): string | undefined {
+  const [, key = "", fallback] = /^(?:env:)?([^:]+)(?::-(.*))?$/s.exec(name) ?? [];
+  const value = ownEntry(own, key);
+  return value === "" && fallback !== undefined ? fallback : value ?? undefined;
+}
+
 /** Fills in the variables of `mcp.json`, all but those of the session. */
 export class Expander {
   readonly #sources: VariableSources;
@@ -76,14 +92,46 @@ export class Expander {
   /**
    * `text` with its variables filled in, escaped for {@linkcode fill}.
    *
+   * @param own variables of the server's own, already filled in, which come before those of the environment
    * @throws {VariableFault}
    */
-  async expand(text: string): Promise<string> {
-    const values = new Map<string, string>();
-    for (const name of new Set(variablesIn(text))) {
-      if (!workspaceVariable(name)) values.set(name, await this.#valueOf(name));
+  async expand(text: string, own: OwnVariables = {}): Promise<string> {
+    let expanded = "";
+    for (const { literal, name } of splitAtVariables(text)) {
+      expanded += escapeVariables(literal);
+      if (name === undefined) continue;
+      const value = ownValue(name, own);
+      if (value !== undefined) expanded += value;
+      else if (workspaceVariable(name)) expanded += `\${${name}}`;
+      else expanded += escapeVariables(await this.#valueOf(name));
     }
-    return fillSome(text, (name) => values.get(name));
+    return expanded;
+  }
+
+  /**
+   * `text` with the variables that it writes as a shell does, `$NAME` and `%NAME%`, in our spelling; and the names of those
+   * that are not set, which stay as they are.
+   */
+  async spellPlainVariables(
+    text: string,
+    own: OwnVariables = {},
+  ): Promise<{ text: string; unset: string[] }> {
+    const unset: string[] = [];
+    const names = new Map<string, string>();
+    for (const { name, isPercent } of plainVariablesIn(text)) {
+      const known = Object.hasOwn(own, name) ? name : await this.#nameInEnvironment(name, isPercent);
+      if (known !== undefined) names.set(name, known);
+      else if (isPlainName(name)) unset.push(name);
+    }
+    return { text: withPlainVariables(text, names), unset };
+  }
+
+  async #nameInEnvironment(name: string, ignoreCase: boolean): Promise<string | undefined> {
+    const { env, loginEnv } = this.#sources;
+    const fold = (text: string) => ignoreCase ? text.toUpperCase() : text;
+    const nameIn = (variables: Variables) =>
+      Object.keys(variables).find((key) => fold(key) === fold(name) && variables[key]);
+    return nameIn(env) ?? nameIn(await loginEnv?.() ?? {});
   }
 
   /** Where programs are searched, and the directory of relative paths. */
@@ -98,6 +146,19 @@ export class Expander {
     return isAbsolute(expanded) ? expanded : join(this.#sources.configDir, expanded);
   }
 
+  /** Whether `path`, whose variables are not filled in yet, is a file that there is. */
+  isFile(path: string): boolean {
+    const filled = fill(
+      path,
+      (name) => name === "userHome" ? this.#home : ownEntry(this.#sources.env, name) ?? "",
+    );
+    try {
+      return Deno.statSync(this.pathBesideConfig(filled)).isFile;
+    } catch {
+      return false;
+    }
+  }
+
   /** `path` with a leading `~` as the home directory. */
   expandHome(path: string): string {
     return expandHome(path, this.#home);
@@ -109,11 +170,26 @@ export class Expander {
     if (kind === "file") return this.#fileValue(rest);
     if (kind === "input") throw new VariableFault(inputAdvice(rest));
     if (name === "userHome") return this.#home;
+    const plugin = PLUGIN_NAME.exec(name)?.[1];
+    if (plugin !== undefined) return this.#pluginValue(plugin);
     if (name === "pathSeparator" || name === "/") return SEPARATOR;
     // The form without a prefix, as Claude Code has it.
     if (ENV_NAME.test(name.split(":-")[0] ?? "")) return this.#envValue(name);
     throw new VariableFault(
-      `holds \${${name}}, which means nothing here; allowed: ${KNOWN}, and $\${ for a literal \${`,
+      `holds ${shownVariable(name)}, which means nothing here; allowed: ${KNOWN}, and $\${ for a literal \${`,
+    );
+  }
+
+  /** The root of a plugin is where its file is; nothing else here knows one. */
+  async #pluginValue(name: string): Promise<string> {
+    const given = ownEntry(this.#sources.env, name);
+    if (given) return given;
+    const { configDir } = this.#sources;
+    const isRoot = name === "CLAUDE_PLUGIN_ROOT" &&
+      await Deno.stat(join(configDir, PLUGIN_MARK)).then(() => true, () => false);
+    if (isRoot) return configDir;
+    throw new VariableFault(
+      `holds \${${name}}, a directory of a plugin of Claude Code; write the path of that directory in its place`,
     );
   }
 
@@ -126,6 +202,7 @@ export class Expander {
       return SECRET_NAME.test(name) ? keepSecret(value) : value;
     }
     if (fallback !== undefined) return fallback;
+    if (!isPlainName(name)) throw new VariableFault(secretInBraces(name));
     throw new VariableFault(
       `needs the environment variable ${name}, which is not set; set it in the profile of your shell, ` +
         `as no window's own variables are used, or write \${env:${name}:-default} or \${file:PATH}`,
@@ -135,7 +212,7 @@ export class Expander {
 
   async #fileValue(spec: string): Promise<string> {
     const path = this.pathBesideConfig(spec);
-    const shown = `\${file:${spec}}`;
+    const shown = shownVariable(`file:${spec}`);
     const distrust = whyUntrusted(path);
     if (distrust !== undefined) throw new VariableFault(`names ${shown}, which is not used: ${distrust}`);
     try {
@@ -151,8 +228,31 @@ export class Expander {
   }
 }
 
+/** What stands in braces in place of a name; it is most likely the secret itself. */
+function secretInBraces(text: string): string {
+  keepSecret(text);
+  return "holds ${env:…} with something in the braces that is no name of a variable, perhaps the value itself; write " +
+    "the value without ${env: }, or the name of a variable";
+}
+
+/** `${name}` as a message shows it: what may be a secret is left out. */
+function shownVariable(name: string): string {
+  const [, kind = "", rest = ""] = /^([A-Za-z]{1,12}[:.])?(.*)$/s.exec(name) ?? [];
+  const isShown = rest.length <= MAX_NAME_CHARS &&
+    (kind === "file:"
+      ? isPlainPath(rest)
+      : rest.split(/[.:-]/).every((part) => part === "" || isPlainName(part)));
+  if (!isShown) keepSecret(rest);
+  return isShown ? `\${${name}}` : `\${${kind}…}`;
+}
+
+function isPlainPath(path: string): boolean {
+  return /[/\\.]/.test(path) || isPlainName(path);
+}
+
 function inputAdvice(spec: string): string {
   const id = spec.replace(/:.*$/s, "");
+  if (!id.split(/[.:_-]/).every((part) => part === "" || isPlainName(part))) return secretInBraces(id);
   const name = id.toUpperCase().replace(/[^A-Z0-9]+/g, "_") || "NAME";
   return `asks an editor for a value with \${input:${id}}, and no editor is there to answer; put the value into the ` +
     `environment and write \${env:${name}}, or into a file only you can read and write \${file:~/PATH}`;

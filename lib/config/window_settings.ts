@@ -10,7 +10,7 @@ import {
 } from "./load.ts";
 import { statePaths } from "./paths.ts";
 import { isListed, readRegularFileSync } from "./regular_file.ts";
-import { FILE_KEYS, SETTING_ENTRIES, type SettingName } from "./setting_keys.ts";
+import { FILE_KEYS, type SettingName } from "./setting_keys.ts";
 import { readValue } from "./setting_values.ts";
 import { type Setting, SETTINGS } from "./settings.ts";
 import { whyUntrusted } from "./trust.ts";
@@ -19,8 +19,6 @@ import { whyUntrusted } from "./trust.ts";
 export interface WindowSettings extends LoadedSettings {
   /** The path of `exai.json`. */
   path: string;
-  /** What the window itself sets, by flag or environment, as texts. */
-  own: ReadonlyMap<SettingName, string>;
 }
 
 /**
@@ -36,7 +34,6 @@ export async function readWindowSettings(sources: SettingSources): Promise<Windo
   return {
     ...settingsWithFile(given, file),
     path,
-    own: new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry))),
   };
 }
 
@@ -47,11 +44,6 @@ export function stampOf({ path, settings }: WindowSettings): string {
     return info === undefined ? "" : [info.ino, info.size, info.mtime?.getTime()].join();
   });
   return stamps.join("\n");
-}
-
-function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, Setting]) {
-  const text = flags.get(setting.flag) ?? env[setting.env];
-  return text ? [[name, text] as const] : [];
 }
 
 /** The path of `exai.json` by the sources that can name its directory. */

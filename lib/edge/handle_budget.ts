@@ -150,7 +150,7 @@ function countOpenHandles(): number {
 }
 
 /** The soft limit on open files (`ulimit -n`); only Linux has a file for it. */
-function softLimit(): number | undefined {
+export function softLimit(): number | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {
     // Without the permission to read /proc, handles cannot be counted.

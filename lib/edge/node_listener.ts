@@ -9,6 +9,7 @@ import { getLogger } from "@logtape/logtape";
 // @ts-types="@types/ws"
 import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { MIB } from "../base/units.ts";
+import { withVariable } from "../config/process_variables.ts";
 import type {
   HttpRequestHandler,
   RequestContext,
@@ -23,6 +24,19 @@ const log = getLogger(["exai", "edge"]);
 
 /** The limit of `Deno.serve`; the configured limit is checked later. */
 const MAX_PAYLOAD_BYTES = 64 * MIB;
+
+/**
+ * How many connections a named pipe may have (CreateNamedPipe, nMaxInstances). Deno takes the number that Node.js has for
+ * pending ones for it, which is 4 by default, and stops accepting for good once there are as many.
+ */
+const MAX_PIPE_INSTANCES = 254;
+
+/** Further connections are closed, so that the limit is never reached; a shim then uses the address. */
+const MAX_PIPE_CONNECTIONS = 200;
+
+function withPipeInstances(listen: () => void): void {
+  withVariable("NODE_PENDING_PIPE_INSTANCES", String(MAX_PIPE_INSTANCES), listen);
+}
 
 type NodeListenOptions = { handler: HttpRequestHandler } & NodeListenAt;
 
@@ -40,10 +54,14 @@ export class NodeListener implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(server: Server) {
+  private constructor(server: Server, { isPipe }: { isPipe: boolean }) {
     this.#server = server;
     server.on("connection", (socket: Socket) => {
+      if (isPipe && this.#sockets.size >= MAX_PIPE_CONNECTIONS) return void socket.destroy();
       this.#sockets.add(socket);
+      // A named pipe has no half-closed state: the client sees the end when the pipe is closed, and until then waits for
+      // it, half a minute for that of a WebSocket.
+      if (isPipe) socket.once("finish", () => socket.destroy());
       socket.on("close", () => this.#sockets.delete(socket));
       socket.on("error", ({ message }) => log.debug("connection error: {message}", { message }));
     });
@@ -76,12 +94,13 @@ export class NodeListener implements AsyncDisposable {
       "tlsClientError",
       ({ message }: Error) => log.debug("TLS handshake failed: {message}", { message }),
     );
-    const listener = new NodeListener(server);
+    const listener = new NodeListener(server, { isPipe });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", (thrown) => reject(addressUnavailable(thrown, options) ?? thrown));
-    if ("path" in options) server.listen(options.path, resolve);
+    if ("path" in options) withPipeInstances(() => server.listen(options.path, resolve));
     else server.listen(options.port, options.hostname, resolve);
     await promise;
+    server.on("error", ({ message }) => log.error("the listener has a fault: {message}", { message }));
     return listener;
   }
 

@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
+import { pooledMap } from "@std/async/pool";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { ownEntry } from "../base/json.ts";
 
@@ -36,14 +37,7 @@ export async function probeListeners(
   listeners: readonly ProbedListener[],
   options: SelfProbeOptions,
 ): Promise<void> {
-  const found = await Promise.all(
-    listeners.flatMap((listener) =>
-      attempts(listener, options.requiresToken).map(async (attempt) => {
-        const isAdmitted = await runAttempt(listener, { ...attempt, timeoutMs: options.timeoutMs });
-        return isAdmitted ? [`${nameOf(listener)}: ${attempt.failure}`] : [];
-      })
-    ),
-  );
+  const found = await Promise.all(listeners.map((listener) => faultsOf(listener, options)));
   const faults = found.flat();
   if (faults.length === 0) return;
   throw new ExaiError(
@@ -53,6 +47,24 @@ export async function probeListeners(
     }. ` +
       "This is a fault in EXAI or in what stands before it, as a proxy; please report it",
   );
+}
+
+async function faultsOf(
+  listener: ProbedListener,
+  { requiresToken, timeoutMs }: SelfProbeOptions,
+): Promise<string[]> {
+  const all = attempts(listener, requiresToken);
+  // One after the other on a named pipe, which has a limited number of connections.
+  const limit = listener.kind === "socket" && isPipe(listener.path) ? 1 : all.length;
+  const results = pooledMap(limit, all, async (attempt: ProbeAttempt) => {
+    const isAdmitted = await runAttempt(listener, { ...attempt, timeoutMs });
+    return isAdmitted ? [`${nameOf(listener)}: ${attempt.failure}`] : [];
+  });
+  return (await Array.fromAsync<string[]>(results)).flat();
+}
+
+function isPipe(path: string): boolean {
+  return !path.startsWith("/");
 }
 
 function attempts(listener: ProbedListener, requiresToken: boolean): ProbeAttempt[] {
@@ -164,7 +176,7 @@ interface ProbeConnection {
 }
 
 async function connect(listener: ProbedListener): Promise<ProbeConnection> {
-  if (listener.kind === "socket" && listener.path.startsWith("/")) {
+  if (listener.kind === "socket" && !isPipe(listener.path)) {
     return closable(await Deno.connect({ transport: "unix", path: listener.path }));
   }
   if (listener.kind === "address" && !listener.tls) return closable(await Deno.connect(reachable(listener)));

@@ -1,4 +1,5 @@
 import { posix, win32 } from "node:path";
+import { ownEntry } from "../base/json.ts";
 import { readCmdShim } from "./cmd_shim.ts";
 import { type Environment, type Platform, valueOf } from "./environment.ts";
 
@@ -24,7 +25,25 @@ interface ResolveOptions {
   files: ExecutableFiles;
 }
 
-const DEFAULT_PATHEXT = ".COM;.EXE;.BAT;.CMD";
+/**
+ * What Windows can start. `PATHEXT` also names files that a terminal opens with the program of their kind (`.JS`, `.VBS`,
+ * `.PY`), which is not started with pipes, or opens an editor.
+ */
+const STARTABLE = [".com", ".exe", ".bat", ".cmd"];
+
+/** The program that runs files of an extension. */
+const INTERPRETERS: Readonly<Record<string, string>> = {
+  ".js": "node",
+  ".cjs": "node",
+  ".mjs": "node",
+  ".ts": "deno",
+  ".py": "python",
+  ".pyw": "python",
+  ".ps1": "powershell",
+  ".rb": "ruby",
+  ".jar": "java",
+  ".sh": "bash",
+};
 
 /**
  * The executable of `command`, found as the system would, and never through a shell that reads the arguments. Written
@@ -51,6 +70,15 @@ export function searchedDirs(env: Environment, platform: Platform): string[] {
   return (valueOf(env, "PATH", platform) ?? "").split(path.delimiter).filter((dir) => path.isAbsolute(dir));
 }
 
+/** What to write in place of a script as the command, which Windows does not start; undefined for another. */
+export function adviceOnScript(command: string): string | undefined {
+  const extension = win32.extname(command).toLowerCase();
+  const interpreter = ownEntry(INTERPRETERS, extension);
+  return interpreter &&
+    `Windows starts no ${extension} file by itself: write "${interpreter}" into command, and the ` +
+      "full path of the file as the first of args";
+}
+
 async function findFile(command: string, options: ResolveOptions): Promise<string | undefined> {
   const { cwd, env, platform, files } = options;
   const path = platform === "windows" ? win32 : posix;
@@ -68,11 +96,11 @@ async function findFile(command: string, options: ResolveOptions): Promise<strin
 }
 
 function withExtensions(command: string, env: Environment): string[] {
-  const extensions = (valueOf(env, "PATHEXT", "windows") || DEFAULT_PATHEXT).split(";").filter((ext) =>
-    ext !== ""
-  );
-  const has = extensions.some((ext) => command.toLowerCase().endsWith(ext.toLowerCase()));
-  const extended = extensions.map((ext) => command + ext.toLowerCase());
+  const named = (valueOf(env, "PATHEXT", "windows") ?? "").toLowerCase().split(";");
+  const wanted = named.filter((ext) => STARTABLE.includes(ext));
+  const extensions = wanted.length === 0 ? STARTABLE : wanted;
+  const has = STARTABLE.some((ext) => command.toLowerCase().endsWith(ext));
+  const extended = extensions.map((ext) => command + ext);
   return has ? [command, ...extended] : extended;
 }
 

@@ -19,7 +19,7 @@ const C_SHELLS = /(^|\/)t?csh$/;
 
 /**
  * The environment of the user's terminals: a daemon started from the desktop lacks what the profile sets up (nvm,
- * Homebrew, asdf, ~/.local/bin). Written here since shell-env has no time-out, waits for background programs of the
+ * Homebrew, asdf, ~/.local/bin). On Windows the registry has it. Written here since shell-env has no time-out, waits for background programs of the
  * profile that hold stdout open, and splits values at line ends; it also brings execa.
  *
  * @returns undefined when there is no such shell or it does not answer, which is logged
@@ -28,7 +28,9 @@ export async function loginEnvironment(
   env: Environment,
   options: { timeoutMs?: number } = {},
 ): Promise<Record<string, string> | undefined> {
-  if (Deno.build.os === "windows") return undefined;
+  if (Deno.build.os === "windows") {
+    return (await import("./windows/registry_environment.ts")).registryEnvironment(env);
+  }
   const shell = env.SHELL || shellOfUser();
   if (!shell) return undefined;
   try {

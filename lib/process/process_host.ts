@@ -1,4 +1,3 @@
-import type { ChildProcess } from "node:child_process";
 import { isAbsolute } from "@std/path";
 import { ExaiError, type ExaiErrorOptions, messageOf } from "../base/errors.ts";
 import { overCapacityFor } from "../base/exhaustion.ts";
@@ -7,10 +6,10 @@ import { visible } from "../base/visible.ts";
 import type { StdioServerConfig } from "../config/server_config.ts";
 import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { resolveCommand, searchedDirs } from "./executable.ts";
+import { adviceOnScript, resolveCommand, searchedDirs } from "./executable.ts";
 import { type Environment, inheritedFrom, withVariables } from "./environment.ts";
 import { PLATFORM } from "../config/inherited_variables.ts";
-import { FILES, type Launch, startChild } from "./launch.ts";
+import { FILES, type Launch, type StartedChild, startServer } from "./launch.ts";
 import { loginEnvironment } from "./login_shell.ts";
 import { type TreeFiles, treeFiles } from "./held_files.ts";
 import { PosixTrees } from "./posix_trees.ts";
@@ -76,6 +75,8 @@ export class ProcessHost implements AsyncDisposable {
 
   /** The environment of the user's login shell, empty when it is not known. Cached. */
   loginEnv(): Promise<Record<string, string>> {
+    // The registry is read in a millisecond, and an installer may have changed the PATH since.
+    if (PLATFORM === "windows" && this.#isLoginOld) this.#login = undefined;
     this.#login ??= {
       atMs: monotonicNow(),
       env: loginEnvironment(this.#options.env).then((env) => env ?? {}),
@@ -105,7 +106,7 @@ export class ProcessHost implements AsyncDisposable {
     const launch = await this.#find(command, cwd);
     if (launch) return launch;
     // It may have been installed, or added to the profile, since the shell was asked.
-    if (this.#login && monotonicNow() - this.#login.atMs > LOGIN_ENV_MAX_AGE_MS) {
+    if (this.#isLoginOld) {
       this.#login = undefined;
       const retried = await this.#find(command, cwd);
       if (retried) return retried;
@@ -201,22 +202,26 @@ export class ProcessHost implements AsyncDisposable {
   async #start(
     command: ServerCommand,
     { written, program }: Start,
-  ): Promise<{ child: ChildProcess & { pid: number }; runs?: string }> {
+  ): Promise<{ child: StartedChild; runs?: string }> {
     if (program) {
       try {
-        return { child: await startChild(program), runs: program.runs };
+        return { child: await startServer(program), runs: program.runs };
       } catch (thrown) {
         this.#log(command, `${program.runs} cannot be run (${messageOf(thrown)}); its wrapper is started`);
       }
     }
     return {
-      child: await startChild(written).catch((thrown) => {
+      child: await startServer(written).catch((thrown) => {
         const { title: server } = command;
         const overCapacity = overCapacityFor(`server "${server}" cannot start`, thrown, { server });
         if (overCapacity) throw overCapacity;
         throw unavailable(command, `${written.file} cannot be run: ${messageOf(thrown)}`, { cause: thrown });
       }),
     };
+  }
+
+  get #isLoginOld(): boolean {
+    return this.#login !== undefined && monotonicNow() - this.#login.atMs > LOGIN_ENV_MAX_AGE_MS;
   }
 
   #log(command: ServerCommand, line: string): void {
@@ -252,8 +257,11 @@ function notFound(wanted: ServerCommand, env: Environment): ExaiError {
   const { command } = wanted;
   const dirs = searchedDirs(env, PLATFORM);
   const isPath = /[/\\]/.test(command);
+  const script = PLATFORM === "windows" ? adviceOnScript(command) : undefined;
   const where = isPath ? "there is no such program" : "no directory of the PATH has it";
-  const advice = /\s/.test(command)
+  const advice = script
+    ? script
+    : /\s/.test(command)
     ? "write only the program into command and the rest into args, one a string"
     : isPath
     ? "correct command in mcp.json"

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { KIB, MIB, SECOND_MS } from "../base/units.ts";
 
 const run = promisify(execFile);
-const COMMAND_OPTIONS = { timeout: 5 * SECOND_MS, maxBuffer: 16 * MIB, windowsHide: true };
+const COMMAND_OPTIONS = { timeout: 5 * SECOND_MS, maxBuffer: 16 * MIB };
 
 /** One running process. */
 export interface ProcessRow {
@@ -21,7 +21,9 @@ export interface ProcessRow {
 export async function processTable(): Promise<ProcessRow[]> {
   try {
     if (Deno.build.os === "linux") return await linuxTable();
-    return Deno.build.os === "windows" ? await windowsTable() : await psTable();
+    if (Deno.build.os !== "windows") return await psTable();
+    const { readWindowsTable } = await import("./windows/process_table.ts");
+    return readWindowsTable().map((row) => ({ ...row, pgid: 0 }));
   } catch {
     return [];
   }
@@ -110,19 +112,5 @@ async function psTable(): Promise<ProcessRow[]> {
       startedAt: started.join(" "),
       rssBytes: Number(rssKib) * KIB,
     };
-  });
-}
-
-async function windowsTable(): Promise<ProcessRow[]> {
-  const query = "Get-CimInstance Win32_Process | ForEach-Object { " +
-    '"$($_.ProcessId) $($_.ParentProcessId) $($_.WorkingSetSize) $($_.CreationDate.Ticks)" }';
-  const { stdout } = await run(
-    "powershell.exe",
-    ["-NoProfile", "-NonInteractive", "-Command", query],
-    COMMAND_OPTIONS,
-  );
-  return stdout.trim().split(/\r?\n/).map((line) => {
-    const [pid, ppid, rssBytes, startedAt = ""] = line.split(" ");
-    return { pid: Number(pid), ppid: Number(ppid), pgid: 0, startedAt, rssBytes: Number(rssBytes) };
   });
 }

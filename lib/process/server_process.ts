@@ -1,14 +1,17 @@
-import type { ChildProcess } from "node:child_process";
+import type { Readable } from "node:stream";
 import { resolvedWithin } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import { visibleLines } from "../base/visible.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
+import { PLATFORM } from "../config/inherited_variables.ts";
+import type { StartedChild } from "./launch.ts";
 import { StdoutReader } from "./stdout_reader.ts";
 import { StdinWriter } from "./stdin_writer.ts";
 import { StderrReader } from "./stderr_reader.ts";
 import type { ProcessTrees } from "./process_trees.ts";
+import { describeWindowsExit } from "./windows/exit_code.ts";
 
 /** The limits of one process. */
 export interface ProcessLimits {
@@ -66,7 +69,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
   readonly startedAt = new Date();
   /** Resolves when the process and its descendants have ended. */
   readonly closed: Promise<ProcessEnd>;
-  readonly #child: ChildProcess;
+  readonly #child: StartedChild;
   readonly #options: ServerProcessOptions;
   readonly #stdoutReader: StdoutReader;
   readonly #stdinWriter: StdinWriter;
@@ -79,7 +82,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
   #reading: Promise<void> | undefined;
 
   /** Takes over `child`, which was just started with three pipes. */
-  constructor(child: ChildProcess & { pid: number }, options: ServerProcessOptions) {
+  constructor(child: StartedChild, options: ServerProcessOptions) {
     this.#child = child;
     this.#options = options;
     this.pid = child.pid;
@@ -181,8 +184,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
   }
 
   async #watch(): Promise<ProcessEnd> {
-    const { promise: stdioClosed, resolve: onStdioClosed } = Promise.withResolvers<void>();
-    this.#child.once("close", onStdioClosed);
+    const stdioClosed = Promise.all([this.#child.stdout!, this.#child.stderr!].map(closed));
     const [code, signal] = await new Promise<[number | null, string | null]>((resolve) =>
       this.#child.once("exit", (...end) => resolve(end))
     );
@@ -217,7 +219,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
   }
 
   /** Waits for the last output, which may be more than one chunk. */
-  async #drained(stdioClosed: Promise<void>): Promise<void> {
+  async #drained(stdioClosed: Promise<unknown>): Promise<void> {
     const untilMs = performance.now() + MAX_DRAIN_MS;
     do {
       await this.#reading;
@@ -243,8 +245,17 @@ export class ServerProcess implements Transport, AsyncDisposable {
 
 function describeExit({ code, signal, stderrTail, wasClosed }: ProcessEnd): string {
   if (wasClosed) return "it was stopped";
-  const how = signal ? `it was ended by ${signal}` : `it exited with code ${code}`;
+  const how = PLATFORM === "windows"
+    ? describeWindowsExit({ code, signal })
+    : signal
+    ? `it was ended by ${signal}`
+    : `it exited with code ${code}`;
   return stderrTail === "" ? `${how} and said nothing on stderr` : how;
+}
+
+/** Resolves when `stream` is closed. */
+function closed(stream: Readable): Promise<void> {
+  return stream.closed ? Promise.resolve() : new Promise((resolve) => stream.once("close", resolve));
 }
 
 async function settlesWithin(work: Promise<unknown>, timeoutMs: number): Promise<boolean> {

@@ -56,16 +56,13 @@ export class ClientLists {
     });
   }
 
+  /** Every tool for `caller`, whatever is hidden from its client; that does not count as having been shown them. */
+  async allTools(caller: Caller): Promise<Listed> {
+    return await this.#options.catalog.preview("tools", listCall("tools", caller));
+  }
+
   async #preview(kind: ListKind, caller: Caller): Promise<ShownList> {
-    const call: Call = {
-      method: LISTS[kind].method,
-      params: {},
-      caller,
-      signal: NEVER,
-      progressToken: undefined,
-      notify: () => {},
-      ask: (method, params, options) => caller.ask(method, params, options),
-    };
+    const call = listCall(kind, caller);
     if (caller.server !== undefined) {
       const shown = aloneOf(kind, await this.#options.askAlone(call), caller);
       if (shown) return shown;
@@ -90,6 +87,19 @@ export class ClientLists {
     const listed = new Set([...mounted].filter((name) => !away.has(name)));
     return { entries: rows, own: ownLists(entries.values()), mounted, listed };
   }
+}
+
+/** A request for the list of `kind` that no client has made. */
+function listCall(kind: ListKind, caller: Caller): Call {
+  return {
+    method: LISTS[kind].method,
+    params: {},
+    caller,
+    signal: NEVER,
+    progressToken: undefined,
+    notify: () => {},
+    ask: (method, params, options) => caller.ask(method, params, options),
+  };
 }
 
 /** What each server lists. */

@@ -111,6 +111,9 @@ export class Router {
     return this.#lists.counts;
   }
 
+  /** Every tool for `caller`, whatever is hidden from its client. */
+  readonly allTools = (caller: Caller) => this.#lists.allTools(caller);
+
   /** A list of some server has changed. */
   invalidate(): void {
     this.#catalog.invalidate();

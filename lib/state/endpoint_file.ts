@@ -10,6 +10,10 @@ interface DaemonEndpoint {
   socket?: string;
   pid: number;
   version: string;
+  /** When the commit it was built from was made, if it knows. */
+  committed_at?: string;
+  /** Set if it ends in favour of a newer daemon. */
+  hands_over: true;
 }
 
 /** The file with the addresses of the daemon of this state directory; it exists while the daemon runs. */

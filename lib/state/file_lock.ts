@@ -59,6 +59,8 @@ export class FileLock implements Disposable {
     // its program.
     try {
       this.#file.unlockSync();
+    } catch {
+      // Windows may not know the lock any more; with the file it is released in any case.
     } finally {
       this.#file.close();
     }

@@ -146,8 +146,8 @@ function heldBy(owner: HomeOwner, home: string, waitMs: number): ExaiError {
   );
 }
 
-/** The holder of the lock; empty when its file is unreadable, as on Windows while it is locked. */
-async function readOwner(path: string): Promise<HomeOwner> {
+/** The holder of the lock at `path`; empty when its file is unreadable, as on Windows while it is locked. */
+export async function readOwner(path: string): Promise<HomeOwner> {
   try {
     const found: unknown = JSON.parse(await readRegularFile(path));
     if (!isObject(found)) return {};

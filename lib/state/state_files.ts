@@ -135,7 +135,7 @@ async function checkPrivacy(paths: StatePaths, info: Deno.FileInfo): Promise<voi
 }
 
 /** Whether all files of the directory are EXAI's, or one is that only EXAI creates. */
-async function holdsOnlyOurFiles(paths: StatePaths): Promise<boolean> {
+export async function holdsOnlyOurFiles(paths: StatePaths): Promise<boolean> {
   const names = (await Array.fromAsync(Deno.readDir(paths.home))).map(({ name }) => name);
   const known = Object.values(paths).map((path) => basename(path));
   const unmistakable = [paths.database, paths.health].map((path) => basename(path));

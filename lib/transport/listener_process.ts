@@ -30,6 +30,11 @@ export async function listenerProcess(at: SocketEndpoint): Promise<ListenerProce
   }
 }
 
+/** Whether a process listens at an address of this machine, or at the unspecified one; only Windows tells. */
+export async function isListening(at: SocketEndpoint): Promise<boolean> {
+  return (await import("./peer_user/windows.ts")).isListening(at);
+}
+
 async function onLinux({ hostname, port }: SocketEndpoint): Promise<ListenerProcess> {
   const address = addressBytes(hostname);
   const inode = address && findInProc({ local: { address, port } })?.inode;

@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 // @ts-types="@types/ws"
 import { WebSocket as NodeWebSocket } from "ws";
 
@@ -8,9 +8,18 @@ import { WebSocket as NodeWebSocket } from "ws";
  */
 export function openPipe(url: string, path: string): WebSocket {
   const socket = new NodeWebSocket(url, {
-    createConnection: () => connect({ path }),
+    createConnection: () => connectPipe(path),
     perMessageDeflate: false,
   });
   // The same events and methods, typed differently.
   return socket as unknown as WebSocket;
+}
+
+function connectPipe(path: string): Socket {
+  const socket = connect({ path });
+  // What goes wrong reaches the request too; without a listener of its own it would be an uncaught error as well.
+  socket.on("error", () => {});
+  // A named pipe has no half-closed state: the other end sees the end when the pipe is closed.
+  socket.once("finish", () => socket.destroy());
+  return socket;
 }

@@ -115,9 +115,9 @@ function isPipe(path: string): boolean {
 /** Waits until `socket`, which was just created, is open. */
 export function opened(socket: WebSocket, options: { timeoutMs: number }): Promise<ClientSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<ClientSocket>();
-  const fail = (message: string) => {
+  const fail = (message: string, code?: string) => {
     clearTimeout(timer);
-    reject(new ConnectError(message, { isRefused: isRefusal(message) }));
+    reject(new ConnectError(message, { isRefused: isRefusal(message, code) }));
   };
   const timer = setTimeout(() => {
     fail(`no answer within ${options.timeoutMs} ms`);
@@ -127,13 +127,16 @@ export function opened(socket: WebSocket, options: { timeoutMs: number }): Promi
     clearTimeout(timer);
     resolve(new ClientSocket(socket));
   };
-  socket.onerror = (event) => fail((event as ErrorEvent).message || "the connection failed");
+  socket.onerror = (event) => {
+    const { message, error } = event as ErrorEvent;
+    fail(message || "the connection failed", error?.code);
+  };
   socket.onclose = ({ code, reason }) => fail(`closed with ${code} ${reason}`.trimEnd());
   return promise;
 }
 
 // Deno gives a WebSocket error neither a code nor a cause: "tcp connect error" is all it says of a refused
-// connection.
-function isRefusal(message: string): boolean {
-  return /tcp connect error|refused/i.test(message);
+// connection. That of a named pipe has a code, and a pipe that is not there has no listener.
+function isRefusal(message: string, code: string | undefined): boolean {
+  return code === "ENOENT" || /tcp connect error|refused/i.test(message);
 }

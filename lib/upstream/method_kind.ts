@@ -5,6 +5,7 @@ const QUERY_METHODS: ReadonlySet<string> = new Set([
   ...Object.values(LISTS).map(({ method }) => method),
   "tasks/list",
   "logging/setLevel",
+  "ping",
 ]);
 
 /**

@@ -7,7 +7,14 @@ import type { ServerConfig } from "../config/server_config.ts";
  */
 export function serverIdentity(config: ServerConfig): string {
   const parts = config.kind === "stdio"
-    ? [config.command, config.args, sortedEntries(config.env), config.cwd ?? null]
+    ? [
+      config.command,
+      config.args,
+      sortedEntries(config.env),
+      config.cwd ?? null,
+      // Left out where there is none: what was kept before there were any stays good.
+      ...config.envFile === undefined ? [] : [config.envFile],
+    ]
     : [config.url, sortedEntries(config.headers)];
   return digestOf(JSON.stringify([config.kind, ...parts]));
 }

@@ -124,7 +124,7 @@ export function troubleOf(server: string, state: ServerState): ServerTrouble | u
       return {
         server,
         cause: "it is switched off in mcp.json",
-        advice: 'take "disabled" out of its entry there to use it',
+        advice: 'take "disabled" (or "enabled": false) out of its entry there to use it',
       };
   }
 }

@@ -2,6 +2,7 @@ import { isAbsolute } from "@std/path";
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { userHome } from "../config/paths.ts";
+import { withEnvFile } from "../config/session_env_file.ts";
 import { formatVia, VIA_HEADER, VIA_VARIABLE } from "../wire/via.ts";
 import {
   isDirectoryBound,
@@ -52,7 +53,8 @@ export async function slotRequestFor(
   const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
   const folders = foldersFor(config, place, isDirectoryBound(config, scope));
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
-  const bind = (dir: string | undefined, to = folders.real) => withVia(bindToSession(config, dir, to), via);
+  const filled = await withEnvFile(config, folders.real);
+  const bind = (dir: string | undefined, to = folders.real) => withVia(bindToSession(filled, dir, to), via);
   const here = bind(workspace);
   const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
     await isForWorkspaceOnly(config, { bound: here, workspace });

@@ -115,8 +115,7 @@ export interface HelloAck {
   op: "hello_ack";
   ok: true;
   session_id: string;
-  /** `home`: its state directory, for its own user alone. */
-  daemon: { version: string; pid: number; home?: string };
+  daemon: DaemonIdentity;
   limits: { max_bytes: number; session_max_inflight: number; call_timeout_ms: number };
   /** Sent back in `hello.resume.token` to resume this session. */
   resume_token?: string;
@@ -134,6 +133,18 @@ export interface HelloAck {
   unseen?: RequestId[];
   /** In answer to `resume` from another daemon that has the session in its journal. */
   recovered?: Recovered;
+}
+
+/** Which daemon answers. */
+interface DaemonIdentity {
+  version: string;
+  /** When the commit it was built from was made; left out when it runs from source. */
+  committed_at?: string;
+  pid: number;
+  /** Its state directory, for its own user alone. */
+  home?: string;
+  /** Set if it ends in favour of a newer daemon, once no call runs. */
+  hands_over?: true;
 }
 
 /** The pending requests of a session that outlived its daemon. */

@@ -1,5 +1,7 @@
-import { type Command, type Invocation, usageOf } from "../../lib/commands/command.ts";
-import { COMMANDS } from "../../lib/commands/commands.ts";
+import { visibleJson } from "../../lib/base/visible.ts";
+import type { Command, Invocation } from "../../lib/commands/command.ts";
+import { runAction } from "../../lib/commands/commands.ts";
+import { isGroup } from "../../lib/commands/usage.ts";
 
 /** Runs `command` in the process of the test and gives what it prints at its end. */
 export async function runCommandAlone(
@@ -7,14 +9,18 @@ export async function runCommandAlone(
   args: readonly string[],
   loaded: Pick<Invocation, "settings"> & Partial<Invocation>,
 ): Promise<string> {
-  const result = await command.run({
+  const [word = "", ...rest] = args;
+  const found = isGroup(command) ? command.actions[word] ?? command.actions[command.fallback ?? ""] : command;
+  if (found === undefined) throw new Error(`the command has no action ${word}`);
+  const isNamed = isGroup(command) && Object.hasOwn(command.actions, word);
+  const { text, json } = await runAction({ path: "command", action: found }, {
     switches: new Set(),
     options: new Map(),
-    ...loaded,
-    args,
-    usage: usageOf("command", command),
-    commands: COMMANDS,
+    progress: { step() {}, end() {} },
+    own: new Map(),
     print: () => {},
+    ...loaded,
+    args: isNamed ? rest : args,
   });
-  return typeof result === "string" ? result : result.text;
+  return loaded.switches?.has("json") && json !== undefined ? visibleJson(json, 2) : text;
 }

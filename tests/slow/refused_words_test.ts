@@ -24,7 +24,7 @@ Deno.test("a command line that makes no sense is refused with the nearest that d
     const runs = [];
     for (const [args, expected] of wrong) {
       const { code, stdout, stderr } = await runDaemon({ home, args, env });
-      assertEquals([code, stdout], [1, ""], args.join(" "));
+      assertEquals([code, stdout], [2, ""], args.join(" "));
       assertStringIncludes(stderr, expected);
       runs.push(args);
     }

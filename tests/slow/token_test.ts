@@ -122,7 +122,7 @@ Deno.test("exai-daemon token works on the file when no daemon runs, and shows wh
     await using it = await startDaemon({ home, env: { EXAI_WS_TOKEN: "auto" } });
     await assertServes(it.url, { token: shown });
   }
-  assertEquals((await run("token", "dance")).code, 1);
+  assertEquals((await run("token", "dance")).code, 2);
   await Deno.remove(home, { recursive: true });
 });
 

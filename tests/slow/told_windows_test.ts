@@ -83,7 +83,7 @@ for line in sys.stdin:
     print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": r}), flush=True)
 `;
 
-const LACKS = { command: "x", env: { KEY: "${env:EXAI_TEST_NOT_SET}" } };
+const LACKS = { command: "x", args: ["${env:EXAI_TEST_NOT_SET}"] };
 
 Deno.test("each kind of trouble is told at the start of a window, in every call, and by ps, with name, cause and remedy", async () => {
   await using it = await mountingDaemon({

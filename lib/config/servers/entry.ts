@@ -1,18 +1,9 @@
 import type * as z from "zod/mini";
-import { messageOf } from "../../base/errors.ts";
-import { isObject, type Json, ownEntry } from "../../base/json.ts";
-import type {
-  CommonServerConfig,
-  ServerConfig,
-  StdioServerConfig,
-  UrlServerConfig,
-} from "../server_config.ts";
-import { escapeVariables, variablesIn } from "../../base/template.ts";
+import { type Json, type JsonObject, ownEntry } from "../../base/json.ts";
+import type { CommonServerConfig, ServerConfig } from "../server_config.ts";
 import { MIB, MINUTE_MS } from "../../base/units.ts";
-import { parseEnvFile, readRegularFile } from "../regular_file.ts";
-import { whyUntrusted } from "../trust.ts";
-import { type Expander, keepNamedSecret, VariableFault } from "../variables.ts";
-import { type ConfigFault, formatKey } from "../config_fault.ts";
+import { formatKey } from "../config_fault.ts";
+import type { EntryContext, Report } from "./expand_entry.ts";
 import { adviceOnKey, meantKey, misspeltKey } from "./hints.ts";
 import {
   ALWAYS,
@@ -21,57 +12,49 @@ import {
   type StdioEntry,
   stdioSchema,
   URL_KEYS,
-  URL_TYPES,
   type UrlEntry,
   urlSchema,
 } from "./keys.ts";
-import { checkCommand, checkUrl } from "./self_mount.ts";
+import type { ConvertedEntry } from "./shapes/convert_entry.ts";
+import { stdioServerOf } from "./stdio_entry.ts";
+import { urlServerOf } from "./url_entry.ts";
 
 const START_TIMEOUT_MS = MINUTE_MS;
 const IDLE_STOP_MS = 5 * MINUTE_MS;
 
-/** Reports something wrong at `path` within the entry. */
-export type Report = (path: PropertyKey[], message: string, more?: Pick<ConfigFault, "unset">) => void;
-
-/** What an entry is read with. */
-export interface EntryContext {
-  /** The server's name in the catalog and in the file. */
-  name: string;
-  title: string;
-  expander: Expander;
-  /** Where this daemon listens; undefined when that is not known. */
-  ownPort?: number;
-  /** Whether tools have the server's name before theirs where the entry has no `prefix`. */
-  isPrefixed?: boolean;
-  fault: Report;
-  warn: Report;
-}
-
 type EntryKind = "stdio" | "url";
 
 /**
- * Reads the entry of one server. Faults and warnings are reported to `context`; the caller must not use the result of an
- * entry with a fault.
+ * Reads the entry of one server, whose shape is EXAI's already. Faults and warnings are reported to `given`, where they are
+ * in the client's entry; the caller must not use the result of an entry with a fault.
  *
  * @returns undefined when no configuration can be made of it
  */
-export async function readEntry(value: Json, context: EntryContext): Promise<ServerConfig | undefined> {
-  if (!isObject(value)) {
-    context.fault([], `is ${describe(value)}; allowed: an object with command or url`);
-    return undefined;
+export async function readEntry(
+  { entry, notes, sourceOf }: ConvertedEntry,
+  given: EntryContext,
+): Promise<ServerConfig | undefined> {
+  for (const { kind, path, message } of notes) {
+    if (kind === "fault") given.fault([...path], message);
+    if (kind === "lost") given.warn([...path], message);
   }
+  if (notes.some(({ kind }) => kind === "fault")) return undefined;
+  const at = (report: Report): Report => (path, message, more) =>
+    report([...sourceOf(path as (string | number)[])], message, more);
+  return await readOwnEntry(entry, { ...given, fault: at(given.fault), warn: at(given.warn) });
+}
+
+/** What is wrong with an entry that is no object. */
+export function faultOfShape(value: Json): string {
+  return `is ${describe(value)}; allowed: an object with command or url`;
+}
+
+async function readOwnEntry(value: JsonObject, context: EntryContext): Promise<ServerConfig | undefined> {
   const kind = kindOf(value, context);
   if (kind === undefined) return undefined;
   const keys = { ...(kind === "stdio" ? STDIO_KEYS : URL_KEYS), ...OWN_KEYS };
-  const names = Object.keys(keys);
-  for (const key of Object.keys(value)) {
-    if (names.includes(key)) continue;
-    const meant = misspeltKey(key, names);
-    // A misspelt key is a fault: ignored, it would leave a setting out that its author relies on.
-    if (meant !== undefined) context.fault([key], `is no key that EXAI reads; write ${meant}`);
-    const advice = meant === undefined ? adviceOnKey(key, names) : undefined;
-    if (advice) context.warn([key], advice);
-  }
+  // The variables of an entry with a URL are for its headers.
+  checkKeys(value, [...Object.keys(keys), "env"], context);
   const parsed = (kind === "stdio" ? stdioSchema : urlSchema).safeParse(value);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) faultOf(issue, { value, keys, context });
@@ -79,8 +62,19 @@ export async function readEntry(value: Json, context: EntryContext): Promise<Ser
   }
   const common = commonOf(parsed.data, context);
   return kind === "stdio"
-    ? await stdioOf(parsed.data as StdioEntry, common, context)
-    : await urlOf(parsed.data as UrlEntry, common, context);
+    ? await stdioServerOf(parsed.data as StdioEntry, common, context)
+    : await urlServerOf(parsed.data as UrlEntry, common, context);
+}
+
+/** A misspelt key is a fault: ignored, it would leave a setting out that its author relies on. */
+function checkKeys(value: JsonObject, names: readonly string[], context: EntryContext): void {
+  for (const key of Object.keys(value)) {
+    if (names.includes(key)) continue;
+    const meant = misspeltKey(key, names);
+    if (meant !== undefined) context.fault([key], `is no key that EXAI reads; write ${meant}`);
+    const advice = meant === undefined ? adviceOnKey(key, names) : undefined;
+    if (advice) context.warn([key], advice);
+  }
 }
 
 function kindOf(entry: Record<string, unknown>, context: EntryContext): EntryKind | undefined {
@@ -164,104 +158,6 @@ function commonOf(
     memoryLimitBytes: entry.memoryLimitMb === undefined ? undefined : entry.memoryLimitMb * MIB,
     idleStopMs: entry.idleStopMs ?? IDLE_STOP_MS,
   };
-}
-
-async function stdioOf(entry: StdioEntry, common: CommonServerConfig, context: EntryContext) {
-  const { expander } = context;
-  const text = (path: PropertyKey[], value: string) => expandAt(path, value, context);
-  const env: Record<string, string | null> = { ...await envFileOf(entry, context) };
-  for (const [name, value] of Object.entries(entry.env ?? {})) {
-    env[name] = value === null ? null : await text(["env", name], String(value));
-  }
-  const args: string[] = [];
-  for (const [i, arg] of (entry.args ?? []).entries()) args.push(await text(["args", i], arg));
-  const config: StdioServerConfig = {
-    ...common,
-    kind: "stdio",
-    command: expander.expandHome(await text(["command"], entry.command)),
-    args,
-    env,
-  };
-  checkCommand(config, context);
-  for (const [name, value] of Object.entries(env)) if (value) keepNamedSecret(name, value);
-  if (entry.cwd !== undefined) config.cwd = expander.expandHome(await text(["cwd"], entry.cwd));
-  return config;
-}
-
-async function envFileOf(entry: StdioEntry, context: EntryContext): Promise<Record<string, string>> {
-  if (entry.envFile === undefined) return {};
-  const path = await expandAt(["envFile"], entry.envFile, context);
-  if (variablesIn(path).length > 0) {
-    context.fault(
-      ["envFile"],
-      "is in the session's directory; allowed: a path that is the same for all sessions",
-    );
-    return {};
-  }
-  const file = context.expander.pathBesideConfig(path);
-  const distrust = whyUntrusted(file);
-  if (distrust !== undefined) {
-    context.fault(["envFile"], `is not used: ${distrust}`);
-    return {};
-  }
-  try {
-    const values = parseEnvFile(await readRegularFile(file));
-    const escaped = Object.entries(values).map((
-      [name, value],
-    ) => [name, escapeVariables(value ?? "")]);
-    return Object.fromEntries(escaped);
-  } catch (thrown) {
-    context.fault(["envFile"], `cannot be read: ${messageOf(thrown)}`);
-    return {};
-  }
-}
-
-async function urlOf(entry: UrlEntry, common: CommonServerConfig, context: EntryContext) {
-  const url = await expandAt(["url"], entry.url, context);
-  const isLate = variablesIn(url).length > 0;
-  if (!isLate && !["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")) {
-    context.fault(["url"], `is no such URL; allowed: ${URL_KEYS.url.allowed}`);
-  }
-  if (!isLate) checkUrl(url, context);
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(entry.headers ?? {})) {
-    headers[name] = await expandAt(["headers", name], String(value), context);
-    keepNamedSecret(name, headers[name]);
-    if (!isHeader(name, headers[name])) {
-      context.fault(["headers", name], "is no HTTP header; allowed: a header name and one line of text");
-    }
-  }
-  const config: UrlServerConfig = {
-    ...common,
-    kind: URL_TYPES[entry.type ?? "http"] ?? "http",
-    url,
-    headers,
-    fallBackToSse: entry.type === undefined,
-  };
-  return config;
-}
-
-function isHeader(name: string, value: string): boolean {
-  try {
-    new Headers().set(name, value);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function expandAt(
-  path: PropertyKey[],
-  text: string,
-  { expander, fault }: EntryContext,
-): Promise<string> {
-  try {
-    return await expander.expand(text);
-  } catch (thrown) {
-    if (!(thrown instanceof VariableFault)) throw thrown;
-    fault(path, thrown.message, { unset: thrown.unset });
-    return "";
-  }
 }
 
 /** `path` within an entry as a fault names it; undefined for the entry as a whole. */

@@ -1,5 +1,5 @@
 import { KIB } from "../../base/units.ts";
-import { BOTH, bytes, flag, hours, oneOf, text } from "../setting.ts";
+import { BOTH, bytes, flag, hours, oneOf, text, url } from "../setting.ts";
 
 /** Where state, logs and the record of calls are kept, and how much of them. */
 export const FILE_SETTINGS = {
@@ -73,4 +73,9 @@ export const FILE_SETTINGS = {
     64,
     16 * 1024 * KIB,
   ),
+  releases: url({
+    env: "EXAI_RELEASES",
+    help:
+      "URL that says which release is the newest; only exai-daemon update --check asks it. Empty: none is asked",
+  }),
 } as const;

@@ -56,6 +56,16 @@ export function windowsListener({ hostname, port }: SocketEndpoint): { pid?: num
   return pid ? { pid } : {};
 }
 
+/** Whether a process listens at the address, or at the unspecified one. */
+export function isListening({ hostname, port }: SocketEndpoint): boolean {
+  const names = hostname.toLowerCase() === "localhost" ? ["127.0.0.1", "::1"] : [hostname];
+  using owners = new WindowsOwners();
+  return names.some((name) => {
+    const address = addressBytes(name);
+    return address === undefined || owners.row({ local: { address, port } }) !== undefined;
+  });
+}
+
 /** Windows gives the process of each socket; the user is that of its token. */
 class WindowsOwners implements SocketOwners {
   readonly #table = Deno.dlopen("iphlpapi.dll", IPHLPAPI);

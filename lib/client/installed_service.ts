@@ -1,0 +1,58 @@
+import * as z from "zod/mini";
+import { messageOf } from "../base/errors.ts";
+import { type StatePaths, windowsProgram } from "../config/paths.ts";
+import { parseObject } from "./frames.ts";
+import { readOwnFile } from "./own_files.ts";
+
+/** The programs that run the daemon as a service. */
+export type ServiceManager = "systemd" | "launchd" | "tasks";
+
+const SCHEMA = z.object({
+  manager: z.enum(["systemd", "launchd", "tasks"]),
+  id: z.string().check(z.regex(/^[\w-]+$/)),
+  command: z.string(),
+  args: z.array(z.string()),
+  port: z.optional(z.int()),
+});
+
+/** The daemon of a state directory as a service, as `exai-daemon service install` has left it. */
+export type InstalledService = z.output<typeof SCHEMA>;
+
+/** A command line of a service manager. */
+export interface ManagerCommand {
+  command: string;
+  args: string[];
+}
+
+/** The service that the daemon of this state directory is installed as; undefined when it is none. */
+export async function readInstalledService(
+  { service }: Pick<StatePaths, "service">,
+): Promise<InstalledService | undefined> {
+  const { text } = await readOwnFile(service);
+  return text === undefined ? undefined : SCHEMA.safeParse(parseObject(text)).data;
+}
+
+/** The command line that starts the service. */
+export function startCommandOf({ manager, id }: Pick<InstalledService, "manager" | "id">): ManagerCommand {
+  switch (manager) {
+    case "systemd":
+      return { command: "systemctl", args: ["--user", "start", `${id}.service`] };
+    case "launchd":
+      return { command: "/bin/launchctl", args: ["kickstart", `gui/${Deno.uid()}/${id}`] };
+    case "tasks":
+      return { command: windowsProgram("schtasks.exe"), args: ["/Run", "/TN", id] };
+  }
+}
+
+/** Runs a service manager; what it said, and `fault` when it did not do it. */
+export async function runManager(
+  { command, args }: ManagerCommand,
+): Promise<{ text: string; fault?: string }> {
+  try {
+    const { success, stdout, stderr } = await new Deno.Command(command, { args, stdin: "null" }).output();
+    const [text, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+    return success ? { text: text! } : { text: text!, fault: complaint || text || `${command} failed` };
+  } catch (thrown) {
+    return { text: "", fault: `${command} cannot be run: ${messageOf(thrown)}` };
+  }
+}

@@ -1,0 +1,155 @@
+import { messageOf, UsageError } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { visible } from "../base/visible.ts";
+import { type CheckResult, CHECKS, examine } from "../doctor/checks.ts";
+import { describeRepair, type Finding, type Repair } from "../doctor/finding.ts";
+import { installationHere } from "../doctor/installation_here.ts";
+import type { Installation } from "../doctor/installation.ts";
+import { applyRepair } from "../doctor/repair.ts";
+import type { Action, CommandResult, Invocation } from "./command.ts";
+import { EXIT } from "./exit_codes.ts";
+import { MAX_ERROR_CHARS } from "./table.ts";
+
+const WAIT_S = 15;
+const MAX_WAIT_S = 3600;
+/** Mending one fault may show another behind it. */
+const MAX_ROUNDS = 3;
+
+export const doctorCommand: Action = {
+  summary: "Find what is wrong with this installation, and mend what can be mended safely",
+  about: [
+    "It looks at settings, files, disks, the daemon, the port, the clock, proxies and programs, and starts every " +
+    "server of mcp.json once in an empty directory. Nothing is changed without --fix.",
+  ],
+  worksDespiteFaults: true,
+  forms: [
+    { args: "", does: "says what is wrong, and how to mend it" },
+    {
+      args: "--fix",
+      does: "mends what is safe first: rights of files, leftovers, a daemon of an older version",
+    },
+    { args: "--quick", does: "starts no server and asks nothing outside of this machine" },
+  ],
+  flags: [
+    { name: "fix", help: "Mend what can be mended without losing anything, and say what was done" },
+    { name: "quick", help: "Start no server and connect to nothing but the daemon" },
+    {
+      name: "wait",
+      value: "SECONDS",
+      help: `How long a server may take to answer; ${WAIT_S} when not given`,
+    },
+  ],
+  exits: { 0: "no fault was found, or none is left; there may be warnings", 1: "there are faults" },
+  run: doctor,
+};
+
+/** A repair that was made, or could not be. */
+interface Mended {
+  check: string;
+  finding: Finding;
+  repair: Repair;
+  /** Undefined when it was made. */
+  fault?: string;
+}
+
+async function doctor(invocation: Invocation): Promise<CommandResult> {
+  const { switches, progress } = invocation;
+  const waitMs = waitOf(invocation.options.get("wait")?.at(-1));
+  const look = async () => {
+    progress.step(
+      switches.has("quick") ? "looking for faults" : "looking for faults, and starting every server",
+    );
+    const installation = installationHere(invocation, { waitMs, isQuick: switches.has("quick") });
+    return { installation, results: await examine(installation) };
+  };
+  let { installation, results } = await look();
+  const mended: Mended[] = [];
+  for (let round = 0; switches.has("fix") && round < MAX_ROUNDS; round++) {
+    const made = await mend(results, installation);
+    mended.push(...made);
+    if (!made.some(({ fault }) => fault === undefined)) break;
+    ({ installation, results } = await look());
+  }
+  progress.end();
+  const faults = results.flatMap(({ findings }) => findings).filter(({ severity }) => severity === "fault");
+  return {
+    text: [
+      ...describeMended(mended),
+      ...describeResults(results),
+      "",
+      summaryOf(results, switches.has("fix")),
+    ].join("\n"),
+    json: jsonOf(results, mended),
+    code: faults.length > 0 ? EXIT.no : EXIT.done,
+  };
+}
+
+function waitOf(text: string | undefined): number {
+  const seconds = Number(text ?? WAIT_S);
+  if (seconds > 0 && seconds <= MAX_WAIT_S) return seconds * SECOND_MS;
+  throw new UsageError(`--wait is ${JSON.stringify(text)}; allowed: a number of seconds up to ${MAX_WAIT_S}`);
+}
+
+async function mend(results: readonly CheckResult[], installation: Installation): Promise<Mended[]> {
+  const mended: Mended[] = [];
+  for (const { check, findings } of results) {
+    for (const finding of findings) {
+      for (const repair of finding.repairs) {
+        const fault = await applyRepair(repair, installation).then(() => undefined, messageOf);
+        mended.push({ check, finding, repair, fault });
+      }
+    }
+  }
+  return mended;
+}
+
+function describeMended(mended: readonly Mended[]): string[] {
+  return mended.map(({ finding, repair, fault }) => {
+    const did = visible(describeRepair(repair), MAX_ERROR_CHARS);
+    return fault === undefined
+      ? `mended  ${visible(finding.what, MAX_ERROR_CHARS)}\n        done: ${did}`
+      : `failed  ${did}: ${visible(fault, MAX_ERROR_CHARS)}`;
+  });
+}
+
+const WIDTH = Math.max(...Object.keys(CHECKS).map((name) => name.length));
+
+function describeResults(results: readonly CheckResult[]): string[] {
+  return results.flatMap(({ check, findings }) =>
+    findings.length === 0 ? [`ok       ${check}`] : findings.map((finding) => describeFinding(check, finding))
+  );
+}
+
+function describeFinding(check: string, { severity, what, remedy, repairs }: Finding): string {
+  const lines = [
+    `${severity.padEnd(8)} ${check.padEnd(WIDTH)}  ${visible(what, MAX_ERROR_CHARS)}`,
+    `${" ".repeat(11 + WIDTH)}${visible(remedy, MAX_ERROR_CHARS)}`,
+  ];
+  return [...lines, ...(repairs.length > 0 ? [`${" ".repeat(11 + WIDTH)}(--fix does it)`] : [])].join("\n");
+}
+
+function summaryOf(results: readonly CheckResult[], isFixed: boolean): string {
+  const all = results.flatMap(({ findings }) => findings);
+  const count = (severity: Finding["severity"]) =>
+    all.filter((finding) => finding.severity === severity).length;
+  const [faults, warnings] = [count("fault"), count("warning")];
+  if (all.length === 0) return "Nothing is wrong.";
+  const safe = all.filter(({ repairs }) => repairs.length > 0).length;
+  const advice = safe > 0 && !isFixed ? `; exai-daemon doctor --fix mends ${safe} of them` : "";
+  const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
+  return `${plural(faults, "fault")}, ${plural(warnings, "warning")}${advice}`;
+}
+
+function jsonOf(results: readonly CheckResult[], mended: readonly Mended[]) {
+  const shown = ({ repairs, ...finding }: Finding) => ({ ...finding, repairs: repairs.map(describeRepair) });
+  return {
+    ok: !results.some(({ findings }) => findings.some(({ severity }) => severity === "fault")),
+    checks: results.map(({ check, findings }) => ({ check, findings: findings.map(shown) })),
+    mended: mended.map(({ check, finding, repair, fault }) => ({
+      check,
+      id: finding.id,
+      repair: describeRepair(repair),
+      error: fault,
+    })),
+  };
+}

@@ -1,0 +1,64 @@
+import { SECOND_MS } from "../base/units.ts";
+import { visible } from "../base/visible.ts";
+import { cutToWidth } from "./table.ts";
+import type { ProgressScreen } from "./terminal.ts";
+
+/** Shows on stderr what a command is waiting for, once that takes more than a second. */
+export interface CommandProgress {
+  /** Begins the step `what`: "waiting for 2 calls to end". The step before it is over. */
+  step(what: string): void;
+  /** Ends the step: the command prints, or asks the user something. */
+  end(): void;
+}
+
+/** A step that is done sooner is not worth a line. */
+const SHOW_AFTER_MS = SECOND_MS;
+const CLEAR_LINE = "\r\x1b[2K";
+
+/** One line of progress: rewritten every second on a terminal, else written once for each step. */
+export class ProgressLine implements CommandProgress, Disposable {
+  readonly #screen: ProgressScreen;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #isShown = false;
+
+  constructor(screen: ProgressScreen) {
+    this.#screen = screen;
+  }
+
+  step(what: string): void {
+    // Of a long step whose progress is reported often, each report is shown.
+    const isLong = this.#isShown && this.#screen.columns !== undefined;
+    if (!isLong) this.end();
+    clearInterval(this.#timer);
+    const begunAt = performance.now();
+    if (isLong) this.#show(visible(what));
+    this.#timer = setInterval(() => {
+      const seconds = Math.round((performance.now() - begunAt) / SECOND_MS);
+      this.#show(`${visible(what)} (${seconds} s)`);
+    }, SHOW_AFTER_MS);
+    // The command keeps the process alive, not its progress.
+    Deno.unrefTimer(this.#timer);
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    if (this.#isShown && this.#screen.columns !== undefined) this.#screen.write(CLEAR_LINE);
+    this.#isShown = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.end();
+  }
+
+  #show(text: string): void {
+    const { columns } = this.#screen;
+    if (columns !== undefined) {
+      this.#screen.write(CLEAR_LINE + cutToWidth(text, Math.max(1, columns - 1)));
+    } else if (!this.#isShown) {
+      this.#screen.write(`${text}\n`);
+      clearInterval(this.#timer);
+    }
+    this.#isShown = true;
+  }
+}

@@ -1,0 +1,101 @@
+import { ExaiError, UsageError } from "../../base/errors.ts";
+import { isObject, type JsonObject } from "../../base/json.ts";
+import { quoteName } from "../../base/text.ts";
+import { switchedOffBy } from "../../config/servers.ts";
+import type { DocumentEdit } from "../../documents/document.ts";
+import type { Action, CommandResult, Invocation } from "../command.ts";
+import { type NamedEntry, ServerFile, takeOver } from "./server_file.ts";
+
+export const removeServers: Action = {
+  summary: "Take servers out of mcp.json, in place",
+  forms: [{ args: "NAME...", does: "takes servers out; calls that run on them finish" }],
+  run: (invocation) => change(invocation, "removed", ({ path }) => [{ path, value: undefined }]),
+};
+
+export const enableServers: Action = {
+  summary: "Switch servers on in mcp.json",
+  forms: [{ args: "NAME...", does: "switches servers on that are switched off there" }],
+  run: (invocation) => change(invocation, "enabled", enabling),
+};
+
+export const disableServers: Action = {
+  summary: "Switch servers off in mcp.json; their entries stay",
+  forms: [{ args: "NAME...", does: "switches servers off; calls that run on them finish" }],
+  run: (invocation) => change(invocation, "disabled", disabling),
+};
+
+/** Keys by which clients switch a server off, with the value that does so. */
+const OFF: Readonly<Record<string, boolean>> = {
+  disabled: true,
+  enabled: false,
+  isEnabled: false,
+  isActive: false,
+  active: false,
+  disable: true,
+  isDisabled: true,
+};
+
+/** Takes every key out that switches the server off, and its name out of a list beside the servers that does so. */
+function enabling(entry: NamedEntry, file: ServerFile): DocumentEdit[] {
+  const keys = Object.keys(OFF).filter((key) => objectOf(entry)[key] === OFF[key])
+    .map((key) => ({ path: [...entry.path, key], value: undefined }));
+  return [...keys, ...unlisting(entry, file)];
+}
+
+/** What takes a server off the list that switches it off, as `mcp.excluded`, or puts it on the list of those that are on. */
+function unlisting({ title }: NamedEntry, { value }: ServerFile): DocumentEdit[] {
+  const list = switchedOffBy(value, title)?.split(".");
+  if (list === undefined) return [];
+  const names = list.reduce<unknown>((at, key) => isObject(at) ? at[key] : undefined, value);
+  if (!Array.isArray(names)) return [];
+  const at = names.indexOf(title);
+  return [
+    at < 0 ? { path: [...list, names.length], value: title } : { path: [...list, at], value: undefined },
+  ];
+}
+
+/** Sets the key that the entry switches itself by, else EXAI's own. */
+function disabling(entry: NamedEntry, file: ServerFile): DocumentEdit[] {
+  const value = objectOf(entry);
+  if (switchedOffBy(file.value, entry.title) !== undefined) return [];
+  if (Object.keys(OFF).some((key) => value[key] === OFF[key])) return [];
+  const key = Object.keys(OFF).find((key) => typeof value[key] === "boolean") ?? "disabled";
+  return [{ path: [...entry.path, key], value: OFF[key]! }];
+}
+
+function objectOf({ value, title }: NamedEntry): JsonObject {
+  if (isObject(value)) return value;
+  throw new ExaiError("CONFIG", `the entry of ${quoteName(title)} is no object, and cannot be switched`);
+}
+
+/**
+ * Changes the entries that the command names, all or none.
+ *
+ * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a name that is not there; `CONFIG` when the file cannot be changed
+ */
+async function change(
+  { args, settings, usage }: Invocation,
+  done: "removed" | "enabled" | "disabled",
+  editsFor: (entry: NamedEntry, file: ServerFile) => DocumentEdit[],
+): Promise<CommandResult> {
+  if (args.length === 0) throw new UsageError(`name at least one server; ${usage}`);
+  const file = await ServerFile.open(settings);
+  const entries = [...new Set(args)].map((name) => file.find(name));
+  const changes = entries.map((entry) => ({ entry, edits: editsFor(entry, file) }));
+  const changed = changes.filter(({ edits }) => edits.length > 0);
+  // From the end of an array on: taking an item out moves those behind it.
+  const edits = changed.flatMap(({ edits }) => edits).toSorted((a, b) => lastIndex(b) - lastIndex(a));
+  if (edits.length > 0) await file.replace(file.edited(edits));
+  const { isRunning } = edits.length > 0 ? await takeOver(settings) : { isRunning: false };
+  const lines = changes.map(({ entry, edits }) =>
+    edits.length > 0 ? `${done} ${entry.title} in ${file.path}` : `${entry.title} is ${done} already`
+  );
+  return {
+    text: lines.join("\n"),
+    json: { [done]: changed.map(({ entry }) => entry.title), path: file.path, daemon_runs: isRunning },
+  };
+}
+
+function lastIndex({ path }: DocumentEdit): number {
+  return path.findLast((part) => typeof part === "number") ?? -1;
+}

@@ -1,0 +1,148 @@
+import { ExaiError } from "../../base/errors.ts";
+import { isObject, type Json, type JsonObject } from "../../base/json.ts";
+import { didYouMean } from "../../base/suggest.ts";
+import { quoteName } from "../../base/text.ts";
+import { askDaemon, isDaemonRunning } from "../../client/daemon_client.ts";
+import { statePaths } from "../../config/paths.ts";
+import { catalogName, findSections, type FoundEntry, isComment } from "../../config/servers.ts";
+import type { Settings } from "../../config/settings.ts";
+import { whyUntrusted } from "../../config/trust.ts";
+import { type DocumentEdit, type DocumentPath, editDocument } from "../../documents/document.ts";
+import { type FileImage, readFileImage, replaceFile } from "../../documents/files.ts";
+import { JSONC } from "../../documents/jsonc.ts";
+
+/** A server as `mcp.json` has it. */
+export interface NamedEntry extends FoundEntry {
+  title: string;
+}
+
+/** `mcp.json` as it is, to be changed in place: comments, order, line ends and mode stay. */
+export class ServerFile {
+  readonly path: string;
+  /** All of it. */
+  readonly value: JsonObject;
+  readonly entries: readonly NamedEntry[];
+  /** Where a server is added: the first object or array of servers. */
+  readonly section: { path: DocumentPath; length: number | undefined };
+  readonly #image: FileImage | undefined;
+  readonly #repeated: readonly string[];
+
+  private constructor(path: string, image: FileImage | undefined) {
+    this.path = path;
+    this.#image = image;
+    const document = JSONC.read(image?.text ?? "");
+    if ("reason" in document) {
+      const { reason, line, column } = document;
+      throw new ExaiError(
+        "CONFIG",
+        `${path}:${line}:${column}: ${reason}; correct it first, it is left as it is`,
+      );
+    }
+    this.value = isObject(document.value) ? document.value : {};
+    const { sections } = findSections(this.value);
+    this.entries = sections.flatMap(({ entries }) => entries).filter((entry) => isServer(entry));
+    const [first] = sections;
+    const value = first && valueAt(this.value, first.path);
+    this.section = {
+      path: first?.path ?? ["mcpServers"],
+      length: Array.isArray(value) ? value.length : undefined,
+    };
+    this.#repeated = sections.flatMap(({ path }) => document.repeatedKeys(path));
+  }
+
+  /**
+   * Reads the file that the settings name; a missing one has no servers.
+   *
+   * @throws {ExaiError} `CONFIG`, with the place, when it cannot be read as JSON, or others could write it
+   */
+  static async open(settings: Settings): Promise<ServerFile> {
+    const { config: path } = statePaths(settings);
+    const distrust = whyUntrusted(path);
+    if (distrust !== undefined) {
+      throw new ExaiError(
+        "CONFIG",
+        `${path} is not used, since its commands would run with your rights: ${distrust}`,
+      );
+    }
+    const image = await readFileImage(path).catch((thrown) => {
+      throw thrown instanceof ExaiError ? new ExaiError("CONFIG", `${path} ${thrown.message}`) : thrown;
+    });
+    return new ServerFile(path, image);
+  }
+
+  /**
+   * The entry of `name`, which is its name in the file or in the catalog.
+   *
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` with the nearest name; `CONFIG` when the file has the name twice
+   */
+  find(name: string): NamedEntry {
+    const found = this.entries.filter(({ title }) => title === name);
+    const alike = found.length > 0 ? found : this.entries.filter(({ title }) => catalogName(title) === name);
+    const [entry] = alike;
+    if (entry === undefined) {
+      const names = this.entries.map(({ title }) => title);
+      const there = names.length === 0
+        ? "it names none"
+        : `there are: ${names.map((name) => quoteName(name)).join(", ")}`;
+      throw new ExaiError(
+        "RESOURCE_NOT_FOUND",
+        `${this.path} has no server ${quoteName(name)}${didYouMean(name, names)}; ${there}`,
+      );
+    }
+    if (alike.length > 1 || this.#repeated.includes(entry.title)) {
+      throw new ExaiError(
+        "CONFIG",
+        `${quoteName(name)} stands twice in ${this.path}; delete one of them by hand`,
+      );
+    }
+    return entry;
+  }
+
+  /** Whether the file has a server of that name, or one that is called the same in the catalog. */
+  has(name: string): boolean {
+    const wanted = catalogName(name);
+    return this.entries.some(({ title }) => title === name || catalogName(title) === wanted);
+  }
+
+  /**
+   * The text of the file after `edits`.
+   *
+   * @throws {ExaiError} `CONFIG` when it cannot be changed in place
+   */
+  edited(edits: readonly DocumentEdit[]): string {
+    try {
+      return editDocument(JSONC, this.#image?.text ?? "", edits);
+    } catch (thrown) {
+      throw thrown instanceof ExaiError ? new ExaiError("CONFIG", `${this.path} ${thrown.message}`) : thrown;
+    }
+  }
+
+  /**
+   * Writes `text` in its place, as a whole.
+   *
+   * @throws {ExaiError} `CONFIG`: it is read-only, or another program has changed it meanwhile
+   */
+  async replace(text: string): Promise<void> {
+    await replaceFile(this.path, text, this.#image).catch((thrown) => {
+      throw thrown instanceof ExaiError ? new ExaiError("CONFIG", `${this.path} ${thrown.message}`) : thrown;
+    });
+  }
+}
+
+/** Has the daemon take over what was written, if one runs; otherwise the next one does. */
+export async function takeOver(settings: Settings): Promise<{ isRunning: boolean }> {
+  if (!await isDaemonRunning(settings)) return { isRunning: false };
+  await askDaemon(settings, "/reload", "POST");
+  return { isRunning: true };
+}
+
+function isServer(entry: FoundEntry): entry is NamedEntry {
+  return entry.title !== undefined && !isComment(entry.title, entry.value);
+}
+
+function valueAt(value: Json, path: DocumentPath): Json | undefined {
+  return path.reduce<Json | undefined>(
+    (at, key) => at === null || typeof at !== "object" ? undefined : (at as JsonObject)[key],
+    value,
+  );
+}

@@ -1,0 +1,61 @@
+import type { ConfigFault } from "../config_fault.ts";
+import { type Expander, type OwnVariables, VariableFault } from "../variables.ts";
+
+/** Reports something wrong at `path` within the entry. */
+export type Report = (path: PropertyKey[], message: string, more?: Pick<ConfigFault, "unset">) => void;
+
+/** What an entry is read with. */
+export interface EntryContext {
+  /** The server's name in the catalog and in the file. */
+  name: string;
+  title: string;
+  expander: Expander;
+  /** Where this daemon listens; undefined when that is not known. */
+  ownPort?: number;
+  /** Whether tools have the server's name before theirs where the entry has no `prefix`. */
+  isPrefixed?: boolean;
+  fault: Report;
+  warn: Report;
+}
+
+/** How a text of an entry is filled in. */
+interface ExpandOptions {
+  context: EntryContext;
+  /** The server's own variables. */
+  own?: OwnVariables;
+  /** Whether what looks like a shell's variable is left to a shell. */
+  isForShell?: boolean;
+}
+
+/** `text` at `path` of an entry with its variables filled in; one that has no value is a fault. */
+export async function expandAt(path: PropertyKey[], text: string, options: ExpandOptions): Promise<string> {
+  try {
+    return await expandText(path, text, options);
+  } catch (thrown) {
+    if (!(thrown instanceof VariableFault)) throw thrown;
+    options.context.fault(path, thrown.message, { unset: thrown.unset });
+    return "";
+  }
+}
+
+/**
+ * As {@linkcode expandAt}, for the caller to say what is wrong.
+ *
+ * @throws {VariableFault}
+ */
+export async function expandText(
+  path: PropertyKey[],
+  text: string,
+  { context: { expander, warn }, own = {}, isForShell = false }: ExpandOptions,
+): Promise<string> {
+  if (isForShell) return await expander.expand(text, own);
+  const spelt = await expander.spellPlainVariables(text, own);
+  const expanded = await expander.expand(spelt.text, own);
+  for (const name of spelt.unset) {
+    const message =
+      `holds ${name} as a shell writes a variable; it is passed on as it is, as no such variable is set; ` +
+      `write \${env:${name}} where a variable is meant`;
+    warn(path, message);
+  }
+  return expanded;
+}

@@ -1,0 +1,92 @@
+import { messageOf } from "../../base/errors.ts";
+import { quoteName } from "../../base/text.ts";
+import { escapeVariables, fill, variablesIn } from "../../base/template.ts";
+import { readEnvFile } from "../regular_file.ts";
+import type { CommonServerConfig, StdioServerConfig } from "../server_config.ts";
+import { whyUntrusted } from "../trust.ts";
+import { keepNamedSecret, type OwnVariables } from "../variables.ts";
+import { readCommand } from "./command_words.ts";
+import type { EntryContext } from "./expand_entry.ts";
+import { expandAt } from "./expand_entry.ts";
+import { expandEnvironment } from "./expand_environment.ts";
+import type { StdioEntry } from "./keys.ts";
+import { missingPackage, whyNoServer } from "./not_servers.ts";
+import { checkCommand } from "./self_mount.ts";
+import { isForShell } from "./shapes/texts.ts";
+
+/** The configuration of a server that is started by a command, made of its entry. */
+export async function stdioServerOf(
+  entry: StdioEntry,
+  common: CommonServerConfig,
+  context: EntryContext,
+): Promise<StdioServerConfig> {
+  const { expander } = context;
+  const envFile = entry.envFile === undefined
+    ? undefined
+    : await expandAt(["envFile"], entry.envFile, { context });
+  const isLate = envFile !== undefined && variablesIn(envFile).length > 0;
+  const before = envFile === undefined || isLate ? {} : await readFixedEnvFile(envFile, context);
+  const env: OwnVariables = await expandEnvironment(entry.env ?? {}, before, context);
+  const words = wordsOf(entry, context);
+  const shell = isForShell(words.command, words.args);
+  const args: string[] = [];
+  for (const [i, arg] of words.args.entries()) {
+    const path = i < words.fromCommand ? ["command"] : ["args", i - words.fromCommand];
+    args.push(await expandAt(path, arg, { context, own: env, isForShell: shell }));
+  }
+  const command = expander.expandHome(await expandAt(["command"], words.command, { context, own: env }));
+  const config: StdioServerConfig = { ...common, kind: "stdio", command, args, env };
+  if (isLate) config.envFile = envFile;
+  checkCommand(config, context);
+  checkProgram(config, context);
+  for (const [name, value] of Object.entries(env)) if (value) keepNamedSecret(name, value);
+  if (entry.cwd !== undefined) {
+    config.cwd = expander.expandHome(await expandAt(["cwd"], entry.cwd, { context, own: env }));
+  }
+  return config;
+}
+
+/** The command and its arguments, where they may stand in one text. */
+function wordsOf(
+  { command, args = [] }: StdioEntry,
+  { expander, fault }: EntryContext,
+): { command: string; args: readonly string[]; fromCommand: number } {
+  const isProgram = (path: string) => expander.isFile(path);
+  const line = readCommand(command, isProgram);
+  if (line.is === "line") {
+    const [first = command, ...rest] = line.words;
+    return { command: first, args: [...rest, ...args.map(String)], fromCommand: rest.length };
+  }
+  if (line.is === "shell") {
+    const message = `is a line of a shell (${quoteName(line.because)}), and no shell reads it here; write ` +
+      '"command": "sh", "args": ["-c", "…"], or the program alone, its arguments in args and variables in env';
+    fault(["command"], message);
+  }
+  return { command, args: args.map(String), fromCommand: 0 };
+}
+
+/** Reports what is started and is no MCP server, by its name. */
+function checkProgram({ command, args }: StdioServerConfig, { fault, warn }: EntryContext): void {
+  const plain = (text: string) => fill(text, (name) => `\${${name}}`);
+  const why = whyNoServer(plain(command), args.map(plain));
+  if (why !== undefined) fault(["command"], why);
+  const missing = missingPackage(command, args);
+  if (missing !== undefined) warn(["args"], missing);
+}
+
+/** The variables of a file that is the same for all sessions. */
+async function readFixedEnvFile(path: string, { expander, fault }: EntryContext): Promise<OwnVariables> {
+  const file = expander.pathBesideConfig(fill(path, () => ""));
+  const distrust = whyUntrusted(file);
+  if (distrust !== undefined) {
+    fault(["envFile"], `is not used: ${distrust}`);
+    return {};
+  }
+  try {
+    const entries = Object.entries(await readEnvFile(file));
+    return Object.fromEntries(entries.map(([name, value]) => [name, escapeVariables(value)]));
+  } catch (thrown) {
+    fault(["envFile"], `cannot be read: ${messageOf(thrown)}`);
+    return {};
+  }
+}

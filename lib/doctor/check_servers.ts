@@ -1,0 +1,186 @@
+import { pooledMap } from "@std/async/pool";
+import { expandHome } from "../base/directories.ts";
+import { messageOf } from "../base/errors.ts";
+import { MIB } from "../base/units.ts";
+import { VERSION } from "../base/version.ts";
+import { type ConfigFault, formatFault } from "../config/config_fault.ts";
+import { inheritedFrom, PLATFORM } from "../config/inherited_variables.ts";
+import { readModels } from "../config/models_file.ts";
+import { bindToSession, type ServerConfig } from "../config/server_config.ts";
+import { readServers, type ServersFile } from "../config/servers.ts";
+import { isDirectory } from "../process/search_path.ts";
+import { ProcessHost } from "../process/process_host.ts";
+import { connectUrl } from "../remote/url_transport.ts";
+import { type ServerTrial, tryServer } from "../upstream/try_server.ts";
+import { namedProxies } from "./check_network.ts";
+import { configWarning, fault, type Finding, warning } from "./finding.ts";
+import { installAdvice } from "./install_advice.ts";
+import type { Installation } from "./installation.ts";
+import { trustFinding } from "./trust_finding.ts";
+
+/** Servers that are started at once. */
+const AT_ONCE = 4;
+
+const IN_FILE = "correct that place in mcp.json; it is read again when it is saved";
+
+/** `mcp.json` with the variables this process and the login shell have. */
+export async function readServersHere({ paths, env, login, settings }: Installation): Promise<ServersFile> {
+  return await readServers(paths.config, {
+    env,
+    loginEnv: async () => await login() ?? {},
+    ownPort: settings.port || undefined,
+  });
+}
+
+/** What is wrong in `mcp.json`, and which of its variables only this terminal has. */
+export async function checkServersFile(
+  installation: Installation,
+  reading: Promise<ServersFile>,
+): Promise<Finding[]> {
+  const { paths, env, login, settings } = installation;
+  const distrusted = trustFinding(paths.config, paths);
+  if (distrusted) return [distrusted];
+  const file = await reading;
+  const findings = [
+    ...file.faults.map((found) => fault(idOf(found), formatFault(found), IN_FILE)),
+    ...file.warnings.map((found) => configWarning("servers-file-warning", found, IN_FILE)),
+  ];
+
+  const shell = file.servers.size === 0 || installation.isQuick ? undefined : await login();
+  if (shell === undefined) return findings;
+  // A daemon that a window starts has what every server inherits, and what the login shell adds.
+  const started = await readServers(paths.config, {
+    env: { ...inheritedFrom(env, PLATFORM), ...shell },
+    ownPort: settings.port || undefined,
+  });
+  const known = new Set(file.faults.map(formatFault));
+  const only = started.faults.filter((found) => found.unset !== undefined && !known.has(formatFault(found)));
+  return [
+    ...findings,
+    ...only.map(({ server, unset }) =>
+      warning(
+        "variable-only-here",
+        `server "${server}" needs ${unset}, which this terminal has and your login shell has not: a daemon that a ` +
+          "window starts lacks it",
+        `set ${unset} in the profile of your shell, or write \${file:PATH} in mcp.json`,
+      )
+    ),
+  ];
+}
+
+function idOf({ unset }: ConfigFault): string {
+  return unset === undefined ? "servers-file" : "variable-unset";
+}
+
+/** What is wrong in `models.json`. */
+export async function checkModelsFile({ paths, env }: Installation): Promise<Finding[]> {
+  const distrusted = trustFinding(paths.models, paths);
+  if (distrusted) return [distrusted];
+  const { faults } = await readModels(paths.models, env);
+  return faults.map((found) =>
+    fault(
+      "models-file",
+      formatFault(found),
+      "correct that place in models.json; it is read again when it is saved",
+    )
+  );
+}
+
+/** Starts every server once, in an empty directory, and ends it when it has listed its tools. */
+export async function checkServers(
+  installation: Installation,
+  reading: Promise<ServersFile>,
+): Promise<Finding[]> {
+  const { servers } = await reading;
+  if (installation.isQuick || servers.size === 0) return [];
+  const { settings, paths, env, login, waitMs } = installation;
+  const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "exai-doctor-" }));
+  try {
+    await using host = new ProcessHost({
+      env,
+      login: { ...await login() },
+      wrapperDir: settings.resolveWrappers && await isDirectory(paths.home) ? paths.home : undefined,
+    });
+    const connect = async (config: ServerConfig) =>
+      config.kind === "stdio"
+        ? await host.spawn(config)
+        : connectUrl(config, { maxMessageBytes: Math.max(settings.maxFrameBytes, 4 * MIB) });
+    const clientInfo = { name: "exai-doctor", version: VERSION };
+    const tried = pooledMap(AT_ONCE, servers.values(), async (config: ServerConfig): Promise<Finding[]> => {
+      const place = await placeFinding(config, dir);
+      if (place) return [place];
+      try {
+        const bound = bindToSession(config, dir);
+        const trial = await tryServer(bound, { connect, clientInfo, timeoutMs: waitMs });
+        return describeTrial(config, trial, env);
+      } catch (thrown) {
+        return [fault("server-fails", messageOf(thrown), IN_FILE)];
+      }
+    });
+    const found: Finding[][] = await Array.fromAsync(tried);
+    return found.flat();
+  } finally {
+    await Deno.remove(dir, { recursive: true }).catch(() => {});
+  }
+}
+
+/** A directory of an entry that is not there. */
+async function placeFinding(config: ServerConfig, dir: string): Promise<Finding | undefined> {
+  if (config.kind !== "stdio" || config.cwd === undefined || config.cwd.includes("${")) return undefined;
+  const cwd = expandHome(config.cwd, dir);
+  if (!/^([/\\]|[A-Za-z]:)/.test(cwd) || await isDirectory(cwd)) return undefined;
+  return fault(
+    "server-directory-missing",
+    `server "${config.title}" cannot start: its directory ${cwd} does not exist`,
+    "correct cwd in mcp.json, or make the directory",
+  );
+}
+
+function describeTrial(
+  config: ServerConfig,
+  trial: ServerTrial,
+  env: Readonly<Record<string, string>>,
+): Finding[] {
+  const { title } = config;
+  switch (trial.outcome) {
+    case "answers":
+      return [];
+    case "missing":
+      return [
+        fault("program-missing", trial.why, installAdvice(config.kind === "stdio" ? config.command : "")),
+      ];
+    case "silent":
+      return [fault(
+        "server-silent",
+        `server "${title}": ${trial.why}`,
+        config.kind === "stdio"
+          ? "run its command in a terminal and see what it waits for; a package that is installed the first time " +
+            "takes longer: doctor --wait=120, and startTimeoutMs in mcp.json"
+          : `see whether it runs, and whether its URL is right${proxyAdvice(env)}`,
+      )];
+    case "fails":
+      return [fault("server-fails", trial.why, failureAdvice(config, { trial, env }))];
+  }
+}
+
+function failureAdvice(
+  config: ServerConfig,
+  { trial, env }: {
+    trial: Extract<ServerTrial, { outcome: "fails" }>;
+    env: Readonly<Record<string, string>>;
+  },
+): string {
+  if (config.kind === "stdio") {
+    return "run its command in a terminal; its log is logs/server-NAME.log in the state directory";
+  }
+  if (trial.status === 401 || trial.status === 403) {
+    return 'give it a key in mcp.json: "headers": {"Authorization": "Bearer ${env:NAME}"}; the one it has may ' +
+      "have expired";
+  }
+  return `see whether it runs, and whether its URL in mcp.json is right${proxyAdvice(env)}`;
+}
+
+function proxyAdvice(env: Readonly<Record<string, string>>): string {
+  const [proxy] = namedProxies(env);
+  return proxy === undefined ? "" : `; it is reached through the proxy of ${proxy.variable}, ${proxy.shown}`;
+}

@@ -1,0 +1,80 @@
+import { delay } from "@std/async/delay";
+import { messageOf } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { VERSION } from "../base/version.ts";
+import { locateDaemon } from "../client/address.ts";
+import { askDaemon } from "../client/daemon_client.ts";
+import { type Link, openLink } from "../client/link.ts";
+import { isNoDaemon, LinkError } from "../client/link_target.ts";
+import type { StatePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { FileLock } from "../state/file_lock.ts";
+import { type HomeOwner, readOwner } from "../state/home_lock.ts";
+import type { DaemonState } from "./installation.ts";
+
+/** How long a holder of the state directory that does not listen may be starting, or a command. */
+const START_MS = 3 * SECOND_MS;
+const POLL_MS = 200;
+
+const NORMAL_CLOSURE = 1000;
+
+/** How the daemon of the state directory stands. Nothing is started, and no token is sent. */
+export async function findDaemon(settings: Settings, paths: StatePaths): Promise<DaemonState> {
+  const end = performance.now() + START_MS;
+  for (;;) {
+    const answer = await dial(settings, paths);
+    if (!(answer instanceof LinkError)) return await describe(answer, { settings, paths });
+    const owner = await holderOf(paths.lock);
+    if (owner === undefined) {
+      return { is: "stopped", stranger: isNoDaemon(answer) ? undefined : answer.message };
+    }
+    if (answer.fault === "unauthorized" || answer.fault === "rejected" || answer.fault === "unproven") {
+      return { is: "refusing", pid: owner.pid, why: answer.message };
+    }
+    if (answer.fault === "unreachable" || performance.now() > end) {
+      return { is: "silent", pid: owner.pid, why: answer.message };
+    }
+    await delay(POLL_MS);
+  }
+}
+
+async function dial(settings: Settings, paths: StatePaths): Promise<Link | LinkError> {
+  try {
+    return await openLink(await locateDaemon(settings, paths), {
+      client: { name: "exai-doctor", version: VERSION },
+    });
+  } catch (thrown) {
+    // A certificate or key of the settings that cannot be read: what is wrong with it is found by another check.
+    return thrown instanceof LinkError ? thrown : new LinkError("rejected", messageOf(thrown));
+  }
+}
+
+async function describe(
+  { socket, ack: { daemon } }: Link,
+  { settings, paths }: { settings: Settings; paths: StatePaths },
+): Promise<DaemonState> {
+  socket.close(NORMAL_CLOSURE);
+  const { pid, version, home, committed_at: committedAt, hands_over: handsOver = false } = daemon;
+  if (home !== undefined && await real(home) !== await real(paths.home)) {
+    const stranger = `an EXAI daemon (version ${version}, process ${pid}) with the state directory ${home}`;
+    return { is: "stopped", stranger };
+  }
+  const health = await askDaemon(settings, "/health").catch((): JsonObject => ({}));
+  return { is: "running", pid, release: { version, committedAt }, handsOver, health };
+}
+
+function real(path: string): Promise<string> {
+  return Deno.realPath(path).catch(() => path);
+}
+
+/** Who holds the lock at `path`; undefined when nobody does, or it cannot be looked at. */
+async function holderOf(path: string): Promise<HomeOwner | undefined> {
+  try {
+    if (!(await Deno.lstat(path)).isFile) return undefined;
+    using lock = await FileLock.tryTake(path);
+    return lock ? undefined : await readOwner(path);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,156 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import type { JsonObject } from "../../lib/base/json.ts";
+import { tempDir } from "../helpers/files.ts";
+import { runDaemon, startDaemon } from "../helpers/program.ts";
+import { Shim } from "../helpers/shim.ts";
+import { until } from "../helpers/until.ts";
+import { freePort } from "../../tools/lib/free_port.ts";
+
+const SYSTEMCTL = fromFileUrl(new URL("../fixtures/fake_systemctl.sh", import.meta.url));
+const ignore = Deno.build.os !== "linux";
+
+/** A user of Linux with a state directory and a user manager of systemd, of which only the manager is a double. */
+async function user({ port = 0 } = {}) {
+  const dir = await tempDir({ "systemd/calls": "", "home/none": "", "bin/none": "", "config/none": "" });
+  await Deno.remove(join(dir.path, "home/none"));
+  await Deno.chmod(join(dir.path, "home"), 0o700);
+  await Deno.symlink(SYSTEMCTL, join(dir.path, "bin/systemctl"));
+  const home = join(dir.path, "home");
+  const env = {
+    PATH: `${dir.path}/bin:${Deno.env.get("PATH")}`,
+    SYSTEMCTL_DIR: join(dir.path, "systemd"),
+    XDG_CONFIG_HOME: join(dir.path, "config"),
+    // The login shell that a service asks for its environment.
+    SHELL: "/bin/sh",
+    EXAI_WS_PORT: String(port),
+  };
+  const run = (...args: string[]) => runDaemon({ home, env, args: ["service", ...args] });
+  return {
+    home,
+    env,
+    run,
+    write: dir.write,
+    json: async (...args: string[]): Promise<JsonObject> => JSON.parse((await run(...args, "--json")).stdout),
+    units: async () => {
+      const units = join(dir.path, "config/systemd/user");
+      const found = await Array.fromAsync(Deno.readDir(units), ({ name }) => name).catch(() => []);
+      return found.sort();
+    },
+    running: async (): Promise<JsonObject | undefined> => {
+      const text = await Deno.readTextFile(join(home, "daemon.json")).catch(() => undefined);
+      return text ? JSON.parse(text) : undefined;
+    },
+    async [Symbol.asyncDispose]() {
+      await run("uninstall");
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test({
+  name: "a service is installed, runs the daemon, is shown, and goes without a trace",
+  ignore,
+  async fn() {
+    await using it = await user();
+    assertEquals((await it.run("status")).code, 1);
+    const installed = await it.run("install");
+    assertEquals(installed.code, 0, installed.stderr);
+    assertMatch(installed.stdout, /service exai-daemon-\w+ of systemd, which starts it when you log in/);
+    const daemon = await it.running();
+    const shown = await it.json("status");
+    assertEquals([shown.installed, shown.enabled, shown.state, shown.faults], [true, true, "active", []]);
+    assertEquals((shown.daemon as JsonObject).pid, daemon?.pid);
+    assertEquals(shown.pid, daemon?.pid);
+    const [unit] = await it.units();
+    assertEquals(await it.units(), [`${shown.id}.service`]);
+    assertStringIncludes(unit!, ".service");
+    // A second time changes nothing but the process.
+    assertEquals((await it.run("install")).code, 0);
+    assertEquals(await it.units(), [unit]);
+    assertEquals((await it.run("uninstall")).code, 0);
+    assertEquals(await it.units(), []);
+    assertEquals((await it.run("status")).code, 1);
+    await until("its end", async () => await it.running() ? undefined : true);
+    assertMatch((await it.run("uninstall")).stdout, /not installed/);
+  },
+});
+
+Deno.test({
+  name: "a service takes the place of the daemon that runs, and its windows notice nothing",
+  ignore,
+  async fn() {
+    await using it = await user();
+    await using old = await startDaemon({ home: it.home });
+    await using shim = await Shim.ready({ port: 0, home: it.home });
+    const before = (await it.running())?.pid;
+    assertEquals((await it.run("install")).code, 0);
+    assertEquals((await old.process.status).code, 0);
+    assertEquals((await shim.call("version")).error, undefined);
+    assertEquals((await it.json("status")).pid === before, false);
+  },
+});
+
+Deno.test({
+  name: "on a fixed port systemd listens for the daemon, and without the port the service starts at login",
+  ignore,
+  async fn() {
+    const port = freePort();
+    await using it = await user({ port });
+    const shown = await it.run("install", "--dry-run");
+    assertStringIncludes(shown.stdout, `ListenStream=127.0.0.1:${port}`);
+    assertEquals(await it.units(), []);
+    assertEquals(
+      (await it.run("install", "--dry-run", "--no-socket")).stdout.includes("ListenStream"),
+      false,
+    );
+    await it.write("systemd/no-sockets", "");
+    const installed = await it.run("install");
+    assertEquals(installed.code, 0, installed.stderr);
+    assertStringIncludes(installed.stdout, "starts the daemon at login");
+    assertEquals((await it.units()).length, 1);
+  },
+});
+
+Deno.test({
+  name: "a service that cannot be installed leaves nothing behind and says that none is needed",
+  ignore,
+  async fn() {
+    await using it = await user();
+    await it.write("systemd/broken", "");
+    const failed = await it.run("install");
+    assertEquals(failed.code, 1);
+    assertStringIncludes(failed.stderr, "systemd cannot be reached for this user (Failed to connect to bus");
+    assertStringIncludes(failed.stderr, "the first window starts the daemon by itself");
+    assertEquals(await it.units(), []);
+    const json = await it.json("install");
+    assertEquals((json as { exit_code: number }).exit_code, 1);
+    const secret = await runDaemon({
+      home: it.home,
+      env: { ...it.env, EXAI_WS_TOKEN: "a secret of sixteen" },
+      args: ["service", "install", "--dry-run"],
+    });
+    assertEquals(secret.code, 1);
+    assertEquals(/a secret of/.test(secret.stdout + secret.stderr), false);
+    assertStringIncludes(secret.stderr, "exai.json");
+  },
+});
+
+Deno.test({
+  name: "a service whose daemon cannot start says why, and whose program has gone is shown as broken",
+  ignore,
+  async fn() {
+    await using it = await user();
+    await it.write("home/exai.json", '{ "callTimeout": "soon" }');
+    const failed = await it.run("install");
+    assertEquals(failed.code, 1);
+    assertStringIncludes(failed.stderr, "its daemon does not start");
+    assertStringIncludes(failed.stderr, "exai.json");
+    const path = join(it.home, "service.json");
+    const record = JSON.parse(await Deno.readTextFile(path));
+    await Deno.writeTextFile(path, JSON.stringify({ ...record, command: "/gone/exai-daemon" }));
+    const shown = await it.run("status");
+    assertEquals(shown.code, 1);
+    assertStringIncludes(shown.stdout, "The program it runs is gone: /gone/exai-daemon");
+  },
+});
