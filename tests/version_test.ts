@@ -10,9 +10,9 @@ const BUILT = { commit: "0123456789abcdef0123456789abcdef01234567", committedAt:
 
 /** What a program prints that has the version of `file`. */
 async function versionIn(file: string): Promise<string> {
-  const code = `import { describeVersion } from ${
-    JSON.stringify(`file://${file}`)
-  }; console.log(describeVersion());`;
+  const module = JSON.stringify(`file://${file}`);
+  const code =
+    `import { describeVersion, RELEASES } from ${module}; console.log(describeVersion() + RELEASES);`;
   const command = new Deno.Command(Deno.execPath(), { args: ["eval", code], env: { NO_COLOR: "1" } });
   const { stdout } = await command.output();
   return new TextDecoder().decode(stdout).trim();
