@@ -129,7 +129,7 @@ export class Expander {
       const known = Object.hasOwn(own, name) ? name : await this.#nameInEnvironment(name, isPercent);
       if (known !== undefined) names.set(name, known);
       // `%aF1%` is more likely part of a URL.
-      else if (isPlainName(name) && (!isPercent || /^[A-Z_]*[G-Z_][A-Z_]*$/.test(name))) unset.push(name);
+      else if (isPlainName(name) && (!isPercent || isShouted(name))) unset.push(name);
     }
     return { text: withPlainVariables(text, names), unset };
   }
@@ -236,6 +236,11 @@ export class Expander {
       throw new VariableFault(`names ${shown}, which cannot be read: ${why}`);
     }
   }
+}
+
+/** Whether a name is in capitals alone, and not the digits of a hexadecimal number. */
+function isShouted(name: string): boolean {
+  return /^[A-Z_]+$/.test(name) && /[G-Z_]/.test(name);
 }
 
 /** What stands in braces in place of a name; it is most likely the secret itself. */
