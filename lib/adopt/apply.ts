@@ -72,7 +72,10 @@ function pendingClients({ files }: AdoptionPlan, outcomes: FileOutcome[]): Pendi
   return [...byTarget.values()].flatMap((group) => {
     const { reading } = group[0]!;
     const { path } = reading.found;
-    const edits = group.flatMap(({ edits }) => edits);
+    // Two clients whose files are links to one change the same there.
+    const edits = [
+      ...new Map(group.flatMap(({ edits }) => edits).map((edit) => [JSON.stringify(edit), edit])).values(),
+    ];
     try {
       const { bytes, text: before } = reading.image;
       const text = editDocument(reading.language as DocumentLanguage, before, edits);

@@ -35,7 +35,11 @@ export function pointTogether(
 ): FileChanges {
   const { style } = reading.found.client;
   const added = isEntryAdded
-    ? addition(reading, { ...newEntryExtras(style, OWN_ENTRY), ...reachOf(style, door) })
+    ? addition(reading, {
+      ...newEntryExtras(style, OWN_ENTRY),
+      ...reachOf(style, door),
+      ...longestLimits(candidates),
+    })
     : [];
   const target = added[0]?.path.join();
   const removed = candidates.filter(({ entry }) => entry.path.join() !== target);
@@ -46,6 +50,17 @@ export function pointTogether(
       ...(isEntryAdded ? [{ kind: "added", name: OWN_ENTRY, server: undefined } as const] : []),
     ],
   };
+}
+
+const LIMITS = ["timeout", "tool_timeout_sec", "startup_timeout_sec", "startup_timeout_ms"];
+
+/** The longest of the time limits by which the client gives up, each in the client's own unit. */
+function longestLimits(candidates: readonly Candidate[]): JsonObject {
+  return Object.fromEntries(LIMITS.flatMap((key) => {
+    const limits = candidates.map(({ entry: { value } }) => (value as JsonObject)[key])
+      .filter((limit) => typeof limit === "number");
+    return limits.length === 0 ? [] : [[key, Math.max(...limits)]];
+  }));
 }
 
 /** Each entry keeps its name and what its client decides by, and reaches its server through EXAI. */
