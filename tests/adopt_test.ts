@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
+import { readServers } from "../lib/config/servers.ts";
 import { SHIM, TestUser } from "./helpers/adoption.ts";
 
 const isUnix = Deno.build.os !== "windows";
@@ -232,6 +233,19 @@ Deno.test("a file that its client has written since keeps that, and gets its ser
   });
 });
 
+Deno.test("a list that has been changed since is left, and the copy of it is named", async () => {
+  await using user = await TestUser.create();
+  const list = (...names: string[]) => json(names.map((name) => ({ name, command: name })));
+  const at = "{data}/Code/User/globalStorage/augment.vscode-augment/augment-global-state/mcpServers.json";
+  await user.write(at, list("a", "b"));
+  await user.adopt();
+  await user.write(at, list("c"));
+  const [file] = await user.undo();
+  assertEquals(file!.how, "left");
+  assertStringIncludes(file!.reason!, join(user.backups, "adopt-"));
+  assertEquals(await user.read(at), list("c"));
+});
+
 Deno.test("a file that its client has only laid out anew is the same to the byte once that is undone", async () => {
   await using user = await TestUser.create();
   const text = `{ "mcpServers": { "files": ${JSON.stringify(FILES)} }, "x": [1,  2] }`;
@@ -300,6 +314,36 @@ Deno.test("mcp.json keeps its comments and servers; a name that is taken gets it
   assertEquals(JSON.parse(await user.read(CURSOR)).mcpServers.exai.command, SHIM.command);
   await user.undo();
   assertEquals(await Deno.readTextFile(user.mcp), text);
+});
+
+Deno.test("mcp.json is added to in the shape it has, and what it has is not imported once more", async () => {
+  const shapes = [
+    { servers: { mem: MEMORY } },
+    { mcpServers: [{ name: "mem", ...MEMORY }] },
+    { mem: MEMORY },
+  ];
+  for (const shape of shapes) {
+    await using user = await TestUser.create();
+    await Deno.mkdir(join(user.dir, "exai"));
+    await Deno.writeTextFile(user.mcp, json(shape));
+    await user.write(CURSOR, servers({ memory: MEMORY, files: FILES }));
+    await user.adopt();
+    const { servers: read, faults } = await readServers(user.mcp, { env: {} });
+    assertEquals([[...read.keys()].toSorted(), faults], [["files", "mem"], []], JSON.stringify(shape));
+    await user.undo();
+    assertEquals(await Deno.readTextFile(user.mcp), json(shape));
+  }
+});
+
+Deno.test("a server that stays under EXAI's name keeps it", async () => {
+  await using user = await TestUser.create();
+  await user.write(CURSOR, servers({ exai: { url: "https://mcp.linear.app/mcp" }, files: FILES }));
+  await user.adopt();
+  const { mcpServers } = JSON.parse(await user.read(CURSOR));
+  assertEquals([Object.keys(mcpServers), mcpServers.exai.url], [
+    ["exai", "exai-all"],
+    "https://mcp.linear.app/mcp",
+  ]);
 });
 
 Deno.test("a mcp.json that cannot be read is named, and no client is changed", async () => {
