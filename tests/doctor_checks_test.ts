@@ -45,19 +45,21 @@ Deno.test("doctor: a certificate that has expired, and a key that others can rea
   assertStringIncludes(finding(await diagnose(settings), "certificate-expired").remedy, "exai-daemon certs");
   await home.write("cert.pem", await certificate(3));
   assertEquals(finding(await diagnose(settings), "certificate-expires").severity, "warning");
+  await home.write("cert.pem", await certificate(300, new Date(Date.now() + 200 * 86_400_000)));
+  assertStringIncludes(finding(await diagnose(settings), "certificate-early").remedy, "clock");
   await home.write("cert.pem", await certificate(300));
   assertEquals((await diagnose(settings)).findings, []);
 });
 
 /** One that is good for `days` from now. */
-async function certificate(days: number): Promise<string> {
+async function certificate(days: number, notBefore = new Date("2020-01-01")): Promise<string> {
   const keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
     "sign",
     "verify",
   ]);
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
     name: "CN=old.example",
-    notBefore: new Date("2020-01-01"),
+    notBefore,
     notAfter: new Date(Date.now() + days * 86_400_000),
     signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
     keys,

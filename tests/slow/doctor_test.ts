@@ -311,7 +311,7 @@ Deno.test("doctor: a full disk and one that cannot be written", { ignore: !mayMo
     assertStringIncludes(finding(full, "disk-full").remedy, "EXAI_HOME");
     assertEquals(full.code, 1);
     assert(await run("mount", "-o", "remount,ro", home.path));
-    finding(await diagnose({ home: home.path }), "home-read-only");
+    finding(await diagnose({ home: home.path }), "home-not-writable");
   } finally {
     await run("umount", "-l", home.path);
   }
