@@ -1,5 +1,6 @@
 import { delay } from "@std/async/delay";
 import { httpRoutes } from "../admin/http_routes.ts";
+import { StopRequest } from "../admin/stop_route.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import { Drain } from "../admission/policies.ts";
 import { resolvedWithin } from "../base/abort.ts";
@@ -43,6 +44,7 @@ const CLOSE_GRACE_MS = SECOND_MS;
 
 /** One running daemon: every part, connected. */
 export class Daemon implements AsyncDisposable {
+  readonly stopRequest = new StopRequest();
   /** Ends it in favour of a newer daemon. */
   readonly handover: Handover;
   readonly #settings: Settings;
@@ -246,6 +248,8 @@ export class Daemon implements AsyncDisposable {
         toolsFor: router.allTools,
         sessions: this.#sessions,
         handover: this.handover,
+        stopRequest: this.stopRequest,
+        drainTimeoutMs: settings.drainTimeoutMs,
       }),
       serverNames: () => servers().map(({ name }) => name),
       whyNoServer: (name) => mounts.troubles.whyUnmounted(name),

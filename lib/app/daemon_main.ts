@@ -12,11 +12,12 @@ import { SettingsFileError } from "../config/program_settings.ts";
 import { SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { AddressUnavailableError } from "../edge/deno_listener.ts";
 import { claimHome } from "./claim_home.ts";
-import { findCommand, runCommand } from "../commands/commands.ts";
+import { COMMANDS, runCommand } from "../commands/commands.ts";
 import { errorJson, exitCodeOf } from "../commands/exit_codes.ts";
 import { commandHelp, programHelp } from "../commands/help.ts";
 import { ProgressLine } from "../commands/progress.ts";
 import { stderrScreen } from "../commands/terminal.ts";
+import { findCommand } from "../commands/usage.ts";
 import { Daemon } from "./daemon.ts";
 import { isSuccessorOf, Succession, takeOver } from "./take_over.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
@@ -44,8 +45,8 @@ export async function daemonMain(): Promise<number> {
     const source = await openSettings();
     const { started: loaded } = source;
     if (loaded.switches.has("help")) {
-      const found = findCommand(loaded.words);
-      return say(found ? commandHelp(found.path, found.command) : programHelp());
+      const found = findCommand(COMMANDS, loaded.words);
+      return say(found ? commandHelp(found.path, found.command) : programHelp(COMMANDS));
     }
     if (loaded.switches.has("version")) return say(`exai-daemon ${describeVersion()}`);
     if (loaded.words.length > 0) return await command(source);
@@ -112,7 +113,8 @@ async function serve(given: SettingsSource): Promise<number> {
   asked.catch(() => {});
   const found = await claimHome(loaded.settings, paths);
   const taken = found instanceof HomeLock ? found : await takeOverFrom(found, { given, asked, paths });
-  const isFine = loaded.switches.has("if-not-running");
+  // Also where this program has had the newer daemon started by a service manager.
+  const isFine = loaded.switches.has("if-not-running") || taken !== found;
   if (!(taken instanceof HomeLock || taken instanceof Succession)) {
     return explainRunning(taken, { isFine, paths });
   }
@@ -179,7 +181,8 @@ async function takeOverFrom(
   const { settings } = given.started;
   const onWait = (waitsFor: string) =>
     print(`${describeRunning(running)}; version ${VERSION} takes over after ${waitsFor}`);
-  return await takeOver(running, { settings, paths, onWait });
+  const isService = given.started.switches.has("background");
+  return await takeOver(running, { settings, paths, onWait, isService });
 }
 
 async function run(source: SettingsSource, around: Surroundings): Promise<number> {
@@ -214,7 +217,12 @@ async function run(source: SettingsSource, around: Surroundings): Promise<number
     });
   }
   for (const note of before) log.warning("{note}", { note });
-  const end = await Promise.race([stopSignal(), crashed, daemon.handover.accepted]);
+  const end = await Promise.race([
+    stopSignal(),
+    crashed,
+    daemon.handover.accepted,
+    daemon.stopRequest.accepted,
+  ]);
   log.info("{end}: stopping", { end: typeof end === "number" ? "too many errors" : end });
   await daemon.stop();
   return typeof end === "number" ? end : 0;

@@ -36,6 +36,8 @@ export interface StatePaths {
   successorLock: string;
   /** How the daemon was installed as a service, while it is. */
   service: string;
+  /** Locked while a command changes `mcp.json`, so that two of them do not undo each other. */
+  configLock: string;
   /** Why the daemon that a shim started last could not start. */
   startFailure: string;
   /** The address of the running daemon, for shims when the system has chosen the port. */
@@ -84,6 +86,7 @@ export function statePaths(
     git: join(home, "git"),
     probes: join(home, "probes"),
     startLock: join(home, "start.lock"),
+    configLock: join(home, "config.lock"),
     successorLock: join(home, "successor.lock"),
     service: join(home, "service.json"),
     startFailure: join(home, "start_error"),

@@ -158,5 +158,8 @@ function linesOf(text: string, start: number, end: number): { from: number; to: 
   }
   const spaces = /^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0;
   const isLast = /^[ \t]*[}\]]/.test(text.slice(end));
-  return { from: start, to: isLast ? end : end + spaces };
+  if (!isLast) return { from: start, to: end + spaces };
+  // The space behind it stays, so that the one before it would be a second.
+  const before = text.slice(lineStart, start).trimEnd();
+  return { from: before.endsWith(",") ? lineStart + before.length : start, to: end };
 }
