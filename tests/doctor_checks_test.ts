@@ -2,6 +2,7 @@ import "reflect-metadata";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import * as x509 from "@peculiar/x509";
+import { placesOf } from "../lib/config/client_places.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { diskFindings } from "../lib/doctor/check_disk.ts";
 import { notGiven } from "../lib/doctor/check_port.ts";
@@ -137,6 +138,40 @@ Deno.test("doctor: servers whose program or directory is missing are named, with
   assertEquals(diagnosis.code, 1);
 });
 
+Deno.test("doctor: clients whose EXAI is not there, another one, or set up in vain, and servers they start once more", async () => {
+  const exai = {
+    command: "/no/such/exai-shim",
+    args: [],
+    env: { EXAI_HOME: "/another/home", KIMI_API_KEY: "k" },
+  };
+  await using home = await privateHome({
+    ".claude.json": JSON.stringify({
+      mcpServers: { exai, files: { command: "true" }, mine: { command: "true" } },
+    }),
+    ".cursor/mcp.json": '{\n  "mcpServers": [\n',
+    "mcp.json": JSON.stringify({ mcpServers: { files: { command: "true" } } }),
+  });
+  const diagnosis = await diagnose({ home: home.path });
+  const missing = finding(diagnosis, "client-program-missing");
+  assertStringIncludes(missing.what, '"exai" of Claude Code');
+  assertStringIncludes(missing.what, "starts /no/such/exai-shim");
+  assertStringIncludes(finding(diagnosis, "client-other-home").what, "/another/home");
+  assertStringIncludes(
+    finding(diagnosis, "client-settings").remedy,
+    `"kimiApiKey": "..." } into ${home.path}/exai.json`,
+  );
+  assertStringIncludes(finding(diagnosis, "client-doubles").what, "starts files once more by itself");
+  assertStringIncludes(finding(diagnosis, "client-file").what, `${home.path}/.cursor/mcp.json line `);
+});
+
+Deno.test("doctor: a client that has its servers from this EXAI, and one that has its own, are no finding", async () => {
+  await using home = await privateHome({ "bin/exai-shim": "", "mcp.json": "" });
+  const exai = { command: join(home.path, "bin", "exai-shim"), env: { EXAI_HOME: home.path } };
+  await home.write(".claude.json", JSON.stringify({ mcpServers: { exai, mine: { command: "true" } } }));
+  await home.write(".cursor/mcp.json", JSON.stringify({ mcpServers: { files: { command: "true" } } }));
+  assertEquals((await diagnose({ home: home.path })).findings, []);
+});
+
 Deno.test("doctor: a disk that is full, nearly full, out of inodes or without locks", () => {
   const disk = { dir: "/h", what: "the state directory", type: 0xef53, freeBytes: 1e10, freeFiles: 1000 };
   const idsOf = (more: Partial<typeof disk>) => diskFindings({ ...disk, ...more }).map(({ id }) => id);
@@ -171,6 +206,7 @@ Deno.test("doctor: a check that fails itself is told, and the others go on", asy
   const installation = installationHere({ settings: defaultSettings({ home: home.path }) }, {
     waitMs: 1000,
     isQuick: true,
+    places: placesOf({}, "linux", home.path),
   });
   await installation.daemon;
   const daemon = Promise.reject<DaemonState>(new Error("no idea"));

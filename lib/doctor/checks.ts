@@ -1,5 +1,6 @@
 import { messageOf } from "../base/errors.ts";
 import type { ServersFile } from "../config/servers.ts";
+import { checkClients } from "./check_clients.ts";
 import { checkClock } from "./check_clock.ts";
 import { checkDaemon } from "./check_daemon.ts";
 import { checkDisks } from "./check_disk.ts";
@@ -85,6 +86,12 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   servers: {
     looksFor: "servers whose program or directory is missing, that hang, end, or cannot be reached",
     run: checkServers,
+  },
+  clients: {
+    looksFor:
+      "editors and agents that start an EXAI that is not there, another one or with settings it does not use; " +
+      "servers they start once more",
+    run: checkClients,
   },
   "models.json": { looksFor: "faults by line", run: checkModelsFile },
   records: {

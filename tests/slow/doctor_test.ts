@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { fromFileUrl, join } from "@std/path";
 import { FileLock } from "../../lib/state/file_lock.ts";
 import { buildOf } from "../helpers/builds.ts";
-import { diagnose, diagnoseByProgram, finding, privateHome } from "../helpers/doctor.ts";
+import { diagnose, diagnoseByProgram, finding, ownHome, privateHome } from "../helpers/doctor.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { DEFAULT_PORT, takeDefaultPort } from "../helpers/taken_port.ts";
 import { until } from "../helpers/until.ts";
@@ -44,7 +44,7 @@ Deno.test("doctor runs where the home is a file, and says so", async () => {
 Deno.test("doctor prints for people what is wrong, what to do, and what --fix does", onPosix, async () => {
   await using home = await privateHome({ "health.json": "{}", "start_error": "no \x1b[2J way" });
   await Deno.chmod(home.path, 0o755);
-  const env = { XDG_RUNTIME_DIR: "" };
+  const env = { ...ownHome(home.path), XDG_RUNTIME_DIR: "" };
   const { code, stdout } = await runDaemon({ home: home.path, env, args: ["doctor", "--quick"] });
   assertEquals(code, 1);
   assertMatch(stdout, /^warning +home +the state directory .* is open to other users \(mode 755\)$/m);
@@ -265,7 +265,7 @@ Deno.test(
         Deno.execPath(),
         daemon,
       ],
-      env: { EXAI_HOME: home.path, EXAI_WS_PORT: "0", ENV_FILE: "" },
+      env: { ...ownHome(home.path), EXAI_HOME: home.path, EXAI_WS_PORT: "0", ENV_FILE: "" },
     }).output();
     const shown = new TextDecoder().decode(stdout);
     assertStringIncludes(shown, '"handles-low"');
