@@ -37,7 +37,11 @@ Deno.test("doctor runs and names each value that is not allowed, where no other 
 
 Deno.test("doctor runs where the home is a file, and says so", async () => {
   await using home = await privateHome({ file: "" });
-  const diagnosis = await diagnoseByProgram({ home: join(home.path, "file"), args: ["--quick"] });
+  const diagnosis = await diagnoseByProgram({
+    home: join(home.path, "file"),
+    env: ownHome(home.path),
+    args: ["--quick"],
+  });
   assertStringIncludes(finding(diagnosis, "home-unusable").what, "no directory");
 });
 
