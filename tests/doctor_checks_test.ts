@@ -144,12 +144,15 @@ Deno.test("doctor: clients whose EXAI is not there, another one, or set up in va
     args: [],
     env: { EXAI_HOME: "/another/home", KIMI_API_KEY: "k" },
   };
+  const off = { a: { command: "true", disabled: true }, b: { command: "true", enabled: false } };
   await using home = await privateHome({
     ".claude.json": JSON.stringify({
-      mcpServers: { exai, files: { command: "true" }, mine: { command: "true" } },
+      mcpServers: { exai, files: { command: "true" }, mine: { command: "true" }, ...off },
     }),
     ".cursor/mcp.json": '{\n  "mcpServers": [\n',
-    "mcp.json": JSON.stringify({ mcpServers: { files: { command: "true" } } }),
+    "mcp.json": JSON.stringify({
+      mcpServers: { files: { command: "true" }, a: { command: "true" }, b: { command: "true" } },
+    }),
   });
   const diagnosis = await diagnose({ home: home.path });
   const missing = finding(diagnosis, "client-program-missing");
