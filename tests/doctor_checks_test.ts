@@ -5,6 +5,7 @@ import * as x509 from "@peculiar/x509";
 import { placesOf } from "../lib/config/client_places.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { diskFindings } from "../lib/doctor/check_disk.ts";
+import { namedProxies } from "../lib/doctor/check_network.ts";
 import { notGiven } from "../lib/doctor/check_port.ts";
 import { shimFindings } from "../lib/doctor/check_system.ts";
 import { examine } from "../lib/doctor/checks.ts";
@@ -216,6 +217,14 @@ Deno.test("doctor: a check that fails itself is told, and the others go on", asy
   const findings = (await examine({ ...installation, daemon })).flatMap(({ findings }) => findings);
   assert(findings.some(({ id, what }) => id === "check-failed" && what.includes("no idea")));
   assert(findings.some(({ id }) => id === "servers-file"));
+});
+
+Deno.test("doctor shows no password of a proxy, however it is written", () => {
+  for (const value of ["http://ada:se/cr@et@proxy:1", "ada:secret@proxy:1", "socks5://ada:secret@[::1]:1"]) {
+    const [proxy] = namedProxies({ HTTPS_PROXY: value });
+    assert(!/cr|et/.test(proxy!.shown), proxy!.shown);
+  }
+  assertEquals(namedProxies({ HTTP_PROXY: "", NO_PROXY: "x", https_proxy: "proxy:1" }).length, 1);
 });
 
 Deno.test("doctor says what --fix does in words", () => {

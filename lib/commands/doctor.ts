@@ -1,7 +1,5 @@
+import { WAIT_S } from "../doctor/installation.ts";
 import type { Action } from "./command.ts";
-
-/** How long a server may take to answer when nothing is said. */
-export const WAIT_S = 15;
 
 export const doctorCommand: Action = {
   summary: "Find what is wrong with this installation, and mend what can be mended safely",

@@ -5,6 +5,9 @@ import type { SettingsFaults } from "../config/program_settings.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 
+/** How long a server may take to answer when nothing is said, in seconds. */
+export const WAIT_S = 15;
+
 /** What the checks look at, and what several of them need to know. */
 export interface Installation extends SettingsFaults {
   settings: Settings;
