@@ -60,9 +60,10 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon service install --dry-run": "tests/slow/service_test.ts",
   "exai-daemon service uninstall": "tests/slow/service_test.ts",
   "exai-daemon service status": "tests/slow/service_test.ts",
-  "exai-daemon doctor": "tests/doctor_test.ts",
-  "exai-daemon doctor --quick": "tests/doctor_test.ts",
-  "exai-daemon doctor --fix": "tests/doctor_test.ts",
+  "exai-daemon doctor": "tests/helpers/doctor.ts",
+  "exai-daemon doctor --quick": "tests/helpers/doctor.ts",
+  "exai-daemon doctor --fix": "tests/helpers/doctor.ts",
+  "exai-daemon doctor --json": "tests/helpers/doctor.ts",
   "exai-daemon update --check": "tests/update_test.ts",
 };
 
