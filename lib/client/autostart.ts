@@ -20,6 +20,9 @@ const POLL_MS = 25;
 /** As above while another window starts it. */
 const LOCKED_POLL_MS = 100;
 
+/** How long a service manager may take, which may say that it starts a program and does not. */
+const SERVICE_START_TIMEOUT_MS = 15_000;
+
 const NO_ANSWER = `has not answered within ${DAEMON_START_TIMEOUT_MS / 1000} s`;
 
 /** Starts the daemon; of many shims at the same moment only one does. */
@@ -76,20 +79,17 @@ export class DaemonStarter {
   }
 
   async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
-    const isService = await this.#startService();
-    log.info("no daemon answers; starting {command}", {
-      command: isService ? "the service" : shownCommand(),
-    });
-    using daemon = isService ? undefined : await spawnDaemon(this.#environment, this.#paths);
+    const ofService = await this.#startService() ? await this.#dialService(dial) : undefined;
+    if (ofService) return ofService;
+    log.info("no daemon answers; starting {command}", { command: shownCommand() });
+    using daemon = await spawnDaemon(this.#environment, this.#paths);
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await delay(POLL_MS);
       const link = await dial();
       if (link) return link;
       // Exit code 0: another daemon was started first and is about to answer.
-      if (daemon?.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
-      const { text } = isService ? await readOwnFile(this.#paths.startFailure) : {};
-      if (text !== undefined) throw this.#fault(`as a service cannot start: ${text.trim()}`);
+      if (daemon.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
     }
     throw this.#fault(NO_ANSWER);
   }
@@ -104,6 +104,21 @@ export class DaemonStarter {
       log.warning("the service does not start the daemon: {fault}", { fault: started.fault });
     }
     return started.fault === undefined;
+  }
+
+  /** The link to the daemon of the service; undefined when its manager has started none. */
+  async #dialService(dial: () => Promise<Link | undefined>): Promise<Link | undefined> {
+    log.info("no daemon answers; the service starts it");
+    const deadline = performance.now() + SERVICE_START_TIMEOUT_MS;
+    while (performance.now() < deadline) {
+      await delay(POLL_MS);
+      const link = await dial();
+      if (link) return link;
+      const { text } = await readOwnFile(this.#paths.startFailure);
+      if (text !== undefined) throw this.#fault(`as a service cannot start: ${text.trim()}`);
+    }
+    log.warning("the service has not started the daemon");
+    return undefined;
   }
 
   /** The daemon has written why it cannot start, as a terminal would have shown it. */

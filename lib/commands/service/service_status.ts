@@ -14,7 +14,7 @@ export async function status(invocation: Invocation): Promise<CommandResult> {
   const installed = await readInstalledService(paths);
   const plan = knownPlan(installed, invocation);
   const { text, fault } = await runManager(plan.query);
-  const state = fault === undefined ? plan.readState(text) : undefined;
+  const state = installed && fault === undefined ? plan.readState(text) : undefined;
   const daemon = await runningDaemon(invocation);
   const faults = await faultsOf({ installed, plan, state, startFailure: paths.startFailure });
   const isGood = installed !== undefined && faults.length === 0;
