@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { commandFlags, COMMANDS, runCommand } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
+import { VERSION } from "../lib/base/version.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
@@ -27,6 +28,16 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "deno task slow": "takes minutes",
   "deno task docs": "writes files; the gate runs it with --check",
   "deno task compile": "takes minutes; compile_test runs it",
+  "exai-daemon adopt": "changes the files of editors; adopt_command_test runs it in a home of its own",
+  "exai-daemon adopt --dry-run": "as above",
+  "exai-daemon adopt --undo": "as above",
+  "exai-daemon adopt --windows-home=/mnt/c/Users/me": "as above; adopt_test has a Windows side",
+  "tar -xzf exai-*.tar.gz": "needs a release; trial does it",
+  "exai-*/install.sh": "install_script_test runs it",
+  "exai-*/install.sh --adopt": "install_script_test runs it",
+  "npx exai-shim": "needs a published release; npm_packages_test runs it",
+  "deno task release": "takes minutes; release_test tests what it is made of",
+  "deno task trial": "needs a release; CI runs it after one was built",
   "npx -y deno@2.9.6 task smoke": "downloads a package",
   "npx -y deno@2.9.6 task ok": "downloads a package",
   "npx -y deno@2.9.6 task slow": "downloads a package",
@@ -37,6 +48,41 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "exai-daemon service uninstall": "changes the machine; service_test runs it with a double of systemd",
   "exai-daemon service status": "looks at the machine; service_test runs it with a double of systemd",
   "deno bundle NAME.ts -o NAME.js": "a command of Deno; user_tools_test loads such files",
+};
+
+/** Commands that end, change or ask what is outside of this test, and the test that runs them. */
+const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
+  "exai-daemon stop": "tests/slow/stop_test.ts",
+  "exai-daemon restart": "tests/slow/stop_test.ts",
+  "exai-daemon logs --follow": "tests/slow/logs_test.ts",
+  "exai-daemon config edit [mcp|exai|models]": "tests/config_command_test.ts",
+  "exai-daemon service install": "tests/slow/service_test.ts",
+  "exai-daemon service install --dry-run": "tests/slow/service_test.ts",
+  "exai-daemon service uninstall": "tests/slow/service_test.ts",
+  "exai-daemon service status": "tests/slow/service_test.ts",
+  "exai-daemon doctor": "tests/doctor_test.ts",
+  "exai-daemon doctor --quick": "tests/doctor_test.ts",
+  "exai-daemon doctor --fix": "tests/doctor_test.ts",
+  "exai-daemon update --check": "tests/update_test.ts",
+};
+
+/** The words that stand for others in a command that is shown. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  "exai-daemon help [COMMAND [WORD]]": ["help", "kill", "call"],
+  "exai-daemon call NAME [KEY=VALUE...]": ["call", "version"],
+  "exai-daemon logs [SERVER]": ["logs", "mean"],
+  "exai-daemon tools [SERVER]": ["tools", "exai"],
+  "exai-daemon tools [TOOL]": ["tools", "version"],
+  "exai-daemon config check [exai|mcp|models]": ["config", "check", "mcp"],
+  "exai-daemon config path [exai|mcp|models|tools|home|logs]": ["config", "path", "mcp"],
+  "exai-daemon config schema [mcp|exai]": ["config", "schema", "mcp"],
+  "exai-daemon servers add NAME COMMAND [ARG...]": ["servers", "add", "one", "some-program", "word"],
+  "exai-daemon servers add NAME URL": ["servers", "add", "two", "http://localhost:9/mcp"],
+  "exai-daemon servers add NAME JSON": ["servers", "add", "three", '{"command": "some-program"}'],
+  "exai-daemon servers remove NAME...": ["servers", "remove", "three"],
+  "exai-daemon servers test [NAME...]": ["servers", "test", "mean"],
+  "exai-daemon servers disable NAME...": ["servers", "disable", "one"],
+  "exai-daemon servers enable NAME...": ["servers", "enable", "one"],
 };
 
 /** Every command the documentation shows, once, with the pages it stands on. */
@@ -51,7 +97,7 @@ async function commands(): Promise<Map<string, string>> {
 }
 
 const shown = [...(await commands()).keys()];
-const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line));
+const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line) && !Object.hasOwn(NOT_RUN, line));
 const ofTasks = shown.filter((line) => line.startsWith("deno task "));
 const ofTests = shown.filter((line) => line.startsWith("deno test "));
 const ofSettings = shown.filter((line) => /^[A-Z_]+=\S* .*exai-daemon$/.test(line));
@@ -67,7 +113,8 @@ Deno.test("each command shown is checked here, or not run for a reason", () => {
     ...Object.keys(NOT_RUN),
   ];
   assertEquals(shown.filter((line) => !checked.includes(line)), []);
-  assertEquals(Object.keys(NOT_RUN).filter((line) => !shown.includes(line)), [], "no longer shown");
+  const named = [NOT_RUN, RUN_ELSEWHERE, WORDS].flatMap((table) => Object.keys(table));
+  assertEquals(named.filter((line) => !shown.includes(line)), [], "no longer shown");
 });
 
 /** A daemon with something to list, show, cancel and kill, and the commands run against it. */
@@ -76,6 +123,11 @@ async function commandLine() {
   const it = await mountingDaemon({ mean: bad("serves") }, { token: "auto" }, [odd]);
   const token = (await Deno.readTextFile(`${it.home}/token`)).trim();
   const clients: RawClient[] = [];
+  const releases = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => Response.json({ version: VERSION }),
+  );
+  const ofReleases = `--releases-url=http://127.0.0.1:${releases.addr.port}/latest`;
   const connect = async (hello = {}) => {
     const client = await RawClient.hello(it.url, { token, ...hello });
     clients.push(client);
@@ -83,7 +135,8 @@ async function commandLine() {
   };
   const run = async (words: readonly string[], print: (text: string) => void = () => {}) => {
     const loaded = loadSettings({
-      args: [...words, `--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto"],
+      // Before the words: what follows a program in `servers add` is the arguments of that program.
+      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ofReleases, ...words],
       env: { ENV_FILE: "" },
       commands: commandFlags(),
     });
@@ -136,15 +189,24 @@ async function commandLine() {
     async [Symbol.asyncDispose]() {
       odd.release.resolve();
       for (const client of clients) await client.close();
+      await releases.shutdown();
       await it[Symbol.asyncDispose]();
     },
   };
 }
 
+Deno.test("each command that another test runs is in that test", async () => {
+  for (const [line, path] of Object.entries(RUN_ELSEWHERE)) {
+    const text = await Deno.readTextFile(`${root}/${path}`);
+    assert(text.includes(`"${line.split(" ")[1]}"`), `${path}: ${line}`);
+  }
+});
+
 Deno.test("each command of exai-daemon shown does its work with a daemon that runs", async () => {
   await using line = await commandLine();
-  for (const text of ofDaemon.filter((line) => !Object.hasOwn(NOT_RUN, line))) {
-    const words = wordsOf(text).slice(1);
+  const isRun = (line: string) => ![NOT_RUN, RUN_ELSEWHERE].some((lines) => Object.hasOwn(lines, line));
+  for (const text of ofDaemon.filter(isRun)) {
+    const words = WORDS[text] ?? wordsOf(text).slice(1);
     if (words.includes("--help")) {
       for (const [name, command] of Object.entries(COMMANDS)) {
         assertMatch(commandHelp(name, command), /^Usage: exai-daemon /m);
@@ -158,7 +220,7 @@ Deno.test("each command of exai-daemon shown does its work with a daemon that ru
       if (words[0] === "new-tool") {
         await Deno.remove(`${line.home}/tools`, { recursive: true }).catch(() => {});
       }
-      const { code, text: said } = await line.run(await line.fill(words));
+      const { code, text: said } = await line.run(WORDS[text] ?? await line.fill(words));
       assertEquals(code, 0, `${text}: ${said}`);
       assert(said.length > 0, text);
     }
@@ -251,6 +313,8 @@ function checkClient(
 ) {
   const { command, args = [] } = (file.mcpServers ?? file.servers)!.exai!;
   const started = [command, ...args].at(-1)!;
+  // The package of that name starts it.
+  if (command === "npx" && started === "exai-shim") return assertEquals(args, ["-y", "exai-shim"], page);
   assertMatch(started, /^\/path\/to\/exai\/(exai-shim|shim\.ts|daemon\.ts)$/, page);
   if (started.endsWith(".ts")) assertEquals([command, ...args].slice(0, 3), ["deno", "run", "-A"], page);
 }

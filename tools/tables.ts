@@ -1,12 +1,14 @@
+import { CLIENTS } from "../lib/adopt/clients.ts";
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
-import { COMMANDS } from "../lib/commands/commands.ts";
-import { actionsOf, type NamedAction } from "../lib/commands/usage.ts";
+import { commandSections, commandsTable, exitCodesTable } from "./command_tables.ts";
+import { code, markdownTable } from "./markdown.ts";
 import { shownDefault } from "../lib/config/help.ts";
 import { KNOWN_SERVERS, TELLING_WORDS } from "../lib/config/known_servers.ts";
 import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
 import { keyInFile } from "../lib/config/setting_keys.ts";
 import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
+import { CHECKS } from "../lib/doctor/checks.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
 import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
@@ -19,8 +21,15 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks a"], toolRows()),
   "step fields": () => markdownTable(["field", "type", "what it is"], stepFieldRows()),
   "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
+  "adopted clients": adoptedClientsTable,
   commands: commandsTable,
-  "command flags": commandFlagsTable,
+  "command sections": commandSections,
+  "exit codes": exitCodesTable,
+  "doctor checks": () =>
+    markdownTable(
+      ["check", "what it looks for"],
+      Object.entries(CHECKS).map(([name, { looksFor }]) => [code(name), looksFor]),
+    ),
   rooms: roomsTable,
   "known servers": knownServersTable,
   "telling words": tellingWordsTable,
@@ -54,6 +63,36 @@ function topicTable(settings: readonly Setting[]): string {
   ], rows);
 }
 
+function adoptedClientsTable(): string {
+  const systems = { linux: "Linux", darwin: "macOS", windows: "Windows" };
+  const rows = CLIENTS.map(({ id, title, files }) => [
+    title,
+    code(id),
+    files.map(({ path, on }) =>
+      code(shownPlace(path)) + (on ? ` (${on.map((system) => systems[system]).join(", ")})` : "")
+    ).join("<br>"),
+  ]);
+  return markdownTable(["client", "id", "files"], rows);
+}
+
+/** A path of the table of clients, with directories as people know them. */
+function shownPlace(path: string): string {
+  const places: Readonly<Record<string, string>> = {
+    home: "~",
+    project: "PROJECT",
+    config: "~/.config",
+    data: "APPDATA",
+    local: "LOCALAPPDATA",
+    claude: "~/.claude",
+    claudeState: "~/.claude.json",
+    codex: "~/.codex",
+    gemini: "~/.gemini",
+    copilot: "~/.copilot",
+    opencode: "~/.config/opencode",
+  };
+  return path.replace(/^\{(\w+)\}/, (_, name: string) => places[name] ?? name);
+}
+
 function serverKeysTable(): string {
   const rows = Object.entries(OWN_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
   return markdownTable(["key", "allowed", "what it does"], rows);
@@ -62,28 +101,6 @@ function serverKeysTable(): string {
 function clientKeysTable(): string {
   const rows = Object.entries(CLIENT_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
   return markdownTable(["key", "allowed", "what it does"], rows);
-}
-
-function commandsTable(): string {
-  const rows = allActions().flatMap(({ path, action: { forms } }) =>
-    forms.map(({ args, does }) => [code(`exai-daemon ${path} ${args}`.trimEnd()), does])
-  );
-  return markdownTable(["command", "what it does"], rows);
-}
-
-function commandFlagsTable(): string {
-  const rows = allActions().flatMap(({ path, action }) =>
-    (action.flags ?? []).map((flag) => [
-      code(path),
-      code(flag.value === undefined ? `--${flag.name}` : `--${flag.name}=${flag.value}`),
-      flag.help,
-    ])
-  );
-  return markdownTable(["command", "flag", "what it does"], rows);
-}
-
-function allActions(): NamedAction[] {
-  return Object.entries(COMMANDS).flatMap(([name, command]) => actionsOf(name, command));
 }
 
 const SHARED_BY = { machine: "all windows", project: "one directory", session: "one window" };
@@ -179,15 +196,4 @@ function errorCodesTable(): string {
     ERROR_MEANINGS[name],
   ]);
   return markdownTable(["code", "JSON-RPC", "HTTP", "meaning"], rows);
-}
-
-/** Rows as a Markdown table. */
-function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n") + "\n";
-}
-
-function code(text: string): string {
-  return text === "" ? "" : `\`${text}\``;
 }

@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { VERSION } from "../base/version.ts";
 import type { ServerTrouble } from "../call/server_trouble.ts";
 import { formatFault } from "../config/servers.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
@@ -12,6 +13,7 @@ import { allowMethod, ownerOnly } from "./route_guards.ts";
 import { serverRoutes, type ServerRouteSources } from "./server_routes.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
+import { type StopRequest, stopRoute } from "./stop_route.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenStore } from "../edge/token.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
@@ -64,6 +66,9 @@ interface RouteSources {
   toolsFor: ServerRouteSources["toolsFor"];
   sessions: SessionAccess;
   calls: CallControl;
+  stopRequest: StopRequest;
+  /** How long calls that run are waited for when the daemon stops, in milliseconds. */
+  drainTimeoutMs: number;
   handover: HandoverAdmin;
 }
 
@@ -80,7 +85,8 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 
 /** Routes with data of the owner: threads, calls, sessions, directories, configuration. */
 function ownerRoutes(sources: RouteSources): [string, Route][] {
-  const { telemetry, mounts, own, token, sessions, calls } = sources;
+  const { telemetry, mounts, own, token, sessions, calls, stopRequest } = sources;
+  const identity = { pid: Deno.pid, version: VERSION, drain_timeout_ms: sources.drainTimeoutMs };
   const routes = callRoutes({ calls, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
     [
@@ -93,6 +99,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/calls/follow", allowMethod("GET", routes.follow)],
     ["/cancel", allowMethod("POST", routes.cancel)],
     ["/kill", allowMethod("POST", routes.kill)],
+    ["/stop", stopRoute(stopRequest, () => ({ ...identity, calls: [...calls.running].length }))],
     ["/handover", handoverRoute(sources.handover)],
     ...threadRoutes(allThreads(own.threads)),
     ...serverRoutes({

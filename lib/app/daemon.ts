@@ -1,5 +1,6 @@
 import { delay } from "@std/async/delay";
 import { httpRoutes } from "../admin/http_routes.ts";
+import { StopRequest } from "../admin/stop_route.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import { Drain } from "../admission/policies.ts";
 import { resolvedWithin } from "../base/abort.ts";
@@ -43,6 +44,7 @@ const CLOSE_GRACE_MS = SECOND_MS;
 
 /** One running daemon: every part, connected. */
 export class Daemon implements AsyncDisposable {
+  readonly stopRequest = new StopRequest();
   /** Ends it in favour of a newer daemon. */
   readonly handover: Handover;
   readonly #settings: Settings;
@@ -173,13 +175,13 @@ export class Daemon implements AsyncDisposable {
    * Stops: refuses new calls, lets running ones finish for `EXAI_DRAIN_TIMEOUT`, notifies the clients, and closes
    * everything. Each call resolves when all of that is done.
    */
-  stop(): Promise<void> {
-    return this.#stopped ??= this.#stop();
+  stop({ maxDrainMs = Infinity }: { maxDrainMs?: number } = {}): Promise<void> {
+    return this.#stopped ??= this.#stop(Math.min(maxDrainMs, this.#settings.drainTimeoutMs));
   }
 
-  async #stop(): Promise<void> {
+  async #stop(drainMs: number): Promise<void> {
     const done = Promise.all([this.#drain.close(), this.#timeouts.idle()]);
-    await resolvedWithin(done, this.#settings.drainTimeoutMs);
+    await resolvedWithin(done, drainMs);
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
     await delay(0);
     // Before the connections, so that closing them is not treated as the clients ending their sessions.
@@ -246,6 +248,8 @@ export class Daemon implements AsyncDisposable {
         toolsFor: router.allTools,
         sessions: this.#sessions,
         handover: this.handover,
+        stopRequest: this.stopRequest,
+        drainTimeoutMs: settings.drainTimeoutMs,
       }),
       serverNames: () => servers().map(({ name }) => name),
       whyNoServer: (name) => mounts.troubles.whyUnmounted(name),

@@ -39,6 +39,8 @@ const NORMAL_CLOSURE = 1000;
 export class DaemonSession implements Disposable {
   /** Its id, by which the routes of the daemon find it. */
   readonly id: string;
+  /** The version of the daemon. */
+  readonly daemonVersion: string;
   readonly #socket: ClientSocket;
   readonly #pending = new Map<number, SentRequest>();
   readonly #waiting = new Set<() => void>();
@@ -46,6 +48,7 @@ export class DaemonSession implements Disposable {
 
   private constructor({ socket, ack }: Link) {
     this.id = ack.session_id;
+    this.daemonVersion = ack.daemon.version;
     this.#socket = socket;
     socket.onframe = (text) => this.#receive(text);
     socket.closed.then(({ code, reason }) => this.#end(`${code} ${reason}`.trimEnd()));
@@ -139,6 +142,16 @@ export class DaemonSession implements Disposable {
     for (const { reject } of this.#pending.values()) reject(error);
     for (const resolve of this.#waiting) resolve();
   }
+}
+
+/**
+ * Starts the daemon, as a window does, unless one runs.
+ *
+ * @throws {ExaiError} `DAEMON_UNAVAILABLE` when it cannot be started, or must not be by the settings
+ */
+export async function ensureDaemon(settings: CommandSettings): Promise<void> {
+  const { socket } = await openStarted(settings, { client: { name: "exai-daemon", version: VERSION } });
+  socket.close(NORMAL_CLOSURE);
 }
 
 /** A link to the daemon, which is started where none runs. */

@@ -7,30 +7,50 @@ import type { LoadedSettings } from "../config/load.ts";
 import type { SettingsFaults } from "../config/program_settings.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkStateDir } from "../state/state_files.ts";
+import { adoptCommand } from "./adopt.ts";
 import { callCommand } from "./call.ts";
 import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
 import { certsCommand } from "./certs.ts";
-import type { Action, Command, CommandFlag, CommandResult, Invocation } from "./command.ts";
-import { configCommand } from "./config.ts";
 import { completionsCommand } from "./completions.ts";
-import { EXIT, type ExitCode } from "./exit_codes.ts";
+import { configCommand } from "./config.ts";
 import { doctorCommand } from "./doctor.ts";
 import { killCommand } from "./kill.ts";
+import { logsCommand } from "./logs.ts";
 import { newToolCommand } from "./new_tool.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
+import { restartCommand } from "./restart.ts";
 import { serversCommand } from "./servers.ts";
 import { serviceCommand } from "./service/service.ts";
+import { statusCommand } from "./status.ts";
+import { stopCommand } from "./stop.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
 import { toolsCommand } from "./tools.ts";
 import { updateCommand } from "./update.ts";
-import { actionsOf, flagsOf, isGroup, maxWords, type NamedAction, usageOf } from "./usage.ts";
+import { versionCommand } from "./version.ts";
+import { helpCommand } from "./help_command.ts";
+import type { Command, CommandFlag, CommandResult, Invocation } from "./command.ts";
+import { EXIT, type ExitCode } from "./exit_codes.ts";
+import {
+  actionsOf,
+  findCommand,
+  flagsOf,
+  isGroup,
+  maxWords,
+  type NamedAction,
+  PROGRAM_FLAGS,
+  usageOf,
+} from "./usage.ts";
 
 /** The commands of `exai-daemon` by name, in the order of `--help` and docs/commands.md. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
+  status: statusCommand,
+  stop: stopCommand,
+  restart: restartCommand,
   ps: psCommand,
+  logs: logsCommand,
   servers: serversCommand,
   tools: toolsCommand,
   call: callCommand,
@@ -42,19 +62,15 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   threads: threadsCommand,
   token: tokenCommand,
   certs: certsCommand,
+  adopt: adoptCommand,
   "new-tool": newToolCommand,
   service: serviceCommand,
   doctor: doctorCommand,
   update: updateCommand,
   completions: completionsCommand,
+  version: versionCommand,
+  help: helpCommand,
 };
-
-/** The flags `exai-daemon` takes without a command, beside those of the settings. */
-export const PROGRAM_FLAGS: readonly CommandFlag[] = [
-  { name: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
-  { name: "background", help: "Run as a service does: with the environment of the login shell" },
-  { name: "version", help: "Show the version and exit" },
-];
 
 /** The flags of the program and its commands as `loadSettings` takes them. */
 export function commandFlags(): CommandFlags {
@@ -126,10 +142,8 @@ export async function runAction(
 function findAction([name = "", ...rest]: readonly string[]): NamedAction & { args: string[] } {
   const command = ownEntry(COMMANDS, name);
   if (!command) {
-    const known = Object.keys(COMMANDS);
-    throw new UsageError(
-      `${quoteName(name)} is not a command${didYouMean(name, known)}; there are: ${known.join(", ")}`,
-    );
+    const meant = didYouMean(name, Object.keys(COMMANDS));
+    throw new UsageError(`${quoteName(name)} is not a command${meant}; exai-daemon help lists them`);
   }
   if (!isGroup(command)) return { path: name, action: command, args: rest };
   const [word = "", ...args] = rest;
@@ -170,16 +184,6 @@ function checkFlags(
 
 /** Whether `words` name a command that says what is wrong with settings, and so runs with them. */
 export function worksDespiteFaults(words: readonly string[]): boolean {
-  const found = findCommand(words);
+  const found = findCommand(COMMANDS, words);
   return found !== undefined && !isGroup(found.command) && found.command.worksDespiteFaults === true;
-}
-
-/** The action or group that `words` name, for its help; undefined when they name none. */
-export function findCommand([name = "", word = ""]: readonly string[]):
-  | { path: string; command: Command }
-  | undefined {
-  const command = ownEntry(COMMANDS, name);
-  if (!command) return undefined;
-  const action: Action | undefined = isGroup(command) ? ownEntry(command.actions, word) : undefined;
-  return action ? { path: `${name} ${word}`, command: action } : { path: name, command };
 }

@@ -1,11 +1,10 @@
 import { formatFlags, formatHelp, settingsOf } from "../config/help.ts";
-import { COMMANDS, PROGRAM_FLAGS } from "./commands.ts";
 import type { Action, Command, CommandFlag, CommandGroup } from "./command.ts";
 import { EXIT_MEANINGS } from "./exit_codes.ts";
-import { flagsOf, isGroup, usageOf } from "./usage.ts";
+import { flagsOf, isGroup, PROGRAM_FLAGS, usageOf } from "./usage.ts";
 
 /** The text of `exai-daemon --help`. */
-export function programHelp(): string {
+export function programHelp(commands: Readonly<Record<string, Command>>): string {
   return formatHelp({
     program: "exai-daemon",
     usage: "[command] [--flag=value ...]",
@@ -13,11 +12,22 @@ export function programHelp(): string {
       "One warm daemon per machine: runs EXAI's tools and shares MCP servers between every window.",
       "",
       "Without a command it starts the daemon. Commands (exai-daemon COMMAND --help shows the flags of one):",
-      ...formatList(Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary])),
+      ...formatList(Object.entries(commands).map(([name, { summary }]) => [name, summary])),
     ].join("\n"),
     settings: settingsOf("daemon"),
     switches: PROGRAM_FLAGS.map(shownFlag),
   });
+}
+
+/** The text of `exai-daemon help`. */
+export function commandList(commands: Readonly<Record<string, Command>>): string {
+  return [
+    "Usage: exai-daemon [command] [--flag=value ...]; without a command it starts the daemon.",
+    "",
+    ...formatList(Object.entries(commands).map(([name, { summary }]) => [name, summary])),
+    "",
+    "exai-daemon COMMAND --help shows the flags of one, and exai-daemon --help every setting.",
+  ].join("\n");
 }
 
 /** The text of `exai-daemon NAME --help`, and of `exai-daemon NAME WORD --help`. */

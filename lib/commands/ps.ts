@@ -9,7 +9,11 @@ import { formatTable, MAX_ERROR_CHARS } from "./table.ts";
 export const psCommand: Action = {
   summary: "Show mounted servers, sessions and waiting calls of the running daemon",
   forms: [
-    { args: "", does: "every configured server (state, process, directory), sessions and calls that wait" },
+    {
+      args: "",
+      does:
+        "every configured server (state, process, directory, cause), sessions, and which calls wait for what",
+    },
     { args: "--why", does: "the same, with keys and calls, and why each is shared as far as it is" },
   ],
   flags: [{ name: "why", help: "Say why each server is shared as far as it is" }],
@@ -24,7 +28,7 @@ async function ps({ settings, switches }: Invocation): Promise<CommandResult> {
     ...problemsOf(status.servers),
     ...status.address.notes.map((note) => visible(note, MAX_ERROR_CHARS)),
     sessionTable(status.sessions),
-    ...(status.waiting.length > 0 ? [waitingTable(status.waiting)] : []),
+    ...(status.waiting.length > 0 ? [waitingTable(status)] : []),
     ...listChangeTable(status.list_changes),
   ].join("\n\n");
   return { text, json: status };
@@ -38,11 +42,23 @@ function serverTable(servers: DaemonStatus["servers"]): string {
     row.pid,
     row.scope,
     row.sessions.length,
+    row.inflight,
+    row.queued,
     row.memory_bytes === undefined ? undefined : formatBytes(row.memory_bytes),
     row.directory,
   ]);
   // The directory is last: it may be long, and does not move the other columns.
-  return formatTable(["SERVER", "STATE", "PID", "SHARED", "SESSIONS", "MEMORY", "DIRECTORY"], rows);
+  return formatTable([
+    "SERVER",
+    "STATE",
+    "PID",
+    "SHARED",
+    "SESSIONS",
+    "CALLS",
+    "WAITING",
+    "MEMORY",
+    "DIRECTORY",
+  ], rows);
 }
 
 function stateCell({ state, listening, lists_known }: DaemonStatus["servers"][number]): string {
@@ -75,9 +91,18 @@ function sessionTable(sessions: DaemonStatus["sessions"]): string {
   return formatTable(["SESSION", "CLIENT", "WINDOW", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], rows);
 }
 
-function waitingTable(waiting: DaemonStatus["waiting"]): string {
-  const rows = waiting.map((row) => [row.call, row.session, row.tool, row.waits_for, formatAge(row.since)]);
-  return formatTable(["CALL", "SESSION", "TOOL", "WAITS FOR", "FOR"], rows);
+function waitingTable({ waiting, sessions }: DaemonStatus): string {
+  const clients = new Map(sessions.map(({ session, client, window }) => [session, window ?? client]));
+  const rows = waiting.map((row) => [
+    row.call,
+    clients.get(row.session),
+    row.server,
+    row.tool,
+    formatAge(row.since),
+    row.session,
+    row.waits_for,
+  ]);
+  return formatTable(["CALL", "WHO WAITS", "SERVER", "TOOL", "FOR", "SESSION", "WAITS FOR"], rows);
 }
 
 /** What is wrong with the servers, each in a sentence. */

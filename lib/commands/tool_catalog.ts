@@ -1,9 +1,12 @@
+import { ExaiError } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
 import { visible } from "../base/visible.ts";
 import type { CatalogAnswer, CatalogTool } from "../admin/server_routes.ts";
 import type { DaemonStatus } from "../admin/status.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { DaemonSession } from "../client/daemon_session.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import type { Settings } from "../config/settings.ts";
 import type { Invocation } from "./command.ts";
 import { MAX_ERROR_CHARS } from "./table.ts";
 
@@ -52,8 +55,7 @@ export async function readCatalog(
   { isEnough = () => false, server: only }: AwaitedTools = {},
 ): Promise<ToolCatalog> {
   const untilMs = performance.now() + MAX_WAIT_MS;
-  const ask = async () =>
-    await askDaemon(settings, `/tools?${new URLSearchParams({ session: session.id })}`) as CatalogAnswer;
+  const ask = () => askTools(settings, session);
   let answer = await ask();
   const settled = new Set<string>();
   let said = "";
@@ -76,6 +78,24 @@ export async function readCatalog(
       if (what !== said) progress.step(said = what);
       await session.toolsChanged(SECOND_MS);
     }
+  }
+}
+
+async function askTools(settings: Settings, session: DaemonSession): Promise<CatalogAnswer> {
+  try {
+    return await askDaemon(
+      settings,
+      `/tools?${new URLSearchParams({ session: session.id })}`,
+    ) as CatalogAnswer;
+  } catch (thrown) {
+    if (session.daemonVersion === VERSION || ExaiError.from(thrown).code !== "RESOURCE_NOT_FOUND") {
+      throw thrown;
+    }
+    const which = `the daemon that runs is EXAI ${session.daemonVersion}, and this command is ${VERSION}`;
+    throw new ExaiError(
+      "DAEMON_UNAVAILABLE",
+      `${which}; exai-daemon restart starts the daemon of this version`,
+    );
   }
 }
 

@@ -1,3 +1,4 @@
+import { ownEntry } from "../base/json.ts";
 import type { Action, Command, CommandFlag, CommandGroup } from "./command.ts";
 import { JSON_FLAG } from "./command.ts";
 
@@ -62,4 +63,22 @@ export function wordsAfter(command: Command): string[] {
   if (isGroup(command)) return Object.keys(command.actions);
   const first = command.forms.map(({ args }) => args.split(" ", 1)[0]!.replace(/^\[(.+)\]$/, "$1"));
   return [...new Set(first.flatMap((word) => word.split("|")).filter((word) => /^[a-z]/.test(word)))];
+}
+
+/** The flags `exai-daemon` takes without a command, beside those of the settings. */
+export const PROGRAM_FLAGS: readonly CommandFlag[] = [
+  { name: "if-not-running", help: "Exit with 0 when a daemon already answers at the address" },
+  { name: "background", help: "Run as a service does: with the environment of the login shell" },
+  { name: "version", help: "Show the version and exit" },
+];
+
+/** The action or group that `words` name; undefined when they name none. */
+export function findCommand(
+  commands: Readonly<Record<string, Command>>,
+  [name = "", word = ""]: readonly string[],
+): { path: string; command: Command } | undefined {
+  const command = ownEntry(commands, name);
+  if (!command) return undefined;
+  const action = isGroup(command) ? ownEntry(command.actions, word) : undefined;
+  return action ? { path: `${name} ${word}`, command: action } : { path: name, command };
 }

@@ -26,6 +26,8 @@ export interface StatePaths {
   /** Reports of uncaught errors. */
   crashes: string;
   logs: string;
+  /** Files as they were before a command changed them, in a dated directory for each run. */
+  backups: string;
   /** Private git directories of tools that read a repository, each removed after its run. */
   git: string;
   /** Where mounted servers run that are started only to read their lists; empty. */
@@ -36,6 +38,8 @@ export interface StatePaths {
   successorLock: string;
   /** How the daemon was installed as a service, while it is. */
   service: string;
+  /** Locked while a command changes `mcp.json`, so that two of them do not undo each other. */
+  configLock: string;
   /** Why the daemon that a shim started last could not start. */
   startFailure: string;
   /** The address of the running daemon, for shims when the system has chosen the port. */
@@ -81,9 +85,11 @@ export function statePaths(
     names: join(home, "names.db"),
     crashes: join(home, "crashes"),
     logs: join(home, "logs"),
+    backups: join(home, "backups"),
     git: join(home, "git"),
     probes: join(home, "probes"),
     startLock: join(home, "start.lock"),
+    configLock: join(home, "config.lock"),
     successorLock: join(home, "successor.lock"),
     service: join(home, "service.json"),
     startFailure: join(home, "start_error"),

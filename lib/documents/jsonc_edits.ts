@@ -14,7 +14,9 @@ export function putIntoJsonc(text: string, path: JSONPath, value: Json): string 
   if (!root) return valueText(wrap(path, value), "", target.layout) + target.layout.eol;
   const there = findNodeAtLocation(root, path);
   if (there) {
-    const put = valueText(value, indentAt(text, there.offset), target.layout);
+    const before = text.slice(there.offset, endOf(there));
+    const isOneLine = before.length > 2 && !before.includes("\n") && /^[{[]/.test(before);
+    const put = isOneLine ? onOneLine(value) : valueText(value, indentAt(text, there.offset), target.layout);
     return spliceText(text, [{ from: there.offset, to: endOf(there), put }]);
   }
   const { node, depth } = nearest(root, path);
@@ -97,8 +99,17 @@ function step({ indent, isTabbed }: Layout): string {
 }
 
 function inlineText(key: string | number, value: Json): string {
-  const text = JSON.stringify(value);
+  const text = onOneLine(value);
   return typeof key === "number" ? text : `${JSON.stringify(key)}: ${text}`;
+}
+
+function onOneLine(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(onOneLine).join(", ")}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  const items = Object.entries(value).flatMap(([key, item]) =>
+    item === undefined ? [] : [`${JSON.stringify(key)}: ${onOneLine(item)}`]
+  );
+  return items.length === 0 ? "{}" : `{ ${items.join(", ")} }`;
 }
 
 /** `value` on lines of its own from the second on; arrays of plain values are on one line. */
@@ -158,5 +169,8 @@ function linesOf(text: string, start: number, end: number): { from: number; to: 
   }
   const spaces = /^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0;
   const isLast = /^[ \t]*[}\]]/.test(text.slice(end));
-  return { from: start, to: isLast ? end : end + spaces };
+  if (!isLast) return { from: start, to: end + spaces };
+  // The space behind it stays, so that the one before it would be a second.
+  const before = text.slice(lineStart, start).trimEnd();
+  return { from: before.endsWith(",") ? lineStart + before.length : start, to: end };
 }

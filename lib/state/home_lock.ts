@@ -116,6 +116,14 @@ export class HomeLock implements Disposable {
     }
   }
 
+  /** The process that has the lock, as far as it is known; undefined when none has. */
+  static async holder(paths: Pick<StatePaths, "home" | "lock">): Promise<HomeOwner | undefined> {
+    // Looking must not make a file.
+    if (await Deno.stat(paths.lock).catch(() => undefined) === undefined) return undefined;
+    using lock = await FileLock.tryTake(paths.lock);
+    return lock ? undefined : await readOwner(paths.lock);
+  }
+
   [Symbol.dispose](): void {
     this.#isReleased = true;
     clearInterval(this.#checkTimer);

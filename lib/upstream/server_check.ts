@@ -1,4 +1,4 @@
-import { ExaiError } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -52,7 +52,7 @@ export async function checkServer(server: MountedServer, caller: Caller): Promis
       pid: instance.pid,
       start_ms: isStart ? firstMs : undefined,
       answer_ms: isStart ? await ping(server, caller, ANSWER_TIMEOUT_MS) : firstMs,
-      lists: await countLists(instance, { isStart }),
+      lists: await countLists(instance, { name: server.name, isStart }),
     };
   } finally {
     const used = Array.from(server.slots).filter((slot) => slot.hasSession(caller));
@@ -95,7 +95,7 @@ async function ping(server: MountedServer, caller: Caller, timeoutMs: number): P
 /** The lists of a process that has just started are being read; those of one that ran before are read again. */
 async function countLists(
   { description, lists }: Instance,
-  { isStart }: { isStart: boolean },
+  { name, isStart }: { name: string; isStart: boolean },
 ): Promise<ServerCheck["lists"]> {
   const kinds = KINDS.filter((kind) => capabilityOf(description, kind) !== undefined);
   const counts = await Promise.all(kinds.map(async (kind) => {
@@ -103,8 +103,9 @@ async function countLists(
       return [[kind, (await (isStart ? lists.get(kind) : lists.refresh(kind))).length] as const];
     } catch (thrown) {
       // Many servers with resources do not answer for templates; without tools a server is of no use.
-      if (kind === "tools") throw thrown;
-      return [];
+      if (kind !== "tools") return [];
+      const why = `server "${name}" has started and does not list its tools: ${messageOf(thrown)}`;
+      throw new ExaiError("UPSTREAM_UNAVAILABLE", why, { cause: thrown, details: { server: name } });
     }
   }));
   return Object.fromEntries(counts.flat());

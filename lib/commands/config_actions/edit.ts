@@ -1,4 +1,4 @@
-import { dirname } from "@std/path";
+import { dirname, extname } from "@std/path";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { userEditor } from "../../config/editor.ts";
 import { statePaths } from "../../config/paths.ts";
@@ -45,8 +45,18 @@ async function make(path: string, skeleton: string): Promise<void> {
   }
 }
 
-/** Runs a program in this terminal. */
+/** Runs a program in this terminal. On Windows `code` is `code.cmd`, which is found by its whole name only. */
 async function run(program: string, args: readonly string[]): Promise<Deno.CommandStatus> {
+  try {
+    return await runHere(program, args);
+  } catch (thrown) {
+    const mayBeScript = Deno.build.os === "windows" && thrown instanceof Deno.errors.NotFound;
+    if (!mayBeScript || extname(program) !== "") throw thrown;
+    return await runHere(`${program}.cmd`, args);
+  }
+}
+
+async function runHere(program: string, args: readonly string[]): Promise<Deno.CommandStatus> {
   const child = new Deno.Command(program, {
     args: [...args],
     stdin: "inherit",

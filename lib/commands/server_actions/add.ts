@@ -4,7 +4,7 @@ import { quoteName } from "../../base/text.ts";
 import { catalogName, formatFault, OWN_SERVER_NAME, readServersText } from "../../config/servers.ts";
 import type { Settings } from "../../config/settings.ts";
 import { type Action, type CommandResult, type Invocation } from "../command.ts";
-import { ServerFile, takeOver } from "./server_file.ts";
+import { changeServers, type ServerFile, takeOver } from "./server_file.ts";
 
 export const addServer: Action = {
   summary: "Write a server into mcp.json, in place",
@@ -55,31 +55,34 @@ async function add(invocation: Invocation): Promise<CommandResult> {
   const { args: [name = "", ...words], settings, switches } = invocation;
   checkName(name);
   const entry = entryOf(words, invocation);
-  const file = await ServerFile.open(settings);
-  const isReplaced = file.has(name);
-  if (isReplaced && !switches.has("force")) {
-    throw new ExaiError(
-      "CONFIG",
-      `${file.path} has a server ${
-        quoteName(name)
-      } already; --force replaces it, exai-daemon servers remove takes it out`,
-    );
-  }
-  const text = file.edited([placeOf(file, { name, entry, isReplaced })]);
-  const warnings = await checkEntry(text, { name, path: file.path, settings });
-  await file.replace(text);
+  const { path, isReplaced, warnings } = await changeServers(settings, async (file) => {
+    const isReplaced = file.has(name);
+    if (isReplaced && !switches.has("force")) throw taken(name, file);
+    const text = file.edited([placeOf(file, { name, entry, isReplaced })]);
+    const warnings = await checkEntry(text, { name, path: file.path, settings });
+    await file.replace(text);
+    return { path: file.path, isReplaced, warnings: [...warnings, ...flagsBehind(entry)] };
+  });
   const { isRunning } = await takeOver(settings);
-  warnings.push(...flagsBehind(entry));
   const lines = [
-    `${isReplaced ? `replaced ${name} in` : `added ${name} to`} ${file.path}`,
+    `${isReplaced ? `replaced ${name} in` : `added ${name} to`} ${path}`,
     ...warnings.map((warning) => `warning: ${warning}`),
     isRunning ? "The running daemon has it." : "The next daemon has it.",
     `exai-daemon servers test ${name} says whether it answers`,
   ];
   return {
     text: lines.join("\n"),
-    json: { server: name, path: file.path, replaced: isReplaced, entry, warnings, daemon_runs: isRunning },
+    json: { server: name, path, replaced: isReplaced, entry, warnings, daemon_runs: isRunning },
   };
+}
+
+function taken(name: string, { path }: ServerFile): ExaiError {
+  return new ExaiError(
+    "CONFIG",
+    `${path} has a server ${
+      quoteName(name)
+    } already; --force replaces it, exai-daemon servers remove takes it out`,
+  );
 }
 
 /** Flags that most likely were meant for `servers add`, and not for the server's own command. */

@@ -4,7 +4,7 @@ import { quoteName } from "../../base/text.ts";
 import { switchedOffBy } from "../../config/servers.ts";
 import type { DocumentEdit } from "../../documents/document.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
-import { type NamedEntry, ServerFile, takeOver } from "./server_file.ts";
+import { changeServers, type NamedEntry, type ServerFile, takeOver } from "./server_file.ts";
 
 export const removeServers: Action = {
   summary: "Take servers out of mcp.json, in place",
@@ -79,20 +79,22 @@ async function change(
   editsFor: (entry: NamedEntry, file: ServerFile) => DocumentEdit[],
 ): Promise<CommandResult> {
   if (args.length === 0) throw new UsageError(`name at least one server; ${usage}`);
-  const file = await ServerFile.open(settings);
-  const entries = [...new Set(args)].map((name) => file.find(name));
-  const changes = entries.map((entry) => ({ entry, edits: editsFor(entry, file) }));
+  const { path, changes } = await changeServers(settings, async (file) => {
+    const entries = [...new Set(args)].map((name) => file.find(name));
+    const changes = entries.map((entry) => ({ entry, edits: editsFor(entry, file) }));
+    // From the end of an array on: taking an item out moves those behind it.
+    const edits = changes.flatMap(({ edits }) => edits).toSorted((a, b) => lastIndex(b) - lastIndex(a));
+    if (edits.length > 0) await file.replace(file.edited(edits));
+    return { path: file.path, changes };
+  });
   const changed = changes.filter(({ edits }) => edits.length > 0);
-  // From the end of an array on: taking an item out moves those behind it.
-  const edits = changed.flatMap(({ edits }) => edits).toSorted((a, b) => lastIndex(b) - lastIndex(a));
-  if (edits.length > 0) await file.replace(file.edited(edits));
-  const { isRunning } = edits.length > 0 ? await takeOver(settings) : { isRunning: false };
+  const { isRunning } = changed.length > 0 ? await takeOver(settings) : { isRunning: false };
   const lines = changes.map(({ entry, edits }) =>
-    edits.length > 0 ? `${done} ${entry.title} in ${file.path}` : `${entry.title} is ${done} already`
+    edits.length > 0 ? `${done} ${entry.title} in ${path}` : `${entry.title} is ${done} already`
   );
   return {
     text: lines.join("\n"),
-    json: { [done]: changed.map(({ entry }) => entry.title), path: file.path, daemon_runs: isRunning },
+    json: { [done]: changed.map(({ entry }) => entry.title), path, daemon_runs: isRunning },
   };
 }
 

@@ -7,6 +7,7 @@ import { askDaemon } from "../../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { formatTable, MAX_ERROR_CHARS } from "../table.ts";
 import { openSession } from "../tool_catalog.ts";
+import { statePaths } from "../../config/paths.ts";
 import { catalogName, readServers } from "../../config/servers.ts";
 import { ServerFile } from "./server_file.ts";
 
@@ -28,11 +29,15 @@ const MAX_AT_ONCE = 4;
 /** The daemon bounds each test by the server's own limits; this only ends a wait for a daemon that hangs. */
 const LIMIT_MS = HOUR_MS;
 
+/** A file saved longer ago than this the daemon has read. */
+const RECENT_MS = 5 * SECOND_MS;
+
 type Outcome = { server: string; ok: true; check: JsonObject } | { server: string; ok: false; why: string };
 
 async function test(invocation: Invocation): Promise<CommandResult> {
   const names = await namesToTest(invocation);
   if (names.length === 0) return { text: "mcp.json names no server to test", json: { servers: [] }, code: 0 };
+  await readIfRecent(invocation);
   const left = new Set(names);
   const step = () => invocation.progress.step(`waiting for ${[...left].join(", ")} to answer`);
   step();
@@ -61,6 +66,18 @@ async function namesToTest({ args, settings }: Invocation): Promise<string[]> {
   });
 }
 
+/**
+ * Has the daemon read a file that was saved a moment ago: it notices within a second, and what is tested is what the file
+ * says now.
+ */
+async function readIfRecent(invocation: Invocation): Promise<void> {
+  const { config } = statePaths(invocation.settings);
+  const savedAtMs = await Deno.stat(config).then(({ mtime }) => mtime?.getTime() ?? 0, () => 0);
+  if (Date.now() - savedAtMs > RECENT_MS) return;
+  using _session = await openSession(invocation);
+  await askDaemon(invocation.settings, "/reload", "POST");
+}
+
 async function testOne(invocation: Invocation, name: string): Promise<Outcome> {
   // A session of its own: the daemon takes it off the server afterwards.
   using session = await openSession(invocation);
@@ -82,13 +99,14 @@ function report(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map((outcome) => {
     if (!outcome.ok) return [outcome.server, "FAILED"];
     const { start_ms, answer_ms, lists, implementation, version, protocol } = outcome.check;
-    const counts = Object.entries(lists as JsonObject).map(([kind, count]) => `${count} ${kind}`);
+    const counts = Object.entries(lists as JsonObject).filter(([, count]) => count !== 0)
+      .map(([kind, count]) => `${count} ${count === 1 ? kind.replace(/s$/, "") : kind}`);
     return [
       outcome.server,
       "ok",
       start_ms === undefined ? "ran" : formatMs(Number(start_ms)),
       formatMs(Number(answer_ms)),
-      counts.join(", "),
+      counts.join(", ") || "nothing",
       `${implementation} ${version}`,
       protocol,
     ];
