@@ -3,12 +3,14 @@ import { fromFileUrl } from "@std/path";
 import { ExaiError, UsageError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon } from "../lib/client/daemon_client.ts";
+import { DaemonSession } from "../lib/client/daemon_session.ts";
 import { callCommand } from "../lib/commands/call.ts";
 import type { Command, Invocation } from "../lib/commands/command.ts";
 import { serversCommand } from "../lib/commands/servers.ts";
 import { toolsCommand } from "../lib/commands/tools.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { outcomeOf } from "./helpers/command.ts";
+import { tempDir } from "./helpers/files.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { OddServer } from "./helpers/odd_server.ts";
 
@@ -187,12 +189,15 @@ Deno.test("servers test starts a server, has it answer and lets it go", async ()
 });
 
 Deno.test("servers test of a server that runs asks its process, and leaves it to its windows", async () => {
-  await using it = await commandsOf({ good: GOOD });
+  const lists = [{ tools: [tool("plain")] }, { tools: [tool("plain"), tool("new")] }];
+  await using it = await commandsOf({ grows: scripted({ "tools/list": lists }) });
+  using _window = await DaemonSession.open({ settings: it.settings, own: new Map() }, { cwd: undefined });
   await it.call("plain");
   const [before] = await it.servers();
-  const { json } = await it.test("good");
-  const [{ start_ms, pid }] = (json as { servers: [JsonObject] }).servers;
+  const { json } = await it.test("grows");
+  const [{ start_ms, pid, lists: offers }] = (json as { servers: [JsonObject] }).servers;
   assertEquals([start_ms, pid], [undefined, before!.pid]);
+  assertEquals((offers as JsonObject).tools, 2, "it was asked, and not what is remembered of it");
   assertEquals((await it.servers())[0]!.pid, before!.pid);
 });
 
@@ -238,9 +243,17 @@ Deno.test("an entry that has become faulty fails its test, though the server sti
 });
 
 Deno.test("a server that was failing is tried at once, whenever its next start was due", async () => {
-  await using it = await commandsOf({ flaky: scripted({ exits: true }) });
-  for (let i = 0; i < 6; i++) assertEquals((await it.test("flaky")).code, 1);
-  assertStringIncludes((await it.test("flaky")).text, "code 3");
+  await using dir = await tempDir({ starts: "" });
+  const code = `Deno.writeTextFileSync(${
+    JSON.stringify(`${dir.path}/starts`)
+  }, "x", { append: true }); Deno.exit(3)`;
+  await using it = await commandsOf({ flaky: { command: Deno.execPath(), args: ["eval", code] } });
+  const starts = async () => (await Deno.readTextFile(`${dir.path}/starts`)).length;
+  for (let i = 0; i < 6; i++) {
+    const before = await starts();
+    assertStringIncludes((await it.test("flaky")).text, "code 3");
+    assert(await starts() > before, `the test number ${i} has started nothing`);
+  }
 });
 
 Deno.test("without a daemon that may be started, tools and call say so and exit with 3", async () => {
