@@ -33,7 +33,45 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npx -y deno@2.9.6 task compile": "downloads a package",
   "npx -y deno@2.9.6": "downloads a package",
   "claude mcp add --scope user exai -- /path/to/exai/exai-shim": "a program of others",
+  "exai-daemon service install": "changes the machine; service_test runs it with a double of systemd",
+  "exai-daemon service uninstall": "changes the machine; service_test runs it with a double of systemd",
+  "exai-daemon service status": "looks at the machine; service_test runs it with a double of systemd",
   "deno bundle NAME.ts -o NAME.js": "a command of Deno; user_tools_test loads such files",
+};
+
+/** Commands that end, change or ask what is outside of this test, and the test that runs them. */
+const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
+  "exai-daemon stop": "tests/slow/stop_test.ts",
+  "exai-daemon restart": "tests/slow/stop_test.ts",
+  "exai-daemon logs --follow": "tests/slow/logs_test.ts",
+  "exai-daemon config edit [mcp|exai|models]": "tests/config_command_test.ts",
+  "exai-daemon service install": "tests/slow/service_test.ts",
+  "exai-daemon service install --dry-run": "tests/slow/service_test.ts",
+  "exai-daemon service uninstall": "tests/slow/service_test.ts",
+  "exai-daemon service status": "tests/slow/service_test.ts",
+  "exai-daemon doctor": "tests/doctor_test.ts",
+  "exai-daemon doctor --quick": "tests/doctor_test.ts",
+  "exai-daemon doctor --fix": "tests/doctor_test.ts",
+  "exai-daemon update --check": "tests/update_test.ts",
+};
+
+/** The words that stand for others in a command that is shown. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  "exai-daemon help [COMMAND [WORD]]": ["help", "kill", "call"],
+  "exai-daemon call NAME [KEY=VALUE...]": ["call", "version"],
+  "exai-daemon logs [SERVER]": ["logs", "mean"],
+  "exai-daemon tools [SERVER]": ["tools", "exai"],
+  "exai-daemon tools [TOOL]": ["tools", "version"],
+  "exai-daemon config check [exai|mcp|models]": ["config", "check", "mcp"],
+  "exai-daemon config path [exai|mcp|models|tools|home|logs]": ["config", "path", "mcp"],
+  "exai-daemon config schema [mcp|exai]": ["config", "schema", "mcp"],
+  "exai-daemon servers add NAME COMMAND [ARG...]": ["servers", "add", "one", "some-program", "word"],
+  "exai-daemon servers add NAME URL": ["servers", "add", "two", "http://localhost:9/mcp"],
+  "exai-daemon servers add NAME JSON": ["servers", "add", "three", '{"command": "some-program"}'],
+  "exai-daemon servers remove NAME...": ["servers", "remove", "three"],
+  "exai-daemon servers test [NAME...]": ["servers", "test", "mean"],
+  "exai-daemon servers disable NAME...": ["servers", "disable", "one"],
+  "exai-daemon servers enable NAME...": ["servers", "enable", "one"],
 };
 
 /** Every command the documentation shows, once, with the pages it stands on. */
@@ -64,7 +102,8 @@ Deno.test("each command shown is checked here, or not run for a reason", () => {
     ...Object.keys(NOT_RUN),
   ];
   assertEquals(shown.filter((line) => !checked.includes(line)), []);
-  assertEquals(Object.keys(NOT_RUN).filter((line) => !shown.includes(line)), [], "no longer shown");
+  const named = [NOT_RUN, RUN_ELSEWHERE, WORDS].flatMap((table) => Object.keys(table));
+  assertEquals(named.filter((line) => !shown.includes(line)), [], "no longer shown");
 });
 
 /** A daemon with something to list, show, cancel and kill, and the commands run against it. */
@@ -80,7 +119,8 @@ async function commandLine() {
   };
   const run = async (words: readonly string[], print: (text: string) => void = () => {}) => {
     const loaded = loadSettings({
-      args: [...words, `--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto"],
+      // Before the words: what follows a program in `servers add` is the arguments of that program.
+      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ...words],
       env: { ENV_FILE: "" },
       commands: commandFlags(),
     });
@@ -138,10 +178,18 @@ async function commandLine() {
   };
 }
 
+Deno.test("each command that another test runs is in that test", async () => {
+  for (const [line, path] of Object.entries(RUN_ELSEWHERE)) {
+    const text = await Deno.readTextFile(`${root}/${path}`);
+    assert(text.includes(`"${line.split(" ")[1]}"`), `${path}: ${line}`);
+  }
+});
+
 Deno.test("each command of exai-daemon shown does its work with a daemon that runs", async () => {
   await using line = await commandLine();
-  for (const text of ofDaemon) {
-    const words = wordsOf(text).slice(1);
+  const isRun = (line: string) => ![NOT_RUN, RUN_ELSEWHERE].some((lines) => Object.hasOwn(lines, line));
+  for (const text of ofDaemon.filter(isRun)) {
+    const words = WORDS[text] ?? wordsOf(text).slice(1);
     if (words.includes("--help")) {
       for (const [name, command] of Object.entries(COMMANDS)) {
         assertMatch(commandHelp(name, command), /^Usage: exai-daemon /m);
@@ -155,7 +203,7 @@ Deno.test("each command of exai-daemon shown does its work with a daemon that ru
       if (words[0] === "new-tool") {
         await Deno.remove(`${line.home}/tools`, { recursive: true }).catch(() => {});
       }
-      const { code, text: said } = await line.run(await line.fill(words));
+      const { code, text: said } = await line.run(WORDS[text] ?? await line.fill(words));
       assertEquals(code, 0, `${text}: ${said}`);
       assert(said.length > 0, text);
     }

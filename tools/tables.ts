@@ -1,6 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
-import { COMMANDS } from "../lib/commands/commands.ts";
-import { actionsOf, type NamedAction } from "../lib/commands/usage.ts";
+import { commandSections, commandsTable, exitCodesTable } from "./command_tables.ts";
+import { code, markdownTable } from "./markdown.ts";
 import { shownDefault } from "../lib/config/help.ts";
 import { KNOWN_SERVERS, TELLING_WORDS } from "../lib/config/known_servers.ts";
 import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
@@ -20,7 +20,8 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   "step fields": () => markdownTable(["field", "type", "what it is"], stepFieldRows()),
   "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
   commands: commandsTable,
-  "command flags": commandFlagsTable,
+  "command sections": commandSections,
+  "exit codes": exitCodesTable,
   rooms: roomsTable,
   "known servers": knownServersTable,
   "telling words": tellingWordsTable,
@@ -62,28 +63,6 @@ function serverKeysTable(): string {
 function clientKeysTable(): string {
   const rows = Object.entries(CLIENT_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
   return markdownTable(["key", "allowed", "what it does"], rows);
-}
-
-function commandsTable(): string {
-  const rows = allActions().flatMap(({ path, action: { forms } }) =>
-    forms.map(({ args, does }) => [code(`exai-daemon ${path} ${args}`.trimEnd()), does])
-  );
-  return markdownTable(["command", "what it does"], rows);
-}
-
-function commandFlagsTable(): string {
-  const rows = allActions().flatMap(({ path, action }) =>
-    (action.flags ?? []).map((flag) => [
-      code(path),
-      code(flag.value === undefined ? `--${flag.name}` : `--${flag.name}=${flag.value}`),
-      flag.help,
-    ])
-  );
-  return markdownTable(["command", "flag", "what it does"], rows);
-}
-
-function allActions(): NamedAction[] {
-  return Object.entries(COMMANDS).flatMap(([name, command]) => actionsOf(name, command));
 }
 
 const SHARED_BY = { machine: "all windows", project: "one directory", session: "one window" };
@@ -179,15 +158,4 @@ function errorCodesTable(): string {
     ERROR_MEANINGS[name],
   ]);
   return markdownTable(["code", "JSON-RPC", "HTTP", "meaning"], rows);
-}
-
-/** Rows as a Markdown table. */
-function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n") + "\n";
-}
-
-function code(text: string): string {
-  return text === "" ? "" : `\`${text}\``;
 }

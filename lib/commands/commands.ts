@@ -140,10 +140,8 @@ export async function runAction(
 function findAction([name = "", ...rest]: readonly string[]): NamedAction & { args: string[] } {
   const command = ownEntry(COMMANDS, name);
   if (!command) {
-    const known = Object.keys(COMMANDS);
-    throw new UsageError(
-      `${quoteName(name)} is not a command${didYouMean(name, known)}; there are: ${known.join(", ")}`,
-    );
+    const meant = didYouMean(name, Object.keys(COMMANDS));
+    throw new UsageError(`${quoteName(name)} is not a command${meant}; exai-daemon help lists them`);
   }
   if (!isGroup(command)) return { path: name, action: command, args: rest };
   const [word = "", ...args] = rest;

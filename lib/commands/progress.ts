@@ -18,7 +18,7 @@ const CLEAR_LINE = "\r\x1b[2K";
 /** One line of progress: rewritten every second on a terminal, else written once for each step. */
 export class ProgressLine implements CommandProgress, Disposable {
   readonly #screen: ProgressScreen;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #isShown = false;
 
   constructor(screen: ProgressScreen) {
@@ -26,22 +26,12 @@ export class ProgressLine implements CommandProgress, Disposable {
   }
 
   step(what: string): void {
-    // Of a long step whose progress is reported often, each report is shown.
-    const isLong = this.#isShown && this.#screen.columns !== undefined;
-    if (!isLong) this.end();
-    clearInterval(this.#timer);
-    const begunAt = performance.now();
-    if (isLong) this.#show(visible(what));
-    this.#timer = setInterval(() => {
-      const seconds = Math.round((performance.now() - begunAt) / SECOND_MS);
-      this.#show(`${visible(what)} (${seconds} s)`);
-    }, SHOW_AFTER_MS);
-    // The command keeps the process alive, not its progress.
-    Deno.unrefTimer(this.#timer);
+    this.end();
+    this.#showLater(visible(what), performance.now());
   }
 
   end(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#isShown && this.#screen.columns !== undefined) this.#screen.write(CLEAR_LINE);
     this.#isShown = false;
@@ -51,14 +41,16 @@ export class ProgressLine implements CommandProgress, Disposable {
     this.end();
   }
 
-  #show(text: string): void {
-    const { columns } = this.#screen;
-    if (columns !== undefined) {
+  #showLater(what: string, begunAtMs: number): void {
+    this.#timer = setTimeout(() => {
+      const { columns } = this.#screen;
+      const text = `${what} (${Math.round((performance.now() - begunAtMs) / SECOND_MS)} s)`;
+      this.#isShown = true;
+      if (columns === undefined) return this.#screen.write(`${text}\n`);
       this.#screen.write(CLEAR_LINE + cutToWidth(text, Math.max(1, columns - 1)));
-    } else if (!this.#isShown) {
-      this.#screen.write(`${text}\n`);
-      clearInterval(this.#timer);
-    }
-    this.#isShown = true;
+      this.#showLater(what, begunAtMs);
+    }, SHOW_AFTER_MS);
+    // The command keeps the process alive, not its progress.
+    Deno.unrefTimer(this.#timer);
   }
 }

@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import { resolvedWithin } from "../base/abort.ts";
+import { resolvedWithin, withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isAlive } from "../client/address.ts";
@@ -36,6 +36,8 @@ const POLL_MS = 50;
 /** Between two attempts to reach a daemon that starts, or does not answer. */
 const RETRY_MS = SECOND_MS / 4;
 const ASK_TIMEOUT_MS = 10 * SECOND_MS;
+/** A daemon is asked for at least so long, however short the time is. */
+const MIN_ASK_MS = SECOND_MS;
 /** How long a daemon may take to close everything once its calls have ended. */
 const CLOSE_MS = 15 * SECOND_MS;
 /** How long one that does not answer is waited for. */
@@ -93,9 +95,12 @@ async function askToStop(
 ): Promise<AskedDaemon | undefined> {
   progress.step("asking the daemon to stop");
   for (;;) {
-    const timeoutMs = Math.max(SECOND_MS, Math.min(ASK_TIMEOUT_MS, leftMs()));
     try {
-      const answer = await askDaemon(settings, "/stop", "POST", timeoutMs);
+      const timeoutMs = Math.min(ASK_TIMEOUT_MS, Math.max(MIN_ASK_MS, leftMs()));
+      const answer = await withDeadline(askDaemon(settings, "/stop", "POST", timeoutMs), {
+        timeoutMs,
+        late: new ExaiError("DAEMON_UNAVAILABLE", "the daemon does not answer"),
+      });
       return {
         pid: isLocal(settings.host) ? Number(answer.pid) : undefined,
         calls: Number(answer.calls),

@@ -23,8 +23,9 @@ export function codeBlocks(page: string, languages: readonly string[]): string[]
 export function shownCommands(page: string): string[] {
   const lines = codeBlocks(page, ["sh"]).flatMap((text) => text.replaceAll(/\\\n\s*/g, "").split("\n"));
   const inline = Array.from(page.replaceAll(FENCE, "").matchAll(INLINE), ([, text]) => text!);
+  // A bar in a table is escaped.
   const clean = [...lines, ...inline].map((line) =>
-    line.replace(/\s+# .*$/, "").replaceAll(/\s+/g, " ").trim()
+    line.replaceAll("\\|", "|").replace(/\s+# .*$/, "").replaceAll(/\s+/g, " ").trim()
   );
   return clean.filter((line) => line !== "");
 }

@@ -16,7 +16,7 @@ Deno.test("a command line that makes no sense is refused with the nearest that d
       [["calls", "--outcome=TIMEOUTS"], "did you mean TIMEOUT"],
       [["calls", "--since=yesterday-ish"], "allowed: how long ago"],
       [["calls", "--limt=3"], "did you mean --limit"],
-      [["cals"], "did you mean calls"],
+      [["cals"], "did you mean call or calls"],
       [["ps", "now"], "ps takes no more words"],
       [["ps", "--limit=3"], "--limit is a flag of calls"],
       [["--since=1h"], "exai-daemon calls --since"],
@@ -26,6 +26,11 @@ Deno.test("a command line that makes no sense is refused with the nearest that d
       const { code, stdout, stderr } = await runDaemon({ home, args, env });
       assertEquals([code, stdout], [2, ""], args.join(" "));
       assertStringIncludes(stderr, expected);
+      const asJson = await runDaemon({ home, args: [...args, "--json"], env });
+      assertEquals([asJson.code, asJson.stderr], [2, ""], args.join(" "));
+      const { error, exit_code: exitCode } = JSON.parse(asJson.stdout);
+      assertEquals([error.code, exitCode], ["INVALID_PARAMS", 2]);
+      assertStringIncludes(error.message, expected);
       runs.push(args);
     }
     assertEquals(runs.length, wrong.length);
