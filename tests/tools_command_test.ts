@@ -267,3 +267,30 @@ Deno.test("without a daemon that may be started, tools and call say so and exit 
   }
   await Deno.remove(home, { recursive: true });
 });
+
+Deno.test("tools shows what search hides from windows, and not what clients in mcp.json hides", async () => {
+  await using it = await mountingDaemon({ good: GOOD }, { token: "auto", toolSearch: "on" });
+  const clients = { "exai-*": { exclude: ["plain"] } };
+  await Deno.writeTextFile(it.config, JSON.stringify({ mcpServers: { good: GOOD }, clients }));
+  const settings = defaultSettings({
+    home: it.home,
+    port: Number(new URL(it.url).port),
+    token: "auto",
+    autostart: false,
+  });
+  await askDaemon(settings, "/reload", "POST");
+  const { json } = await outcomeOf(toolsCommand, ["good"], { settings });
+  assertEquals((json as { tools: JsonObject[] }).tools.map(({ name }) => name), ["sum"]);
+  assertEquals((await outcomeOf(callCommand, ["sum", "a=1", "b=2"], { settings })).code, 0);
+  await assertRejects(
+    () => outcomeOf(callCommand, ["plain"], { settings }),
+    ExaiError,
+    "hidden from this command",
+  );
+});
+
+Deno.test("a server that the command names in two ways is tested once", async () => {
+  await using it = await commandsOf({ "a good one": GOOD });
+  const { json } = await it.test("a good one", "a-good-one");
+  assertEquals((json as { servers: JsonObject[] }).servers.map(({ server }) => server), ["a-good-one"]);
+});

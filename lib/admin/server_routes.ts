@@ -13,6 +13,8 @@ import { allowMethod } from "./route_guards.ts";
 /** The tools of the merged catalog for one session. */
 interface CatalogTools {
   entries: ReadonlyMap<string, { server: { name: string }; own: JsonObject }>;
+  /** Whether `clients` in `mcp.json` hides a tool from the client. */
+  isHidden(name: string): boolean;
   missing: readonly { server: { name: string }; why: string; coming?: Promise<unknown> }[];
 }
 
@@ -23,6 +25,8 @@ export interface CatalogTool extends JsonObject {
   server: string;
   /** As its server defines it, under the server's own name. */
   definition: JsonObject;
+  /** `clients` in `mcp.json` hides it from the client: a call is refused. */
+  is_hidden?: true;
 }
 
 /** The answer of `GET /tools`. */
@@ -40,7 +44,7 @@ export interface ServerRouteSources {
   troubleOf(name: string): ServerTrouble | undefined;
   /** Names of entries that no server was made of. */
   unmounted(): readonly string[];
-  /** Every tool for a session, whatever is hidden from its client. */
+  /** Every tool for a session. */
   toolsFor(caller: Caller): Promise<CatalogTools>;
 }
 
@@ -56,9 +60,14 @@ async function listTools(
   request: Request,
   { sessions, toolsFor }: ServerRouteSources,
 ): Promise<CatalogAnswer> {
-  const { entries, missing } = await toolsFor(sessionIn(request, sessions));
+  const { entries, missing, isHidden } = await toolsFor(sessionIn(request, sessions));
   return {
-    tools: Array.from(entries, ([name, { server, own }]) => ({ name, server: server.name, definition: own })),
+    tools: Array.from(entries, ([name, { server, own }]) => ({
+      name,
+      server: server.name,
+      definition: own,
+      ...(isHidden(name) ? { is_hidden: true } : {}),
+    })),
     missing: missing.map(({ server, why, coming }) => ({
       server: server.name,
       why,

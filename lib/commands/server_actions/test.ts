@@ -60,10 +60,9 @@ async function namesToTest({ args, settings }: Invocation): Promise<string[]> {
   const file = await ServerFile.open(settings);
   const { servers, faulty } = await readServers(file.path, { ownPort: settings.port || undefined });
   if (args.length === 0) return [...servers.keys(), ...faulty];
-  return [...new Set(args)].map((name) => {
-    const { title } = file.find(name);
-    return servers.values().find((config) => config.title === title)?.name ?? catalogName(title) ?? title;
-  });
+  const nameOf = (title: string) =>
+    servers.values().find((config) => config.title === title)?.name ?? catalogName(title) ?? title;
+  return [...new Set(args.map((name) => nameOf(file.find(name).title)))];
 }
 
 /**
