@@ -13,6 +13,7 @@ import { outcomeOf } from "./helpers/command.ts";
 import { tempDir } from "./helpers/files.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { OddServer } from "./helpers/odd_server.ts";
+import { RawClient } from "./helpers/raw_client.ts";
 
 const fixture = fromFileUrl(new URL("fixtures/scripted_server.ts", import.meta.url));
 
@@ -293,4 +294,13 @@ Deno.test("a server that the command names in two ways is tested once", async ()
   await using it = await commandsOf({ "a good one": GOOD });
   const { json } = await it.test("a good one", "a-good-one");
   assertEquals((json as { servers: JsonObject[] }).servers.map(({ server }) => server), ["a-good-one"]);
+});
+
+Deno.test("a window's session is not used for a test, which would take the server from it", async () => {
+  await using it = await mountingDaemon({ good: GOOD });
+  using window = await RawClient.hello(it.url, { client: "editor" });
+  const query = new URLSearchParams({ name: "good", session: String(window.ack.session_id) });
+  const response = await fetch(new URL(`/servers/check?${query}`, it.http), { method: "POST" });
+  assertEquals(response.status, 400);
+  assertStringIncludes(await response.text(), "no window's");
 });

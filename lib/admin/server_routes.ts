@@ -7,6 +7,7 @@ import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { Route } from "../edge/http_handler.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { checkServer } from "../upstream/server_check.ts";
+import { COMMAND_CLIENT } from "../wire/ops.ts";
 import type { SessionAccess } from "./call_control.ts";
 import { allowMethod } from "./route_guards.ts";
 
@@ -80,6 +81,10 @@ async function listTools(
 async function check(request: Request, sources: ServerRouteSources): Promise<JsonObject> {
   const name = new URL(request.url).searchParams.get("name") ?? "";
   const caller = sessionIn(request, sources.sessions);
+  if (caller.client?.name !== COMMAND_CLIENT) {
+    // It is taken off the server afterwards, which a window would not survive.
+    throw new ExaiError("INVALID_PARAMS", "session must be one that a command has opened, and no window's");
+  }
   const trouble = sources.troubleOf(name);
   if (trouble) throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(trouble));
   const server = sources.servers().find((server) => server.name === name);
