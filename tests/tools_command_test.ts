@@ -298,8 +298,8 @@ Deno.test("a server that the command names in two ways is tested once", async ()
 
 Deno.test("a window's session is not used for a test, which would take the server from it", async () => {
   await using it = await mountingDaemon({ good: GOOD });
-  using window = await RawClient.hello(it.url, { client: "editor" });
-  const query = new URLSearchParams({ name: "good", session: String(window.ack.session_id) });
+  using editor = await RawClient.hello(it.url, { client: "editor" });
+  const query = new URLSearchParams({ name: "good", session: String(editor.ack.session_id) });
   const response = await fetch(new URL(`/servers/check?${query}`, it.http), { method: "POST" });
   assertEquals(response.status, 400);
   assertStringIncludes(await response.text(), "no window's");
