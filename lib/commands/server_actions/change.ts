@@ -25,20 +25,21 @@ export const disableServers: Action = {
 };
 
 /** Keys by which clients switch a server off, with the value that does so. */
-const OFF: Readonly<Record<string, boolean>> = {
-  disabled: true,
-  enabled: false,
-  isEnabled: false,
-  isActive: false,
-  active: false,
-  disable: true,
-  isDisabled: true,
-};
+const OFF: ReadonlyMap<string, boolean> = new Map([
+  ["disabled", true],
+  ["enabled", false],
+  ["isEnabled", false],
+  ["isActive", false],
+  ["active", false],
+  ["disable", true],
+  ["isDisabled", true],
+]);
 
 /** Takes every key out that switches the server off, and its name out of a list beside the servers that does so. */
 function enabling(entry: NamedEntry, file: ServerFile): DocumentEdit[] {
-  const keys = Object.keys(OFF).filter((key) => objectOf(entry)[key] === OFF[key])
-    .map((key) => ({ path: [...entry.path, key], value: undefined }));
+  const value = objectOf(entry);
+  const keys = [...OFF].filter(([key, off]) => value[key] === off)
+    .map(([key]) => ({ path: [...entry.path, key], value: undefined }));
   return [...keys, ...unlisting(entry, file)];
 }
 
@@ -58,9 +59,10 @@ function unlisting({ title }: NamedEntry, { value }: ServerFile): DocumentEdit[]
 function disabling(entry: NamedEntry, file: ServerFile): DocumentEdit[] {
   const value = objectOf(entry);
   if (switchedOffBy(file.value, entry.title) !== undefined) return [];
-  if (Object.keys(OFF).some((key) => value[key] === OFF[key])) return [];
-  const key = Object.keys(OFF).find((key) => typeof value[key] === "boolean") ?? "disabled";
-  return [{ path: [...entry.path, key], value: OFF[key]! }];
+  const switches = [...OFF];
+  if (switches.some(([key, off]) => value[key] === off)) return [];
+  const [key, off] = switches.find(([key]) => typeof value[key] === "boolean") ?? ["disabled", true];
+  return [{ path: [...entry.path, key], value: off }];
 }
 
 function objectOf({ value, title }: NamedEntry): JsonObject {
