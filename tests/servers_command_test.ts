@@ -289,3 +289,15 @@ Deno.test("ten servers added at the same time are all there", async () => {
   const listed = servers.map(({ server }: { server: string }) => server).sort();
   assertEquals(listed, ["alpha", ...names, "zeta"]);
 });
+
+Deno.test("with another program at the daemon's port the file is changed, and it is said that nobody was told", async () => {
+  await using home = await homeWith("{}");
+  await using stranger = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response("hello"),
+  );
+  const port = `--port=${(stranger.addr as Deno.NetAddr).port}`;
+  assertStringIncludes(await home.run(port, "add", "a", "x"), "warning: no daemon has been told");
+  assertStringIncludes(await home.run(port, "disable", "a"), "warning: no daemon has been told");
+  assertEquals(JSON.parse(await home.text()).mcpServers, { a: { command: "x", disabled: true } });
+});

@@ -63,7 +63,8 @@ async function add(invocation: Invocation): Promise<CommandResult> {
     await file.replace(text);
     return { path: file.path, isReplaced, warnings: [...warnings, ...flagsBehind(entry)] };
   });
-  const { isRunning } = await takeOver(settings);
+  const { isRunning, fault } = await takeOver(settings);
+  if (fault !== undefined) warnings.push(fault);
   const lines = [
     `${isReplaced ? `replaced ${name} in` : `added ${name} to`} ${path}`,
     ...warnings.map((warning) => `warning: ${warning}`),

@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import { ExaiError } from "../../base/errors.ts";
+import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
@@ -173,11 +173,22 @@ async function tryLock(paths: StatePaths): Promise<FileLock | undefined | "taken
   }
 }
 
+/** Whether a daemon runs that has what was written, and why one that answers has not read it yet. */
+export interface TakenOver {
+  isRunning: boolean;
+  fault?: string;
+}
+
 /** Has the daemon take over what was written, if one runs; otherwise the next one does. */
-export async function takeOver(settings: Settings): Promise<{ isRunning: boolean }> {
+export async function takeOver(settings: Settings): Promise<TakenOver> {
   if (!await isDaemonRunning(settings)) return { isRunning: false };
-  await askDaemon(settings, "/reload", "POST");
-  return { isRunning: true };
+  try {
+    await askDaemon(settings, "/reload", "POST");
+    return { isRunning: true };
+  } catch (thrown) {
+    // The file is written, whatever answers there: another program may have the port.
+    return { isRunning: false, fault: `no daemon has been told: ${messageOf(thrown)}` };
+  }
 }
 
 function isServer(entry: FoundEntry): entry is NamedEntry {
