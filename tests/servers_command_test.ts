@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import { ExaiError, UsageError } from "../lib/base/errors.ts";
 import { serversCommand } from "../lib/commands/servers.ts";
 import { commandFlags } from "../lib/commands/commands.ts";
@@ -22,6 +23,8 @@ async function homeWith(text: string | undefined) {
   };
   return {
     ...dir,
+    /** Path of mcp.json. */
+    config: join(dir.path, "mcp.json"),
     run,
     text: () => Deno.readTextFile(`${dir.path}/mcp.json`),
     [Symbol.asyncDispose]: dir[Symbol.asyncDispose],
@@ -46,7 +49,7 @@ const COMMENTED = `{
 Deno.test("a server is added behind the others, and every other byte of mcp.json stays", async () => {
   await using home = await homeWith(COMMENTED);
   const said = await home.run("add", "files", "npx", "-y", "@scope/files", "--dir", ".");
-  assertStringIncludes(said, `added files to ${home.path}/mcp.json`);
+  assertStringIncludes(said, `added files to ${home.config}`);
   assertStringIncludes(said, "exai-daemon servers test files");
   const added = `      "command": "a"
     },
@@ -68,7 +71,7 @@ Deno.test("switching a server off and on again, and removing it, touches its own
     COMMENTED.replace('"command": "z" }', '"command": "z", "disabled": true }'),
   );
   assertEquals(await home.run("disable", "zeta"), "zeta is disabled already");
-  assertEquals(await home.run("enable", "zeta"), `enabled zeta in ${home.path}/mcp.json`);
+  assertEquals(await home.run("enable", "zeta"), `enabled zeta in ${home.config}`);
   assertEquals(await home.text(), COMMENTED);
   assertEquals(await home.run("enable", "zeta"), "zeta is enabled already");
   await home.run("remove", "alpha");

@@ -1,76 +1,19 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { ExaiError, UsageError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon } from "../lib/client/daemon_client.ts";
-import { DaemonSession } from "../lib/client/daemon_session.ts";
 import { callCommand } from "../lib/commands/call.ts";
-import type { Command, Invocation } from "../lib/commands/command.ts";
-import { serversCommand } from "../lib/commands/servers.ts";
 import { toolsCommand } from "../lib/commands/tools.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { outcomeOf } from "./helpers/command.ts";
-import { tempDir } from "./helpers/files.ts";
+import { commandsOf, GOOD, scripted, SUM, tool } from "./helpers/command_rig.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { OddServer } from "./helpers/odd_server.ts";
-import { RawClient } from "./helpers/raw_client.ts";
 
-const fixture = fromFileUrl(new URL("fixtures/scripted_server.ts", import.meta.url));
-
-/** The entry of a server that answers as `script` says. */
-function scripted(script: JsonObject, more: JsonObject = {}): JsonObject {
-  const args = ["run", "-A", "--no-check", fixture, JSON.stringify(script)];
-  return { command: Deno.execPath(), args, share: "machine", ...more };
-}
-
-const tool = (name: string, more: JsonObject = {}): JsonObject => ({
-  name,
-  inputSchema: { type: "object" },
-  ...more,
-});
-
-const SUM = tool("sum", {
-  description: "Adds numbers.\nMore of it.",
-  inputSchema: {
-    type: "object",
-    properties: {
-      a: { type: "number", description: "the first" },
-      b: { type: "number" },
-      note: { type: "string" },
-    },
-    required: ["a", "b"],
-    additionalProperties: false,
-  },
-});
-
-const GOOD = scripted({ "tools/list": { tools: [SUM, tool("plain")] } });
 const FAILS = scripted({
   "tools/list": { tools: [tool("fails")] },
   "tools/call": { isError: true, content: [{ type: "text", text: "no such issue" }] },
 });
-
-/** A daemon that mounts `servers`, and the commands run against it. */
-async function commandsOf(servers: Record<string, JsonObject>, others?: [OddServer]) {
-  const it = await mountingDaemon(servers, { token: "auto" }, others);
-  const settings = defaultSettings({
-    home: it.home,
-    port: Number(new URL(it.url).port),
-    token: "auto",
-    autostart: false,
-  });
-  const run = (command: Command, args: string[], more: Partial<Invocation> = {}) =>
-    outcomeOf(command, args, { settings, ...more });
-  return {
-    ...it,
-    settings,
-    tools: (...args: string[]) => run(toolsCommand, args),
-    call: (...args: string[]) => run(callCommand, args),
-    run,
-    servers: async () => (await askDaemon(settings, "/status")).servers as JsonObject[],
-    test: (...names: string[]) => run(serversCommand, ["test", ...names]),
-    [Symbol.asyncDispose]: it[Symbol.asyncDispose],
-  };
-}
 
 Deno.test("tools lists what a window is offered, by server, and says why a server has none", async () => {
   await using it = await commandsOf({
@@ -177,88 +120,6 @@ Deno.test("progress of a tool is shown while call waits", async () => {
   assertEquals(steps.slice(-2), ["steps: 1 of 2 step 1", "steps: 2 of 2 step 2"]);
 });
 
-Deno.test("servers test starts a server, has it answer and lets it go", async () => {
-  await using it = await commandsOf({ good: GOOD });
-  const { text, code, json } = await it.test("good");
-  assertEquals(code, 0);
-  assert(/^good +ok +\d.* 2 tools +scripted 1 +2025-11-25$/m.test(text), text);
-  const [{ start_ms, answer_ms, ok, lists }] = (json as { servers: [JsonObject] }).servers;
-  assert(Number(start_ms) >= 0 && Number(answer_ms) >= 0, text);
-  assertEquals([ok, (lists as JsonObject).tools], [true, 2]);
-  const [row] = await it.servers();
-  assertEquals([row!.state, row!.pid], ["not started", undefined], "its process has ended");
-});
-
-Deno.test("servers test of a server that runs asks its process, and leaves it to its windows", async () => {
-  const lists = [{ tools: [tool("plain")] }, { tools: [tool("plain"), tool("new")] }];
-  await using it = await commandsOf({ grows: scripted({ "tools/list": lists }) });
-  using _window = await DaemonSession.open({ settings: it.settings, own: new Map() }, { cwd: undefined });
-  await it.call("plain");
-  const [before] = await it.servers();
-  const { json } = await it.test("grows");
-  const [{ start_ms, pid, lists: offers }] = (json as { servers: [JsonObject] }).servers;
-  assertEquals([start_ms, pid], [undefined, before!.pid]);
-  assertEquals((offers as JsonObject).tools, 2, "it was asked, and not what is remembered of it");
-  assertEquals((await it.servers())[0]!.pid, before!.pid);
-});
-
-Deno.test("servers test exits with 1 and says why a server does not answer", async () => {
-  await using it = await commandsOf({
-    good: GOOD,
-    gone: { command: "exai-no-such-program" },
-    exits: scripted({ exits: true }),
-    hangs: scripted({ delayMs: 100_000 }, { startTimeoutMs: 300 }),
-    wrong: { comand: "x" },
-    unset: { command: "x", args: ["${env:EXAI_TEST_UNSET}"] },
-    mute: scripted({ "tools/list": { error: { code: -32603, message: "the shelf is empty" } } }),
-    off: { ...GOOD, disabled: true },
-  });
-  const { text, code, json } = await it.test();
-  assertEquals(code, 1);
-  const servers = (json as { servers: { server: string; ok: boolean; error: string }[] }).servers;
-  const errors = Object.fromEntries(servers.map(({ server, ok, error }) => [server, ok || error]));
-  assertEquals(Object.keys(errors).sort(), ["exits", "gone", "good", "hangs", "mute", "unset", "wrong"]);
-  assertEquals(errors.good, true);
-  const says: Record<string, string> = {
-    gone: "exai-no-such-program",
-    exits: "code 3",
-    hangs: "300 ms",
-    wrong: "write command",
-    unset: "EXAI_TEST_UNSET",
-    mute: "the shelf is empty",
-  };
-  for (const [name, part] of Object.entries(says)) assertStringIncludes(String(errors[name]), part, name);
-  for (const name of Object.keys(says)) assertStringIncludes(text, name);
-  assertStringIncludes((await it.test("off")).text, "switched off");
-  await assertRejects(() => it.test("god"), ExaiError, "did you mean good?");
-});
-
-Deno.test("an entry that has become faulty fails its test, though the server still runs as it was", async () => {
-  await using it = await commandsOf({ good: GOOD });
-  await it.call("plain");
-  await it.write({ good: { ...GOOD, shared: "machine" } });
-  await askDaemon(it.settings, "/reload", "POST");
-  const { text, code } = await it.test("good");
-  assertEquals(code, 1);
-  assertStringIncludes(text, "shared");
-});
-
-Deno.test("a server that was failing is tried at once, whenever its next start was due", async () => {
-  await using dir = await tempDir({ starts: "" });
-  const code = `Deno.writeTextFileSync(${
-    JSON.stringify(`${dir.path}/starts`)
-  }, "x", { append: true }); Deno.exit(3)`;
-  await using it = await commandsOf({ flaky: { command: Deno.execPath(), args: ["eval", code] } });
-  // A file that was saved a moment ago is read again, and that alone lets the server start.
-  await Deno.utime(it.config, new Date(0), new Date(0));
-  const starts = async () => (await Deno.readTextFile(`${dir.path}/starts`)).length;
-  for (let i = 0; i < 6; i++) {
-    const before = await starts();
-    assertStringIncludes((await it.test("flaky")).text, "code 3");
-    assert(await starts() > before, `the test number ${i} has started nothing`);
-  }
-});
-
 Deno.test("without a daemon that may be started, tools and call say so and exit with 3", async () => {
   const home = await Deno.makeTempDir({ prefix: "exai-none-" });
   const settings = defaultSettings({ home, port: 0, autostart: false });
@@ -288,19 +149,4 @@ Deno.test("tools shows what search hides from windows, and not what clients in m
     ExaiError,
     "hidden from this command",
   );
-});
-
-Deno.test("a server that the command names in two ways is tested once", async () => {
-  await using it = await commandsOf({ "a good one": GOOD });
-  const { json } = await it.test("a good one", "a-good-one");
-  assertEquals((json as { servers: JsonObject[] }).servers.map(({ server }) => server), ["a-good-one"]);
-});
-
-Deno.test("a window's session is not used for a test, which would take the server from it", async () => {
-  await using it = await mountingDaemon({ good: GOOD });
-  using editor = await RawClient.hello(it.url, { client: "editor" });
-  const query = new URLSearchParams({ name: "good", session: String(editor.ack.session_id) });
-  const response = await fetch(new URL(`/servers/check?${query}`, it.http), { method: "POST" });
-  assertEquals(response.status, 400);
-  assertStringIncludes(await response.text(), "no window's");
 });

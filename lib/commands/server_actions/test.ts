@@ -104,7 +104,7 @@ function report(outcomes: readonly Outcome[]): string {
       outcome.server,
       "ok",
       start_ms === undefined ? "ran" : formatMs(Number(start_ms)),
-      formatMs(Number(answer_ms)),
+      answer_ms === undefined ? "no ping" : formatMs(Number(answer_ms)),
       counts.join(", ") || "nothing",
       `${implementation} ${version}`,
       protocol,
