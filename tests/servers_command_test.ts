@@ -304,3 +304,26 @@ Deno.test("with another program at the daemon's port the file is changed, and it
   assertStringIncludes(await home.run(port, "disable", "a"), "warning: no daemon has been told");
   assertEquals(JSON.parse(await home.text()).mcpServers, { a: { command: "x", disabled: true } });
 });
+
+Deno.test("a first server is added to whatever holds none yet, and nothing is put beside what is no such thing", async () => {
+  const cases: [text: string, after: string][] = [
+    ["", '{"mcpServers":{"n":{"command":"x"}}}'],
+    ["// later\n", '{"mcpServers":{"n":{"command":"x"}}}'],
+    ['{"mcpServers": null}', '{"mcpServers":{"n":{"command":"x"}}}'],
+    ['{"mcpServers": {}}', '{"mcpServers":{"n":{"command":"x"}}}'],
+    ['{"servers": []}', '{"servers":[{"name":"n","command":"x"}]}'],
+    ['{"clients": {}}', '{"clients":{},"mcpServers":{"n":{"command":"x"}}}'],
+  ];
+  for (const [text, after] of cases) {
+    await using home = await homeWith(text);
+    await home.run("add", "n", "x");
+    const written = (await home.text()).replace(/^\/\/.*\n/, "");
+    assertEquals(JSON.stringify(JSON.parse(written)), after, text);
+    assertEquals(written.match(/mcpServers|servers/gi)?.length, 1, written);
+  }
+  for (const text of ["[]", '"x"', '{"mcpServers": "x"}', '{"mcpServers": {}, "mcpServers": {"a": {}}}']) {
+    await using home = await homeWith(text);
+    await assertRejects(() => home.run("add", "n", "x"), ExaiError, home.config);
+    assertEquals(await home.text(), text);
+  }
+});

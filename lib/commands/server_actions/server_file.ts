@@ -31,7 +31,7 @@ export class ServerFile {
   readonly value: JsonObject;
   readonly entries: readonly NamedEntry[];
   /** Where a server is added: the first object or array of servers. */
-  readonly section: { path: DocumentPath; length: number | undefined };
+  readonly section: { path: DocumentPath; length: number | undefined; isNull: boolean };
   readonly #image: FileImage | undefined;
   readonly #repeated: readonly string[];
 
@@ -46,14 +46,17 @@ export class ServerFile {
         `${path}:${line}:${column}: ${reason}; correct it first, it is left as it is`,
       );
     }
-    this.value = isObject(document.value) ? document.value : {};
-    const { sections } = findSections(this.value);
+    if (!isObject(document.value)) throw unfit(path, "the file must hold one { } object");
+    this.value = document.value;
+    const { sections, wrong: [wrong] } = findSections(this.value);
+    if (wrong) throw unfit(path, `${wrong.path.join(".")} must be an object of servers by name`);
     this.entries = sections.flatMap(({ entries }) => entries).filter((entry) => isServer(entry));
     const [first] = sections;
     const value = first && valueAt(this.value, first.path);
     this.section = {
       path: first?.path ?? ["mcpServers"],
       length: Array.isArray(value) ? value.length : undefined,
+      isNull: first === undefined && this.value.mcpServers === null,
     };
     this.#repeated = sections.flatMap(({ path }) => document.repeatedKeys(path));
   }
@@ -189,6 +192,10 @@ export async function takeOver(settings: Settings): Promise<TakenOver> {
     // The file is written, whatever answers there: another program may have the port.
     return { isRunning: false, fault: `no daemon has been told: ${messageOf(thrown)}` };
   }
+}
+
+function unfit(path: string, why: string): ExaiError {
+  return new ExaiError("CONFIG", `${path}: ${why}; correct it first, it is left as it is`);
 }
 
 function isServer(entry: FoundEntry): entry is NamedEntry {
