@@ -25,8 +25,8 @@ Deno.test("a program says the commit it was built from, and one from source its 
   await stamp([file], undefined);
   const unstamped = await versionIn(file);
   assertMatch(unstamped, /^\d+\.\d+\.\d+$/);
-  await stamp([file], BUILT);
-  assertEquals(await versionIn(file), `${unstamped} (012345678, 2026-11-27)`);
+  await stamp([file], { ...BUILT, commit: `${BUILT.commit}-modified` });
+  assertEquals(await versionIn(file), `${unstamped} (012345678-modified, 2026-11-27)`);
 });
 
 Deno.test("a program of a release knows where the newest one is named, and one from source asks nobody", async () => {
