@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { commandFlags, COMMANDS, runCommand } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
+import { VERSION } from "../lib/base/version.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
@@ -27,6 +28,10 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "deno task slow": "takes minutes",
   "deno task docs": "writes files; the gate runs it with --check",
   "deno task compile": "takes minutes; compile_test runs it",
+  "exai-daemon adopt": "changes the files of editors; adopt_command_test runs it in a home of its own",
+  "exai-daemon adopt --dry-run": "as above",
+  "exai-daemon adopt --undo": "as above",
+  "exai-daemon adopt --windows-home=/mnt/c/Users/me": "as above; adopt_test has a Windows side",
   "tar -xzf exai-*.tar.gz": "needs a release; trial does it",
   "exai-*/install.sh": "install_script_test runs it",
   "exai-*/install.sh --adopt": "install_script_test runs it",
@@ -92,7 +97,7 @@ async function commands(): Promise<Map<string, string>> {
 }
 
 const shown = [...(await commands()).keys()];
-const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line));
+const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line) && !Object.hasOwn(NOT_RUN, line));
 const ofTasks = shown.filter((line) => line.startsWith("deno task "));
 const ofTests = shown.filter((line) => line.startsWith("deno test "));
 const ofSettings = shown.filter((line) => /^[A-Z_]+=\S* .*exai-daemon$/.test(line));
@@ -118,6 +123,11 @@ async function commandLine() {
   const it = await mountingDaemon({ mean: bad("serves") }, { token: "auto" }, [odd]);
   const token = (await Deno.readTextFile(`${it.home}/token`)).trim();
   const clients: RawClient[] = [];
+  const releases = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => Response.json({ version: VERSION }),
+  );
+  const ofReleases = `--releases-url=http://127.0.0.1:${releases.addr.port}/latest`;
   const connect = async (hello = {}) => {
     const client = await RawClient.hello(it.url, { token, ...hello });
     clients.push(client);
@@ -126,7 +136,7 @@ async function commandLine() {
   const run = async (words: readonly string[], print: (text: string) => void = () => {}) => {
     const loaded = loadSettings({
       // Before the words: what follows a program in `servers add` is the arguments of that program.
-      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ...words],
+      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ofReleases, ...words],
       env: { ENV_FILE: "" },
       commands: commandFlags(),
     });
@@ -179,6 +189,7 @@ async function commandLine() {
     async [Symbol.asyncDispose]() {
       odd.release.resolve();
       for (const client of clients) await client.close();
+      await releases.shutdown();
       await it[Symbol.asyncDispose]();
     },
   };

@@ -38,7 +38,7 @@ Deno.test("a program of a release knows where the newest one is named, and one f
   assert(
     (await versionIn(file)).endsWith(")https://github.com/ada/exai/releases/latest/download/release.json"),
   );
-  assertEquals(SETTINGS.releases.fallback, "");
+  assertEquals(SETTINGS.releasesUrl.fallback, "");
 });
 
 Deno.test("the stamp is put into the one file of a program that has the version, and missing it is an error", async () => {

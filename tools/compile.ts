@@ -15,6 +15,7 @@ import { formatBytes } from "../lib/base/units.ts";
 import { bundleDaemon } from "./compile/daemon.ts";
 import { bundleShim } from "./compile/shim.ts";
 import { sourceStamp, stamp } from "./compile/stamp.ts";
+import { DAEMON_PERMISSIONS, shimPermissions } from "./compile/permissions.ts";
 import { SHIM_V8_FLAGS } from "./compile/v8_flags.ts";
 import { withResources } from "./compile/windows_resources.ts";
 import { PROJECT } from "./release/project.ts";
@@ -26,35 +27,19 @@ interface Program {
   name: string;
   /** The program as one file; what it loads late lies beside it. */
   bundle: string;
-  flags: readonly string[];
+  flags(isWindows: boolean): readonly string[];
 }
-
-/**
- * What the shim may do. Where the daemon listens, and where its state is kept, are known only when it runs; native code
- * and code from the network are what it never loads. Questions on stdin would end up in MCP.
- */
-const SHIM_PERMISSIONS = [
-  "--allow-env",
-  "--allow-net",
-  "--allow-read",
-  "--allow-write",
-  "--allow-run",
-  "--allow-sys",
-  "--no-prompt",
-];
-
-/**
- * The daemon runs any command `mcp.json` names, so denying it anything gains nothing. With less than all permissions it
- * could not read `/proc` (Deno requires `--allow-all`), where it finds orphans of servers and their memory use.
- */
-const DAEMON_PERMISSIONS = ["--allow-all"];
 
 async function main(): Promise<number> {
   const { target, releases } = parseArgs(Deno.args, { string: ["target", "releases"], collect: ["target"] });
   const daemonDir = join(dist, "daemon");
   const programs: Program[] = [
-    { name: "exai-daemon", bundle: join(daemonDir, "daemon.js"), flags: DAEMON_PERMISSIONS },
-    { name: "exai-shim", bundle: join(dist, "shim.js"), flags: [...SHIM_PERMISSIONS, SHIM_V8_FLAGS] },
+    { name: "exai-daemon", bundle: join(daemonDir, "daemon.js"), flags: () => DAEMON_PERMISSIONS },
+    {
+      name: "exai-shim",
+      bundle: join(dist, "shim.js"),
+      flags: (isWindows) => [...shimPermissions(isWindows), SHIM_V8_FLAGS],
+    },
   ];
   await Deno.mkdir(dist, { recursive: true });
   await bundleDaemon(daemonDir);
@@ -83,7 +68,7 @@ async function compile(program: Program, target: string | undefined): Promise<nu
       "--quiet",
       "--no-check",
       "--no-config",
-      ...program.flags,
+      ...program.flags(isWindows),
       ...(target ? ["--target", target] : []),
       "--output",
       output,

@@ -12,6 +12,10 @@ import { findDaemonAt } from "./running_daemon.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
+const WHY_DENIED = Deno.build.os === "windows"
+  ? " (Windows has reserved it, as for Hyper-V or WSL: `netsh int ipv4 show excludedportrange tcp` lists what is reserved)"
+  : "";
+
 /** How many ports after the default one are tried before the system is asked for one. */
 const NEXT_PORTS = 10;
 
@@ -43,12 +47,19 @@ export async function openListeners(
     }
     const why = isTaken
       ? `port ${port} is taken by another program${holder}`
-      : `port ${port} is not given to this user by the system`;
-    const next = Array.from({ length: NEXT_PORTS }, (_, n) => port + 1 + n);
+      : `port ${port} is not given to this user by the system${WHY_DENIED}`;
+    const next = nextPorts(port, thrown.fault);
     const listeners = await Listeners.open({ ...options, instead: { ports: [...next, 0], why } });
     for (const note of listeners.notes) log.warning("{note}", { note });
     return listeners;
   }
+}
+
+/** The ports to try in place of `port`; the same at each start. */
+function nextPorts(port: number, fault: AddressUnavailableError["fault"]): number[] {
+  // The ranges that Windows reserves, for Hyper-V and WSL among others, are of a hundred ports as a rule.
+  const step = fault === "denied" ? 100 : 1;
+  return Array.from({ length: NEXT_PORTS }, (_, n) => port + step * (1 + n));
 }
 
 /** ` (python3, process 42)`, as far as it is known. */

@@ -11,7 +11,7 @@ import type { Link } from "./link.ts";
 import { hasDaemon } from "./address.ts";
 import { isNoDaemon, LinkError, type LinkFault } from "./link_target.ts";
 import { readOwnFile } from "./own_files.ts";
-import { type DetachedProgram, startDetached } from "./start_detached.ts";
+import { type DetachedProgram, type ProgramStart, startDetached } from "./start_detached.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -27,13 +27,22 @@ export class DaemonStarter {
   readonly #environment: Record<string, string>;
   readonly #paths: StatePaths;
   readonly #backoff = new Backoff({ minMs: 3000, maxMs: 30_000 });
+  readonly #start: typeof startDetached;
   #notBefore = 0;
   #lastError: LinkError | undefined;
 
-  /** @param environment all variables of the daemon; it inherits none of this process */
-  constructor(environment: Record<string, string>, paths: StatePaths) {
+  /**
+   * @param environment all variables of the daemon; it inherits none of this process
+   * @param options `start`: starts a program; another in tests
+   */
+  constructor(
+    environment: Record<string, string>,
+    paths: StatePaths,
+    options: { start?: typeof startDetached } = {},
+  ) {
     this.#environment = environment;
     this.#paths = paths;
+    this.#start = options.start ?? startDetached;
   }
 
   /**
@@ -80,7 +89,7 @@ export class DaemonStarter {
     log.info("no daemon answers; starting {command}", {
       command: isService ? "the service" : shownCommand(),
     });
-    using daemon = isService ? undefined : await spawnDaemon(this.#environment, this.#paths);
+    using daemon = isService ? undefined : await this.#start(daemonStart(this.#environment, this.#paths));
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await delay(POLL_MS);
@@ -131,9 +140,13 @@ export class DaemonStarter {
  */
 export function spawnDaemon(
   environment: Record<string, string>,
-  { home }: StatePaths,
+  paths: StatePaths,
 ): Promise<DetachedProgram> {
-  return startDetached({ ...daemonCommand(), cwd: home, env: environment });
+  return startDetached(daemonStart(environment, paths));
+}
+
+function daemonStart(environment: Record<string, string>, { home }: StatePaths): ProgramStart {
+  return { ...daemonCommand(), cwd: home, env: environment };
 }
 
 function shownCommand(): string {

@@ -74,8 +74,8 @@ export const FILE_SETTINGS = {
     64,
     16 * 1024 * KIB,
   ),
-  releases: url({
-    env: "EXAI_RELEASES",
+  releasesUrl: url({
+    env: "EXAI_RELEASES_URL",
     fallback: RELEASES,
     help:
       "URL that says which release is the newest; only exai-daemon update --check asks it. A release knows its own; empty: none is asked",
