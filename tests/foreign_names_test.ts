@@ -178,6 +178,7 @@ const REVIEWED = new Set([
   "router/public_names.ts this.#given[given.kind]",
   "router/public_names.ts this.#given[kind]",
   "wire/codes.ts CODES[error.code]",
+  "doctor/check_clients.ts SETTINGS[setting]",
 ]);
 
 Deno.test("no table is asked for a name that somebody else chose", async () => {
