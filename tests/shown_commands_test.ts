@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import type { JsonObject } from "../lib/base/json.ts";
 import { commandFlags, COMMANDS, runCommand } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
+import { VERSION } from "../lib/base/version.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
@@ -46,11 +48,12 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon service install --dry-run": "tests/slow/service_test.ts",
   "exai-daemon service uninstall": "tests/slow/service_test.ts",
   "exai-daemon service status": "tests/slow/service_test.ts",
-  "exai-daemon doctor": "tests/doctor_test.ts",
-  "exai-daemon doctor --quick": "tests/doctor_test.ts",
-  "exai-daemon doctor --fix": "tests/doctor_test.ts",
-  "exai-daemon update --check": "tests/update_test.ts",
 };
+
+/** The command line of an entry of mcp.json. */
+function commandOf({ command, args }: JsonObject): string[] {
+  return [String(command), ...args as string[]];
+}
 
 /** The words that stand for others in a command that is shown. */
 const WORDS: Readonly<Record<string, readonly string[]>> = {
@@ -62,12 +65,12 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   "exai-daemon config check [exai|mcp|models]": ["config", "check", "mcp"],
   "exai-daemon config path [exai|mcp|models|tools|home|logs]": ["config", "path", "mcp"],
   "exai-daemon config schema [mcp|exai]": ["config", "schema", "mcp"],
-  "exai-daemon servers add NAME COMMAND [ARG...]": ["servers", "add", "one", "some-program", "word"],
+  "exai-daemon servers add NAME COMMAND [ARG...]": ["servers", "add", "one", ...commandOf(bad("serves"))],
   "exai-daemon servers add NAME URL": ["servers", "add", "two", "http://localhost:9/mcp"],
   "exai-daemon servers add NAME JSON": ["servers", "add", "three", '{"command": "some-program"}'],
   "exai-daemon servers remove NAME...": ["servers", "remove", "three"],
   "exai-daemon servers test [NAME...]": ["servers", "test", "mean"],
-  "exai-daemon servers disable NAME...": ["servers", "disable", "one"],
+  "exai-daemon servers disable NAME...": ["servers", "disable", "two"],
   "exai-daemon servers enable NAME...": ["servers", "enable", "one"],
 };
 
@@ -109,6 +112,11 @@ async function commandLine() {
   const it = await mountingDaemon({ mean: bad("serves") }, { token: "auto" }, [odd]);
   const token = (await Deno.readTextFile(`${it.home}/token`)).trim();
   const clients: RawClient[] = [];
+  const releases = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => Response.json({ version: VERSION }),
+  );
+  const ofReleases = `--releases-url=http://127.0.0.1:${releases.addr.port}/latest`;
   const connect = async (hello = {}) => {
     const client = await RawClient.hello(it.url, { token, ...hello });
     clients.push(client);
@@ -117,7 +125,7 @@ async function commandLine() {
   const run = async (words: readonly string[], print: (text: string) => void = () => {}) => {
     const loaded = loadSettings({
       // Before the words: what follows a program in `servers add` is the arguments of that program.
-      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ...words],
+      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ofReleases, ...words],
       env: { ENV_FILE: "" },
       commands: commandFlags(),
     });
@@ -170,6 +178,7 @@ async function commandLine() {
     async [Symbol.asyncDispose]() {
       odd.release.resolve();
       for (const client of clients) await client.close();
+      await releases.shutdown();
       await it[Symbol.asyncDispose]();
     },
   };

@@ -7,6 +7,7 @@ import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
 import { keyInFile } from "../lib/config/setting_keys.ts";
 import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
+import { CHECKS } from "../lib/doctor/checks.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
 import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
@@ -22,6 +23,11 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   commands: commandsTable,
   "command sections": commandSections,
   "exit codes": exitCodesTable,
+  "doctor checks": () =>
+    markdownTable(
+      ["check", "what it looks for"],
+      Object.entries(CHECKS).map(([name, { looksFor }]) => [code(name), looksFor]),
+    ),
   rooms: roomsTable,
   "known servers": knownServersTable,
   "telling words": tellingWordsTable,

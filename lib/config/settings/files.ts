@@ -73,8 +73,8 @@ export const FILE_SETTINGS = {
     64,
     16 * 1024 * KIB,
   ),
-  releases: url({
-    env: "EXAI_RELEASES",
+  releasesUrl: url({
+    env: "EXAI_RELEASES_URL",
     help:
       "URL that says which release is the newest; only exai-daemon update --check asks it. Empty: none is asked",
   }),
