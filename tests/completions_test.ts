@@ -96,6 +96,9 @@ Deno.test({
     assertEquals(await inFish("kill "), ["call", "session", "upstream"]);
     assertEquals(await inFish("calls --outcome=f"), ["--outcome=failed"]);
     assert((await inFish("ps --w")).includes("--why"));
+    assertEquals(await inFish("servers a"), ["add"]);
+    assert((await inFish("servers add --e")).includes("--env"));
+    assert(!(await inFish("servers list --e")).includes("--env"));
   },
 });
 
@@ -126,6 +129,8 @@ true`;
     assertEquals(await inZsh("calls", "--outcome", ""), ["ok", "tool_error", "failed", "running"]);
     assertEquals(await inZsh("ps", "--home", ""), ["files"]);
     assert((await inZsh("ps", "--")).includes("--why"));
+    assert((await inZsh("servers", "add", "--")).includes("--env"));
+    assert(!(await inZsh("servers", "list", "--")).includes("--env"));
   },
 });
 
