@@ -4,6 +4,7 @@ import { FileLock } from "../lib/state/file_lock.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { daemonCommand, DaemonStarter } from "../lib/client/autostart.ts";
 import type { Link } from "../lib/client/link.ts";
+import type { ProgramStart } from "../lib/client/start_detached.ts";
 import { LinkError } from "../lib/client/link_target.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -17,33 +18,32 @@ async function place(environment: Record<string, string> = {}) {
   const dir = await tempDir({});
   const clock = new FakeTimers();
   const log = new CapturedLog();
-  const { Command } = Deno;
-  const spawned: { command: string; options: Deno.CommandOptions }[] = [];
-  const status = Promise.withResolvers<{ code: number }>();
-  let unrefs = 0;
-  Object.assign(Deno, {
-    Command: class {
-      constructor(command: string, options: Deno.CommandOptions) {
-        spawned.push({ command, options });
-      }
-      spawn() {
-        return { status: status.promise, unref: () => unrefs++ };
-      }
-    },
-  });
+  const spawned: ProgramStart[] = [];
+  let exitCode: number | undefined;
+  let disposals = 0;
   const home = `${dir.path}/home`;
   const paths = statePaths({ home });
   const link = new MemoryDaemon().link();
   const it = {
-    starter: new DaemonStarter(environment, paths),
+    starter: new DaemonStarter(environment, paths, {
+      start: (started) => {
+        spawned.push(started);
+        return Promise.resolve({
+          get exitCode() {
+            return exitCode;
+          },
+          [Symbol.dispose]: () => disposals++,
+        });
+      },
+    }),
     dir: dir.path,
     paths,
     clock,
     log,
     spawned,
-    exit: (code: number) => status.resolve({ code }),
-    get unrefs() {
-      return unrefs;
+    exit: (code: number) => exitCode = code,
+    get disposals() {
+      return disposals;
     },
     link,
     dials: 0,
@@ -66,7 +66,6 @@ async function place(environment: Record<string, string> = {}) {
       return await work;
     },
     async [Symbol.asyncDispose]() {
-      Object.assign(Deno, { Command });
       clock[Symbol.dispose]();
       log[Symbol.dispose]();
       await dir[Symbol.asyncDispose]();
@@ -89,25 +88,18 @@ Deno.test("a daemon that another window has started meanwhile is used, and none 
   if (Deno.build.os !== "windows") assertEquals((await Deno.stat(it.paths.home)).mode! & 0o777, 0o700);
 });
 
-Deno.test("the daemon is started on its own, and inherits nothing of the window that starts it", async () => {
+Deno.test("the daemon is started with its own variables alone, in its state directory", async () => {
   await using it = await place({ EXAI_WS_TOKEN: "auto", HOME: "/home/ada" });
   it.found = [NOBODY, NOBODY, NOBODY, it.link];
   assertEquals(await it.passing(it.start()), it.link);
   const { command, args } = daemonCommand();
   assertEquals(it.spawned, [{
     command,
-    options: {
-      args,
-      cwd: it.paths.home,
-      env: { EXAI_WS_TOKEN: "auto", HOME: "/home/ada" },
-      clearEnv: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-      detached: true,
-    },
+    args,
+    cwd: it.paths.home,
+    env: { EXAI_WS_TOKEN: "auto", HOME: "/home/ada" },
   }]);
-  assertEquals([it.unrefs, it.dials], [1, 4]);
+  assertEquals([it.disposals, it.dials], [1, 4]);
   assertEquals(it.log.take(), [`info: no daemon answers; starting ${[command, ...args].join(" ")}`]);
 });
 

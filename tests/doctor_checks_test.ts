@@ -116,15 +116,15 @@ Deno.test("doctor: servers whose program or directory is missing are named, with
     "mcp.json",
     JSON.stringify({
       mcpServers: {
-        gone: { command: "exai-no-such-program" },
+        gone: { command: "uvxx" },
         lost: { command: "true", cwd: "/no/such/directory" },
         closed: { command: join(home.path, "server") },
       },
     }),
   );
   const diagnosis = await diagnose({ home: home.path }, { quick: false });
-  assertStringIncludes(finding(diagnosis, "program-missing").what, "exai-no-such-program");
-  assertStringIncludes(finding(diagnosis, "program-missing").remedy, "install it");
+  assertStringIncludes(finding(diagnosis, "program-missing").what, 'its program "uvxx" is in no directory');
+  assertStringIncludes(finding(diagnosis, "program-missing").remedy, "did you mean uvx");
   assertStringIncludes(finding(diagnosis, "server-directory-missing").what, "/no/such/directory");
   if (Deno.build.os !== "windows") {
     assertStringIncludes(

@@ -182,12 +182,12 @@ Deno.test({
 
 Deno.test({
   name: "a detached program gets its arguments, directory and variables, and nothing else of this process",
-  ...onWindows,
   async fn() {
     await using dir = await tempDir({ "es läuft/it.ts": PROGRAM });
     const cwd = join(dir.path, "es läuft");
     Deno.env.set("OF_THIS_PROCESS", "1");
-    const SystemRoot = Deno.env.get("SystemRoot")!;
+    // Windows starts nothing without it.
+    const SystemRoot = Deno.env.get("SystemRoot") ?? "/";
     using program = await startDetached({
       command: Deno.execPath(),
       args: ["run", "-A", "--no-config", "it.ts", 'a "b" c\\', "größer"],
@@ -195,9 +195,13 @@ Deno.test({
       env: { SystemRoot, ONLY: "Zoë", DENO_DIR: Deno.env.get("DENO_DIR") ?? join(dir.path, "deno") },
     });
     await until("its end", () => program.exitCode);
-    const { args, env, isTerminal } = JSON.parse(await Deno.readTextFile(join(cwd, "said.json")));
+    const { args, env, isTerminal, pid, session } = JSON.parse(
+      await Deno.readTextFile(join(cwd, "said.json")),
+    );
     assertEquals([program.exitCode, args, env.ONLY, isTerminal], [7, ['a "b" c\\', "größer"], "Zoë", false]);
     assertEquals(env.OF_THIS_PROCESS, undefined);
+    // Signals to the group, or the end of the terminal, do not reach it.
+    if (Deno.build.os === "linux") assertEquals(session, pid);
   },
 });
 
@@ -238,7 +242,9 @@ for (const [limits, what] of [[0x2800, "allows to leave it"], [0x3000, "holds no
 
 /** Writes down what it was given. */
 const PROGRAM = `
-const said = { args: Deno.args, env: Deno.env.toObject(), isTerminal: Deno.stdin.isTerminal() };
+const stat = Deno.build.os === "linux" ? Deno.readTextFileSync("/proc/self/stat") : ") ";
+const session = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]);
+const said = { pid: Deno.pid, session, args: Deno.args, env: Deno.env.toObject(), isTerminal: Deno.stdin.isTerminal() };
 Deno.writeTextFileSync("said.json", JSON.stringify(said));
 console.log("to nobody");
 Deno.exit(7);

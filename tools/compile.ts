@@ -3,6 +3,8 @@
  * `dist/daemon/daemon.js`, with the parts it loads late beside it, and `dist/shim.js`; these do for `deno run -A` where
  * nothing can be compiled.
  *
+ * `--releases URL` is what `exai-daemon update --check` asks out of the box.
+ *
  * `--target=x86_64-pc-windows-msvc` (any target of `deno compile`, repeatable) builds for another system into
  * `dist/<target>/`. `DENO` names the deno to compile with, `DENORT_BIN` the base it is to put the programs on; both
  * are for machines that cannot download that base.
@@ -13,6 +15,7 @@ import { formatBytes } from "../lib/base/units.ts";
 import { bundleDaemon } from "./compile/daemon.ts";
 import { bundleShim } from "./compile/shim.ts";
 import { sourceStamp, stamp } from "./compile/stamp.ts";
+import { DAEMON_PERMISSIONS, shimPermissions } from "./compile/permissions.ts";
 import { SHIM_V8_FLAGS } from "./compile/v8_flags.ts";
 import { withResources } from "./compile/windows_resources.ts";
 import { PROJECT } from "./release/project.ts";
@@ -24,40 +27,25 @@ interface Program {
   name: string;
   /** The program as one file; what it loads late lies beside it. */
   bundle: string;
-  flags: readonly string[];
+  flags(isWindows: boolean): readonly string[];
 }
 
-/**
- * What the shim may do. Where the daemon listens, and where its state is kept, are known only when it runs; native code
- * and code from the network are what it never loads. Questions on stdin would end up in MCP.
- */
-const SHIM_PERMISSIONS = [
-  "--allow-env",
-  "--allow-net",
-  "--allow-read",
-  "--allow-write",
-  "--allow-run",
-  "--allow-sys",
-  "--no-prompt",
-];
-
-/**
- * The daemon runs any command `mcp.json` names, so denying it anything gains nothing. With less than all permissions it
- * could not read `/proc` (Deno requires `--allow-all`), where it finds orphans of servers and their memory use.
- */
-const DAEMON_PERMISSIONS = ["--allow-all"];
-
 async function main(): Promise<number> {
-  const { target } = parseArgs(Deno.args, { string: ["target"], collect: ["target"] });
+  const { target, releases } = parseArgs(Deno.args, { string: ["target", "releases"], collect: ["target"] });
   const daemonDir = join(dist, "daemon");
   const programs: Program[] = [
-    { name: "exai-daemon", bundle: join(daemonDir, "daemon.js"), flags: DAEMON_PERMISSIONS },
-    { name: "exai-shim", bundle: join(dist, "shim.js"), flags: [...SHIM_PERMISSIONS, SHIM_V8_FLAGS] },
+    { name: "exai-daemon", bundle: join(daemonDir, "daemon.js"), flags: () => DAEMON_PERMISSIONS },
+    {
+      name: "exai-shim",
+      bundle: join(dist, "shim.js"),
+      flags: (isWindows) => [...shimPermissions(isWindows), SHIM_V8_FLAGS],
+    },
   ];
   await Deno.mkdir(dist, { recursive: true });
   await bundleDaemon(daemonDir);
   await bundleShim(programs[1]!.bundle);
   const built = await sourceStamp();
+  if (built && releases) built.releases = releases;
   await stamp(await filesOf(daemonDir), built);
   await stamp([programs[1]!.bundle], built);
   for (const { bundle } of programs) await report(bundle);
@@ -80,7 +68,7 @@ async function compile(program: Program, target: string | undefined): Promise<nu
       "--quiet",
       "--no-check",
       "--no-config",
-      ...program.flags,
+      ...program.flags(isWindows),
       ...(target ? ["--target", target] : []),
       "--output",
       output,

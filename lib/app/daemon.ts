@@ -175,13 +175,13 @@ export class Daemon implements AsyncDisposable {
    * Stops: refuses new calls, lets running ones finish for `EXAI_DRAIN_TIMEOUT`, notifies the clients, and closes
    * everything. Each call resolves when all of that is done.
    */
-  stop(): Promise<void> {
-    return this.#stopped ??= this.#stop();
+  stop({ maxDrainMs = Infinity }: { maxDrainMs?: number } = {}): Promise<void> {
+    return this.#stopped ??= this.#stop(Math.min(maxDrainMs, this.#settings.drainTimeoutMs));
   }
 
-  async #stop(): Promise<void> {
+  async #stop(drainMs: number): Promise<void> {
     const done = Promise.all([this.#drain.close(), this.#timeouts.idle()]);
-    await resolvedWithin(done, this.#settings.drainTimeoutMs);
+    await resolvedWithin(done, drainMs);
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
     await delay(0);
     // Before the connections, so that closing them is not treated as the clients ending their sessions.

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { dirname } from "@std/path/dirname";
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { describeVersion, VERSION } from "../base/version.ts";
 import { visibleJson } from "../base/visible.ts";
 import { asksForBackground, asksForJson } from "../config/command_line.ts";
@@ -21,7 +22,7 @@ import { findCommand } from "../commands/usage.ts";
 import { Daemon } from "./daemon.ts";
 import { isSuccessorOf, Succession, takeOver } from "./take_over.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
-import { holdWindow } from "./double_click.ts";
+import { holdWindow, ownsItsConsole, WINDOW_ADVICE } from "./double_click.ts";
 import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
 import { HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
@@ -31,6 +32,9 @@ import { fail, print, say, stopSignal } from "./program_io.ts";
 import { alreadyRuns, describeRunning, findDaemonAt, type RunningDaemon } from "./running_daemon.ts";
 
 const log = getLogger(["exai", "daemon"]);
+
+/** How long calls may go on once the window of the daemon is closed: Windows ends it after five seconds in all. */
+const CLOSED_WINDOW_MS = SECOND_MS;
 
 const WHY_KEPT =
   "a daemon of this state directory has run with the token auto; write it into exai.json, or delete " +
@@ -113,7 +117,8 @@ async function serve(given: SettingsSource): Promise<number> {
   asked.catch(() => {});
   const found = await claimHome(loaded.settings, paths);
   const taken = found instanceof HomeLock ? found : await takeOverFrom(found, { given, asked, paths });
-  const isFine = loaded.switches.has("if-not-running");
+  // Also where this program has had the newer daemon started by a service manager.
+  const isFine = loaded.switches.has("if-not-running") || taken !== found;
   if (!(taken instanceof HomeLock || taken instanceof Succession)) {
     return explainRunning(taken, { isFine, paths });
   }
@@ -180,7 +185,8 @@ async function takeOverFrom(
   const { settings } = given.started;
   const onWait = (waitsFor: string) =>
     print(`${describeRunning(running)}; version ${VERSION} takes over after ${waitsFor}`);
-  return await takeOver(running, { settings, paths, onWait });
+  const isService = given.started.switches.has("background");
+  return await takeOver(running, { settings, paths, onWait, isService });
 }
 
 async function run(source: SettingsSource, around: Surroundings): Promise<number> {
@@ -222,7 +228,7 @@ async function run(source: SettingsSource, around: Surroundings): Promise<number
     daemon.stopRequest.accepted,
   ]);
   log.info("{end}: stopping", { end: typeof end === "number" ? "too many errors" : end });
-  await daemon.stop();
+  await daemon.stop(end === "SIGHUP" && Deno.build.os === "windows" ? { maxDrainMs: CLOSED_WINDOW_MS } : {});
   return typeof end === "number" ? end : 0;
 }
 
@@ -242,6 +248,7 @@ function banner(daemon: Daemon, paths: StatePaths): string {
     ...daemon.addressNotes.map((note) => `           ${note}`),
     `  tools    ${daemon.toolCount}`,
     `  state    ${paths.home}`,
+    ...(ownsItsConsole() ? WINDOW_ADVICE : []),
     `  next     point your editor's MCP configuration at exai-shim; "exai-shim --help" shows how`,
   ].join("\n");
 }

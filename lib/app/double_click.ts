@@ -9,8 +9,14 @@ export async function holdWindow(): Promise<void> {
   await Deno.stdin.read(new Uint8Array(16));
 }
 
+/** Lines of the banner for a daemon that was double-clicked. */
+export const WINDOW_ADVICE: readonly string[] = [
+  "  window   closing this window stops EXAI; `exai-daemon service install` has it run without one from now on,",
+  "           and editors start it by themselves, without a window, when it does not run",
+];
+
 /** Whether this process is the only one attached to its console, which is how Explorer starts a program. */
-function ownsItsConsole(): boolean {
+export function ownsItsConsole(): boolean {
   if (Deno.build.os !== "windows" || !Deno.stdin.isTerminal()) return false;
   try {
     using kernel32 = openKernel32();

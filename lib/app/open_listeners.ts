@@ -2,6 +2,8 @@ import { getLogger } from "@logtape/logtape";
 import { visible } from "../base/visible.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import { readInstalledService } from "../client/installed_service.ts";
+import { takeInheritedSocket } from "../config/daemon_environment.ts";
 import { mayUseAnotherPort } from "../client/daemon_url.ts";
 import { AddressUnavailableError } from "../edge/deno_listener.ts";
 import { Listeners } from "../edge/listeners.ts";
@@ -9,6 +11,10 @@ import { listenerProcess } from "../transport/listener_process.ts";
 import { findDaemonAt } from "./running_daemon.ts";
 
 const log = getLogger(["exai", "daemon"]);
+
+const WHY_DENIED = Deno.build.os === "windows"
+  ? " (Windows has reserved it, as for Hyper-V or WSL: `netsh int ipv4 show excludedportrange tcp` lists what is reserved)"
+  : "";
 
 /** How many ports after the default one are tried before the system is asked for one. */
 const NEXT_PORTS = 10;
@@ -26,12 +32,14 @@ export async function openListeners(
 ): Promise<Listeners> {
   const { settings, paths } = options;
   try {
-    return await Listeners.open(options);
+    return await Listeners.open({ ...options, inherited: takeInheritedSocket() });
   } catch (thrown) {
     if (!(thrown instanceof AddressUnavailableError)) throw thrown;
     const isTaken = thrown.fault === "in use";
     // A daemon of this user with another state directory is most likely not meant to be doubled.
-    if (isTaken && await findDaemonAt(settings, paths)) throw thrown;
+    const isOfService = (await readInstalledService(paths))?.port === settings.port;
+    // To ask what listens there would start the service.
+    if (isTaken && !isOfService && await findDaemonAt(settings, paths)) throw thrown;
     const { host: hostname, port } = settings;
     const holder = isTaken ? await nameOf(settings) : "";
     if (!mayUseAnotherPort(settings)) {
@@ -39,12 +47,19 @@ export async function openListeners(
     }
     const why = isTaken
       ? `port ${port} is taken by another program${holder}`
-      : `port ${port} is not given to this user by the system`;
-    const next = Array.from({ length: NEXT_PORTS }, (_, n) => port + 1 + n);
+      : `port ${port} is not given to this user by the system${WHY_DENIED}`;
+    const next = nextPorts(port, thrown.fault);
     const listeners = await Listeners.open({ ...options, instead: { ports: [...next, 0], why } });
     for (const note of listeners.notes) log.warning("{note}", { note });
     return listeners;
   }
+}
+
+/** The ports to try in place of `port`; the same at each start. */
+function nextPorts(port: number, fault: AddressUnavailableError["fault"]): number[] {
+  // The ranges that Windows reserves, for Hyper-V and WSL among others, are of a hundred ports as a rule.
+  const step = fault === "denied" ? 100 : 1;
+  return Array.from({ length: NEXT_PORTS }, (_, n) => port + step * (1 + n));
 }
 
 /** ` (python3, process 42)`, as far as it is known. */

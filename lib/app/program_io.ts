@@ -29,8 +29,9 @@ function complainAs(program: string, text: string): void {
   console.error(lines.map((line) => `${program}: ${line}`).join("\n"));
 }
 
+/** On Windows SIGHUP says that the window of the console is closed, or that the user signs out. */
 const SIGNALS: Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT", "SIGBREAK"]
+  ? ["SIGINT", "SIGBREAK", "SIGHUP"]
   : ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /** Resolves with the first signal that asks the program to stop; a second one ends it at once. */

@@ -33,6 +33,37 @@ export function pathOfUri(uri: string, onWindows = ON_WINDOWS): UriPath {
   return absolute(onWindows ? path.replace(/^\/+(?=[A-Za-z]:)/, "") : path, onWindows);
 }
 
+/** Devices that Windows sees in every directory, whatever follows their name. */
+const DEVICE =
+  /^(?:con|prn|aux|nul|conin\$|conout\$|com[\d\u00b9\u00b2\u00b3]|lpt[\d\u00b9\u00b2\u00b3])\s*(?:[.:].*)?$/i;
+
+/**
+ * Where `path`, by its text alone, leads on Windows other than to a file of this machine. Only to ask whether there is
+ * such a file sends the user's name and a hash of the password to another machine, and a device may never answer.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { foreignOnWindows } from "./file_uri.ts";
+ *
+ * assertEquals(foreignOnWindows("\\\\host\\share\\x", true), "another machine");
+ * assertEquals(foreignOnWindows("src/nul.txt", true), "a device");
+ * assertEquals(foreignOnWindows("C:\\work\\null.txt", true), undefined);
+ * assertEquals(foreignOnWindows("//host/share", false), undefined);
+ * ```
+ */
+export function foreignOnWindows(
+  path: string,
+  onWindows = ON_WINDOWS,
+): "another machine" | "a device" | undefined {
+  if (!onWindows) return undefined;
+  // As the kernel has them too, which knows `\\??\\`.
+  const isDevice = /^[\\/](?:[\\/][.?]|\?\?)(?:[\\/]|$)/.test(path) ||
+    path.split(/[\\/]/).some((part) => DEVICE.test(part));
+  if (isDevice) return "a device";
+  return /^[\\/]{2}/.test(path) ? "another machine" : undefined;
+}
+
 function absolute(path: string, onWindows: boolean): UriPath {
   if (path.includes("\0")) return { why: "a path cannot hold a NUL character" };
   if (!onWindows) {

@@ -11,7 +11,7 @@ import type { Link } from "./link.ts";
 import { hasDaemon } from "./address.ts";
 import { isNoDaemon, LinkError, type LinkFault } from "./link_target.ts";
 import { readOwnFile } from "./own_files.ts";
-import { type DetachedProgram, startDetached } from "./start_detached.ts";
+import { type DetachedProgram, type ProgramStart, startDetached } from "./start_detached.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -27,13 +27,22 @@ export class DaemonStarter {
   readonly #environment: Record<string, string>;
   readonly #paths: StatePaths;
   readonly #backoff = new Backoff({ minMs: 3000, maxMs: 30_000 });
+  readonly #start: typeof startDetached;
   #notBefore = 0;
   #lastError: LinkError | undefined;
 
-  /** @param environment all variables of the daemon; it inherits none of this process */
-  constructor(environment: Record<string, string>, paths: StatePaths) {
+  /**
+   * @param environment all variables of the daemon; it inherits none of this process
+   * @param options `start`: starts a program; another in tests
+   */
+  constructor(
+    environment: Record<string, string>,
+    paths: StatePaths,
+    options: { start?: typeof startDetached } = {},
+  ) {
     this.#environment = environment;
     this.#paths = paths;
+    this.#start = options.start ?? startDetached;
   }
 
   /**
@@ -76,17 +85,34 @@ export class DaemonStarter {
   }
 
   async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
-    log.info("no daemon answers; starting {command}", { command: shownCommand() });
-    using daemon = await spawnDaemon(this.#environment, this.#paths);
+    const isService = await this.#startService();
+    log.info("no daemon answers; starting {command}", {
+      command: isService ? "the service" : shownCommand(),
+    });
+    using daemon = isService ? undefined : await this.#start(daemonStart(this.#environment, this.#paths));
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await delay(POLL_MS);
       const link = await dial();
       if (link) return link;
       // Exit code 0: another daemon was started first and is about to answer.
-      if (daemon.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
+      if (daemon?.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
+      const { text } = isService ? await readOwnFile(this.#paths.startFailure) : {};
+      if (text !== undefined) throw this.#fault(`as a service cannot start: ${text.trim()}`);
     }
     throw this.#fault(NO_ANSWER);
+  }
+
+  /** Starts the daemon as the service it is installed as; false when it is none, or its manager does not start it. */
+  async #startService(): Promise<boolean> {
+    if (!await exists(this.#paths.service)) return false;
+    await Deno.remove(this.#paths.startFailure).catch(() => {});
+    const { startInstalledService } = await import("./installed_service.ts");
+    const started = await startInstalledService(this.#paths);
+    if (started.fault !== undefined) {
+      log.warning("the service does not start the daemon: {fault}", { fault: started.fault });
+    }
+    return started.fault === undefined;
   }
 
   /** The daemon has written why it cannot start, as a terminal would have shown it. */
@@ -114,9 +140,13 @@ export class DaemonStarter {
  */
 export function spawnDaemon(
   environment: Record<string, string>,
-  { home }: StatePaths,
+  paths: StatePaths,
 ): Promise<DetachedProgram> {
-  return startDetached({ ...daemonCommand(), cwd: home, env: environment });
+  return startDetached(daemonStart(environment, paths));
+}
+
+function daemonStart(environment: Record<string, string>, { home }: StatePaths): ProgramStart {
+  return { ...daemonCommand(), cwd: home, env: environment };
 }
 
 function shownCommand(): string {
@@ -135,6 +165,10 @@ export function daemonCommand(): { command: string; args: string[] } {
   }
   const name = Deno.build.os === "windows" ? "exai-daemon.exe" : "exai-daemon";
   return { command: join(programDir(), name), args: [start] };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
 }
 
 async function tryDial(dial: () => Promise<Link>): Promise<Link | undefined> {

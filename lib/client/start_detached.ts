@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import type { DetachedProgram, ProgramStart } from "./detached/start_process.ts";
 
-export type { DetachedProgram };
+export type { DetachedProgram, ProgramStart };
 
 const log = getLogger(["exai", "shim"]);
 

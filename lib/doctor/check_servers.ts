@@ -1,6 +1,7 @@
 import { pooledMap } from "@std/async/pool";
 import { isAbsolute } from "@std/path";
 import { messageOf } from "../base/errors.ts";
+import { quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
@@ -161,9 +162,7 @@ function describeTrial(
     case "answers":
       return [];
     case "missing":
-      return [
-        fault("program-missing", trial.why, installAdvice(config.kind === "stdio" ? config.command : "")),
-      ];
+      return [missingProgram(title, config.kind === "stdio" ? config.command : "")];
     case "silent":
       return [fault(
         "server-silent",
@@ -176,6 +175,12 @@ function describeTrial(
     case "fails":
       return [fault("server-fails", trial.why, failureAdvice(config, { trial, env }))];
   }
+}
+
+function missingProgram(title: string, command: string): Finding {
+  const where = /[/\\]/.test(command) ? "is not there" : "is in no directory of the PATH";
+  const what = `server "${title}" cannot start: its program ${quoteName(command)} ${where}`;
+  return fault("program-missing", what, installAdvice(command));
 }
 
 function failureAdvice(

@@ -1,7 +1,7 @@
 import { basename, isAbsolute, join, relative, SEPARATOR } from "@std/path";
 import { ExaiError } from "../base/errors.ts";
 import { isWithin } from "../base/directories.ts";
-import { pathOfUri } from "../base/file_uri.ts";
+import { foreignOnWindows, pathOfUri } from "../base/file_uri.ts";
 import { quoteName } from "../base/text.ts";
 import type { Whereabouts } from "../call/call.ts";
 
@@ -87,6 +87,12 @@ export class PathBoundary {
         "INVALID_PARAMS",
         `${quoteName(path)} is no file URI of this machine: ${plain.why}`,
       );
+    }
+    const foreign = foreignOnWindows(plain.path);
+    // A window may itself work in a directory of another machine.
+    const isOwn = foreign === "another machine" && isWithinAny(plain.path, this.#namedDirs());
+    if (foreign !== undefined && !isOwn) {
+      throw new ExaiError("FORBIDDEN", `${quoteName(path)} names ${foreign}, which no tool reads`);
     }
     if (isAbsolute(plain.path)) return plain.path;
     if (this.#caller.cwd !== undefined) return join(this.#caller.cwd, plain.path);

@@ -1,3 +1,4 @@
+import { RELEASES } from "../../base/version.ts";
 import { KIB } from "../../base/units.ts";
 import { BOTH, bytes, flag, hours, oneOf, text, url } from "../setting.ts";
 
@@ -75,7 +76,8 @@ export const FILE_SETTINGS = {
   ),
   releasesUrl: url({
     env: "EXAI_RELEASES_URL",
+    fallback: RELEASES,
     help:
-      "URL that says which release is the newest; only exai-daemon update --check asks it. Empty: none is asked",
+      "URL that says which release is the newest; only exai-daemon update --check asks it. A release knows its own; empty: none is asked",
   }),
 } as const;

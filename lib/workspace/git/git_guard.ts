@@ -2,6 +2,7 @@ import { basename } from "@std/path";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { quoteName } from "../../base/text.ts";
 import { isWithin } from "../../base/directories.ts";
+import { foreignOnWindows } from "../../base/file_uri.ts";
 import type { PathBoundary } from "../boundary.ts";
 
 /** Restricts the files that git opens to the directories of a session. */
@@ -21,7 +22,8 @@ export class GitGuard {
    * @throws {ExaiError} `FORBIDDEN` when git may not open it, `RESOURCE_NOT_FOUND`
    */
   async resolve(path: string, what: string): Promise<string> {
-    if (this.#parent !== undefined) {
+    // Only asking for a file of another machine would tell that machine who the user is: refused below.
+    if (this.#parent !== undefined && foreignOnWindows(path) === undefined) {
       const real = await Deno.realPath(path).catch(() => undefined);
       if (real !== undefined && isWithin(real, this.#parent)) return real;
     }

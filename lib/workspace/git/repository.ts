@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { isAbsolute, join } from "@std/path";
 import { ExaiError } from "../../base/errors.ts";
+import { foreignOnWindows } from "../../base/file_uri.ts";
 import { MIB } from "../../base/units.ts";
 import type { GitOptions, GitOutput, Repository } from "../workspace.ts";
 import type { PathBoundary } from "../boundary.ts";
@@ -180,8 +181,9 @@ class PrivateRepository implements Repository {
   async #checkWorkTree(named: string | undefined): Promise<void> {
     if (named === undefined) return;
     const { gitDir, top } = this.#at;
-    const real = await Deno.realPath(join(isAbsolute(named) ? "" : gitDir, named)).catch(() => undefined);
-    if (real === top) return;
+    const path = isAbsolute(named) ? named : join(gitDir, named);
+    const isForeign = foreignOnWindows(path) !== undefined && foreignOnWindows(top) === undefined;
+    if (!isForeign && await Deno.realPath(path).catch(() => undefined) === top) return;
     throw new ExaiError(
       "FORBIDDEN",
       `the repository ${top} sets core.worktree to another directory than the one it lies in, which is not followed; ` +

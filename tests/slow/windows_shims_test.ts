@@ -1,0 +1,79 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { processTable } from "../../lib/process/process_table.ts";
+import { tempDir } from "../helpers/files.ts";
+import { runDaemon, startDaemon } from "../helpers/program.ts";
+import { ProcessClient, testHost } from "../helpers/processes.ts";
+import { INITIALIZE, Shim } from "../helpers/shim.ts";
+
+const SHIM = fromFileUrl(new URL("../../shim.ts", import.meta.url));
+
+/** Tests of what only Windows has; `deno task windows` runs them elsewhere. */
+const onWindows = { ignore: Deno.build.os !== "windows" };
+
+const AUTO_TOKEN = { EXAI_WS_TOKEN: "auto" };
+
+async function socketOf(home: string): Promise<string> {
+  return JSON.parse(await Deno.readTextFile(join(home, "daemon.json"))).socket;
+}
+
+Deno.test({
+  name: "ten windows at once reach the daemon through its named pipe, and an eleventh comes later",
+  ...onWindows,
+  // Each program is compiled from its source, which takes Wine seconds.
+  timeout: 180_000,
+  async fn() {
+    await using daemon = await startDaemon({ env: AUTO_TOKEN });
+    const { home } = daemon;
+    const socket = await socketOf(home);
+    assertStringIncludes(socket, "\\\\.\\pipe\\exai-");
+    // Nobody listens at port 1: what works works through the pipe.
+    const env = {
+      ...AUTO_TOKEN,
+      EXAI_HOME: home,
+      EXAI_WS_PORT: "1",
+      EXAI_SOCKET: socket,
+      EXAI_WS_AUTOSTART: "false",
+    };
+    // As servers: ten programs of `Deno.Command` would take all threads of this process.
+    await using host = testHost({ env: { ...Deno.env.toObject(), USERPROFILE: home } });
+    const open = async () => {
+      const args = ["run", "-A", "--no-check", SHIM];
+      const program = { name: "shim", title: "shim", command: Deno.execPath(), args, env };
+      const client = new ProcessClient(await host.spawn(program));
+      await client.ask("initialize", INITIALIZE);
+      return client;
+    };
+    const shims = await Promise.all(Array.from({ length: 10 }, open));
+    shims.push(await open());
+    const answers = await Promise.all(
+      shims.map((shim) => shim.ask("tools/call", { name: "version", arguments: {} })),
+    );
+    assertEquals(answers.map(({ error }) => error), shims.map(() => undefined));
+  },
+});
+
+Deno.test({
+  name:
+    "a window starts the daemon in a directory with any letters, ends at once, and the daemon can be stopped",
+  ...onWindows,
+  // Each program is compiled from its source, which takes Wine seconds.
+  timeout: 180_000,
+  async fn() {
+    await using dir = await tempDir({});
+    const home = join(dir.path, "Größe und Ω");
+    const env = { ...AUTO_TOKEN, EXAI_WS_AUTOSTART: "true" };
+    const shim = await Shim.ready({ port: 0, home, env });
+    assertEquals((await shim.call("version")).error, undefined);
+    const startMs = performance.now();
+    await shim.end();
+    assert(performance.now() - startMs < 5000, "the end of the window waited for the daemon");
+    const { pid } = JSON.parse(await Deno.readTextFile(join(home, "daemon.json")));
+    assert((await processTable()).some((row) => row.pid === pid), "the daemon goes on");
+    const stopped = await runDaemon({ home, args: ["stop"], env: AUTO_TOKEN });
+    assertEquals(stopped.code, 0, stopped.stderr);
+    assertEquals((await processTable()).some((row) => row.pid === pid), false);
+    // The state directory is free: the next daemon starts in it at once.
+    await using _next = await startDaemon({ home, env: AUTO_TOKEN });
+  },
+});
