@@ -21,6 +21,7 @@ const TASKS: Readonly<Record<string, { command: string }>> = denoJson.tasks;
 
 /** What is checked by less than running it, and why. */
 const NOT_RUN: Readonly<Record<string, string>> = {
+  "exai-shim --server=NAME": "runs until its client ends; window_modes and adopt tests run it",
   "deno task ok": "runs this test",
   "deno task long": "takes minutes",
   "deno fmt": "writes files; the gate runs it with --check",
