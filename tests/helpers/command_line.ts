@@ -72,7 +72,10 @@ export async function commandLine() {
     },
     "kill call": () => valueFor.cancel!(),
     "kill session": async () => (await connect({ session_id: "victim" })).ack.session_id as string,
-    "kill upstream": () => Promise.resolve("mean"),
+    "kill upstream": async () => {
+      await (await connect()).call("serves_echo", { text: "hi" });
+      return "mean";
+    },
     threads: async () => {
       const step = { step: "s", step_number: 1, total_steps: 2, next_step_required: true };
       await (await connect()).call("planner", { ...step });
