@@ -120,20 +120,40 @@ Deno.test("a table fits the terminal: wide columns are cut, paths at their begin
   ]];
   const headings = ["SERVER", "STATE", "DIRECTORY"];
   for (const columns of [120, 60, 45, 30]) {
-    const lines = formatTable(headings, rows, columns).split("\n");
+    const lines = formatTable(headings, rows, { columns }).split("\n");
     assertEquals(lines.length, 3);
     for (const line of lines) assert(stringWidth(line) <= columns, `${columns}: ${line}`);
     assertEquals(lines[0]!.split(/\s+/), headings);
   }
-  assertStringIncludes(formatTable(headings, rows, 60), "…");
+  assertStringIncludes(formatTable(headings, rows, { columns: 60 }), "…");
   assertEquals(cutToWidth(path, 10), "…in/a/tree");
   assertEquals(cutToWidth("some words", 6), "some …");
-  assertStringIncludes(formatTable(headings, rows, undefined), path);
+  assertStringIncludes(formatTable(headings, rows, { columns: undefined }), path);
+});
+
+Deno.test("a narrow terminal does without optional columns, the empty ones first, and cuts no number and no time", () => {
+  const headings = ["CALL", "STARTED", "TOOL", "TOOK", "WAITS FOR", "SESSION"];
+  const rows = [
+    ["c12", "2026-11-27 16:50:01.123", "read_text_file", "12.5 ms", undefined, "0b6f2a1c-1111-2222"],
+    ["c13", "2026-11-27 16:50:02.456", "write_file", "1.5 s", undefined, "0b6f2a1c-1111-3333"],
+  ];
+  const head = (columns: number) =>
+    formatTable(headings, rows, { columns, optional: ["SESSION", "WAITS FOR"] }).split("\n")[0]!.split(
+      / {2,}/,
+    );
+  assertEquals(head(120), headings);
+  assertEquals(head(78), ["CALL", "STARTED", "TOOL", "TOOK", "SESSION"]);
+  assertEquals(head(55), ["CALL", "STARTED", "TOOL", "TOOK"]);
+  const narrow = formatTable(headings, rows, { columns: 50, optional: ["SESSION", "WAITS FOR"] });
+  for (const text of ["2026-11-27 16:50:01.123", "12.5 ms", "c13"]) assertStringIncludes(narrow, text);
+  for (const line of narrow.split("\n")) assert(stringWidth(line) <= 50, line);
 });
 
 Deno.test("a terminal that is too narrow for a table gets a list of each row's values", () => {
   const headings = ["SERVER", "STATE", "PID", "SHARED", "SESSIONS"];
-  const text = formatTable(headings, [["files", "running", 42, "machine", 3], ["git", "failed"]], 24);
+  const text = formatTable(headings, [["files", "running", 42, "machine", 3], ["git", "failed"]], {
+    columns: 24,
+  });
   assertEquals(text.split("\n").slice(0, 3), ["SERVER    files", "STATE     running", "PID       42"]);
   for (const line of text.split("\n")) assert(stringWidth(line) <= 24, line);
 });
