@@ -8,6 +8,7 @@ import { helpCommand } from "../lib/commands/help_command.ts";
 import { ProgressLine } from "../lib/commands/progress.ts";
 import { cutToWidth, formatTable } from "../lib/commands/table.ts";
 import { actionsOf, flagsOf } from "../lib/commands/usage.ts";
+import { wrapHelp } from "../lib/commands/help_lines.ts";
 import { asksForJson } from "../lib/config/command_line.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
 import { runCommandAlone } from "./helpers/command.ts";
@@ -97,6 +98,20 @@ Deno.test("the exit code tells a wrong command line, no daemon and all else apar
     error: { code: "INVALID_PARAMS", message: "wrong\x1b" },
     exit_code: 2,
   });
+});
+
+Deno.test("no line of a help is wider than the terminal, and none of its words is lost", () => {
+  const wordsIn = (text: string) => text.split(/\s+/);
+  for (const { path, action } of ACTIONS) {
+    const help = commandHelp(path, action);
+    for (const columns of [120, 80, 60]) {
+      const wrapped = wrapHelp(help, columns);
+      assertEquals(wordsIn(wrapped), wordsIn(help), path);
+      const wide = wrapped.split("\n").filter((line) => stringWidth(line) > columns && /\S\s+\S/.test(line));
+      assertEquals(wide, [], path);
+    }
+    assertEquals(wrapHelp(help, undefined), help);
+  }
 });
 
 Deno.test("help shows the commands, and the same of one as --help", async () => {

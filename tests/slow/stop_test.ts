@@ -135,3 +135,19 @@ Deno.test("status says what is wrong, and how many servers are in which state", 
   const { servers, home } = JSON.parse((await at.run("status", "--json")).stdout);
   assertEquals([servers, home], [{ disabled: 1, "faulty entry": 1 }, at.home]);
 });
+
+Deno.test("stop leaves the daemon of another state directory alone, and says whose it is", async () => {
+  await using mine = await machine();
+  await using theirs = await machine();
+  await using daemon = await startDaemon({ home: theirs.home });
+  const env = { EXAI_WS_PORT: new URL(daemon.url).port };
+  for (const args of [["stop"], ["stop", "--force"], ["restart"]]) {
+    const { code, stderr } = await runDaemon({ home: mine.home, args, env });
+    assertEquals(code, 3, args.join(" "));
+    assertStringIncludes(stderr, `it has the state directory ${theirs.home}, and not ${mine.home}`);
+  }
+  const status = await runDaemon({ home: mine.home, args: ["status"], env });
+  assertEquals(status.code, 0);
+  assertStringIncludes(status.stdout, `another directory than ${mine.home}`);
+  assertStringIncludes((await theirs.run("status")).stdout, `state    ${theirs.home}`);
+});
