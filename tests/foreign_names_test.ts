@@ -178,6 +178,16 @@ const REVIEWED = new Set([
   "router/public_names.ts this.#given[given.kind]",
   "router/public_names.ts this.#given[kind]",
   "wire/codes.ts CODES[error.code]",
+  "doctor/install_advice.ts PROGRAMS[name]",
+  "doctor/check_disk.ts NETWORK[type]",
+  "doctor/check_network.ts DEFAULT_PORTS[url.protocol]",
+  "process/windows/exit_code.ts STATUSES[status]",
+  "process/windows/registry.ts ROOTS[root]",
+  "adopt/read.ts LANGUAGES[language]",
+  "commands/adopt_report.ts SHARED_BY[scope]",
+  "commands/config_actions/path.ts PATHS[name]",
+  "commands/server_actions/change.ts OFF[key]",
+  "commands/service/service_spec.ts SETTINGS[name]",
 ]);
 
 Deno.test("no table is asked for a name that somebody else chose", async () => {
