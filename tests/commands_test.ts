@@ -184,11 +184,17 @@ Deno.test("what a command waits for is said once it takes a second, and not befo
   assertEquals(written, []);
   timers.pass(100);
   timers.pass(5000);
-  assertEquals(
-    written,
-    ["waiting for 2 calls\\x1b[2J (1 s)\n"],
-    "one line for a step where there is no terminal",
-  );
+  for (let i = 0; i < 4; i++) {
+    progress.step("waiting for 2 calls\x1b[2J");
+    timers.pass(500);
+  }
+  const first = "waiting for 2 calls\\x1b[2J (1 s)\n";
+  assertEquals(written, [first], "one line for a step where there is no terminal");
+  for (let i = 0; i < 4; i++) {
+    progress.step("a wait that is begun again and again");
+    timers.pass(500);
+  }
+  assertEquals(written, [first, "a wait that is begun again and again (1 s)\n"]);
 });
 
 Deno.test("on a terminal progress is one line, which is rewritten, fits, and is gone when the result is printed", () => {

@@ -84,8 +84,9 @@ Deno.test({
     await using daemon = await startDaemon({ home: at.home });
     const { pid } = daemon.process;
     daemon.process.kill("SIGSTOP");
-    const plain = await at.run("stop", "--timeout=1");
+    const plain = await at.run("stop", "--timeout=2");
     assertEquals(plain.code, 1);
+    assertMatch(plain.stderr, /asking the daemon to stop \(1 s\)/, "what takes over a second is said");
     assertStringIncludes(plain.stderr, `the daemon (process ${pid}) does not answer`);
     assertStringIncludes(plain.stderr, "exai-daemon stop --force");
     const forced = await at.run("stop", "--force", "--timeout=1", "--json");
