@@ -179,6 +179,7 @@ const REVIEWED = new Set([
   "router/public_names.ts this.#given[kind]",
   "wire/codes.ts CODES[error.code]",
   "doctor/install_advice.ts PROGRAMS[name]",
+  "doctor/check_clients.ts SETTINGS[setting]",
   "doctor/check_disk.ts NETWORK[type]",
   "doctor/check_network.ts DEFAULT_PORTS[url.protocol]",
   "process/windows/exit_code.ts STATUSES[status]",

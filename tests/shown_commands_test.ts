@@ -17,7 +17,6 @@ const TASKS: Readonly<Record<string, { command: string }>> = denoJson.tasks;
 
 /** What is checked by less than running it, and why. */
 const NOT_RUN: Readonly<Record<string, string>> = {
-  "exai-shim --server=NAME": "runs until its client ends; window_modes and adopt tests run it",
   "deno task ok": "runs this test",
   "deno task long": "takes minutes",
   "deno fmt": "writes files; the gate runs it with --check",
@@ -26,10 +25,6 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "deno task slow": "takes minutes",
   "deno task docs": "writes files; the gate runs it with --check",
   "deno task compile": "takes minutes; compile_test runs it",
-  "exai-daemon adopt": "changes the files of editors; adopt_command_test runs it in a home of its own",
-  "exai-daemon adopt --dry-run": "as above",
-  "exai-daemon adopt --undo": "as above",
-  "exai-daemon adopt --windows-home=/mnt/c/Users/me": "as above; adopt_test has a Windows side",
   "tar -xzf exai-*.tar.gz": "needs a release; trial does it",
   "exai-*/install.sh": "install_script_test runs it",
   "exai-*/install.sh --adopt": "install_script_test runs it",
@@ -54,6 +49,10 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon restart": "tests/slow/stop_test.ts",
   "exai-daemon logs --follow": "tests/slow/logs_test.ts",
   "exai-daemon config edit [mcp|exai|models]": "tests/config_command_test.ts",
+  "exai-daemon adopt": "tests/slow/adopt_command_test.ts",
+  "exai-daemon adopt --dry-run": "tests/slow/adopt_command_test.ts",
+  "exai-daemon adopt --undo": "tests/slow/adopt_command_test.ts",
+  "exai-daemon adopt --windows-home=/mnt/c/Users/me": "tests/slow/adopt_command_test.ts",
   "exai-daemon service install": "tests/slow/service_test.ts",
   "exai-daemon service install --dry-run": "tests/slow/service_test.ts",
   "exai-daemon service uninstall": "tests/slow/service_test.ts",
