@@ -186,8 +186,6 @@ const REVIEWED = new Set([
   "process/windows/registry.ts ROOTS[root]",
   "adopt/read.ts LANGUAGES[language]",
   "commands/adopt_report.ts SHARED_BY[scope]",
-  "commands/config_actions/path.ts PATHS[name]",
-  "commands/server_actions/change.ts OFF[key]",
   "commands/service/service_spec.ts SETTINGS[name]",
 ]);
 
