@@ -8,6 +8,7 @@ import { helpCommand } from "../lib/commands/help_command.ts";
 import { ProgressLine } from "../lib/commands/progress.ts";
 import { cutToWidth, formatTable } from "../lib/commands/table.ts";
 import { actionsOf, flagsOf } from "../lib/commands/usage.ts";
+import { wrapHelp } from "../lib/commands/help_lines.ts";
 import { asksForJson } from "../lib/config/command_line.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
 import { runCommandAlone } from "./helpers/command.ts";
@@ -99,6 +100,20 @@ Deno.test("the exit code tells a wrong command line, no daemon and all else apar
   });
 });
 
+Deno.test("no line of a help is wider than the terminal, and none of its words is lost", () => {
+  const wordsIn = (text: string) => text.split(/\s+/);
+  for (const { path, action } of ACTIONS) {
+    const help = commandHelp(path, action);
+    for (const columns of [120, 80, 60]) {
+      const wrapped = wrapHelp(help, columns);
+      assertEquals(wordsIn(wrapped), wordsIn(help), path);
+      const wide = wrapped.split("\n").filter((line) => stringWidth(line) > columns && /\S\s+\S/.test(line));
+      assertEquals(wide, [], path);
+    }
+    assertEquals(wrapHelp(help, undefined), help);
+  }
+});
+
 Deno.test("help shows the commands, and the same of one as --help", async () => {
   const settings = defaultSettings();
   const list = await runCommandAlone(helpCommand, [], { settings });
@@ -120,20 +135,40 @@ Deno.test("a table fits the terminal: wide columns are cut, paths at their begin
   ]];
   const headings = ["SERVER", "STATE", "DIRECTORY"];
   for (const columns of [120, 60, 45, 30]) {
-    const lines = formatTable(headings, rows, columns).split("\n");
+    const lines = formatTable(headings, rows, { columns }).split("\n");
     assertEquals(lines.length, 3);
     for (const line of lines) assert(stringWidth(line) <= columns, `${columns}: ${line}`);
     assertEquals(lines[0]!.split(/\s+/), headings);
   }
-  assertStringIncludes(formatTable(headings, rows, 60), "…");
+  assertStringIncludes(formatTable(headings, rows, { columns: 60 }), "…");
   assertEquals(cutToWidth(path, 10), "…in/a/tree");
   assertEquals(cutToWidth("some words", 6), "some …");
-  assertStringIncludes(formatTable(headings, rows, undefined), path);
+  assertStringIncludes(formatTable(headings, rows, { columns: undefined }), path);
+});
+
+Deno.test("a narrow terminal does without optional columns, the empty ones first, and cuts no number and no time", () => {
+  const headings = ["CALL", "STARTED", "TOOL", "TOOK", "WAITS FOR", "SESSION"];
+  const rows = [
+    ["c12", "2026-11-27 16:50:01.123", "read_text_file", "12.5 ms", undefined, "0b6f2a1c-1111-2222"],
+    ["c13", "2026-11-27 16:50:02.456", "write_file", "1.5 s", undefined, "0b6f2a1c-1111-3333"],
+  ];
+  const head = (columns: number) =>
+    formatTable(headings, rows, { columns, optional: ["SESSION", "WAITS FOR"] }).split("\n")[0]!.split(
+      / {2,}/,
+    );
+  assertEquals(head(120), headings);
+  assertEquals(head(78), ["CALL", "STARTED", "TOOL", "TOOK", "SESSION"]);
+  assertEquals(head(55), ["CALL", "STARTED", "TOOL", "TOOK"]);
+  const narrow = formatTable(headings, rows, { columns: 50, optional: ["SESSION", "WAITS FOR"] });
+  for (const text of ["2026-11-27 16:50:01.123", "12.5 ms", "c13"]) assertStringIncludes(narrow, text);
+  for (const line of narrow.split("\n")) assert(stringWidth(line) <= 50, line);
 });
 
 Deno.test("a terminal that is too narrow for a table gets a list of each row's values", () => {
   const headings = ["SERVER", "STATE", "PID", "SHARED", "SESSIONS"];
-  const text = formatTable(headings, [["files", "running", 42, "machine", 3], ["git", "failed"]], 24);
+  const text = formatTable(headings, [["files", "running", 42, "machine", 3], ["git", "failed"]], {
+    columns: 24,
+  });
   assertEquals(text.split("\n").slice(0, 3), ["SERVER    files", "STATE     running", "PID       42"]);
   for (const line of text.split("\n")) assert(stringWidth(line) <= 24, line);
 });
@@ -149,11 +184,17 @@ Deno.test("what a command waits for is said once it takes a second, and not befo
   assertEquals(written, []);
   timers.pass(100);
   timers.pass(5000);
-  assertEquals(
-    written,
-    ["waiting for 2 calls\\x1b[2J (1 s)\n"],
-    "one line for a step where there is no terminal",
-  );
+  for (let i = 0; i < 4; i++) {
+    progress.step("waiting for 2 calls\x1b[2J");
+    timers.pass(500);
+  }
+  const first = "waiting for 2 calls\\x1b[2J (1 s)\n";
+  assertEquals(written, [first], "one line for a step where there is no terminal");
+  for (let i = 0; i < 4; i++) {
+    progress.step("a wait that is begun again and again");
+    timers.pass(500);
+  }
+  assertEquals(written, [first, "a wait that is begun again and again (1 s)\n"]);
 });
 
 Deno.test("on a terminal progress is one line, which is rewritten, fits, and is gone when the result is printed", () => {

@@ -56,7 +56,7 @@ Deno.test({
   async fn() {
     assertEquals(await inBash(""), NAMES);
     assertEquals(await inBash("c"), NAMES.filter((name) => name.startsWith("c")));
-    assertEquals(await inBash("--home", "=", "/x", "re"), ["reload"]);
+    assertEquals(await inBash("--home", "=", "/x", "rel"), ["reload"]);
     assertEquals(await inBash("kill", ""), ["call", "session", "upstream"]);
     assertEquals(await inBash("token", "s"), ["show"]);
     assertEquals(await inBash("kill", "call", ""), []);
@@ -76,6 +76,10 @@ Deno.test({
     assertEquals(await inBash("--tool-search", "=", ""), ["off", "auto", "on"]);
     assertEquals(await inBash("ps", "--env-file", "some"), ["some-file"]);
     assert((await inBash("ps", "--")).includes("--why"));
+    assertEquals(await inBash("servers", "a"), ["add"]);
+    assert((await inBash("servers", "add", "--e")).includes("--env="));
+    assertEquals((await inBash("servers", "list", "--e")).filter((flag) => flag === "--env="), []);
+    assertEquals(await inBash("config", "pa"), ["path"]);
     assert(!(await inBash("cancel", "--")).includes("--why"));
   },
 });
@@ -92,6 +96,9 @@ Deno.test({
     assertEquals(await inFish("kill "), ["call", "session", "upstream"]);
     assertEquals(await inFish("calls --outcome=f"), ["--outcome=failed"]);
     assert((await inFish("ps --w")).includes("--why"));
+    assertEquals(await inFish("servers a"), ["add"]);
+    assert((await inFish("servers add --e")).includes("--env"));
+    assert(!(await inFish("servers list --e")).includes("--env"));
   },
 });
 
@@ -122,6 +129,8 @@ true`;
     assertEquals(await inZsh("calls", "--outcome", ""), ["ok", "tool_error", "failed", "running"]);
     assertEquals(await inZsh("ps", "--home", ""), ["files"]);
     assert((await inZsh("ps", "--")).includes("--why"));
+    assert((await inZsh("servers", "add", "--")).includes("--env"));
+    assert(!(await inZsh("servers", "list", "--")).includes("--env"));
   },
 });
 

@@ -178,7 +178,15 @@ const REVIEWED = new Set([
   "router/public_names.ts this.#given[given.kind]",
   "router/public_names.ts this.#given[kind]",
   "wire/codes.ts CODES[error.code]",
+  "doctor/install_advice.ts PROGRAMS[name]",
   "doctor/check_clients.ts SETTINGS[setting]",
+  "doctor/check_disk.ts NETWORK[type]",
+  "doctor/check_network.ts DEFAULT_PORTS[url.protocol]",
+  "process/windows/exit_code.ts STATUSES[status]",
+  "process/windows/registry.ts ROOTS[root]",
+  "adopt/read.ts LANGUAGES[language]",
+  "commands/adopt_report.ts SHARED_BY[scope]",
+  "commands/service/service_spec.ts SETTINGS[name]",
 ]);
 
 Deno.test("no table is asked for a name that somebody else chose", async () => {

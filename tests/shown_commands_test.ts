@@ -1,19 +1,16 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { commandFlags, COMMANDS, runCommand } from "../lib/commands/commands.ts";
+import { COMMANDS } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
-import { VERSION } from "../lib/base/version.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
 import { readSettingsFile } from "../lib/config/settings_file.ts";
 import { loadServerTls } from "../lib/config/tls.ts";
 import denoJson from "../deno.json" with { type: "json" };
+import { commandLine, WORDS } from "./helpers/command_line.ts";
 import { tempDir } from "./helpers/files.ts";
-import { bad, mountingDaemon } from "./helpers/mounts.ts";
-import { OddServer } from "./helpers/odd_server.ts";
 import { codeBlocks, readPages, shownCommands, wordsOf } from "./helpers/pages.ts";
-import { RawClient } from "./helpers/raw_client.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
 const TASKS: Readonly<Record<string, { command: string }>> = denoJson.tasks;
@@ -60,30 +57,6 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon service install --dry-run": "tests/slow/service_test.ts",
   "exai-daemon service uninstall": "tests/slow/service_test.ts",
   "exai-daemon service status": "tests/slow/service_test.ts",
-  "exai-daemon doctor": "tests/helpers/doctor.ts",
-  "exai-daemon doctor --quick": "tests/helpers/doctor.ts",
-  "exai-daemon doctor --fix": "tests/helpers/doctor.ts",
-  "exai-daemon doctor --json": "tests/helpers/doctor.ts",
-  "exai-daemon update --check": "tests/update_test.ts",
-};
-
-/** The words that stand for others in a command that is shown. */
-const WORDS: Readonly<Record<string, readonly string[]>> = {
-  "exai-daemon help [COMMAND [WORD]]": ["help", "kill", "call"],
-  "exai-daemon call NAME [KEY=VALUE...]": ["call", "version"],
-  "exai-daemon logs [SERVER]": ["logs", "mean"],
-  "exai-daemon tools [SERVER]": ["tools", "exai"],
-  "exai-daemon tools [TOOL]": ["tools", "version"],
-  "exai-daemon config check [exai|mcp|models]": ["config", "check", "mcp"],
-  "exai-daemon config path [exai|mcp|models|tools|home|logs]": ["config", "path", "mcp"],
-  "exai-daemon config schema [mcp|exai]": ["config", "schema", "mcp"],
-  "exai-daemon servers add NAME COMMAND [ARG...]": ["servers", "add", "one", "some-program", "word"],
-  "exai-daemon servers add NAME URL": ["servers", "add", "two", "http://localhost:9/mcp"],
-  "exai-daemon servers add NAME JSON": ["servers", "add", "three", '{"command": "some-program"}'],
-  "exai-daemon servers remove NAME...": ["servers", "remove", "three"],
-  "exai-daemon servers test [NAME...]": ["servers", "test", "mean"],
-  "exai-daemon servers disable NAME...": ["servers", "disable", "one"],
-  "exai-daemon servers enable NAME...": ["servers", "enable", "one"],
 };
 
 /** Every command the documentation shows, once, with the pages it stands on. */
@@ -117,84 +90,6 @@ Deno.test("each command shown is checked here, or not run for a reason", () => {
   const named = [NOT_RUN, RUN_ELSEWHERE, WORDS].flatMap((table) => Object.keys(table));
   assertEquals(named.filter((line) => !shown.includes(line)), [], "no longer shown");
 });
-
-/** A daemon with something to list, show, cancel and kill, and the commands run against it. */
-async function commandLine() {
-  const odd = new OddServer();
-  const it = await mountingDaemon({ mean: bad("serves") }, { token: "auto" }, [odd]);
-  const token = (await Deno.readTextFile(`${it.home}/token`)).trim();
-  const clients: RawClient[] = [];
-  const releases = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    () => Response.json({ version: VERSION }),
-  );
-  const ofReleases = `--releases-url=http://127.0.0.1:${releases.addr.port}/latest`;
-  const connect = async (hello = {}) => {
-    const client = await RawClient.hello(it.url, { token, ...hello });
-    clients.push(client);
-    return client;
-  };
-  const run = async (words: readonly string[], print: (text: string) => void = () => {}) => {
-    const loaded = loadSettings({
-      // Before the words: what follows a program in `servers add` is the arguments of that program.
-      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ofReleases, ...words],
-      env: { ENV_FILE: "" },
-      commands: commandFlags(),
-    });
-    const { text, code, json } = await runCommand(loaded, { print, progress: { step() {}, end() {} } });
-    return { code, text: loaded.switches.has("json") ? JSON.stringify(json) : text };
-  };
-  const firstCall = async (outcome: string) =>
-    JSON.parse((await run(["calls", `--outcome=${outcome}`, "--json"])).text)[0].id;
-  /** What stands for ID or NAME in a command. */
-  const valueFor: Readonly<Record<string, () => Promise<string>>> = {
-    calls: async () => {
-      await (await connect()).call("version");
-      return await firstCall("ok");
-    },
-    cancel: async () => {
-      const begun = odd.nextHold();
-      void (await connect()).call("hold").catch(() => {});
-      await begun;
-      return await firstCall("running");
-    },
-    "kill call": () => valueFor.cancel!(),
-    "kill session": async () => (await connect({ session_id: "victim" })).ack.session_id as string,
-    "kill upstream": () => Promise.resolve("mean"),
-    threads: async () => {
-      const step = { step: "s", step_number: 1, total_steps: 2, next_step_required: true };
-      await (await connect()).call("planner", { ...step });
-      return JSON.parse((await run(["threads", "--json"])).text)[0].id;
-    },
-    "certs": () => Promise.resolve("box.example"),
-    "new-tool": () => Promise.resolve("my-tool"),
-  };
-  const fill = async (words: readonly string[]): Promise<string[]> => {
-    const value = valueFor[words.slice(0, 2).join(" ")] ?? valueFor[words[0]!];
-    return await Promise.all(
-      words.map(async (word) => {
-        if (/^\[[a-z]+\]$/.test(word)) return word.slice(1, -1);
-        if (!/^\[?(ID|NAME|HOST)\b/.test(word)) return word;
-        if (value === undefined) {
-          throw new Error(`valueFor does not say what ${word} is in: ${words.join(" ")}`);
-        }
-        return await value();
-      }),
-    );
-  };
-  return {
-    home: it.home,
-    run,
-    fill,
-    stop: () => it.daemon.stop(),
-    async [Symbol.asyncDispose]() {
-      odd.release.resolve();
-      for (const client of clients) await client.close();
-      await releases.shutdown();
-      await it[Symbol.asyncDispose]();
-    },
-  };
-}
 
 Deno.test("each command that another test runs is in that test", async () => {
   for (const [line, path] of Object.entries(RUN_ELSEWHERE)) {

@@ -1,6 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { VERSION } from "../base/version.ts";
 import type { ServerTrouble } from "../call/server_trouble.ts";
 import { formatFault } from "../config/servers.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
@@ -67,8 +66,6 @@ interface RouteSources {
   sessions: SessionAccess;
   calls: CallControl;
   stopRequest: StopRequest;
-  /** How long calls that run are waited for when the daemon stops, in milliseconds. */
-  drainTimeoutMs: number;
   handover: HandoverAdmin;
 }
 
@@ -86,7 +83,6 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 /** Routes with data of the owner: threads, calls, sessions, directories, configuration. */
 function ownerRoutes(sources: RouteSources): [string, Route][] {
   const { telemetry, mounts, own, token, sessions, calls, stopRequest } = sources;
-  const identity = { pid: Deno.pid, version: VERSION, drain_timeout_ms: sources.drainTimeoutMs };
   const routes = callRoutes({ calls, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
     [
@@ -99,7 +95,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/calls/follow", allowMethod("GET", routes.follow)],
     ["/cancel", allowMethod("POST", routes.cancel)],
     ["/kill", allowMethod("POST", routes.kill)],
-    ["/stop", stopRoute(stopRequest, () => ({ ...identity, calls: [...calls.running].length }))],
+    ["/stop", stopRoute(stopRequest, calls)],
     ["/handover", handoverRoute(sources.handover)],
     ...threadRoutes(allThreads(own.threads)),
     ...serverRoutes({

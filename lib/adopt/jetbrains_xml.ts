@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../base/json.ts";
+import { type Json, type JsonObject, ownEntry } from "../base/json.ts";
 import type { ReadDocument } from "../documents/document.ts";
 import type { ClientEntry } from "./find.ts";
 
@@ -67,6 +67,6 @@ function decode(text: string): string {
   return text.replace(/&(?:#(\d+)|#x([\da-f]+)|(\w+));/gi, (whole, decimal, hex, name) => {
     if (decimal) return String.fromCodePoint(Number(decimal));
     if (hex) return String.fromCodePoint(parseInt(hex, 16));
-    return ENTITIES[name] ?? whole;
+    return ownEntry(ENTITIES, name) ?? whole;
   });
 }

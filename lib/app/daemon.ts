@@ -44,7 +44,7 @@ const CLOSE_GRACE_MS = SECOND_MS;
 
 /** One running daemon: every part, connected. */
 export class Daemon implements AsyncDisposable {
-  readonly stopRequest = new StopRequest();
+  readonly stopRequest: StopRequest;
   /** Ends it in favour of a newer daemon. */
   readonly handover: Handover;
   readonly #settings: Settings;
@@ -63,6 +63,7 @@ export class Daemon implements AsyncDisposable {
     const { settings } = options;
     const { telemetry, own, mounts, events } = parts;
     this.#settings = settings;
+    this.stopRequest = new StopRequest(settings, options.paths);
     this.#listeners = parts.listeners;
     this.#telemetry = telemetry;
     this.#own = own;
@@ -249,7 +250,6 @@ export class Daemon implements AsyncDisposable {
         sessions: this.#sessions,
         handover: this.handover,
         stopRequest: this.stopRequest,
-        drainTimeoutMs: settings.drainTimeoutMs,
       }),
       serverNames: () => servers().map(({ name }) => name),
       whyNoServer: (name) => mounts.troubles.whyUnmounted(name),

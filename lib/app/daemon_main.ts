@@ -14,12 +14,13 @@ import { SettingsFileError } from "../config/program_settings.ts";
 import { SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { AddressUnavailableError } from "../edge/deno_listener.ts";
 import { claimHome } from "./claim_home.ts";
-import { COMMANDS, runCommand } from "../commands/commands.ts";
+import { COMMANDS, runCommand, unknownCommand } from "../commands/commands.ts";
 import { errorJson, exitCodeOf } from "../commands/exit_codes.ts";
 import { commandHelp, programHelp } from "../commands/help.ts";
 import { ProgressLine } from "../commands/progress.ts";
 import { stderrScreen } from "../commands/terminal.ts";
 import { findCommand } from "../commands/usage.ts";
+import { wrapHelp } from "../commands/help_lines.ts";
 import { Daemon } from "./daemon.ts";
 import { isSuccessorOf, Succession, takeOver } from "./take_over.ts";
 import { keepLoopbackDirect } from "./direct_loopback.ts";
@@ -51,7 +52,8 @@ export async function daemonMain(): Promise<number> {
     const { started: loaded } = source;
     if (loaded.switches.has("help")) {
       const found = findCommand(COMMANDS, loaded.words);
-      return say(found ? commandHelp(found.path, found.command) : programHelp(COMMANDS));
+      if (!found && loaded.words.length > 0) throw unknownCommand(loaded.words[0]!);
+      return say(wrapHelp(found ? commandHelp(found.path, found.command) : programHelp(COMMANDS)));
     }
     if (loaded.switches.has("version")) return say(`exai-daemon ${describeVersion()}`);
     if (loaded.words.length > 0) return await command(source);

@@ -60,6 +60,9 @@ const HEADINGS = [
   "WAITS FOR",
 ];
 
+/** The columns that a narrow terminal does without. */
+const OPTIONAL = ["WAITS FOR", "IN", "OUT", "CLIENT", "SESSION"];
+
 /** @throws {UsageError} for a flag that makes no sense, `RESOURCE_NOT_FOUND` for an unknown id */
 async function calls(invocation: Invocation): Promise<string | CommandResult> {
   const { args, settings, switches } = invocation;
@@ -71,7 +74,9 @@ async function calls(invocation: Invocation): Promise<string | CommandResult> {
   const found = await isDaemonRunning(settings) ? await ask() : await withoutDaemon(invocation, query, ask);
   if (id !== undefined) return { text: formatCall(found.call as JsonObject), json: found.call };
   const list = found.calls as JsonObject[];
-  const text = list.length === 0 ? "There are no such calls." : formatTable(HEADINGS, list.map(rowOf));
+  const text = list.length === 0
+    ? "There are no such calls."
+    : formatTable(HEADINGS, list.map(rowOf), { optional: OPTIONAL });
   return { text, json: list };
 }
 

@@ -141,10 +141,7 @@ export async function runAction(
  */
 function findAction([name = "", ...rest]: readonly string[]): NamedAction & { args: string[] } {
   const command = ownEntry(COMMANDS, name);
-  if (!command) {
-    const meant = didYouMean(name, Object.keys(COMMANDS));
-    throw new UsageError(`${quoteName(name)} is not a command${meant}; exai-daemon help lists them`);
-  }
+  if (!command) throw unknownCommand(name);
   if (!isGroup(command)) return { path: name, action: command, args: rest };
   const [word = "", ...args] = rest;
   const action = ownEntry(command.actions, word);
@@ -158,6 +155,12 @@ function findAction([name = "", ...rest]: readonly string[]): NamedAction & { ar
     ? `${name} needs to know what to do`
     : `${quoteName(word)} is nothing to do with ${name}${didYouMean(word, known)}`;
   throw new UsageError(`${wrong}; there are: ${known.map((word) => `${name} ${word}`).join(", ")}`);
+}
+
+/** The error of a word that is not a command, with the nearest that is. */
+export function unknownCommand(word: string): UsageError {
+  const meant = didYouMean(word, Object.keys(COMMANDS));
+  return new UsageError(`${quoteName(word)} is not a command${meant}; exai-daemon help lists them`);
 }
 
 /**

@@ -4,6 +4,7 @@ import { quoteName } from "../base/text.ts";
 import type { Action, CommandResult, Invocation } from "./command.ts";
 import { commandHelp, commandList } from "./help.ts";
 import { actionsOf, findCommand, flagsOf } from "./usage.ts";
+import { wrapHelp } from "./help_lines.ts";
 
 export const helpCommand: Action = {
   summary: "Show the commands, or the help of one",
@@ -19,7 +20,7 @@ export const helpCommand: Action = {
 async function help({ args, commands }: Invocation): Promise<CommandResult> {
   if (args.length === 0) {
     const list = Object.entries(commands).map(([name, { summary }]) => ({ name, summary }));
-    return { text: commandList(commands), json: { commands: list } };
+    return { text: wrapHelp(commandList(commands)), json: { commands: list } };
   }
   const found = findCommand(commands, args);
   if (!found || found.path !== args.join(" ")) {
@@ -35,5 +36,8 @@ async function help({ args, commands }: Invocation): Promise<CommandResult> {
     forms: action.forms,
     flags: flagsOf(action),
   }));
-  return { text: commandHelp(path, command), json: { name: path, summary: command.summary, actions } };
+  return {
+    text: wrapHelp(commandHelp(path, command)),
+    json: { name: path, summary: command.summary, actions },
+  };
 }

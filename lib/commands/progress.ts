@@ -5,7 +5,7 @@ import type { ProgressScreen } from "./terminal.ts";
 
 /** Shows on stderr what a command is waiting for, once that takes more than a second. */
 export interface CommandProgress {
-  /** Begins the step `what`: "waiting for 2 calls to end". The step before it is over. */
+  /** Begins the step `what`: "waiting for 2 calls to end". The step before it is over; the same one goes on. */
   step(what: string): void;
   /** Ends the step: the command prints, or asks the user something. */
   end(): void;
@@ -19,6 +19,7 @@ const CLEAR_LINE = "\r\x1b[2K";
 export class ProgressLine implements CommandProgress, Disposable {
   readonly #screen: ProgressScreen;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #what: string | undefined;
   #isShown = false;
 
   constructor(screen: ProgressScreen) {
@@ -26,7 +27,9 @@ export class ProgressLine implements CommandProgress, Disposable {
   }
 
   step(what: string): void {
+    if (this.#timer !== undefined && what === this.#what) return;
     this.end();
+    this.#what = what;
     this.#showLater(visible(what), performance.now());
   }
 

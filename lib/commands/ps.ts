@@ -48,7 +48,7 @@ function serverTable(servers: DaemonStatus["servers"]): string {
     row.directory,
   ]);
   // The directory is last: it may be long, and does not move the other columns.
-  return formatTable([
+  const headings = [
     "SERVER",
     "STATE",
     "PID",
@@ -58,7 +58,8 @@ function serverTable(servers: DaemonStatus["servers"]): string {
     "WAITING",
     "MEMORY",
     "DIRECTORY",
-  ], rows);
+  ];
+  return formatTable(headings, rows, { optional: ["PID", "MEMORY", "CALLS", "SESSIONS", "SHARED"] });
 }
 
 function stateCell({ state, listening, lists_known }: DaemonStatus["servers"][number]): string {
@@ -88,7 +89,8 @@ function sessionTable(sessions: DaemonStatus["sessions"]): string {
     row.inflight,
     row.cwd,
   ]);
-  return formatTable(["SESSION", "CLIENT", "WINDOW", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"], rows);
+  const headings = ["SESSION", "CLIENT", "WINDOW", "CONNECTED", "CALLS", "RUNNING", "DIRECTORY"];
+  return formatTable(headings, rows, { optional: ["WINDOW", "RUNNING", "CALLS"] });
 }
 
 function waitingTable({ waiting, sessions }: DaemonStatus): string {
@@ -102,7 +104,9 @@ function waitingTable({ waiting, sessions }: DaemonStatus): string {
     row.session,
     row.waits_for,
   ]);
-  return formatTable(["CALL", "WHO WAITS", "SERVER", "TOOL", "FOR", "SESSION", "WAITS FOR"], rows);
+  return formatTable(["CALL", "WHO WAITS", "SERVER", "TOOL", "FOR", "SESSION", "WAITS FOR"], rows, {
+    optional: ["SESSION", "SERVER"],
+  });
 }
 
 /** What is wrong with the servers, each in a sentence. */

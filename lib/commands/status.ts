@@ -5,6 +5,7 @@ import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
 import type { DaemonStatus } from "../admin/status.ts";
 import { askDaemon } from "../client/daemon_client.ts";
+import { isLocal } from "../client/daemon_url.ts";
 import { statePaths } from "../config/paths.ts";
 import { describeOwner, HomeLock } from "../state/home_lock.ts";
 import type { Action, CommandResult, Invocation } from "./command.ts";
@@ -43,8 +44,11 @@ async function status({ settings, progress }: Invocation): Promise<CommandResult
     return { text: [why, advice, ...fileLines(files)].join("\n"), code: EXIT.noDaemon, json };
   }
   const servers = countStates(state.servers);
-  const json = { running: true, ...health, servers, ...files };
-  return { text: [...describe(health, servers), ...fileLines(files), ...problems(health)].join("\n"), json };
+  // Another daemon may have the port of the settings.
+  const isOwn = !isLocal(settings.host) || await HomeLock.holder(paths) !== undefined;
+  const json = { running: true, ...health, servers, ...(isOwn ? files : { home: null }) };
+  const ofFiles = isOwn ? fileLines(files) : [line("state", `another directory than ${paths.home}`)];
+  return { text: [...describe(health, servers), ...ofFiles, ...problems(health)].join("\n"), json };
 }
 
 const DAY_MS = 24 * HOUR_MS;

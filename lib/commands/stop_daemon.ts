@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { resolve } from "@std/path/resolve";
 import { resolvedWithin, withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -94,10 +95,13 @@ async function askToStop(
   { leftMs, progress }: { leftMs(): number; progress: CommandProgress },
 ): Promise<AskedDaemon | undefined> {
   progress.step("asking the daemon to stop");
+  const path = isLocal(settings.host)
+    ? `/stop?${new URLSearchParams({ home: await realHome(paths) })}`
+    : "/stop";
   for (;;) {
     try {
       const timeoutMs = Math.min(ASK_TIMEOUT_MS, Math.max(MIN_ASK_MS, leftMs()));
-      const answer = await withDeadline(askDaemon(settings, "/stop", "POST", timeoutMs), {
+      const answer = await withDeadline(askDaemon(settings, path, "POST", timeoutMs), {
         timeoutMs,
         late: new ExaiError("DAEMON_UNAVAILABLE", "the daemon does not answer"),
       });
@@ -125,6 +129,11 @@ async function askToStop(
       await delay(RETRY_MS);
     }
   }
+}
+
+/** Another daemon may listen at the port of the settings: it is told which one is meant. */
+async function realHome({ home }: StatePaths): Promise<string> {
+  return await Deno.realPath(home).catch(() => resolve(home));
 }
 
 /** Whether nothing listens where the daemon would. */

@@ -13,46 +13,90 @@ const GAP = 2;
 const MIN_COLUMN = 8;
 const CUT = "…";
 
+interface TableOptions {
+  /** Columns of the terminal; undefined: any width fits, as in a file or a pipe. Those of stdout by default. */
+  columns?: number;
+  /** Headings of the columns that a narrow terminal does without, the first one first. */
+  optional?: readonly string[];
+}
+
 /**
  * Rows under their headings, in columns as wide as their widest cell; an unknown value is `-`. A cell is always one line:
  * line breaks in it are escaped.
  *
- * Where that is wider than the terminal, the widest columns are cut, paths at their beginning; where even that is too
- * wide, each row is a list of its values.
- *
- * @param columns of the terminal; undefined: any width fits, as in a file or a pipe
+ * Where that is wider than the terminal, optional columns are left out, and the widest are cut: words at their end, paths
+ * at their beginning, numbers and times never. Where even that is too wide, each row is a list of its values.
  */
 export function formatTable(
   headings: readonly string[],
   rows: readonly (readonly unknown[])[],
-  columns: number | undefined = terminalColumns(),
+  options: TableOptions = {},
 ): string {
+  const { columns, optional = [] } = { columns: terminalColumns(), ...options };
   const cells = rows.map((row) => row.map(formatCell));
-  const natural = headings.map((heading, i) =>
-    cells.reduce((most, row) => Math.max(most, stringWidth(row[i]!)), stringWidth(heading))
-  );
-  const widths = columns === undefined ? natural : fit(natural, { headings, columns });
+  const table = headings.map((heading, i) => columnOf(heading, cells.map((row) => row[i]!)));
+  if (columns !== undefined) leaveOut(table, optional, columns);
+  const widths = columns === undefined ? table.map(({ natural }) => natural) : fit(table, columns);
   if (widths === undefined) return formatRecords(headings, cells, columns!);
-  return [headings, ...cells]
-    .map((row) => formatRow(row.map((cell, i) => cutToWidth(cell, widths[i]!)), widths)).join("\n");
+  return ["heading", ...cells.keys()].map((at) =>
+    formatRow(
+      table.map(({ heading, cells }, i) =>
+        cutToWidth(typeof at === "number" ? cells[at]! : heading, widths[i]!)
+      ),
+      widths,
+    )
+  ).join("\n");
+}
+
+/** One column of a table, with the widths it may have. */
+interface TableColumn {
+  heading: string;
+  cells: readonly string[];
+  natural: number;
+  least: number;
+}
+
+/** A part of these says nothing: numbers, sizes, times. */
+const RIGID = /^(?:-|[\d:. -]+(?: [A-Za-z]{1,3})?)$/;
+
+function columnOf(heading: string, cells: readonly string[]): TableColumn {
+  const ofHeading = stringWidth(heading);
+  const natural = cells.reduce((most, cell) => Math.max(most, stringWidth(cell)), ofHeading);
+  const isRigid = cells.every((cell) => RIGID.test(cell));
+  return {
+    heading,
+    cells,
+    natural,
+    least: isRigid ? natural : Math.min(natural, Math.max(MIN_COLUMN, ofHeading)),
+  };
+}
+
+function totalOf(table: readonly TableColumn[], width: "natural" | "least"): number {
+  return table.reduce((sum, column) => sum + column[width], GAP * (table.length - 1));
+}
+
+/** Takes optional columns out, those that say nothing first, until the table can fit. */
+function leaveOut(table: TableColumn[], optional: readonly string[], columns: number): void {
+  const isEmpty = ({ cells }: TableColumn) => cells.every((cell) => cell === "-");
+  const candidates = optional.flatMap((name) => table.filter(({ heading }) => heading === name));
+  for (const column of candidates.filter(isEmpty)) {
+    if (totalOf(table, "natural") > columns) table.splice(table.indexOf(column), 1);
+  }
+  for (const column of candidates) {
+    if (totalOf(table, "least") > columns && table.includes(column)) table.splice(table.indexOf(column), 1);
+  }
 }
 
 /** Widths that fit into `columns`, the widest narrowed first; undefined when there are none. */
-function fit(
-  natural: readonly number[],
-  { headings, columns }: { headings: readonly string[]; columns: number },
-): number[] | undefined {
-  const widths = [...natural];
-  const least = natural.map((width, i) => Math.min(width, Math.max(MIN_COLUMN, stringWidth(headings[i]!))));
-  let excess = widths.reduce((sum, width) => sum + width, 0) + GAP * (widths.length - 1) - columns;
-  while (excess > 0) {
+function fit(table: readonly TableColumn[], columns: number): number[] | undefined {
+  const widths = table.map(({ natural }) => natural);
+  for (let excess = totalOf(table, "natural") - columns; excess > 0; excess--) {
     let widest = -1;
     for (const [i, width] of widths.entries()) {
-      if (width > least[i]! && (widest < 0 || width > widths[widest]!)) widest = i;
+      if (width > table[i]!.least && (widest < 0 || width > widths[widest]!)) widest = i;
     }
     if (widest < 0) return undefined;
     widths[widest]!--;
-    excess--;
   }
   return widths;
 }

@@ -4,6 +4,9 @@ import { runDaemon, startDaemon } from "../helpers/program.ts";
 
 const SHIM = fromFileUrl(new URL("../../shim.ts", import.meta.url));
 
+/** The daemon refuses the first, the parser of flags the second, the table of commands the third. */
+const AS_JSON = ["--limit=-1", "--limt=3", "cals"];
+
 Deno.test("a command line that makes no sense is refused with the nearest that does", async () => {
   const home = await Deno.makeTempDir({ prefix: "exai-words-" });
   try {
@@ -26,12 +29,13 @@ Deno.test("a command line that makes no sense is refused with the nearest that d
       const { code, stdout, stderr } = await runDaemon({ home, args, env });
       assertEquals([code, stdout], [2, ""], args.join(" "));
       assertStringIncludes(stderr, expected);
+      runs.push(args);
+      if (!AS_JSON.includes(args[1] ?? args[0]!)) continue;
       const asJson = await runDaemon({ home, args: [...args, "--json"], env });
       assertEquals([asJson.code, asJson.stderr], [2, ""], args.join(" "));
       const { error, exit_code: exitCode } = JSON.parse(asJson.stdout);
       assertEquals([error.code, exitCode], ["INVALID_PARAMS", 2]);
       assertStringIncludes(error.message, expected);
-      runs.push(args);
     }
     assertEquals(runs.length, wrong.length);
   } finally {

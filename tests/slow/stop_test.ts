@@ -84,8 +84,9 @@ Deno.test({
     await using daemon = await startDaemon({ home: at.home });
     const { pid } = daemon.process;
     daemon.process.kill("SIGSTOP");
-    const plain = await at.run("stop", "--timeout=1");
+    const plain = await at.run("stop", "--timeout=2");
     assertEquals(plain.code, 1);
+    assertMatch(plain.stderr, /asking the daemon to stop \(1 s\)/, "what takes over a second is said");
     assertStringIncludes(plain.stderr, `the daemon (process ${pid}) does not answer`);
     assertStringIncludes(plain.stderr, "exai-daemon stop --force");
     const forced = await at.run("stop", "--force", "--timeout=1", "--json");
@@ -134,4 +135,20 @@ Deno.test("status says what is wrong, and how many servers are in which state", 
   assertStringIncludes(stdout, "What is wrong:");
   const { servers, home } = JSON.parse((await at.run("status", "--json")).stdout);
   assertEquals([servers, home], [{ disabled: 1, "faulty entry": 1 }, at.home]);
+});
+
+Deno.test("stop leaves the daemon of another state directory alone, and says whose it is", async () => {
+  await using mine = await machine();
+  await using theirs = await machine();
+  await using daemon = await startDaemon({ home: theirs.home });
+  const env = { EXAI_WS_PORT: new URL(daemon.url).port };
+  for (const args of [["stop"], ["stop", "--force"], ["restart"]]) {
+    const { code, stderr } = await runDaemon({ home: mine.home, args, env });
+    assertEquals(code, 3, args.join(" "));
+    assertStringIncludes(stderr, `it has the state directory ${theirs.home}, and not ${mine.home}`);
+  }
+  const status = await runDaemon({ home: mine.home, args: ["status"], env });
+  assertEquals(status.code, 0);
+  assertStringIncludes(status.stdout, `another directory than ${mine.home}`);
+  assertStringIncludes((await theirs.run("status")).stdout, `state    ${theirs.home}`);
 });
