@@ -132,6 +132,12 @@ function Invoke-Daemon([string[]] $Words) {
     & $daemon @Words
 }
 
+# The same without its output.
+function Invoke-Quietly([string[]] $Words) {
+    $ErrorActionPreference = 'Continue'
+    & $daemon @Words 2>&1 | Out-Null
+}
+
 # A step of the program itself. What it cannot do does not undo the installation.
 function Invoke-Step([string[]] $Words) {
     Write-Host ''
@@ -161,7 +167,7 @@ function Install-Exai {
         $updates = Test-Path -LiteralPath $daemon
         if ($updates) {
             # Its calls finish. The next window starts the daemon of this version.
-            Invoke-Daemon @('stop') *> $null
+            Invoke-Quietly @('stop')
             $code = $LASTEXITCODE
             if ($code -eq 0) { Write-Host 'The daemon of the version before was stopped; the next window starts this one.' }
             elseif ($code -ne 3) { Write-Host 'The daemon of the version before could not be stopped: run exai-daemon stop.' }
@@ -170,13 +176,13 @@ function Install-Exai {
         foreach ($name in $programs) { Set-ProgramFile (Join-Path $source $name) (Join-Path $Dir $name) }
         foreach ($name in $others) {
             $file = Join-Path $source $name
-            if (Test-Path -LiteralPath $file) {
+            if ((Test-Path -LiteralPath $file) -and $source -ne $Dir) {
                 [IO.File]::Copy($file, (Join-Path $Dir $name), $true)
                 Unblock-File -LiteralPath (Join-Path $Dir $name)
             }
         }
         $docs = Join-Path $source 'docs'
-        if (Test-Path -LiteralPath $docs) { Copy-Item -LiteralPath $docs -Destination $Dir -Recurse -Force }
+        if ((Test-Path -LiteralPath $docs) -and $source -ne $Dir) { Copy-Item -LiteralPath $docs -Destination $Dir -Recurse -Force }
         Invoke-Daemon @('--version')
         if ($LASTEXITCODE -ne 0) { throw "$daemon does not start here: it needs Windows 10 or later, 64 bit." }
         Write-Host "  installed in $Dir"

@@ -120,6 +120,10 @@ find_source() {
 
 # A program of another system, or of another C library, does not start: that is said before anything is changed.
 check_source() {
+  # What a browser has downloaded is marked on macOS, and what is marked does not start without Apple's signature.
+  if [ "$(uname -s)" = Darwin ]; then
+    xattr -d com.apple.quarantine "$source/exai-daemon" "$source/exai-shim" 2>/dev/null || true
+  fi
   if ! shown=$("$source/exai-daemon" --version 2>&1); then
     say "$shown" >&2
     fail "the programs do not run here ($(uname -sm)). Take the archive of this system; on Linux it needs glibc 2.27 or later"

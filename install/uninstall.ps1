@@ -17,14 +17,34 @@ param(
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 
+# The program writes UTF-8, which Windows PowerShell does not expect.
+try { [Console]::OutputEncoding = New-Object System.Text.UTF8Encoding $false } catch { Write-Verbose 'There is no console.' }
+
 $dir = $PSScriptRoot
 $daemon = Join-Path $dir 'exai-daemon.exe'
 if (-not (Test-Path -LiteralPath $daemon)) { throw "There is no ${daemon}: run the uninstall.ps1 of the directory EXAI is installed in." }
 
-# Its output is not captured: it goes to the console in its own encoding.
+# Runs the daemon's program with some words, returns what it says, and leaves its exit code in $LASTEXITCODE. What it writes
+# to stderr is no error of this script.
 function Invoke-Daemon([string[]] $Words) {
     $ErrorActionPreference = 'Continue'
-    & $daemon @Words
+    return (& $daemon @Words 2>&1 | ForEach-Object { "$_" } | Out-String).TrimEnd()
+}
+
+# Takes back every adoption, the last one first, until there is none left. Clients whose files still start the shim would
+# lose their tools, so nothing is removed before they have theirs back.
+function Restore-Client {
+    while ($true) {
+        $said = Invoke-Daemon @('adopt', '--undo', '--yes')
+        if ($LASTEXITCODE -eq 0) {
+            Write-Host $said
+            continue
+        }
+        $left = (Invoke-Daemon @('adopt', '--undo', '--yes', '--json')) -replace '\s', ''
+        if ($left.Contains('"undone":null')) { return }
+        Write-Host $said
+        throw "The clients' configuration could not be given back, so nothing was removed. Mend what is said above and run this again, or keep it as it is with -KeepClients."
+    }
 }
 
 function Remove-FromPath([string] $Entry) {
@@ -60,15 +80,9 @@ function Remove-Program([string] $Path) {
     }
 }
 
-# Clients whose files still start the shim would lose their tools, so nothing is removed before they have theirs back.
-if (-not $KeepClients) {
-    Invoke-Daemon @('adopt', '--undo', '--yes')
-    if ($LASTEXITCODE -ne 0) {
-        throw "The clients' configuration could not be given back, so nothing was removed. Mend what is said above and run this again, or keep it as it is with -KeepClients."
-    }
-}
-Invoke-Daemon @('service', 'uninstall') *> $null
-Invoke-Daemon @('stop') *> $null
+if (-not $KeepClients) { Restore-Client }
+Invoke-Daemon @('service', 'uninstall') | Out-Null
+Invoke-Daemon @('stop') | Out-Null
 if ($LASTEXITCODE -ne 0 -and $LASTEXITCODE -ne 3) { Write-Host 'The daemon could not be stopped: end exai-daemon.exe in the Task Manager.' }
 Remove-FromPath $dir
 [Microsoft.Win32.Registry]::CurrentUser.DeleteSubKeyTree('Software\Microsoft\Windows\CurrentVersion\Uninstall\EXAI', $false)

@@ -30,11 +30,20 @@ dir=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 daemon=$dir/bin/exai-daemon
 [ -f "$daemon" ] || fail "there is no $daemon: run the uninstall.sh of the directory EXAI is installed in"
 
-# Clients whose files still start the shim would lose their tools, so nothing is removed before they have theirs back.
+# Takes back every adoption, the last one first, until there is none left. Clients whose files still start the shim would
+# lose their tools, so nothing is removed before they have theirs back.
 give_back() {
-  if ! "$daemon" adopt --undo --yes </dev/null; then
+  while :; do
+    if said=$("$daemon" adopt --undo --yes 2>&1 </dev/null); then
+      say "$said"
+      continue
+    fi
+    case $("$daemon" adopt --undo --yes --json 2>/dev/null </dev/null | tr -d ' \n') in
+      *'"undone":null'*) return ;;
+    esac
+    say "$said" >&2
     fail "the clients' configuration could not be given back, so nothing was removed. Mend what is said above and run this again, or keep it as it is with --keep-clients"
-  fi
+  done
 }
 
 # A directory that links and mistakes must not make larger: it is deleted only when it is EXAI's own.

@@ -128,10 +128,28 @@ Deno.test("servers are found under the names and in the shapes that clients have
   }]);
 });
 
+Deno.test("servers of single directories in a state file of Claude Code are named as not read", async () => {
+  const projects = { "/work/shop": { mcpServers: { a: { command: "c" } }, history: [] } };
+  const { servers, lines, warned } = await readFile({
+    numStartups: 3,
+    mcpServers: { s: { command: "c" } },
+    projects,
+  });
+  assertEquals([[...servers.keys()], lines, warned.length], [["s"], [], 1]);
+  assertMatch(
+    warned[0]!,
+    /projects holds servers of single directories, which are not read; `exai-daemon adopt`/,
+  );
+  const empty = await readFile({ $schema: "https://opencode.ai/config.json", mcp: {} });
+  assertEquals([empty.lines, empty.servers.size], [[], 0]);
+});
+
 Deno.test("a file of another kind is named as what it is", async () => {
   const files: [string, RegExp][] = [
     ['[mcp_servers.x]\ncommand = "npx"\n', /is TOML, as Codex's config\.toml.*exai-daemon adopt/],
     ["mcpServers:\n  x:\n    command: npx\n", /is YAML/],
+    ['{"mcpServers": {}} [x]', /^mcp\.json:1:20: nothing is expected after/],
+    ["it is in\n/srv/mcp.json", /no JSON value/],
     ["../../shared/mcp.json\n", /nothing but a path: a symbolic link/],
     ['<?xml version="1.0"?>\n<a/>', /is XML/],
     ['{\n<<<<<<< HEAD\n  "mcpServers": {}\n=======\n>>>>>>> x\n}', /marks of a merge/],
@@ -188,6 +206,10 @@ Deno.test("time limits are converted by name, by client and by size, and one tha
   );
   const inOpencode = await readFile({ mcp: { s: { type: "local", command: ["c"], timeout: 500 } } });
   assertEquals(commandIn(inOpencode).callTimeoutMs, 500);
+  const copied = [{ trust: true }, { alwaysAllow: [] }, { environment: {} }];
+  const limit = async (more: object) => (await limits({ timeout: 1800, ...more }))[0];
+  assertEquals(await Promise.all(copied.map(limit)), [1800, 1_800_000, 1800]);
+  assertEquals(convertEntry({ command: "c", timeout: 60 }, "claude-code").entry, { command: "c" });
   const ofClient = (dialect: Parameters<typeof convertEntry>[1]) =>
     convertEntry({ command: "c", timeout: 1800 }, dialect).entry.callTimeoutMs;
   assertEquals([ofClient("cline"), ofClient("roo"), ofClient("gemini"), ofClient("claude-code")], [
@@ -286,7 +308,7 @@ Deno.test("the place of a fault is the one in the file, whatever the value is ca
 Deno.test("a conversion says what became of each key, and what a person has to give", () => {
   const { entry, notes } = convertEntry({
     type: "local",
-    command: ["npx", "-y", "x"],
+    command: "npx -y x",
     environment: { T: "${input:token}", R: "${CLAUDE_PLUGIN_ROOT}/x" },
     alwaysAllow: ["a"],
     disabledTools: ["b"],
@@ -306,6 +328,7 @@ Deno.test("a conversion says what became of each key, and what a person has to g
   assertEquals(
     notes.map(({ kind, path, variable }) => [kind, path.join("."), ...variable ? [variable] : []]),
     [
+      ["converted", "command"],
       ["kept", "alwaysAllow"],
       ["converted", "disabledTools"],
       ["converted", "enabled"],

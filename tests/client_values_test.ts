@@ -29,9 +29,16 @@ Deno.test("a variable in command, args, url or headers that is not set is refuse
 });
 
 Deno.test("the names that clients have for the workspace mean the window's directory", async () => {
-  const names = ["workspaceFolder", "workspaceRoot", "cwd", "CLAUDE_PROJECT_DIR", "env:CLAUDE_PROJECT_DIR"];
+  const names = [
+    "workspaceFolder",
+    "workspaceRoot",
+    "workspacePath",
+    "cwd",
+    "CLAUDE_PROJECT_DIR",
+    "env:CLAUDE_PROJECT_DIR",
+  ];
   const { args } = await commandOf({ args: [...names.map((name) => `\${${name}}/a`), "$PROJECT_DIR$/a"] });
-  assertEquals(args, Array(6).fill("/work/shop/a"));
+  assertEquals(args, Array(7).fill("/work/shop/a"));
 });
 
 Deno.test("the root of a plugin is that of the file, or is asked for by name", async () => {
@@ -39,10 +46,13 @@ Deno.test("the root of a plugin is that of the file, or is asked for by name", a
   const { lines } = await readOne(entry);
   assertMatch(
     lines.join(),
-    /args\[0\] holds \$\{CLAUDE_PLUGIN_ROOT\}, a directory of a plugin of Claude Code; write/,
+    /args\[0\] holds \$\{CLAUDE_PLUGIN_ROOT\}, a directory of a client's plugin, which only/,
   );
   const inPlugin = commandIn(await readOne(entry, { files: { ".claude-plugin/plugin.json": "{}" } }));
   assertMatch(inPlugin.args[0]!, /exai-config-[^/]*\/server\.js$/);
+  const gemini = { command: "node", args: ["${extensionPath}${/}server.js"] };
+  assertMatch((await readOne(gemini)).lines.join(), /args\[0\] holds \$\{extensionPath\}/);
+  assertEquals((await readOne(gemini, { files: { "gemini-extension.json": "{}" } })).lines, []);
   const set = await readOne(entry, { env: { CLAUDE_PLUGIN_ROOT: "/plugins/x" } });
   assertEquals(commandIn(set).args, ["/plugins/x/server.js"]);
 });
@@ -154,10 +164,13 @@ Deno.test("a whole command line in command is taken apart, and a path with space
     ],
     [{ command: "C:\\Program Files\\x\\y.exe", args: ["a"] }, "C:\\Program Files\\x\\y.exe", ["a"]],
     [{ command: "/bin/sh /srv/x.sh" }, "/bin/sh", ["/srv/x.sh"]],
+    [{ command: "C:\\Program Files\\n\\npx.cmd -y x" }, "C:\\Program Files\\n\\npx.cmd", ["-y", "x"]],
+    [{ command: "${userHome}/no such/server" }, "HOME/no such/server", []],
   ];
   for (const [entry, program, args] of lines) {
     const config = commandIn(await readSilent(entry));
-    assertEquals([config.command, config.args], [program, args], JSON.stringify(entry));
+    const command = config.command.replace(/^.*exai-config-[^/]*/, "HOME");
+    assertEquals([command, config.args], [program, args], JSON.stringify(entry));
   }
   for (
     const text of ["cd /srv && node x.js", "TOKEN=hush node x.js", "node x.js | tee log", "node x.js > log"]
@@ -218,6 +231,8 @@ Deno.test("what is no MCP server is recognized by its name", async () => {
       /starts uvicorn, .* speaks HTTP; start it yourself/,
     ],
     [{ command: "python", args: ["-m", "uvicorn", "app:app"] }, /starts uvicorn/],
+    [{ command: "python3", args: ["-m", "http.server", "80"] }, /starts http-server/],
+    [{ command: "kubectl", args: ["exec", "-i", "pod", "--", "psql"] }, /starts psql/],
     [{ command: "uv", args: ["run", "uvicorn", "app:app"] }, /starts uvicorn/],
     [
       { command: "@modelcontextprotocol/server-github", args: [] },
@@ -245,6 +260,8 @@ Deno.test("what is no MCP server is recognized by its name", async () => {
       ["docker", "run", "-i", "mcp/postgres"],
       ["docker", "exec", "-i", "box", "node", "server.js"],
       ["npx", "-y", "curl-mcp-server"],
+      ["kubectl", "exec", "-i", "pod", "psql"],
+      ["uv", "sync", "uvicorn"],
       ["bash", "-c", "curl -s https://x > /dev/null; exec node server.js"],
       ["uvx", "mcp-server-fetch"],
       ["psql-mcp"],

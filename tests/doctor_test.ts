@@ -1,9 +1,9 @@
-import "reflect-metadata";
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import * as x509 from "@peculiar/x509";
-import { diskFindings } from "../lib/doctor/check_disk.ts";
-import { describeRepair } from "../lib/doctor/finding.ts";
+import { ExaiError } from "../lib/base/errors.ts";
+import { defaultSettings } from "../lib/config/load.ts";
+import { installationHere } from "../lib/doctor/installation_here.ts";
+import { applyRepair } from "../lib/doctor/repair.ts";
 import { assertLeaves, assertMends, diagnose, finding, privateHome } from "./helpers/doctor.ts";
 
 const isRoot = Deno.build.os !== "windows" && Deno.uid() === 0;
@@ -58,6 +58,64 @@ Deno.test("doctor: a file in the place of the home is named", async () => {
   assertStringIncludes(remedy, "EXAI_HOME");
 });
 
+Deno.test("doctor: a home below a directory that others can write to is not safe", onPosix, async () => {
+  await using around = await privateHome({ "shared/home/health.json": "{}" });
+  await Deno.chmod(join(around.path, "shared"), 0o777);
+  await Deno.chmod(join(around.path, "shared", "home"), 0o700);
+  const { what } = await assertLeaves({ home: join(around.path, "shared", "home") }, "home-untrusted");
+  assertStringIncludes(what, `others may write to ${around.path}/shared`);
+});
+
+Deno.test(
+  "doctor: files of another user in the home, as after sudo, are named with their chown",
+  asRoot,
+  async () => {
+    await using home = await privateHome({ "logs/daemon.log": "", "calls.db": "" });
+    await Deno.chown(join(home.path, "logs", "daemon.log"), 65534, 65534);
+    const { what, remedy } = await assertLeaves({ home: home.path }, "files-foreign");
+    assertStringIncludes(what, `1 of EXAI's files belong to user 65534`);
+    assertStringIncludes(remedy, `chown -R ${Deno.uid()} '${home.path}/logs/daemon.log'`);
+  },
+);
+
+Deno.test("doctor: files that you may not read or write are yours again with --fix", onPosix, async () => {
+  await using home = await privateHome({
+    "calls.db": "",
+    "mcp.json": "{}",
+    "logs/daemon.log": "",
+    "models.json": "",
+  });
+  const locked = { "calls.db": 0o400, "mcp.json": 0o200, "logs": 0o500 };
+  for (const [name, mode] of Object.entries(locked)) await Deno.chmod(join(home.path, name), mode);
+  // Configuration is only read.
+  await Deno.chmod(join(home.path, "models.json"), 0o400);
+  await assertMends({ home: home.path }, "files-locked");
+  assertEquals(await Promise.all(Object.keys(locked).map((name) => modeOf(join(home.path, name)))), [
+    0o600,
+    0o600,
+    0o700,
+  ]);
+  assertEquals(await modeOf(join(home.path, "models.json")), 0o400);
+});
+
+Deno.test("doctor: a setting that names a file that is not there", async () => {
+  await using home = await privateHome();
+  const { what } = await assertLeaves(
+    { home: home.path, config: join(home.path, "gone.json") },
+    "file-missing",
+  );
+  assertStringIncludes(what, `EXAI_CONFIG names ${home.path}/gone.json`);
+});
+
+Deno.test("doctor: a daemon that was killed is told", async () => {
+  await using home = await privateHome({
+    "health.json": JSON.stringify({ status: "ok", pid: NO_PID, time: "then" }),
+  });
+  const { what, severity } = await assertLeaves({ home: home.path }, "daemon-killed");
+  assertStringIncludes(what, `process ${NO_PID}`);
+  assertEquals(severity, "warning");
+});
+
 Deno.test("doctor: what ended processes left unfinished is removed by --fix, what runs is not", async () => {
   await using home = await privateHome({
     [`health.json.${NO_PID}.3.tmp`]: "half",
@@ -86,16 +144,53 @@ Deno.test(
   },
 );
 
-Deno.test("doctor: a link is never followed to change another file's mode", onPosix, async () => {
-  await using home = await privateHome({ "elsewhere/real.json": '{ "mcpServers": {} }' });
-  const real = join(home.path, "elsewhere", "real.json");
-  await Deno.chmod(real, 0o666);
-  await Deno.symlink(real, join(home.path, "mcp.json"));
-  await diagnose({ home: home.path }, { fix: true });
-  // The file itself is the user's own and is what is used: only a link in its place would not be.
-  assertEquals((await Deno.lstat(join(home.path, "mcp.json"))).isSymlink, true);
-  assertEquals(await modeOf(real), 0o644);
-});
+Deno.test(
+  "doctor: of a mcp.json behind a link the file itself is closed, and the link stays",
+  onPosix,
+  async () => {
+    await using home = await privateHome({ "dotfiles/mcp.json": '{ "mcpServers": {} }' });
+    const real = join(home.path, "dotfiles", "mcp.json");
+    await Deno.chmod(real, 0o666);
+    await Deno.symlink(real, join(home.path, "mcp.json"));
+    await assertMends({ home: home.path }, "file-untrusted");
+    assertEquals((await Deno.lstat(join(home.path, "mcp.json"))).isSymlink, true);
+    assertEquals(await modeOf(real), 0o644);
+  },
+);
+
+Deno.test(
+  "doctor: a shared directory around a mcp.json is not closed to those who share it",
+  onPosix,
+  async () => {
+    await using home = await privateHome({ "team/mcp.json": "{}" });
+    await Deno.chmod(join(home.path, "team"), 0o777);
+    const config = join(home.path, "team", "mcp.json");
+    const { what } = await assertLeaves({ home: home.path, config }, "file-untrusted");
+    assertStringIncludes(what, "chmod go-w");
+    assertEquals(await modeOf(join(home.path, "team")), 0o777);
+  },
+);
+
+Deno.test(
+  "doctor --fix changes no mode through a link, and none of another user's file",
+  asRoot,
+  async () => {
+    await using home = await privateHome({ real: "", foreign: "" });
+    await Deno.symlink(join(home.path, "real"), join(home.path, "link"));
+    await Deno.chown(join(home.path, "foreign"), 65534, 65534);
+    const installation = installationHere({ settings: defaultSettings({ home: home.path, port: 0 }) }, {
+      waitMs: 1000,
+      isQuick: true,
+    });
+    for (const name of ["link", "foreign"]) {
+      const path = join(home.path, name);
+      const before = await modeOf(path);
+      await assertRejects(() => applyRepair({ kind: "chmod", path, mode: 0o600 }, installation), ExaiError);
+      assertEquals(await modeOf(path), before);
+    }
+    await installation.daemon;
+  },
+);
 
 Deno.test("doctor: a mcp.json with secrets that others can read is closed by --fix", onPosix, async () => {
   await using home = await privateHome({
@@ -129,11 +224,27 @@ Deno.test("doctor: a token that is none is replaced by --fix while no daemon run
   assertMatch(await Deno.readTextFile(join(home.path, "token")), /^[\w-]{43}\n$/);
 });
 
+Deno.test(
+  "doctor: a token that others can write is not used, and is yours alone with --fix",
+  onPosix,
+  async () => {
+    await using home = await privateHome({ token: "x".repeat(43) });
+    await Deno.chmod(join(home.path, "token"), 0o666);
+    await assertMends({ home: home.path, token: "auto" }, "token-foreign");
+    assertEquals(await modeOf(join(home.path, "token")), 0o600);
+  },
+);
+
 Deno.test("doctor: a token of another user is not used, and is left as it is", asRoot, async () => {
   await using home = await privateHome({ token: "x".repeat(43) });
   await Deno.chown(join(home.path, "token"), 65534, 65534);
   const { what } = await assertLeaves({ home: home.path, token: "auto" }, "token-foreign");
   assertStringIncludes(what, "belongs to user 65534");
+});
+
+Deno.test("doctor: a token that cannot be read is named", async () => {
+  await using home = await privateHome({ "token/file": "" });
+  await assertLeaves({ home: home.path, token: "auto" }, "token-unreadable");
 });
 
 Deno.test("doctor: something in the place of the socket is named", onPosix, async () => {
@@ -158,128 +269,4 @@ Deno.test("doctor: reports of crashes and damaged databases are named, and are n
   assertStringIncludes(finding(diagnosis, "crash-reports").what, "crash-1.json");
   assertStringIncludes(finding(diagnosis, "damaged-databases").what, "exai.db.damaged-1");
   assertEquals([diagnosis.ok, diagnosis.code], [true, 0]);
-});
-
-Deno.test("doctor: a port that another program has is named with the program and a free one", async () => {
-  await using home = await privateHome();
-  const options = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
-  await using server = Deno.serve(options, () => new Response("another program"));
-  const { port } = server.addr;
-  const { what, remedy } = await assertLeaves({ home: home.path, port }, "port-taken");
-  assertStringIncludes(what, `port ${port} is taken by another program`);
-  if (Deno.build.os === "linux") assertStringIncludes(what, `process ${Deno.pid}`);
-  assertMatch(remedy, /EXAI_WS_PORT \(port in exai\.json\) to another port \(\d+ is free\)/);
-});
-
-Deno.test("doctor: an address that this machine has not got, and one open to others without protection", async () => {
-  await using home = await privateHome();
-  const diagnosis = await diagnose({ home: home.path, host: "192.0.2.1", port: 9 });
-  finding(diagnosis, "address-missing");
-  assertStringIncludes(finding(diagnosis, "address-exposed").what, "EXAI_WS_TOKEN=auto");
-});
-
-Deno.test("doctor: a certificate that has expired, and a key that others can read", onPosix, async () => {
-  await using home = await privateHome({
-    "key.pem": "-----BEGIN PRIVATE KEY-----",
-    "cert.pem": await expired(),
-  });
-  const [tlsCert, tlsKey] = [join(home.path, "cert.pem"), join(home.path, "key.pem")];
-  await Deno.chmod(tlsKey, 0o644);
-  const settings = { home: home.path, tlsCert, tlsKey };
-  assertStringIncludes(finding(await diagnose(settings), "tls-unusable").what, `chmod 600 ${tlsKey}`);
-  await Deno.chmod(tlsKey, 0o600);
-  assertStringIncludes(finding(await diagnose(settings), "certificate-expired").remedy, "exai-daemon certs");
-});
-
-async function expired(): Promise<string> {
-  const keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
-    "sign",
-    "verify",
-  ]);
-  const cert = await x509.X509CertificateGenerator.createSelfSigned({
-    name: "CN=old.example",
-    notBefore: new Date("2020-01-01"),
-    notAfter: new Date("2021-01-01"),
-    signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
-    keys,
-  });
-  return cert.toString("pem");
-}
-
-Deno.test("doctor: files that were written in the future show a clock that was set back", async () => {
-  await using home = await privateHome({ "health.json": "{}" });
-  const tomorrow = Date.now() / 1000 + 86_400;
-  await Deno.utime(join(home.path, "health.json"), tomorrow, tomorrow);
-  const { what } = await assertLeaves({ home: home.path }, "clock-set-back");
-  assertStringIncludes(what, "24 hours");
-});
-
-Deno.test("doctor: the clock of a server behind a URL shows that this machine's is off", async () => {
-  const date = new Date(Date.now() - 3 * 86_400_000).toUTCString();
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    () => new Response(null, { status: 404, headers: { date } }),
-  );
-  await using home = await privateHome({
-    "mcp.json": JSON.stringify({ mcpServers: { far: { url: `http://127.0.0.1:${server.addr.port}/mcp` } } }),
-  });
-  const diagnosis = await diagnose({ home: home.path }, { quick: false });
-  await server.shutdown();
-  const { what, remedy } = finding(diagnosis, "clock-off");
-  assertStringIncludes(what, "3 days ahead of");
-  assertStringIncludes(remedy, "timedatectl");
-});
-
-Deno.test("doctor: faults in mcp.json and models.json have their line", async () => {
-  await using home = await privateHome({
-    "mcp.json": '{\n  "mcpServers": {\n    "a": { "command": "true", "args": 5 }\n  }\n}',
-    "models.json": '{\n  "models": [}\n',
-  });
-  const diagnosis = await diagnose({ home: home.path });
-  assertStringIncludes(finding(diagnosis, "servers-file").what, `${home.path}/mcp.json:3:`);
-  assertStringIncludes(finding(diagnosis, "models-file").what, `${home.path}/models.json:2:`);
-});
-
-Deno.test("doctor: a variable that is not set is named with its server", async () => {
-  await using home = await privateHome({
-    "mcp.json": JSON.stringify({
-      mcpServers: { a: { command: "true", args: ["${env:EXAI_NOT_SET_ANYWHERE}"] } },
-    }),
-  });
-  const { what } = await assertLeaves({ home: home.path }, "variable-unset");
-  assertStringIncludes(what, 'server "a"');
-  assertStringIncludes(what, "EXAI_NOT_SET_ANYWHERE");
-});
-
-Deno.test("doctor: servers whose program or directory is missing are named, with where to get it", async () => {
-  await using home = await privateHome({
-    "mcp.json": JSON.stringify({
-      mcpServers: {
-        gone: { command: "exai-no-such-program" },
-        lost: { command: "true", cwd: "/no/such/directory" },
-      },
-    }),
-  });
-  const diagnosis = await diagnose({ home: home.path }, { quick: false });
-  assertStringIncludes(finding(diagnosis, "program-missing").what, "exai-no-such-program");
-  assertStringIncludes(finding(diagnosis, "program-missing").remedy, "install it");
-  assertStringIncludes(finding(diagnosis, "server-directory-missing").what, "/no/such/directory");
-  assertEquals(diagnosis.code, 1);
-});
-
-Deno.test("doctor: a disk that is full, nearly full, out of inodes or without locks", () => {
-  const disk = { dir: "/h", what: "the state directory", type: 0xef53, freeBytes: 1e10, freeFiles: 1000 };
-  const idsOf = (more: Partial<typeof disk>) => diskFindings({ ...disk, ...more }).map(({ id }) => id);
-  assertEquals(idsOf({}), []);
-  assertEquals(idsOf({ freeBytes: 0 }), ["disk-full"]);
-  assertEquals(idsOf({ freeBytes: 5e7 }), ["disk-low"]);
-  assertEquals(idsOf({ freeFiles: 0 }), ["disk-full"]);
-  assertEquals(idsOf({ type: 0x6969 }), ["disk-network"]);
-  assertEquals(idsOf({ type: 0x01021997, what: "temporary files" }), []);
-});
-
-Deno.test("doctor says what --fix does in words", () => {
-  assertEquals(describeRepair({ kind: "chmod", path: "/h", mode: 0o700 }), "chmod 700 /h");
-  assertEquals(describeRepair({ kind: "stop daemon", pid: 7 }), "stop the daemon (process 7)");
-  assert(describeRepair({ kind: "remove", path: "/h/x" }).includes("/h/x"));
 });

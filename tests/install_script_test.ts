@@ -48,7 +48,7 @@ unixTest("uninstalling leaves every file as it was, byte for byte", async () => 
   await it.install();
   const { code, output, asked } = await it.uninstall();
   assertEquals(code, 0, output);
-  assertEquals(asked, ["adopt --undo --yes", "service uninstall", "stop"]);
+  assertEquals(asked, ["adopt --undo --yes", "adopt --undo --yes --json", "service uninstall", "stop"]);
   assertEquals(await it.files(), before);
   assertEquals(await Deno.stat(it.installed).catch(() => "gone"), "gone");
 });
@@ -112,15 +112,27 @@ unixTest("what is asked for is done: adopt, service, another directory, PATH lef
   assertEquals(await it.files(), before);
 });
 
+const UNDO = "adopt --undo --yes";
+const IS_LEFT = "adopt --undo --yes --json";
+
+unixTest("clients get back what every adoption has changed, before anything is removed", async () => {
+  await using it = await installPlace();
+  await it.install(["--adopt"]);
+  await it.install(["--adopt"]);
+  const { code, output, asked } = await it.uninstall();
+  assertEquals([code, asked], [0, [UNDO, UNDO, UNDO, IS_LEFT, "service uninstall", "stop"]], output);
+  assertEquals(await it.files(), {});
+});
+
 unixTest("nothing is removed when the clients cannot be given their files back, unless told so", async () => {
   await using it = await installPlace();
-  await it.install();
+  await it.install(["--adopt"]);
   const before = await it.files();
-  const refused = await it.uninstall([], { T_ADOPT: "1" });
-  assertEquals([refused.code, refused.asked], [1, ["adopt --undo --yes"]]);
-  assertStringIncludes(refused.output, "nothing was removed");
+  const refused = await it.uninstall([], { T_STUCK: "1" });
+  assertEquals([refused.code, refused.asked], [1, [UNDO, IS_LEFT]]);
+  assertMatch(refused.output, /c\.json cannot be written\n.*nothing was removed/s);
   assertEquals(await it.files(), before);
-  const kept = await it.uninstall(["--keep-clients"], { T_ADOPT: "1" });
+  const kept = await it.uninstall(["--keep-clients"], { T_STUCK: "1" });
   assertEquals([kept.code, kept.asked], [0, ["service uninstall", "stop"]]);
 });
 

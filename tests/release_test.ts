@@ -19,6 +19,7 @@ import { homebrew } from "../tools/release/manifests/homebrew.ts";
 import { scoop } from "../tools/release/manifests/scoop.ts";
 import { winget } from "../tools/release/manifests/winget.ts";
 import { archiveName, PROJECT, TARGETS } from "../tools/release/project.ts";
+import { releaseFile } from "../tools/release/release_file.ts";
 import { repositoryUrl } from "../tools/release/repository.ts";
 import { sbom } from "../tools/release/sbom.ts";
 
@@ -198,6 +199,19 @@ Deno.test("Homebrew, Scoop and winget are told the same version, addresses and c
     InstallerUrl: url(windows.file),
     InstallerSha256: windows.sha256,
   }]);
+});
+
+Deno.test("a release says of itself what update --check asks for, and each archive with its checksum", () => {
+  const built = { commit: "c".repeat(40), committedAt: "2026-11-27T16:00:00Z" };
+  const { version, url, published_at, archives } = JSON.parse(
+    releaseFile({ artifacts, built, repository: REPOSITORY }),
+  );
+  assertEquals([version, url, published_at], [
+    PROJECT.version,
+    `${REPOSITORY}/releases/tag/v${PROJECT.version}`,
+    built.committedAt,
+  ]);
+  assertEquals(archives.map(({ sha256 }: Artifact) => sha256), artifacts.map(({ sha256 }) => sha256));
 });
 
 Deno.test("a system that was not built is in no manifest", () => {

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { commandFlags, COMMANDS, runCommand } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
+import { VERSION } from "../lib/base/version.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
@@ -27,12 +28,25 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "deno task slow": "takes minutes",
   "deno task docs": "writes files; the gate runs it with --check",
   "deno task compile": "takes minutes; compile_test runs it",
+  "exai-daemon adopt": "changes the files of editors; adopt_command_test runs it in a home of its own",
+  "exai-daemon adopt --dry-run": "as above",
+  "exai-daemon adopt --undo": "as above",
+  "exai-daemon adopt --windows-home=/mnt/c/Users/me": "as above; adopt_test has a Windows side",
+  "tar -xzf exai-*.tar.gz": "needs a release; trial does it",
+  "exai-*/install.sh": "install_script_test runs it",
+  "exai-*/install.sh --adopt": "install_script_test runs it",
+  "npx exai-shim": "needs a published release; npm_packages_test runs it",
+  "deno task release": "takes minutes; release_test tests what it is made of",
+  "deno task trial": "needs a release; CI runs it after one was built",
   "npx -y deno@2.9.6 task smoke": "downloads a package",
   "npx -y deno@2.9.6 task ok": "downloads a package",
   "npx -y deno@2.9.6 task slow": "downloads a package",
   "npx -y deno@2.9.6 task compile": "downloads a package",
   "npx -y deno@2.9.6": "downloads a package",
   "claude mcp add --scope user exai -- /path/to/exai/exai-shim": "a program of others",
+  "exai-daemon service install": "changes the machine; service_test runs it with a double of systemd",
+  "exai-daemon service uninstall": "changes the machine; service_test runs it with a double of systemd",
+  "exai-daemon service status": "looks at the machine; service_test runs it with a double of systemd",
   "deno bundle NAME.ts -o NAME.js": "a command of Deno; user_tools_test loads such files",
 };
 
@@ -83,7 +97,7 @@ async function commands(): Promise<Map<string, string>> {
 }
 
 const shown = [...(await commands()).keys()];
-const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line));
+const ofDaemon = shown.filter((line) => /^exai-daemon [^-]/.test(line) && !Object.hasOwn(NOT_RUN, line));
 const ofTasks = shown.filter((line) => line.startsWith("deno task "));
 const ofTests = shown.filter((line) => line.startsWith("deno test "));
 const ofSettings = shown.filter((line) => /^[A-Z_]+=\S* .*exai-daemon$/.test(line));
@@ -109,6 +123,11 @@ async function commandLine() {
   const it = await mountingDaemon({ mean: bad("serves") }, { token: "auto" }, [odd]);
   const token = (await Deno.readTextFile(`${it.home}/token`)).trim();
   const clients: RawClient[] = [];
+  const releases = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => Response.json({ version: VERSION }),
+  );
+  const ofReleases = `--releases-url=http://127.0.0.1:${releases.addr.port}/latest`;
   const connect = async (hello = {}) => {
     const client = await RawClient.hello(it.url, { token, ...hello });
     clients.push(client);
@@ -117,7 +136,7 @@ async function commandLine() {
   const run = async (words: readonly string[], print: (text: string) => void = () => {}) => {
     const loaded = loadSettings({
       // Before the words: what follows a program in `servers add` is the arguments of that program.
-      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ...words],
+      args: [`--home=${it.home}`, `--port=${new URL(it.url).port}`, "--token=auto", ofReleases, ...words],
       env: { ENV_FILE: "" },
       commands: commandFlags(),
     });
@@ -170,6 +189,7 @@ async function commandLine() {
     async [Symbol.asyncDispose]() {
       odd.release.resolve();
       for (const client of clients) await client.close();
+      await releases.shutdown();
       await it[Symbol.asyncDispose]();
     },
   };
@@ -184,7 +204,8 @@ Deno.test("each command that another test runs is in that test", async () => {
 
 Deno.test("each command of exai-daemon shown does its work with a daemon that runs", async () => {
   await using line = await commandLine();
-  for (const text of ofDaemon.filter((text) => !Object.hasOwn(RUN_ELSEWHERE, text))) {
+  const isRun = (line: string) => ![NOT_RUN, RUN_ELSEWHERE].some((lines) => Object.hasOwn(lines, line));
+  for (const text of ofDaemon.filter(isRun)) {
     const words = WORDS[text] ?? wordsOf(text).slice(1);
     if (words.includes("--help")) {
       for (const [name, command] of Object.entries(COMMANDS)) {
@@ -292,6 +313,8 @@ function checkClient(
 ) {
   const { command, args = [] } = (file.mcpServers ?? file.servers)!.exai!;
   const started = [command, ...args].at(-1)!;
+  // The package of that name starts it.
+  if (command === "npx" && started === "exai-shim") return assertEquals(args, ["-y", "exai-shim"], page);
   assertMatch(started, /^\/path\/to\/exai\/(exai-shim|shim\.ts|daemon\.ts)$/, page);
   if (started.endsWith(".ts")) assertEquals([command, ...args].slice(0, 3), ["deno", "run", "-A"], page);
 }

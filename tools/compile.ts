@@ -3,6 +3,8 @@
  * `dist/daemon/daemon.js`, with the parts it loads late beside it, and `dist/shim.js`; these do for `deno run -A` where
  * nothing can be compiled.
  *
+ * `--releases URL` is what `exai-daemon update --check` asks out of the box.
+ *
  * `--target=x86_64-pc-windows-msvc` (any target of `deno compile`, repeatable) builds for another system into
  * `dist/<target>/`. `DENO` names the deno to compile with, `DENORT_BIN` the base it is to put the programs on; both
  * are for machines that cannot download that base.
@@ -29,7 +31,7 @@ interface Program {
 }
 
 async function main(): Promise<number> {
-  const { target } = parseArgs(Deno.args, { string: ["target"], collect: ["target"] });
+  const { target, releases } = parseArgs(Deno.args, { string: ["target", "releases"], collect: ["target"] });
   const daemonDir = join(dist, "daemon");
   const programs: Program[] = [
     { name: "exai-daemon", bundle: join(daemonDir, "daemon.js"), flags: () => DAEMON_PERMISSIONS },
@@ -43,6 +45,7 @@ async function main(): Promise<number> {
   await bundleDaemon(daemonDir);
   await bundleShim(programs[1]!.bundle);
   const built = await sourceStamp();
+  if (built && releases) built.releases = releases;
   await stamp(await filesOf(daemonDir), built);
   await stamp([programs[1]!.bundle], built);
   for (const { bundle } of programs) await report(bundle);

@@ -17,7 +17,8 @@ import { homebrew } from "./release/manifests/homebrew.ts";
 import { scoop } from "./release/manifests/scoop.ts";
 import { winget } from "./release/manifests/winget.ts";
 import { npmPackages, type SystemPrograms } from "./release/npm_packages.ts";
-import { archiveName, PROJECT, type ReleaseTarget, TARGETS } from "./release/project.ts";
+import { releaseFile } from "./release/release_file.ts";
+import { archiveName, PROJECT, RELEASE_FILE, type ReleaseTarget, TARGETS } from "./release/project.ts";
 import { repositoryUrl } from "./release/repository.ts";
 import { sbom } from "./release/sbom.ts";
 
@@ -72,6 +73,9 @@ async function release(): Promise<void> {
   }
   await makeNpmPackages(made.systems, { repository, thirdParty: texts["THIRD-PARTY-LICENSES.txt"], time });
   await makeManifests(made, repository, built?.committedAt.slice(0, 10));
+  if (repository) {
+    await write(RELEASE_FILE, releaseFile({ artifacts: made.artifacts, built, repository }));
+  }
   await writeChecksums();
   for (const note of made.notes) say(note);
   const others = TARGETS.filter((target) => !options.targets.includes(target)).map(({ name }) => name);
@@ -89,7 +93,7 @@ async function makeArchive(
   target: ReleaseTarget,
   { bases, repository, texts, time, made }: Making,
 ): Promise<void> {
-  const built = await build(target, bases.get(target.name));
+  const built = await build(target, { base: bases.get(target.name), repository });
   if (built.state !== "built") {
     const what = built.state === "no base" ? "there is no base to put its programs on" : "it cannot be built";
     made.missing.push(`${target.name}: ${what}: ${built.why.replaceAll(/\s*\n\s*/g, " ")}`);

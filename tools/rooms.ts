@@ -65,6 +65,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "wire", "config", "transport", "call", "remote", "process"],
     outsideWorld: true,
   },
+  adopt: {
+    holds:
+      "the configurations of other clients: finding, reading, importing, pointing them at EXAI, and back",
+    mayImport: ["base", "config", "documents", "upstream"],
+    outsideWorld: true,
+  },
   observe: {
     holds: "metrics, health, the record of calls; the memory and the clock of the daemon",
     mayImport: ["base", "call"],
@@ -148,6 +154,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "base",
       "config",
       "documents",
+      "adopt",
       "state",
       "client",
       "edge",
@@ -173,6 +180,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "process",
       "remote",
       "upstream",
+      "adopt",
       "observe",
       "state",
       "provider",
@@ -272,9 +280,13 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders with one file per entry of a table, commands and tools, however short. */
-export const ONE_FILE_PER_ENTRY: readonly string[] = ["lib/commands/", "lib/tool/builtin/"];
+export const ONE_FILE_PER_ENTRY: readonly string[] = [
+  "lib/adopt/clients/",
+  "lib/commands/",
+  "lib/tool/builtin/",
+];
 
 /** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
-  "lib/base/version.ts": "changed by each release, and by nothing else",
+  "lib/config/entry_shapes.ts": "the door through which `adopt` reads entries by the rules of `mcp.json`",
 };

@@ -1,3 +1,4 @@
+import { CLIENTS } from "../lib/adopt/clients.ts";
 import { ERROR_CODES, type ErrorCode } from "../lib/base/errors.ts";
 import { commandSections, commandsTable, exitCodesTable } from "./command_tables.ts";
 import { code, markdownTable } from "./markdown.ts";
@@ -7,6 +8,7 @@ import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
 import { keyInFile } from "../lib/config/setting_keys.ts";
 import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
+import { CHECKS } from "../lib/doctor/checks.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { type Room, ROOMS } from "./rooms.ts";
 import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
@@ -19,9 +21,15 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks a"], toolRows()),
   "step fields": () => markdownTable(["field", "type", "what it is"], stepFieldRows()),
   "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
+  "adopted clients": adoptedClientsTable,
   commands: commandsTable,
   "command sections": commandSections,
   "exit codes": exitCodesTable,
+  "doctor checks": () =>
+    markdownTable(
+      ["check", "what it looks for"],
+      Object.entries(CHECKS).map(([name, { looksFor }]) => [code(name), looksFor]),
+    ),
   rooms: roomsTable,
   "known servers": knownServersTable,
   "telling words": tellingWordsTable,
@@ -53,6 +61,36 @@ function topicTable(settings: readonly Setting[]): string {
     "what it does",
     "read by",
   ], rows);
+}
+
+function adoptedClientsTable(): string {
+  const systems = { linux: "Linux", darwin: "macOS", windows: "Windows" };
+  const rows = CLIENTS.map(({ id, title, files }) => [
+    title,
+    code(id),
+    files.map(({ path, on }) =>
+      code(shownPlace(path)) + (on ? ` (${on.map((system) => systems[system]).join(", ")})` : "")
+    ).join("<br>"),
+  ]);
+  return markdownTable(["client", "id", "files"], rows);
+}
+
+/** A path of the table of clients, with directories as people know them. */
+function shownPlace(path: string): string {
+  const places: Readonly<Record<string, string>> = {
+    home: "~",
+    project: "PROJECT",
+    config: "~/.config",
+    data: "APPDATA",
+    local: "LOCALAPPDATA",
+    claude: "~/.claude",
+    claudeState: "~/.claude.json",
+    codex: "~/.codex",
+    gemini: "~/.gemini",
+    copilot: "~/.copilot",
+    opencode: "~/.config/opencode",
+  };
+  return path.replace(/^\{(\w+)\}/, (_, name: string) => places[name] ?? name);
 }
 
 function serverKeysTable(): string {

@@ -117,7 +117,8 @@ async function serve(given: SettingsSource): Promise<number> {
   asked.catch(() => {});
   const found = await claimHome(loaded.settings, paths);
   const taken = found instanceof HomeLock ? found : await takeOverFrom(found, { given, asked, paths });
-  const isFine = loaded.switches.has("if-not-running");
+  // Also where this program has had the newer daemon started by a service manager.
+  const isFine = loaded.switches.has("if-not-running") || taken !== found;
   if (!(taken instanceof HomeLock || taken instanceof Succession)) {
     return explainRunning(taken, { isFine, paths });
   }
@@ -184,7 +185,8 @@ async function takeOverFrom(
   const { settings } = given.started;
   const onWait = (waitsFor: string) =>
     print(`${describeRunning(running)}; version ${VERSION} takes over after ${waitsFor}`);
-  return await takeOver(running, { settings, paths, onWait });
+  const isService = given.started.switches.has("background");
+  return await takeOver(running, { settings, paths, onWait, isService });
 }
 
 async function run(source: SettingsSource, around: Surroundings): Promise<number> {

@@ -2,6 +2,8 @@ import { getLogger } from "@logtape/logtape";
 import { visible } from "../base/visible.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import { readInstalledService } from "../client/installed_service.ts";
+import { takeInheritedSocket } from "../config/daemon_environment.ts";
 import { mayUseAnotherPort } from "../client/daemon_url.ts";
 import { AddressUnavailableError } from "../edge/deno_listener.ts";
 import { Listeners } from "../edge/listeners.ts";
@@ -30,12 +32,14 @@ export async function openListeners(
 ): Promise<Listeners> {
   const { settings, paths } = options;
   try {
-    return await Listeners.open(options);
+    return await Listeners.open({ ...options, inherited: takeInheritedSocket() });
   } catch (thrown) {
     if (!(thrown instanceof AddressUnavailableError)) throw thrown;
     const isTaken = thrown.fault === "in use";
     // A daemon of this user with another state directory is most likely not meant to be doubled.
-    if (isTaken && await findDaemonAt(settings, paths)) throw thrown;
+    const isOfService = (await readInstalledService(paths))?.port === settings.port;
+    // To ask what listens there would start the service.
+    if (isTaken && !isOfService && await findDaemonAt(settings, paths)) throw thrown;
     const { host: hostname, port } = settings;
     const holder = isTaken ? await nameOf(settings) : "";
     if (!mayUseAnotherPort(settings)) {

@@ -2,12 +2,15 @@ import { delay } from "@std/async/delay";
 import type { JsonObject } from "../base/json.ts";
 import { isNewer, OWN_RELEASE } from "../base/release.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { daemonCommand } from "../client/autostart.ts";
 import { askDaemon } from "../client/daemon_client.ts";
+import { readInstalledService, runsProgram } from "../client/installed_service.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { FileLock } from "../state/file_lock.ts";
 import { HomeLock } from "../state/home_lock.ts";
 import { claimHome } from "./claim_home.ts";
+import { passToService } from "./pass_to_service.ts";
 import type { RunningDaemon } from "./running_daemon.ts";
 
 /** Between questions to a daemon that cannot answer them. */
@@ -48,22 +51,29 @@ export function isSuccessorOf({ version = "", committedAt, handsOver }: RunningD
 
 /**
  * Has `running`, which is older, end at a moment when that loses nothing, and takes its state directory. No shim starts a
- * daemon meanwhile, which might be the older one again: they find `start.lock` taken, and wait for this one.
+ * daemon meanwhile, which might be the older one again: they find `start.lock` taken, and wait for this one. Where the
+ * daemon is installed as a service, that takes the place, by its manager.
  *
+ * @param options `isService`: whether a service manager has started this process
  * @returns the daemon that has the directory, when that is not this one's to take
  */
 export async function takeOver(
   running: RunningDaemon,
-  { settings, paths, onWait }: TakeOverOptions,
+  { isService, ...options }: TakeOverOptions & { isService: boolean },
 ): Promise<Succession | RunningDaemon> {
+  const { paths } = options;
+  const service = isService ? undefined : await readInstalledService(paths);
+  // It is for the service to say which program the daemon is, and its manager may have the address.
+  if (service && !runsProgram(service, daemonCommand())) return running;
   using locks = new DisposableStack();
   const startLock = locks.use(await FileLock.tryTake(paths.startLock));
   // Another newer daemon is about to take over, or a shim starts one.
   if (!startLock) return running;
-  const found = await succeed({ settings, paths, onWait });
-  if (!(found instanceof HomeLock)) return found;
+  const found = await succeed(options);
+  const kept = service && found instanceof HomeLock ? await passToService(found, options) : found;
+  if (!(kept instanceof HomeLock)) return kept;
   locks.move();
-  return new Succession(found, startLock);
+  return new Succession(kept, startLock);
 }
 
 /** Asks until the daemon ends, another has the directory, or it is of no use. */

@@ -85,17 +85,34 @@ export class DaemonStarter {
   }
 
   async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
-    log.info("no daemon answers; starting {command}", { command: shownCommand() });
-    using daemon = await this.#start(daemonStart(this.#environment, this.#paths));
+    const isService = await this.#startService();
+    log.info("no daemon answers; starting {command}", {
+      command: isService ? "the service" : shownCommand(),
+    });
+    using daemon = isService ? undefined : await this.#start(daemonStart(this.#environment, this.#paths));
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await delay(POLL_MS);
       const link = await dial();
       if (link) return link;
       // Exit code 0: another daemon was started first and is about to answer.
-      if (daemon.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
+      if (daemon?.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
+      const { text } = isService ? await readOwnFile(this.#paths.startFailure) : {};
+      if (text !== undefined) throw this.#fault(`as a service cannot start: ${text.trim()}`);
     }
     throw this.#fault(NO_ANSWER);
+  }
+
+  /** Starts the daemon as the service it is installed as; false when it is none, or its manager does not start it. */
+  async #startService(): Promise<boolean> {
+    if (!await exists(this.#paths.service)) return false;
+    await Deno.remove(this.#paths.startFailure).catch(() => {});
+    const { startInstalledService } = await import("./installed_service.ts");
+    const started = await startInstalledService(this.#paths);
+    if (started.fault !== undefined) {
+      log.warning("the service does not start the daemon: {fault}", { fault: started.fault });
+    }
+    return started.fault === undefined;
   }
 
   /** The daemon has written why it cannot start, as a terminal would have shown it. */
@@ -148,6 +165,10 @@ export function daemonCommand(): { command: string; args: string[] } {
   }
   const name = Deno.build.os === "windows" ? "exai-daemon.exe" : "exai-daemon";
   return { command: join(programDir(), name), args: [start] };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
 }
 
 async function tryDial(dial: () => Promise<Link>): Promise<Link | undefined> {

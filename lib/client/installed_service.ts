@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { messageOf } from "../base/errors.ts";
-import { type StatePaths, windowsProgram } from "../config/paths.ts";
+import { runtimeDir, type StatePaths, windowsProgram } from "../config/paths.ts";
 import { parseObject } from "./frames.ts";
 import { readOwnFile } from "./own_files.ts";
 
@@ -49,10 +49,29 @@ export async function runManager(
   { command, args }: ManagerCommand,
 ): Promise<{ text: string; fault?: string }> {
   try {
-    const { success, stdout, stderr } = await new Deno.Command(command, { args, stdin: "null" }).output();
+    const env = managerEnvironment();
+    const { success, stdout, stderr } = await new Deno.Command(command, { args, env, stdin: "null" })
+      .output();
     const [text, complaint] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
     return success ? { text: text! } : { text: text!, fault: complaint || text || `${command} failed` };
   } catch (thrown) {
     return { text: "", fault: `${command} cannot be run: ${messageOf(thrown)}` };
   }
+}
+
+/** Clients that pass on a few variables only leave out the one by which `systemctl --user` finds its manager. */
+function managerEnvironment(): Record<string, string> {
+  const isKnown = Deno.build.os !== "linux" || runtimeDir() !== undefined;
+  return isKnown ? {} : { XDG_RUNTIME_DIR: `/run/user/${Deno.uid()}` };
+}
+
+/** Starts the service of this state directory; `fault` when there is none that starts. */
+export async function startInstalledService(paths: StatePaths): Promise<{ fault?: string }> {
+  const service = await readInstalledService(paths);
+  return service ? await runManager(startCommandOf(service)) : { fault: `${paths.service} cannot be used` };
+}
+
+/** Whether `service` runs the same program as `own`, with whatever flags. */
+export function runsProgram({ command, args }: InstalledService, own: ManagerCommand): boolean {
+  return command === own.command && own.args.every((arg, n) => args[n] === arg);
 }

@@ -3,7 +3,8 @@ import { isNewer, OWN_RELEASE, type Release } from "../base/release.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS } from "../config/settings.ts";
 import { FileLock } from "../state/file_lock.ts";
-import { spawnDaemon } from "./autostart.ts";
+import { daemonCommand, spawnDaemon } from "./autostart.ts";
+import { readInstalledService, runsProgram } from "./installed_service.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -17,6 +18,15 @@ export async function startSuccessor(
   { environment, paths }: { environment: Record<string, string>; paths: StatePaths },
 ): Promise<void> {
   if (!isNewer(OWN_RELEASE, running)) return;
+  const service = await readInstalledService(paths);
+  if (service && !runsProgram(service, daemonCommand())) {
+    const facts = { old: running.version, own: OWN_RELEASE.version, command: service.command };
+    return log.warning(
+      "daemon {old} runs as a service ({command}), and this shim is {own}: update that program, or run " +
+        "exai-daemon service install of the newer one",
+      facts,
+    );
+  }
   const lock = await FileLock.tryTake(paths.successorLock);
   if (!lock) return;
   using _started = await spawnDaemon(environment, paths);

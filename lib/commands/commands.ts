@@ -7,6 +7,7 @@ import type { LoadedSettings } from "../config/load.ts";
 import type { SettingsFaults } from "../config/program_settings.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkStateDir } from "../state/state_files.ts";
+import { adoptCommand } from "./adopt.ts";
 import { callCommand } from "./call.ts";
 import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
@@ -61,6 +62,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   threads: threadsCommand,
   token: tokenCommand,
   certs: certsCommand,
+  adopt: adoptCommand,
   "new-tool": newToolCommand,
   service: serviceCommand,
   doctor: doctorCommand,

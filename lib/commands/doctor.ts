@@ -9,6 +9,8 @@ import { applyRepair } from "../doctor/repair.ts";
 import type { Action, CommandResult, Invocation } from "./command.ts";
 import { EXIT } from "./exit_codes.ts";
 import { MAX_ERROR_CHARS } from "./table.ts";
+import { terminalColumns } from "./terminal.ts";
+import { wrap } from "./wrap.ts";
 
 const WAIT_S = 15;
 const MAX_WAIT_S = 3600;
@@ -104,28 +106,38 @@ async function mend(results: readonly CheckResult[], installation: Installation)
 }
 
 function describeMended(mended: readonly Mended[]): string[] {
-  return mended.map(({ finding, repair, fault }) => {
-    const did = visible(describeRepair(repair), MAX_ERROR_CHARS);
+  return mended.flatMap(({ check, finding, repair, fault }) => {
+    const did = describeRepair(repair);
     return fault === undefined
-      ? `mended  ${visible(finding.what, MAX_ERROR_CHARS)}\n        done: ${did}`
-      : `failed  ${did}: ${visible(fault, MAX_ERROR_CHARS)}`;
+      ? lines("mended", check, [finding.what, `done: ${did}`])
+      : lines("failed", check, [`${did}: ${fault}`]);
   });
 }
 
-const WIDTH = Math.max(...Object.keys(CHECKS).map((name) => name.length));
+const MARK_WIDTH = "warning".length + 2;
+const NAME_WIDTH = Math.max(...Object.keys(CHECKS).map((name) => name.length)) + 2;
+/** Narrower than this, wrapping helps nobody. */
+const MIN_TEXT_WIDTH = 40;
 
 function describeResults(results: readonly CheckResult[]): string[] {
   return results.flatMap(({ check, findings }) =>
-    findings.length === 0 ? [`ok       ${check}`] : findings.map((finding) => describeFinding(check, finding))
+    findings.length === 0
+      ? lines("ok", check, [])
+      : findings.flatMap((finding) => lines(finding.severity, check, describeFinding(finding)))
   );
 }
 
-function describeFinding(check: string, { severity, what, remedy, repairs }: Finding): string {
-  const lines = [
-    `${severity.padEnd(8)} ${check.padEnd(WIDTH)}  ${visible(what, MAX_ERROR_CHARS)}`,
-    `${" ".repeat(11 + WIDTH)}${visible(remedy, MAX_ERROR_CHARS)}`,
-  ];
-  return [...lines, ...(repairs.length > 0 ? [`${" ".repeat(11 + WIDTH)}(--fix does it)`] : [])].join("\n");
+function describeFinding({ what, remedy, repairs }: Finding): string[] {
+  return [what, remedy, ...(repairs.length > 0 ? ["(--fix does it)"] : [])];
+}
+
+/** A mark and the name of a check, and beside them texts, each on lines of its own that fit the terminal. */
+function lines(mark: string, check: string, texts: readonly string[]): string[] {
+  const head = mark.padEnd(MARK_WIDTH) + check.padEnd(NAME_WIDTH);
+  const width = Math.max(MIN_TEXT_WIDTH, (terminalColumns() ?? Infinity) - head.length);
+  const wrapped = texts.flatMap((text) => wrap(visible(text, MAX_ERROR_CHARS), width));
+  const [first = "", ...rest] = wrapped;
+  return [(head + first).trimEnd(), ...rest.map((line) => " ".repeat(head.length) + line)];
 }
 
 function summaryOf(results: readonly CheckResult[], isFixed: boolean): string {

@@ -15,7 +15,7 @@ const MAX_BYTES = MIB;
 export const updateCommand: Action = {
   summary: "Say whether there is a newer release",
   about: [
-    "It sends one GET request to the URL in the setting EXAI_RELEASES, and nothing but the version of this program " +
+    "It sends one GET request to the URL in the setting EXAI_RELEASES_URL, and nothing but the version of this program " +
     "with it. No other command and no daemon asks. Nothing is downloaded or installed.",
   ],
   forms: [{ args: "--check", does: "asks the source of releases which one is the newest" }],
@@ -38,11 +38,11 @@ async function update({ settings, switches, usage, progress }: Invocation): Prom
       `update installs nothing by itself, it only says what there is: exai-daemon ${usage}`,
     );
   }
-  const { releases: source } = settings;
+  const { releasesUrl: source } = settings;
   if (source === "") {
     throw new ExaiError(
       "CONFIG",
-      'no source of releases is set; write "releases": "URL" into exai.json, or set EXAI_RELEASES, such as to ' +
+      'no source of releases is set; write "releasesUrl": "URL" into exai.json, or set EXAI_RELEASES_URL, such as to ' +
         "https://api.github.com/repos/OWNER/NAME/releases/latest",
     );
   }
@@ -115,6 +115,6 @@ function parse(text: string): Newest | undefined {
 
 function unavailable(source: string, why: string, cause?: unknown): ExaiError {
   const message =
-    `the source of releases ${source} could not be asked: ${why}; see EXAI_RELEASES, or releases in exai.json`;
+    `the source of releases ${source} could not be asked: ${why}; see EXAI_RELEASES_URL, or releasesUrl in exai.json`;
   return new ExaiError("UPSTREAM_UNAVAILABLE", message, { cause });
 }

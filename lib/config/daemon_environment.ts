@@ -52,3 +52,17 @@ export function adoptLoginEnvironment(login: Readonly<Record<string, string>>): 
   const entries = [login.PATH, Deno.env.get("PATH")].flatMap((path) => path?.split(DELIMITER) ?? []);
   if (entries.length > 0) Deno.env.set("PATH", [...new Set(entries)].join(DELIMITER));
 }
+
+/** The first descriptor that systemd passes (`SD_LISTEN_FDS_START` of sd_listen_fds(3)). */
+const FIRST_DESCRIPTOR = 3;
+
+/**
+ * The descriptor of the socket that systemd listens on for this process and has passed to it; undefined where there is
+ * none. It is told once, and not to the programs that this one starts.
+ */
+export function takeInheritedSocket(): number | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  const [pid, count] = ["LISTEN_PID", "LISTEN_FDS"].map((name) => Number(Deno.env.get(name)));
+  for (const name of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) Deno.env.delete(name);
+  return pid === Deno.pid && count! > 0 ? FIRST_DESCRIPTOR : undefined;
+}

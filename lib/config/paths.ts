@@ -26,6 +26,8 @@ export interface StatePaths {
   /** Reports of uncaught errors. */
   crashes: string;
   logs: string;
+  /** Files as they were before a command changed them, in a dated directory for each run. */
+  backups: string;
   /** Private git directories of tools that read a repository, each removed after its run. */
   git: string;
   /** Where mounted servers run that are started only to read their lists; empty. */
@@ -83,6 +85,7 @@ export function statePaths(
     names: join(home, "names.db"),
     crashes: join(home, "crashes"),
     logs: join(home, "logs"),
+    backups: join(home, "backups"),
     git: join(home, "git"),
     probes: join(home, "probes"),
     startLock: join(home, "start.lock"),

@@ -39,10 +39,14 @@ export class VariableFault extends Error {
 const MAX_FILE_BYTES = MIB;
 const KNOWN = "${env:NAME}, ${env:NAME:-default}, ${file:PATH}, ${userHome} and ${workspaceFolder}";
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** Variables of a plugin of Claude Code, which only that client sets. */
-const PLUGIN_NAME = /^(?:env:)?(CLAUDE_PLUGIN_(?:ROOT|DATA))$/;
-/** What a directory holds that is the root of such a plugin. */
-const PLUGIN_MARK = ".claude-plugin";
+/** Directories of a client's plugin or extension, which only that client knows. */
+const PLUGIN_NAME = /^(?:env:)?(CLAUDE_PLUGIN_(?:ROOT|DATA)|extensionPath|__dirname)$/;
+/** What a directory holds that is the root of one, by the variable that means it. */
+const PLUGIN_MARKS: Readonly<Record<string, string>> = {
+  CLAUDE_PLUGIN_ROOT: ".claude-plugin",
+  extensionPath: "gemini-extension.json",
+  __dirname: "manifest.json",
+};
 const SECRET_NAME = /TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|_PAT$/i;
 const MIN_SECRET_CHARS = 8;
 
@@ -185,11 +189,11 @@ export class Expander {
     const given = ownEntry(this.#sources.env, name);
     if (given) return given;
     const { configDir } = this.#sources;
-    const isRoot = name === "CLAUDE_PLUGIN_ROOT" &&
-      await Deno.stat(join(configDir, PLUGIN_MARK)).then(() => true, () => false);
+    const mark = ownEntry(PLUGIN_MARKS, name);
+    const isRoot = mark !== undefined && await Deno.stat(join(configDir, mark)).then(() => true, () => false);
     if (isRoot) return configDir;
     throw new VariableFault(
-      `holds \${${name}}, a directory of a plugin of Claude Code; write the path of that directory in its place`,
+      `holds \${${name}}, a directory of a client's plugin, which only that client knows; write its path in place of the variable`,
     );
   }
 

@@ -19,7 +19,14 @@ export interface SessionFolders {
 }
 
 /** Names of the workspace in the files of different clients, with and without `env:`. */
-const FOLDER_NAMES = ["workspaceFolder", "workspaceRoot", "cwd", "CLAUDE_PROJECT_DIR", "PWD"];
+const FOLDER_NAMES = [
+  "workspaceFolder",
+  "workspaceRoot",
+  "workspacePath",
+  "cwd",
+  "CLAUDE_PROJECT_DIR",
+  "PWD",
+];
 const BASE_NAMES = ["workspaceFolderBasename", "workspaceRootFolderName"];
 
 /** The variable of that name; undefined for a name that stands for no directory of the session. */

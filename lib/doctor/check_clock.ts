@@ -1,5 +1,7 @@
 import { pooledMap } from "@std/async/pool";
-import { SECOND_MS } from "../base/units.ts";
+import { fromFileUrl } from "@std/path";
+import { HOUR_MS, SECOND_MS } from "../base/units.ts";
+import { isCompiled } from "../config/paths.ts";
 import type { ServersFile } from "../config/servers.ts";
 import { fault, type Finding, warning } from "./finding.ts";
 import type { Installation } from "./installation.ts";
@@ -7,6 +9,9 @@ import type { Installation } from "./installation.ts";
 /** Less than this is the time a request takes, and a clock that is set now and then. */
 const TOLERANCE_MS = 5 * 60 * SECOND_MS;
 const TIMEOUT_MS = 5 * SECOND_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** Written by systemd-timesyncd whenever it has asked. */
+const SYNCHRONIZED = "/var/lib/systemd/timesync/clock";
 /** Servers that are asked what time it is. */
 const MAX_SERVERS = 3;
 
@@ -27,6 +32,7 @@ export async function checkClock(
     } from now: the clock was ahead then, or is behind now`,
     REMEDY,
   )];
+  found.push(...await behindProgram());
   if (isQuick) return found;
   const { servers: mounted } = await servers;
   const origins = [...mounted.values()].flatMap((config) => {
@@ -42,6 +48,16 @@ export async function checkClock(
     found.push(fault("clock-off", what, REMEDY));
   }
   return found;
+}
+
+/** What time it is at least: these were written before now. */
+async function behindProgram(): Promise<Finding[]> {
+  const program = isCompiled() ? Deno.execPath() : fromFileUrl(Deno.mainModule);
+  const aheadMs = Math.max(...await Promise.all([program, SYNCHRONIZED].map(aheadOfNow)));
+  if (aheadMs < DAY_MS) return [];
+  const what = `the clock of this machine is at least ${describe(aheadMs)} behind: ${program} or the last ` +
+    "synchronization is younger than now";
+  return [fault("clock-off", what, REMEDY)];
 }
 
 async function aheadOfNow(path: string): Promise<number> {

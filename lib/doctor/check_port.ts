@@ -52,7 +52,8 @@ function portTaken(settings: Settings, who: string): Finding {
   );
 }
 
-function notGiven({ host, port }: Settings, refusal: Error): Finding {
+/** That the system does not let this user listen there. */
+export function notGiven({ host, port }: Settings, refusal: Error): Finding {
   const isOtherAddress = refusal instanceof Deno.errors.AddrNotAvailable || !isLoopbackHost(host);
   return isOtherAddress
     ? fault(

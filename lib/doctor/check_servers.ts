@@ -1,6 +1,7 @@
 import { pooledMap } from "@std/async/pool";
-import { expandHome } from "../base/directories.ts";
+import { isAbsolute } from "@std/path";
 import { messageOf } from "../base/errors.ts";
+import { quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
@@ -8,6 +9,7 @@ import { inheritedFrom, PLATFORM } from "../config/inherited_variables.ts";
 import { readModels } from "../config/models_file.ts";
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import { readServers, type ServersFile } from "../config/servers.ts";
+import { FILES } from "../process/launch.ts";
 import { isDirectory } from "../process/search_path.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import { connectUrl } from "../remote/url_transport.ts";
@@ -42,10 +44,9 @@ export async function checkServersFile(
   if (distrusted) return [distrusted];
   const file = await reading;
   const findings = [
-    ...file.faults.map((found) => fault(idOf(found), formatFault(found), IN_FILE)),
-    ...file.warnings.map((found) => configWarning("servers-file-warning", found, IN_FILE)),
+    ...file.faults.map((found) => fault(idOf(found, "servers-file"), formatFault(found), IN_FILE)),
+    ...file.warnings.map((found) => configWarning(idOf(found, "servers-file-warning"), found, IN_FILE)),
   ];
-
   const shell = file.servers.size === 0 || installation.isQuick ? undefined : await login();
   if (shell === undefined) return findings;
   // A daemon that a window starts has what every server inherits, and what the login shell adds.
@@ -53,8 +54,12 @@ export async function checkServersFile(
     env: { ...inheritedFrom(env, PLATFORM), ...shell },
     ownPort: settings.port || undefined,
   });
-  const known = new Set(file.faults.map(formatFault));
-  const only = started.faults.filter((found) => found.unset !== undefined && !known.has(formatFault(found)));
+  const lacked = ({ faults, warnings }: ServersFile) => {
+    const found = [...faults, ...warnings].filter(({ unset }) => unset !== undefined);
+    return new Map(found.map((one) => [formatFault(one), one]));
+  };
+  const known = lacked(file);
+  const only = [...lacked(started)].filter(([shown]) => !known.has(shown)).map(([, found]) => found);
   return [
     ...findings,
     ...only.map(({ server, unset }) =>
@@ -68,8 +73,8 @@ export async function checkServersFile(
   ];
 }
 
-function idOf({ unset }: ConfigFault): string {
-  return unset === undefined ? "servers-file" : "variable-unset";
+function idOf({ unset }: ConfigFault, otherwise: string): string {
+  return unset === undefined ? otherwise : "variable-unset";
 }
 
 /** What is wrong in `models.json`. */
@@ -107,7 +112,7 @@ export async function checkServers(
         : connectUrl(config, { maxMessageBytes: Math.max(settings.maxFrameBytes, 4 * MIB) });
     const clientInfo = { name: "exai-doctor", version: VERSION };
     const tried = pooledMap(AT_ONCE, servers.values(), async (config: ServerConfig): Promise<Finding[]> => {
-      const place = await placeFinding(config, dir);
+      const place = await placeFinding(config) ?? await programFinding(config);
       if (place) return [place];
       try {
         const bound = bindToSession(config, dir);
@@ -125,14 +130,25 @@ export async function checkServers(
 }
 
 /** A directory of an entry that is not there. */
-async function placeFinding(config: ServerConfig, dir: string): Promise<Finding | undefined> {
-  if (config.kind !== "stdio" || config.cwd === undefined || config.cwd.includes("${")) return undefined;
-  const cwd = expandHome(config.cwd, dir);
-  if (!/^([/\\]|[A-Za-z]:)/.test(cwd) || await isDirectory(cwd)) return undefined;
+async function placeFinding(config: ServerConfig): Promise<Finding | undefined> {
+  const cwd = config.kind === "stdio" ? config.cwd ?? "" : "";
+  if (!isAbsolute(cwd) || await isDirectory(cwd)) return undefined;
   return fault(
     "server-directory-missing",
     `server "${config.title}" cannot start: its directory ${cwd} does not exist`,
     "correct cwd in mcp.json, or make the directory",
+  );
+}
+
+/** A program that is there and may not be run: the system says only that it has none. */
+async function programFinding(config: ServerConfig): Promise<Finding | undefined> {
+  if (config.kind !== "stdio" || !isAbsolute(config.command)) return undefined;
+  const isThere = await Deno.stat(config.command).then(({ isFile }) => isFile, () => false);
+  if (!isThere || await FILES.isExecutable(config.command)) return undefined;
+  return fault(
+    "program-not-executable",
+    `server "${config.title}" cannot start: ${config.command} is there and may not be run`,
+    `chmod u+x '${config.command}', or write the program that runs it as command and the file as its first argument`,
   );
 }
 
@@ -146,9 +162,7 @@ function describeTrial(
     case "answers":
       return [];
     case "missing":
-      return [
-        fault("program-missing", trial.why, installAdvice(config.kind === "stdio" ? config.command : "")),
-      ];
+      return [missingProgram(title, config.kind === "stdio" ? config.command : "")];
     case "silent":
       return [fault(
         "server-silent",
@@ -161,6 +175,12 @@ function describeTrial(
     case "fails":
       return [fault("server-fails", trial.why, failureAdvice(config, { trial, env }))];
   }
+}
+
+function missingProgram(title: string, command: string): Finding {
+  const where = /[/\\]/.test(command) ? "is not there" : "is in no directory of the PATH";
+  const what = `server "${title}" cannot start: its program ${quoteName(command)} ${where}`;
+  return fault("program-missing", what, installAdvice(command));
 }
 
 function failureAdvice(

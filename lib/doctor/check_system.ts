@@ -51,19 +51,24 @@ async function runtimeFindings(): Promise<Finding[]> {
 /** `exai-shim`, which belongs beside `exai-daemon`. */
 export async function checkPrograms(): Promise<Finding[]> {
   const shim = shimProgram();
-  if (shim === undefined) return [];
-  const info = await Deno.stat(shim.path).catch(() => undefined);
+  return shim === undefined ? [] : await shimFindings(shim);
+}
+
+/** What is wrong with the shim. */
+export async function shimFindings(shim: ShimProgram): Promise<Finding[]> {
+  const { path, command } = shim;
+  const info = await Deno.stat(path).catch(() => undefined);
   if (!info?.isFile) {
     return [fault(
       "shim-missing",
-      `${shim.path} is missing: editors start it, and it starts the daemon`,
+      `${path} is missing: editors start it, and it starts the daemon`,
       "install EXAI again, both programs into one directory",
     )];
   }
   const mode = info.mode ?? EXECUTABLE;
-  if (isCompiled() && Deno.build.os !== "windows" && (mode & EXECUTABLE) === 0) {
-    const repair = { kind: "chmod" as const, path: shim.path, mode: (mode | EXECUTABLE) & 0o777 };
-    return [fault("shim-not-executable", `${shim.path} may not be run`, `chmod u+x '${shim.path}'`, repair)];
+  if (path === command && Deno.build.os !== "windows" && (mode & EXECUTABLE) === 0) {
+    const repair = { kind: "chmod" as const, path, mode: (mode | EXECUTABLE) & 0o777 };
+    return [fault("shim-not-executable", `${path} may not be run`, `chmod u+x '${path}'`, repair)];
   }
   return await versionFindings(shim);
 }

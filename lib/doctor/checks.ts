@@ -3,6 +3,7 @@ import type { ServersFile } from "../config/servers.ts";
 import { checkClock } from "./check_clock.ts";
 import { checkDaemon, checkRecords } from "./check_daemon.ts";
 import { checkDisks } from "./check_disk.ts";
+import { checkFiles } from "./check_files.ts";
 import { checkHome } from "./check_home.ts";
 import { checkProxies } from "./check_network.ts";
 import { checkPort } from "./check_port.ts";
@@ -36,6 +37,12 @@ export const CHECKS: Readonly<Record<string, Check>> = {
       "a state directory that is another user's, open to others, or cannot be written; secrets others can " +
       "read; what ended processes have left",
     run: checkHome,
+  },
+  files: {
+    looksFor:
+      "files of EXAI that belong to another user, as after sudo, or that you may not read or write; " +
+      "settings that name a file that is not there",
+    run: checkFiles,
   },
   disk: {
     looksFor:

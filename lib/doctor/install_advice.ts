@@ -1,4 +1,5 @@
 import { basename } from "@std/path";
+import { didYouMean } from "../base/suggest.ts";
 
 /** Where programs that start servers come from. */
 const PROGRAMS: Readonly<Record<string, string>> = {
@@ -38,7 +39,9 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 export function installAdvice(command: string): string {
   const name = basename(command.replaceAll("\\", "/")).replace(/\.(exe|cmd|bat)$/i, "");
   const source = Object.hasOwn(PROGRAMS, name) ? PROGRAMS[name] : undefined;
-  const install = source === undefined ? "install it" : `install ${source}`;
+  const install = source === undefined
+    ? `install it${didYouMean(name, Object.keys(PROGRAMS))}`
+    : `install ${source}`;
   return `${install}, or write its whole path as command in mcp.json; editors started from the desktop do not see ` +
     "what only your terminal has in its PATH";
 }

@@ -46,7 +46,10 @@ export function editDocument(
 ): string {
   const before = read(text);
   if ("reason" in before) throw new ExaiError("CONFIG", `cannot be read: ${before.reason}`);
-  const wanted = edits.reduce<Json>((value, change) => changed(value, change), structuredClone(before.value));
+  const wanted = edits.reduce<Json>(
+    (value, change) => editedValue(value, change),
+    structuredClone(before.value),
+  );
   const edited = editOrThrow(edit, text, edits);
   const after = read(edited);
   if ("reason" in after || !isDeepStrictEqual(plain(after.value), plain(wanted))) {
@@ -68,11 +71,23 @@ function plain(value: Json): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
-function changed(root: Json, { path, value }: DocumentEdit): Json {
+/** The value at `path` of `root`; undefined where there is none. */
+export function valueAt(root: Json | undefined, path: DocumentPath): Json | undefined {
+  let value = root;
+  for (const key of path) {
+    if (Array.isArray(value)) value = typeof key === "number" ? value[key] : undefined;
+    else if (isObject(value)) value = Object.hasOwn(value, key) ? value[String(key)] : undefined;
+    else return undefined;
+  }
+  return value;
+}
+
+/** `root` after an edit, as its document says it then. */
+export function editedValue(root: Json, { path, value }: DocumentEdit): Json {
   const [key, ...rest] = path;
   if (key === undefined) return value ?? {};
   if (Array.isArray(root) && typeof key === "number") {
-    if (rest.length > 0) return root.with(key, changed(root[key] ?? {}, { path: rest, value }));
+    if (rest.length > 0) return root.with(key, editedValue(root[key] ?? {}, { path: rest, value }));
     return value === undefined
       ? root.toSpliced(key, 1)
       : root.toSpliced(key, key < root.length ? 1 : 0, value);
@@ -81,7 +96,7 @@ function changed(root: Json, { path, value }: DocumentEdit): Json {
   if (rest.length > 0) {
     if (value === undefined && !Object.hasOwn(object, key)) return root;
     const inner = object[key] ?? (typeof rest[0] === "number" ? [] : {});
-    return { ...object, [key]: changed(inner, { path: rest, value }) };
+    return { ...object, [key]: editedValue(inner, { path: rest, value }) };
   }
   if (value !== undefined) return { ...object, [key]: value };
   return Object.fromEntries(Object.entries(object).filter(([name]) => name !== key)) as JsonObject;

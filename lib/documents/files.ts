@@ -16,7 +16,8 @@ export interface FileImage {
   text: string;
 }
 
-const MAX_BYTES = 16 * MIB;
+/** Claude Code keeps all its state in one file. */
+const MAX_BYTES = 64 * MIB;
 const ANY_WRITE = 0o222;
 /** Programs that lock a file with a directory beside it touch that every few seconds. */
 const LOCK_AGE_MS = 10 * SECOND_MS;
@@ -31,7 +32,7 @@ export async function readFileImage(path: string): Promise<FileImage | undefined
   try {
     const info = await Deno.stat(path);
     if (!info.isFile) throw refused("is no regular file");
-    if (info.size > MAX_BYTES) throw refused("is over 16 MiB");
+    if (info.size > MAX_BYTES) throw refused("is over 64 MiB");
     const target = await Deno.realPath(path);
     const bytes = await Deno.readFile(target);
     return { path, target, bytes, text: decode(bytes) };
@@ -71,6 +72,17 @@ export async function replaceFile(
     await Deno.remove(beside).catch(() => {});
     throw refusal(thrown);
   }
+}
+
+/**
+ * Whether {@linkcode replaceFile} could replace a file that is there.
+ *
+ * @throws {ExaiError} `CONFIG`, with the reason as a clause
+ */
+export async function checkReplaceable({ path, target }: FileImage): Promise<void> {
+  await checkUnlocked(path);
+  const info = await statOf(target);
+  if (info !== undefined) await checkWritable(target, info);
 }
 
 /**

@@ -14,7 +14,9 @@ export function putIntoJsonc(text: string, path: JSONPath, value: Json): string 
   if (!root) return valueText(wrap(path, value), "", target.layout) + target.layout.eol;
   const there = findNodeAtLocation(root, path);
   if (there) {
-    const put = valueText(value, indentAt(text, there.offset), target.layout);
+    const before = text.slice(there.offset, endOf(there));
+    const isOneLine = before.length > 2 && !before.includes("\n") && /^[{[]/.test(before);
+    const put = isOneLine ? onOneLine(value) : valueText(value, indentAt(text, there.offset), target.layout);
     return spliceText(text, [{ from: there.offset, to: endOf(there), put }]);
   }
   const { node, depth } = nearest(root, path);
@@ -97,8 +99,17 @@ function step({ indent, isTabbed }: Layout): string {
 }
 
 function inlineText(key: string | number, value: Json): string {
-  const text = JSON.stringify(value);
+  const text = onOneLine(value);
   return typeof key === "number" ? text : `${JSON.stringify(key)}: ${text}`;
+}
+
+function onOneLine(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(onOneLine).join(", ")}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  const items = Object.entries(value).flatMap(([key, item]) =>
+    item === undefined ? [] : [`${JSON.stringify(key)}: ${onOneLine(item)}`]
+  );
+  return items.length === 0 ? "{}" : `{ ${items.join(", ")} }`;
 }
 
 /** `value` on lines of its own from the second on; arrays of plain values are on one line. */

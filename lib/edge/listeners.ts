@@ -25,6 +25,8 @@ interface ListenersOptions {
   handler: HttpRequestHandler;
   /** What keeps the daemon from the port of the settings, when another is used in its place. */
   instead?: AddressInstead;
+  /** The descriptor of a socket that is listened on at the address of the settings. */
+  inherited?: number;
   /** The file handles of this process. */
   handles?: HandleBudget;
   /** Called when a listener has stopped by itself, and when it runs again. */
@@ -166,6 +168,11 @@ export class Listeners implements AsyncDisposable {
     const at = { hostname, port, handler, handles, onChange };
     const about = { settings, instead, isTls: true };
     const tls = await loadServerTls(settings);
+    if (options.inherited !== undefined) {
+      const { listenOnInherited } = await import("./inherited_listener.ts");
+      const listener = await listenOnInherited(options.inherited, { hostname, port, tls, handler });
+      if (listener) return new Listeners(listener, { ...about, isTls: tls !== undefined });
+    }
     if (!tls) return new Listeners(new DenoListener(at), { ...about, isTls: false });
     try {
       if (!tls.clientCa) return new Listeners(new DenoListener({ ...at, tls }), about);

@@ -44,11 +44,13 @@ type NodeListenAt =
   /** A Unix socket or a named pipe. */
   | { path: string }
   /** With port 0 the system assigns a free one. */
-  | { hostname: string; port: number; tls: TlsOptions };
+  | { hostname: string; port: number; tls: TlsOptions }
+  /** The descriptor of a TCP socket that is listened on. */
+  | { fd: number; tls?: TlsOptions };
 
 /**
- * An HTTP server on `node:http`, for what `Deno.serve` does not support: named pipes and client certificates. Loaded only
- * where it is used.
+ * An HTTP server on `node:http`, for what `Deno.serve` does not support: named pipes, client certificates and sockets that
+ * are inherited. Loaded only where it is used.
  */
 export class NodeListener implements AsyncDisposable {
   readonly #server: Server;
@@ -77,13 +79,15 @@ export class NodeListener implements AsyncDisposable {
     // The port is known once the server listens.
     const handler: HttpRequestHandler = (request, context) =>
       options.handler(request, { ...context, endpoint: endpoint() });
-    const endpoint = () => "path" in options ? SOCKET_ENDPOINT : endpointOf(listener.address, true);
-    const server = "tls" in options
-      ? createTlsServer(tlsOptions(options.tls), requestListener(handler))
+    const tls = "tls" in options ? options.tls : undefined;
+    const endpoint = () =>
+      "path" in options ? SOCKET_ENDPOINT : endpointOf(listener.address, tls !== undefined);
+    const server = tls
+      ? createTlsServer(tlsOptions(tls), requestListener(handler))
       : createServer(requestListener(handler));
     const isPipe = "path" in options;
     server.on(
-      isPipe ? "connection" : "secureConnection",
+      tls ? "secureConnection" : "connection",
       (socket: Socket) => recordConnection(socket, isPipe),
     );
     const upgrades = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD_BYTES });
@@ -98,6 +102,7 @@ export class NodeListener implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", (thrown) => reject(addressUnavailable(thrown, options) ?? thrown));
     if ("path" in options) withPipeInstances(() => server.listen(options.path, resolve));
+    else if ("fd" in options) server.listen({ fd: options.fd }, resolve);
     else server.listen(options.port, options.hostname, resolve);
     await promise;
     server.on("error", ({ message }) => log.error("the listener has a fault: {message}", { message }));

@@ -5,6 +5,7 @@ import type { Caller, Root } from "../call/call.ts";
 import { principalOf } from "../call/owner.ts";
 import { sortedEntries } from "./server_identity.ts";
 import type { Scope } from "./sharing/decide_share.ts";
+export { decideShare, type Scope } from "./sharing/decide_share.ts";
 import { knownServer } from "./sharing/known_servers.ts";
 
 /** The facts about one session that decide which process it may share. */

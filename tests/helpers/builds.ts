@@ -12,11 +12,15 @@ export async function buildOf(version: string) {
   }
   const file = join(dir, "lib/base/version.ts");
   const text = await Deno.readTextFile(file);
-  await Deno.writeTextFile(file, text.replace(`"${VERSION}"`, JSON.stringify(version)));
+  /** Makes it another release, where it is. */
+  const become = (next: string) =>
+    Deno.writeTextFile(file, text.replace(`"${VERSION}"`, JSON.stringify(next)));
+  await become(version);
   return {
     version,
     daemon: join(dir, "daemon.ts"),
     shim: join(dir, "shim.ts"),
+    become,
     [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
   };
 }

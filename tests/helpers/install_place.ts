@@ -12,7 +12,18 @@ echo "$*" >>"$T_LOG"
 case $1 in
   --version) [ -z "$T_BROKEN" ] || { echo "cannot execute"; exit 126; }; echo "exai-daemon 0.1.0 (test)" ;;
   stop) exit "\${T_STOP:-3}" ;;
-  adopt) exit "\${T_ADOPT:-0}" ;;
+  adopt)
+    touch "$T_LOG.adopted"
+    case "$*" in
+      *--json*) [ -s "$T_LOG.adopted" ] && echo '{ "undone": {} }' || printf '{\n  "undone": null\n}\n'; exit 1 ;;
+      *--undo*)
+        [ -z "$T_STUCK" ] || { echo "c.json cannot be written"; exit 1; }
+        [ -s "$T_LOG.adopted" ] || { echo "nothing to take back"; exit 1; }
+        sed -i.bak 1d "$T_LOG.adopted"
+        ;;
+      *--yes*) echo one >>"$T_LOG.adopted" ;;
+    esac
+    ;;
 esac
 `;
 
@@ -51,7 +62,15 @@ export async function installPlace(profiles: Readonly<Record<string, string>> = 
       args: [script, ...args],
       cwd: dir.path,
       clearEnv: true,
-      env: { HOME: home, PATH: "/usr/bin:/bin", SHELL: "/bin/bash", T_LOG: log, T_BROKEN: "", ...env },
+      env: {
+        HOME: home,
+        PATH: "/usr/bin:/bin",
+        SHELL: "/bin/bash",
+        T_LOG: log,
+        T_BROKEN: "",
+        T_STUCK: "",
+        ...env,
+      },
       stdin: "null",
     }).output();
     const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);

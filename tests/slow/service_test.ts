@@ -1,36 +1,46 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
+import { buildOf } from "../helpers/builds.ts";
 import { tempDir } from "../helpers/files.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
+import { RawClient } from "../helpers/raw_client.ts";
 import { Shim } from "../helpers/shim.ts";
 import { until } from "../helpers/until.ts";
 import { freePort } from "../../tools/lib/free_port.ts";
 
 const SYSTEMCTL = fromFileUrl(new URL("../fixtures/fake_systemctl.sh", import.meta.url));
+const DAEMON = fromFileUrl(new URL("../../daemon.ts", import.meta.url));
 const ignore = Deno.build.os !== "linux";
 
 /** A user of Linux with a state directory and a user manager of systemd, of which only the manager is a double. */
-async function user({ port = 0 } = {}) {
-  const dir = await tempDir({ "systemd/calls": "", "home/none": "", "bin/none": "", "config/none": "" });
+async function user({ port = 0, program }: { port?: number; program?: string } = {}) {
+  const dir = await tempDir({ "systemd/none": "", "home/none": "", "bin/none": "", "config/none": "" });
   await Deno.remove(join(dir.path, "home/none"));
+  await dir.write(".profile", `PATH=${dir.path}/bin:$PATH\n`);
   await Deno.chmod(join(dir.path, "home"), 0o700);
   await Deno.symlink(SYSTEMCTL, join(dir.path, "bin/systemctl"));
   const home = join(dir.path, "home");
   const env = {
     PATH: `${dir.path}/bin:${Deno.env.get("PATH")}`,
-    SYSTEMCTL_DIR: join(dir.path, "systemd"),
     XDG_CONFIG_HOME: join(dir.path, "config"),
-    // The login shell that a service asks for its environment.
+    // The login shell that a service asks for its environment, and what that reads.
     SHELL: "/bin/sh",
+    HOME: dir.path,
+    DENO_DIR: Deno.env.get("DENO_DIR") ?? join(Deno.env.get("HOME")!, ".cache/deno"),
     EXAI_WS_PORT: String(port),
   };
-  const run = (...args: string[]) => runDaemon({ home, env, args: ["service", ...args] });
+  const run = (...args: string[]) => runDaemon({ home, env, program, args: ["service", ...args] });
   return {
     home,
     env,
     run,
     write: dir.write,
+    /** A window whose shim starts the daemon if need be. */
+    window: (shim?: string) =>
+      Shim.ready({ port, home, program: shim, env: { ...env, EXAI_WS_AUTOSTART: "true" } }),
+    /** The process that the manager has started last. */
+    managed: async () => Number(await Deno.readTextFile(join(dir.path, "systemd/pid"))),
     json: async (...args: string[]): Promise<JsonObject> => JSON.parse((await run(...args, "--json")).stdout),
     units: async () => {
       const units = join(dir.path, "config/systemd/user");
@@ -152,5 +162,88 @@ Deno.test({
     const shown = await it.run("status");
     assertEquals(shown.code, 1);
     assertStringIncludes(shown.stdout, "The program it runs is gone: /gone/exai-daemon");
+  },
+});
+
+Deno.test({
+  name:
+    "a window starts the service rather than a daemon of its own, and its own where the service does not start",
+  ignore,
+  async fn() {
+    await using it = await user();
+    assertEquals((await it.run("install")).code, 0);
+    const first = await it.managed();
+    Deno.kill(first, "SIGKILL");
+    await using shim = await it.window();
+    assertEquals((await shim.call("version")).error, undefined);
+    const second = await it.managed();
+    assertEquals([(await it.running())?.pid, first === second], [second, false]);
+    await it.write("systemd/broken", "");
+    Deno.kill(second, "SIGKILL");
+    assertEquals((await shim.call("version")).error, undefined);
+    const own = Number((await it.running())?.pid);
+    assertEquals(own === second, false);
+    Deno.kill(own, "SIGKILL");
+  },
+});
+
+Deno.test({
+  name: "a service whose program was updated is replaced by the newer one, as a service",
+  ignore,
+  async fn() {
+    await using build = await buildOf("1.2.0");
+    await using other = await buildOf("3.0.0");
+    await using it = await user({ program: build.daemon });
+    assertEquals((await it.run("install")).code, 0);
+    await using old = await it.window(build.shim);
+    const first = await it.managed();
+    // A newer program elsewhere is not what the user has installed as a service.
+    await using stranger = await it.window(other.shim);
+    await stranger.logged("runs as a service");
+    await build.become("1.3.0");
+    await using shim = await it.window(build.shim);
+    await until("1.3.0", async () => (await it.running())?.version === "1.3.0" ? true : undefined);
+    assertEquals((await old.call("version")).error, undefined);
+    assertEquals((await shim.call("version")).error, undefined);
+    const second = await it.managed();
+    assertEquals([(await it.running())?.pid, first === second], [second, false]);
+  },
+});
+
+Deno.test({
+  name: "a daemon that systemd starts with its first client answers that client, on the socket of systemd",
+  ignore: ignore || !await Deno.stat("/usr/bin/systemd-socket-activate").then(() => true, () => false),
+  async fn() {
+    const port = freePort();
+    await using it = await user({ port });
+    const daemon = new Deno.Command("/usr/bin/systemd-socket-activate", {
+      args: [
+        ...Object.entries({ ...it.env, EXAI_HOME: it.home, XDG_RUNTIME_DIR: it.home, ENV_FILE: "" })
+          .map(([name, value]) => `--setenv=${name}=${value}`),
+        `--listen=127.0.0.1:${port}`,
+        Deno.execPath(),
+        ...["run", "-A", "--no-check", DAEMON, "--if-not-running", "--background"],
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const said = daemon.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    while (!(await said.read()).value?.includes("Listening on"));
+    try {
+      const health = await (await fetch(`http://127.0.0.1:${port}/health`)).json();
+      assertEquals(health.status, "ok");
+      const { url, instead_of, pid } = (await it.running())!;
+      assertEquals([url, instead_of], [`ws://127.0.0.1:${port}/`, undefined]);
+      using client = await RawClient.hello(String(url));
+      assertEquals((await client.call("version")).error, undefined);
+      // What the daemon starts must not keep the socket.
+      const flags = await Deno.readTextFile(`/proc/${pid}/fdinfo/3`);
+      assertMatch(flags, /^flags:\s+02\d{6}$/m);
+    } finally {
+      daemon.kill("SIGTERM");
+      await daemon.status;
+      await said.cancel();
+    }
   },
 });

@@ -5,11 +5,14 @@ export interface SourceStamp {
   commit: string;
   /** When the commit was made, as `2026-11-27T16:00:00Z`. */
   committedAt: string;
+  /** The URL that says which release is the newest; empty or undefined where there is none. */
+  releases?: string;
 }
 
 const PLACES: Readonly<Record<string, keyof SourceStamp>> = {
   "@exai-commit@": "commit",
   "@exai-commit-date@": "committedAt",
+  "@exai-releases@": "releases",
 };
 
 /**
@@ -52,7 +55,7 @@ export async function stamp(files: readonly string[], built: SourceStamp | undef
     const text = await Deno.readTextFile(path);
     if (!text.includes("@exai-commit@")) continue;
     const filled = Object.entries(PLACES).reduce(
-      (text, [place, key]) => text.replaceAll(place, built[key]),
+      (text, [place, key]) => text.replaceAll(place, built[key] ?? ""),
       text,
     );
     await Deno.writeTextFile(path, filled);

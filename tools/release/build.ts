@@ -1,7 +1,7 @@
 import { fromFileUrl, join } from "@std/path";
 import type { ArchivedFile } from "./archive.ts";
 import { systemOf } from "./executable.ts";
-import { programFiles, type ReleaseTarget } from "./project.ts";
+import { newestUrl, programFiles, type ReleaseTarget } from "./project.ts";
 
 const root = fromFileUrl(new URL("../../", import.meta.url));
 
@@ -12,13 +12,17 @@ export type Build =
   | { state: "no base"; why: string }
   | { state: "failed"; why: string };
 
-/**
- * Compiles the programs for a system.
- *
- * @param base the file to put them on, in place of the one `deno compile` downloads
- */
-export async function build(target: ReleaseTarget, base: string | undefined): Promise<Build> {
-  const compiled = await run(["run", "-A", "tools/compile.ts", "--target", target.target], base);
+/** How the programs of a system are built. */
+export interface BuildOptions {
+  /** The file to put them on, in place of the one `deno compile` downloads. */
+  base: string | undefined;
+  repository: string | undefined;
+}
+
+/** Compiles the programs for a system. */
+export async function build(target: ReleaseTarget, { base, repository }: BuildOptions): Promise<Build> {
+  const releases = repository ? ["--releases", newestUrl(repository)] : [];
+  const compiled = await run(["run", "-A", "tools/compile.ts", "--target", target.target, ...releases], base);
   if (!compiled.success) {
     const lacksBase = await baseFault(target, base);
     return lacksBase ? { state: "no base", why: lacksBase } : { state: "failed", why: compiled.said };

@@ -54,6 +54,14 @@ export function archiveName({ name, os }: ReleaseTarget): { folder: string; file
   return { folder, file: `${folder}.${os === "win32" ? "zip" : "tar.gz"}` };
 }
 
+/** The file that says which release of `repository` is the newest, as `exai-daemon update --check` reads it. */
+export function newestUrl(repository: string): string {
+  return `${repository}/releases/latest/download/${RELEASE_FILE}`;
+}
+
+/** What a release says of itself. */
+export const RELEASE_FILE = "release.json";
+
 /** Where a release of `repository` (`https://github.com/OWNER/NAME`) is downloaded from. */
 export function downloadUrl(repository: string, file: string): string {
   return `${repository}/releases/download/v${PROJECT.version}/${file}`;

@@ -35,7 +35,7 @@ export async function expandEnvironment(
     const message =
       `is left out, as the environment variable ${missing} is not set; set it in the profile of your ` +
       `shell, or write \${env:${missing}:-default} or \${file:PATH}`;
-    context.warn(["env", name], message);
+    context.warn(["env", name], message, { unset: missing });
   }
   return env;
 }

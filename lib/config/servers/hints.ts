@@ -3,8 +3,8 @@ import { closeMatches } from "../../base/suggest.ts";
 
 /** Keys of other clients that have no effect here, and whose loss changes nothing. */
 const HARMLESS = new Set(
-  ("$schema alwaysLoad author autoStart author bundled builtin cacheToolsList category description dev displayName " +
-    "dxtVersion fromGalleryId gallery group homepage icon icons id installed installSource instructions isBuiltin " +
+  ("$schema alwaysLoad author autoStart author bundled builtin cacheToolsList category discoveryCache description dev displayName " +
+    "dxtVersion experimental_environment fromGalleryId gallery group homepage icon icons id installed installSource instructions isBuiltin " +
     "license link links logo logoUrl longRunning metadata name note notes omit_tools_from priority provider providerUrl " +
     "readme reference registry remote repository required restart role sampling sandbox sandboxEnabled scope scopes " +
     "searchKey serverInfo source summary supports_parallel_tool_calls tags title useCase vendor version website")

@@ -4,6 +4,7 @@ import { firstCommands } from "./command_line.ts";
 
 const FETCHES = 'fetches a URL once; for an MCP server at that URL write "url" in place of command';
 const CLIENT = "is a program for a person at a terminal";
+const DATABASE = "is a database; mount an MCP server for it";
 const WEB_SERVER = 'starts a web server and speaks HTTP; start it yourself and write its address as "url"';
 
 /** Widely mounted programs that are no MCP servers, and what they are. */
@@ -32,6 +33,14 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   uvicorn: WEB_SERVER,
   gunicorn: WEB_SERVER,
   hypercorn: WEB_SERVER,
+  flask: WEB_SERVER,
+  fastapi: WEB_SERVER,
+  streamlit: WEB_SERVER,
+  nginx: WEB_SERVER,
+  "redis-server": DATABASE,
+  postgres: DATABASE,
+  mysqld: DATABASE,
+  mongod: DATABASE,
   "http-server": WEB_SERVER,
   "json-server": WEB_SERVER,
 };

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { quoteValue } from "../../base/text.ts";
 import { type ConfigFault, formatKey } from "../config_fault.ts";
 import type { JsonDocument } from "../json_document.ts";
@@ -78,6 +78,12 @@ export class ServersReader {
     for (const key of repeatedKeys([])) {
       const message = `${key} stands twice; the last one counts, and what the other holds is not read`;
       this.#file.warnings.push({ path, ...positionOf([key]), message });
+    }
+    const { projects } = value;
+    if (isObject(projects) && Object.values(projects).some((project) => holdsServers(project))) {
+      const message =
+        "holds servers of single directories, which are not read; `exai-daemon adopt` imports them";
+      this.#file.warnings.push({ path, ...positionOf(["projects"]), key: "projects", message });
     }
     const keys = Object.keys(value).filter((key) => key !== "$schema");
     if (keys.length === 0 || this.#sections.length > 0 || !this.#file.readable) return;
@@ -188,6 +194,11 @@ export class ServersReader {
       this.#file[list].push(unset === undefined ? fault : { ...fault, unset });
     };
   }
+}
+
+/** As in the state file of Claude Code. */
+function holdsServers(project: Json | undefined): boolean {
+  return isObject(project) && isObject(project.mcpServers) && Object.keys(project.mcpServers).length > 0;
 }
 
 function adviceOnSections(value: JsonObject): string {

@@ -1,5 +1,4 @@
 import { messageOf } from "../../base/errors.ts";
-import { quoteName } from "../../base/text.ts";
 import { escapeVariables, fill, variablesIn } from "../../base/template.ts";
 import { readEnvFile } from "../regular_file.ts";
 import type { CommonServerConfig, StdioServerConfig } from "../server_config.ts";
@@ -10,8 +9,9 @@ import type { EntryContext } from "./expand_entry.ts";
 import { expandAt } from "./expand_entry.ts";
 import { expandEnvironment } from "./expand_environment.ts";
 import type { StdioEntry } from "./keys.ts";
-import { missingPackage, whyNoServer } from "./not_servers.ts";
+import { whyNoServer } from "./not_servers.ts";
 import { checkCommand } from "./self_mount.ts";
+import { adviceOnShell } from "./shapes/program.ts";
 import { isForShell } from "./shapes/texts.ts";
 
 /** The configuration of a server that is started by a command, made of its entry. */
@@ -58,20 +58,16 @@ function wordsOf(
     return { command: first, args: [...rest, ...args.map(String)], fromCommand: rest.length };
   }
   if (line.is === "shell") {
-    const message = `is a line of a shell (${quoteName(line.because)}), and no shell reads it here; write ` +
-      '"command": "sh", "args": ["-c", "…"], or the program alone, its arguments in args and variables in env';
-    fault(["command"], message);
+    fault(["command"], adviceOnShell(line.because));
   }
   return { command, args: args.map(String), fromCommand: 0 };
 }
 
 /** Reports what is started and is no MCP server, by its name. */
-function checkProgram({ command, args }: StdioServerConfig, { fault, warn }: EntryContext): void {
+function checkProgram({ command, args }: StdioServerConfig, { fault }: EntryContext): void {
   const plain = (text: string) => fill(text, (name) => `\${${name}}`);
   const why = whyNoServer(plain(command), args.map(plain));
   if (why !== undefined) fault(["command"], why);
-  const missing = missingPackage(command, args);
-  if (missing !== undefined) warn(["args"], missing);
 }
 
 /** The variables of a file that is the same for all sessions. */

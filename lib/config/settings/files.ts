@@ -1,3 +1,4 @@
+import { RELEASES } from "../../base/version.ts";
 import { KIB } from "../../base/units.ts";
 import { BOTH, bytes, flag, hours, oneOf, text, url } from "../setting.ts";
 
@@ -73,9 +74,10 @@ export const FILE_SETTINGS = {
     64,
     16 * 1024 * KIB,
   ),
-  releases: url({
-    env: "EXAI_RELEASES",
+  releasesUrl: url({
+    env: "EXAI_RELEASES_URL",
+    fallback: RELEASES,
     help:
-      "URL that says which release is the newest; only exai-daemon update --check asks it. Empty: none is asked",
+      "URL that says which release is the newest; only exai-daemon update --check asks it. A release knows its own; empty: none is asked",
   }),
 } as const;

@@ -92,6 +92,7 @@ function addTo(draft: EntryDraft, key: "env" | "headers", { to, value, from }: A
   const isSame = (name: string) => key === "env" ? name === to : name.toLowerCase() === to.toLowerCase();
   if (Object.keys(table).some(isSame)) return;
   draft.entry[key] = Object.fromEntries([...Object.entries(table), [to, value]]);
+  if (before === undefined) draft.moved([key], draft.sourceOf(from));
   draft.moved([key, to], draft.sourceOf(from));
   draft.note("converted", [key, to], `becomes ${key}.${to}`);
 }

@@ -29,9 +29,23 @@ export interface ConvertedEntry {
  */
 export function convertEntry(value: JsonObject, dialect: EntryDialect): ConvertedEntry {
   const draft = new EntryDraft(value);
+  const client = dialect === "other" ? dialectByKeys(value) : dialect;
   convertReach(draft);
   convertChoices(draft);
-  convertTimeouts(draft, dialect);
+  convertTimeouts(draft, client);
   convertTexts(draft);
   return { entry: draft.entry, notes: draft.notes, sourceOf: (path) => draft.sourceOf(path) };
+}
+
+/** Keys that one client alone has, for an entry that was copied out of its file. */
+const TELLING_KEYS: readonly [keys: readonly string[], dialect: EntryDialect][] = [
+  [["httpUrl", "includeTools", "excludeTools", "trust"], "gemini"],
+  [["alwaysAllow"], "roo"],
+  [["alwaysLoad", "headersHelper"], "claude-code"],
+  [["environment"], "opencode"],
+];
+
+function dialectByKeys(value: JsonObject): EntryDialect {
+  const hasOne = (keys: readonly string[]) => keys.some((key) => value[key] !== undefined);
+  return TELLING_KEYS.find(([keys]) => hasOne(keys))?.[1] ?? "other";
 }

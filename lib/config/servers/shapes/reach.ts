@@ -1,7 +1,8 @@
 import { isObject, type Json, textOf } from "../../../base/json.ts";
 import { convertAuthentication } from "./authentication.ts";
-import type { EntryDraft } from "./entry_draft.ts";
+import type { EntryDraft, EntryPath } from "./entry_draft.ts";
 import { convertPairs } from "./pairs.ts";
+import { convertProgram } from "./program.ts";
 import { convertType, isType, kindOfType } from "./server_type.ts";
 
 /** Other clients' names for a key; of two in one entry the first counts. */
@@ -31,12 +32,14 @@ const URL_KEYS = [
 
 /** Converts how a server is started or reached. */
 export function convertReach(draft: EntryDraft): void {
+  draft.rename(ALIASES.command!, "command");
   unwrap(draft);
   for (const [key, aliases] of Object.entries(ALIASES)) draft.rename(aliases, key);
   convertUrl(draft);
-  dropUnused(draft);
   convertCommand(draft);
+  dropUnused(draft);
   convertArgs(draft);
+  convertProgram(draft);
   convertPairs(draft, "env", "NAME=value");
   convertPairs(draft, "headers", "Name: value");
   convertType(draft);
@@ -49,12 +52,13 @@ export function convertReach(draft: EntryDraft): void {
  */
 function unwrap(draft: EntryDraft): void {
   const { command, settings } = draft.entry;
-  if (isObject(command)) {
+  if (isObject(command) && textOf(command.path) !== undefined) {
     draft.take("command");
-    const { path, ...parts } = command;
-    for (const [key, value] of Object.entries({ command: path, ...parts })) {
-      if (value === null || value === undefined || draft.entry[key] !== undefined) continue;
-      draft.put(key, value, ["command", key === "command" && path !== undefined ? "path" : key]);
+    for (const [from, value] of Object.entries(command)) {
+      const key = from === "path" ? "command" : from;
+      if (value !== null && value !== undefined && draft.entry[key] === undefined) {
+        draft.put(key, value, ["command", from]);
+      }
     }
   }
   for (const key of ["transport", "settings"]) {
@@ -68,6 +72,8 @@ function unwrap(draft: EntryDraft): void {
     }
   }
   if (draft.entry.source === "extension" || isObject(settings)) nameExtension(draft);
+  // Those of an extension of Zed; a server gets its own by arguments and variables.
+  draft.take("settings");
   for (const key of ["transportType", "transport_type", "transport"]) {
     const value = draft.entry[key];
     // Elsewhere the word means other things.
@@ -102,7 +108,9 @@ const PARTS = { program: ["command", "args", "envFile", "cwd"], address: ["url",
  * command and a URL, `type` says which counts.
  */
 function dropUnused(draft: EntryDraft): void {
-  for (const key of ["command", "url"]) if (isEmpty(draft.entry[key])) draft.take(key);
+  for (const [key, other] of [["command", "url"], ["url", "command"]] as const) {
+    if (isEmpty(draft.entry[key]) && draft.entry[other] !== undefined) draft.take(key);
+  }
   const { command, url } = draft.entry;
   if (command !== undefined && url !== undefined) {
     const kind = kindOfType(draft.entry.type);
@@ -129,13 +137,15 @@ function convertCommand(draft: EntryDraft): void {
   const { command, args } = draft.entry;
   if (!Array.isArray(command) || typeof command[0] !== "string") return;
   const rest = command.slice(1);
-  const sources = rest.map((_, i) => draft.sourceOf(["command", i + 1]));
+  const whole = draft.sourceOf(["command"]);
+  const sources: EntryPath[] = rest.map((_, i) => [...whole, i + 1]);
   draft.put("command", command[0], ["command", 0]);
   if (args !== undefined && !Array.isArray(args)) return;
   const all = [...rest, ...args ?? []];
   if (all.length === 0) return;
   sources.push(...(args ?? []).map((_, i) => draft.sourceOf(["args", i])));
   draft.entry.args = all;
+  if (args === undefined) draft.moved(["args"], whole);
   for (const [i, source] of sources.entries()) draft.moved(["args", i], source);
 }
 

@@ -65,7 +65,7 @@ export function findSections(document: JsonObject): { sections: ServerSection[];
     const value = valueAt(document, path);
     if (value === undefined || value === null) continue;
     // `mcp` is a section of opencode's and a setting of others.
-    if (path.length === 1 && path[0] === "mcp" && !holdsEntries(value)) continue;
+    if (path.length === 1 && path[0] === "mcp" && !isMcpSection(value)) continue;
     if (isObject(value)) sections.push(...sectionsOf(value, [...path], dialect));
     else if (Array.isArray(value)) sections.push(arraySection(value, [...path], dialect));
     else wrong.push({ path: [...path] });
@@ -79,6 +79,10 @@ export function findSections(document: JsonObject): { sections: ServerSection[];
 function isSection(document: JsonObject): boolean {
   const entries = Object.entries(document).filter(([key, value]) => !isComment(key, value ?? null));
   return entries.length > 0 && entries.every(([, value]) => looksLikeEntry(value));
+}
+
+function isMcpSection(value: Json): boolean {
+  return holdsEntries(value) || isObject(value) && Object.keys(value).length === 0;
 }
 
 function holdsEntries(value: Json): boolean {

@@ -63,7 +63,7 @@ function inOurSpelling(text: string): string {
   return SPELLINGS.reduce((converted, [form, ours]) => converted.replace(form, ours), text);
 }
 
-const ASKED = /(?<!\$)\$\{(?:input:([\w.-]+)[^{}]*|(CLAUDE_PLUGIN_(?:ROOT|DATA)))\}/g;
+const ASKED = /(?<!\$)\$\{(?:input:([\w.-]+)[^{}]*|(CLAUDE_PLUGIN_(?:ROOT|DATA)|extensionPath|__dirname))\}/g;
 
 function askIn(draft: EntryDraft, path: EntryPath, value: Json | undefined): void {
   if (typeof value === "string") {

@@ -14,6 +14,7 @@ const WITH_UNIT: Readonly<Record<string, [key: TimeoutKey, unitMs: number]>> = {
   tool_timeout_ms: ["callTimeoutMs", 1],
   toolTimeoutMs: ["callTimeoutMs", 1],
   timeout_ms: ["callTimeoutMs", 1],
+  request_timeout_ms: ["callTimeoutMs", 1],
   timeoutMs: ["callTimeoutMs", 1],
   timeout_sec: ["callTimeoutMs", SECOND_MS],
   timeoutSeconds: ["callTimeoutMs", SECOND_MS],
@@ -23,6 +24,7 @@ const WITH_UNIT: Readonly<Record<string, [key: TimeoutKey, unitMs: number]>> = {
 /** Keys without a unit, which depends on the client. */
 const WITHOUT_UNIT: Readonly<Record<string, TimeoutKey>> = {
   timeout: "callTimeoutMs",
+  callTimeout: "callTimeoutMs",
   toolTimeout: "callTimeoutMs",
   requestTimeout: "callTimeoutMs",
   initTimeout: "startTimeoutMs",
@@ -46,6 +48,8 @@ const UNIT_MS = {
 const MAX_SECONDS = 600;
 const MIN_MILLISECONDS = 5000;
 const MAX_MS = 24 * HOUR_MS;
+/** Claude Code ignores a shorter time limit, as it is most likely meant in seconds. */
+const MIN_CLAUDE_MS = 1000;
 
 /** Converts the time limits of other clients, by the name of the key, the rule of the client, or the size. */
 export function convertTimeouts(draft: EntryDraft, dialect: EntryDialect): void {
@@ -55,7 +59,9 @@ export function convertTimeouts(draft: EntryDraft, dialect: EntryDialect): void 
   splitTimeout(draft);
   for (const [name, key] of Object.entries(WITHOUT_UNIT)) {
     const value = draft.take(name);
-    convert(draft, { name, key, value, unitMs: ownEntry(UNIT_MS, dialect) ?? unitBySize(value) });
+    if (dialect === "claude-code" && countOf(value) < MIN_CLAUDE_MS) {
+      draft.note("lost", [name], `is less than ${MIN_CLAUDE_MS} milliseconds, which Claude Code ignores too`);
+    } else convert(draft, { name, key, value, unitMs: ownEntry(UNIT_MS, dialect) ?? unitBySize(value) });
   }
 }
 
@@ -69,9 +75,15 @@ function splitTimeout(draft: EntryDraft): void {
 }
 
 function unitBySize(value: Json | undefined): number | undefined {
-  const count = Number(value);
+  const count = countOf(value);
   if (count <= MAX_SECONDS) return SECOND_MS;
   return count >= MIN_MILLISECONDS ? 1 : undefined;
+}
+
+/** `NaN` for what is no number. */
+function countOf(value: Json | undefined): number {
+  if (typeof value === "string" && value.trim() !== "") return Number(value);
+  return typeof value === "number" ? value : NaN;
 }
 
 interface Timeout {
@@ -84,8 +96,8 @@ interface Timeout {
 
 function convert(draft: EntryDraft, { name, key, value, unitMs }: Timeout): void {
   if (value === undefined) return;
-  const count = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
-  if (typeof count !== "number" || !Number.isFinite(count) || count < 0) {
+  const count = countOf(value);
+  if (!Number.isFinite(count) || count < 0) {
     draft.note("lost", [name], `is no number; write ${key}, in milliseconds`);
   } else if (count === 0) draft.note("converted", [name], "is 0, which is EXAI's own limit here");
   else if (draft.entry[key] !== undefined) draft.note("lost", [name], `stands beside ${key}, which counts`);

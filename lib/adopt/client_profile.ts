@@ -1,0 +1,70 @@
+import type { PlaceSystem } from "../config/client_places.ts";
+import type { EntryDialect } from "../config/entry_shapes.ts";
+
+/** All that `adopt` knows of one client. */
+export interface ClientProfile {
+  /** How `--client` names it. */
+  id: string;
+  title: string;
+  /** Whose rules its entries are read by. */
+  dialect: EntryDialect;
+  /** How an entry that starts a program, or that has a URL, is written. */
+  style: EntryStyle;
+  files: readonly ClientFile[];
+  /** Where it keeps what its tools may do, by the names of servers. */
+  rules?: readonly RuleSource[];
+  /** What else its user has to do or to know once it is adopted. */
+  note?: string;
+}
+
+/** A file, or several of one kind, in which a client reads its servers. */
+export interface ClientFile {
+  /**
+   * Its path, with one of {@linkcode ClientPlaces} or `{project}` before it; `*` stands for any name of a directory or a
+   * part of one.
+   */
+  path: string;
+  /** The systems it is on; left out: all. */
+  on?: readonly PlaceSystem[];
+  language: "jsonc" | "toml" | "yaml" | "jetbrains-xml";
+  /** Where the servers are; `*` stands for any key. */
+  sections: readonly (readonly string[])[];
+  /** Whether the file holds nothing but MCP servers, so that a version in it is theirs. */
+  isDedicated?: boolean;
+}
+
+/** The keys by which a client starts or reaches a server. */
+export type EntryStyle =
+  /** `command`, `args` and `env`; `url` */
+  | "plain"
+  /** as plain, with `type`: `stdio` or `http` */
+  | "typed"
+  /** as typed, with `type`: `local`, and `tools` */
+  | "copilot"
+  /** `type`, `command` as an array, `environment`; `remote` and `url` */
+  | "opencode"
+  /** as plain, with `source` */
+  | "zed"
+  /** as plain; `serverUrl` */
+  | "windsurf"
+  /** as plain; `httpUrl` */
+  | "gemini"
+  /** `cmd`, `args` and `envs`; `uri` */
+  | "goose"
+  /** as plain; no URL in its file */
+  | "program";
+
+/** Files that say what tools may do, by the names of their servers. */
+export interface RuleSource {
+  /** As those of {@linkcode ClientFile}. */
+  paths: readonly string[];
+  /** Keys below which names of servers and tools stand; left out: anywhere in the text. */
+  under?: readonly string[];
+  /** Finds a name of a tool of the server in a text; left out: only the server's name itself counts. */
+  names?(server: string): RegExp;
+}
+
+/** `text` for a pattern: each character stands for itself. */
+export function literal(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|\-/]/g, "\\$&");
+}

@@ -1,0 +1,23 @@
+import { type ClientProfile, literal } from "../client_profile.ts";
+
+export const copilotCli: ClientProfile = {
+  id: "copilot-cli",
+  title: "Copilot CLI",
+  dialect: "copilot-cli",
+  style: "copilot",
+  files: [
+    { path: "{copilot}/mcp-config.json", language: "jsonc", sections: [["mcpServers"]], isDedicated: true },
+    { path: "{project}/.github/mcp.json", language: "jsonc", sections: [["mcpServers"]], isDedicated: true },
+  ],
+  rules: [{
+    // `server(tool)`, and settings that name servers.
+    paths: [
+      "{copilot}/permissions-config.json",
+      "{copilot}/settings.json",
+      "{copilot}/config.json",
+      "{project}/.github/copilot/settings.json",
+    ],
+    under: [""],
+    names: (server) => new RegExp(`^${literal(server)}(?:\\(|:|$)`),
+  }],
+};

@@ -1,0 +1,70 @@
+import { join } from "@std/path/join";
+import { messageOf } from "../base/errors.ts";
+import { type DocumentLanguage, editDocument } from "../documents/document.ts";
+import { readFileImage, removeFile, replaceFile } from "../documents/files.ts";
+import type { FileOutcome } from "./apply.ts";
+import { type BackedUpFile, digestOfFile, type SavedBackup, savedBackups, writeRecord } from "./backups.ts";
+import { languageOf } from "./read.ts";
+
+/** What became of one file that was to be as before. */
+export interface UndoneFile extends FileOutcome {
+  /**
+   * - `restored`: it is as it was, to the byte;
+   * - `removed`: there was none before, and is none now;
+   * - `edited`: it has been changed since, and only what the adoption changed is as before;
+   * - `same`: nothing was to be done;
+   * - `left`: it is as it is.
+   */
+  how: "restored" | "removed" | "edited" | "same" | "left";
+}
+
+/** The last adoption that was not undone; undefined where there is none. */
+export async function lastAdoption(backups: string): Promise<SavedBackup | undefined> {
+  return (await savedBackups(backups)).find(({ record }) => record.undone_at === undefined);
+}
+
+/** Makes each file as it was before an adoption. */
+export async function undoAdoption({ dir, record }: SavedBackup): Promise<UndoneFile[]> {
+  const files: UndoneFile[] = [];
+  // The clients' files first: their servers stay reachable until they are back.
+  for (const file of record.files.toReversed()) files.push(await undoFile(dir, file));
+  if (files.every(({ reason }) => reason === undefined)) {
+    await writeRecord({ dir, record: { ...record, undone_at: new Date().toISOString() } });
+  }
+  return files;
+}
+
+async function undoFile(dir: string, file: BackedUpFile): Promise<UndoneFile> {
+  const { path, copy } = file;
+  try {
+    return { path, how: await restored(dir, file), reason: undefined };
+  } catch (thrown) {
+    const where = copy === null ? "" : `; it was as ${join(dir, copy)}`;
+    return { path, how: "left", reason: messageOf(thrown) + where };
+  }
+}
+
+async function restored(dir: string, file: BackedUpFile): Promise<UndoneFile["how"]> {
+  const { path, copy, before, after, language, inverse } = file;
+  const image = await readFileImage(path);
+  const now = image === undefined ? null : digestOfFile(image.bytes);
+  if (now === before) return "same";
+  if (now === after || now === null) {
+    if (copy !== null) await replaceFile(path, await Deno.readFile(join(dir, copy)), image);
+    else if (image) await removeFile(image);
+    return copy === null ? "removed" : "restored";
+  }
+  const document = languageOf(language);
+  if (!document) throw new Error("has been changed since");
+  const text = editDocument(document, image!.text, inverse);
+  const original = copy === null ? undefined : await Deno.readFile(join(dir, copy));
+  // A client that has only written it anew, in its own layout, has nothing to lose.
+  const isSame = original !== undefined && saysSame(document, text, new TextDecoder().decode(original));
+  await replaceFile(path, isSame ? original : text, image);
+  return isSame ? "restored" : "edited";
+}
+
+function saysSame({ read }: DocumentLanguage, a: string, b: string): boolean {
+  const [one, other] = [read(a), read(b)];
+  return "value" in one && "value" in other && JSON.stringify(one.value) === JSON.stringify(other.value);
+}

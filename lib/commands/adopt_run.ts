@@ -1,0 +1,134 @@
+import { resolve } from "@std/path/resolve";
+import { UsageError } from "../base/errors.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
+import { applyAdoption } from "../adopt/apply.ts";
+import type { ClientProfile } from "../adopt/client_profile.ts";
+import { CLIENTS } from "../adopt/clients.ts";
+import { type AdoptOptions, prepareAdoption } from "../adopt/prepare.ts";
+import type { Door } from "../adopt/shim_entry.ts";
+import { lastAdoption, undoAdoption } from "../adopt/undo.ts";
+import { windowsHomes } from "../adopt/windows_side.ts";
+import { ownPlaces, wslDistribution } from "../config/client_places.ts";
+import { statePaths } from "../config/paths.ts";
+import { type ProgramCommand, shimCommand } from "../config/shim_program.ts";
+import { outcomeJson, outcomeText, planJson, planText, undoneText } from "./adopt_report.ts";
+import type { CommandResult, Invocation } from "./command.ts";
+import { EXIT } from "./exit_codes.ts";
+
+/** Runs `exai-daemon adopt`. */
+export async function adopt(invocation: Invocation): Promise<CommandResult> {
+  const { settings, switches } = invocation;
+  const { backups } = statePaths(settings);
+  if (switches.has("undo")) return await undo(backups);
+  const prepared = await prepareAdoption(await optionsOf(invocation));
+  const text = planText(prepared);
+  const hasChanges = prepared.plan.imports.length > 0 ||
+    prepared.plan.files.some(({ edits }) => edits.length > 0);
+  if (switches.has("dry-run") || !hasChanges) {
+    return { text, json: { ...planJson(prepared), applied: null } };
+  }
+  if (!switches.has("yes")) {
+    const question = await askToApply(invocation, text);
+    if (question !== undefined) {
+      return { text: question, code: EXIT.no, json: { ...planJson(prepared), applied: null } };
+    }
+  }
+  const outcome = await applyAdoption(prepared.plan, prepared.target, backups);
+  const code = outcome.files.some(({ reason }) => reason !== undefined) ? EXIT.no : EXIT.done;
+  const shown = switches.has("yes") ? `${text}\n\n` : "";
+  return {
+    text: shown + outcomeText(outcome, prepared),
+    code,
+    json: { ...planJson(prepared), applied: outcomeJson(outcome) },
+  };
+}
+
+/** Undefined when somebody has agreed; else what is printed. */
+function askToApply({ print, switches }: Invocation, text: string): string | undefined {
+  if (!Deno.stdin.isTerminal() || switches.has("json")) {
+    return `${text}\n\nNothing was changed, as nobody can be asked here: add --yes to do it, --dry-run to see it only.`;
+  }
+  print(text);
+  return confirm("\nChange these files?") ? undefined : "Nothing was changed.";
+}
+
+async function undo(backups: string): Promise<CommandResult> {
+  const last = await lastAdoption(backups);
+  if (!last) return { text: "There is no adoption to take back.", code: EXIT.no, json: { undone: null } };
+  const files = await undoAdoption(last);
+  const code = files.some(({ reason }) => reason !== undefined) ? EXIT.no : EXIT.done;
+  return {
+    text: undoneText(last, files),
+    code,
+    json: { undone: { made_at: last.record.made_at, backup: last.dir, files } },
+  };
+}
+
+async function optionsOf({ settings, switches, options }: Invocation): Promise<AdoptOptions> {
+  const places = ownPlaces();
+  const given = (options.get("project") ?? []).map((dir) => resolve(dir));
+  const projects = (given.length > 0 ? given : [Deno.cwd()]).filter((dir) =>
+    resolve(dir) !== resolve(places.home)
+  );
+  const clients = clientsOf(options.get("client") ?? []);
+  const homes = options.get("windows-home") ?? [];
+  const distribution = wslDistribution();
+  const shim = shimCommand();
+  const env = daemonVariables(settings);
+  const own: Door = { kind: "shim", ...shim, env };
+  const shims = { own, windows: windowsDoor(own, distribution) };
+  const http: Door = { kind: "http", url: `http://127.0.0.1:${settings.port}/mcp` };
+  if (switches.has("http") && settings.token !== "") {
+    throw new UsageError(
+      "--http cannot be used with a token (EXAI_WS_TOKEN), which would stand in every client's file; leave --http out",
+    );
+  }
+  return {
+    places,
+    projects,
+    clients,
+    windowsHomes: homes,
+    otherWindowsHomes: homes.length === 0 && distribution !== undefined ? await windowsHomes() : [],
+    isUserOnly: switches.has("user-only"),
+    areTrackedChanged: switches.has("tracked"),
+    isEach: switches.has("per-server"),
+    doors: switches.has("http") ? { own: http, windows: http } : shims,
+    shims,
+    own: { shim, port: settings.port },
+    mcp: statePaths(settings).config,
+  };
+}
+
+/** What a shim needs to find the same daemon. */
+function daemonVariables({ home, config }: Invocation["settings"]): Record<string, string> {
+  return {
+    ...(home === "" ? {} : { EXAI_HOME: resolve(home) }),
+    ...(config === "" ? {} : { EXAI_CONFIG: resolve(config) }),
+  };
+}
+
+/** The shim in WSL as a client on Windows starts it. */
+function windowsDoor(own: Door & ProgramCommand, distribution: string | undefined): Door {
+  if (own.kind !== "shim") return own;
+  const variables = Object.entries(own.env).map(([name, value]) => `${name}=${value}`);
+  const args = [
+    ...(distribution === undefined ? [] : ["-d", distribution]),
+    "--exec",
+    ...(variables.length > 0 ? ["env", ...variables] : []),
+    own.command,
+    ...own.args,
+  ];
+  return { kind: "shim", command: "wsl.exe", args, env: {} };
+}
+
+function clientsOf(ids: readonly string[]): readonly ClientProfile[] {
+  const known = CLIENTS.map(({ id }) => id);
+  const wrong = ids.find((id) => !known.includes(id));
+  if (wrong !== undefined) {
+    throw new UsageError(
+      `--client=${quoteName(wrong)} is no client${didYouMean(wrong, known)}; there are: ${known.join(", ")}`,
+    );
+  }
+  return ids.length === 0 ? CLIENTS : CLIENTS.filter(({ id }) => ids.includes(id));
+}

@@ -1,0 +1,46 @@
+import { extname } from "@std/path/extname";
+import { join } from "@std/path/join";
+import { isCompiled, programDir } from "./paths.ts";
+import { ownProgram } from "./servers/own_programs.ts";
+
+/** A command line. */
+export interface ProgramCommand {
+  command: string;
+  args: readonly string[];
+}
+
+const IS_WINDOWS = Deno.build.os === "windows";
+
+/**
+ * How an editor starts the shim beside this program. Where a directory of `PATH` leads to it, the path there is taken: it
+ * stays when a package manager puts the next version elsewhere.
+ */
+export function shimCommand(): ProgramCommand {
+  if (!isCompiled()) {
+    const program = join(programDir(), `shim${extname(Deno.mainModule)}`);
+    return { command: Deno.execPath(), args: ["run", "-A", program] };
+  }
+  const name = IS_WINDOWS ? "exai-shim.exe" : "exai-shim";
+  const own = join(programDir(), name);
+  const real = realPathOf(own);
+  const onPath = searchPath().split(IS_WINDOWS ? ";" : ":").filter((dir) => dir !== "")
+    .map((dir) => join(dir, name)).find((path) => real !== undefined && realPathOf(path) === real);
+  return { command: onPath ?? own, args: [] };
+}
+
+/** Which of EXAI's own programs a command line starts, as `mcp.json` is checked for it. */
+export function ownProgramOf({ command, args }: ProgramCommand): string | undefined {
+  return ownProgram([command, ...args], { searchPath: searchPath(), dir: programDir() });
+}
+
+function searchPath(): string {
+  return Deno.env.get("PATH") ?? Deno.env.get("Path") ?? "";
+}
+
+function realPathOf(path: string): string | undefined {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return undefined;
+  }
+}

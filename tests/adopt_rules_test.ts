@@ -1,0 +1,89 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { PreparedAdoption } from "../lib/adopt/prepare.ts";
+import { TestUser } from "./helpers/adoption.ts";
+
+const FILES = { command: "npx", args: ["-y", "@modelcontextprotocol/server-filesystem", "/srv"] };
+const MEMORY = { command: "npx", args: ["-y", "@modelcontextprotocol/server-memory"] };
+const CURSOR = "{home}/.cursor/mcp.json";
+const CLAUDE = "{claudeState}";
+
+const json = (value: unknown) => JSON.stringify(value, null, 2) + "\n";
+const servers = (entries: Record<string, unknown>) => json({ mcpServers: entries });
+
+function modes({ plan }: PreparedAdoption): Record<string, string> {
+  return Object.fromEntries(plan.files.map(({ reading, changes }) => [
+    reading.found.client.id,
+    changes.some(({ kind }) => kind === "pointed") ? "each" : "together",
+  ]));
+}
+
+const RULES: [client: string, file: string, at: string, rule: unknown][] = [
+  ["claude-code", "{claudeState}", "{claude}/settings.json", {
+    permissions: { allow: ["mcp__files__read_file"] },
+  }],
+  ["claude-code", "{claudeState}", "{claude}/settings.json", { permissions: { deny: ["mcp__files"] } }],
+  ["claude-code", "{claudeState}", "{project}/.claude/settings.local.json", {
+    permissions: { ask: ["mcp__files__*"] },
+  }],
+  [
+    "claude-code",
+    "{claudeState}",
+    "{claude}/agents/reader.md",
+    "---\ntools: Read, mcp__files__read_file\n---\n",
+  ],
+  ["claude-code", "{project}/.mcp.json", "{claude}/settings.json", { enabledMcpjsonServers: ["files"] }],
+  ["cursor", CURSOR, "{home}/.cursor/permissions.json", { mcpAllowlist: ["files:*"] }],
+  ["cursor", CURSOR, "{home}/.cursor/cli-config.json", { permissions: { allow: ["Mcp(files:read_file)"] } }],
+  ["copilot-cli", "{copilot}/mcp-config.json", "{copilot}/permissions-config.json", {
+    approvals: ["files(read)"],
+  }],
+  [
+    "gemini",
+    "{gemini}/settings.json",
+    "{gemini}/policies/mine.toml",
+    '[[rule]]\nmcpName = "files"\ndecision = "allow"\n',
+  ],
+];
+
+for (const [client, file, at, rule] of RULES) {
+  Deno.test(`${client} keeps an entry for each server where ${at} names one: ${JSON.stringify(rule)}`, async () => {
+    await using user = await TestUser.create();
+    await user.write(file, servers({ files: FILES, memory: MEMORY }));
+    assertEquals(modes(await user.prepare()), { [client]: "together" });
+    await user.write(at, typeof rule === "string" ? rule : json(rule));
+    assertEquals(modes(await user.adopt()), { [client]: "each" });
+    const written = JSON.parse(await user.read(file)).mcpServers;
+    assertEquals(Object.keys(written).toSorted(), ["exai", "files", "memory"], "names are as before");
+    assertStringIncludes(JSON.stringify(written.files), "--server=files");
+  });
+}
+
+Deno.test("rules for other servers, and texts that only look like a rule, keep nothing apart", async () => {
+  await using user = await TestUser.create();
+  await user.write(CLAUDE, servers({ files: FILES }));
+  await user.write(
+    "{claude}/settings.json",
+    json({
+      permissions: { allow: ["mcp__files2__x", "mcp__myfiles__x", "Bash(files)"] },
+      env: { NOTE: "mcp__files__x" },
+    }),
+  );
+  assertEquals(modes(await user.prepare()), { "claude-code": "together" });
+});
+
+Deno.test("one rule concerns every file of its client, and no other client", async () => {
+  await using user = await TestUser.create();
+  await user.write(CURSOR, servers({ files: FILES }));
+  await user.write("{project}/.cursor/mcp.json", servers({ memory: MEMORY }));
+  await user.write(CLAUDE, servers({ files: FILES }));
+  await user.write("{home}/.cursor/permissions.json", json({ mcpAllowlist: ["files:read"] }));
+  const { plan } = await user.adopt();
+  assertEquals(
+    plan.files.map(({ reading: { found: { client } }, changes }) => [client.id, changes[0]!.kind]),
+    [
+      ["claude-code", "removed"],
+      ["cursor", "pointed"],
+      ["cursor", "pointed"],
+    ],
+  );
+});

@@ -1,0 +1,150 @@
+/**
+ * Installs the archive of this system from `dist/release/` into a home directory of its own, as a user would: two clients
+ * with servers in their configuration, install with `adopt`, the installed pair used by two clients and two shims,
+ * uninstall. Every file of the home must then be what it was, byte for byte. On Windows PATH of the user is written too,
+ * and given back.
+ */
+import { join } from "@std/path";
+import { fromFileUrl } from "@std/path/from-file-url";
+import { progress, runTool } from "./lib/run_tool.ts";
+import { archiveName, programFiles, PROJECT, type ReleaseTarget, TARGETS } from "./release/project.ts";
+
+const DEADLINE_MS = 300_000;
+const root = fromFileUrl(new URL("../", import.meta.url));
+const isWindows = Deno.build.os === "windows";
+
+/** Files of clients as people have them: comments, a tab, line ends of Windows, no line end. */
+const CLIENT_FILES: Readonly<Record<string, string>> = {
+  ".cursor/mcp.json":
+    '{\r\n\t// mine\r\n\t"mcpServers": {\r\n\t\t"memory": { "command": "npx", "args": ["-y", "@modelcontextprotocol/server-memory"] }\r\n\t}\r\n}',
+  ".codex/config.toml":
+    '# mine\nmodel = "o"\n\n[mcp_servers.memory]\ncommand = "npx"\nargs = ["-y", "@modelcontextprotocol/server-memory"]\n',
+  ".profile": "export A=1",
+};
+
+async function tryRelease(): Promise<void> {
+  const target = TARGETS.find(({ target }) => target === Deno.build.target);
+  if (target === undefined) throw new Error(`a release has no programs for ${Deno.build.target}`);
+  // Blanks and letters that are not ASCII, as names of users have them.
+  const dir = await Deno.makeTempDir({ prefix: "exai Jürgen " });
+  try {
+    const home = join(dir, "home");
+    for (const [name, text] of Object.entries(CLIENT_FILES)) {
+      await Deno.mkdir(join(home, name, ".."), { recursive: true });
+      await Deno.writeTextFile(join(home, name), text);
+    }
+    await tryIn({ dir, home, target });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+interface Place {
+  dir: string;
+  home: string;
+  target: ReleaseTarget;
+}
+
+async function tryIn({ dir, home, target }: Place): Promise<void> {
+  const before = await contents(home);
+  const env = environmentOf(home);
+  const run = (command: string, args: string[]) => runIn(dir, { command, args, env });
+  const { folder, file } = archiveName(target);
+  // The tar of Windows unpacks archives of both kinds.
+  await run("tar", ["-xf", join(root, "dist/release", file), "-C", dir]);
+  const installed = isWindows
+    ? join(home, "AppData", "Local", "Programs", "exai")
+    : join(home, ".local", "share", "exai");
+  const script = (path: string, unix: string[], windows: string[]) =>
+    isWindows
+      ? run("powershell", ["-NoProfile", "-ExecutionPolicy", "Bypass", "-File", `${path}.ps1`, ...windows])
+      : run("/bin/sh", [`${path}.sh`, ...unix]);
+  const startedMs = performance.now();
+  await script(join(dir, folder, "install"), ["--adopt"], ["-Adopt"]);
+  progress(`installed after ${Math.round(performance.now() - startedMs)} ms`);
+  const bin = isWindows ? installed : join(installed, "bin");
+  const programs = programFiles(target).map((name) => join(bin, name));
+  for (const program of programs) {
+    const shown = await run(program, ["--version"]);
+    if (!shown.includes(PROJECT.version)) throw new Error(`${program} --version says ${shown}`);
+  }
+  const adopted = await contents(home);
+  for (const name of [".cursor/mcp.json", ".codex/config.toml"]) {
+    const key = name.replaceAll("/", isWindows ? "\\" : "/");
+    if (adopted.get(key) === before.get(key)) throw new Error(`${name} does not start the shim after adopt`);
+  }
+  const [daemon, shim] = programs as [string, string];
+  const smoke = ["run", "-A", join(root, "tools/smoke.ts"), "--daemon", daemon, "--shim", shim];
+  await runIn(dir, { command: Deno.execPath(), args: smoke });
+  await script(join(installed, "uninstall"), ["--purge"], ["-Purge"]);
+  compare(before, await contents(home));
+}
+
+/** A user's variables, in a home of their own. The daemon takes a port of its own. */
+function environmentOf(home: string): Record<string, string> {
+  const kept = Object.fromEntries(
+    [
+      "PATH",
+      "PATHEXT",
+      "SYSTEMROOT",
+      "COMSPEC",
+      "TEMP",
+      "TMP",
+      "OS",
+      "DENO_DIR",
+      "PSMODULEPATH",
+      "PROCESSOR_ARCHITECTURE",
+    ]
+      .map((name) => [name, Deno.env.get(name)]).filter(([, value]) => value !== undefined),
+  );
+  const ofWindows = {
+    USERPROFILE: home,
+    APPDATA: join(home, "AppData", "Roaming"),
+    LOCALAPPDATA: join(home, "AppData", "Local"),
+  };
+  return { ...kept, HOME: home, EXAI_WS_PORT: "0", SHELL: "/bin/sh", ...(isWindows && ofWindows) };
+}
+
+interface Run {
+  command: string;
+  args: string[];
+  /** All of its variables; those of this process when not given. */
+  env?: Record<string, string>;
+}
+
+/** @throws when the command fails, with all it has said */
+async function runIn(cwd: string, { command, args, env }: Run): Promise<string> {
+  progress(`$ ${command} ${args.join(" ")}`);
+  const { success, code, stdout, stderr } = await new Deno.Command(command, {
+    args,
+    cwd,
+    clearEnv: env !== undefined,
+    env,
+    stdin: "null",
+  }).output();
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  progress(said.replaceAll(/^(?=.)/gm, "    ").trimEnd());
+  if (!success) throw new Error(`${command} ended with exit code ${code}`);
+  return said;
+}
+
+/** The files below a directory with their content, links followed. */
+async function contents(dir: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  const walk = async (path: string) => {
+    for await (const { name, isDirectory } of Deno.readDir(path)) {
+      if (isDirectory) await walk(join(path, name));
+      else found.set(join(path, name).slice(dir.length + 1), await Deno.readTextFile(join(path, name)));
+    }
+  };
+  await walk(dir);
+  return found;
+}
+
+function compare(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): void {
+  const names = [...new Set([...before.keys(), ...after.keys()])];
+  const changed = names.filter((name) => before.get(name) !== after.get(name));
+  if (changed.length > 0) throw new Error(`not as before after uninstalling: ${changed.join(", ")}`);
+}
+
+await runTool(tryRelease, { name: "trial", deadlineMs: DEADLINE_MS });
