@@ -1,5 +1,5 @@
 import { wideString } from "../../base/text.ts";
-import { joinCommandLine } from "./command_line.ts";
+import { joinCommandLine } from "../../base/windows_command_line.ts";
 import { type JobLimits, placeOf } from "./job_limits.ts";
 
 /** A program that outlives the one that starts it. */
