@@ -182,7 +182,8 @@ export class WindowsPrograms implements Disposable {
   #create({ command, args, cwd, env }: ProgramStart, flags: number): SuspendedProcess {
     const { symbols } = this.#kernel;
     const nul = this.#openNull();
-    const handles = new BigUint64Array([Deno.UnsafePointer.value(nul)]);
+    const handles = new BigUint64Array(unmoved(8));
+    handles[0] = Deno.UnsafePointer.value(nul);
     try {
       const attributes = this.#attributeList(handles);
       const startup = startupInfo(handles[0]!, attributes);
@@ -238,7 +239,7 @@ export class WindowsPrograms implements Disposable {
     const { symbols } = this.#kernel;
     const bytes = new BigUint64Array(1);
     symbols.InitializeProcThreadAttributeList(null, 1, 0, bytes);
-    const list = new Uint8Array(Number(bytes[0]));
+    const list = new Uint8Array(unmoved(Number(bytes[0])));
     const isSet = symbols.InitializeProcThreadAttributeList(list, 1, 0, bytes) !== 0 &&
       symbols.UpdateProcThreadAttribute(
           list,
@@ -252,6 +253,11 @@ export class WindowsPrograms implements Disposable {
     if (!isSet) throw new Error("Windows does not take the list of what is inherited");
     return list;
   }
+}
+
+/** Memory whose address is kept by the system: that of a small typed array may change when garbage is collected. */
+function unmoved(bytes: number): ArrayBuffer {
+  return new ArrayBuffer(bytes);
 }
 
 function startupInfo(nul: bigint, attributes: Uint8Array<ArrayBuffer>): ArrayBuffer {
