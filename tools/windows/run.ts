@@ -11,6 +11,9 @@ export interface Run {
   outputFile?: string;
 }
 
+/** The last line of tests, or of the smoke test, that have gone well. */
+const DONE = /^(?:ok \| |smoke: ok)/m;
+
 /** Runs a program with its output in a file, and shows the file as it grows. */
 const FOLLOWED =
   'out=$1; shift; : >"$out"; "$@" >"$out" 2>&1 </dev/null & tail --pid=$! -n +1 -f "$out"; wait $!';
@@ -28,7 +31,7 @@ export async function run({ command, args, cwd, env, outputFile }: Run): Promise
   // Wine does not always pass on how a program ended; the last line of the tests does.
   const isDone = outputFile === undefined ||
     /^ok \| /m.test(stripVTControlCharacters(await textIn(outputFile)));
-  if (!success || !isDone) throw new Error(`the tests ended with exit code ${code}`);
+  if (!success || !isDone) throw new Error(`they failed, or ended with exit code ${code}`);
 }
 
 async function textIn(path: string): Promise<string> {
