@@ -15,7 +15,6 @@ Do not show what that would change.
 .PARAMETER Service
 Also start the daemon at each login, without a window.
 #>
-[CmdletBinding()]
 param(
     [string] $Dir = $env:EXAI_INSTALL_DIR,
     [switch] $NoPath,
@@ -24,6 +23,7 @@ param(
     [switch] $Service
 )
 
+$unknown = $args -join ' '
 $version = '@version@'
 $repository = '@repository@'
 $programs = @('exai-daemon.exe', 'exai-shim.exe')
@@ -151,6 +151,7 @@ function Install-Exai {
     Set-StrictMode -Version 2.0
     $ErrorActionPreference = 'Stop'
     $ProgressPreference = 'SilentlyContinue'
+    if ($unknown) { throw "$unknown is not known; Get-Help $PSCommandPath -Full shows what is." }
     if ($env:OS -ne 'Windows_NT') { throw 'install.ps1 is for Windows; use install.sh.' }
     if (-not $Dir) { $Dir = Join-Path $env:LOCALAPPDATA 'Programs\exai' }
     $Dir = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($Dir)

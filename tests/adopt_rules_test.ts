@@ -58,6 +58,18 @@ for (const [client, file, at, rule] of RULES) {
   });
 }
 
+Deno.test("a rule in any project that Claude Code lists keeps its servers apart", async () => {
+  await using user = await TestUser.create();
+  const shop = `${user.dir}/shop`;
+  await user.write(CLAUDE, json({ mcpServers: { files: FILES }, projects: { [shop]: {} } }));
+  await Deno.mkdir(`${shop}/.claude`, { recursive: true });
+  await Deno.writeTextFile(
+    `${shop}/.claude/settings.local.json`,
+    json({ permissions: { allow: ["mcp__files__x"] } }),
+  );
+  assertEquals(modes(await user.prepare()), { "claude-code": "each" });
+});
+
 Deno.test("rules for other servers, and texts that only look like a rule, keep nothing apart", async () => {
   await using user = await TestUser.create();
   await user.write(CLAUDE, servers({ files: FILES }));

@@ -1,10 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
-import { pathOf } from "../lib/adopt/find.ts";
-import { throughInterop } from "../lib/adopt/interop.ts";
-import { type Door, reachOf } from "../lib/adopt/shim_entry.ts";
-import { placesOf } from "../lib/config/client_places.ts";
+import { readServers } from "../lib/config/servers.ts";
 import { SHIM, TestUser } from "./helpers/adoption.ts";
 
 const isUnix = Deno.build.os !== "windows";
@@ -236,6 +233,19 @@ Deno.test("a file that its client has written since keeps that, and gets its ser
   });
 });
 
+Deno.test("a list that has been changed since is left, and the copy of it is named", async () => {
+  await using user = await TestUser.create();
+  const list = (...names: string[]) => json(names.map((name) => ({ name, command: name })));
+  const at = "{data}/Code/User/globalStorage/augment.vscode-augment/augment-global-state/mcpServers.json";
+  await user.write(at, list("a", "b"));
+  await user.adopt();
+  await user.write(at, list("c"));
+  const [file] = await user.undo();
+  assertEquals(file!.how, "left");
+  assertStringIncludes(file!.reason!, join(user.backups, "adopt-"));
+  assertEquals(await user.read(at), list("c"));
+});
+
 Deno.test("a file that its client has only laid out anew is the same to the byte once that is undone", async () => {
   await using user = await TestUser.create();
   const text = `{ "mcpServers": { "files": ${JSON.stringify(FILES)} }, "x": [1,  2] }`;
@@ -244,6 +254,33 @@ Deno.test("a file that its client has only laid out anew is the same to the byte
   await user.write(CURSOR, json(JSON.parse(await user.read(CURSOR))));
   assertEquals((await user.undo()).map(({ how }) => how), ["restored", "removed"]);
   assertEquals(await user.read(CURSOR), text);
+});
+
+Deno.test("a client goes on to wait as long as it did for the slowest of its servers", async () => {
+  await using user = await TestUser.create();
+  const server = (name: string, limit: number) =>
+    `[mcp_servers.${name}]\ncommand = "${name}"\ntool_timeout_sec = ${limit}\n`;
+  await user.write(CODEX, server("quick", 20) + server("slow", 900));
+  await user.adopt();
+  assertStringIncludes(await user.read(CODEX), "tool_timeout_sec = 900");
+  assertEquals((await imported(user)).slow!.callTimeoutMs, 900_000);
+});
+
+Deno.test({
+  name: "two clients whose files are links to one file share one entry in it",
+  ignore: !isUnix,
+  fn: async () => {
+    await using user = await TestUser.create();
+    const real = await user.write("{home}/shared/mcp.json", servers({ files: FILES, memory: MEMORY }));
+    for (const link of [CURSOR, "{home}/.codeium/windsurf/mcp_config.json"]) {
+      await Deno.mkdir(dirname(user.path(link)), { recursive: true });
+      await Deno.symlink(real, user.path(link));
+    }
+    await user.adopt();
+    assertEquals(Object.keys(JSON.parse(await Deno.readTextFile(real)).mcpServers), ["exai"]);
+    await user.undo();
+    assertEquals(await Deno.readTextFile(real), servers({ files: FILES, memory: MEMORY }));
+  },
 });
 
 Deno.test("adoptions are taken back one after the other, the last one first", async () => {
@@ -279,6 +316,36 @@ Deno.test("mcp.json keeps its comments and servers; a name that is taken gets it
   assertEquals(await Deno.readTextFile(user.mcp), text);
 });
 
+Deno.test("mcp.json is added to in the shape it has, and what it has is not imported once more", async () => {
+  const shapes = [
+    { servers: { mem: MEMORY } },
+    { mcpServers: [{ name: "mem", ...MEMORY }] },
+    { mem: MEMORY },
+  ];
+  for (const shape of shapes) {
+    await using user = await TestUser.create();
+    await Deno.mkdir(join(user.dir, "exai"));
+    await Deno.writeTextFile(user.mcp, json(shape));
+    await user.write(CURSOR, servers({ memory: MEMORY, files: FILES }));
+    await user.adopt();
+    const { servers: read, faults } = await readServers(user.mcp, { env: {} });
+    assertEquals([[...read.keys()].toSorted(), faults], [["files", "mem"], []], JSON.stringify(shape));
+    await user.undo();
+    assertEquals(await Deno.readTextFile(user.mcp), json(shape));
+  }
+});
+
+Deno.test("a server that stays under EXAI's name keeps it", async () => {
+  await using user = await TestUser.create();
+  await user.write(CURSOR, servers({ exai: { url: "https://mcp.linear.app/mcp" }, files: FILES }));
+  await user.adopt();
+  const { mcpServers } = JSON.parse(await user.read(CURSOR));
+  assertEquals([Object.keys(mcpServers), mcpServers.exai.url], [
+    ["exai", "exai-all"],
+    "https://mcp.linear.app/mcp",
+  ]);
+});
+
 Deno.test("a mcp.json that cannot be read is named, and no client is changed", async () => {
   await using user = await TestUser.create();
   await Deno.mkdir(join(user.dir, "exai"));
@@ -286,113 +353,4 @@ Deno.test("a mcp.json that cannot be read is named, and no client is changed", a
   await user.write(CURSOR, servers({ files: FILES }));
   await assertRejects(() => user.adopt(), Error, "mcp.json, line 2");
   assertEquals(await user.read(CURSOR), servers({ files: FILES }));
-});
-
-Deno.test("the places of clients are those of each system", () => {
-  const windows = placesOf({
-    USERPROFILE: "C:\\Users\\Jörg Müller",
-    APPDATA: "C:\\Users\\Jörg Müller\\AppData\\Roaming",
-    LOCALAPPDATA: "D:\\Local",
-  }, "windows");
-  assertEquals([windows.home, windows.data, windows.local], [
-    "C:\\Users\\Jörg Müller",
-    "C:\\Users\\Jörg Müller\\AppData\\Roaming",
-    "D:\\Local",
-  ]);
-  const mac = placesOf({ HOME: "/Users/me" }, "darwin");
-  assertEquals(pathOf("{data}/Claude/x.json", mac), "/Users/me/Library/Application Support/Claude/x.json");
-  assertEquals(pathOf("{config}/zed/settings.json", mac), "/Users/me/.config/zed/settings.json");
-  const linux = placesOf({
-    HOME: "/home/me",
-    XDG_CONFIG_HOME: "/cfg",
-    CLAUDE_CONFIG_DIR: "/c",
-    CODEX_HOME: "/x",
-  }, "linux");
-  assertEquals([linux.data, linux.claudeState, linux.claude, linux.codex, linux.opencode], [
-    "/cfg",
-    "/c/.claude.json",
-    "/c",
-    "/x",
-    "/cfg/opencode",
-  ]);
-});
-
-for (const system of ["darwin", "windows"] as const) {
-  Deno.test(`files are found where clients have them on ${system}`, async () => {
-    await using user = await TestUser.create(system);
-    await user.write("{data}/Claude/claude_desktop_config.json", servers({ files: FILES }));
-    await user.write("{data}/Code/User/mcp.json", json({ servers: { memory: MEMORY } }));
-    if (system === "windows") {
-      await user.write("{data}/Zed/settings.json", json({ context_servers: { z: { command: "z" } } }));
-      const store =
-        "{local}/Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming/Claude/claude_desktop_config.json";
-      await user.write(store, servers({ s: { command: "s" } }));
-    }
-    const { plan } = await user.adopt();
-    const names = system === "windows" ? ["files", "s", "memory", "z"] : ["files", "memory"];
-    assertEquals(plan.servers.map(({ name }) => name), names);
-    await user.undo();
-  });
-}
-
-Deno.test("the Windows side of WSL is named, and changed when its home is given", async () => {
-  await using user = await TestUser.create();
-  const home = join(user.dir, "windows", "me");
-  await Deno.mkdir(join(home, ".cursor"), { recursive: true });
-  const entries = {
-    tokens: { command: "npx", args: ["-y", "x"], env: { TOKEN: "t" } },
-    tool: { command: "C:\\Program Files\\T\\t.exe", args: ["C:\\data"] },
-  };
-  await Deno.writeTextFile(join(home, ".cursor/mcp.json"), servers(entries));
-  const named = await user.prepare({ otherWindowsHomes: [home] });
-  assertEquals(named.plan.files, []);
-  assertStringIncludes(named.plan.left[0]!.reason, `--windows-home=${home}`);
-  const door: Door = {
-    kind: "shim",
-    command: "wsl.exe",
-    args: ["-d", "Debian", "--exec", SHIM.command],
-    env: {},
-  };
-  await user.adopt({
-    windowsHomes: [home],
-    shims: { own: SHIM, windows: door },
-    doors: { own: SHIM, windows: door },
-  });
-  assertEquals(await imported(user), {
-    tokens: {
-      command: "cmd.exe",
-      args: ["/d", "/c", "npx", "-y", "x"],
-      env: { TOKEN: "t", WSLENV: "TOKEN/w" },
-    },
-    tool: { command: "/mnt/c/Program Files/T/t.exe", args: ["C:\\data"] },
-  });
-  const cursor = JSON.parse(await Deno.readTextFile(join(home, ".cursor/mcp.json")));
-  assertEquals(cursor.mcpServers, { exai: { command: "wsl.exe", args: door.args } });
-  assertEquals(throughInterop({ command: "wsl", args: ["-d", "Debian", "--", "uvx", "y"] }), {
-    command: "uvx",
-    args: ["y"],
-  });
-});
-
-Deno.test("each client gets the keys it reads, for the shim and for the daemon's address", () => {
-  const http: Door = { kind: "http", url: "http://127.0.0.1:8765/mcp" };
-  assertEquals(reachOf("plain", SHIM, "a"), { command: SHIM.command, args: ["--server=a"] });
-  assertEquals(reachOf("typed", http), { type: "http", url: http.url });
-  assertEquals(reachOf("opencode", SHIM), { type: "local", command: [SHIM.command] });
-  assertEquals(reachOf("opencode", http, "a"), { type: "remote", url: `${http.url}/a` });
-  assertEquals(reachOf("windsurf", http), { serverUrl: http.url });
-  assertEquals(reachOf("gemini", http), { httpUrl: http.url });
-  assertEquals(reachOf("copilot", SHIM), { type: "local", command: SHIM.command, args: [] });
-  assertEquals(reachOf("goose", http), { type: "streamable_http", uri: http.url });
-});
-
-Deno.test("with --http, a client whose file takes no URL gets the shim", async () => {
-  await using user = await TestUser.create();
-  await user.write(CURSOR, servers({ files: FILES }));
-  await user.write("{data}/Claude/claude_desktop_config.json", servers({ files: FILES }));
-  const door: Door = { kind: "http", url: "http://127.0.0.1:8765/mcp" };
-  await user.adopt({ doors: { own: door, windows: door } });
-  assertEquals(JSON.parse(await user.read(CURSOR)).mcpServers.exai, { url: door.url });
-  const desktop = JSON.parse(await user.read("{data}/Claude/claude_desktop_config.json"));
-  assertEquals(desktop.mcpServers.exai.command, SHIM.command);
 });

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { dirname, join } from "@std/path";
 import { FileLock } from "../lib/state/file_lock.ts";
 import { statePaths } from "../lib/config/paths.ts";
-import { daemonCommand, DaemonStarter } from "../lib/client/autostart.ts";
+import { daemonCommand } from "../lib/client/daemon_program.ts";
+import { DaemonStarter } from "../lib/client/autostart.ts";
 import type { Link } from "../lib/client/link.ts";
 import type { ProgramStart } from "../lib/client/start_detached.ts";
 import { LinkError } from "../lib/client/link_target.ts";

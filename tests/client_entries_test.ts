@@ -148,7 +148,7 @@ const CONVERSIONS: Conversion[] = [
     ["lost tools stands beside another list"],
   ],
   [{ command: "c", timeout: "soon" }, { command: "c" }, ["lost timeout is no number; write callTimeoutMs"]],
-  [{ command: "c", timeout: 0 }, { command: "c" }, ["converted timeout is 0, which is EXAI's own limit"]],
+  [{ command: "c", timeout: 0 }, { command: "c" }, ["changed timeout is 0, which is EXAI's own limit"]],
   [
     { command: "c", callTimeoutMs: 1, timeout: 9 },
     { command: "c", callTimeoutMs: 1 },
@@ -157,7 +157,7 @@ const CONVERSIONS: Conversion[] = [
   [
     { command: "c", request_timeout_ms: 9 },
     { command: "c", callTimeoutMs: 9 },
-    ["converted request_timeout_ms is 9 milliseconds and becomes callTimeoutMs 9"],
+    ["changed request_timeout_ms is 9 milliseconds and becomes callTimeoutMs 9"],
   ],
   [{ command: "c", args: ["{env:A}"] }, { command: "c", args: ["${env:A}"] }, [
     "converted args.0 has its variables in",

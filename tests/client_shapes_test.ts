@@ -332,7 +332,7 @@ Deno.test("a conversion says what became of each key, and what a person has to g
       ["kept", "alwaysAllow"],
       ["converted", "disabledTools"],
       ["converted", "enabled"],
-      ["converted", "timeout"],
+      ["changed", "timeout"],
       ["asked", "environment.T", "input:token"],
       ["asked", "environment.R", "CLAUDE_PLUGIN_ROOT"],
     ],

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { redact } from "../lib/base/log.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { commandIn, commandOf, readOne, readSilent, remoteIn } from "./helpers/read_servers.ts";
+import { commandIn, commandOf, readFile, readOne, readSilent, remoteIn } from "./helpers/read_servers.ts";
 
 Deno.test("a variable in env that is not set is left out with a warning, and the server is mounted", async () => {
   const file = await readOne({
@@ -76,6 +76,21 @@ Deno.test("a variable in args that the entry's own env sets is that one", async 
   assertEquals(chained.env, { B: "1", A: "1" });
 });
 
+Deno.test("a value that an editor is to ask for is refused, with the id that was most likely meant", async () => {
+  const entry = { command: "c", env: { T: "${input:tokn}" } };
+  const inputs = [{ type: "promptString", id: "token", password: true }, 5];
+  const file = await readFile({ servers: { s: entry }, inputs });
+  assertMatch(
+    file.lines.join(),
+    /env\.T asks an editor .*\$\{input:tokn\} \(inputs has "token"\), .*\$\{env:TOKN\}/,
+  );
+  const declared = { command: "c", env: { T: "${input:token}" } };
+  assertEquals(
+    (await readFile({ servers: { s: declared }, inputs })).lines.join().includes("inputs has"),
+    false,
+  );
+});
+
 Deno.test("a secret that stands in the braces in place of a name is never shown", async () => {
   const secrets = [
     "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
@@ -83,6 +98,8 @@ Deno.test("a secret that stands in the braces in place of a name is never shown"
     "xoxb-17653672481-19874698323",
     "AKIAIOSFODNN7EXAMPLE",
     "c3VwZXJzZWNyZXR0b2tlbjEyMw",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     "hunter2 with spaces",
     "d41d8cd98f00b204e9800998ecf8427e",
     "QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
@@ -91,7 +108,7 @@ Deno.test("a secret that stands in the braces in place of a name is never shown"
   ];
   for (const secret of secrets) {
     for (
-      const text of [`\${env:${secret}}`, `\${${secret}}`, `\${input:${secret}}`, `Bearer \${env:${secret}}`]
+      const text of ["env:", "", "input:", "file:", "Env:"].map((kind) => `Bearer \${${kind}${secret}}`)
     ) {
       for (
         const entry of [{ command: "c", env: { T: text } }, {
@@ -200,6 +217,9 @@ Deno.test("variables in other programs' spelling are taken where they are set, a
     ...literal.slice(0, -1),
     "${TOKEN}",
   ]);
+  assertEquals((await readSilent({ command: "c", args: ["50%off%", "x%aF1%2F"] })).lines, []);
+  const windows = await readOne({ command: "c", env: { A: "%NOT_SET%\\x" } });
+  assertMatch(windows.warned.join(), /env\.A holds NOT_SET as a shell/);
   const unset = await readOne({ command: "c", env: { A: "$NOT_SET", B: "x" } });
   assertEquals(commandIn(unset).env, { A: "$NOT_SET", B: "x" });
   assertMatch(

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import { UsageError } from "../lib/base/errors.ts";
 import { configCommand } from "../lib/commands/config.ts";
 import { defaultSettings } from "../lib/config/load.ts";
@@ -29,7 +30,7 @@ Deno.test("config check names each fault of each file with its place, and exits 
   const { text, code, json } = await home.run("check");
   assertEquals(code, 1);
   for (const place of ["exai.json:2:", "mcp.json:2:", "models.json:2:"]) {
-    assertStringIncludes(text, `${home.path}/${place}`);
+    assertStringIncludes(text, join(home.path, place));
   }
   const [exai, mcp] = json as { faults: { line: number; server?: string; key?: string }[]; holds: string }[];
   assertEquals([exai!.faults[0]!.line, exai!.faults[0]!.key], [2, "callTimeout"]);
@@ -50,7 +51,7 @@ Deno.test("config check of files in order exits with 0, also where there are non
 
 Deno.test("config path says where each file is, and one alone for scripts", async () => {
   await using home = await homeWith({ "mcp.json": "{}" });
-  assertEquals((await home.run("path", "mcp")).text, `${home.path}/mcp.json`);
+  assertEquals((await home.run("path", "mcp")).text, join(home.path, "mcp.json"));
   assertEquals((await home.run("path", "home")).text, home.path);
   const { json } = await home.run("path");
   const there = (json as { name: string; is_there: boolean }[]).filter(({ is_there }) => is_there);

@@ -2,8 +2,10 @@ import "reflect-metadata";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import * as x509 from "@peculiar/x509";
+import { placesOf } from "../lib/config/client_places.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { diskFindings } from "../lib/doctor/check_disk.ts";
+import { namedProxies } from "../lib/doctor/check_network.ts";
 import { notGiven } from "../lib/doctor/check_port.ts";
 import { shimFindings } from "../lib/doctor/check_system.ts";
 import { examine } from "../lib/doctor/checks.ts";
@@ -45,19 +47,21 @@ Deno.test("doctor: a certificate that has expired, and a key that others can rea
   assertStringIncludes(finding(await diagnose(settings), "certificate-expired").remedy, "exai-daemon certs");
   await home.write("cert.pem", await certificate(3));
   assertEquals(finding(await diagnose(settings), "certificate-expires").severity, "warning");
+  await home.write("cert.pem", await certificate(300, new Date(Date.now() + 200 * 86_400_000)));
+  assertStringIncludes(finding(await diagnose(settings), "certificate-early").remedy, "clock");
   await home.write("cert.pem", await certificate(300));
   assertEquals((await diagnose(settings)).findings, []);
 });
 
 /** One that is good for `days` from now. */
-async function certificate(days: number): Promise<string> {
+async function certificate(days: number, notBefore = new Date("2020-01-01")): Promise<string> {
   const keys = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
     "sign",
     "verify",
   ]);
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
     name: "CN=old.example",
-    notBefore: new Date("2020-01-01"),
+    notBefore,
     notAfter: new Date(Date.now() + days * 86_400_000),
     signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
     keys,
@@ -135,6 +139,43 @@ Deno.test("doctor: servers whose program or directory is missing are named, with
   assertEquals(diagnosis.code, 1);
 });
 
+Deno.test("doctor: clients whose EXAI is not there, another one, or set up in vain, and servers they start once more", async () => {
+  const exai = {
+    command: "/no/such/exai-shim",
+    args: [],
+    env: { EXAI_HOME: "/another/home", KIMI_API_KEY: "k" },
+  };
+  const off = { a: { command: "true", disabled: true }, b: { command: "true", enabled: false } };
+  await using home = await privateHome({
+    ".claude.json": JSON.stringify({
+      mcpServers: { exai, files: { command: "true" }, mine: { command: "true" }, ...off },
+    }),
+    ".cursor/mcp.json": '{\n  "mcpServers": [\n',
+    "mcp.json": JSON.stringify({
+      mcpServers: { files: { command: "true" }, a: { command: "true" }, b: { command: "true" } },
+    }),
+  });
+  const diagnosis = await diagnose({ home: home.path });
+  const missing = finding(diagnosis, "client-program-missing");
+  assertStringIncludes(missing.what, '"exai" of Claude Code');
+  assertStringIncludes(missing.what, "starts /no/such/exai-shim");
+  assertStringIncludes(finding(diagnosis, "client-other-home").what, "/another/home");
+  assertStringIncludes(
+    finding(diagnosis, "client-settings").remedy,
+    `"kimiApiKey": "..." } into ${home.path}/exai.json`,
+  );
+  assertStringIncludes(finding(diagnosis, "client-doubles").what, "starts files once more by itself");
+  assertStringIncludes(finding(diagnosis, "client-file").what, `${home.path}/.cursor/mcp.json line `);
+});
+
+Deno.test("doctor: a client that has its servers from this EXAI, and one that has its own, are no finding", async () => {
+  await using home = await privateHome({ "bin/exai-shim": "", "mcp.json": "" });
+  const exai = { command: join(home.path, "bin", "exai-shim"), env: { EXAI_HOME: home.path } };
+  await home.write(".claude.json", JSON.stringify({ mcpServers: { exai, mine: { command: "true" } } }));
+  await home.write(".cursor/mcp.json", JSON.stringify({ mcpServers: { files: { command: "true" } } }));
+  assertEquals((await diagnose({ home: home.path })).findings, []);
+});
+
 Deno.test("doctor: a disk that is full, nearly full, out of inodes or without locks", () => {
   const disk = { dir: "/h", what: "the state directory", type: 0xef53, freeBytes: 1e10, freeFiles: 1000 };
   const idsOf = (more: Partial<typeof disk>) => diskFindings({ ...disk, ...more }).map(({ id }) => id);
@@ -169,12 +210,21 @@ Deno.test("doctor: a check that fails itself is told, and the others go on", asy
   const installation = installationHere({ settings: defaultSettings({ home: home.path }) }, {
     waitMs: 1000,
     isQuick: true,
+    places: placesOf({}, "linux", home.path),
   });
   await installation.daemon;
   const daemon = Promise.reject<DaemonState>(new Error("no idea"));
   const findings = (await examine({ ...installation, daemon })).flatMap(({ findings }) => findings);
   assert(findings.some(({ id, what }) => id === "check-failed" && what.includes("no idea")));
   assert(findings.some(({ id }) => id === "servers-file"));
+});
+
+Deno.test("doctor shows no password of a proxy, however it is written", () => {
+  for (const value of ["http://ada:se/cr@et@proxy:1", "ada:secret@proxy:1", "socks5://ada:secret@[::1]:1"]) {
+    const [proxy] = namedProxies({ HTTPS_PROXY: value });
+    assert(!/cr|et/.test(proxy!.shown), proxy!.shown);
+  }
+  assertEquals(namedProxies({ HTTP_PROXY: "", NO_PROXY: "x", https_proxy: "proxy:1" }).length, 1);
 });
 
 Deno.test("doctor says what --fix does in words", () => {

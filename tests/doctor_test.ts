@@ -258,15 +258,28 @@ Deno.test("doctor: why a daemon could not start for a window is told", async () 
   assertStringIncludes(what, "cannot listen on the address");
 });
 
+Deno.test("doctor: a state directory that is another one in each directory", async () => {
+  const { what } = await assertLeaves({ home: ".local/state/exai" }, "home-relative");
+  assertStringIncludes(what, ".local/state/exai");
+});
+
 Deno.test("doctor: windows that may not start a daemon, and none that runs, are named", async () => {
   await using home = await privateHome();
   await assertLeaves({ home: home.path, autostart: false }, "autostart-off");
 });
 
 Deno.test("doctor: reports of crashes and damaged databases are named, and are no fault", async () => {
-  await using home = await privateHome({ "crashes/crash-1.json": "{}", "exai.db.damaged-1": "" });
+  await using home = await privateHome({
+    "crashes/crash-1.json": "{}",
+    "exai.db.damaged-1": "",
+    "calls.db": "?",
+  });
   const diagnosis = await diagnose({ home: home.path });
   assertStringIncludes(finding(diagnosis, "crash-reports").what, "crash-1.json");
   assertStringIncludes(finding(diagnosis, "damaged-databases").what, "exai.db.damaged-1");
+  assertStringIncludes(
+    finding(diagnosis, "database-unreadable").what,
+    `${home.path}/calls.db is no database`,
+  );
   assertEquals([diagnosis.ok, diagnosis.code], [true, 0]);
 });

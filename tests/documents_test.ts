@@ -143,6 +143,7 @@ GOOSE_MODEL: gpt   # last
     edited(YAML, list, [[["mcpServers", 0]]]),
     "mcpServers:\n  - name: b\n    command: y\nmodels: []\n",
   );
+  assertEquals(edited(YAML, "a: {}\r\n# c\r\nz: 1\r\n", [[["a", "b"], 1]]), "a: {b: 1}\r\n# c\r\nz: 1\r\n");
   for (const text of ["", "a: {b: 1}\n", "a:\n  b:\n    c: 1", "# only a comment\n", "a:\r\n  b: 1\r\n"]) {
     edited(YAML, text, [[["a", "new"], { x: [1] }]]);
     edited(YAML, text, [[["a", "b"]]]);
@@ -158,6 +159,7 @@ Deno.test("a text that is no document of its language is refused with its line",
     [TOML, "[a]\nx = 1\n[a]\n", 3],
     [YAML, "a: 1\nb: [\n", 3],
     [YAML, "a: 1\na: 2\n", 2],
+    [YAML, "a: *none\n", 1],
   ];
   for (const [language, text, line] of faults) {
     const read = language.read(text);

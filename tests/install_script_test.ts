@@ -101,6 +101,12 @@ unixTest("a program that runs keeps its file while it is updated", async () => {
   assertEquals(await Deno.readTextFile(`${it.installed}/bin/exai-shim`), "#!/bin/sh\necho new\n");
 });
 
+unixTest("a directory that is in PATH already is not added again", async () => {
+  await using it = await installPlace(PROFILES);
+  await it.install([], { PATH: `/usr/bin:${it.installed}/bin:/bin` });
+  for (const [name, text] of Object.entries(PROFILES)) assertEquals((await it.files())[name], text);
+});
+
 unixTest("what is asked for is done: adopt, service, another directory, PATH left alone", async () => {
   await using it = await installPlace(PROFILES);
   const before = await it.files();

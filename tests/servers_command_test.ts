@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import { ExaiError, UsageError } from "../lib/base/errors.ts";
 import { serversCommand } from "../lib/commands/servers.ts";
 import { commandFlags } from "../lib/commands/commands.ts";
@@ -22,6 +23,8 @@ async function homeWith(text: string | undefined) {
   };
   return {
     ...dir,
+    /** Path of mcp.json. */
+    config: join(dir.path, "mcp.json"),
     run,
     text: () => Deno.readTextFile(`${dir.path}/mcp.json`),
     [Symbol.asyncDispose]: dir[Symbol.asyncDispose],
@@ -46,7 +49,7 @@ const COMMENTED = `{
 Deno.test("a server is added behind the others, and every other byte of mcp.json stays", async () => {
   await using home = await homeWith(COMMENTED);
   const said = await home.run("add", "files", "npx", "-y", "@scope/files", "--dir", ".");
-  assertStringIncludes(said, `added files to ${home.path}/mcp.json`);
+  assertStringIncludes(said, `added files to ${home.config}`);
   assertStringIncludes(said, "exai-daemon servers test files");
   const added = `      "command": "a"
     },
@@ -68,7 +71,7 @@ Deno.test("switching a server off and on again, and removing it, touches its own
     COMMENTED.replace('"command": "z" }', '"command": "z", "disabled": true }'),
   );
   assertEquals(await home.run("disable", "zeta"), "zeta is disabled already");
-  assertEquals(await home.run("enable", "zeta"), `enabled zeta in ${home.path}/mcp.json`);
+  assertEquals(await home.run("enable", "zeta"), `enabled zeta in ${home.config}`);
   assertEquals(await home.text(), COMMENTED);
   assertEquals(await home.run("enable", "zeta"), "zeta is enabled already");
   await home.run("remove", "alpha");
@@ -288,4 +291,39 @@ Deno.test("ten servers added at the same time are all there", async () => {
   const { servers } = JSON.parse(await home.run("list", "--json"));
   const listed = servers.map(({ server }: { server: string }) => server).sort();
   assertEquals(listed, ["alpha", ...names, "zeta"]);
+});
+
+Deno.test("with another program at the daemon's port the file is changed, and it is said that nobody was told", async () => {
+  await using home = await homeWith("{}");
+  await using stranger = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response("hello"),
+  );
+  const port = `--port=${(stranger.addr as Deno.NetAddr).port}`;
+  assertStringIncludes(await home.run(port, "add", "a", "x"), "warning: no daemon has been told");
+  assertStringIncludes(await home.run(port, "disable", "a"), "warning: no daemon has been told");
+  assertEquals(JSON.parse(await home.text()).mcpServers, { a: { command: "x", disabled: true } });
+});
+
+Deno.test("a first server is added to whatever holds none yet, and nothing is put beside what is no such thing", async () => {
+  const cases: [text: string, after: string][] = [
+    ["", '{"mcpServers":{"n":{"command":"x"}}}'],
+    ["// later\n", '{"mcpServers":{"n":{"command":"x"}}}'],
+    ['{"mcpServers": null}', '{"mcpServers":{"n":{"command":"x"}}}'],
+    ['{"mcpServers": {}}', '{"mcpServers":{"n":{"command":"x"}}}'],
+    ['{"servers": []}', '{"servers":[{"name":"n","command":"x"}]}'],
+    ['{"clients": {}}', '{"clients":{},"mcpServers":{"n":{"command":"x"}}}'],
+  ];
+  for (const [text, after] of cases) {
+    await using home = await homeWith(text);
+    await home.run("add", "n", "x");
+    const written = (await home.text()).replace(/^\/\/.*\n/, "");
+    assertEquals(JSON.stringify(JSON.parse(written)), after, text);
+    assertEquals(written.match(/mcpServers|servers/gi)?.length, 1, written);
+  }
+  for (const text of ["[]", '"x"', '{"mcpServers": "x"}', '{"mcpServers": {}, "mcpServers": {"a": {}}}']) {
+    await using home = await homeWith(text);
+    await assertRejects(() => home.run("add", "n", "x"), ExaiError, home.config);
+    assertEquals(await home.text(), text);
+  }
 });

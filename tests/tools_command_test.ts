@@ -1,73 +1,19 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { ExaiError, UsageError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon } from "../lib/client/daemon_client.ts";
 import { callCommand } from "../lib/commands/call.ts";
-import type { Command, Invocation } from "../lib/commands/command.ts";
-import { serversCommand } from "../lib/commands/servers.ts";
 import { toolsCommand } from "../lib/commands/tools.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { outcomeOf } from "./helpers/command.ts";
+import { commandsOf, GOOD, scripted, SUM, tool } from "./helpers/command_rig.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { OddServer } from "./helpers/odd_server.ts";
 
-const fixture = fromFileUrl(new URL("fixtures/scripted_server.ts", import.meta.url));
-
-/** The entry of a server that answers as `script` says. */
-function scripted(script: JsonObject, more: JsonObject = {}): JsonObject {
-  const args = ["run", "-A", "--no-check", fixture, JSON.stringify(script)];
-  return { command: Deno.execPath(), args, share: "machine", ...more };
-}
-
-const tool = (name: string, more: JsonObject = {}): JsonObject => ({
-  name,
-  inputSchema: { type: "object" },
-  ...more,
-});
-
-const SUM = tool("sum", {
-  description: "Adds numbers.\nMore of it.",
-  inputSchema: {
-    type: "object",
-    properties: {
-      a: { type: "number", description: "the first" },
-      b: { type: "number" },
-      note: { type: "string" },
-    },
-    required: ["a", "b"],
-    additionalProperties: false,
-  },
-});
-
-const GOOD = scripted({ "tools/list": { tools: [SUM, tool("plain")] } });
 const FAILS = scripted({
   "tools/list": { tools: [tool("fails")] },
   "tools/call": { isError: true, content: [{ type: "text", text: "no such issue" }] },
 });
-
-/** A daemon that mounts `servers`, and the commands run against it. */
-async function commandsOf(servers: Record<string, JsonObject>, others?: [OddServer]) {
-  const it = await mountingDaemon(servers, { token: "auto" }, others);
-  const settings = defaultSettings({
-    home: it.home,
-    port: Number(new URL(it.url).port),
-    token: "auto",
-    autostart: false,
-  });
-  const run = (command: Command, args: string[], more: Partial<Invocation> = {}) =>
-    outcomeOf(command, args, { settings, ...more });
-  return {
-    ...it,
-    settings,
-    tools: (...args: string[]) => run(toolsCommand, args),
-    call: (...args: string[]) => run(callCommand, args),
-    run,
-    servers: async () => (await askDaemon(settings, "/status")).servers as JsonObject[],
-    test: (...names: string[]) => run(serversCommand, ["test", ...names]),
-    [Symbol.asyncDispose]: it[Symbol.asyncDispose],
-  };
-}
 
 Deno.test("tools lists what a window is offered, by server, and says why a server has none", async () => {
   await using it = await commandsOf({
@@ -174,75 +120,6 @@ Deno.test("progress of a tool is shown while call waits", async () => {
   assertEquals(steps.slice(-2), ["steps: 1 of 2 step 1", "steps: 2 of 2 step 2"]);
 });
 
-Deno.test("servers test starts a server, has it answer and lets it go", async () => {
-  await using it = await commandsOf({ good: GOOD });
-  const { text, code, json } = await it.test("good");
-  assertEquals(code, 0);
-  assert(/^good +ok +\d.* 2 tools +scripted 1 +2025-11-25$/m.test(text), text);
-  const [{ start_ms, answer_ms, ok, lists }] = (json as { servers: [JsonObject] }).servers;
-  assert(Number(start_ms) >= 0 && Number(answer_ms) >= 0, text);
-  assertEquals([ok, (lists as JsonObject).tools], [true, 2]);
-  const [row] = await it.servers();
-  assertEquals([row!.state, row!.pid], ["not started", undefined], "its process has ended");
-});
-
-Deno.test("servers test of a server that runs asks its process, and leaves it to its windows", async () => {
-  await using it = await commandsOf({ good: GOOD });
-  await it.call("plain");
-  const [before] = await it.servers();
-  const { json } = await it.test("good");
-  const [{ start_ms, pid }] = (json as { servers: [JsonObject] }).servers;
-  assertEquals([start_ms, pid], [undefined, before!.pid]);
-  assertEquals((await it.servers())[0]!.pid, before!.pid);
-});
-
-Deno.test("servers test exits with 1 and says why a server does not answer", async () => {
-  await using it = await commandsOf({
-    good: GOOD,
-    gone: { command: "exai-no-such-program" },
-    exits: scripted({ exits: true }),
-    hangs: scripted({ delayMs: 100_000 }, { startTimeoutMs: 300 }),
-    wrong: { comand: "x" },
-    unset: { command: "x", args: ["${env:EXAI_TEST_UNSET}"] },
-    mute: scripted({ "tools/list": { error: { code: -32603, message: "the shelf is empty" } } }),
-    off: { ...GOOD, disabled: true },
-  });
-  const { text, code, json } = await it.test();
-  assertEquals(code, 1);
-  const servers = (json as { servers: { server: string; ok: boolean; error: string }[] }).servers;
-  const errors = Object.fromEntries(servers.map(({ server, ok, error }) => [server, ok || error]));
-  assertEquals(Object.keys(errors).sort(), ["exits", "gone", "good", "hangs", "mute", "unset", "wrong"]);
-  assertEquals(errors.good, true);
-  const says: Record<string, string> = {
-    gone: "exai-no-such-program",
-    exits: "code 3",
-    hangs: "300 ms",
-    wrong: "write command",
-    unset: "EXAI_TEST_UNSET",
-    mute: "the shelf is empty",
-  };
-  for (const [name, part] of Object.entries(says)) assertStringIncludes(String(errors[name]), part, name);
-  for (const name of Object.keys(says)) assertStringIncludes(text, name);
-  assertStringIncludes((await it.test("off")).text, "switched off");
-  await assertRejects(() => it.test("god"), ExaiError, "did you mean good?");
-});
-
-Deno.test("an entry that has become faulty fails its test, though the server still runs as it was", async () => {
-  await using it = await commandsOf({ good: GOOD });
-  await it.call("plain");
-  await it.write({ good: { ...GOOD, shared: "machine" } });
-  await askDaemon(it.settings, "/reload", "POST");
-  const { text, code } = await it.test("good");
-  assertEquals(code, 1);
-  assertStringIncludes(text, "shared");
-});
-
-Deno.test("a server that was failing is tried at once, whenever its next start was due", async () => {
-  await using it = await commandsOf({ flaky: scripted({ exits: true }) });
-  for (let i = 0; i < 6; i++) assertEquals((await it.test("flaky")).code, 1);
-  assertStringIncludes((await it.test("flaky")).text, "code 3");
-});
-
 Deno.test("without a daemon that may be started, tools and call say so and exit with 3", async () => {
   const home = await Deno.makeTempDir({ prefix: "exai-none-" });
   const settings = defaultSettings({ home, port: 0, autostart: false });
@@ -251,4 +128,25 @@ Deno.test("without a daemon that may be started, tools and call say so and exit 
     assertEquals(thrown.code, "DAEMON_UNAVAILABLE");
   }
   await Deno.remove(home, { recursive: true });
+});
+
+Deno.test("tools shows what search hides from windows, and not what clients in mcp.json hides", async () => {
+  await using it = await mountingDaemon({ good: GOOD }, { token: "auto", toolSearch: "on" });
+  const clients = { "exai-*": { exclude: ["plain"] } };
+  await Deno.writeTextFile(it.config, JSON.stringify({ mcpServers: { good: GOOD }, clients }));
+  const settings = defaultSettings({
+    home: it.home,
+    port: Number(new URL(it.url).port),
+    token: "auto",
+    autostart: false,
+  });
+  await askDaemon(settings, "/reload", "POST");
+  const { json } = await outcomeOf(toolsCommand, ["good"], { settings });
+  assertEquals((json as { tools: JsonObject[] }).tools.map(({ name }) => name), ["sum"]);
+  assertEquals((await outcomeOf(callCommand, ["sum", "a=1", "b=2"], { settings })).code, 0);
+  await assertRejects(
+    () => outcomeOf(callCommand, ["plain"], { settings }),
+    ExaiError,
+    "hidden from this command",
+  );
 });

@@ -94,6 +94,14 @@ Deno.test("update --check: a source that refuses, says something else or names n
   assertStringIncludes(await refusal(() => new Response(" ".repeat(2 ** 21))), "more than 1 MiB");
 });
 
+Deno.test("update --check: a password in the URL of the source is not shown", async () => {
+  await using releases = source(() => new Response("no", { status: 401 }));
+  const url = releases.url.replace("//", "//ada:secret@");
+  const { message } = await assertRejects(() => update(url), ExaiError);
+  assertStringIncludes(message, releases.url);
+  assert(!message.includes("secret"), message);
+});
+
 Deno.test("update --check: what a source says cannot control the terminal", async () => {
   await using releases = source(() => Response.json({ version: "99.0.0", url: "\x1b[2J" }));
   assertStringIncludes((await update(releases.url)).text, "\\x1b[2J");

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, toFileUrl } from "@std/path";
 import { sourceStamp, stamp } from "../tools/compile/stamp.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
 import { newestUrl } from "../tools/release/project.ts";
@@ -10,7 +10,7 @@ const BUILT = { commit: "0123456789abcdef0123456789abcdef01234567", committedAt:
 
 /** What a program prints that has the version of `file`. */
 async function versionIn(file: string): Promise<string> {
-  const module = JSON.stringify(`file://${file}`);
+  const module = JSON.stringify(toFileUrl(file).href);
   const code =
     `import { describeVersion, RELEASES } from ${module}; console.log(describeVersion() + RELEASES);`;
   const command = new Deno.Command(Deno.execPath(), { args: ["eval", code], env: { NO_COLOR: "1" } });
@@ -25,8 +25,8 @@ Deno.test("a program says the commit it was built from, and one from source its 
   await stamp([file], undefined);
   const unstamped = await versionIn(file);
   assertMatch(unstamped, /^\d+\.\d+\.\d+$/);
-  await stamp([file], BUILT);
-  assertEquals(await versionIn(file), `${unstamped} (012345678, 2026-11-27)`);
+  await stamp([file], { ...BUILT, commit: `${BUILT.commit}-modified` });
+  assertEquals(await versionIn(file), `${unstamped} (012345678-modified, 2026-11-27)`);
 });
 
 Deno.test("a program of a release knows where the newest one is named, and one from source asks nobody", async () => {

@@ -48,6 +48,12 @@ async function main(): Promise<number> {
   if (built && releases) built.releases = releases;
   await stamp(await filesOf(daemonDir), built);
   await stamp([programs[1]!.bundle], built);
+  // The times of these files are in the programs: with that of the commit, the same source gives the same programs.
+  const time = new Date(built?.committedAt ?? Date.now());
+  const bundled = [...await filesOf(daemonDir), ...await filesOf(dist)].filter((path) =>
+    path.endsWith(".js")
+  );
+  for (const path of bundled) await Deno.utime(path, time, time);
   for (const { bundle } of programs) await report(bundle);
   const targets: (string | undefined)[] = target.length > 0 ? target as string[] : [undefined];
   for (const target of targets) {

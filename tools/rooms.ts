@@ -145,6 +145,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "state",
       "client",
       "edge",
+      "adopt",
     ],
     outsideWorld: true,
   },

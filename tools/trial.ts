@@ -6,6 +6,7 @@
  */
 import { join } from "@std/path";
 import { fromFileUrl } from "@std/path/from-file-url";
+import process from "node:process";
 import { progress, runTool } from "./lib/run_tool.ts";
 import { archiveName, programFiles, PROJECT, type ReleaseTarget, TARGETS } from "./release/project.ts";
 
@@ -13,12 +14,15 @@ const DEADLINE_MS = 300_000;
 const root = fromFileUrl(new URL("../", import.meta.url));
 const isWindows = Deno.build.os === "windows";
 
-/** Files of clients as people have them: comments, a tab, line ends of Windows, no line end. */
+/**
+ * Files of clients as people have them: comments, tabs, line ends of Windows, no line end. Their server is one that nobody
+ * reaches: one started with npx would leave npm's own cache in the home.
+ */
 const CLIENT_FILES: Readonly<Record<string, string>> = {
   ".cursor/mcp.json":
-    '{\r\n\t// mine\r\n\t"mcpServers": {\r\n\t\t"memory": { "command": "npx", "args": ["-y", "@modelcontextprotocol/server-memory"] }\r\n\t}\r\n}',
+    '{\r\n\t// mine\r\n\t"mcpServers": {\r\n\t\t"issues": { "url": "https://mcp.example.invalid/mcp" }\r\n\t}\r\n}',
   ".codex/config.toml":
-    '# mine\nmodel = "o"\n\n[mcp_servers.memory]\ncommand = "npx"\nargs = ["-y", "@modelcontextprotocol/server-memory"]\n',
+    '# mine\nmodel = "o"\n\n[mcp_servers.issues]\nurl = "https://mcp.example.invalid/mcp"\n',
   ".profile": "export A=1",
 };
 
@@ -76,8 +80,54 @@ async function tryIn({ dir, home, target }: Place): Promise<void> {
   const [daemon, shim] = programs as [string, string];
   const smoke = ["run", "-A", join(root, "tools/smoke.ts"), "--daemon", daemon, "--shim", shim];
   await runIn(dir, { command: Deno.execPath(), args: smoke });
+  const pid = await startDaemon(daemon, { shim, cwd: dir, env });
+  // An update, while the daemon runs and a window would hold its file.
+  await script(join(dir, folder, "install"), ["--no-preview"], ["-NoPreview"]);
+  if (isRunning(pid)) throw new Error(`the update has not stopped the daemon of before, process ${pid}`);
+  const next = await startDaemon(daemon, { shim, cwd: dir, env });
   await script(join(installed, "uninstall"), ["--purge"], ["-Purge"]);
+  if (isRunning(next)) throw new Error(`the daemon runs on as process ${next}`);
   compare(before, await contents(home));
+}
+
+interface Window {
+  shim: string;
+  cwd: string;
+  env: Record<string, string>;
+}
+
+const INITIALIZE = {
+  jsonrpc: "2.0",
+  id: 1,
+  method: "initialize",
+  params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "trial", version: "1" } },
+};
+
+/** Opens a window, which starts the daemon, and closes it; the process of the daemon. */
+async function startDaemon(daemon: string, { shim, cwd, env }: Window): Promise<number> {
+  const options = { cwd, clearEnv: true, env, stdin: "piped", stdout: "piped", stderr: "null" } as const;
+  await using shimProcess = new Deno.Command(shim, options).spawn();
+  const output = shimProcess.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const input = shimProcess.stdin.getWriter();
+  await input.write(new TextEncoder().encode(JSON.stringify(INITIALIZE) + "\n"));
+  const { value = "" } = await output.read();
+  if (!value.includes("serverInfo")) throw new Error(`the shim has answered initialize with ${value}`);
+  const { daemon: running } = JSON.parse(
+    await runIn(cwd, { command: daemon, args: ["version", "--json"], env }),
+  );
+  await output.cancel();
+  await input.close();
+  await shimProcess.status;
+  if (running === null) throw new Error("the window has started no daemon");
+  return running.pid;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** A user's variables, in a home of their own. The daemon takes a port of its own. */

@@ -7,12 +7,15 @@ import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { Route } from "../edge/http_handler.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { checkServer } from "../upstream/server_check.ts";
+import { COMMAND_CLIENT } from "../wire/ops.ts";
 import type { SessionAccess } from "./call_control.ts";
 import { allowMethod } from "./route_guards.ts";
 
 /** The tools of the merged catalog for one session. */
 interface CatalogTools {
   entries: ReadonlyMap<string, { server: { name: string }; own: JsonObject }>;
+  /** Whether `clients` in `mcp.json` hides a tool from the client. */
+  isHidden(name: string): boolean;
   missing: readonly { server: { name: string }; why: string; coming?: Promise<unknown> }[];
 }
 
@@ -23,6 +26,8 @@ export interface CatalogTool extends JsonObject {
   server: string;
   /** As its server defines it, under the server's own name. */
   definition: JsonObject;
+  /** `clients` in `mcp.json` hides it from the client: a call is refused. */
+  is_hidden?: true;
 }
 
 /** The answer of `GET /tools`. */
@@ -40,7 +45,7 @@ export interface ServerRouteSources {
   troubleOf(name: string): ServerTrouble | undefined;
   /** Names of entries that no server was made of. */
   unmounted(): readonly string[];
-  /** Every tool for a session, whatever is hidden from its client. */
+  /** Every tool for a session. */
   toolsFor(caller: Caller): Promise<CatalogTools>;
 }
 
@@ -56,9 +61,14 @@ async function listTools(
   request: Request,
   { sessions, toolsFor }: ServerRouteSources,
 ): Promise<CatalogAnswer> {
-  const { entries, missing } = await toolsFor(sessionIn(request, sessions));
+  const { entries, missing, isHidden } = await toolsFor(sessionIn(request, sessions));
   return {
-    tools: Array.from(entries, ([name, { server, own }]) => ({ name, server: server.name, definition: own })),
+    tools: Array.from(entries, ([name, { server, own }]) => ({
+      name,
+      server: server.name,
+      definition: own,
+      ...(isHidden(name) ? { is_hidden: true } : {}),
+    })),
     missing: missing.map(({ server, why, coming }) => ({
       server: server.name,
       why,
@@ -71,6 +81,10 @@ async function listTools(
 async function check(request: Request, sources: ServerRouteSources): Promise<JsonObject> {
   const name = new URL(request.url).searchParams.get("name") ?? "";
   const caller = sessionIn(request, sources.sessions);
+  if (caller.client?.name !== COMMAND_CLIENT) {
+    // It is taken off the server afterwards, which a window would not survive.
+    throw new ExaiError("INVALID_PARAMS", "session must be one that a command has opened, and no window's");
+  }
   const trouble = sources.troubleOf(name);
   if (trouble) throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(trouble));
   const server = sources.servers().find((server) => server.name === name);

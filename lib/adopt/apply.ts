@@ -1,4 +1,4 @@
-import { messageOf } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
 import { type DocumentEdit, type DocumentLanguage, editDocument } from "../documents/document.ts";
 import { type FileImage, replaceFile } from "../documents/files.ts";
@@ -46,11 +46,13 @@ export async function applyAdoption(
   backups: string,
 ): Promise<AdoptionOutcome> {
   const outcomes: FileOutcome[] = [];
-  const mcp = plan.imports.length === 0 ? undefined : pendingMcp(plan.imports, target);
+  const mcp = plan.imports.length === 0
+    ? undefined
+    : await naming(target.path, () => pendingMcp(plan.imports, target));
   const clients = pendingClients(plan, outcomes);
   const { dir } = await saveBackup(backups, mcp ? [mcp, ...clients] : clients);
   if (mcp) {
-    await replaceFile(mcp.path, mcp.text, mcp.image);
+    await naming(mcp.path, () => replaceFile(mcp.path, mcp.text, mcp.image));
     outcomes.push({ path: mcp.path, reason: undefined });
   }
   for (const { path, text, image } of clients) {
@@ -58,6 +60,15 @@ export async function applyAdoption(
     outcomes.push({ path, reason });
   }
   return { backup: dir, files: outcomes };
+}
+
+/** Puts the path before a reason that is a clause about it. */
+async function naming<T>(path: string, act: () => Promise<T> | T): Promise<T> {
+  try {
+    return await act();
+  } catch (thrown) {
+    throw new ExaiError("CONFIG", `${path} ${messageOf(thrown)}; no client was changed`, { cause: thrown });
+  }
 }
 
 function pendingMcp(imports: readonly DocumentEdit[], { path, image, value }: ServersTarget): PendingFile {
@@ -72,7 +83,10 @@ function pendingClients({ files }: AdoptionPlan, outcomes: FileOutcome[]): Pendi
   return [...byTarget.values()].flatMap((group) => {
     const { reading } = group[0]!;
     const { path } = reading.found;
-    const edits = group.flatMap(({ edits }) => edits);
+    // Two clients whose files are links to one change the same there.
+    const edits = [
+      ...new Map(group.flatMap(({ edits }) => edits).map((edit) => [JSON.stringify(edit), edit])).values(),
+    ];
     try {
       const { bytes, text: before } = reading.image;
       const text = editDocument(reading.language as DocumentLanguage, before, edits);

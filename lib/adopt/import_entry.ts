@@ -66,7 +66,8 @@ export function importEntry(value: Json, around: EntrySurroundings): ImportedEnt
     entry: withProjectPaths(withoutEmpty(filled as JsonObject), around.project),
     directory: around.project !== undefined && needsDirectory(entry) ? around.project : undefined,
     isDisabled,
-    notes: notes.filter(({ kind, path }) => kind === "lost" && path[0] !== "headers").map(sentenceOf),
+    notes: notes.filter(({ kind, path }) => kind === "changed" || kind === "lost" && path[0] !== "headers")
+      .map(sentenceOf),
     asks: [...new Map(asks.map((ask) => [ask.id, ask])).values()],
   };
 }

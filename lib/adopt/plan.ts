@@ -1,6 +1,6 @@
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { catalogName } from "../config/servers.ts";
-import type { DocumentEdit } from "../documents/document.ts";
+import { type Json, type JsonObject } from "../base/json.ts";
+import { catalogName, findSections } from "../config/servers.ts";
+import { type DocumentEdit, type DocumentPath, valueAt } from "../documents/document.ts";
 import {
   type Candidate,
   type CandidateGroup,
@@ -81,7 +81,6 @@ export interface AdoptionPlan {
 export function planAdoption(input: PlanInput): AdoptionPlan {
   const { candidates, kept } = input;
   const groups = groupsOf(candidates);
-  const section = isObject(input.mcp.servers) && !isObject(input.mcp.mcpServers) ? "servers" : "mcpServers";
   const there = serversIn(input.mcp);
   const fresh = groups.filter(({ key }) => !there.byKey.has(key));
   const names = new Map([...there.byKey, ...nameGroups(fresh, there.names)]);
@@ -89,14 +88,23 @@ export function planAdoption(input: PlanInput): AdoptionPlan {
   const nameOf = ({ imported }: Candidate) => names.get(serverKey(imported))!;
   return {
     servers,
-    imports: servers.filter(({ isThere }) => !isThere).map(({ title, entry, isDisabled }) => ({
-      path: [section, title],
-      value: isDisabled ? { ...entry, disabled: true } : entry,
-    })),
+    imports: importsOf(servers.filter(({ isThere }) => !isThere), input.mcp),
     files: plannedFiles(input, { candidates, groups, nameOf }),
     kept,
     left: input.left,
   };
+}
+
+/** Adds servers to the section that `mcp.json` has, whatever its name and shape. */
+function importsOf(servers: readonly PlannedServer[], mcp: JsonObject): DocumentEdit[] {
+  const section: DocumentPath = findSections(mcp).sections[0]?.path ?? ["mcpServers"];
+  const there = valueAt(mcp, section);
+  return servers.map(({ title, entry, isDisabled }, i) => {
+    const value = isDisabled ? { ...entry, disabled: true } : entry;
+    return Array.isArray(there)
+      ? { path: [...section, there.length + i], value: { name: title, ...value } }
+      : { path: [...section, title], value };
+  });
 }
 
 interface ServersThere {
@@ -107,11 +115,11 @@ interface ServersThere {
 
 function serversIn(mcp: JsonObject): ServersThere {
   const there: ServersThere = { byKey: new Map(), names: new Set(), disabled: new Set() };
-  for (const section of [mcp.mcpServers, mcp.servers]) {
-    for (const [title, value] of Object.entries(isObject(section) ? section : {})) {
-      const name = catalogName(title);
-      const entry = importEntry(value ?? null, { dialect: "other", root: mcp as Json, project: undefined });
+  for (const { dialect, entries } of findSections(mcp).sections) {
+    for (const { title, value } of entries) {
+      const name = title === undefined ? undefined : catalogName(title);
       if (name === undefined) continue;
+      const entry = importEntry(value, { dialect, root: mcp as Json, project: undefined });
       there.names.add(name);
       if (typeof entry === "string") continue;
       if (entry.isDisabled) there.disabled.add(name);

@@ -19,6 +19,12 @@ interface FileChanges {
 /** The name of EXAI's entry in a client. */
 const OWN_ENTRY = "exai";
 
+/** Another where a server that stays has that name. */
+function ownEntryName({ entries }: ClientReading, candidates: readonly Candidate[]): string {
+  const staying = entries.filter((entry) => !candidates.some((candidate) => candidate.entry === entry));
+  return staying.some(({ name }) => name === OWN_ENTRY) ? `${OWN_ENTRY}-all` : OWN_ENTRY;
+}
+
 interface PointOptions {
   door: Door;
   /** The name in `mcp.json` of the server of a candidate. */
@@ -34,8 +40,12 @@ export function pointTogether(
   { door, isEntryAdded }: PointOptions,
 ): FileChanges {
   const { style } = reading.found.client;
+  const name = ownEntryName(reading, candidates);
   const added = isEntryAdded
-    ? addition(reading, { ...newEntryExtras(style, OWN_ENTRY), ...reachOf(style, door) })
+    ? addition(reading, {
+      name,
+      value: { ...newEntryExtras(style, name), ...reachOf(style, door), ...longestLimits(candidates) },
+    })
     : [];
   const target = added[0]?.path.join();
   const removed = candidates.filter(({ entry }) => entry.path.join() !== target);
@@ -43,9 +53,20 @@ export function pointTogether(
     edits: [...added, ...removals(removed)],
     changes: [
       ...candidates.map(({ entry }): EntryChange => ({ kind: "removed", name: entry.name })),
-      ...(isEntryAdded ? [{ kind: "added", name: OWN_ENTRY, server: undefined } as const] : []),
+      ...(isEntryAdded ? [{ kind: "added", name, server: undefined } as const] : []),
     ],
   };
+}
+
+const LIMITS = ["timeout", "tool_timeout_sec", "startup_timeout_sec", "startup_timeout_ms"];
+
+/** The longest of the time limits by which the client gives up, each in the client's own unit. */
+function longestLimits(candidates: readonly Candidate[]): JsonObject {
+  return Object.fromEntries(LIMITS.flatMap((key) => {
+    const limits = candidates.map(({ entry: { value } }) => (value as JsonObject)[key])
+      .filter((limit) => typeof limit === "number");
+    return limits.length === 0 ? [] : [[key, Math.max(...limits)]];
+  }));
 }
 
 /** Each entry keeps its name and what its client decides by, and reaches its server through EXAI. */
@@ -55,12 +76,16 @@ export function pointEach(
   { door, nameOf, isEntryAdded }: PointOptions,
 ): FileChanges {
   const { style } = reading.found.client;
+  const name = ownEntryName(reading, candidates);
   const edits = candidates.flatMap((candidate) => {
     const { entry: { path, value } } = candidate;
     return reachEdits(path, value as JsonObject, reachOf(style, door, nameOf(candidate)));
   });
   const own = isEntryAdded && !candidates.some(({ entry }) => entry.name === OWN_ENTRY)
-    ? addition(reading, { ...newEntryExtras(style, OWN_ENTRY), ...reachOf(style, door, OWN_ENTRY) })
+    ? addition(reading, {
+      name,
+      value: { ...newEntryExtras(style, name), ...reachOf(style, door, OWN_ENTRY) },
+    })
     : [];
   return {
     edits: [...own, ...edits],
@@ -68,18 +93,21 @@ export function pointEach(
       ...candidates.map((candidate): EntryChange => {
         return { kind: "pointed", name: candidate.entry.name, server: nameOf(candidate) };
       }),
-      ...(own.length > 0 ? [{ kind: "added", name: OWN_ENTRY, server: OWN_ENTRY } as const] : []),
+      ...(own.length > 0 ? [{ kind: "added", name, server: OWN_ENTRY } as const] : []),
     ],
   };
 }
 
 /** Puts an entry into the first section of the table that has no directory in its path. */
-function addition({ found, document }: ClientReading, value: JsonObject): DocumentEdit[] {
+function addition(
+  { found, document }: ClientReading,
+  { name, value }: { name: string; value: JsonObject },
+): DocumentEdit[] {
   const plain = found.file.sections.filter((section) => !section.includes("*"));
   const section = plain.find((path) => valueAt(document.value, path) !== undefined) ?? plain[0]!;
   const there = valueAt(document.value, section);
-  if (!Array.isArray(there)) return [{ path: [...section, OWN_ENTRY], value }];
-  return [{ path: [...section, there.length], value: { name: OWN_ENTRY, ...value } }];
+  if (!Array.isArray(there)) return [{ path: [...section, name], value }];
+  return [{ path: [...section, there.length], value: { name, ...value } }];
 }
 
 /** The last item of an array first, so that the places of the others stay. */

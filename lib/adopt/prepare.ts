@@ -1,3 +1,4 @@
+import { isAbsolute } from "@std/path/is-absolute";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import type { ClientPlaces } from "../config/client_places.ts";
@@ -7,7 +8,7 @@ import type { ServersTarget } from "./apply.ts";
 import { candidatesOf } from "./candidates.ts";
 import { checkCandidates } from "./check_candidates.ts";
 import type { ClientProfile } from "./client_profile.ts";
-import { type ClientEntry, findFiles, type FoundFile } from "./find.ts";
+import { type ClientEntry, findFiles, type FoundFile, type SearchScope } from "./find.ts";
 import { type OwnEntries, ownEntryKind } from "./own_entry.ts";
 import { type AdoptionPlan, type Doors, planAdoption } from "./plan.ts";
 import { type ClientReading, type LeftFile, readClientFile } from "./read.ts";
@@ -54,7 +55,6 @@ export async function prepareAdoption(options: AdoptOptions): Promise<PreparedAd
   const target = await readTarget(options.mcp);
   const scopes = scopesOf(options);
   const found = (await Promise.all(scopes.map(findFiles))).flat();
-  const rules = (await Promise.all(scopes.map(readRules))).flat();
   const ownEntry = ({ found }: Pick<ClientReading, "found">, { value }: ClientEntry) =>
     ownEntryKind(value, found.client.dialect, options.own);
   const readings: ClientReading[] = [];
@@ -70,6 +70,8 @@ export async function prepareAdoption(options: AdoptOptions): Promise<PreparedAd
       else left.push({ found: file, reason });
     }
   }
+  const rules = (await Promise.all(scopes.map((scope) => readRules(withKnownProjects(scope, readings)))))
+    .flat();
   const sorted = candidatesOf(readings, (...one) => ownEntry(...one) !== undefined);
   const checked = await checkCandidates(sorted, target.path);
   const { doors, shims, isEach } = options;
@@ -87,7 +89,7 @@ export async function prepareAdoption(options: AdoptOptions): Promise<PreparedAd
   return { plan, target, files: found.length };
 }
 
-function scopesOf({ places, projects, clients, windowsHomes, isUserOnly }: AdoptOptions) {
+function scopesOf({ places, projects, clients, windowsHomes, isUserOnly }: AdoptOptions): SearchScope[] {
   return [
     { places, projects: isUserOnly ? [] : projects, clients },
     ...windowsHomes.map((home) => ({
@@ -97,6 +99,20 @@ function scopesOf({ places, projects, clients, windowsHomes, isUserOnly }: Adopt
       isWindowsSide: true,
     })),
   ];
+}
+
+/** Bounds how many projects are looked at for rules. */
+const MAX_PROJECTS = 1000;
+
+/** The projects that clients list in their own files have rules too, for servers of every project. */
+function withKnownProjects(scope: SearchScope, readings: readonly ClientReading[]): SearchScope {
+  if (scope.isWindowsSide) return scope;
+  const listed = readings.filter(({ found }) => !found.isWindowsSide).flatMap(({ document: { value } }) =>
+    !Array.isArray(value) && isObject(value.projects)
+      ? Object.keys(value.projects).filter((dir) => isAbsolute(dir))
+      : []
+  );
+  return { ...scope, projects: [...new Set([...scope.projects, ...listed])].slice(0, MAX_PROJECTS) };
 }
 
 function forUser(reading: ClientReading): ClientReading {

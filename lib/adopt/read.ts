@@ -1,5 +1,5 @@
 import { messageOf } from "../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type Json } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
 import {
   type DocumentLanguage,
@@ -86,7 +86,7 @@ function shapeFault({ file, client }: FoundFile, document: ReadDocument): string
         section.join(".")
       } is no object, a form of ${client.title} that EXAI does not know`;
     }
-    const places = [...section.map((_, i) => section.slice(0, i)), section, ...entryPaths(section, value)];
+    const places = [...section.map((_, i) => section.slice(0, i)), ...objectsIn(value, section)];
     for (const place of places) {
       const [key] = document.repeatedKeys(place).filter((key) => matters(key, place, section));
       if (key === undefined) continue;
@@ -120,8 +120,11 @@ function resolve(section: readonly string[], root: Json): string[][] {
   );
 }
 
-function entryPaths(section: string[], value: JsonObject | Json[]): DocumentPath[] {
-  return Object.keys(value).map((key) => [...section, Array.isArray(value) ? Number(key) : key]);
+/** The paths of a value and of all objects in it. */
+function objectsIn(value: Json | undefined, path: DocumentPath): DocumentPath[] {
+  if (Array.isArray(value)) return value.flatMap((item, i) => objectsIn(item, [...path, i]));
+  if (!isObject(value)) return [];
+  return [path, ...Object.entries(value).flatMap(([key, item]) => objectsIn(item, [...path, key]))];
 }
 
 function entriesOf({ file, project }: FoundFile, { value: root }: ReadDocument): ClientEntry[] {

@@ -1,5 +1,5 @@
 import { join } from "@std/path/join";
-import { messageOf } from "../base/errors.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
 import { type DocumentLanguage, editDocument } from "../documents/document.ts";
 import { readFileImage, removeFile, replaceFile } from "../documents/files.ts";
 import type { FileOutcome } from "./apply.ts";
@@ -39,7 +39,7 @@ async function undoFile(dir: string, file: BackedUpFile): Promise<UndoneFile> {
   try {
     return { path, how: await restored(dir, file), reason: undefined };
   } catch (thrown) {
-    const where = copy === null ? "" : `; it was as ${join(dir, copy)}`;
+    const where = copy === null ? "" : `; as it was it is in ${join(dir, copy)}`;
     return { path, how: "left", reason: messageOf(thrown) + where };
   }
 }
@@ -55,7 +55,10 @@ async function restored(dir: string, file: BackedUpFile): Promise<UndoneFile["ho
     return copy === null ? "removed" : "restored";
   }
   const document = languageOf(language);
-  if (!document) throw new Error("has been changed since");
+  // In a list, another item may be at its place now.
+  if (!document || inverse.some(({ path }) => typeof path.at(-1) === "number")) {
+    throw new ExaiError("CONFIG", "has been changed since, and is left as it is now");
+  }
   const text = editDocument(document, image!.text, inverse);
   const original = copy === null ? undefined : await Deno.readFile(join(dir, copy));
   // A client that has only written it anew, in its own layout, has nothing to lose.

@@ -5,6 +5,7 @@ import { SECOND_MS } from "../base/units.ts";
 import { describeVersion, VERSION } from "../base/version.ts";
 import { visibleJson } from "../base/visible.ts";
 import { asksForBackground, asksForJson } from "../config/command_line.ts";
+import { recordProgram } from "../client/last_program.ts";
 import { formatFault } from "../config/config_fault.ts";
 import { isStartedByShim } from "../config/daemon_environment.ts";
 import type { LoadedSettings } from "../config/load.ts";
@@ -212,6 +213,8 @@ async function run(source: SettingsSource, around: Surroundings): Promise<number
   }
   around.running.daemon = daemon;
   around.onListening();
+  // A full disk: a window may then start an older daemon than this one.
+  await recordProgram(paths).catch(() => {});
   say(banner(daemon, paths));
   log.info("exai {version} listens on {url}", { version: VERSION, url: daemon.url });
   if (isTokenKept) {

@@ -2,7 +2,7 @@ import { delay } from "@std/async/delay";
 import type { JsonObject } from "../base/json.ts";
 import { isNewer, OWN_RELEASE } from "../base/release.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { daemonCommand } from "../client/autostart.ts";
+import { daemonCommand } from "../client/daemon_program.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { readInstalledService, runsProgram } from "../client/installed_service.ts";
 import type { StatePaths } from "../config/paths.ts";

@@ -18,5 +18,8 @@ export const RELEASES = releases;
 
 /** The version with the commit and its day, for people. */
 export function describeVersion(): string {
-  return COMMIT === "" ? VERSION : `${VERSION} (${COMMIT.slice(0, 9)}, ${COMMITTED_AT.slice(0, 10)})`;
+  if (COMMIT === "") return VERSION;
+  // `-modified` stays.
+  const commit = COMMIT.replace(/^(\w{9})\w*/, "$1");
+  return `${VERSION} (${commit}, ${COMMITTED_AT.slice(0, 10)})`;
 }

@@ -1,17 +1,16 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { extname } from "@std/path/extname";
-import { join } from "@std/path/join";
 import { messageOf } from "../base/errors.ts";
-import { isCompiled, programDir, type StatePaths } from "../config/paths.ts";
+import type { StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS, SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { FileLock } from "../state/file_lock.ts";
 import { Backoff } from "../base/backoff.ts";
 import type { Link } from "./link.ts";
 import { hasDaemon } from "./address.ts";
+import { daemonCommand } from "./daemon_program.ts";
 import { isNoDaemon, LinkError, type LinkFault } from "./link_target.ts";
 import { readOwnFile } from "./own_files.ts";
-import { type DetachedProgram, type ProgramStart, startDetached } from "./start_detached.ts";
+import { type DetachedProgram, startDetached } from "./start_detached.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -19,6 +18,9 @@ const log = getLogger(["exai", "shim"]);
 const POLL_MS = 25;
 /** As above while another window starts it. */
 const LOCKED_POLL_MS = 100;
+
+/** How long a service manager may take, which may say that it starts a program and does not. */
+const SERVICE_START_TIMEOUT_MS = 15_000;
 
 const NO_ANSWER = `has not answered within ${DAEMON_START_TIMEOUT_MS / 1000} s`;
 
@@ -85,22 +87,27 @@ export class DaemonStarter {
   }
 
   async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
-    const isService = await this.#startService();
-    log.info("no daemon answers; starting {command}", {
-      command: isService ? "the service" : shownCommand(),
-    });
-    using daemon = isService ? undefined : await this.#start(daemonStart(this.#environment, this.#paths));
+    const ofService = await this.#startService() ? await this.#dialService(dial) : undefined;
+    if (ofService) return ofService;
+    const program = await this.#program();
+    log.info("no daemon answers; starting {command}", { command: shown(program) });
+    using daemon = await this.#start({ ...program, cwd: this.#paths.home, env: this.#environment });
     const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
       await delay(POLL_MS);
       const link = await dial();
       if (link) return link;
       // Exit code 0: another daemon was started first and is about to answer.
-      if (daemon?.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
-      const { text } = isService ? await readOwnFile(this.#paths.startFailure) : {};
-      if (text !== undefined) throw this.#fault(`as a service cannot start: ${text.trim()}`);
+      if (daemon.exitCode) throw await this.#endedAtOnce(daemon.exitCode);
     }
     throw this.#fault(NO_ANSWER);
+  }
+
+  /** The daemon beside this program, or that which ran last, if it is newer. */
+  async #program(): Promise<ReturnType<typeof daemonCommand>> {
+    if (!await exists(this.#paths.program)) return daemonCommand();
+    const { newerProgram } = await import("./last_program.ts");
+    return await newerProgram(this.#paths) ?? daemonCommand();
   }
 
   /** Starts the daemon as the service it is installed as; false when it is none, or its manager does not start it. */
@@ -113,6 +120,21 @@ export class DaemonStarter {
       log.warning("the service does not start the daemon: {fault}", { fault: started.fault });
     }
     return started.fault === undefined;
+  }
+
+  /** The link to the daemon of the service; undefined when its manager has started none. */
+  async #dialService(dial: () => Promise<Link | undefined>): Promise<Link | undefined> {
+    log.info("no daemon answers; the service starts it");
+    const deadline = performance.now() + SERVICE_START_TIMEOUT_MS;
+    while (performance.now() < deadline) {
+      await delay(POLL_MS);
+      const link = await dial();
+      if (link) return link;
+      const { text } = await readOwnFile(this.#paths.startFailure);
+      if (text !== undefined) throw this.#fault(`as a service cannot start: ${text.trim()}`);
+    }
+    log.warning("the service has not started the daemon");
+    return undefined;
   }
 
   /** The daemon has written why it cannot start, as a terminal would have shown it. */
@@ -128,7 +150,7 @@ export class DaemonStarter {
     return new LinkError(
       fault,
       `the daemon that was started ${what}; its log is in ${this.#paths.logs}, ` +
-        `or run it in a terminal to see why: ${shownCommand()}`,
+        `or run it in a terminal to see why: ${shown(daemonCommand())}`,
     );
   }
 }
@@ -140,31 +162,13 @@ export class DaemonStarter {
  */
 export function spawnDaemon(
   environment: Record<string, string>,
-  paths: StatePaths,
+  { home }: StatePaths,
 ): Promise<DetachedProgram> {
-  return startDetached(daemonStart(environment, paths));
+  return startDetached({ ...daemonCommand(), cwd: home, env: environment });
 }
 
-function daemonStart(environment: Record<string, string>, { home }: StatePaths): ProgramStart {
-  return { ...daemonCommand(), cwd: home, env: environment };
-}
-
-function shownCommand(): string {
-  const { command, args } = daemonCommand();
+function shown({ command, args }: ReturnType<typeof daemonCommand>): string {
   return [command, ...args].join(" ");
-}
-
-/** The daemon's command line: the executable beside the shim's, or the source beside its entry point. */
-export function daemonCommand(): { command: string; args: string[] } {
-  const start = "--if-not-running";
-  if (!isCompiled()) {
-    // daemon.ts beside shim.ts, daemon.js beside a bundled shim.js.
-    // A bundle has no deno.json with the unstable API the daemon listens with (lib/edge/port_reservation.ts).
-    const program = join(programDir(), `daemon${extname(Deno.mainModule)}`);
-    return { command: Deno.execPath(), args: ["run", "-A", "--unstable-net", program, start] };
-  }
-  const name = Deno.build.os === "windows" ? "exai-daemon.exe" : "exai-daemon";
-  return { command: join(programDir(), name), args: [start] };
 }
 
 async function exists(path: string): Promise<boolean> {

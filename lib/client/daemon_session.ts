@@ -8,6 +8,7 @@ import { statePaths } from "../config/paths.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 import { toOpError } from "../wire/codes.ts";
 import { LATEST_REVISION } from "../wire/mcp.ts";
+import { COMMAND_CLIENT } from "../wire/ops.ts";
 import type { RpcError } from "../wire/rpc.ts";
 import { locateDaemon } from "./address.ts";
 import { DaemonStarter } from "./autostart.ts";
@@ -60,7 +61,7 @@ export class DaemonSession implements Disposable {
    * @throws {ExaiError} `DAEMON_UNAVAILABLE` when no daemon answers and none can be started
    */
   static async open(settings: CommandSettings, { cwd }: { cwd: string | undefined }): Promise<DaemonSession> {
-    const hello = { client: { name: "exai-daemon", version: VERSION }, cwd: cwd ?? null };
+    const hello = { client: { name: COMMAND_CLIENT, version: VERSION }, cwd: cwd ?? null };
     const session = new DaemonSession(await openStarted(settings, hello));
     await session.request("initialize", {
       protocolVersion: LATEST_REVISION,

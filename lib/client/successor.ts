@@ -3,7 +3,8 @@ import { isNewer, OWN_RELEASE, type Release } from "../base/release.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS } from "../config/settings.ts";
 import { FileLock } from "../state/file_lock.ts";
-import { daemonCommand, spawnDaemon } from "./autostart.ts";
+import { daemonCommand } from "./daemon_program.ts";
+import { spawnDaemon } from "./autostart.ts";
 import { readInstalledService, runsProgram } from "./installed_service.ts";
 
 const log = getLogger(["exai", "shim"]);

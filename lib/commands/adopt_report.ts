@@ -111,8 +111,14 @@ function todoText({ plan, target }: PreparedAdoption): string[] {
   );
   const adopted = new Set(plan.files.map(({ reading }) => reading.found.client));
   const notes = [...adopted].flatMap(({ note }) => note === undefined ? [] : [`  ${note}`]);
-  const lines = [...new Set([...asks, ...notes])];
-  return lines.length === 0 ? [] : [["What is left to you:", ...lines].join("\n")];
+  const local = plan.servers.filter(({ isThere, isDisabled, origins }) =>
+    !isThere && !isDisabled && origins.every(({ entry }) => entry.project !== undefined)
+  ).map(({ name }) => visible(name));
+  const shown = local.length === 0
+    ? []
+    : [`  every window sees what was for one project so far: ${local.join(", ")}`];
+  const lines = [...new Set([...asks, ...shown, ...notes])];
+  return lines.length === 0 ? [] : [["To know and to do:", ...lines].join("\n")];
 }
 
 /** What was changed. */

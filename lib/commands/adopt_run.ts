@@ -2,6 +2,7 @@ import { resolve } from "@std/path/resolve";
 import { UsageError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
+import { visible } from "../base/visible.ts";
 import { applyAdoption } from "../adopt/apply.ts";
 import type { ClientProfile } from "../adopt/client_profile.ts";
 import { CLIENTS } from "../adopt/clients.ts";
@@ -18,10 +19,12 @@ import { EXIT } from "./exit_codes.ts";
 
 /** Runs `exai-daemon adopt`. */
 export async function adopt(invocation: Invocation): Promise<CommandResult> {
-  const { settings, switches } = invocation;
+  const { settings, switches, progress } = invocation;
   const { backups } = statePaths(settings);
-  if (switches.has("undo")) return await undo(backups);
+  if (switches.has("undo")) return await undo(backups, switches.has("dry-run"));
+  progress.step("reading the configurations of clients");
   const prepared = await prepareAdoption(await optionsOf(invocation));
+  progress.end();
   const text = planText(prepared);
   const hasChanges = prepared.plan.imports.length > 0 ||
     prepared.plan.files.some(({ edits }) => edits.length > 0);
@@ -53,15 +56,26 @@ function askToApply({ print, switches }: Invocation, text: string): string | und
   return confirm("\nChange these files?") ? undefined : "Nothing was changed.";
 }
 
-async function undo(backups: string): Promise<CommandResult> {
+async function undo(backups: string, isDry: boolean): Promise<CommandResult> {
   const last = await lastAdoption(backups);
   if (!last) return { text: "There is no adoption to take back.", code: EXIT.no, json: { undone: null } };
+  const { record: { made_at, files: saved }, dir } = last;
+  if (isDry) {
+    const paths = saved.map(({ path }) => path);
+    return {
+      text: [
+        `The adoption of ${made_at} would be taken back, in:`,
+        ...paths.map((path) => `  ${visible(path)}`),
+      ].join("\n"),
+      json: { undone: null, would_undo: { made_at, backup: dir, files: paths } },
+    };
+  }
   const files = await undoAdoption(last);
   const code = files.some(({ reason }) => reason !== undefined) ? EXIT.no : EXIT.done;
   return {
     text: undoneText(last, files),
     code,
-    json: { undone: { made_at: last.record.made_at, backup: last.dir, files } },
+    json: { undone: { made_at, backup: dir, files } },
   };
 }
 

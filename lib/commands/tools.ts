@@ -25,7 +25,8 @@ async function tools(invocation: Invocation): Promise<CommandResult> {
   using session = await openSession(invocation);
   const isEnough = (tools: readonly CatalogTool[]) =>
     tools.some((tool) => tool.server === name || isNamed(tool, name));
-  const catalog = await readCatalog(invocation, session, { isEnough, server: name });
+  const whole = await readCatalog(invocation, session, { isEnough, server: name });
+  const catalog = { ...whole, tools: whole.tools.filter((tool) => !tool.is_hidden) };
   if (name === undefined) return { text: listOf(catalog), json: jsonOf(catalog) };
   const ofServer = catalog.tools.filter(({ server }) => server === name);
   const missing = catalog.missing.filter(({ server }) => server === name);
@@ -33,7 +34,7 @@ async function tools(invocation: Invocation): Promise<CommandResult> {
     const its = { tools: ofServer, missing };
     return { text: listOf(its), json: jsonOf(its), code: ofServer.length > 0 ? 0 : 1 };
   }
-  const tool = findTool(name, catalog);
+  const tool = findTool(name, whole);
   return { text: describeTool(tool), json: toolJson(tool) };
 }
 
@@ -46,10 +47,14 @@ export function isNamed(tool: CatalogTool, name: string | undefined): boolean {
 /**
  * The tool that {@linkcode isNamed} `name`; the one of that name in the catalog goes before others.
  *
- * @throws {ExaiError} `RESOURCE_NOT_FOUND` with the nearest name
+ * @throws {ExaiError} `RESOURCE_NOT_FOUND` with the nearest name; `TOOL_NOT_FOUND` for one that is hidden
  */
 export function findTool(name: string, { tools, missing }: ToolCatalog): CatalogTool {
   const found = tools.find((tool) => tool.name === name) ?? tools.find((tool) => isNamed(tool, name));
+  if (found?.is_hidden) {
+    const why = `${found.name} is hidden from this command by clients in mcp.json`;
+    throw new ExaiError("TOOL_NOT_FOUND", `${why}; change include or exclude there to use it`);
+  }
   if (found) return found;
   const names = tools.map(({ name }) => name);
   const ofServer = missing.find(({ server }) =>

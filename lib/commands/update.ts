@@ -46,7 +46,7 @@ async function update({ settings, switches, usage, progress }: Invocation): Prom
         "https://api.github.com/repos/OWNER/NAME/releases/latest",
     );
   }
-  progress.step(`asking ${source}`);
+  progress.step(`asking ${withoutPassword(source)}`);
   const newest = await ask(source);
   const isThere = isNewer({ version: newest.version }, { version: VERSION });
   return {
@@ -114,7 +114,14 @@ function parse(text: string): Newest | undefined {
 }
 
 function unavailable(source: string, why: string, cause?: unknown): ExaiError {
-  const message =
-    `the source of releases ${source} could not be asked: ${why}; see EXAI_RELEASES_URL, or releasesUrl in exai.json`;
+  const message = `the source of releases ${
+    withoutPassword(source)
+  } could not be asked: ${why}; see EXAI_RELEASES_URL, or releasesUrl in exai.json`;
   return new ExaiError("UPSTREAM_UNAVAILABLE", message, { cause });
+}
+
+function withoutPassword(source: string): string {
+  const url = URL.parse(source);
+  if (!url || url.username + url.password === "") return source;
+  return Object.assign(url, { username: "", password: "" }).href;
 }

@@ -1,4 +1,4 @@
-import { VERSION } from "../base/version.ts";
+import { COMMIT, COMMITTED_AT, describeVersion, VERSION } from "../base/version.ts";
 import { isObject } from "../base/json.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { isCompiled, programDir } from "../config/paths.ts";
@@ -16,7 +16,7 @@ async function version({ settings, progress }: Invocation): Promise<CommandResul
   const daemon = isObject(found) ? { version: found.version, pid: found.pid } : null;
   const { os, arch } = Deno.build;
   const text = [
-    `exai-daemon ${VERSION}`,
+    `exai-daemon ${describeVersion()}`,
     `  daemon   ${daemon ? `${daemon.version} (process ${daemon.pid})` : "none runs"}`,
     `  deno     ${Deno.version.deno} (V8 ${Deno.version.v8})`,
     `  system   ${os} ${arch}`,
@@ -24,6 +24,8 @@ async function version({ settings, progress }: Invocation): Promise<CommandResul
   ].join("\n");
   const json = {
     version: VERSION,
+    commit: COMMIT || null,
+    committed_at: COMMITTED_AT || null,
     daemon,
     deno: Deno.version.deno,
     v8: Deno.version.v8,

@@ -36,6 +36,8 @@ export interface StatePaths {
   startLock: string;
   /** Locked by a shim that has just started a newer daemon, so that ten shims start one. */
   successorLock: string;
+  /** The program of the daemon that ran last. */
+  program: string;
   /** How the daemon was installed as a service, while it is. */
   service: string;
   /** Locked while a command changes `mcp.json`, so that two of them do not undo each other. */
@@ -91,6 +93,7 @@ export function statePaths(
     startLock: join(home, "start.lock"),
     configLock: join(home, "config.lock"),
     successorLock: join(home, "successor.lock"),
+    program: join(home, "program.json"),
     service: join(home, "service.json"),
     startFailure: join(home, "start_error"),
     endpoint: join(home, "daemon.json"),

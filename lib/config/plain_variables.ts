@@ -44,16 +44,14 @@ export function isPlainName(text: string): boolean {
   return text.split("_").every(isWord);
 }
 
-const MAX_WORD_CHARS = 20;
 const MAX_DIGITS = 4;
 
 /** A word in one case or in camel case, with a number before or after it. */
 function isWord(part: string): boolean {
   const [, before = "", letters = "", after = "", rest = ""] =
-    /^(\d*)([A-Za-z]*)(\d*)([A-Za-z]*)$/.exec(part) ?? [];
-  if (before + letters + after + rest !== part || letters.length > MAX_WORD_CHARS) return false;
-  // "S3", "OAUTH2", "K8S", "2FA"; "1a2b3c" is none.
-  if (before.length + after.length > MAX_DIGITS || rest.length > 3) return false;
+    /^(\d{0,4})([A-Za-z]{0,20})(\d{0,4})([A-Za-z]{0,3})$/.exec(part) ?? [];
+  // "S3", "OAUTH2", "K8S", "2FA"; "1a2b3c" is none, and neither is anything longer.
+  if (before + letters + after + rest !== part || before.length + after.length > MAX_DIGITS) return false;
   const capitals = letters.replace(/[^A-Z]/g, "").length;
   const isOneCase = capitals === 0 || capitals === letters.length;
   return isOneCase || (/^[A-Za-z]?[a-z]+(?:[A-Z][a-z]+)*(?:[A-Z]+)?$/.test(letters) && capitals <= 4);

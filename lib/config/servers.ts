@@ -1,5 +1,6 @@
 import { dirname } from "@std/path";
 import { messageOf } from "../base/errors.ts";
+import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { decodeText } from "../base/text_encoding.ts";
 import { readClients } from "./servers/client_entries.ts";
 import { parseDocument } from "./json_document.ts";
@@ -83,6 +84,7 @@ async function parseServers(text: string, path: string, options: ServersOptions)
     env: options.env ?? Deno.env.toObject(),
     loginEnv: options.loginEnv,
     configDir: dirname(path),
+    inputs: inputsOf(document.value),
   });
   const reader = new ServersReader(file, { path, document, expander, ownPort: options.ownPort });
   reader.checkSections();
@@ -93,4 +95,9 @@ async function parseServers(text: string, path: string, options: ServersOptions)
   Object.assign(file, { clients, clientsFaulty: faults.length > 0 });
   file.faults.push(...faults);
   return file;
+}
+
+/** The ids of the values that VS Code asks its user for. */
+function inputsOf({ inputs }: JsonObject): string[] {
+  return Array.isArray(inputs) ? inputs.flatMap((input) => (isObject(input) && textOf(input.id)) || []) : [];
 }

@@ -10,18 +10,24 @@ import type { SessionFolders } from "./workspace_variables.ts";
 const log = getLogger(["exai", "config"]);
 
 /**
- * Variables that have a program load or run something else. A file in a directory that came from elsewhere, such as a
- * repository that was cloned, may not set them: opening it would run its code.
+ * Variables that have a program load or run something else, and what their names begin with. A file in a directory that
+ * came from elsewhere, such as a repository that was cloned, may not set them: opening it would run its code.
  */
-const RUNS_CODE = new RegExp(
-  "^(?:(?:LD|DYLD|GIT|NPM_CONFIG|YARN|BUN|DENO|UV|PIP|BUNDLE|CARGO|RUSTC|GCONV|GLIBC|MALLOC|DOCKER|BASH_FUNC)_.*" +
-    "|PATH|PATHEXT|COMSPEC|SHELL|SHELLOPTS|BASHOPTS|BASH_ENV|ENV|PS4|IFS|CDPATH|HOME|USERPROFILE|APPDATA|LOCALAPPDATA" +
-    "|NODE_(?:OPTIONS|PATH|EXTRA_CA_CERTS|TLS_REJECT_UNAUTHORIZED)|PYTHON[A-Z]*|VIRTUAL_ENV" +
-    "|PERL.*|RUBY(?:OPT|LIB)|GEM_.*|PHPRC|PHP_INI_SCAN_DIR|JAVA_TOOL_OPTIONS|_?JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH" +
-    "|DOTNET_.*|COR(?:ECLR)?_.*|EDITOR|VISUAL|PAGER|BROWSER|LESSOPEN|LESSCLOSE|SSH_ASKPASS|XDG_.*|SSL_CERT_.*" +
-    "|(?:HTTPS?|ALL)_PROXY)$",
-  "i",
+const RUNS_CODE: ReadonlySet<string> = new Set(
+  ("PATH PATHEXT COMSPEC SHELL SHELLOPTS BASHOPTS BASH_ENV ENV PS4 IFS CDPATH HOME USERPROFILE APPDATA LOCALAPPDATA " +
+    "NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED VIRTUAL_ENV RUBYOPT RUBYLIB PHPRC " +
+    "PHP_INI_SCAN_DIR JAVA_TOOL_OPTIONS JAVA_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS CLASSPATH EDITOR VISUAL PAGER " +
+    "BROWSER LESSOPEN LESSCLOSE SSH_ASKPASS HTTP_PROXY HTTPS_PROXY ALL_PROXY")
+    .split(" "),
 );
+const RUNS_CODE_PREFIXES =
+  ("LD_ DYLD_ GIT_ NPM_CONFIG_ YARN_ BUN_ DENO_ UV_ PIP_ BUNDLE_ CARGO_ RUSTC_ GCONV_ GLIBC_ MALLOC_ DOCKER_ BASH_FUNC_ " +
+    "PYTHON PERL GEM_ DOTNET_ COR_ CORECLR_ XDG_ SSL_CERT_").split(" ");
+
+function runsCode(variable: string): boolean {
+  const name = variable.toUpperCase();
+  return RUNS_CODE.has(name) || RUNS_CODE_PREFIXES.some((prefix) => name.startsWith(prefix));
+}
 
 /**
  * `config` with the variables of its `envFile` in `env`, where that file is in a directory of the session. A directory
@@ -33,7 +39,7 @@ export async function withEnvFile(config: ServerConfig, folders: SessionFolders)
   if (config.kind !== "stdio" || config.envFile === undefined) return config;
   const { envFile: path = "" } = bindToSession(config, folders.workspace, folders);
   const variables = Object.entries(await read(path, config.title));
-  const refused = variables.map(([name]) => name).filter((name) => RUNS_CODE.test(name));
+  const refused = variables.map(([name]) => name).filter(runsCode);
   if (refused.length > 0) {
     log.warning(
       'server "{server}": {path} sets {refused}, which {verb} left out: a file of a workspace may not choose ' +
@@ -46,7 +52,7 @@ export async function withEnvFile(config: ServerConfig, folders: SessionFolders)
       },
     );
   }
-  const kept = variables.filter(([name]) => !RUNS_CODE.test(name));
+  const kept = variables.filter(([name]) => !runsCode(name));
   for (const [name, value] of kept) keepNamedSecret(name, value);
   const env = Object.fromEntries(kept.map(([name, value]) => [name, escapeVariables(value)]));
   const { envFile: _, ...rest } = config;

@@ -17,7 +17,10 @@ const IS_WINDOWS = Deno.build.os === "windows";
  */
 export function shimCommand(): ProgramCommand {
   if (!isCompiled()) {
-    const program = join(programDir(), `shim${extname(Deno.mainModule)}`);
+    // shim.ts beside daemon.ts; above the directory of a bundled daemon.js with its parts.
+    const name = `shim${extname(Deno.mainModule)}`;
+    const [beside, above] = [join(programDir(), name), join(programDir(), "..", name)];
+    const program = realPathOf(beside) === undefined && realPathOf(above) !== undefined ? above : beside;
     return { command: Deno.execPath(), args: ["run", "-A", program] };
   }
   const name = IS_WINDOWS ? "exai-shim.exe" : "exai-shim";

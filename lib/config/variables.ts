@@ -4,7 +4,8 @@ import { messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
 import { ownEntry } from "../base/json.ts";
 import { escapeVariables, fill, splitAtVariables } from "../base/template.ts";
-import { MAX_NAME_CHARS } from "../base/text.ts";
+import { closeMatches } from "../base/suggest.ts";
+import { MAX_NAME_CHARS, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { isPlainName, plainVariablesIn, withPlainVariables } from "./plain_variables.ts";
 import { readRegularFile } from "./regular_file.ts";
@@ -23,6 +24,8 @@ export interface VariableSources {
   loginEnv?: () => Promise<Variables>;
   /** The directory of `mcp.json`; relative paths in `${file:}` are relative to it. */
   configDir: string;
+  /** What `${input:}` may name: ids under `inputs` in the file. */
+  inputs?: readonly string[];
 }
 
 /** A variable that cannot be filled in; the message says why and what to write in its place. */
@@ -125,7 +128,8 @@ export class Expander {
     for (const { name, isPercent } of plainVariablesIn(text)) {
       const known = Object.hasOwn(own, name) ? name : await this.#nameInEnvironment(name, isPercent);
       if (known !== undefined) names.set(name, known);
-      else if (isPlainName(name)) unset.push(name);
+      // `%aF1%` is more likely part of a URL.
+      else if (isPlainName(name) && (!isPercent || isShouted(name))) unset.push(name);
     }
     return { text: withPlainVariables(text, names), unset };
   }
@@ -172,7 +176,7 @@ export class Expander {
     const [, kind, rest = ""] = /^([a-z]+):(.*)$/s.exec(name) ?? [];
     if (kind === "env") return this.#envValue(rest);
     if (kind === "file") return this.#fileValue(rest);
-    if (kind === "input") throw new VariableFault(inputAdvice(rest));
+    if (kind === "input") throw new VariableFault(inputAdvice(rest, this.#sources.inputs));
     if (name === "userHome") return this.#home;
     const plugin = PLUGIN_NAME.exec(name)?.[1];
     if (plugin !== undefined) return this.#pluginValue(plugin);
@@ -227,9 +231,16 @@ export class Expander {
       return keepSecret(text);
     } catch (thrown) {
       if (thrown instanceof VariableFault) throw thrown;
-      throw new VariableFault(`names ${shown}, which cannot be read: ${messageOf(thrown)}`);
+      // The message of the system names the path.
+      const why = shown.endsWith("…}") ? "it is no path of a file" : messageOf(thrown);
+      throw new VariableFault(`names ${shown}, which cannot be read: ${why}`);
     }
   }
+}
+
+/** Whether a name is in capitals alone, and not the digits of a hexadecimal number. */
+function isShouted(name: string): boolean {
+  return /^[A-Z_]+$/.test(name) && /[G-Z_]/.test(name);
 }
 
 /** What stands in braces in place of a name; it is most likely the secret itself. */
@@ -250,14 +261,18 @@ function shownVariable(name: string): string {
   return isShown ? `\${${name}}` : `\${${kind}…}`;
 }
 
+/** Whether `path` is written as a path: rooted, or of plain names. A token may hold dots and slashes too. */
 function isPlainPath(path: string): boolean {
-  return /[/\\.]/.test(path) || isPlainName(path);
+  const isRooted = /^(?:~?[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\])/.test(path);
+  return isRooted || path.split(/[/\\.-]/).every((part) => part === "" || isPlainName(part));
 }
 
-function inputAdvice(spec: string): string {
+function inputAdvice(spec: string, declared: readonly string[] = []): string {
   const id = spec.replace(/:.*$/s, "");
   if (!id.split(/[.:_-]/).every((part) => part === "" || isPlainName(part))) return secretInBraces(id);
   const name = id.toUpperCase().replace(/[^A-Z0-9]+/g, "_") || "NAME";
-  return `asks an editor for a value with \${input:${id}}, and no editor is there to answer; put the value into the ` +
+  const [close] = declared.includes(id) ? [] : closeMatches(id, declared);
+  const typo = close === undefined ? "" : ` (inputs has ${quoteName(close)})`;
+  return `asks an editor for a value with \${input:${id}}${typo}, and no editor is there to answer; put the value into the ` +
     `environment and write \${env:${name}}, or into a file only you can read and write \${file:~/PATH}`;
 }

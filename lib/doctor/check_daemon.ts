@@ -1,6 +1,5 @@
 import { describeRelease, isNewer, OWN_RELEASE } from "../base/release.ts";
 import { readOwnFile } from "../client/own_files.ts";
-import { describeUncleanExit } from "../state/crash_reports.ts";
 import { fault, type Finding, type Repair, warning } from "./finding.ts";
 import type { Installation, RunningDaemonState } from "./installation.ts";
 
@@ -87,36 +86,5 @@ async function stoppedFindings(startFailure: string, autostart: boolean): Promis
       "no daemon runs, and windows are told not to start one (EXAI_WS_AUTOSTART)",
       "start exai-daemon, or set EXAI_WS_AUTOSTART to true",
     ),
-  ];
-}
-
-/** What the daemons before this one have left: reports of crashes, databases that could not be read. */
-export async function checkRecords({ paths, daemon }: Installation): Promise<Finding[]> {
-  const killed = (await daemon).is === "stopped" ? await describeUncleanExit(paths.health) : [];
-  const list = (dir: string) =>
-    Array.fromAsync(Deno.readDir(dir), ({ name }) => name).catch((): string[] => []);
-  const crashes = (await list(paths.crashes)).filter((name) => /^crash-.*\.json$/.test(name)).sort();
-  const damaged = (await list(paths.home)).filter((name) => name.includes(".damaged-")).sort();
-  return [
-    ...killed.map((what) =>
-      warning(
-        "daemon-killed",
-        what,
-        "the system or somebody has ended it, or the machine went down; logs/daemon.log, and on Linux `journalctl -k`, " +
-          "say more (memory that ran out?). The next daemon goes on where it stopped",
-      )
-    ),
-    ...(crashes.length === 0 ? [] : [warning(
-      "crash-reports",
-      `the daemon has met ${crashes.length} errors it did not expect; the last is in ${paths.crashes}/${
-        crashes.at(-1)
-      }`,
-      "report it with that file, secrets are taken out of it; then delete it",
-    )]),
-    ...(damaged.length === 0 ? [] : [warning(
-      "damaged-databases",
-      `databases were damaged and moved aside in ${paths.home}: ${damaged.join(", ")}`,
-      "nothing has to be done; `sqlite3 FILE .recover` shows what can still be read, and the files may be deleted",
-    )]),
   ];
 }

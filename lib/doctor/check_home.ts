@@ -1,5 +1,5 @@
 import { access, constants } from "node:fs/promises";
-import { dirname, join } from "@std/path";
+import { dirname, isAbsolute, join } from "@std/path";
 import { messageOf } from "../base/errors.ts";
 import { isAlive } from "../client/address.ts";
 import { findDistrust, othersCanRead } from "../config/trust.ts";
@@ -10,6 +10,8 @@ import type { Installation } from "./installation.ts";
 const OTHERS = 0o077;
 const PRIVATE_DIR = 0o700;
 const PRIVATE_FILE = 0o600;
+/** An empty file can be made on a disk that is full, or where a quota is used up. */
+const PROBE_CHARS = 4096;
 const ELSEWHERE = "set EXAI_HOME (--home) to another directory";
 
 /** A temporary file of `writePrivateFile`: `NAME.PID.N.tmp`. */
@@ -18,6 +20,12 @@ const TEMPORARY = /\.(\d+)\.\d+\.tmp$/;
 /** The state directory: whether it can be used, whether others can look into it, what was left in it. */
 export async function checkHome(installation: Installation): Promise<Finding[]> {
   const { home } = installation.paths;
+  if (!isAbsolute(home)) {
+    const what = `the state directory is ${home}, below whatever directory a program is started in`;
+    return [
+      fault("home-relative", what, "write a whole path into EXAI_HOME, or set HOME to your home directory"),
+    ];
+  }
   let info: Deno.FileInfo;
   try {
     info = await Deno.stat(home);
@@ -78,12 +86,13 @@ async function ownerFindings({ paths }: Installation, info: Deno.FileInfo): Prom
 async function writeFindings(home: string): Promise<Finding[]> {
   const path = join(home, `doctor.${Deno.pid}.0.tmp`);
   try {
-    await Deno.writeTextFile(path, "", { createNew: true, mode: PRIVATE_FILE });
+    await Deno.writeTextFile(path, "x".repeat(PROBE_CHARS), { createNew: true, mode: PRIVATE_FILE });
     await Deno.remove(path);
     return [];
   } catch (thrown) {
     const what = `nothing can be written to the state directory ${home}: ${messageOf(thrown)}`;
-    return [fault("home-read-only", what, `make it writable to you, or ${ELSEWHERE}`)];
+    await Deno.remove(path).catch(() => {});
+    return [fault("home-not-writable", what, `make it writable to you, or ${ELSEWHERE}`)];
   }
 }
 

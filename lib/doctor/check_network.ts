@@ -48,7 +48,10 @@ export function namedProxies(env: Readonly<Record<string, string>>): NamedProxy[
 }
 
 function withoutPassword(value: string): string {
-  return value.replace(/\/\/[^@/]*@/, "//...@");
+  const at = value.lastIndexOf("@");
+  if (at < 0) return value;
+  const scheme = value.indexOf("://");
+  return `${scheme < 0 ? "" : value.slice(0, scheme + 3)}...${value.slice(at)}`;
 }
 
 /** EXAI's own programs go past a proxy to this machine; a client that has the daemon's URL may not. */

@@ -48,7 +48,11 @@ const SOON_MS = 14 * DAY_MS;
 async function certificateFindings(pem: string): Promise<Finding[]> {
   const { X509Certificate } = await import("node:crypto");
   try {
-    const { subject, validTo } = new X509Certificate(pem);
+    const { subject, validFrom, validTo } = new X509Certificate(pem);
+    if (Date.parse(validFrom) > Date.now() + DAY_MS) {
+      const early = `the certificate of ${subject.replaceAll("\n", ", ")} is good from ${validFrom} on only`;
+      return [fault("certificate-early", early, "see whether the clock of this machine is right")];
+    }
     const leftMs = Date.parse(validTo) - Date.now();
     const what = `the certificate of ${subject.replaceAll("\n", ", ")} ` +
       `${leftMs < 0 ? "has expired" : "expires"} (${validTo})`;

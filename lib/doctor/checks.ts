@@ -1,13 +1,15 @@
 import { messageOf } from "../base/errors.ts";
 import type { ServersFile } from "../config/servers.ts";
+import { checkClients } from "./check_clients.ts";
 import { checkClock } from "./check_clock.ts";
-import { checkDaemon, checkRecords } from "./check_daemon.ts";
+import { checkDaemon } from "./check_daemon.ts";
 import { checkDisks } from "./check_disk.ts";
 import { checkFiles } from "./check_files.ts";
 import { checkHome } from "./check_home.ts";
 import { checkProxies } from "./check_network.ts";
 import { checkPort } from "./check_port.ts";
 import { checkModelsFile, checkServers, checkServersFile, readServersHere } from "./check_servers.ts";
+import { checkRecords } from "./check_records.ts";
 import { checkAccess, checkSettings } from "./check_settings.ts";
 import { checkPrograms, checkSystem } from "./check_system.ts";
 import { checkToken } from "./check_token.ts";
@@ -85,8 +87,17 @@ export const CHECKS: Readonly<Record<string, Check>> = {
     looksFor: "servers whose program or directory is missing, that hang, end, or cannot be reached",
     run: checkServers,
   },
+  clients: {
+    looksFor:
+      "editors and agents that start an EXAI that is not there, another one or with settings it does not use; " +
+      "servers they start once more",
+    run: checkClients,
+  },
   "models.json": { looksFor: "faults by line", run: checkModelsFile },
-  records: { looksFor: "reports of crashes, and databases that were damaged", run: checkRecords },
+  records: {
+    looksFor: "daemons that were killed, reports of crashes, databases that are damaged",
+    run: checkRecords,
+  },
 };
 
 /** What one check has found. */

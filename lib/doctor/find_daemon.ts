@@ -60,6 +60,10 @@ async function describe(
     const stranger = `an EXAI daemon (version ${version}, process ${pid}) with the state directory ${home}`;
     return { is: "stopped", stranger };
   }
+  // One that does not tell its home is another user's, or so old that it takes no lock.
+  if (home === undefined && (await holderOf(paths.lock))?.pid !== pid) {
+    return { is: "stopped", stranger: `an EXAI daemon (version ${version}, process ${pid})` };
+  }
   const health = await askDaemon(settings, "/health").catch((): JsonObject => ({}));
   return { is: "running", pid, release: { version, committedAt }, handsOver, health };
 }
@@ -68,8 +72,8 @@ function real(path: string): Promise<string> {
   return Deno.realPath(path).catch(() => path);
 }
 
-/** Who holds the lock at `path`; undefined when nobody does, or it cannot be looked at. */
-async function holderOf(path: string): Promise<HomeOwner | undefined> {
+/** Who holds the lock of a state directory at `path`; undefined when nobody does, or it cannot be looked at. */
+export async function holderOf(path: string): Promise<HomeOwner | undefined> {
   try {
     if (!(await Deno.lstat(path)).isFile) return undefined;
     using lock = await FileLock.tryTake(path);

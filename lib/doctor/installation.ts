@@ -1,13 +1,19 @@
 import type { JsonObject } from "../base/json.ts";
 import type { Release } from "../base/release.ts";
+import type { ClientPlaces } from "../config/client_places.ts";
 import type { SettingsFaults } from "../config/program_settings.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+
+/** How long a server may take to answer when nothing is said, in seconds. */
+export const WAIT_S = 15;
 
 /** What the checks look at, and what several of them need to know. */
 export interface Installation extends SettingsFaults {
   settings: Settings;
   paths: StatePaths;
+  /** Where the clients of this user keep their files. */
+  places: ClientPlaces;
   /** The environment of this process. */
   env: Readonly<Record<string, string>>;
   /** What the user's login shell says its environment is; undefined when it says nothing. It is asked once. */

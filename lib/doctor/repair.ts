@@ -3,9 +3,9 @@ import { ExaiError } from "../base/errors.ts";
 import { OWN_RELEASE } from "../base/release.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { askDaemon } from "../client/daemon_client.ts";
-import type { Settings } from "../config/settings.ts";
 import { writeNewToken } from "../edge/token.ts";
 import { FileLock } from "../state/file_lock.ts";
+import { holderOf } from "./find_daemon.ts";
 import type { Repair } from "./finding.ts";
 import type { Installation } from "./installation.ts";
 
@@ -27,7 +27,7 @@ export async function applyRepair(repair: Repair, { settings, paths }: Installat
     case "new token":
       return void await writeNewToken(repair.path);
     case "stop daemon":
-      await stop(settings, repair.pid);
+      await stop({ settings, paths }, repair.pid);
       return await waitUntilFree(paths.lock);
   }
 }
@@ -45,22 +45,26 @@ async function chmod(path: string, mode: number): Promise<void> {
  *
  * @throws {ExaiError} when there is no such moment now
  */
-async function stop(settings: Settings, pid: number): Promise<void> {
+async function stop({ settings, paths }: HomeOfDaemon, pid: number): Promise<void> {
   const { version, committedAt = "" } = OWN_RELEASE;
   const path = `/handover?${new URLSearchParams({ version, committed_at: committedAt })}`;
   const answer = await askDaemon(settings, path, "POST").catch(() => undefined);
   if (answer?.state === "stopping") return;
   if (answer) throw new ExaiError("OVER_CAPACITY", `it goes on with ${answer.waits_for}; try again later`);
-  await stopBySignal(settings, pid);
+  await stopBySignal({ settings, paths }, pid);
 }
 
+type HomeOfDaemon = Pick<Installation, "settings" | "paths">;
+
 /** A daemon from before the handover ends in order by a signal, and is asked first whether a call runs. */
-async function stopBySignal(settings: Settings, pid: number): Promise<void> {
+async function stopBySignal({ settings, paths }: HomeOfDaemon, pid: number): Promise<void> {
+  const owner = await holderOf(paths.lock);
   const health = await askDaemon(settings, "/health");
   if (health.inflight !== 0 || health.queued !== 0) {
     throw new ExaiError("OVER_CAPACITY", "calls run; try again later");
   }
-  if (Deno.build.os === "windows") {
+  // A number that something else has told is no reason to end a process.
+  if (Deno.build.os === "windows" || owner?.pid !== pid) {
     throw new ExaiError("DAEMON_UNAVAILABLE", `this one cannot be asked to stop; end process ${pid}`);
   }
   Deno.kill(pid, "SIGTERM");

@@ -27,9 +27,13 @@ function readYaml(text: string): ReadDocument | UnreadDocument {
     const reason = error.code === "DUPLICATE_KEY" ? "a key stands twice" : error.message;
     return { reason, ...positionAt(text, error.pos[0]) };
   }
-  const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  const value = valueOf(document);
   if (!isObject(value) && !Array.isArray(value)) {
-    return { reason: "the file must hold keys with values", line: 1, column: 1 };
+    return {
+      reason: "the file must hold keys with values, and each alias an anchor before it",
+      line: 1,
+      column: 1,
+    };
   }
   const offsetOf = (path: readonly (string | number)[]): number => {
     const node = document.getIn(path, true) as Node | undefined;
@@ -44,6 +48,15 @@ function readYaml(text: string): ReadDocument | UnreadDocument {
   };
 }
 
+/** Undefined where an alias has no anchor, or stands for too much. */
+function valueOf(document: Document.Parsed): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch {
+    return undefined;
+  }
+}
+
 function editYaml(text: string, edits: readonly DocumentEdit[]): string {
   return edits.reduce((result, edit) => editOnce(result, edit), text);
 }
@@ -53,12 +66,13 @@ function editOnce(text: string, { path, value }: DocumentEdit): string {
   const parent = document.getIn(path.slice(0, -1), true);
   const key = path.at(-1)!;
   const layout = layoutOf(text);
+  const anew = () => rewritten(document, { path, value }).replaceAll("\n", layout.eol);
   if (value === undefined) {
     if (!document.hasIn(path)) return text;
-    return isBlock(parent) ? removeLines(text, parent, key) : rewritten(document, { path, value });
+    return isBlock(parent) ? removeLines(text, parent, key) : anew();
   }
   if (document.hasIn(path)) {
-    if (!isBlock(parent)) return rewritten(document, { path, value });
+    if (!isBlock(parent)) return anew();
     return addLines(removeLines(text, parent, key), { path, value }, layout);
   }
   return addLines(text, { path, value }, layout);
@@ -100,7 +114,7 @@ function addLines(text: string, { path, value }: DocumentEdit, layout: Layout): 
   const document = parse(text);
   const depth = firstMissing(document, path);
   const parent = document.getIn(path.slice(0, depth), true);
-  if (!isBlock(parent) && depth > 0) return rewritten(document, { path, value });
+  if (!isBlock(parent) && depth > 0) return rewritten(document, { path, value }).replaceAll("\n", layout.eol);
   const rest = path.slice(depth);
   const wrapped = rest.toReversed().reduce<Json>(
     (inner, key) => typeof key === "number" ? [inner] : { [key]: inner },

@@ -56,9 +56,11 @@ export class ClientLists {
     });
   }
 
-  /** Every tool for `caller`, whatever is hidden from its client; that does not count as having been shown them. */
-  async allTools(caller: Caller): Promise<Listed> {
-    return await this.#options.catalog.preview("tools", listCall("tools", caller));
+  /** Every tool for `caller`, those it would find by search too; that does not count as having been shown them. */
+  async allTools(caller: Caller): Promise<Listed & { isHidden(name: string): boolean }> {
+    const { catalog, view } = this.#options;
+    const listed = await catalog.preview("tools", listCall("tools", caller));
+    return { ...listed, isHidden: (name) => !view.shows(name, listed.entries.get(name)!, caller) };
   }
 
   async #preview(kind: ListKind, caller: Caller): Promise<ShownList> {

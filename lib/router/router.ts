@@ -111,7 +111,7 @@ export class Router {
     return this.#lists.counts;
   }
 
-  /** Every tool for `caller`, whatever is hidden from its client. */
+  /** Every tool for `caller`, and which of them its tool set hides. */
   readonly allTools = (caller: Caller) => this.#lists.allTools(caller);
 
   /** A list of some server has changed. */

@@ -1,3 +1,5 @@
+import { delay } from "@std/async/delay";
+import { resolvedWithin } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
@@ -18,8 +20,8 @@ interface ServerCheck extends JsonObject {
   pid?: number;
   /** How long it took to start; undefined where a process of it ran already. */
   start_ms?: number;
-  /** How long it took to answer `ping`. */
-  answer_ms: number;
+  /** How long it took to answer `ping`; undefined where it does not, as some servers that work. */
+  answer_ms?: number;
   /** How many entries each of its lists has; a list that it has not got is left out. */
   lists: { [kind: string]: number };
 }
@@ -27,7 +29,9 @@ interface ServerCheck extends JsonObject {
 const KINDS: readonly ListKind[] = ["tools", "prompts", "resources", "templates"];
 
 /** How long a server that has started may take to answer `ping`. */
-const ANSWER_TIMEOUT_MS = 10 * SECOND_MS;
+const ANSWER_TIMEOUT_MS = 5 * SECOND_MS;
+
+const START_POLL_MS = 10;
 
 /**
  * Has `server` answer: a process is started for `caller`, unless one that it shares runs, and asked for a `ping` and each
@@ -41,19 +45,7 @@ export async function checkServer(server: MountedServer, caller: Caller): Promis
   server.resetBackoff();
   const beganAt = new Date();
   try {
-    const firstMs = await ping(server, caller, server.startTimeoutMs + ANSWER_TIMEOUT_MS);
-    const instance = instanceOf(server, caller);
-    const isStart = instance.startedAt >= beganAt;
-    const { serverInfo, protocolVersion } = instance.description;
-    return {
-      implementation: serverInfo.name,
-      version: serverInfo.version,
-      protocol: protocolVersion,
-      pid: instance.pid,
-      start_ms: isStart ? firstMs : undefined,
-      answer_ms: isStart ? await ping(server, caller, ANSWER_TIMEOUT_MS) : firstMs,
-      lists: await countLists(instance, { name: server.name, isStart }),
-    };
+    return await check(server, caller, beganAt);
   } finally {
     const used = Array.from(server.slots).filter((slot) => slot.hasSession(caller));
     server.detach(caller);
@@ -61,35 +53,72 @@ export async function checkServer(server: MountedServer, caller: Caller): Promis
   }
 }
 
-function instanceOf({ name, slots }: MountedServer, caller: Caller): Instance {
-  const instance = Array.from(slots).find((slot) => slot.hasSession(caller))?.started;
-  if (instance) return instance;
-  throw new ExaiError("UPSTREAM_UNAVAILABLE", `server "${name}" ended as soon as it had answered`, {
+async function check(server: MountedServer, caller: Caller, beganAt: Date): Promise<ServerCheck> {
+  const beganAtMs = monotonicNow();
+  const stopped = new AbortController();
+  const pinged = ping(server, caller, stopped.signal);
+  const instance = await untilStarted(server, caller, pinged);
+  const startedAtMs = monotonicNow();
+  const isStart = instance.startedAt >= beganAt;
+  const answeredAtMs = await resolvedWithin(pinged, ANSWER_TIMEOUT_MS);
+  stopped.abort();
+  const lists = await countLists(instance, { name: server.name, isStart });
+  if (answeredAtMs === undefined && !isStart && Object.keys(lists).length === 0) {
+    throw silent(server, `a ping has not been answered within ${ANSWER_TIMEOUT_MS / SECOND_MS} s`);
+  }
+  const { serverInfo, protocolVersion } = instance.description;
+  return {
+    implementation: serverInfo.name,
+    version: serverInfo.version,
+    protocol: protocolVersion,
+    pid: instance.pid,
+    start_ms: isStart ? Math.round(startedAtMs - beganAtMs) : undefined,
+    answer_ms: answeredAtMs === undefined ? undefined : Math.max(0, Math.round(answeredAtMs - startedAtMs)),
+    lists,
+  };
+}
+
+function silent({ name }: MountedServer, why: string): ExaiError {
+  return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${name}" does not answer: ${why}`, {
     details: { server: name },
   });
 }
 
-/** How long `server` takes to answer; a server need not know the method, so that an error is an answer too. */
-async function ping(server: MountedServer, caller: Caller, timeoutMs: number): Promise<number> {
-  const silent = new AbortController();
-  const why = `server "${server.name}" does not answer: it was sent a ping and has said nothing for ` +
-    `${timeoutMs / SECOND_MS} s`;
-  const timer = setTimeout(() => silent.abort(new ExaiError("UPSTREAM_UNAVAILABLE", why)), timeoutMs);
-  const sentAtMs = monotonicNow();
-  try {
-    await server.target({
-      method: "ping",
-      params: {},
-      caller,
-      signal: silent.signal,
-      progressToken: undefined,
-      notify: () => {},
-      ask: (method, params, options) => caller.ask(method, params, options),
-    });
-    return Math.round(monotonicNow() - sentAtMs);
-  } finally {
-    clearTimeout(timer);
+/** The process that serves `caller`, once it has started; `pinged` settles when it has answered, or cannot be started. */
+async function untilStarted(
+  server: MountedServer,
+  caller: Caller,
+  pinged: Promise<unknown>,
+): Promise<Instance> {
+  let isOver = false;
+  pinged.catch(() => {}).finally(() => isOver = true);
+  while (!isOver) {
+    const instance = instanceOf(server, caller);
+    if (instance) return instance;
+    await delay(START_POLL_MS);
   }
+  await pinged;
+  const instance = instanceOf(server, caller);
+  if (instance) return instance;
+  throw silent(server, "it ended as soon as it had answered a ping");
+}
+
+function instanceOf({ slots }: MountedServer, caller: Caller): Instance | undefined {
+  return Array.from(slots).find((slot) => slot.hasSession(caller))?.started;
+}
+
+/** When `server` has answered; an error is an answer too, as a server need not know the method. */
+async function ping(server: MountedServer, caller: Caller, signal: AbortSignal): Promise<number> {
+  await server.target({
+    method: "ping",
+    params: {},
+    caller,
+    signal,
+    progressToken: undefined,
+    notify: () => {},
+    ask: (method, params, options) => caller.ask(method, params, options),
+  });
+  return monotonicNow();
 }
 
 /** The lists of a process that has just started are being read; those of one that ran before are read again. */

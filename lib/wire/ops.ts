@@ -110,6 +110,9 @@ export function parseOp(frame: JsonObject): OpRequest {
   throw new ExaiError("INVALID_REQUEST", `${op}: field ${field}: ${issue?.message ?? "invalid"}`);
 }
 
+/** The name by which a command of `exai-daemon` opens a session. */
+export const COMMAND_CLIENT = "exai-daemon";
+
 /** The reply to a valid hello. */
 export interface HelloAck {
   op: "hello_ack";

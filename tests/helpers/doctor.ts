@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { runAction } from "../../lib/commands/commands.ts";
-import { doctorCommand } from "../../lib/commands/doctor.ts";
+import { join } from "@std/path";
+import { doctor } from "../../lib/commands/doctor_run.ts";
+import { placesOf } from "../../lib/config/client_places.ts";
 import { defaultSettings } from "../../lib/config/load.ts";
 import type { Settings } from "../../lib/config/settings.ts";
 import { tempDir } from "./files.ts";
@@ -37,22 +38,31 @@ export async function diagnose(
   settings: Partial<Settings> & { home: string },
   { fix = false, quick = true, waitS = 5 }: { fix?: boolean; quick?: boolean; waitS?: number } = {},
 ): Promise<Diagnosis> {
-  const { json, code } = await runAction({ path: "doctor", action: doctorCommand }, {
+  const { json, code = 0 } = await doctor({
     settings: defaultSettings({ port: 0, ...settings }),
     own: new Map(),
     switches: new Set(["json", ...(fix ? ["fix"] : []), ...(quick ? ["quick"] : [])]),
     options: new Map([["wait", [String(waitS)]]]),
     args: [],
+    usage: "doctor",
+    commands: {},
     progress: { step() {}, end() {} },
     print: () => {},
-  });
+  }, { places: placesOf({}, "linux", settings.home) });
   return diagnosisOf(json as Shown, code);
+}
+
+/** Variables by which a program finds no file of the user's clients. */
+export function ownHome(home: string): Record<string, string> {
+  const cache = Deno.env.get("DENO_DIR") ?? join(Deno.env.get("HOME") ?? "/", ".cache", "deno");
+  return { HOME: home, USERPROFILE: home, XDG_CONFIG_HOME: "", DENO_DIR: cache };
 }
 
 /** Runs the program. */
 export async function diagnoseByProgram(options: ProgramOptions): Promise<Diagnosis> {
   const { code, stdout, stderr } = await runDaemon({
     ...options,
+    env: { ...ownHome(options.home ?? "/"), ...options.env },
     args: ["doctor", "--json", ...options.args ?? []],
   });
   assert(stdout.startsWith("{"), stdout + stderr);

@@ -1,9 +1,21 @@
+// @ts-types="@modelcontextprotocol/sdk/client/index"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+// @ts-types="@modelcontextprotocol/sdk/client/stdio"
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { dirname, join } from "@std/path";
+import { dirname, fromFileUrl, join } from "@std/path";
 import { runDaemon } from "../helpers/program.ts";
+import { until } from "../helpers/until.ts";
 
 const FILES = { command: "npx", args: ["-y", "@modelcontextprotocol/server-filesystem", "/srv"] };
 const TEXT = JSON.stringify({ mcpServers: { files: { ...FILES, env: { KEY: "sk-never-shown" } } } }, null, 2);
+
+/** Where packages are: below the real home, unless it is set. */
+const { denoDir } = JSON.parse(
+  new TextDecoder().decode(
+    (await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output()).stdout,
+  ),
+);
 
 /** A home of its own, with a file of Cursor's, and the command run in it. */
 async function inHome(
@@ -22,6 +34,7 @@ async function inHome(
     CLAUDE_CONFIG_DIR: "",
     CODEX_HOME: "",
     WSL_DISTRO_NAME: "",
+    DENO_DIR: denoDir,
   };
   const project = join(dir, "project");
   await Deno.mkdir(project);
@@ -86,3 +99,79 @@ Deno.test("--client leaves the files of all others as they are", async () => {
     assertEquals(await Deno.readTextFile(cursor), TEXT);
   });
 });
+
+Deno.test("what adopt writes into a client leads to its servers, together and each under its own names", async () => {
+  await inHome(async ({ dir, cursor, adopt }) => {
+    const stub = fromFileUrl(new URL("../fixtures/known_stub.ts", import.meta.url));
+    const server = (name: string) => ({ command: Deno.execPath(), args: ["run", "-A", stub, "npx", name] });
+    const text = JSON.stringify({ mcpServers: { one: server("pkg-one"), two: server("pkg-two") } });
+    await Deno.writeTextFile(cursor, text);
+    try {
+      const env = { XDG_RUNTIME_DIR: dir };
+      assertEquals((await adopt("--yes")).code, 0);
+      const together = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
+      await showsTools({ ...together.exai, env: { ...together.exai.env, ...env } }, [
+        "pkg_one_run",
+        "pkg_two_run",
+      ]);
+      assertEquals((await adopt("--undo")).code, 0);
+      assertEquals(await Deno.readTextFile(cursor), text);
+      assertEquals((await adopt("--yes", "--per-server")).code, 0);
+      const each = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
+      assertEquals(Object.keys(each).toSorted(), ["exai", "one", "two"]);
+      assertEquals(await showsTools({ ...each.one, env: { ...each.one.env, ...env } }, ["pkg_one_run"]), [
+        "pkg_one_run",
+      ]);
+      assertEquals(await showsTools({ ...each.two, env: { ...each.two.env, ...env } }, ["pkg_two_run"]), [
+        "pkg_two_run",
+      ]);
+    } finally {
+      await endDaemon(join(dir, "exai"));
+    }
+  });
+});
+
+/** Starts an entry as its client does, and waits until it shows `wanted`; all that it shows then. */
+async function showsTools(
+  entry: { command: string; args: string[]; env: Record<string, string> },
+  wanted: readonly string[],
+): Promise<string[]> {
+  const client = new Client({ name: "sdk", version: "1" });
+  await client.connect(
+    new StdioClientTransport({
+      command: entry.command,
+      args: entry.args,
+      env: {
+        ...Deno.env.toObject(),
+        ...entry.env,
+        EXAI_WS_PORT: "0",
+        ENV_FILE: "",
+      },
+      stderr: "ignore",
+    }),
+  );
+  try {
+    return await until(`the tools ${wanted}`, async () => {
+      const names = (await client.listTools()).tools.map(({ name }) => name);
+      return wanted.every((name) => names.includes(name)) ? names : undefined;
+    }, 30_000);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Ends the daemon that a shim has started, and waits until it is gone. */
+async function endDaemon(home: string): Promise<void> {
+  const { pid } = JSON.parse(await Deno.readTextFile(join(home, "daemon.json")));
+  Deno.kill(pid, "SIGTERM");
+  await until("the end of the daemon", () => isAlive(pid) ? undefined : true);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    Deno.kill(pid, "SIGCONT");
+    return true;
+  } catch {
+    return false;
+  }
+}

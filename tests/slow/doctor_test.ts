@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { fromFileUrl, join } from "@std/path";
 import { FileLock } from "../../lib/state/file_lock.ts";
 import { buildOf } from "../helpers/builds.ts";
-import { diagnose, diagnoseByProgram, finding, privateHome } from "../helpers/doctor.ts";
+import { diagnose, diagnoseByProgram, finding, ownHome, privateHome } from "../helpers/doctor.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { DEFAULT_PORT, takeDefaultPort } from "../helpers/taken_port.ts";
 import { until } from "../helpers/until.ts";
@@ -37,14 +37,18 @@ Deno.test("doctor runs and names each value that is not allowed, where no other 
 
 Deno.test("doctor runs where the home is a file, and says so", async () => {
   await using home = await privateHome({ file: "" });
-  const diagnosis = await diagnoseByProgram({ home: join(home.path, "file"), args: ["--quick"] });
+  const diagnosis = await diagnoseByProgram({
+    home: join(home.path, "file"),
+    env: ownHome(home.path),
+    args: ["--quick"],
+  });
   assertStringIncludes(finding(diagnosis, "home-unusable").what, "no directory");
 });
 
 Deno.test("doctor prints for people what is wrong, what to do, and what --fix does", onPosix, async () => {
   await using home = await privateHome({ "health.json": "{}", "start_error": "no \x1b[2J way" });
   await Deno.chmod(home.path, 0o755);
-  const env = { XDG_RUNTIME_DIR: "" };
+  const env = { ...ownHome(home.path), XDG_RUNTIME_DIR: "" };
   const { code, stdout } = await runDaemon({ home: home.path, env, args: ["doctor", "--quick"] });
   assertEquals(code, 1);
   assertMatch(stdout, /^warning +home +the state directory .* is open to other users \(mode 755\)$/m);
@@ -265,7 +269,7 @@ Deno.test(
         Deno.execPath(),
         daemon,
       ],
-      env: { EXAI_HOME: home.path, EXAI_WS_PORT: "0", ENV_FILE: "" },
+      env: { ...ownHome(home.path), EXAI_HOME: home.path, EXAI_WS_PORT: "0", ENV_FILE: "" },
     }).output();
     const shown = new TextDecoder().decode(stdout);
     assertStringIncludes(shown, '"handles-low"');
@@ -311,7 +315,7 @@ Deno.test("doctor: a full disk and one that cannot be written", { ignore: !mayMo
     assertStringIncludes(finding(full, "disk-full").remedy, "EXAI_HOME");
     assertEquals(full.code, 1);
     assert(await run("mount", "-o", "remount,ro", home.path));
-    finding(await diagnose({ home: home.path }), "home-read-only");
+    finding(await diagnose({ home: home.path }), "home-not-writable");
   } finally {
     await run("umount", "-l", home.path);
   }

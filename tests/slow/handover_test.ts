@@ -142,6 +142,25 @@ Deno.test("an older window uses the newer daemon, and an older daemon leaves it 
   assertEquals(await it.running(), before);
 });
 
+Deno.test("an older window whose newer daemon has crashed starts that one again, not its own", async () => {
+  await using old = await buildOf("1.2.0");
+  await using it = await machine();
+  {
+    await using next = await buildOf("1.3.0");
+    await using first = await it.daemon(next);
+    first.process.kill("SIGKILL");
+    await first.process.status;
+    await using shim = await it.window(old);
+    assertEquals((await shim.call("mark", { n: 1 })).error, undefined);
+    assertEquals((await it.running())?.version, "1.3.0");
+    await kill((await it.running())!);
+  }
+  // Its program is gone with it.
+  await using shim = await it.window(old);
+  assertEquals((await shim.call("mark", { n: 2 })).error, undefined);
+  assertEquals((await it.running())?.version, "1.2.0");
+});
+
 Deno.test("a newer daemon that gives up waiting, or cannot start, leaves the older one as it was", async () => {
   await using old = await buildOf("1.2.0");
   await using next = await buildOf("2.0.0");

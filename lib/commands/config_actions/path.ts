@@ -39,12 +39,14 @@ async function paths({ args: [name], settings }: Invocation): Promise<CommandRes
       `${quoteName(name)} is no path that is known${didYouMean(name, NAMES)}; there are: ${NAMES.join(", ")}`,
     );
   }
-  const rows = await Promise.all(NAMES.map(async (name) => ({
-    name,
-    what: PATHS[name],
-    is_there: await isThere(found[name]),
-    path: found[name],
-  })));
+  const rows = await Promise.all(
+    (Object.entries(PATHS) as [PathName, string][]).map(async ([name, what]) => ({
+      name,
+      what,
+      is_there: await isThere(found[name]),
+      path: found[name],
+    })),
+  );
   const cells = rows.map(({ name, what, is_there, path }) => [name, what, is_there ? "yes" : "no", path]);
   return { text: formatTable(["NAME", "WHAT", "THERE", "PATH"], cells), json: rows };
 }

@@ -63,7 +63,8 @@ async function add(invocation: Invocation): Promise<CommandResult> {
     await file.replace(text);
     return { path: file.path, isReplaced, warnings: [...warnings, ...flagsBehind(entry)] };
   });
-  const { isRunning } = await takeOver(settings);
+  const { isRunning, fault } = await takeOver(settings);
+  if (fault !== undefined) warnings.push(fault);
   const lines = [
     `${isReplaced ? `replaced ${name} in` : `added ${name} to`} ${path}`,
     ...warnings.map((warning) => `warning: ${warning}`),
@@ -177,14 +178,14 @@ function placeOf(
   file: ServerFile,
   { name, entry, isReplaced }: { name: string; entry: JsonObject; isReplaced: boolean },
 ) {
-  const { path, length } = file.section;
+  const { path, length, isNull } = file.section;
   if (isReplaced) {
     const old = file.find(file.entries.find(({ title }) => title === name)?.title ?? catalogName(name)!);
     const isItem = typeof old.path.at(-1) === "number";
     return { path: old.path, value: isItem ? { name: old.title, ...entry } : entry };
   }
   if (length !== undefined) return { path: [...path, length], value: { name, ...entry } };
-  return { path: [...path, name], value: entry };
+  return isNull ? { path, value: { [name]: entry } } : { path: [...path, name], value: entry };
 }
 
 /**

@@ -4,7 +4,7 @@ import { quoteName } from "../../base/text.ts";
 import { switchedOffBy } from "../../config/servers.ts";
 import type { DocumentEdit } from "../../documents/document.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
-import { changeServers, type NamedEntry, type ServerFile, takeOver } from "./server_file.ts";
+import { changeServers, type NamedEntry, type ServerFile, type TakenOver, takeOver } from "./server_file.ts";
 
 export const removeServers: Action = {
   summary: "Take servers out of mcp.json, in place",
@@ -25,20 +25,21 @@ export const disableServers: Action = {
 };
 
 /** Keys by which clients switch a server off, with the value that does so. */
-const OFF: Readonly<Record<string, boolean>> = {
-  disabled: true,
-  enabled: false,
-  isEnabled: false,
-  isActive: false,
-  active: false,
-  disable: true,
-  isDisabled: true,
-};
+const OFF: ReadonlyMap<string, boolean> = new Map([
+  ["disabled", true],
+  ["enabled", false],
+  ["isEnabled", false],
+  ["isActive", false],
+  ["active", false],
+  ["disable", true],
+  ["isDisabled", true],
+]);
 
 /** Takes every key out that switches the server off, and its name out of a list beside the servers that does so. */
 function enabling(entry: NamedEntry, file: ServerFile): DocumentEdit[] {
-  const keys = Object.keys(OFF).filter((key) => objectOf(entry)[key] === OFF[key])
-    .map((key) => ({ path: [...entry.path, key], value: undefined }));
+  const value = objectOf(entry);
+  const keys = [...OFF].filter(([key, off]) => value[key] === off)
+    .map(([key]) => ({ path: [...entry.path, key], value: undefined }));
   return [...keys, ...unlisting(entry, file)];
 }
 
@@ -58,9 +59,10 @@ function unlisting({ title }: NamedEntry, { value }: ServerFile): DocumentEdit[]
 function disabling(entry: NamedEntry, file: ServerFile): DocumentEdit[] {
   const value = objectOf(entry);
   if (switchedOffBy(file.value, entry.title) !== undefined) return [];
-  if (Object.keys(OFF).some((key) => value[key] === OFF[key])) return [];
-  const key = Object.keys(OFF).find((key) => typeof value[key] === "boolean") ?? "disabled";
-  return [{ path: [...entry.path, key], value: OFF[key]! }];
+  const switches = [...OFF];
+  if (switches.some(([key, off]) => value[key] === off)) return [];
+  const [key, off] = switches.find(([key]) => typeof value[key] === "boolean") ?? ["disabled", true];
+  return [{ path: [...entry.path, key], value: off }];
 }
 
 function objectOf({ value, title }: NamedEntry): JsonObject {
@@ -88,13 +90,16 @@ async function change(
     return { path: file.path, changes };
   });
   const changed = changes.filter(({ edits }) => edits.length > 0);
-  const { isRunning } = changed.length > 0 ? await takeOver(settings) : { isRunning: false };
+  const { isRunning, fault }: TakenOver = changed.length > 0
+    ? await takeOver(settings)
+    : { isRunning: false };
   const lines = changes.map(({ entry, edits }) =>
     edits.length > 0 ? `${done} ${entry.title} in ${path}` : `${entry.title} is ${done} already`
   );
+  if (fault !== undefined) lines.push(`warning: ${fault}`);
   return {
     text: lines.join("\n"),
-    json: { [done]: changed.map(({ entry }) => entry.title), path, daemon_runs: isRunning },
+    json: { [done]: changed.map(({ entry }) => entry.title), path, daemon_runs: isRunning, warning: fault },
   };
 }
 

@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import { ExaiError } from "../../base/errors.ts";
+import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
@@ -31,7 +31,7 @@ export class ServerFile {
   readonly value: JsonObject;
   readonly entries: readonly NamedEntry[];
   /** Where a server is added: the first object or array of servers. */
-  readonly section: { path: DocumentPath; length: number | undefined };
+  readonly section: { path: DocumentPath; length: number | undefined; isNull: boolean };
   readonly #image: FileImage | undefined;
   readonly #repeated: readonly string[];
 
@@ -46,14 +46,17 @@ export class ServerFile {
         `${path}:${line}:${column}: ${reason}; correct it first, it is left as it is`,
       );
     }
-    this.value = isObject(document.value) ? document.value : {};
-    const { sections } = findSections(this.value);
+    if (!isObject(document.value)) throw unfit(path, "the file must hold one { } object");
+    this.value = document.value;
+    const { sections, wrong: [wrong] } = findSections(this.value);
+    if (wrong) throw unfit(path, `${wrong.path.join(".")} must be an object of servers by name`);
     this.entries = sections.flatMap(({ entries }) => entries).filter((entry) => isServer(entry));
     const [first] = sections;
     const value = first && valueAt(this.value, first.path);
     this.section = {
       path: first?.path ?? ["mcpServers"],
       length: Array.isArray(value) ? value.length : undefined,
+      isNull: first === undefined && this.value.mcpServers === null,
     };
     this.#repeated = sections.flatMap(({ path }) => document.repeatedKeys(path));
   }
@@ -173,11 +176,26 @@ async function tryLock(paths: StatePaths): Promise<FileLock | undefined | "taken
   }
 }
 
+/** Whether a daemon runs that has what was written, and why one that answers has not read it yet. */
+export interface TakenOver {
+  isRunning: boolean;
+  fault?: string;
+}
+
 /** Has the daemon take over what was written, if one runs; otherwise the next one does. */
-export async function takeOver(settings: Settings): Promise<{ isRunning: boolean }> {
+export async function takeOver(settings: Settings): Promise<TakenOver> {
   if (!await isDaemonRunning(settings)) return { isRunning: false };
-  await askDaemon(settings, "/reload", "POST");
-  return { isRunning: true };
+  try {
+    await askDaemon(settings, "/reload", "POST");
+    return { isRunning: true };
+  } catch (thrown) {
+    // The file is written, whatever answers there: another program may have the port.
+    return { isRunning: false, fault: `no daemon has been told: ${messageOf(thrown)}` };
+  }
+}
+
+function unfit(path: string, why: string): ExaiError {
+  return new ExaiError("CONFIG", `${path}: ${why}; correct it first, it is left as it is`);
 }
 
 function isServer(entry: FoundEntry): entry is NamedEntry {

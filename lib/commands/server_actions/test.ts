@@ -60,10 +60,9 @@ async function namesToTest({ args, settings }: Invocation): Promise<string[]> {
   const file = await ServerFile.open(settings);
   const { servers, faulty } = await readServers(file.path, { ownPort: settings.port || undefined });
   if (args.length === 0) return [...servers.keys(), ...faulty];
-  return [...new Set(args)].map((name) => {
-    const { title } = file.find(name);
-    return servers.values().find((config) => config.title === title)?.name ?? catalogName(title) ?? title;
-  });
+  const nameOf = (title: string) =>
+    servers.values().find((config) => config.title === title)?.name ?? catalogName(title) ?? title;
+  return [...new Set(args.map((name) => nameOf(file.find(name).title)))];
 }
 
 /**
@@ -105,7 +104,7 @@ function report(outcomes: readonly Outcome[]): string {
       outcome.server,
       "ok",
       start_ms === undefined ? "ran" : formatMs(Number(start_ms)),
-      formatMs(Number(answer_ms)),
+      answer_ms === undefined ? "no ping" : formatMs(Number(answer_ms)),
       counts.join(", ") || "nothing",
       `${implementation} ${version}`,
       protocol,

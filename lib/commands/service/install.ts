@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../../base/errors.ts";
-import { isDaemonRunning } from "../../client/daemon_client.ts";
+import { hasDaemon } from "../../client/address.ts";
 import { type InstalledService, type ManagerCommand, runManager } from "../../client/installed_service.ts";
 import { readOwnFile } from "../../client/own_files.ts";
 import { statePaths } from "../../config/paths.ts";
@@ -82,14 +82,15 @@ async function start(
   plan: ServicePlan,
   { settings, progress }: Invocation,
 ): Promise<string | undefined> {
-  const { startFailure, logs } = statePaths(settings);
+  const paths = statePaths(settings);
+  const { startFailure, logs } = paths;
   await Deno.remove(startFailure).catch(() => {});
   const { fault } = await runManager(plan.start);
   if (fault !== undefined) return fault;
   progress.step("waiting for the daemon to answer");
   const deadlineMs = performance.now() + DAEMON_START_TIMEOUT_MS;
   while (performance.now() < deadlineMs) {
-    if (await isDaemonRunning(settings)) return undefined;
+    if (await hasDaemon(paths)) return undefined;
     const { text } = await readOwnFile(startFailure);
     if (text !== undefined) return text.trim();
     await delay(POLL_MS);

@@ -2,7 +2,7 @@ import { resolve } from "@std/path/resolve";
 import { ExaiError } from "../../base/errors.ts";
 import { fnv1a } from "../../base/text.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { daemonCommand } from "../../client/autostart.ts";
+import { daemonCommand } from "../../client/daemon_program.ts";
 import { isLoopbackHost } from "../../client/daemon_url.ts";
 import { serviceDir, statePaths, windowsAccount, windowsProgram } from "../../config/paths.ts";
 import { type SettingName, WHICH_DAEMON } from "../../config/setting_keys.ts";

@@ -1,4 +1,4 @@
-import { isDaemonRunning } from "../../client/daemon_client.ts";
+import { hasDaemon } from "../../client/address.ts";
 import { parseObject } from "../../client/frames.ts";
 import { type InstalledService, readInstalledService, runManager } from "../../client/installed_service.ts";
 import { readOwnFile } from "../../client/own_files.ts";
@@ -14,9 +14,9 @@ export async function status(invocation: Invocation): Promise<CommandResult> {
   const installed = await readInstalledService(paths);
   const plan = knownPlan(installed, invocation);
   const { text, fault } = await runManager(plan.query);
-  const state = fault === undefined ? plan.readState(text) : undefined;
+  const state = installed && fault === undefined ? plan.readState(text) : undefined;
   const daemon = await runningDaemon(invocation);
-  const faults = await faultsOf({ installed, plan, state });
+  const faults = await faultsOf({ installed, plan, state, startFailure: paths.startFailure });
   const isGood = installed !== undefined && faults.length === 0;
   return {
     text: [
@@ -60,10 +60,11 @@ function byWhom(pid: unknown, state: ServiceState | undefined): string {
 
 /** What keeps the service from its work, each in a sentence with what to do. */
 async function faultsOf(
-  { installed, plan, state }: {
+  { installed, plan, state, startFailure }: {
     installed: InstalledService | undefined;
     plan: ServicePlan;
     state: ServiceState | undefined;
+    startFailure: string;
   },
 ): Promise<string[]> {
   if (!installed) return [];
@@ -73,13 +74,21 @@ async function faultsOf(
     ...(isThere ? [] : [`The program it runs is gone: ${installed.command}; ${again} with the one to use.`]),
     ...(state ? [] : [`${plan.managerName} does not know ${plan.id}; ${again}.`]),
     ...(state?.isEnabled === false ? [`${plan.id} is not enabled, so nothing starts it; ${again}.`] : []),
-    ...(state?.state === "failed" ? ["Its daemon has failed; exai-daemon in a terminal shows why."] : []),
+    ...(state?.state === "failed" ? [`Its daemon has failed${await whyFailed(startFailure)}`] : []),
   ];
 }
 
 async function runningDaemon({ settings }: Invocation) {
-  if (!await isDaemonRunning(settings)) return undefined;
-  const { text } = await readOwnFile(statePaths(settings).endpoint);
+  const paths = statePaths(settings);
+  // By what it has written: to connect may start the service.
+  if (!await hasDaemon(paths)) return undefined;
+  const { text } = await readOwnFile(paths.endpoint);
   const { pid, version } = (text === undefined ? undefined : parseObject(text)) ?? {};
   return { pid, version };
+}
+
+/** What the daemon has written that could not start. */
+async function whyFailed(path: string): Promise<string> {
+  const { text } = await readOwnFile(path);
+  return text === undefined ? "; exai-daemon in a terminal shows why." : `: ${text.trim()}`;
 }

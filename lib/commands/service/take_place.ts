@@ -1,5 +1,6 @@
 import { SECOND_MS } from "../../base/units.ts";
-import { askDaemon, isDaemonRunning } from "../../client/daemon_client.ts";
+import { hasDaemon } from "../../client/address.ts";
+import { askDaemon } from "../../client/daemon_client.ts";
 import { statePaths } from "../../config/paths.ts";
 import { HomeLock } from "../../state/home_lock.ts";
 import type { Invocation } from "../command.ts";
@@ -19,7 +20,9 @@ const END_WAIT_MS = 30 * SECOND_MS;
 export async function endRunningDaemon(
   { settings, progress }: Pick<Invocation, "settings" | "progress">,
 ): Promise<string | undefined> {
-  if (!await isDaemonRunning(settings)) return undefined;
+  const paths = statePaths(settings);
+  // By what it has written: to connect may start the service.
+  if (!await hasDaemon(paths)) return undefined;
   const deadlineMs = performance.now() + QUIET_WAIT_MS;
   for (;;) {
     const { state, waits_for } = await askDaemon(settings, "/handover?to=service", "POST");
@@ -28,7 +31,7 @@ export async function endRunningDaemon(
     progress.step(`waiting for ${waits_for}`);
   }
   progress.step("waiting for the daemon that runs to end");
-  const lock = await HomeLock.wait<never>(statePaths(settings), nobody, END_WAIT_MS);
+  const lock = await HomeLock.wait<never>(paths, nobody, END_WAIT_MS);
   lock[Symbol.dispose]();
   return undefined;
 }

@@ -19,14 +19,15 @@ export type EntryPath = readonly (string | number)[];
 
 /**
  * What became of something in a client's entry:
- * - `converted`: EXAI does the same; the message says what it is here;
+ * - `converted`: EXAI has the same under another name or in another form;
+ * - `changed`: EXAI has another value for it, such as a time limit in another unit;
  * - `kept`: it belongs to the client and stays there, such as which tools run without a question;
  * - `lost`: it has no effect in EXAI;
  * - `asked`: it needs a value that only a person or the client has;
  * - `fault`: the entry cannot be used.
  */
 export interface EntryNote {
-  kind: "converted" | "kept" | "lost" | "asked" | "fault";
+  kind: "converted" | "changed" | "kept" | "lost" | "asked" | "fault";
   path: EntryPath;
   /** A clause whose subject is the key. */
   message: string;

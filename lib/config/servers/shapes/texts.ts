@@ -4,19 +4,17 @@ import type { EntryDraft, EntryPath } from "./entry_draft.ts";
 /** The keys of an entry whose texts hold variables. */
 const KEYS = ["command", "args", "env", "headers", "url", "cwd", "envFile"];
 
-const NAME = "[A-Za-z_][A-Za-z0-9_]*";
-
 /** Variables as other programs write them, and how EXAI does. */
 const SPELLINGS: readonly [form: RegExp, ours: string][] = [
   // Continue: ${{ secrets.NAME }}, and of an input: ${{ inputs.NAME }}.
-  [new RegExp(`\\$\\{\\{\\s*(?:secrets|env)\\.(${NAME})\\s*\\}\\}`, "g"), "${env:$1}"],
+  [/\$\{\{\s*(?:secrets|env)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}/g, "${env:$1}"],
   [/\$\{\{\s*inputs\.([\w-]+)\s*\}\}/g, "${input:$1}"],
   // opencode: {env:NAME} and {file:PATH}.
-  [new RegExp(`(?<![$\\w])\\{env:(${NAME})\\}`, "g"), "${env:$1}"],
+  [/(?<![$\w])\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g, "${env:$1}"],
   [/(?<![$\w])\{file:([^{}"]+)\}/g, "${file:$1}"],
-  [new RegExp(`\\$\\{(?:ENV:|Env:|env\\.|process\\.env\\.)(${NAME})\\}`, "g"), "${env:$1}"],
+  [/\$\{(?:ENV:|Env:|env\.|process\.env\.)([A-Za-z_][A-Za-z0-9_]*)\}/g, "${env:$1}"],
   // PowerShell, of which no shell is left here.
-  [new RegExp(`\\$env:(${NAME})`, "gi"), "${env:$1}"],
+  [/\$env:([A-Za-z_][A-Za-z0-9_]*)/gi, "${env:$1}"],
   // JetBrains.
   [/\$PROJECT_DIR\$|\$\{PROJECT_DIR\}/g, "${workspaceFolder}"],
   [/\$USER_HOME\$/g, "${userHome}"],

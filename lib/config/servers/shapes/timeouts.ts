@@ -99,7 +99,7 @@ function convert(draft: EntryDraft, { name, key, value, unitMs }: Timeout): void
   const count = countOf(value);
   if (!Number.isFinite(count) || count < 0) {
     draft.note("lost", [name], `is no number; write ${key}, in milliseconds`);
-  } else if (count === 0) draft.note("converted", [name], "is 0, which is EXAI's own limit here");
+  } else if (count === 0) draft.note("changed", [name], "is 0, which is EXAI's own limit here");
   else if (draft.entry[key] !== undefined) draft.note("lost", [name], `stands beside ${key}, which counts`);
   else if (unitMs === undefined) {
     const message = `is ${count}, which may be seconds or milliseconds; it is ignored; write ${key}, in ` +
@@ -109,6 +109,6 @@ function convert(draft: EntryDraft, { name, key, value, unitMs }: Timeout): void
     const ms = Math.min(Math.max(1, Math.round(count * unitMs)), MAX_MS);
     const unit = unitMs === 1 ? "milliseconds" : "seconds";
     draft.put(key, ms, [name]);
-    draft.note("converted", [key], `is ${count} ${unit} and becomes ${key} ${ms}`);
+    draft.note("changed", [key], `is ${count} ${unit} and becomes ${key} ${ms}`);
   }
 }

@@ -1,0 +1,37 @@
+import * as z from "zod/mini";
+import { isNewer, OWN_RELEASE } from "../base/release.ts";
+import type { StatePaths } from "../config/paths.ts";
+import { writePrivateFile } from "../state/state_files.ts";
+import { daemonCommand, programFile } from "./daemon_program.ts";
+import { parseObject } from "./frames.ts";
+import type { ManagerCommand } from "./installed_service.ts";
+import { readOwnFile } from "./own_files.ts";
+
+const SCHEMA = z.object({
+  version: z.string(),
+  committedAt: z.optional(z.string()),
+  command: z.string(),
+  args: z.array(z.string()),
+  /** What must be there for it to start. */
+  file: z.string(),
+});
+
+/** Records that the daemon of this program runs in the state directory. */
+export async function recordProgram({ program }: Pick<StatePaths, "program">): Promise<void> {
+  const record: z.output<typeof SCHEMA> = { ...OWN_RELEASE, ...daemonCommand(), file: programFile() };
+  await writePrivateFile(program, JSON.stringify(record) + "\n");
+}
+
+/**
+ * The program of the daemon that ran last in the state directory, if it is newer than the one beside this program: an
+ * older one could not read the databases it has left.
+ */
+export async function newerProgram(
+  { program }: Pick<StatePaths, "program">,
+): Promise<ManagerCommand | undefined> {
+  const { text } = await readOwnFile(program);
+  const found = text === undefined ? undefined : SCHEMA.safeParse(parseObject(text)).data;
+  if (!found || !isNewer(found, OWN_RELEASE)) return undefined;
+  const isThere = await Deno.stat(found.file).then(({ isFile }) => isFile, () => false);
+  return isThere ? { command: found.command, args: found.args } : undefined;
+}
