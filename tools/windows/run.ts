@@ -29,8 +29,7 @@ export async function run({ command, args, cwd, env, outputFile }: Run): Promise
   const child = new Deno.Command(to, { args: all, cwd, env, stdin: "null" }).spawn();
   const { success, code } = await child.status;
   // Wine does not always pass on how a program ended; the last line of the tests does.
-  const isDone = outputFile === undefined ||
-    /^ok \| /m.test(stripVTControlCharacters(await textIn(outputFile)));
+  const isDone = outputFile === undefined || DONE.test(stripVTControlCharacters(await textIn(outputFile)));
   if (!success || !isDone) throw new Error(`they failed, or ended with exit code ${code}`);
 }
 
