@@ -1,6 +1,9 @@
 import { dirname, join } from "@std/path";
 import { until } from "./until.ts";
 
+/** The root of a disk. */
+export const DISK_ROOT = Deno.build.os === "windows" ? "C:\\" : "/";
+
 /** A directory of its own with `files` in it, gone with `await using`. Its path is real. */
 export async function tempDir(files: Readonly<Record<string, string | Uint8Array>>) {
   const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "exai-files-" }));
