@@ -233,6 +233,19 @@ Deno.test("a file that its client has written since keeps that, and gets its ser
   });
 });
 
+Deno.test("the servers of a file written since are as they were, in their order and layout", async () => {
+  await using user = await TestUser.create();
+  const section = `{\n    "thinking": ${JSON.stringify(MEMORY)}, // mine\n    "files": ${
+    JSON.stringify(FILES)
+  }\n  }`;
+  const text = (startups: number) => `{\n  "numStartups": ${startups},\n  "mcpServers": ${section}\n}\n`;
+  await user.write(CLAUDE, text(1));
+  await user.adopt();
+  await user.write(CLAUDE, (await user.read(CLAUDE)).replace('"numStartups": 1', '"numStartups": 2'));
+  await user.undo();
+  assertEquals(await user.read(CLAUDE), text(2));
+});
+
 Deno.test("a list that has been changed since is left, and the copy of it is named", async () => {
   await using user = await TestUser.create();
   const list = (...names: string[]) => json(names.map((name) => ({ name, command: name })));

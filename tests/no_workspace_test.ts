@@ -2,7 +2,9 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import { whyNoWorkspace } from "../lib/config/shared_directories.ts";
-import { tempDir } from "./helpers/files.ts";
+import { join, toFileUrl } from "@std/path";
+import { userHome } from "../lib/config/paths.ts";
+import { DISK_ROOT, tempDir } from "./helpers/files.ts";
 import { Window } from "./helpers/instance.ts";
 import { mountedUpstreams } from "./helpers/mounted.ts";
 
@@ -24,7 +26,7 @@ async function started(entry: Entry, { cwd, roots, isSilent }: Place) {
   return { fault, config, reason: fault?.details?.reason };
 }
 
-const HOME = Deno.env.get("HOME")!;
+const HOME = userHome();
 
 Deno.test("a server that uses the workspace does not start in the root of the disk or a home, and says what to set", async () => {
   await using dir = await tempDir({});
@@ -80,7 +82,7 @@ Deno.test("a root is no workspace either where it is the root of the disk, also 
   await using dir = await tempDir({});
   const { reason } = await started({ args: ["${workspaceFolder}"] }, {
     cwd: dir.path,
-    roots: [{ uri: "file:///" }],
+    roots: [{ uri: toFileUrl(DISK_ROOT).href }],
   });
   assertEquals(reason, "workspace_required");
 });
@@ -109,9 +111,9 @@ Deno.test("servers that do not use the workspace start in whatever directory the
 Deno.test("of two roots ${workspaceFolder} is the first, and ${workspaceFolder:name} the one of that name or path", async () => {
   await using dir = await tempDir({ "web/x": "", "api/x": "", "docs/x": "" });
   const roots = [
-    { uri: `file://${dir.path}/web`, name: "front" },
-    { uri: `file://${dir.path}/api` },
-    { uri: `file://${dir.path}/docs`, name: "manual" },
+    { uri: toFileUrl(join(dir.path, "web")).href, name: "front" },
+    { uri: toFileUrl(join(dir.path, "api")).href },
+    { uri: toFileUrl(join(dir.path, "docs")).href, name: "manual" },
   ];
   const args = [
     "${workspaceFolder}",
@@ -120,12 +122,12 @@ Deno.test("of two roots ${workspaceFolder} is the first, and ${workspaceFolder:n
     "${workspaceFolder:manual}",
   ];
   const { config } = await started({ args: [...args, "${workspaceFolderBasename:front}"] }, { roots });
-  assertEquals(config!.args, [...["web", "web", "web", "docs"].map((name) => `${dir.path}/${name}`), "web"]);
+  assertEquals(config!.args, [...["web", "web", "web", "docs"].map((name) => join(dir.path, name)), "web"]);
   const { fault, reason } = await started({ args: ["${workspaceFolder:nope}"] }, { roots });
   assertEquals(reason, "no_such_root");
   assertStringIncludes(fault!.message, '"front", "api", "manual"');
-  const own = await started({ args: ["${workspaceFolder:web}"] }, { cwd: `${dir.path}/web` });
-  assertEquals(own.config!.args, [`${dir.path}/web`]);
+  const own = await started({ args: ["${workspaceFolder:web}"] }, { cwd: join(dir.path, "web") });
+  assertEquals(own.config!.args, [join(dir.path, "web")]);
 });
 
 Deno.test("a server that uses the workspace does not start for a window that has not told its roots, others do", async () => {

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { userHome } from "../lib/config/paths.ts";
 import { tempDir } from "./helpers/files.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
@@ -21,7 +22,7 @@ Deno.test("a server known to be one for all windows runs in the directory of non
   await using at = await twoWorkspaces();
   await using dir = await tempDir({ "site-packages/mcp_server_fetch/server.py": SAYS_WHERE });
   const fetch = { command: "python3", args: [`${dir.path}/site-packages/mcp_server_fetch/server.py`] };
-  const home = await Deno.realPath(Deno.env.get("HOME")!);
+  const home = await Deno.realPath(userHome());
   const cases = [
     [fetch, [home, home]],
     [{ ...fetch, share: "machine" }, [at.p, at.p]],

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
+import { DISK_ROOT } from "./helpers/files.ts";
 import type { Root } from "../lib/call/call.ts";
 import { type Belonging, isSameSession, mayUse, OPERATOR, ownerKey, usable } from "../lib/call/owner.ts";
 import { findWorkspace } from "../lib/workspace/find_workspace.ts";
@@ -22,7 +23,7 @@ Deno.test("a session's workspace is its first root, else its directory, by its r
   }
   assertEquals(await findWorkspace({ cwd: below, roots: undefined }), join(real, "below"));
   // What a client opens on purpose is not replaced by the directory it happens to run in.
-  assertEquals(await findWorkspace({ cwd: p, roots: [uri("/")] }), undefined);
+  assertEquals(await findWorkspace({ cwd: p, roots: [uri(DISK_ROOT)] }), undefined);
 });
 
 /** An ownership whose client has the roots that `roots` gives, and what was looked for. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertMatch, assertStringIncludes } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { fromFileUrl, join } from "@std/path";
-import { joinCommandLine } from "../lib/client/detached/command_line.ts";
+import { joinCommandLine } from "../lib/base/windows_command_line.ts";
 import { placeOf } from "../lib/client/detached/job_limits.ts";
 import { wmiInput } from "../lib/client/detached/start_by_wmi.ts";
 import { startDetached } from "../lib/client/start_detached.ts";

@@ -5,7 +5,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { fromFileUrl } from "@std/path";
 import { SECOND_MS } from "../lib/base/units.ts";
-import { run } from "./windows/run.ts";
+import { type Run, run } from "./windows/run.ts";
 import { runTool, UsageError } from "./lib/run_tool.ts";
 import { SUITE } from "./windows/suite.ts";
 import { openWine } from "./windows/wine.ts";
@@ -26,13 +26,18 @@ async function windows(): Promise<void> {
   // deno-lint-ignore no-console -- a program of the command line speaks on it
   if (help) return console.log(HELP);
   const wanted = files.length > 0 ? files.map(String) : SUITE;
-  const args = ["test", "-q", "-A", "--no-check", "--preload=tests/helpers/time_limit.ts", ...wanted];
-  if (Deno.build.os === "windows") return await run({ command: Deno.execPath(), args, cwd: ROOT });
-  const place = await openWine(wine);
-  if (!place) {
-    throw new UsageError("this is not Windows, and Wine is not set up; --help says how it is looked for");
+  const deno = await findDeno(wine);
+  await run(deno(["test", "-q", "-A", "--no-check", "--preload=tests/helpers/time_limit.ts", ...wanted]));
+  if (files.length === 0) {
+    await run(deno(["run", "-A", "--no-check", "tools/smoke.ts", "--daemon", "daemon.ts"]));
   }
-  await run(await place.commandFor(ROOT, args));
+}
+
+async function findDeno(wine: string | undefined): Promise<(args: readonly string[]) => Run> {
+  if (Deno.build.os === "windows") return (args) => ({ command: Deno.execPath(), args, cwd: ROOT });
+  const place = await openWine(wine);
+  if (place) return await place.prepare(ROOT);
+  throw new UsageError("this is not Windows, and Wine is not set up; --help says how it is looked for");
 }
 
 await runTool(windows, { name: "windows", deadlineMs: DEADLINE_MS });

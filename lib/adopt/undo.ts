@@ -1,6 +1,7 @@
 import { join } from "@std/path/join";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { type DocumentLanguage, editDocument } from "../documents/document.ts";
+import { decodeText } from "../base/text_encoding.ts";
+import { type DocumentLanguage, editDocument, withOriginalText } from "../documents/document.ts";
 import { readFileImage, removeFile, replaceFile } from "../documents/files.ts";
 import type { FileOutcome } from "./apply.ts";
 import { type BackedUpFile, digestOfFile, type SavedBackup, savedBackups, writeRecord } from "./backups.ts";
@@ -60,11 +61,21 @@ async function restored(dir: string, file: BackedUpFile): Promise<UndoneFile["ho
     throw new ExaiError("CONFIG", "has been changed since, and is left as it is now");
   }
   const text = editDocument(document, image!.text, inverse);
-  const original = copy === null ? undefined : await Deno.readFile(join(dir, copy));
+  if (copy === null) {
+    await replaceFile(path, text, image);
+    return "edited";
+  }
+  const bytes = await Deno.readFile(join(dir, copy));
+  const original = decodeText(bytes).text;
   // A client that has only written it anew, in its own layout, has nothing to lose.
-  const isSame = original !== undefined && saysSame(document, text, new TextDecoder().decode(original));
-  await replaceFile(path, isSame ? original : text, image);
-  return isSame ? "restored" : "edited";
+  if (saysSame(document, text, original)) {
+    await replaceFile(path, bytes, image);
+    return "restored";
+  }
+  // Each server stands in a section, whose text is put back where nothing else has changed in it.
+  const sections = inverse.map(({ path }) => path.slice(0, -1));
+  await replaceFile(path, withOriginalText(document, { text, original }, sections), image);
+  return "edited";
 }
 
 function saysSame({ read }: DocumentLanguage, a: string, b: string): boolean {

@@ -11,8 +11,8 @@ export async function holdWindow(): Promise<void> {
 
 /** Lines of the banner for a daemon that was double-clicked. */
 export const WINDOW_ADVICE: readonly string[] = [
-  "  window   closing this window stops EXAI; `exai-daemon service install` has it run without one from now on,",
-  "           and editors start it by themselves, without a window, when it does not run",
+  "  window   closing it stops EXAI; `exai-daemon service install` runs it without one,",
+  "           and editors start it without one when it does not run",
 ];
 
 /** Whether this process is the only one attached to its console, which is how Explorer starts a program. */

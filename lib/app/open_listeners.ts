@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { ExaiError } from "../base/errors.ts";
 import { visible } from "../base/visible.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
@@ -36,16 +37,20 @@ export async function openListeners(
   } catch (thrown) {
     if (!(thrown instanceof AddressUnavailableError)) throw thrown;
     const isTaken = thrown.fault === "in use";
-    // A daemon of this user with another state directory is most likely not meant to be doubled.
-    const isOfService = (await readInstalledService(paths))?.port === settings.port;
-    // To ask what listens there would start the service.
-    if (isTaken && !isOfService && await findDaemonAt(settings, paths)) throw thrown;
+    const service = isTaken ? await readInstalledService(paths) : undefined;
     const { host: hostname, port } = settings;
+    const isOfService = service !== undefined && service.port === port;
+    // A daemon of this user with another state directory is most likely not meant to be doubled. To ask what listens for
+    // the service would start that.
+    if (isTaken && !isOfService && await findDaemonAt(settings, paths)) throw thrown;
+    if (isOfService && !mayUseAnotherPort(settings)) throw heldForService(port, service.id);
     const holder = isTaken ? await nameOf(settings) : "";
     if (!mayUseAnotherPort(settings)) {
       throw new AddressUnavailableError({ hostname, port }, thrown.fault, holder);
     }
-    const why = isTaken
+    const why = isOfService
+      ? `systemd has port ${port} for the service ${service.id}`
+      : isTaken
       ? `port ${port} is taken by another program${holder}`
       : `port ${port} is not given to this user by the system${WHY_DENIED}`;
     const next = nextPorts(port, thrown.fault);
@@ -53,6 +58,15 @@ export async function openListeners(
     for (const note of listeners.notes) log.warning("{note}", { note });
     return listeners;
   }
+}
+
+/** Not an {@linkcode AddressUnavailableError}, after which the address would be asked who listens there. */
+function heldForService(port: number, id: string): ExaiError {
+  return new ExaiError(
+    "CONFIG",
+    `systemd has port ${port} for the service ${id}, which runs the daemon; to run one by hand, ` +
+      `systemctl --user stop ${id}.socket first, or set EXAI_WS_PORT (--port) to another port`,
+  );
 }
 
 /** The ports to try in place of `port`; the same at each start. */

@@ -3,6 +3,7 @@ import { type JsonObject, textOf } from "../base/json.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { AUTO_TOKEN } from "../config/token_rule.ts";
+import { isAlive } from "../state/live_process.ts";
 import { isLocal, mayUseAnotherPort, urlOf } from "./daemon_url.ts";
 import { parseObject } from "./frames.ts";
 import { LinkError, type LinkTarget } from "./link_target.ts";
@@ -98,16 +99,4 @@ async function readToken(setting: string, path: string): Promise<string | undefi
   }
   registerSecret(token);
   return token;
-}
-
-/** Whether a process of that id runs, of whichever user. */
-export async function isAlive(pid: number): Promise<boolean> {
-  // Deno has no API for this. Imported on demand: node:process adds 13 ms to a start.
-  const { default: process } = await import("node:process");
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as { code?: string }).code === "EPERM";
-  }
 }

@@ -6,7 +6,8 @@ export const adoptCommand: Action = {
   about: [
     "Finds the configurations of the clients on this machine and in this directory, imports their servers into " +
     "mcp.json, and puts exai-shim in their place. It shows every change and asks before it writes; what it " +
-    "changes is copied first.",
+    "changes is copied first. The servers are started then, by the daemon, so that their tools are known before " +
+    "a client asks.",
     "A client that decides something by the names of servers or of their tools (permissions, allow-lists) keeps " +
     "one entry for each server, under the same name; any other gets one entry for all.",
   ],
@@ -29,6 +30,7 @@ export const adoptCommand: Action = {
       value: "DIR",
       help: "Look at the files of this project; the current directory if not given",
     },
+    { name: "no-test", help: "Do not start the imported servers to see whether they answer" },
     { name: "user-only", help: "Leave what is for single projects where it is" },
     { name: "tracked", help: "Change files of a project that git tracks too" },
     { name: "per-server", help: "Give every client one entry for each server, under its own name" },

@@ -1,5 +1,5 @@
 import { resolve } from "@std/path/resolve";
-import { UsageError } from "../base/errors.ts";
+import { messageOf, UsageError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import { visible } from "../base/visible.ts";
@@ -16,6 +16,8 @@ import { type ProgramCommand, shimCommand } from "../config/shim_program.ts";
 import { outcomeJson, outcomeText, planJson, planText, undoneText } from "./adopt_report.ts";
 import type { CommandResult, Invocation } from "./command.ts";
 import { EXIT } from "./exit_codes.ts";
+import { testNamed } from "./server_actions/test.ts";
+import { MAX_ERROR_CHARS } from "./table.ts";
 
 /** Runs `exai-daemon adopt`. */
 export async function adopt(invocation: Invocation): Promise<CommandResult> {
@@ -40,11 +42,30 @@ export async function adopt(invocation: Invocation): Promise<CommandResult> {
   const outcome = await applyAdoption(prepared.plan, prepared.target, backups);
   const code = outcome.files.some(({ reason }) => reason !== undefined) ? EXIT.no : EXIT.done;
   const shown = switches.has("yes") ? `${text}\n\n` : "";
+  const tested = await testImported(invocation, prepared);
   return {
-    text: shown + outcomeText(outcome, prepared),
+    text: [shown + outcomeText(outcome, prepared), ...tested === undefined ? [] : [tested.text]].join("\n\n"),
     code,
-    json: { ...planJson(prepared), applied: outcomeJson(outcome) },
+    json: { ...planJson(prepared), applied: outcomeJson(outcome), tested: tested?.json ?? null },
   };
+}
+
+/**
+ * Starts what was imported, so that clients find its tools in their first conversation, and the user reads now what does
+ * not work. Whatever comes of it, the files are changed.
+ */
+async function testImported(
+  invocation: Invocation,
+  { plan }: Awaited<ReturnType<typeof prepareAdoption>>,
+): Promise<Pick<CommandResult, "text" | "json"> | undefined> {
+  const names = plan.servers.filter(({ isDisabled }) => !isDisabled).map(({ name }) => name);
+  if (names.length === 0 || invocation.switches.has("no-test")) return undefined;
+  try {
+    return await testNamed(invocation, names);
+  } catch (thrown) {
+    const why = messageOf(thrown);
+    return { text: `The servers cannot be tested: ${visible(why, MAX_ERROR_CHARS)}`, json: { error: why } };
+  }
 }
 
 /** Undefined when somebody has agreed; else what is printed. */

@@ -3,7 +3,7 @@ import { resolve } from "@std/path/resolve";
 import { resolvedWithin, withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { isAlive } from "../client/address.ts";
+import { isAlive } from "../state/live_process.ts";
 import { askDaemon, isDaemonRunning } from "../client/daemon_client.ts";
 import { isLocal } from "../client/daemon_url.ts";
 import { parseObject } from "../client/frames.ts";

@@ -70,9 +70,21 @@ export function parseAnyDocument(text: string): JsonDocument<JsonObject | Json[]
 function nodeOf(root: Node, path: Readonly<JsonPath>): Node | undefined {
   return path.reduce<Node | undefined>((node, part) => {
     if (typeof part === "number") return node?.type === "array" ? node.children?.[part] : undefined;
-    const properties = node?.type === "object" ? node.children ?? [] : [];
-    return properties.findLast((property) => property.children?.[0]?.value === part)?.children?.[1];
+    return node?.type === "object" ? propertiesOf(node).get(part) : undefined;
   }, root);
+}
+
+const properties = new WeakMap<Node, ReadonlyMap<string, Node | undefined>>();
+
+/** The values of an object by key, kept: a file with thousands of servers is asked for a place in each. */
+function propertiesOf(node: Node): ReadonlyMap<string, Node | undefined> {
+  const known = properties.get(node);
+  if (known !== undefined) return known;
+  const made = new Map(
+    (node.children ?? []).map(({ children: [key, value] = [] }) => [String(key?.value), value]),
+  );
+  properties.set(node, made);
+  return made;
 }
 
 function keysOf(node: Node | undefined): string[] {

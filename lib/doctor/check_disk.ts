@@ -12,13 +12,13 @@ const FULL_BYTES = MIB;
 const LOW_BYTES = 100 * MIB;
 
 /** File systems without reliable locks, by the number of `statfs(2)`. */
-const NETWORK: Readonly<Record<number, string>> = {
-  0x6969: "NFS",
-  0x517b: "SMB",
-  0xfe534d42: "SMB2",
-  0xff534d42: "CIFS",
-  0x01021997: "9P, as the drives of Windows in WSL",
-};
+const NETWORK: ReadonlyMap<number, string> = new Map([
+  [0x6969, "NFS"],
+  [0x517b, "SMB"],
+  [0xfe534d42, "SMB2"],
+  [0xff534d42, "CIFS"],
+  [0x01021997, "9P, as the drives of Windows in WSL"],
+]);
 
 /** What the system says of the file system that a directory is on. */
 interface FileSystem {
@@ -69,7 +69,7 @@ async function examine({ dir, what }: Pick<FileSystem, "dir" | "what">): Promise
 export function diskFindings({ dir, what, type, freeBytes, freeFiles }: FileSystem): Finding[] {
   const space = `${formatBytes(freeBytes)} are free where ${what} is (${dir})`;
   const remedy = "free some space there, or move the directory: EXAI_HOME (--home)";
-  const name = what === "the state directory" ? NETWORK[type] : undefined;
+  const name = what === "the state directory" ? NETWORK.get(type) : undefined;
   return [
     ...(freeBytes < FULL_BYTES
       ? [fault("disk-full", `the disk is full: ${space}`, remedy)]

@@ -1,7 +1,7 @@
 import { access, constants } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "@std/path";
 import { messageOf } from "../base/errors.ts";
-import { isAlive } from "../client/address.ts";
+import { isAlive } from "../state/live_process.ts";
 import { findDistrust, othersCanRead } from "../config/trust.ts";
 import { holdsOnlyOurFiles } from "../state/state_files.ts";
 import { fault, type Finding, type Repair, warning } from "./finding.ts";

@@ -1,5 +1,6 @@
 import { SECOND_MS } from "../base/units.ts";
 import { deadline } from "@std/async/deadline";
+import { ownEntry } from "../base/json.ts";
 import { messageOf } from "../base/errors.ts";
 import { fault, type Finding, warning } from "./finding.ts";
 import type { Installation } from "./installation.ts";
@@ -71,7 +72,7 @@ function bypassFindings(
 
 async function reach({ variable, shown, url }: NamedProxy): Promise<Finding[]> {
   if (!url) return [];
-  const port = Number(url.port) || (DEFAULT_PORTS[url.protocol] ?? SOCKS_PORT);
+  const port = Number(url.port) || (ownEntry(DEFAULT_PORTS, url.protocol) ?? SOCKS_PORT);
   const hostname = url.hostname.replaceAll(/[[\]]/g, "");
   const dialed = Deno.connect({ hostname, port });
   try {

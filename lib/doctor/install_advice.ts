@@ -1,4 +1,5 @@
 import { basename } from "@std/path";
+import { ownEntry } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 
 /** Where programs that start servers come from. */
@@ -38,7 +39,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
  */
 export function installAdvice(command: string): string {
   const name = basename(command.replaceAll("\\", "/")).replace(/\.(exe|cmd|bat)$/i, "");
-  const source = Object.hasOwn(PROGRAMS, name) ? PROGRAMS[name] : undefined;
+  const source = ownEntry(PROGRAMS, name);
   const install = source === undefined
     ? `install it${didYouMean(name, Object.keys(PROGRAMS))}`
     : `install ${source}`;

@@ -32,6 +32,8 @@ export interface DocumentLanguage {
   read(text: string): ReadDocument | UnreadDocument;
   /** `text` after `edits`; whatever they do not concern stays as it is, to the byte. */
   edit(text: string, edits: readonly DocumentEdit[]): string;
+  /** `text` with its value at `path` written as in `from`; as it is where one of them has none. */
+  copyValue?(text: string, from: string, path: DocumentPath): string;
 }
 
 /**
@@ -64,6 +66,25 @@ function editOrThrow(edit: DocumentLanguage["edit"], text: string, edits: readon
   } catch (thrown) {
     throw new ExaiError("CONFIG", `cannot be changed in place: ${messageOf(thrown)}`, { cause: thrown });
   }
+}
+
+/** `text` with the values at `paths` written as in `original`, order and layout, wherever both say the same there. */
+export function withOriginalText(
+  { read, copyValue }: DocumentLanguage,
+  { text, original }: { text: string; original: string },
+  paths: readonly DocumentPath[],
+): string {
+  const source = read(original);
+  if (!copyValue || "reason" in source) return text;
+  return paths.reduce((current, path) => {
+    const now = read(current);
+    if ("reason" in now) return current;
+    const [value, before] = [valueAt(now.value, path), valueAt(source.value, path)];
+    if (value === undefined || before === undefined || !isDeepStrictEqual(value, before)) return current;
+    const copied = copyValue(current, original, path);
+    const after = read(copied);
+    return "value" in after && isDeepStrictEqual(after.value, now.value) ? copied : current;
+  }, text);
 }
 
 /** As `value` is once it was JSON: without the prototypes and the times of a parser. */

@@ -8,6 +8,7 @@ import { jsonEscaped } from "../base/visible.ts";
 import { COMMIT, COMMITTED_AT, VERSION } from "../base/version.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { RingBuffer } from "../observe/ring_buffer.ts";
+import { isAlive } from "./live_process.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
@@ -149,21 +150,12 @@ export async function describeUncleanExit(path: string): Promise<string[]> {
   try {
     const health: unknown = JSON.parse(await readRegularFile(path));
     if (!isObject(health) || health.status === "stopped" || typeof health.pid !== "number") return [];
-    if (isAlive(health.pid)) return [];
+    if (await isAlive(health.pid)) return [];
     return [
       `the daemon before this one (process ${health.pid}) ended without stopping; it was last seen at ${health.time}`,
     ];
   } catch {
     // There was no daemon before, or its file is unreadable.
     return [];
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return globalThis.process.kill(pid, 0);
-  } catch (thrown) {
-    // The process exists, but belongs to another user.
-    return thrown instanceof Error && "code" in thrown && thrown.code === "EPERM";
   }
 }

@@ -1,4 +1,8 @@
 import { dirname, join } from "@std/path";
+import { until } from "./until.ts";
+
+/** The root of a disk. */
+export const DISK_ROOT = Deno.build.os === "windows" ? "C:\\" : "/";
 
 /** A directory of its own with `files` in it, gone with `await using`. Its path is real. */
 export async function tempDir(files: Readonly<Record<string, string | Uint8Array>>) {
@@ -7,8 +11,15 @@ export async function tempDir(files: Readonly<Record<string, string | Uint8Array
   return {
     path,
     write: (name: string, content: string | Uint8Array) => write(path, name, content),
-    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+    [Symbol.asyncDispose]: () => removeReleased(path),
   };
+}
+
+/** Removes a directory; Windows lets go of the one of a process a moment after that has ended. */
+async function removeReleased(path: string): Promise<void> {
+  const remove = () => Deno.remove(path, { recursive: true });
+  if (Deno.build.os !== "windows") return await remove();
+  await until(`${path} can be removed`, () => remove().then(() => true, () => undefined), 5000);
 }
 
 async function write(dir: string, name: string, content: string | Uint8Array): Promise<void> {

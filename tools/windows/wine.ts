@@ -4,8 +4,8 @@ import type { Run } from "./run.ts";
 
 /** Wine on this machine, with a Deno for Windows. */
 interface Wine {
-  /** Copies the sources of `root` to where Wine sees them, and says how Deno is run there with `args`. */
-  commandFor(root: string, args: readonly string[]): Promise<Run>;
+  /** Copies the sources of `root` to where Wine sees them, and tells how Deno is run there. */
+  prepare(root: string): Promise<(args: readonly string[]) => Run>;
 }
 
 /** The Wine in `dir`, or where tools usually keep it; undefined when it is not there. */
@@ -14,13 +14,19 @@ export async function openWine(dir = defaultDir()): Promise<Wine | undefined> {
   const program = join(dir, "wine");
   if (!await exists(deno) || !await exists(program)) return undefined;
   return {
-    async commandFor(root, args) {
+    async prepare(root) {
       const checkout = await Deno.makeTempDir({ dir, prefix: "checkout-" });
       hold("directory", () => Deno.remove(checkout, { recursive: true }));
       await copySources(root, checkout);
       const env = { ...await environment(dir), DENO_DIR: windowsPath(await packages(dir)) };
       const outputFile = join(checkout, "output");
-      return { command: program, args: [windowsPath(deno), ...args], cwd: checkout, env, outputFile };
+      return (args) => ({
+        command: program,
+        args: [windowsPath(deno), ...args],
+        cwd: checkout,
+        env,
+        outputFile,
+      });
     },
   };
 }

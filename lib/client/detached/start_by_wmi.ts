@@ -1,6 +1,6 @@
 import { join } from "@std/path/join";
 import { SECOND_MS } from "../../base/units.ts";
-import { joinCommandLine } from "./command_line.ts";
+import { joinCommandLine } from "../../base/windows_command_line.ts";
 import type { ProgramStart } from "./start_process.ts";
 
 const TIMEOUT_MS = 20 * SECOND_MS;

@@ -1,5 +1,5 @@
 import { wideString } from "../../base/text.ts";
-import { joinCommandLine } from "./command_line.ts";
+import { joinCommandLine } from "../../base/windows_command_line.ts";
 import { type JobLimits, placeOf } from "./job_limits.ts";
 
 /** A program that outlives the one that starts it. */
@@ -50,6 +50,7 @@ const KERNEL32 = {
   TerminateProcess: { parameters: ["pointer", "u32"], result: "i32" },
   GetCurrentProcess: { parameters: [], result: "pointer" },
   OpenProcess: { parameters: ["u32", "i32", "u32"], result: "pointer" },
+  WaitForSingleObject: { parameters: ["pointer", "u32"], result: "u32" },
   GetExitCodeProcess: { parameters: ["pointer", "buffer"], result: "i32" },
   IsProcessInJob: { parameters: ["pointer", "pointer", "buffer"], result: "i32" },
   QueryInformationJobObject: { parameters: ["pointer", "i32", "buffer", "u32", "pointer"], result: "i32" },
@@ -78,7 +79,8 @@ const CREATE_NO_WINDOW = 0x0800_0000;
 const STARTF_USESTDHANDLES = 0x100;
 
 const QUERY_LIMITED_INFORMATION = 0x1000;
-const STILL_ACTIVE = 259;
+const SYNCHRONIZE = 0x0010_0000;
+const WAIT_OBJECT_0 = 0;
 
 /** JobObjectExtendedLimitInformation. */
 const EXTENDED_LIMITS = 9;
@@ -152,7 +154,7 @@ export class WindowsPrograms implements Disposable {
 
   /** A program that another one has started. */
   watch(pid: number): DetachedProgram {
-    const process = this.#kernel.symbols.OpenProcess(QUERY_LIMITED_INFORMATION, 0, pid);
+    const process = this.#kernel.symbols.OpenProcess(QUERY_LIMITED_INFORMATION | SYNCHRONIZE, 0, pid);
     return process === null ? { exitCode: undefined, [Symbol.dispose]: () => {} } : this.#watched(process);
   }
 
@@ -167,12 +169,13 @@ export class WindowsPrograms implements Disposable {
   }
 
   #watched(process: Deno.PointerValue): DetachedProgram {
-    const { GetExitCodeProcess, CloseHandle } = this.#kernel.symbols;
+    const { WaitForSingleObject, GetExitCodeProcess, CloseHandle } = this.#kernel.symbols;
     return {
       get exitCode() {
+        // The code is there before all that the process held is released.
+        if (WaitForSingleObject(process, 0) !== WAIT_OBJECT_0) return undefined;
         const code = new Uint32Array(1);
-        const isKnown = GetExitCodeProcess(process, code) !== 0;
-        return isKnown && code[0] !== STILL_ACTIVE ? code[0] : undefined;
+        return GetExitCodeProcess(process, code) !== 0 ? code[0] : undefined;
       },
       [Symbol.dispose]: () => void CloseHandle(process),
     };
@@ -182,7 +185,8 @@ export class WindowsPrograms implements Disposable {
   #create({ command, args, cwd, env }: ProgramStart, flags: number): SuspendedProcess {
     const { symbols } = this.#kernel;
     const nul = this.#openNull();
-    const handles = new BigUint64Array([Deno.UnsafePointer.value(nul)]);
+    const handles = new BigUint64Array(unmoved(8));
+    handles[0] = Deno.UnsafePointer.value(nul);
     try {
       const attributes = this.#attributeList(handles);
       const startup = startupInfo(handles[0]!, attributes);
@@ -238,7 +242,7 @@ export class WindowsPrograms implements Disposable {
     const { symbols } = this.#kernel;
     const bytes = new BigUint64Array(1);
     symbols.InitializeProcThreadAttributeList(null, 1, 0, bytes);
-    const list = new Uint8Array(Number(bytes[0]));
+    const list = new Uint8Array(unmoved(Number(bytes[0])));
     const isSet = symbols.InitializeProcThreadAttributeList(list, 1, 0, bytes) !== 0 &&
       symbols.UpdateProcThreadAttribute(
           list,
@@ -252,6 +256,11 @@ export class WindowsPrograms implements Disposable {
     if (!isSet) throw new Error("Windows does not take the list of what is inherited");
     return list;
   }
+}
+
+/** Memory whose address is kept by the system: that of a small typed array may change when garbage is collected. */
+function unmoved(bytes: number): ArrayBuffer {
+  return new ArrayBuffer(bytes);
 }
 
 function startupInfo(nul: bigint, attributes: Uint8Array<ArrayBuffer>): ArrayBuffer {

@@ -37,6 +37,11 @@ type Outcome = { server: string; ok: true; check: JsonObject } | { server: strin
 async function test(invocation: Invocation): Promise<CommandResult> {
   const names = await namesToTest(invocation);
   if (names.length === 0) return { text: "mcp.json names no server to test", json: { servers: [] }, code: 0 };
+  return await testNamed(invocation, names);
+}
+
+/** Starts the servers of these names as {@linkcode testServers} does. */
+export async function testNamed(invocation: Invocation, names: readonly string[]): Promise<CommandResult> {
   await readIfRecent(invocation);
   const left = new Set(names);
   const step = () => invocation.progress.step(`waiting for ${[...left].join(", ")} to answer`);

@@ -1,3 +1,4 @@
+import { quoteArgument } from "../../base/windows_command_line.ts";
 import { startCommandOf } from "../../client/installed_service.ts";
 import { escapeXml, type ServicePlan, type ServiceSpec } from "./plan.ts";
 
@@ -81,10 +82,4 @@ function taskXml(
   </Actions>
 </Task>
 `;
-}
-
-/** One argument for `CommandLineToArgvW`: backslashes are escaped before a quotation mark only. */
-function quoteArgument(argument: string): string {
-  if (/^[^\s"]+$/.test(argument)) return argument;
-  return `"${argument.replaceAll(/(\\*)"/g, '$1$1\\"').replace(/\\+$/, "$&$&")}"`;
 }

@@ -1,18 +1,18 @@
 /** What the codes mean with which Windows ends a process (ntstatus.h), for people. */
-const STATUSES: Readonly<Record<number, string>> = {
-  0xC000_0005: "it accessed memory that is not its own",
-  0xC000_0017: "there was no memory left",
-  0xC000_001D: "this processor lacks an instruction of it",
-  0xC000_007B: "a DLL of it is damaged, or for another kind of processor",
-  0xC000_00FD: "its stack overflowed",
-  0xC000_0135: "a DLL it needs is not installed",
-  0xC000_0139: "a DLL it needs is of another version",
-  0xC000_013A: "Ctrl+C, or the end of its console",
-  0xC000_0142: "a DLL of it could not be initialized",
-  0xC000_0374: "its memory was damaged",
-  0xC000_0409: "it found its memory damaged",
-  0xE06D_7363: "an uncaught exception of C++",
-};
+const STATUSES: ReadonlyMap<number, string> = new Map([
+  [0xC000_0005, "it accessed memory that is not its own"],
+  [0xC000_0017, "there was no memory left"],
+  [0xC000_001D, "this processor lacks an instruction of it"],
+  [0xC000_007B, "a DLL of it is damaged, or for another kind of processor"],
+  [0xC000_00FD, "its stack overflowed"],
+  [0xC000_0135, "a DLL it needs is not installed"],
+  [0xC000_0139, "a DLL it needs is of another version"],
+  [0xC000_013A, "Ctrl+C, or the end of its console"],
+  [0xC000_0142, "a DLL of it could not be initialized"],
+  [0xC000_0374, "its memory was damaged"],
+  [0xC000_0409, "it found its memory damaged"],
+  [0xE06D_7363, "an uncaught exception of C++"],
+]);
 
 /** The highest bits of a status that is an error. */
 const ERRORS_OF_NT = 0xC;
@@ -42,8 +42,10 @@ export function describeWindowsExit(
   if (code === null || signal !== null) return "it was terminated";
   const status = code >>> 0;
   if (status === NO_SUCH_PROGRAM) return `it exited with code ${code} (the program was not found)`;
-  const meaning = Object.hasOwn(STATUSES, status) ? ` (${STATUSES[status]})` : "";
+  const known = STATUSES.get(status);
   // A program may itself exit with a negative code, as -1.
-  if (meaning === "" && status >>> 28 !== ERRORS_OF_NT) return `it exited with code ${code | 0}`;
-  return `Windows ended it with 0x${status.toString(16).toUpperCase()}${meaning}`;
+  if (known === undefined && status >>> 28 !== ERRORS_OF_NT) return `it exited with code ${code | 0}`;
+  return `Windows ended it with 0x${status.toString(16).toUpperCase()}${
+    known === undefined ? "" : ` (${known})`
+  }`;
 }

@@ -10,7 +10,8 @@ const ADVAPI32 = {
   RegCloseKey: { parameters: ["pointer"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-const ROOTS = { machine: 0xFFFF_FFFF_8000_0002n, user: 0xFFFF_FFFF_8000_0001n } as const;
+const LOCAL_MACHINE = 0xFFFF_FFFF_8000_0002n;
+const CURRENT_USER = 0xFFFF_FFFF_8000_0001n;
 
 const KEY_READ = 0x20019;
 const ERROR_SUCCESS = 0;
@@ -38,13 +39,13 @@ export interface RegistryText {
  *
  * @throws when the key cannot be opened
  */
-export function registryTexts(root: keyof typeof ROOTS, path: string): RegistryText[] {
+export function registryTexts(root: "machine" | "user", path: string): RegistryText[] {
   const library = Deno.dlopen("advapi32.dll", ADVAPI32);
   const { RegOpenKeyExW, RegEnumValueW, RegCloseKey } = library.symbols;
   try {
     const opened = new BigUint64Array(1);
     const result = RegOpenKeyExW(
-      Deno.UnsafePointer.create(ROOTS[root]),
+      Deno.UnsafePointer.create(root === "machine" ? LOCAL_MACHINE : CURRENT_USER),
       wideString(path),
       0,
       KEY_READ,

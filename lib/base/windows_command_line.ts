@@ -4,7 +4,7 @@
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { joinCommandLine } from "./command_line.ts";
+ * import { joinCommandLine } from "./windows_command_line.ts";
  *
  * const line = joinCommandLine("C:\\Program Files\\it.exe", ["plain", "a b", 'say "hi"', "C:\\dir name\\", ""]);
  * assertEquals(line, String.raw`"C:\Program Files\it.exe" plain "a b" "say \"hi\"" "C:\dir name\\" ""`);
@@ -12,11 +12,18 @@
  */
 export function joinCommandLine(program: string, args: readonly string[]): string {
   // The name of the program is read up to the next quote, without escapes.
-  return [`"${program}"`, ...args.map(quoted)].join(" ");
+  return [`"${program}"`, ...args.map(quoteArgument)].join(" ");
 }
 
-function quoted(arg: string): string {
+/** One argument of a command line: backslashes are doubled only before a quote. */
+export function quoteArgument(arg: string): string {
   if (arg !== "" && !/[\s"]/.test(arg)) return arg;
-  // Backslashes are only doubled before a quote.
-  return `"${arg.replace(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, "$1$1")}"`;
+  let quoted = "";
+  let backslashes = 0;
+  for (const char of arg) {
+    if (char === '"') quoted += "\\".repeat(backslashes) + '\\"';
+    else quoted += char;
+    backslashes = char === "\\" ? backslashes + 1 : 0;
+  }
+  return `"${quoted}${"\\".repeat(backslashes)}"`;
 }
