@@ -51,6 +51,21 @@ export function quoteName(name: string): string {
 }
 
 /**
+ * `1 call`, `2 calls`: a number with its noun, which takes an s in the plural.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { counted } from "./text.ts";
+ *
+ * assertEquals([counted(1, "call"), counted(0, "call")], ["1 call", "0 calls"]);
+ * ```
+ */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/**
  * `text` as one word of a POSIX shell, for commands that a message tells the user to run.
  *
  * @example
