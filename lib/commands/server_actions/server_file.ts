@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject, valueAt } from "../../base/json.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
 import { SECOND_MS } from "../../base/units.ts";
@@ -200,11 +200,4 @@ function unfit(path: string, why: string): ExaiError {
 
 function isServer(entry: FoundEntry): entry is NamedEntry {
   return entry.title !== undefined && !isComment(entry.title, entry.value);
-}
-
-function valueAt(value: Json, path: DocumentPath): Json | undefined {
-  return path.reduce<Json | undefined>(
-    (at, key) => at === null || typeof at !== "object" ? undefined : (at as JsonObject)[key],
-    value,
-  );
 }
