@@ -9,8 +9,7 @@ import { type Link, openLink } from "../client/link.ts";
 import { isNoDaemon, LinkError } from "../client/link_target.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { FileLock } from "../state/file_lock.ts";
-import { type HomeOwner, readOwner } from "../state/home_lock.ts";
+import { HomeLock, type HomeOwner } from "../state/home_lock.ts";
 import type { DaemonState } from "./installation.ts";
 
 /** How long a holder of the state directory that does not listen may be starting, or a command. */
@@ -25,7 +24,7 @@ export async function findDaemon(settings: Settings, paths: StatePaths): Promise
   for (;;) {
     const answer = await dial(settings, paths);
     if (!(answer instanceof LinkError)) return await describe(answer, { settings, paths });
-    const owner = await holderOf(paths.lock);
+    const owner = await holderOf(paths);
     if (owner === undefined) {
       return { is: "stopped", stranger: isNoDaemon(answer) ? undefined : answer.message };
     }
@@ -61,7 +60,7 @@ async function describe(
     return { is: "stopped", stranger };
   }
   // One that does not tell its home is another user's, or so old that it takes no lock.
-  if (home === undefined && (await holderOf(paths.lock))?.pid !== pid) {
+  if (home === undefined && (await holderOf(paths))?.pid !== pid) {
     return { is: "stopped", stranger: `an EXAI daemon (version ${version}, process ${pid})` };
   }
   const health = await askDaemon(settings, "/health").catch((): JsonObject => ({}));
@@ -72,13 +71,7 @@ function real(path: string): Promise<string> {
   return Deno.realPath(path).catch(() => path);
 }
 
-/** Who holds the lock of a state directory at `path`; undefined when nobody does, or it cannot be looked at. */
-export async function holderOf(path: string): Promise<HomeOwner | undefined> {
-  try {
-    if (!(await Deno.lstat(path)).isFile) return undefined;
-    using lock = await FileLock.tryTake(path);
-    return lock ? undefined : await readOwner(path);
-  } catch {
-    return undefined;
-  }
+/** Who holds the lock of a state directory; undefined when no process does, or it cannot be looked at. */
+export async function holderOf(paths: Pick<StatePaths, "home" | "lock">): Promise<HomeOwner | undefined> {
+  return await HomeLock.holder(paths).catch(() => undefined);
 }
