@@ -26,7 +26,9 @@ export async function findDaemon(settings: Settings, paths: StatePaths): Promise
     if (!(answer instanceof LinkError)) return await describe(answer, { settings, paths });
     const owner = await holderOf(paths);
     if (owner === undefined) {
-      return { is: "stopped", stranger: isNoDaemon(answer) ? undefined : answer.message };
+      return isNoDaemon(answer)
+        ? { is: "stopped" }
+        : { is: "stopped", listener: { is: "program", what: answer.message } };
     }
     if (answer.fault === "unauthorized" || answer.fault === "rejected" || answer.fault === "unproven") {
       return { is: "refusing", pid: owner.pid, why: answer.message };
@@ -55,13 +57,16 @@ async function describe(
 ): Promise<DaemonState> {
   socket.close(NORMAL_CLOSURE);
   const { pid, version, home, committed_at: committedAt, hands_over: handsOver = false } = daemon;
+  const daemonName = `an EXAI daemon (version ${version}, process ${pid})`;
   if (home !== undefined && await real(home) !== await real(paths.home)) {
-    const stranger = `an EXAI daemon (version ${version}, process ${pid}) with the state directory ${home}`;
-    return { is: "stopped", stranger };
+    return {
+      is: "stopped",
+      listener: { is: "daemon", what: `${daemonName} with the state directory ${home}` },
+    };
   }
   // One that does not tell its home is another user's, or so old that it takes no lock.
   if (home === undefined && (await holderOf(paths))?.pid !== pid) {
-    return { is: "stopped", stranger: `an EXAI daemon (version ${version}, process ${pid})` };
+    return { is: "stopped", listener: { is: "daemon", what: daemonName } };
   }
   const health = await askDaemon(settings, "/health").catch((): JsonObject => ({}));
   return { is: "running", pid, release: { version, committedAt }, handsOver, health };
