@@ -45,6 +45,7 @@ async function inHome(
   try {
     await run({ dir, cursor, adopt });
   } finally {
+    await endDaemon(join(dir, "exai"));
     await Deno.remove(dir, { recursive: true });
   }
 }
@@ -106,28 +107,24 @@ Deno.test("what adopt writes into a client leads to its servers, together and ea
     const server = (name: string) => ({ command: Deno.execPath(), args: ["run", "-A", stub, "npx", name] });
     const text = JSON.stringify({ mcpServers: { one: server("pkg-one"), two: server("pkg-two") } });
     await Deno.writeTextFile(cursor, text);
-    try {
-      const env = { XDG_RUNTIME_DIR: dir };
-      assertEquals((await adopt("--yes")).code, 0);
-      const together = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
-      await showsTools({ ...together.exai, env: { ...together.exai.env, ...env } }, [
-        "pkg_one_run",
-        "pkg_two_run",
-      ]);
-      assertEquals((await adopt("--undo")).code, 0);
-      assertEquals(await Deno.readTextFile(cursor), text);
-      assertEquals((await adopt("--yes", "--per-server")).code, 0);
-      const each = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
-      assertEquals(Object.keys(each).toSorted(), ["exai", "one", "two"]);
-      assertEquals(await showsTools({ ...each.one, env: { ...each.one.env, ...env } }, ["pkg_one_run"]), [
-        "pkg_one_run",
-      ]);
-      assertEquals(await showsTools({ ...each.two, env: { ...each.two.env, ...env } }, ["pkg_two_run"]), [
-        "pkg_two_run",
-      ]);
-    } finally {
-      await endDaemon(join(dir, "exai"));
-    }
+    const env = { XDG_RUNTIME_DIR: dir };
+    assertEquals((await adopt("--yes")).code, 0);
+    const together = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
+    await showsTools({ ...together.exai, env: { ...together.exai.env, ...env } }, [
+      "pkg_one_run",
+      "pkg_two_run",
+    ]);
+    assertEquals((await adopt("--undo")).code, 0);
+    assertEquals(await Deno.readTextFile(cursor), text);
+    assertEquals((await adopt("--yes", "--per-server")).code, 0);
+    const each = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
+    assertEquals(Object.keys(each).toSorted(), ["exai", "one", "two"]);
+    assertEquals(await showsTools({ ...each.one, env: { ...each.one.env, ...env } }, ["pkg_one_run"]), [
+      "pkg_one_run",
+    ]);
+    assertEquals(await showsTools({ ...each.two, env: { ...each.two.env, ...env } }, ["pkg_two_run"]), [
+      "pkg_two_run",
+    ]);
   });
 });
 
@@ -160,9 +157,11 @@ async function showsTools(
   }
 }
 
-/** Ends the daemon that a shim has started, and waits until it is gone. */
+/** Ends the daemon that `adopt` or a shim has started, if one has, and waits until it is gone. */
 async function endDaemon(home: string): Promise<void> {
-  const { pid } = JSON.parse(await Deno.readTextFile(join(home, "daemon.json")));
+  const text = await Deno.readTextFile(join(home, "daemon.json")).catch(() => undefined);
+  if (text === undefined) return;
+  const { pid } = JSON.parse(text);
   Deno.kill(pid, "SIGTERM");
   await until("the end of the daemon", () => isAlive(pid) ? undefined : true);
 }
