@@ -26,7 +26,7 @@ async function indexOf(dir: string): Promise<Uint8Array | undefined> {
   const git = join(dir, ".git");
   const info = await Deno.stat(git).catch(() => undefined);
   if (!info) return undefined;
-  const link = info.isFile ? /^gitdir: (.+?)\s*$/m.exec(await Deno.readTextFile(git))?.[1] : git;
+  const link = info.isFile ? /^gitdir: (.+)$/m.exec(await Deno.readTextFile(git))?.[1]?.trim() : git;
   const gitDir = link === undefined || isAbsolute(link) ? link : join(dir, link);
   const index = gitDir && await Deno.readFile(join(gitDir, "index")).catch(() => undefined);
   return index && index.length > 12 ? index : undefined;

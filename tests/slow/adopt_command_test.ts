@@ -4,7 +4,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
-import { runDaemon } from "../helpers/program.ts";
+import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { until } from "../helpers/until.ts";
 
 const FILES = { command: "npx", args: ["-y", "@modelcontextprotocol/server-filesystem", "/srv"] };
@@ -41,11 +41,14 @@ async function inHome(
   await Deno.mkdir(dirname(cursor));
   await Deno.writeTextFile(cursor, TEXT);
   const adopt = (...args: string[]) =>
-    runDaemon({ args: ["adopt", `--project=${project}`, ...args], env, home: join(dir, "exai") });
+    runDaemon({
+      args: ["adopt", "--no-test", `--project=${project}`, ...args],
+      env,
+      home: join(dir, "exai"),
+    });
   try {
     await run({ dir, cursor, adopt });
   } finally {
-    await endDaemon(join(dir, "exai"));
     await Deno.remove(dir, { recursive: true });
   }
 }
@@ -107,24 +110,17 @@ Deno.test("what adopt writes into a client leads to its servers, together and ea
     const server = (name: string) => ({ command: Deno.execPath(), args: ["run", "-A", stub, "npx", name] });
     const text = JSON.stringify({ mcpServers: { one: server("pkg-one"), two: server("pkg-two") } });
     await Deno.writeTextFile(cursor, text);
-    const env = { XDG_RUNTIME_DIR: dir };
     assertEquals((await adopt("--yes")).code, 0);
-    const together = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
-    await showsTools({ ...together.exai, env: { ...together.exai.env, ...env } }, [
-      "pkg_one_run",
-      "pkg_two_run",
-    ]);
+    const { exai } = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
+    await using _daemon = await startDaemon({ home: join(dir, "exai") });
+    await showsTools(exai, ["pkg_one_run", "pkg_two_run"]);
     assertEquals((await adopt("--undo")).code, 0);
     assertEquals(await Deno.readTextFile(cursor), text);
     assertEquals((await adopt("--yes", "--per-server")).code, 0);
     const each = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
     assertEquals(Object.keys(each).toSorted(), ["exai", "one", "two"]);
-    assertEquals(await showsTools({ ...each.one, env: { ...each.one.env, ...env } }, ["pkg_one_run"]), [
-      "pkg_one_run",
-    ]);
-    assertEquals(await showsTools({ ...each.two, env: { ...each.two.env, ...env } }, ["pkg_two_run"]), [
-      "pkg_two_run",
-    ]);
+    assertEquals(await showsTools(each.one, ["pkg_one_run"]), ["pkg_one_run"]);
+    assertEquals(await showsTools(each.two, ["pkg_two_run"]), ["pkg_two_run"]);
   });
 });
 
@@ -141,7 +137,10 @@ async function showsTools(
       env: {
         ...Deno.env.toObject(),
         ...entry.env,
+        // The daemon that runs is the one of this test.
+        EXAI_WS_AUTOSTART: "false",
         EXAI_WS_PORT: "0",
+        XDG_RUNTIME_DIR: entry.env.EXAI_HOME!,
         ENV_FILE: "",
       },
       stderr: "ignore",
@@ -154,23 +153,5 @@ async function showsTools(
     }, 30_000);
   } finally {
     await client.close();
-  }
-}
-
-/** Ends the daemon that `adopt` or a shim has started, if one has, and waits until it is gone. */
-async function endDaemon(home: string): Promise<void> {
-  const text = await Deno.readTextFile(join(home, "daemon.json")).catch(() => undefined);
-  if (text === undefined) return;
-  const { pid } = JSON.parse(text);
-  Deno.kill(pid, "SIGTERM");
-  await until("the end of the daemon", () => isAlive(pid) ? undefined : true);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    Deno.kill(pid, "SIGCONT");
-    return true;
-  } catch {
-    return false;
   }
 }
