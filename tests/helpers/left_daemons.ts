@@ -1,4 +1,7 @@
-import { endTree } from "../../tools/lib/end_tree.ts";
+import { endTree, gone } from "../../tools/lib/end_tree.ts";
+
+/** How long one that was told to end may take. */
+const END_MS = 5000;
 
 /** Directories made since the last {@linkcode forgetPlaces}. */
 const places = new Set<string>();
@@ -29,6 +32,7 @@ export async function endLeftDaemons(): Promise<string[]> {
   for await (const { name } of Deno.readDir("/proc")) {
     const home = /^\d+$/.test(name) ? await homeOfStarted(name) : undefined;
     if (home === undefined || ![...places].some((place) => `${home}/`.startsWith(`${place}/`))) continue;
+    if ((await gone([Number(name)], END_MS)).length === 0) continue;
     await endTree(Number(name), { graceMs: 0 });
     left.push(home);
   }
