@@ -26,7 +26,7 @@ export async function endRunningDaemon(
   const deadlineMs = performance.now() + QUIET_WAIT_MS;
   for (;;) {
     const { state, waits_for } = await askDaemon(settings, "/handover?to=service", "POST");
-    if (state === "stopping") break;
+    if (state !== "waiting") break;
     if (performance.now() > deadlineMs) return String(waits_for);
     progress.step(`waiting for ${waits_for}`);
   }
