@@ -2,7 +2,7 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/stdio"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { until } from "../helpers/until.ts";
@@ -155,3 +155,33 @@ async function showsTools(
     await client.close();
   }
 }
+
+Deno.test("adopt starts what it has imported: its tools are known before a client asks, and what fails is said", async () => {
+  await inHome(async ({ dir, cursor }) => {
+    const tools = { "tools/list": { tools: [{ name: "count", inputSchema: { type: "object" } }] } };
+    const script = fromFileUrl(new URL("../fixtures/scripted_server.ts", import.meta.url));
+    const good = {
+      command: Deno.execPath(),
+      args: ["run", "-A", "--no-check", script, JSON.stringify(tools)],
+    };
+    const servers = { good, bad: { command: join(dir, "no-such-program") } };
+    await Deno.writeTextFile(cursor, JSON.stringify({ mcpServers: servers }));
+    const env = { HOME: dir, USERPROFILE: dir, XDG_CONFIG_HOME: join(dir, ".config"), DENO_DIR: denoDir };
+    const home = join(dir, "exai");
+    const run = (...args: string[]) => runDaemon({ args, env, home });
+    try {
+      const { code, stdout } = await run(
+        "adopt",
+        "--yes",
+        "--client=cursor",
+        `--project=${join(dir, "project")}`,
+      );
+      assertEquals(code, 0, "the files are changed");
+      assertMatch(stdout, /good +ok .* 1 tool/);
+      assertMatch(stdout, /bad +FAILED[^]*no-such-program/);
+      assertMatch((await run("tools", "--json")).stdout, /"count"/);
+    } finally {
+      await run("stop");
+    }
+  });
+});
