@@ -279,6 +279,18 @@ Deno.test("a client goes on to wait as long as it did for the slowest of its ser
   assertEquals((await imported(user)).slow!.callTimeoutMs, 900_000);
 });
 
+Deno.test("a server of several clients has the longest of their time limits, and what becomes of each is said", async () => {
+  await using user = await TestUser.create();
+  const limits = "startup_timeout_sec = 20\ntool_timeout_sec = 900\n";
+  await user.write(CODEX, `[mcp_servers.notes]\ncommand = "notes"\n${limits}`);
+  await user.write(CURSOR, json({ mcpServers: { notes: { command: "notes" } } }));
+  const { plan } = await user.adopt();
+  assertEquals((await imported(user)).notes, { command: "notes", callTimeoutMs: 900_000 });
+  const notes = plan.servers[0]!.notes.join("\n");
+  assertStringIncludes(notes, "callTimeoutMs differs between its clients; the longest, 900000, is for all");
+  assertStringIncludes(notes, "startTimeoutMs is left out");
+});
+
 Deno.test({
   name: "two clients whose files are links to one file share one entry in it",
   ignore: !isUnix,
