@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
+import { applyAdoption } from "../lib/adopt/apply.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { readServers } from "../lib/config/servers.ts";
 import { SHIM, TestUser } from "./helpers/adoption.ts";
@@ -244,6 +245,21 @@ Deno.test("the servers of a file written since are as they were, in their order 
   await user.write(CLAUDE, (await user.read(CLAUDE)).replace('"numStartups": 1', '"numStartups": 2'));
   await user.undo();
   assertEquals(await user.read(CLAUDE), text(2));
+});
+
+Deno.test("a file that an adoption could not write is not touched when the adoption is taken back", async () => {
+  await using user = await TestUser.create();
+  await user.write(CURSOR, servers({ memory: MEMORY }));
+  await user.write("{home}/.codeium/windsurf/mcp_config.json", servers({ memory: MEMORY }));
+  const prepared = await user.prepare();
+  const changed = servers({ other: { command: "other-mcp" } });
+  await user.write(CURSOR, changed);
+  const { files } = await applyAdoption(prepared.plan, prepared.target, user.backups);
+  assertEquals(files.filter(({ reason }) => reason !== undefined).map(({ path }) => path), [
+    user.path(CURSOR),
+  ]);
+  assertEquals((await user.undo()).map(({ how }) => how), ["restored", "removed"]);
+  assertEquals(await user.read(CURSOR), changed);
 });
 
 Deno.test("a list that has been changed since is left, and the copy of it is named", async () => {
