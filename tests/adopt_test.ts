@@ -105,6 +105,20 @@ Deno.test("an entry that would be a fault in mcp.json stays, a variable that is 
   assertStringIncludes(plan.servers[0]!.notes.join(), "NO_SUCH_PROGRAM_HERE");
 });
 
+Deno.test("a path of Windows that has lost its backslashes stays in its client", async () => {
+  await using user = await TestUser.create();
+  const text = String
+    .raw`{"mcpServers": {"a": {"command": "C:\tools\npx.cmd"}, "b": {"command": "node", "args": ["D:\new\x"]}}}`;
+  await user.write(CURSOR, text.replace("\\x", "\\\\x"));
+  const { kept, servers, left } = (await user.prepare()).plan;
+  assertEquals([kept.map(({ entry }) => entry.name), servers], [["a", "b"], []]);
+  for (const { reason } of kept) assertStringIncludes(reason, "written twice");
+  assertEquals(left, []);
+  await user.write(CURSOR, text);
+  const { reason } = (await user.prepare()).plan.left[0]!;
+  assertStringIncludes(reason, "line 1: a \\ in a text is written twice in JSON");
+});
+
 Deno.test("a value that a client asks for becomes a secret in a file, its default a plain text", async () => {
   await using user = await TestUser.create();
   await user.write(
@@ -164,21 +178,6 @@ Deno.test("what is for single projects is left where it is with --user-only", as
   await user.write("{project}/.mcp.json", servers({ c: { command: "c" } }));
   const { plan } = await user.prepare({ isUserOnly: true });
   assertEquals(plan.servers.map(({ name }) => name), ["a"]);
-});
-
-Deno.test("a file that git tracks is named and left, unless --tracked is given", async () => {
-  await using user = await TestUser.create();
-  const git = async (...args: string[]) => {
-    await new Deno.Command("git", { args, cwd: user.project, stdout: "null", stderr: "null" }).output();
-  };
-  await git("init", "-q");
-  await user.write("{project}/.mcp.json", servers({ files: FILES }));
-  assertEquals((await user.prepare()).plan.files.length, 1, "not tracked yet");
-  await git("add", ".mcp.json");
-  const { plan } = await user.prepare();
-  assertEquals([plan.imports, plan.files], [[], []]);
-  assertStringIncludes(plan.left[0]!.reason, "is tracked by git");
-  assertEquals((await user.prepare({ areTrackedChanged: true })).plan.files.length, 1);
 });
 
 Deno.test({
