@@ -9,7 +9,7 @@ import { ProgressLine } from "../lib/commands/progress.ts";
 import { cutToWidth, formatTable } from "../lib/commands/table.ts";
 import { actionsOf, flagsOf } from "../lib/commands/usage.ts";
 import { wrapHelp } from "../lib/commands/help_lines.ts";
-import { asksForJson } from "../lib/config/command_line.ts";
+import { asksForJson, flagsFor } from "../lib/config/command_line.ts";
 import { defaultSettings, loadSettings } from "../lib/config/load.ts";
 import { runCommandAlone } from "./helpers/command.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
@@ -52,6 +52,7 @@ Deno.test("each command takes --json, and refuses flags, words and values that a
       }
     }
   }
+  assertStringIncludes(await refusal("servers", "--env=A=B"), "servers list takes no --env");
   assertStringIncludes(await refusal("ps", "now"), '"now" is a word too many');
   assertStringIncludes(await refusal("status", "ps"), "takes no more words");
 });
@@ -76,6 +77,7 @@ Deno.test("flags may stand before, between and behind the words of a command", (
   ) {
     const { words, switches, settings } = parse(...args);
     assertEquals([words, switches.has("json"), settings.home], [["kill", "call", "12"], true, "/x"]);
+    assertEquals(flagsFor(args, commandFlags(), ["home"]).path, "kill call");
   }
   assertEquals(["--json", "--json=true"].map((arg) => asksForJson(["ps", arg])), [true, true]);
   assertEquals([[], ["--", "--json"], ["--jsonx"]].map(asksForJson), [false, false, false]);

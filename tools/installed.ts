@@ -95,10 +95,16 @@ async function main(): Promise<void> {
   }
   say(ps);
   say(processes.stdout);
-  for (const [path, text] of before) {
-    say(`${path}: ${after.get(path) === text ? "as before" : "CHANGED"}`);
-    if (after.get(path) !== text) say(after.get(path) ?? "(is gone)");
-  }
+  for (const [path, text] of before) say(`${path}: ${describeChange(text, after.get(path) ?? "")}`);
+}
+
+/** Claude Code keeps its own state in the file of its servers. */
+function describeChange(before: string, after: string): string {
+  if (before === after) return "byte for byte as before";
+  const section = /"mcpServers": \{[^]*?\n {2}\}/.exec(before)?.[0];
+  return section && after.includes(section)
+    ? "its servers byte for byte as before; the client has written more"
+    : `CHANGED\n${after}`;
 }
 
 /** Writes what both clients have before the installation; the text of each file. */

@@ -6,7 +6,7 @@
  */
 import { join } from "@std/path";
 import { fromFileUrl } from "@std/path/from-file-url";
-import process from "node:process";
+import { isAlive } from "../lib/state/live_process.ts";
 import { progress, runTool } from "./lib/run_tool.ts";
 import { archiveName, programFiles, PROJECT, type ReleaseTarget, TARGETS } from "./release/project.ts";
 
@@ -72,10 +72,9 @@ async function tryIn({ dir, home, target }: Place): Promise<void> {
     const shown = await run(program, ["--version"]);
     if (!shown.includes(PROJECT.version)) throw new Error(`${program} --version says ${shown}`);
   }
-  const adopted = await contents(home);
   for (const name of [".cursor/mcp.json", ".codex/config.toml"]) {
-    const key = name.replaceAll("/", isWindows ? "\\" : "/");
-    if (adopted.get(key) === before.get(key)) throw new Error(`${name} does not start the shim after adopt`);
+    const text = await Deno.readTextFile(join(home, name));
+    if (text === CLIENT_FILES[name]) throw new Error(`${name} does not start the shim after adopt`);
   }
   const [daemon, shim] = programs as [string, string];
   const smoke = ["run", "-A", join(root, "tools/smoke.ts"), "--daemon", daemon, "--shim", shim];
@@ -83,10 +82,10 @@ async function tryIn({ dir, home, target }: Place): Promise<void> {
   const pid = await startDaemon(daemon, { shim, cwd: dir, env });
   // An update, while the daemon runs and a window would hold its file.
   await script(join(dir, folder, "install"), ["--no-preview"], ["-NoPreview"]);
-  if (isRunning(pid)) throw new Error(`the update has not stopped the daemon of before, process ${pid}`);
+  if (await isAlive(pid)) throw new Error(`the update has not stopped the daemon of before, process ${pid}`);
   const next = await startDaemon(daemon, { shim, cwd: dir, env });
   await script(join(installed, "uninstall"), ["--purge"], ["-Purge"]);
-  if (isRunning(next)) throw new Error(`the daemon runs on as process ${next}`);
+  if (await isAlive(next)) throw new Error(`the daemon runs on as process ${next}`);
   compare(before, await contents(home));
 }
 
@@ -120,14 +119,6 @@ async function startDaemon(daemon: string, { shim, cwd, env }: Window): Promise<
   await shimProcess.status;
   if (running === null) throw new Error("the window has started no daemon");
   return running.pid;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
 
 /** A user's variables, in a home of their own. The daemon takes a port of its own. */

@@ -30,7 +30,7 @@ async function indexesOf(dir: string): Promise<Uint8Array[]> {
   const git = join(dir, ".git");
   const info = await Deno.stat(git).catch(() => undefined);
   if (!info) return [];
-  const link = info.isFile ? /^gitdir: (.+?)\s*$/m.exec(await Deno.readTextFile(git))?.[1] : git;
+  const link = info.isFile ? /^gitdir: (.+)$/m.exec(await Deno.readTextFile(git))?.[1]?.trim() : git;
   const gitDir = link === undefined || isAbsolute(link) ? link : join(dir, link);
   if (gitDir === undefined) return [];
   const names = await Array.fromAsync(Deno.readDir(gitDir), ({ name }) => name).catch(() => []);

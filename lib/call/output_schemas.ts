@@ -19,11 +19,8 @@ const MAX_TURN_MS = 5;
 export async function siftOutputSchemas({ entries, faults }: Sifted): Promise<Sifted> {
   if (!entries.some(({ outputSchema }) => outputSchema !== undefined)) return { entries, faults };
   // Loaded when the first server needs it.
-  const { Ajv } = await import("ajv");
-  // The options of the SDK's clients; messages about foreign schemas must not reach stderr.
-  const ajv = new Ajv({ strict: false, validateSchema: false, allErrors: true, logger: false });
-  const compile = (schema: JsonObject) =>
-    typeof schema.$id === "string" ? ajv.getSchema(schema.$id) ?? ajv.compile(schema) : ajv.compile(schema);
+  const { schemaCompiler } = await import("./schema_compiler.ts");
+  const compile = schemaCompiler();
   const found: string[] = [];
   const kept: JsonObject[] = [];
   let sinceMs = monotonicNow();

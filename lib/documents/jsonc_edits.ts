@@ -84,8 +84,12 @@ function contentBefore(text: string, start: number, close: number): { from: numb
 
 /** The end of the line of `offset`, behind a comment, but not behind `max`. */
 function lineEnd(text: string, offset: number, max: number): number {
-  const rest = /^[ \t]*(?:\/\/[^\r\n]*|\/\*[^\n]*?\*\/)?(?=[ \t]*\r?\n)/.exec(text.slice(offset, max));
-  return offset + (rest?.[0].trimEnd().length ?? 0);
+  const end = text.indexOf("\n", offset);
+  if (end < 0 || end > max) return offset;
+  const rest = text.slice(offset, end).trimEnd();
+  const comment = rest.trimStart();
+  const isWhole = comment.startsWith("/*") && comment.indexOf("*/", 2) === comment.length - 2;
+  return comment.startsWith("//") || isWhole ? offset + rest.length : offset;
 }
 
 /** The white space before the first thing on the line of `offset`. */

@@ -21,12 +21,18 @@ export class FileLock implements Disposable {
   /**
    * Takes the lock; undefined when another process has it.
    *
+   * @param options `create`: whether the file is made where there is none, which is the default; without it there is no
+   * lock then
    * @throws what the file system says when the file cannot be created or locked
    */
-  static async tryTake(path: string): Promise<FileLock | undefined> {
+  static async tryTake(
+    path: string,
+    { create = true }: { create?: boolean } = {},
+  ): Promise<FileLock | undefined> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       await requireRegularFile(path);
-      const file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
+      const file = await openFile(path, create);
+      if (!file) return undefined;
       try {
         const isOurs = await tryLock(file);
         // A lock on a file that was removed since it was opened excludes no other process.
@@ -64,6 +70,16 @@ export class FileLock implements Disposable {
     } finally {
       this.#file.close();
     }
+  }
+}
+
+/** Undefined where there is none, and none is to be made. */
+async function openFile(path: string, create: boolean): Promise<Deno.FsFile | undefined> {
+  try {
+    return await Deno.open(path, { create, write: true, mode: 0o600 });
+  } catch (thrown) {
+    if (!create && thrown instanceof Deno.errors.NotFound) return undefined;
+    throw thrown;
   }
 }
 

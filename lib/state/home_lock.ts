@@ -70,14 +70,16 @@ export class HomeLock implements Disposable {
   /**
    * Takes the lock; undefined when another process has it. The directory must exist.
    *
+   * @param options as those of {@linkcode FileLock.tryTake}
    * @throws {ExaiError} `CONFIG` when the file system cannot lock
    */
   static async tryTake(
     { home, lock: path }: Pick<StatePaths, "home" | "lock">,
+    options: { create?: boolean } = {},
   ): Promise<HomeLock | undefined> {
     let lock: FileLock | undefined;
     try {
-      lock = await FileLock.tryTake(path);
+      lock = await FileLock.tryTake(path, options);
     } catch (thrown) {
       throw new ExaiError(
         "CONFIG",

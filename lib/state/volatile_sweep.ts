@@ -91,9 +91,8 @@ async function clear(dir: string, home: string): Promise<void> {
     return;
   }
   const paths = statePaths({ home: owner });
-  // A home without a lock file is being created or removed.
-  if (!await Deno.stat(paths.lock).catch(() => undefined)) return;
-  using lock = await HomeLock.tryTake(paths);
+  // A home without a lock file is being created or removed, and one that is removed meanwhile must not get one.
+  using lock = await HomeLock.tryTake(paths, { create: false });
   if (!lock) return;
   moveTails(dir, owner);
   log.info("{dir} was left by a daemon that is gone; what it held is in {owner}", { dir, owner });

@@ -2,9 +2,9 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/stdio"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
-import { runDaemon } from "../helpers/program.ts";
+import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { until } from "../helpers/until.ts";
 
 const FILES = { command: "npx", args: ["-y", "@modelcontextprotocol/server-filesystem", "/srv"] };
@@ -41,7 +41,7 @@ async function inHome(
   await Deno.mkdir(dirname(cursor));
   await Deno.writeTextFile(cursor, TEXT);
   const exai: RunCommand = (...args) => runDaemon({ args, env, home: join(dir, "exai") });
-  const adopt: RunCommand = (...args) => exai("adopt", `--project=${project}`, ...args);
+  const adopt: RunCommand = (...args) => exai("adopt", "--no-test", `--project=${project}`, ...args);
   const servers: RunCommand = (...args) => exai("servers", ...args);
   try {
     await run({ dir, cursor, adopt, servers });
@@ -107,28 +107,17 @@ Deno.test("what adopt writes into a client leads to its servers, together and ea
     const server = (name: string) => ({ command: Deno.execPath(), args: ["run", "-A", stub, "npx", name] });
     const text = JSON.stringify({ mcpServers: { one: server("pkg-one"), two: server("pkg-two") } });
     await Deno.writeTextFile(cursor, text);
-    try {
-      const env = { XDG_RUNTIME_DIR: dir };
-      assertEquals((await adopt("--yes")).code, 0);
-      const together = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
-      await showsTools({ ...together.exai, env: { ...together.exai.env, ...env } }, [
-        "pkg_one_run",
-        "pkg_two_run",
-      ]);
-      assertEquals((await adopt("--undo")).code, 0);
-      assertEquals(await Deno.readTextFile(cursor), text);
-      assertEquals((await adopt("--yes", "--per-server")).code, 0);
-      const each = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
-      assertEquals(Object.keys(each).toSorted(), ["exai", "one", "two"]);
-      assertEquals(await showsTools({ ...each.one, env: { ...each.one.env, ...env } }, ["pkg_one_run"]), [
-        "pkg_one_run",
-      ]);
-      assertEquals(await showsTools({ ...each.two, env: { ...each.two.env, ...env } }, ["pkg_two_run"]), [
-        "pkg_two_run",
-      ]);
-    } finally {
-      await endDaemon(join(dir, "exai"));
-    }
+    assertEquals((await adopt("--yes")).code, 0);
+    const { exai } = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
+    await using _daemon = await startDaemon({ home: join(dir, "exai") });
+    await showsTools(exai, ["pkg_one_run", "pkg_two_run"]);
+    assertEquals((await adopt("--undo")).code, 0);
+    assertEquals(await Deno.readTextFile(cursor), text);
+    assertEquals((await adopt("--yes", "--per-server")).code, 0);
+    const each = JSON.parse(await Deno.readTextFile(cursor)).mcpServers;
+    assertEquals(Object.keys(each).toSorted(), ["exai", "one", "two"]);
+    assertEquals(await showsTools(each.one, ["pkg_one_run"]), ["pkg_one_run"]);
+    assertEquals(await showsTools(each.two, ["pkg_two_run"]), ["pkg_two_run"]);
   });
 });
 
@@ -136,8 +125,8 @@ Deno.test("adopt and servers add at the same time lose nothing that one of them 
   await inHome(async ({ dir, adopt, servers }) => {
     const names = ["a", "b", "c", "d"];
     const results = await Promise.all([
-      adopt("--yes", "--no-test"),
-      adopt("--yes", "--no-test"),
+      adopt("--yes"),
+      adopt("--yes"),
       ...names.map((name) => servers("add", name, "node", "x.js")),
     ]);
     assertEquals(results.map(({ code }) => code), results.map(() => 0));
@@ -161,7 +150,10 @@ async function showsTools(
       env: {
         ...Deno.env.toObject(),
         ...entry.env,
+        // The daemon that runs is the one of this test.
+        EXAI_WS_AUTOSTART: "false",
         EXAI_WS_PORT: "0",
+        XDG_RUNTIME_DIR: entry.env.EXAI_HOME!,
         ENV_FILE: "",
       },
       stderr: "ignore",
@@ -177,18 +169,32 @@ async function showsTools(
   }
 }
 
-/** Ends the daemon that a shim has started, and waits until it is gone. */
-async function endDaemon(home: string): Promise<void> {
-  const { pid } = JSON.parse(await Deno.readTextFile(join(home, "daemon.json")));
-  Deno.kill(pid, "SIGTERM");
-  await until("the end of the daemon", () => isAlive(pid) ? undefined : true);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    Deno.kill(pid, "SIGCONT");
-    return true;
-  } catch {
-    return false;
-  }
-}
+Deno.test("adopt starts what it has imported: its tools are known before a client asks, and what fails is said", async () => {
+  await inHome(async ({ dir, cursor }) => {
+    const tools = { "tools/list": { tools: [{ name: "count", inputSchema: { type: "object" } }] } };
+    const script = fromFileUrl(new URL("../fixtures/scripted_server.ts", import.meta.url));
+    const good = {
+      command: Deno.execPath(),
+      args: ["run", "-A", "--no-check", script, JSON.stringify(tools)],
+    };
+    const servers = { good, bad: { command: join(dir, "no-such-program") } };
+    await Deno.writeTextFile(cursor, JSON.stringify({ mcpServers: servers }));
+    const env = { HOME: dir, USERPROFILE: dir, XDG_CONFIG_HOME: join(dir, ".config"), DENO_DIR: denoDir };
+    const home = join(dir, "exai");
+    const run = (...args: string[]) => runDaemon({ args, env, home });
+    try {
+      const { code, stdout } = await run(
+        "adopt",
+        "--yes",
+        "--client=cursor",
+        `--project=${join(dir, "project")}`,
+      );
+      assertEquals(code, 0, "the files are changed");
+      assertMatch(stdout, /good +ok .* 1 tool/);
+      assertMatch(stdout, /bad +FAILED[^]*no-such-program/);
+      assertMatch((await run("tools", "--json")).stdout, /"count"/);
+    } finally {
+      await run("stop");
+    }
+  });
+});

@@ -1,7 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
 import { bundleDaemon } from "../../tools/compile/daemon.ts";
 import { bundleShim } from "../../tools/compile/shim.ts";
 import { ScriptedDaemon, SERVER_INFO } from "../fixtures/scripted_daemon.ts";
+import { tempDir } from "../helpers/files.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { Shim } from "../helpers/shim.ts";
 
@@ -11,7 +13,7 @@ Deno.test("the bundled shim is small and carries messages as its source does", a
   const dir = await Deno.makeTempDir({ prefix: "exai-bundle-" });
   const program = `${dir}/shim.js`;
   const { bytes } = await bundleShim(program);
-  assertEquals(bytes < 200 * KIB, true, `${bytes} bytes`);
+  assertEquals(bytes < 220 * KIB, true, `${bytes} bytes`);
   {
     await using daemon = new ScriptedDaemon();
     await using shim = await Shim.start({ port: daemon.port, program });
@@ -26,6 +28,35 @@ Deno.test("the bundled shim is small and carries messages as its source does", a
     assertEquals(((await shim.answer(6)).error as { code: number }).code, -32600);
   }
   await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("the bundled daemon shows the tools of a server that describes their answers", async () => {
+  await using dir = await tempDir({});
+  const program = join(dir.path, "daemon", "daemon.js");
+  await bundleDaemon(join(dir.path, "daemon"));
+  const outputSchema = { type: "object", properties: { n: { type: "number" } } };
+  const tool = { name: "count", inputSchema: { type: "object" }, outputSchema };
+  const script = fromFileUrl(new URL("../fixtures/scripted_server.ts", import.meta.url));
+  const args = ["run", "-A", "--no-check", script, JSON.stringify({ "tools/list": { tools: [tool] } })];
+  const home = join(dir.path, "home");
+  await Deno.mkdir(home, { mode: 0o700 });
+  const mcpServers = { counts: { command: Deno.execPath(), args } };
+  await Deno.writeTextFile(join(home, "mcp.json"), JSON.stringify({ mcpServers }), { mode: 0o600 });
+  await using _daemon = await startDaemon({ program, home });
+  const { code, stdout, stderr } = await runDaemon({ program, home, args: ["tools", "count", "--json"] });
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stdout, '"n"');
+});
+
+Deno.test("no package that the bundled daemon loads late is of CommonJS: it would have no names there", async () => {
+  await using dir = await tempDir({});
+  await bundleDaemon(dir.path);
+  const nameless: string[] = [];
+  for await (const { name } of Deno.readDir(dir.path)) {
+    const text = await Deno.readTextFile(join(dir.path, name));
+    if (/export default \w+\(\);?\s*$/.test(text)) nameless.push(name);
+  }
+  assertEquals(nameless, []);
 });
 
 Deno.test("the bundled daemon has what it loads late: certificates are made, and asked of its clients", async () => {

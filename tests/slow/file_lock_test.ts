@@ -22,3 +22,13 @@ Deno.test({
     assertEquals(refused, 0);
   },
 });
+
+Deno.test("a lock that is only looked for is not made", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "exai-lock-" });
+  assertEquals(await FileLock.tryTake(`${dir}/it`, { create: false }), undefined);
+  assertEquals([...Deno.readDirSync(dir)], []);
+  (await FileLock.tryTake(`${dir}/it`))![Symbol.dispose]();
+  using again = await FileLock.tryTake(`${dir}/it`, { create: false });
+  assertEquals(again instanceof FileLock, true);
+  await Deno.remove(dir, { recursive: true });
+});

@@ -192,7 +192,8 @@ Deno.test("a command whose port nobody has asks the daemon of its state director
       env: { EXAI_WS_PORT: String(freePort()) },
       home: it.home,
     });
-    assertEquals([ended.code, ended.stderr], [0, ""]);
+    // On a busy machine it says what it waits for.
+    assertEquals([ended.code, ended.stderr.replaceAll(/^.* \(\d+ s\)\n/gm, "")], [0, ""]);
   }
 });
 

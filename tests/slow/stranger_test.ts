@@ -70,7 +70,7 @@ Deno.test("no command of ours tells a stranger the token, and what listens is no
       if (EXAI_WS_TOKEN !== "auto" && args[0] !== "ps") continue;
       const env = { EXAI_WS_TOKEN, EXAI_WS_PORT: String(stranger.port), LOG_LEVEL: "trace" };
       const { code, stdout, stderr } = await runDaemon({ home: home.path, args, env });
-      assertEquals(code, 1, `${args}: ${stdout}`);
+      assertEquals(code, args[0] === "--if-not-running" ? 1 : 3, `${args}: ${stdout}`);
       assertStringIncludes(
         stderr,
         args[0] === "--if-not-running" ? "already in use" : "has not proved",
@@ -131,7 +131,7 @@ Deno.test("a stranger on another port cannot pass the exchange on to the daemon"
     args: ["ps"],
     env: { ...env, EXAI_WS_PORT: String(relay.port) },
   });
-  assertEquals(code, 1);
+  assertEquals(code, 3);
   assertStringIncludes(stderr, "another program passes");
   assertEquals(it.daemon.health().sessions, 0);
 });
@@ -187,7 +187,7 @@ Deno.test("without a token a shim and commands say nothing to another user's pro
   }
   assert(!shim.stderr.includes("starting"), shim.stderr);
   const { code, stderr } = await runDaemon({ args: ["ps"], env: { EXAI_WS_PORT: String(foreign.port) } });
-  assertEquals(code, 1);
+  assertEquals(code, 3);
   assertStringIncludes(stderr, "another user's program listens");
   const shared = { EXAI_WS_PORT: String(foreign.port), EXAI_WS_PEERS: "any" };
   assert(!(await runDaemon({ args: ["ps"], env: shared })).stderr.includes("another user"), "meant so");
@@ -254,11 +254,11 @@ for (const [what, make] of DISTRUSTED) {
     await make(endpoint);
     const ps = (env: Record<string, string>) => runDaemon({ home: home.path, args: ["ps"], env });
     const first = await ps({});
-    assertEquals(first.code, 1);
+    assertEquals(first.code, 3);
     assertStringIncludes(first.stderr, "is not believed");
     await make(join(home.path, "token"));
     const second = await ps({ EXAI_WS_TOKEN: "auto", EXAI_WS_PORT: String(stranger.port) });
-    assertEquals(second.code, 1);
+    assertEquals(second.code, 3);
     assertStringIncludes(second.stderr, "is not believed");
     assertEquals(stranger.frames, []);
   });

@@ -59,7 +59,7 @@ Deno.test("exai-daemon certs makes an authority and certificates, private, and s
   const before = await Deno.readTextFile(join(dir, "ca.pem"));
   await makeCerts(home, "client", "laptop");
   assertEquals(await Deno.readTextFile(join(dir, "ca.pem")), before, "the authority stays");
-  assertEquals((await runDaemon({ home, args: ["certs", "client", "../up"] })).code, 1);
+  assertEquals((await runDaemon({ home, args: ["certs", "client", "../up"] })).code, 2);
 });
 
 Deno.test("with a certificate the address speaks TLS: WebSocket and HTTP", async () => {

@@ -64,7 +64,7 @@ ${words.join("\n")}
 
 /** Reads `launchctl print`, whose text no contract fixes: what is not found is left out. */
 function readState(text: string): ServiceState | undefined {
-  const state = /^\s*state = (.+)$/m.exec(text)?.[1];
-  const pid = /^\s*pid = (\d+)$/m.exec(text)?.[1];
+  const state = /^[ \t]*state = (.+)$/m.exec(text)?.[1];
+  const pid = /^[ \t]*pid = (\d+)$/m.exec(text)?.[1];
   return { state: state ?? "unknown", isEnabled: true, ...(pid ? { pid: Number(pid) } : {}) };
 }
