@@ -2,9 +2,9 @@ import { visit } from "jsonc-parser";
 import type { DocumentLanguage } from "./document.ts";
 import { JSONC } from "./jsonc.ts";
 
-/** Quoted texts of TOML and YAML, in which a `#` is no comment, and comments. */
+/** Quoted texts of TOML and YAML, closed or not, in which a `#` is no comment, and comments. */
 const HASH_COMMENTS =
-  /"""[^]*?"""|'''[^]*?'''|"(?:\\.|[^"\\\n])*"|(?<=[=[,:\s])'[^'\n]*'|(?:^|(?<=\s|[\]"'}]))#.*$/gm;
+  /"""[^]*?(?:"""|(?![^]))|'''[^]*?(?:'''|(?![^]))|"(?:\\.|[^"\\\n])*"?|(?<=[=[,:\s])'[^'\n]*'?|(?:^|(?<=[\s\]"'}]))#.*/gm;
 
 /** The comments of a document, in their order, without the blanks around each. */
 export function commentsIn(language: DocumentLanguage, text: string): string[] {
