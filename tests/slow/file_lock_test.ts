@@ -26,7 +26,7 @@ Deno.test({
 Deno.test("a lock that is only looked for is not made", async () => {
   const dir = await Deno.makeTempDir({ prefix: "exai-lock-" });
   assertEquals(await FileLock.tryTake(`${dir}/it`, { create: false }), undefined);
-  assertEquals([...Deno.readDirSync(dir)], []);
+  assertEquals(await Array.fromAsync(Deno.readDir(dir)), []);
   (await FileLock.tryTake(`${dir}/it`))![Symbol.dispose]();
   using again = await FileLock.tryTake(`${dir}/it`, { create: false });
   assertEquals(again instanceof FileLock, true);
