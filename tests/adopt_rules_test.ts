@@ -31,6 +31,39 @@ const RULES: [client: string, file: string, at: string, rule: unknown][] = [
     "{claude}/agents/reader.md",
     "---\ntools: Read, mcp__files__read_file\n---\n",
   ],
+  ...["mcp__.*__write.*", "mcp__(files|git)__.*", "Bash|mcp__fi.*"].map((matcher): typeof RULES[number] => {
+    return ["claude-code", "{claudeState}", "{claude}/settings.json", {
+      hooks: { PreToolUse: [{ matcher, hooks: [] }] },
+    }];
+  }),
+  [
+    "claude-code",
+    "{claudeState}",
+    "{claude}/agents/team/reader.md",
+    "---\ntools: mcp__files__read_file\n---\n",
+  ],
+  ["claude-code", "{claudeState}", "{claude}/agents/reader.md", "---\nmcpServers:\n  - files\n---\n"],
+  [
+    "claude-code",
+    "{claudeState}",
+    "{project}/.claude/commands/a/b.md",
+    "---\nallowed-tools: mcp__files\n---\n",
+  ],
+  ["gemini", "{gemini}/settings.json", "{project}/.gemini/settings.json", {
+    hooks: { BeforeTool: [{ matcher: "mcp_files_.*", hooks: [] }] },
+  }],
+  [
+    "gemini",
+    "{gemini}/settings.json",
+    "{gemini}/agents/reader.md",
+    "---\ntools:\n  - mcp_files_read_file\n---\n",
+  ],
+  ["kiro", "{home}/.kiro/settings/mcp.json", "{home}/.kiro/agents/reader.json", {
+    allowedTools: ["@files/read_file"],
+  }],
+  ["amazon-q", "{home}/.aws/amazonq/mcp.json", "{home}/.aws/amazonq/cli-agents/a.json", {
+    tools: ["@files"],
+  }],
   ["claude-code", "{project}/.mcp.json", "{claude}/settings.json", { enabledMcpjsonServers: ["files"] }],
   ["cursor", CURSOR, "{home}/.cursor/permissions.json", { mcpAllowlist: ["files:*"] }],
   ["cursor", CURSOR, "{home}/.cursor/cli-config.json", { permissions: { allow: ["Mcp(files:read_file)"] } }],
@@ -98,4 +131,17 @@ Deno.test("one rule concerns every file of its client, and no other client", asy
       ["cursor", "pointed"],
     ],
   );
+});
+
+Deno.test("a rule for another server is none for this one", async () => {
+  await using user = await TestUser.create();
+  await user.write(CLAUDE, servers({ files: FILES, memory: MEMORY }));
+  await user.write("{codex}/config.toml", '[mcp_servers.files]\ncommand = "files-mcp"\n');
+  const hooks = (matcher: string) => json({ hooks: { PreToolUse: [{ matcher, hooks: [] }] } });
+  await user.write("{claude}/settings.json", hooks("mcp__filesystem__.*|mcp__git.*|Write"));
+  await user.write("{claude}/agents/a.md", "---\nmcpServers: [git]\n---\nReads files\n- files\n");
+  await user.write("{codex}/hooks.json", hooks("mcp__git__.*"));
+  assertEquals(modes(await user.prepare()), { "claude-code": "together", codex: "together" });
+  await user.write("{codex}/hooks.json", hooks("mcp__files__.*"));
+  assertEquals(modes(await user.prepare()), { "claude-code": "together", codex: "each" });
 });

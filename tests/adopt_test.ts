@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
+import { applyAdoption } from "../lib/adopt/apply.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { readServers } from "../lib/config/servers.ts";
 import { SHIM, TestUser } from "./helpers/adoption.ts";
@@ -104,6 +105,20 @@ Deno.test("an entry that would be a fault in mcp.json stays, a variable that is 
   assertStringIncludes(plan.servers[0]!.notes.join(), "NO_SUCH_PROGRAM_HERE");
 });
 
+Deno.test("a path of Windows that has lost its backslashes stays in its client", async () => {
+  await using user = await TestUser.create();
+  const text = String
+    .raw`{"mcpServers": {"a": {"command": "C:\tools\npx.cmd"}, "b": {"command": "node", "args": ["D:\new\x"]}}}`;
+  await user.write(CURSOR, text.replace("\\x", "\\\\x"));
+  const { kept, servers, left } = (await user.prepare()).plan;
+  assertEquals([kept.map(({ entry }) => entry.name), servers], [["a", "b"], []]);
+  for (const { reason } of kept) assertStringIncludes(reason, "written twice");
+  assertEquals(left, []);
+  await user.write(CURSOR, text);
+  const { reason } = (await user.prepare()).plan.left[0]!;
+  assertStringIncludes(reason, "line 1: a \\ in a text is written twice in JSON");
+});
+
 Deno.test("a value that a client asks for becomes a secret in a file, its default a plain text", async () => {
   await using user = await TestUser.create();
   await user.write(
@@ -163,21 +178,6 @@ Deno.test("what is for single projects is left where it is with --user-only", as
   await user.write("{project}/.mcp.json", servers({ c: { command: "c" } }));
   const { plan } = await user.prepare({ isUserOnly: true });
   assertEquals(plan.servers.map(({ name }) => name), ["a"]);
-});
-
-Deno.test("a file that git tracks is named and left, unless --tracked is given", async () => {
-  await using user = await TestUser.create();
-  const git = async (...args: string[]) => {
-    await new Deno.Command("git", { args, cwd: user.project, stdout: "null", stderr: "null" }).output();
-  };
-  await git("init", "-q");
-  await user.write("{project}/.mcp.json", servers({ files: FILES }));
-  assertEquals((await user.prepare()).plan.files.length, 1, "not tracked yet");
-  await git("add", ".mcp.json");
-  const { plan } = await user.prepare();
-  assertEquals([plan.imports, plan.files], [[], []]);
-  assertStringIncludes(plan.left[0]!.reason, "is tracked by git");
-  assertEquals((await user.prepare({ areTrackedChanged: true })).plan.files.length, 1);
 });
 
 Deno.test({
@@ -246,6 +246,21 @@ Deno.test("the servers of a file written since are as they were, in their order 
   assertEquals(await user.read(CLAUDE), text(2));
 });
 
+Deno.test("a file that an adoption could not write is not touched when the adoption is taken back", async () => {
+  await using user = await TestUser.create();
+  await user.write(CURSOR, servers({ memory: MEMORY }));
+  await user.write("{home}/.codeium/windsurf/mcp_config.json", servers({ memory: MEMORY }));
+  const prepared = await user.prepare();
+  const changed = servers({ other: { command: "other-mcp" } });
+  await user.write(CURSOR, changed);
+  const { files } = await applyAdoption(prepared.plan, prepared.target, user.backups);
+  assertEquals(files.filter(({ reason }) => reason !== undefined).map(({ path }) => path), [
+    user.path(CURSOR),
+  ]);
+  assertEquals((await user.undo()).map(({ how }) => how), ["restored", "removed"]);
+  assertEquals(await user.read(CURSOR), changed);
+});
+
 Deno.test("a list that has been changed since is left, and the copy of it is named", async () => {
   await using user = await TestUser.create();
   const list = (...names: string[]) => json(names.map((name) => ({ name, command: name })));
@@ -277,6 +292,18 @@ Deno.test("a client goes on to wait as long as it did for the slowest of its ser
   await user.adopt();
   assertStringIncludes(await user.read(CODEX), "tool_timeout_sec = 900");
   assertEquals((await imported(user)).slow!.callTimeoutMs, 900_000);
+});
+
+Deno.test("a server of several clients has the longest of their time limits, and what becomes of each is said", async () => {
+  await using user = await TestUser.create();
+  const limits = "startup_timeout_sec = 20\ntool_timeout_sec = 900\n";
+  await user.write(CODEX, `[mcp_servers.notes]\ncommand = "notes"\n${limits}`);
+  await user.write(CURSOR, json({ mcpServers: { notes: { command: "notes" } } }));
+  const { plan } = await user.adopt();
+  assertEquals((await imported(user)).notes, { command: "notes", callTimeoutMs: 900_000 });
+  const notes = plan.servers[0]!.notes.join("\n");
+  assertStringIncludes(notes, "callTimeoutMs differs between its clients; the longest, 900000, is for all");
+  assertStringIncludes(notes, "startTimeoutMs is left out");
 });
 
 Deno.test({

@@ -106,6 +106,16 @@ Deno.test("a window's own process that rests, or whose window has gone, does not
   assertEquals(await it.answer(), { state: "stopping" });
 });
 
+Deno.test("a daemon that is stopped tells the newer one that waits for it, at once", async () => {
+  using it = new Place();
+  it.detached = 1;
+  const answer = it.handover.request(NEXT);
+  it.handover.stop();
+  assertEquals(await answer, { state: "stopped" });
+  it.detached = 0;
+  assertEquals(await it.handover.request(NEXT), { state: "stopped" });
+});
+
 Deno.test("a daemon ends for a newer one the moment its last call has ended, also a detached one", async () => {
   using it = new Place();
   const ended = Promise.withResolvers<{ result: Record<string, never> }>();

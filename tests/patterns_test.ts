@@ -36,7 +36,9 @@ const REVIEWED = {
   "transport/line_framer.ts": 2, // sees the first and the last 4 KiB of a line
   // The name of a server, literally, with characters of fixed number around it.
   "adopt/clients/augment.ts": 1,
-  "adopt/clients/claude_code.ts": 1,
+  "adopt/clients/aws.ts": 1,
+  "adopt/clients/claude_code.ts": 2, // a repeated part begins at one key at the start of a line, and ends before the next
+  "adopt/clients/codex.ts": 1,
   "adopt/clients/copilot_cli.ts": 1,
   "adopt/clients/cursor.ts": 2,
   "adopt/clients/gemini.ts": 2,

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon } from "../lib/client/daemon_client.ts";
@@ -60,6 +60,7 @@ Deno.test("servers test exits with 1 and says why a server does not answer", asy
   };
   for (const [name, part] of Object.entries(says)) assertStringIncludes(String(errors[name]), part, name);
   for (const name of Object.keys(says)) assertStringIncludes(text, name);
+  assertMatch(text, /^gone +FAILED +- +- +- +- +-$/m);
   assertStringIncludes((await it.test("off")).text, "switched off");
   await assertRejects(() => it.test("god"), ExaiError, "did you mean good?");
 });

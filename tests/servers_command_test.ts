@@ -191,9 +191,10 @@ Deno.test("an entry that the daemon would refuse is not written", async () => {
     [["add", "x", '{"comand": "y"}'], "write command"],
     [["add", "zeta", "y"], "has a server"],
     [["add", "x", "exai-shim"], "EXAI"],
+    [["add", "x", "ws://127.0.0.1/mcp"], "starts with http:// or https://"],
     [["add", "x", "y", "--share"], ""],
   ];
-  for (const [words, says] of refused.slice(0, 3)) {
+  for (const [words, says] of refused.slice(0, 4)) {
     const thrown = await assertRejects(() => home.run(...words), ExaiError, says);
     assertEquals(thrown instanceof UsageError, false, words.join(" "));
   }

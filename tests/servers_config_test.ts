@@ -227,7 +227,10 @@ Deno.test("a variable that cannot be filled in is a fault that says what to writ
     ],
     ["${NOT_SET}", /needs the environment variable NOT_SET/],
     ["${input:api-key}", /args\[0\] asks an editor .*\$\{env:API_KEY\}.*\$\{file:~\/PATH\}/],
-    ["${file:none}", /args\[0\] names \$\{file:none\}, which cannot be read/],
+    [
+      "${file:none}",
+      /args\[0\] names \$\{file:none\}, which cannot be read: \/.*none is not there; write the value into it/,
+    ],
     ["${config:a.b}", /holds \$\{config:a\.b\}, which means nothing here; allowed: .*\$\{env:NAME\}/],
     ["${cwd:web}", /means nothing here/],
   ];

@@ -46,6 +46,28 @@ Deno.test("a list is JSON, or one value for each time it is given", () => {
   assertEquals(typed({}, "x=a", "x=b"), ["a", "b"]);
 });
 
+Deno.test("the items of a list are what its schema says they are", () => {
+  const numbers = of({ type: "array", items: { type: "integer" } });
+  assertEquals(typed(numbers, "x=7"), [7]);
+  assertEquals(typed(numbers, "x=1", "x=2"), [1, 2]);
+  assertEquals(typed(numbers, "x=[1,2]"), [1, 2]);
+  assertEquals(typed(of({ type: "array", items: { type: "string" } }), "x=7", "x=8"), ["7", "8"]);
+  assertEquals(
+    typed(of({ anyOf: [{ type: "array", items: { type: "number" } }, { type: "null" }] }), "x=7"),
+    [7],
+  );
+  assertThrows(() => typed(numbers, "x=1,2"), UsageError, 'x is "1,2"; allowed: integer');
+});
+
+Deno.test("a whole number that JSON cannot hold is no other number", () => {
+  assertEquals(typed({}, "x=12345678901234567890"), "12345678901234567890");
+  assertThrows(
+    () => typed(of({ type: "integer" }), "x=12345678901234567890"),
+    UsageError,
+    "allowed: integer",
+  );
+});
+
 Deno.test("key:=JSON is JSON whatever the schema says", () => {
   assertEquals(typed(of({ type: "string" }), "x:=7"), 7);
   assertEquals(typed(of({ type: "string" }), 'x:="7"'), "7");

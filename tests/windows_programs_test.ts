@@ -23,7 +23,11 @@ const onWindows = { ignore: Deno.build.os !== "windows" };
 
 Deno.test("a daemon leaves the job of a client that would end it, by itself or with help", () => {
   assertEquals(placeOf({ isInJob: true }), "breakaway", "a job that does not end what it holds");
-  assertEquals(placeOf({ isInJob: true, flags: 0x3800 }), "plain", "what it starts is not in the job");
+  assertEquals(
+    placeOf({ isInJob: true, flags: 0x3800 }),
+    "released",
+    "what it starts is in no job, or in an outer one",
+  );
   assertEquals(placeOf({ isInJob: true, flags: 0x0800 }), "breakaway");
 });
 

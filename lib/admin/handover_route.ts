@@ -3,8 +3,14 @@ import type { Release } from "../base/release.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { allowMethod } from "./route_guards.ts";
 
-/** What a daemon that is asked to end in favour of a newer one says; `waits_for` says in words what it finishes first. */
-export type HandoverAnswer = { state: "waiting"; waits_for: string } | { state: "stopping" };
+/**
+ * What a daemon that is asked to end in favour of a newer one says; `waits_for` says in words what it finishes first.
+ * `stopped`: it ends because somebody has stopped it, and not for the one that asks.
+ */
+export type HandoverAnswer =
+  | { state: "waiting"; waits_for: string }
+  | { state: "stopping" }
+  | { state: "stopped" };
 
 /** Who takes a daemon's place: a newer one, or the service that it is to be from now on. */
 export type Successor = { is: "newer"; release: Release } | { is: "service" };

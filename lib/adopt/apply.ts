@@ -3,7 +3,7 @@ import type { Json, JsonObject } from "../base/json.ts";
 import { type DocumentEdit, type DocumentLanguage, editDocument } from "../documents/document.ts";
 import { type FileImage, replaceFile } from "../documents/files.ts";
 import { JSONC } from "../documents/jsonc.ts";
-import { type FileToBackUp, saveBackup } from "./backups.ts";
+import { type FileToBackUp, keepWritten, saveBackup } from "./backups.ts";
 import type { ClientFile } from "./client_profile.ts";
 import type { AdoptionPlan } from "./plan.ts";
 import { inverseOf } from "./point_file.ts";
@@ -50,16 +50,23 @@ export async function applyAdoption(
     ? undefined
     : await naming(target.path, () => pendingMcp(plan.imports, target));
   const clients = pendingClients(plan, outcomes);
-  const { dir } = await saveBackup(backups, mcp ? [mcp, ...clients] : clients);
+  const backup = await saveBackup(backups, mcp ? [mcp, ...clients] : clients);
   if (mcp) {
-    await naming(mcp.path, () => replaceFile(mcp.path, mcp.text, mcp.image));
+    try {
+      await naming(mcp.path, () => replaceFile(mcp.path, mcp.text, mcp.image));
+    } catch (thrown) {
+      await keepWritten(backup, new Set());
+      throw thrown;
+    }
     outcomes.push({ path: mcp.path, reason: undefined });
   }
   for (const { path, text, image } of clients) {
     const reason = await replaceFile(path, text, image).then(() => undefined, messageOf);
     outcomes.push({ path, reason });
   }
-  return { backup: dir, files: outcomes };
+  const written = outcomes.filter(({ reason }) => reason === undefined).map(({ path }) => path);
+  await keepWritten(backup, new Set(written));
+  return { backup: backup.dir, files: outcomes };
 }
 
 /** Puts the path before a reason that is a clause about it. */

@@ -79,6 +79,17 @@ export async function saveBackup(backups: string, files: readonly FileToBackUp[]
   }
 }
 
+/** Leaves in a backup what was written in the end: there is nothing to take back in any other file. */
+export async function keepWritten(
+  { dir, record }: SavedBackup,
+  written: ReadonlySet<string>,
+): Promise<void> {
+  const files = record.files.filter(({ path }) => written.has(path));
+  if (files.length === record.files.length) return;
+  if (files.length === 0) await Deno.remove(dir, { recursive: true });
+  else await writeRecord({ dir, record: { ...record, files } });
+}
+
 /** Every backup in `backups`, the latest first. */
 export async function savedBackups(backups: string): Promise<SavedBackup[]> {
   const names: string[] = [];

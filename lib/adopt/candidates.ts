@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { MINUTE_MS } from "../base/units.ts";
 import type { ClientProfile } from "./client_profile.ts";
 import { type AskedValue, importEntry } from "./import_entry.ts";
 import { throughInterop } from "./interop.ts";
@@ -77,7 +78,8 @@ export function groupsOf(candidates: readonly Candidate[]): CandidateGroup[] {
 }
 
 const CHOICES = ["include", "exclude", "prefix", "rename"] as const;
-const LIMITS = ["callTimeoutMs", "startTimeoutMs"] as const;
+/** The time limits, and what EXAI's own are where an entry has none. */
+const LIMITS = { callTimeoutMs: 2 * MINUTE_MS, startTimeoutMs: MINUTE_MS } as const;
 
 /** One entry for all: which tools are offered only where all agree, and the longest of their time limits. */
 function merged(group: readonly Candidate[]): { entry: JsonObject; notes: string[] } {
@@ -92,10 +94,17 @@ function merged(group: readonly Candidate[]): { entry: JsonObject; notes: string
     delete entry[key];
     notes.add(`${key} differs between its clients and stays with each`);
   }
-  for (const key of LIMITS) {
-    const limits = group.map(({ imported }) => imported[key]);
-    if (limits.every((limit) => typeof limit === "number")) entry[key] = Math.max(...limits);
-    else delete entry[key];
+  for (const [key, ownMs] of Object.entries(LIMITS)) {
+    const limits = new Set(group.map(({ imported }) => imported[key] as number | undefined));
+    if (limits.size === 1) continue;
+    const longest = Math.max(...Array.from(limits, (limit) => limit ?? ownMs));
+    if (limits.has(longest)) {
+      entry[key] = longest;
+      notes.add(`${key} differs between its clients; the longest, ${longest}, is for all`);
+    } else {
+      delete entry[key];
+      notes.add(`${key} is left out, as a client without it may wait longer`);
+    }
   }
   return { entry, notes: [...notes] };
 }

@@ -68,3 +68,18 @@ export interface RuleSource {
 export function literal(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|\-/]/g, "\\$&");
 }
+
+/** What follows in a pattern where the name of a server is only begun: `mcp__.*`, `mcp__fi.*`, `mcp__(files|git)__`. */
+const WILD = "[.*+?([{\\\\]";
+
+/** Matches `prefix` and then the name of a server, or a pattern that may mean it; `end` is what follows the whole name. */
+export function namedOrMeant(server: string, { prefix, end }: { prefix: string; end: string }): string {
+  const begun = Array.from(server, (_, i) => literal(server.slice(0, server.length - i)));
+  return `${prefix}(?:${literal(server)}${end}|(?:${[...begun, ""].join("|")})${WILD})`;
+}
+
+/** `mcp__server__tool`, where other characters of the name than letters, digits, `_` and `-` are `_`. */
+export function mcpToolPattern(server: string): string {
+  const name = server.replace(/[^A-Za-z0-9_-]/g, "_");
+  return namedOrMeant(name, { prefix: "\\bmcp__", end: "(?:__|(?![A-Za-z0-9_-]))" });
+}

@@ -1,8 +1,9 @@
 import { join } from "@std/path/join";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { decodeText } from "../base/text_encoding.ts";
+import { commentsIn } from "../documents/comments.ts";
 import { type DocumentLanguage, editDocument, withOriginalText } from "../documents/document.ts";
-import { readFileImage, removeFile, replaceFile } from "../documents/files.ts";
+import { type FileImage, readFileImage, removeFile, replaceFile } from "../documents/files.ts";
 import type { FileOutcome } from "./apply.ts";
 import { type BackedUpFile, digestOfFile, type SavedBackup, savedBackups, writeRecord } from "./backups.ts";
 import { languageOf } from "./read.ts";
@@ -46,29 +47,53 @@ async function undoFile(dir: string, file: BackedUpFile): Promise<UndoneFile> {
 }
 
 async function restored(dir: string, file: BackedUpFile): Promise<UndoneFile["how"]> {
-  const { path, copy, before, after, language, inverse } = file;
+  const { path, copy, before, after } = file;
   const image = await readFileImage(path);
   const now = image === undefined ? null : digestOfFile(image.bytes);
   if (now === before) return "same";
-  if (now === after || now === null) {
-    if (copy !== null) await replaceFile(path, await Deno.readFile(join(dir, copy)), image);
-    else if (image) await removeFile(image);
-    return copy === null ? "removed" : "restored";
+  if (now !== after && image) return await restoredIn(image, await readCopy(dir, file), file);
+  if (copy === null) {
+    if (image) await removeFile(image);
+    return "removed";
   }
+  const bytes = await readCopy(dir, file);
+  if (bytes) {
+    await replaceFile(path, bytes, image);
+    return "restored";
+  }
+  if (image) return await restoredIn(image, undefined, file);
+  throw new ExaiError("CONFIG", "is gone, and its copy is damaged");
+}
+
+/** The bytes of the copy; undefined where there is none, or it is no longer what was copied. */
+async function readCopy(
+  dir: string,
+  { copy, before }: BackedUpFile,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const bytes = copy === null ? undefined : await Deno.readFile(join(dir, copy)).catch(() => undefined);
+  return bytes && digestOfFile(bytes) === before ? bytes : undefined;
+}
+
+/** Takes back only what the adoption has changed, in a file that somebody has written since, or whose copy is lost. */
+async function restoredIn(
+  image: FileImage,
+  bytes: Uint8Array<ArrayBuffer> | undefined,
+  { path, language, inverse, after }: BackedUpFile,
+): Promise<UndoneFile["how"]> {
   const document = languageOf(language);
+  const isChanged = digestOfFile(image.bytes) !== after;
   // In a list, another item may be at its place now.
-  if (!document || inverse.some(({ path }) => typeof path.at(-1) === "number")) {
+  if (!document || isChanged && inverse.some(({ path }) => typeof path.at(-1) === "number")) {
     throw new ExaiError("CONFIG", "has been changed since, and is left as it is now");
   }
-  const text = editDocument(document, image!.text, inverse);
-  if (copy === null) {
+  const text = editDocument(document, image.text, inverse);
+  if (!bytes) {
     await replaceFile(path, text, image);
     return "edited";
   }
-  const bytes = await Deno.readFile(join(dir, copy));
   const original = decodeText(bytes).text;
   // A client that has only written it anew, in its own layout, has nothing to lose.
-  if (saysSame(document, text, original)) {
+  if (saysSame(document, text, original) && !hasOwnComments(document, image.text, original)) {
     await replaceFile(path, bytes, image);
     return "restored";
   }
@@ -76,6 +101,12 @@ async function restored(dir: string, file: BackedUpFile): Promise<UndoneFile["ho
   const sections = inverse.map(({ path }) => path.slice(0, -1));
   await replaceFile(path, withOriginalText(document, { text, original }, sections), image);
   return "edited";
+}
+
+/** Whether somebody has written a comment into `text` that `original` does not have. */
+function hasOwnComments(language: DocumentLanguage, text: string, original: string): boolean {
+  const there = new Set(commentsIn(language, original));
+  return commentsIn(language, text).some((comment) => !there.has(comment));
 }
 
 function saysSame({ read }: DocumentLanguage, a: string, b: string): boolean {

@@ -181,6 +181,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   async #stop(drainMs: number): Promise<void> {
+    this.handover.stop();
     const done = Promise.all([this.#drain.close(), this.#timeouts.idle()]);
     await resolvedWithin(done, drainMs);
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
@@ -188,9 +189,8 @@ export class Daemon implements AsyncDisposable {
     // Before the connections, so that closing them is not treated as the clients ending their sessions.
     this.#sessions[Symbol.dispose]();
     this.#handler.closeAll("the daemon is stopping");
-    const closed = this.#listeners.stop();
     // A client that does not answer the close frame is not waited for.
-    await resolvedWithin(closed, CLOSE_GRACE_MS);
+    await resolvedWithin(this.#listeners.stop(), CLOSE_GRACE_MS);
     await this.#stack.disposeAsync();
   }
 

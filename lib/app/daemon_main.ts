@@ -189,7 +189,8 @@ async function takeOverFrom(
   const onWait = (waitsFor: string) =>
     print(`${describeRunning(running)}; version ${VERSION} takes over after ${waitsFor}`);
   const isService = given.started.switches.has("background");
-  return await takeOver(running, { settings, paths, onWait, isService });
+  const isUnattended = given.started.switches.has("if-not-running");
+  return await takeOver(running, { settings, paths, onWait, isService, isUnattended });
 }
 
 async function run(source: SettingsSource, around: Surroundings): Promise<number> {

@@ -44,6 +44,8 @@ interface HandoverOptions {
 export class Handover implements HandoverAdmin {
   readonly #options: HandoverOptions;
   readonly #accepted = Promise.withResolvers<string>();
+  readonly #stopped = Promise.withResolvers<void>();
+  #isStopped = false;
   #announced = "";
 
   constructor(options: HandoverOptions) {
@@ -59,6 +61,12 @@ export class Handover implements HandoverAdmin {
     return successor.is === "service" || isNewer(successor.release, OWN_RELEASE);
   }
 
+  /** Tells whoever waits for this daemon's place that it was stopped, so that nothing is to run in it. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#stopped.resolve();
+  }
+
   async request(successor: Successor): Promise<HandoverAnswer> {
     const name = successor.is === "service"
       ? "the service"
@@ -66,10 +74,12 @@ export class Handover implements HandoverAdmin {
     this.#announce(name);
     const deadlineMs = monotonicNow() + WAIT_MS;
     let waitsFor: string | undefined;
-    while ((waitsFor = this.#busyWith()) !== undefined && monotonicNow() < deadlineMs) {
-      await resolvedWithin(this.#options.drain.idle(), deadlineMs - monotonicNow());
-      if (this.#busyWith() !== undefined) await delay(LOOK_MS);
+    while (!this.#isStopped && (waitsFor = this.#busyWith()) !== undefined && monotonicNow() < deadlineMs) {
+      const changed = Promise.race([this.#options.drain.idle(), this.#stopped.promise]);
+      await resolvedWithin(changed, deadlineMs - monotonicNow());
+      if (!this.#isStopped && this.#busyWith() !== undefined) await delay(LOOK_MS);
     }
+    if (this.#isStopped) return { state: "stopped" };
     if (waitsFor !== undefined) return { state: "waiting", waits_for: waitsFor };
     // In the same turn as the last look: no call begins in between.
     this.#options.drain.close();

@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import { getLogger } from "@logtape/logtape";
-import { startInstalledService } from "../client/installed_service.ts";
+import { ServiceStart } from "../client/installed_service.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS, type Settings } from "../config/settings.ts";
 import type { HomeLock } from "../state/home_lock.ts";
@@ -21,7 +21,8 @@ export async function passToService(
   { settings, paths }: { settings: Settings; paths: StatePaths },
 ): Promise<HomeLock | RunningDaemon> {
   lock[Symbol.dispose]();
-  const { fault } = await startInstalledService(paths);
+  const service = new ServiceStart(paths);
+  const { fault } = await service.attempt();
   if (fault !== undefined) {
     log.warning("the service does not start the daemon: {fault}", { fault });
     return await claimHome(settings, paths);
@@ -31,6 +32,7 @@ export async function passToService(
     const running = await findDaemonAt(settings, paths);
     if (running) return running;
     await delay(POLL_MS);
+    await service.attempt();
   }
   return await claimHome(settings, paths);
 }

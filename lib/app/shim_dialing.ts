@@ -32,7 +32,8 @@ export class ShimDialing implements Dialing {
   /** Of the files the settings were read from. */
   #stamp: string;
   #starter: DaemonStarter | undefined;
-  #hasOffered = false;
+  /** The process that the daemon beside this shim was started to take the place of. */
+  #offeredFor: number | undefined;
   /** What was logged last. */
   #told = "";
 
@@ -91,11 +92,11 @@ export class ShimDialing implements Dialing {
     return await this.#starter.start(connect, { isOccupied: why.fault === "occupied" });
   }
 
-  /** Has the daemon beside this shim take the place of an older one, once for each shim: it may be unable to. */
+  /** Has the daemon beside this shim take the place of an older one, once for each of those: it may be unable to. */
   #offerSuccessor({ ack: { daemon } }: Link): void {
     const isSame = daemon.version === VERSION && (daemon.committed_at ?? "") === COMMITTED_AT;
-    if (isSame || !daemon.hands_over || !this.start || this.#hasOffered) return;
-    this.#hasOffered = true;
+    if (isSame || !daemon.hands_over || !this.start || this.#offeredFor === daemon.pid) return;
+    this.#offeredFor = daemon.pid;
     startNewer({ version: daemon.version, committedAt: daemon.committed_at }, this.#window).catch((thrown) =>
       log.warning("the daemon beside this shim cannot take over: {why}", { why: messageOf(thrown) })
     );

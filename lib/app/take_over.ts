@@ -42,6 +42,8 @@ interface TakeOverOptions {
   paths: StatePaths;
   /** Called with what the older daemon finishes first, when that is something else than before. */
   onWait(waitsFor: string): void;
+  /** Whether a window has started this process, and no person: when the older daemon is stopped, none is wanted. */
+  isUnattended: boolean;
 }
 
 /** Whether this program is to take the place of `running`. */
@@ -69,7 +71,7 @@ export async function takeOver(
   const startLock = locks.use(await FileLock.tryTake(paths.startLock));
   // Another newer daemon is about to take over, or a shim starts one.
   if (!startLock) return running;
-  const found = await succeed(options);
+  const found = await succeed(running, options);
   const kept = service && found instanceof HomeLock ? await passToService(found, options) : found;
   if (!(kept instanceof HomeLock)) return kept;
   locks.move();
@@ -77,7 +79,10 @@ export async function takeOver(
 }
 
 /** Asks until the daemon ends, another has the directory, or it is of no use. */
-async function succeed({ settings, paths, onWait }: TakeOverOptions): Promise<HomeLock | RunningDaemon> {
+async function succeed(
+  running: RunningDaemon,
+  { settings, paths, onWait, isUnattended }: TakeOverOptions,
+): Promise<HomeLock | RunningDaemon> {
   let toldOf = "";
   for (let failures = 0;;) {
     const { state, waits_for } = await ask(settings);
@@ -87,6 +92,10 @@ async function succeed({ settings, paths, onWait }: TakeOverOptions): Promise<Ho
       failures = 0;
       if (waits_for !== toldOf) onWait(toldOf = String(waits_for));
       continue;
+    }
+    if (state === "stopped") {
+      if (isUnattended) return running;
+      failures = 0;
     }
     const found = await claimHome(settings, paths);
     if (found instanceof HomeLock || !isSuccessorOf(found) || ++failures >= MAX_FAILURES) return found;

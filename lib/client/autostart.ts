@@ -5,6 +5,7 @@ import type { StatePaths } from "../config/paths.ts";
 import { DAEMON_START_TIMEOUT_MS, SETTINGS_EXIT_CODE } from "../config/settings.ts";
 import { FileLock } from "../state/file_lock.ts";
 import { Backoff } from "../base/backoff.ts";
+import type { ServiceStart } from "./installed_service.ts";
 import type { Link } from "./link.ts";
 import { hasDaemon } from "./address.ts";
 import { daemonCommand } from "./daemon_program.ts";
@@ -87,7 +88,8 @@ export class DaemonStarter {
   }
 
   async #spawnAndDial(dial: () => Promise<Link | undefined>): Promise<Link> {
-    const ofService = await this.#startService() ? await this.#dialService(dial) : undefined;
+    const service = await this.#startService();
+    const ofService = service && await this.#dialService(service, dial);
     if (ofService) return ofService;
     const program = await this.#program();
     log.info("no daemon answers; starting {command}", { command: shown(program) });
@@ -110,20 +112,23 @@ export class DaemonStarter {
     return await newerProgram(this.#paths) ?? daemonCommand();
   }
 
-  /** Starts the daemon as the service it is installed as; false when it is none, or its manager does not start it. */
-  async #startService(): Promise<boolean> {
-    if (!await exists(this.#paths.service)) return false;
+  /** Starts the daemon as the service it is installed as; undefined when it is none, or its manager does not start it. */
+  async #startService(): Promise<ServiceStart | undefined> {
+    if (!await exists(this.#paths.service)) return undefined;
     await Deno.remove(this.#paths.startFailure).catch(() => {});
-    const { startInstalledService } = await import("./installed_service.ts");
-    const started = await startInstalledService(this.#paths);
-    if (started.fault !== undefined) {
-      log.warning("the service does not start the daemon: {fault}", { fault: started.fault });
-    }
-    return started.fault === undefined;
+    const { ServiceStart } = await import("./installed_service.ts");
+    const service = new ServiceStart(this.#paths);
+    const { fault } = await service.attempt();
+    if (fault === undefined) return service;
+    log.warning("the service does not start the daemon: {fault}", { fault });
+    return undefined;
   }
 
   /** The link to the daemon of the service; undefined when its manager has started none. */
-  async #dialService(dial: () => Promise<Link | undefined>): Promise<Link | undefined> {
+  async #dialService(
+    service: ServiceStart,
+    dial: () => Promise<Link | undefined>,
+  ): Promise<Link | undefined> {
     log.info("no daemon answers; the service starts it");
     const deadline = performance.now() + SERVICE_START_TIMEOUT_MS;
     while (performance.now() < deadline) {
@@ -132,6 +137,7 @@ export class DaemonStarter {
       if (link) return link;
       const { text } = await readOwnFile(this.#paths.startFailure);
       if (text !== undefined) throw this.#fault(`as a service cannot start: ${text.trim()}`);
+      await service.attempt();
     }
     log.warning("the service has not started the daemon");
     return undefined;

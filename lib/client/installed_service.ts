@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { messageOf } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { runtimeDir, type StatePaths, windowsProgram } from "../config/paths.ts";
 import { parseObject } from "./frames.ts";
 import { readOwnFile } from "./own_files.ts";
@@ -65,8 +66,32 @@ function managerEnvironment(): Record<string, string> {
   return isKnown ? {} : { XDG_RUNTIME_DIR: `/run/user/${Deno.uid()}` };
 }
 
+/**
+ * After how long without a daemon its service is started again: a manager takes one that is about to end for one that
+ * runs, and says that it has started it.
+ */
+const START_AGAIN_MS = 2 * SECOND_MS;
+
+/** Starts the service of this state directory from time to time, until its daemon answers. */
+export class ServiceStart {
+  readonly #paths: StatePaths;
+  #againAt = 0;
+
+  constructor(paths: StatePaths) {
+    this.#paths = paths;
+  }
+
+  /** Starts it, unless that was a moment ago; `fault` when there is none that starts. */
+  async attempt(): Promise<{ fault?: string }> {
+    if (performance.now() < this.#againAt) return {};
+    const { fault } = await startInstalledService(this.#paths);
+    this.#againAt = performance.now() + START_AGAIN_MS;
+    return { fault };
+  }
+}
+
 /** Starts the service of this state directory; `fault` when there is none that starts. */
-export async function startInstalledService(paths: StatePaths): Promise<{ fault?: string }> {
+async function startInstalledService(paths: StatePaths): Promise<{ fault?: string }> {
   const service = await readInstalledService(paths);
   return service ? await runManager(startCommandOf(service)) : { fault: `${paths.service} cannot be used` };
 }

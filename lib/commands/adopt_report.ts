@@ -54,6 +54,10 @@ function importsText(servers: readonly PlannedServer[], path: string): string {
   return [visible(path), ...lines].join("\n");
 }
 
+/** Flags of launchers that take no value, or a package as theirs; what follows any other may be a secret. */
+const LAUNCHER_FLAGS =
+  /^(?:-y|--yes|-q|--quiet|-p|--package|--from|-m|-i|-it|--rm|--init|--bun|-A|-u|\/[cdk])$/;
+
 /** What an entry starts or reaches: the program and its package, or the host; arguments may hold secrets. */
 function startOf(entry: JsonObject): string {
   const url = textOf(entry.url);
@@ -61,7 +65,9 @@ function startOf(entry: JsonObject): string {
   const args = Array.isArray(entry.args) ? entry.args : [];
   const isPackage = (arg: unknown) =>
     typeof arg === "string" && /^@?[a-z][\w./@-]*$/i.test(arg) && arg.length < 80;
-  const first = args.find(isPackage);
+  const isOther = (arg: unknown) => String(arg).startsWith("-") && !LAUNCHER_FLAGS.test(String(arg));
+  const end = args.findIndex(isOther);
+  const first = args.slice(0, end < 0 ? args.length : end).find(isPackage);
   return [textOf(entry.command), first].filter((word) => word !== undefined).join(" ");
 }
 

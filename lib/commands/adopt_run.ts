@@ -3,43 +3,34 @@ import { messageOf, UsageError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import { visible } from "../base/visible.ts";
-import { applyAdoption } from "../adopt/apply.ts";
+import { type AdoptionOutcome, applyAdoption } from "../adopt/apply.ts";
 import type { ClientProfile } from "../adopt/client_profile.ts";
 import { CLIENTS } from "../adopt/clients.ts";
-import { type AdoptOptions, prepareAdoption } from "../adopt/prepare.ts";
+import { type AdoptOptions, prepareAdoption, type PreparedAdoption } from "../adopt/prepare.ts";
 import type { Door } from "../adopt/shim_entry.ts";
 import { lastAdoption, undoAdoption } from "../adopt/undo.ts";
 import { windowsHomes } from "../adopt/windows_side.ts";
 import { ownPlaces, wslDistribution } from "../config/client_places.ts";
-import { statePaths } from "../config/paths.ts";
+import { type StatePaths, statePaths } from "../config/paths.ts";
 import { type ProgramCommand, shimCommand } from "../config/shim_program.ts";
 import { outcomeJson, outcomeText, planJson, planText, undoneText } from "./adopt_report.ts";
 import type { CommandResult, Invocation } from "./command.ts";
+import { lockConfig } from "./config_lock.ts";
 import { EXIT } from "./exit_codes.ts";
 import { testNamed } from "./server_actions/test.ts";
 import { MAX_ERROR_CHARS } from "./table.ts";
 
 /** Runs `exai-daemon adopt`. */
 export async function adopt(invocation: Invocation): Promise<CommandResult> {
-  const { settings, switches, progress } = invocation;
-  const { backups } = statePaths(settings);
-  if (switches.has("undo")) return await undo(backups, switches.has("dry-run"));
-  progress.step("reading the configurations of clients");
-  const prepared = await prepareAdoption(await optionsOf(invocation));
-  progress.end();
-  const text = planText(prepared);
-  const hasChanges = prepared.plan.imports.length > 0 ||
-    prepared.plan.files.some(({ edits }) => edits.length > 0);
-  if (switches.has("dry-run") || !hasChanges) {
-    return { text, json: { ...planJson(prepared), applied: null } };
+  const { settings, switches } = invocation;
+  const paths = statePaths(settings);
+  const isDry = switches.has("dry-run");
+  if (switches.has("undo")) {
+    using _lock = isDry ? undefined : await lockConfig(paths);
+    return await undo(paths.backups, isDry);
   }
-  if (!switches.has("yes")) {
-    const question = await askToApply(invocation, text);
-    if (question !== undefined) {
-      return { text: question, code: EXIT.no, json: { ...planJson(prepared), applied: null } };
-    }
-  }
-  const outcome = await applyAdoption(prepared.plan, prepared.target, backups);
+  const { prepared, text, outcome, ...ended } = await planAndApply(invocation, paths);
+  if (outcome === undefined) return { text, ...ended, json: { ...planJson(prepared), applied: null } };
   const code = outcome.files.some(({ reason }) => reason !== undefined) ? EXIT.no : EXIT.done;
   const shown = switches.has("yes") ? `${text}\n\n` : "";
   const tested = await testImported(invocation, prepared);
@@ -50,13 +41,42 @@ export async function adopt(invocation: Invocation): Promise<CommandResult> {
   };
 }
 
+interface AdoptionRun {
+  prepared: PreparedAdoption;
+  /** The plan in words, or why nothing was changed. */
+  text: string;
+  /** Undefined: nothing was to be changed, or nobody has agreed. */
+  outcome?: AdoptionOutcome;
+  code?: CommandResult["code"];
+}
+
+/** Reads, plans and writes. Where nobody is asked in between, no other command changes `mcp.json` meanwhile. */
+async function planAndApply(invocation: Invocation, paths: StatePaths): Promise<AdoptionRun> {
+  const { switches, progress } = invocation;
+  const isDry = switches.has("dry-run");
+  const isAsked = !isDry && !switches.has("yes");
+  using lock = isDry || isAsked ? undefined : await lockConfig(paths);
+  progress.step("reading the configurations of clients");
+  const prepared = await prepareAdoption(await optionsOf(invocation));
+  progress.end();
+  const text = planText(prepared);
+  const hasChanges = prepared.plan.imports.length > 0 ||
+    prepared.plan.files.some(({ edits }) => edits.length > 0);
+  if (isDry || !hasChanges) return { prepared, text };
+  const answer = isAsked ? askToApply(invocation, text) : undefined;
+  if (answer !== undefined) return { prepared, text: answer, code: EXIT.no };
+  using _lock = lock ?? await lockConfig(paths);
+  const outcome = await applyAdoption(prepared.plan, prepared.target, paths.backups);
+  return { prepared, text, outcome };
+}
+
 /**
  * Starts what was imported, so that clients find its tools in their first conversation, and the user reads now what does
  * not work. Whatever comes of it, the files are changed.
  */
 async function testImported(
   invocation: Invocation,
-  { plan }: Awaited<ReturnType<typeof prepareAdoption>>,
+  { plan }: PreparedAdoption,
 ): Promise<Pick<CommandResult, "text" | "json"> | undefined> {
   const names = plan.servers.filter(({ isDisabled }) => !isDisabled).map(({ name }) => name);
   if (names.length === 0 || invocation.switches.has("no-test")) return undefined;

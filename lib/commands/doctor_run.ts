@@ -17,6 +17,9 @@ const MAX_WAIT_S = 3600;
 /** Mending one fault may show another behind it. */
 const MAX_ROUNDS = 3;
 
+const UNTRUSTED = "file-untrusted";
+const LOOK = "others may have changed it before: look through it; no server was started here for that reason";
+
 /** A repair that was made, or could not be. */
 interface Mended {
   check: string;
@@ -37,15 +40,15 @@ export async function doctor(
 ): Promise<CommandResult> {
   const { switches, progress } = invocation;
   const waitMs = waitOf(invocation.options.get("wait")?.at(-1));
+  const mended: Mended[] = [];
   const look = async () => {
-    progress.step(
-      switches.has("quick") ? "looking for faults" : "looking for faults, and starting every server",
-    );
-    const installation = installationHere(invocation, { ...options, waitMs, isQuick: switches.has("quick") });
+    // What others could have written is not run before its owner has seen it.
+    const isQuick = switches.has("quick") || mended.some(({ finding }) => finding.id === UNTRUSTED);
+    progress.step(isQuick ? "looking for faults" : "looking for faults, and starting every server");
+    const installation = installationHere(invocation, { ...options, waitMs, isQuick });
     return { installation, results: await examine(installation) };
   };
   let { installation, results } = await look();
-  const mended: Mended[] = [];
   for (let round = 0; switches.has("fix") && round < MAX_ROUNDS; round++) {
     const made = await mend(results, installation);
     mended.push(...made);
@@ -89,7 +92,7 @@ function describeMended(mended: readonly Mended[]): string[] {
   return mended.flatMap(({ check, finding, repair, fault }) => {
     const did = describeRepair(repair);
     return fault === undefined
-      ? lines("mended", check, [finding.what, `done: ${did}`])
+      ? lines("mended", check, [finding.what, `done: ${did}`, ...finding.id === UNTRUSTED ? [LOOK] : []])
       : lines("failed", check, [`${did}: ${fault}`]);
   });
 }

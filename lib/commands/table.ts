@@ -21,8 +21,8 @@ interface TableOptions {
 }
 
 /**
- * Rows under their headings, in columns as wide as their widest cell; an unknown value is `-`. A cell is always one line:
- * line breaks in it are escaped.
+ * Rows under their headings, in columns as wide as their widest cell; a value that is unknown or missing is `-`. A cell is
+ * always one line: line breaks in it are escaped.
  *
  * Where that is wider than the terminal, optional columns are left out, and the widest are cut: words at their end, paths
  * at their beginning, numbers and times never. Where even that is too wide, each row is a list of its values.
@@ -33,7 +33,7 @@ export function formatTable(
   options: TableOptions = {},
 ): string {
   const { columns, optional = [] } = { columns: terminalColumns(), ...options };
-  const cells = rows.map((row) => row.map(formatCell));
+  const cells = rows.map((row) => headings.map((_, i) => formatCell(row[i])));
   const table = headings.map((heading, i) => columnOf(heading, cells.map((row) => row[i]!)));
   if (columns !== undefined) leaveOut(table, optional, columns);
   const widths = columns === undefined ? table.map(({ natural }) => natural) : fit(table, columns);

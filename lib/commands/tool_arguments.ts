@@ -119,14 +119,28 @@ function valueOf(key: string, text: string, of: { schema: Json | undefined; root
   if (parsed !== undefined && typeof parsed.value !== "string" && (isAny || allows(types, parsed.value))) {
     return parsed.value;
   }
-  if (isAny || types.has("string") || types.has("array")) return text;
+  if (isAny || types.has("string")) return text;
+  // Of a list, a word may be one item.
+  if (types.has("array")) return valueOf(key, text, { schema: itemsOf(of.schema, of.root), root: of.root });
   const allowed = describeType(of.schema ?? true, of.root);
   throw new UsageError(`${key} is ${quoteName(text)}; allowed: ${allowed}`);
 }
 
+/** What the items of a list are; undefined: anything. */
+function itemsOf(schema: Json | undefined, root: JsonObject, depth = 0): Json | undefined {
+  if (!isObject(schema) || depth > MAX_DEPTH) return undefined;
+  if (typeof schema.$ref === "string") return itemsOf(refersTo(schema.$ref, root), root, depth + 1);
+  if (schema.items !== undefined) return schema.items;
+  const parts = [schema.anyOf, schema.oneOf, schema.allOf].filter(Array.isArray).flat() as Json[];
+  return parts.map((part) => itemsOf(part, root, depth + 1)).find((items) => items !== undefined);
+}
+
 function jsonIn(text: string): { value: Json } | undefined {
   try {
-    return { value: JSON.parse(text) };
+    const value: Json = JSON.parse(text);
+    // Another number would be sent than the one that was typed.
+    if (/^-?\d+$/.test(text) && !Number.isSafeInteger(value)) return undefined;
+    return { value };
   } catch {
     return undefined;
   }

@@ -31,6 +31,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EndOfFileExpected: "nothing is expected after the closing }",
   UnexpectedEndOfString: "the text in quotes is not closed",
   UnexpectedEndOfComment: "the comment is not closed",
+  InvalidEscapeCharacter: "a \\ in a text is written twice in JSON, as in C:\\\\dir, or a / in its place",
+  InvalidCharacter: "a control character, as a tab or the end of a line, does not stand in a text in quotes",
 };
 
 /** Parses `text`: comments and trailing commas are allowed, an empty text is an empty object. */

@@ -232,7 +232,11 @@ export class Expander {
     } catch (thrown) {
       if (thrown instanceof VariableFault) throw thrown;
       // The message of the system names the path.
-      const why = shown.endsWith("…}") ? "it is no path of a file" : messageOf(thrown);
+      const why = shown.endsWith("…}")
+        ? "it is no path of a file"
+        : thrown instanceof Deno.errors.NotFound
+        ? `${path} is not there; write the value into it, then run \`exai-daemon reload\``
+        : messageOf(thrown);
       throw new VariableFault(`names ${shown}, which cannot be read: ${why}`);
     }
   }

@@ -20,7 +20,10 @@ const SECRET_TEXTS: readonly RegExp[] = [
 ];
 const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi;
 const USER_INFO = /(:\/\/[^\s/:@"]*:)[^\s/@"]+@/g;
-/** `password=...`, `--token ...` in a text of several words. */
+/** `--token VALUE` in a command line; a number is a count, as of `--max-tokens 4096`. */
+const FLAGGED =
+  /((?:^|\s)--?[\w-]*(?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key)s?\s+["']?)(?![-\d.]+(?:\s|$))[^\s"'-][^\s"']{3,}/gi;
+/** `password=...`, `token: ...` in a text of several words. */
 const ASSIGNED =
   /((?:pass(?:word|wd)|secret|token|api[_-]?key|access[_-]?key)s?\\?["']?\s*[=:]\s*\\?["']?)[^\s"'\\,;&]{4,}/gi;
 
@@ -42,7 +45,8 @@ export function redactSecrets(text: string): string {
   return clean.replace(BEARER, "$1 [secret]").replace(USER_INFO, "$1[secret]@").replace(
     ASSIGNED,
     "$1[secret]",
-  );
+  )
+    .replace(FLAGGED, "$1[secret]");
 }
 
 const JWT_BEGIN = "eyJ";

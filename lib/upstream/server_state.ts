@@ -139,7 +139,7 @@ function adviceOnEntry(state: Extract<ServerState, { isKept: boolean }>): string
   // What to set where is part of the fault.
   return state.is === "variable not set"
     ? `after that, \`exai-daemon reload\` takes it over${kept}`
-    : `correct the entry; the file is read again when it is saved${kept}`;
+    : `correct the entry; mcp.json is read again when it is saved${kept}`;
 }
 
 function shortened(cause: string): string {

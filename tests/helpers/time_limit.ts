@@ -1,11 +1,13 @@
 /**
  * Gives every test a time limit: `deno test --preload=tests/helpers/time_limit.ts`, as the tasks do. A test that
  * hangs fails under its own name, the programs it has started are ended, and the next test runs. A test that needs
- * longer says so itself (`timeout`). `TEST_TIMEOUT_MS` sets another limit, for a slower machine.
+ * longer says so itself (`timeout`). `TEST_TIMEOUT_MS` sets another limit, for a slower machine. A test that leaves a
+ * daemon of a shim or a command behind fails too.
  */
 import { Script } from "node:vm";
 import { endTree } from "../../tools/lib/end_tree.ts";
 import { definitionOf } from "../../tools/lib/test_definition.ts";
+import { endLeftDaemons, forgetPlaces, rememberPlaces } from "./left_daemons.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
@@ -47,6 +49,7 @@ class RememberedCommand extends Deno.Command {
 function watched(body: Body): Body {
   return async (context) => {
     started.clear();
+    forgetPlaces();
     const mine = current = Symbol(context.name);
     try {
       await body(context);
@@ -54,6 +57,9 @@ function watched(body: Body): Body {
       // One that was cut off may come to its end while a later one runs.
       if (current === mine) current = undefined;
     }
+    // Those of a test that fails, or is cut off, are ended below.
+    const left = await endLeftDaemons();
+    if (left.length > 0) throw new Error(`a daemon was left in ${left.join(", ")}`);
   };
 }
 
@@ -80,7 +86,9 @@ Object.assign(Deno, {
   test: Object.assign(withLimit(test, limited), test, { ignore, only }),
 });
 
+rememberPlaces();
 test.afterEach(async () => {
+  await endLeftDaemons();
   if (!current) return;
   current = undefined;
   await Promise.all(Array.from(started, ({ pid }) => endTree(pid, { graceMs: 0 })));

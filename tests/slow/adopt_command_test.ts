@@ -17,11 +17,11 @@ const { denoDir } = JSON.parse(
   ),
 );
 
+type RunCommand = (...args: string[]) => ReturnType<typeof runDaemon>;
+
 /** A home of its own, with a file of Cursor's, and the command run in it. */
 async function inHome(
-  run: (
-    home: { dir: string; cursor: string; adopt: (...args: string[]) => ReturnType<typeof runDaemon> },
-  ) => Promise<void>,
+  run: (home: { dir: string; cursor: string; adopt: RunCommand; servers: RunCommand }) => Promise<void>,
 ): Promise<void> {
   const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "exai adopt ü " }));
   const cursor = join(dir, ".cursor", "mcp.json");
@@ -40,14 +40,11 @@ async function inHome(
   await Deno.mkdir(project);
   await Deno.mkdir(dirname(cursor));
   await Deno.writeTextFile(cursor, TEXT);
-  const adopt = (...args: string[]) =>
-    runDaemon({
-      args: ["adopt", "--no-test", `--project=${project}`, ...args],
-      env,
-      home: join(dir, "exai"),
-    });
+  const exai: RunCommand = (...args) => runDaemon({ args, env, home: join(dir, "exai") });
+  const adopt: RunCommand = (...args) => exai("adopt", "--no-test", `--project=${project}`, ...args);
+  const servers: RunCommand = (...args) => exai("servers", ...args);
   try {
-    await run({ dir, cursor, adopt });
+    await run({ dir, cursor, adopt, servers });
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
@@ -121,6 +118,22 @@ Deno.test("what adopt writes into a client leads to its servers, together and ea
     assertEquals(Object.keys(each).toSorted(), ["exai", "one", "two"]);
     assertEquals(await showsTools(each.one, ["pkg_one_run"]), ["pkg_one_run"]);
     assertEquals(await showsTools(each.two, ["pkg_two_run"]), ["pkg_two_run"]);
+  });
+});
+
+Deno.test("adopt and servers add at the same time lose nothing that one of them has written", async () => {
+  await inHome(async ({ dir, adopt, servers }) => {
+    const names = ["a", "b", "c", "d"];
+    const results = await Promise.all([
+      adopt("--yes"),
+      adopt("--yes"),
+      ...names.map((name) => servers("add", name, "node", "x.js")),
+    ]);
+    assertEquals(results.map(({ code }) => code), results.map(() => 0));
+    const { mcpServers } = JSON.parse(await Deno.readTextFile(join(dir, "exai", "mcp.json")));
+    assertEquals(Object.keys(mcpServers).toSorted(), [...names, "files"]);
+    const backups = await Array.fromAsync(Deno.readDir(join(dir, "exai", "backups")));
+    assertEquals(backups.length, 1, "the second adoption has nothing to do");
   });
 });
 

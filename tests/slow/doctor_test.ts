@@ -35,6 +35,21 @@ Deno.test("doctor runs and names each value that is not allowed, where no other 
   assertEquals(wrong.code, 2, "a wrong command line is no finding");
 });
 
+Deno.test("doctor --fix starts nothing out of a mcp.json that others could write", onPosix, async () => {
+  await using home = await privateHome({});
+  const ran = join(home.path, "ran");
+  const a = script(`Deno.writeTextFileSync(${JSON.stringify(ran)}, "")`);
+  await Deno.writeTextFile(join(home.path, "mcp.json"), JSON.stringify({ mcpServers: { a } }));
+  await Deno.chmod(join(home.path, "mcp.json"), 0o666);
+  const { code, stdout } = await runDaemon({
+    home: home.path,
+    env: ownHome(home.path),
+    args: ["doctor", "--fix", "--wait=2"],
+  });
+  assertStringIncludes(stdout, "look through it", `${code}`);
+  assertEquals(await Deno.stat(ran).catch(() => undefined), undefined);
+});
+
 Deno.test("doctor runs where the home is a file, and says so", async () => {
   await using home = await privateHome({ file: "" });
   const diagnosis = await diagnoseByProgram({

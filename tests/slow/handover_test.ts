@@ -7,6 +7,7 @@ import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 import { Shim } from "../helpers/shim.ts";
 import { until } from "../helpers/until.ts";
+import { gone } from "../../tools/lib/end_tree.ts";
 
 const GATE = fromFileUrl(new URL("../fixtures/gate_server.ts", import.meta.url));
 
@@ -61,6 +62,16 @@ async function kill({ url, pid }: JsonObject): Promise<void> {
   await client.closed;
 }
 
+/** The process that has `start.lock` of a state directory open while it waits for an older daemon to end. */
+async function waitingIn(home: string): Promise<number | undefined> {
+  const inode = (await Deno.stat(`${home}/start.lock`).catch(() => undefined))?.ino;
+  for (const line of (await Deno.readTextFile("/proc/locks")).split("\n")) {
+    const [, , , , pid, file] = line.split(/\s+/);
+    if (file?.split(":")[2] === String(inode) && Number(pid) > 0) return Number(pid);
+  }
+  return undefined;
+}
+
 /** Calls `hold` as request `id` and waits until it runs; the answer, and what lets it end. */
 async function hold(shim: Shim, id: number) {
   const params = { name: "hold", arguments: { n: id }, _meta: { progressToken: id } };
@@ -108,6 +119,33 @@ Deno.test("a newer window has the older daemon hand over to the newer one, and n
   assertEquals((await second.call("mark", { n: 5 })).error, undefined);
   assertEquals(await it.runs(), ["hold 1", ...[2, 3, 4, 5, ...numbers].map((n) => `mark ${n}`)].sort());
   assertEquals((await it.running())?.version, "1.10.0");
+});
+
+Deno.test({
+  name: "a daemon that is stopped stays stopped, also where a newer window has started one that waits",
+  // Who waits is read from /proc.
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using old = await buildOf("1.2.0");
+    await using next = await buildOf("1.3.0");
+    await using it = await machine();
+    await using daemon = await it.daemon(old);
+    await using first = await Shim.ready({ port: 0, home: it.home });
+    const held = await hold(first, 1);
+    await using second = await it.window(next);
+    await second.logged("takes over once no call runs");
+    const waiting = await until("a daemon that waits", () => waitingIn(it.home));
+    const stopped = runDaemon({ home: it.home, program: next.daemon, args: ["stop"] });
+    assertEquals(await gone([waiting], 15_000), [], "before the call has ended");
+    held.release();
+    assertEquals((await held.answer).error, undefined);
+    assertStringIncludes((await stopped).stdout, "has stopped after 1 call.");
+    assertEquals((await daemon.process.status).code, 0);
+    assertEquals(await it.running(), undefined);
+    // And a window that needs one has one.
+    assertEquals((await second.call("mark", { n: 2 })).error, undefined);
+    assertEquals((await it.running())?.version, "1.3.0");
+  },
 });
 
 Deno.test("ten newer windows opened at once replace the older daemon once", async () => {

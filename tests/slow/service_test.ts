@@ -188,6 +188,27 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a window that needs the service while its daemon ends has the next one of the service",
+  ignore,
+  async fn() {
+    await using it = await user();
+    assertEquals((await it.run("install")).code, 0);
+    const first = await it.managed();
+    await using shim = await it.window();
+    assertEquals((await shim.call("version")).error, undefined);
+    // Its manager does not know yet that it has ended: as one that takes long to close all it holds.
+    await using lingering = new Deno.Command("sleep", { args: ["600"] }).spawn();
+    await it.write("systemd/pid", String(lingering.pid));
+    Deno.kill(first, "SIGKILL");
+    const answer = shim.call("version");
+    await shim.logged("the service starts it");
+    lingering.kill("SIGKILL");
+    assertEquals((await answer).error, undefined);
+    assertEquals((await it.running())?.pid, await it.managed());
+  },
+});
+
+Deno.test({
   name: "a service whose program was updated is replaced by the newer one, as a service",
   ignore,
   async fn() {

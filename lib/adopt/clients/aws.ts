@@ -1,4 +1,4 @@
-import type { ClientFile, ClientProfile } from "../client_profile.ts";
+import { type ClientFile, type ClientProfile, literal, type RuleSource } from "../client_profile.ts";
 
 const file = (path: string): ClientFile => ({
   path,
@@ -7,12 +7,19 @@ const file = (path: string): ClientFile => ({
   isDedicated: true,
 });
 
+/** Agents name a server as `@server`, and a tool as `@server/tool`. */
+const agents = (...dirs: string[]): RuleSource => ({
+  paths: dirs.flatMap((dir) => [`${dir}/*.json`, `${dir}/*.md`]),
+  names: (server) => new RegExp(`@${literal(server)}(?![\\w-])`),
+});
+
 export const kiro: ClientProfile = {
   id: "kiro",
   title: "Kiro",
   dialect: "kiro",
   style: "plain",
   files: [file("{home}/.kiro/settings/mcp.json"), file("{project}/.kiro/settings/mcp.json")],
+  rules: [agents("{home}/.kiro/agents", "{project}/.kiro/agents")],
 };
 
 export const amazonQ: ClientProfile = {
@@ -21,4 +28,5 @@ export const amazonQ: ClientProfile = {
   dialect: "amazon-q",
   style: "plain",
   files: [file("{home}/.aws/amazonq/mcp.json"), file("{project}/.amazonq/mcp.json")],
+  rules: [agents("{home}/.aws/amazonq/cli-agents", "{project}/.amazonq/cli-agents")],
 };

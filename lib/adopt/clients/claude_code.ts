@@ -1,8 +1,18 @@
-import { type ClientProfile, literal } from "../client_profile.ts";
+import { type ClientProfile, literal, mcpToolPattern } from "../client_profile.ts";
 
-/** Tools are `mcp__server__tool`; other characters than letters, digits, `_` and `-` are `_` in that. */
-const names = (server: string) =>
-  new RegExp(`\\bmcp__${literal(server.replace(/[^A-Za-z0-9_-]/g, "_"))}(?:__|(?![A-Za-z0-9_-]))`);
+const names = (server: string) => new RegExp(mcpToolPattern(server));
+
+/** An agent may also list the servers it has, by their names: `mcpServers: [files]`. */
+const agentNames = (server: string) =>
+  new RegExp(
+    `${mcpToolPattern(server)}|^mcpServers:(?:.|\\n(?!---)[ \\t-])*?[\\s,["']${
+      literal(server)
+    }(?=[\\s,\\]"':]|$)`,
+    "m",
+  );
+
+/** Files in a directory and in those below it. */
+const below = (dir: string) => [`${dir}/*.md`, `${dir}/*/*.md`, `${dir}/*/*/*.md`];
 
 export const claudeCode: ClientProfile = {
   id: "claude-code",
@@ -48,14 +58,13 @@ export const claudeCode: ClientProfile = {
     },
     {
       paths: [
-        "{claude}/agents/*.md",
-        "{claude}/commands/*.md",
+        ...below("{claude}/commands"),
+        ...below("{project}/.claude/commands"),
         "{claude}/skills/*/SKILL.md",
-        "{project}/.claude/agents/*.md",
-        "{project}/.claude/commands/*.md",
         "{project}/.claude/skills/*/SKILL.md",
       ],
       names,
     },
+    { paths: [...below("{claude}/agents"), ...below("{project}/.claude/agents")], names: agentNames },
   ],
 };

@@ -1,6 +1,12 @@
-import { type ClientProfile, literal } from "../client_profile.ts";
+import { type ClientProfile, literal, namedOrMeant } from "../client_profile.ts";
 
-const names = (server: string) => new RegExp(`(?:^|[^\\w-])(?:mcp_)?${literal(server)}(?:__|_[a-z*]|\\()`);
+/** Tools are `mcp_server_tool`, `server__tool` in older rules; hooks match them by patterns. */
+const names = (server: string) =>
+  new RegExp(
+    `(?:^|[^\\w-])(?:(?:mcp_)?${literal(server)}(?:__|_[\\w.*([\\\\]|\\()|${
+      namedOrMeant(server, { prefix: "mcp__?", end: "_" })
+    })`,
+  );
 
 export const gemini: ClientProfile = {
   id: "gemini",
@@ -14,9 +20,20 @@ export const gemini: ClientProfile = {
   rules: [
     {
       paths: ["{gemini}/settings.json", "{project}/.gemini/settings.json"],
-      under: ["allowed", "excluded", "exclude", "core", "allowMCPServers", "excludeMCPServers", "coreTools"],
+      under: [
+        "allowed",
+        "excluded",
+        "exclude",
+        "core",
+        "allowMCPServers",
+        "excludeMCPServers",
+        "coreTools",
+        "hooks",
+        "agents",
+      ],
       names,
     },
+    { paths: ["{gemini}/agents/*.md", "{project}/.gemini/agents/*.md"], names },
     { paths: ["{gemini}/mcp-server-enablement.json"], under: [""] },
     {
       paths: ["{gemini}/policies/*.toml", "{project}/.gemini/policies/*.toml"],

@@ -14,6 +14,7 @@ const KILL_ON_JOB_CLOSE = 0x2000;
  * in a job that ends with them, and with it everything those have started.
  *
  * - `plain`: as any other;
+ * - `released`: as any other: the job lets go of it (Node's own, under `npx`), but another one around may hold it;
  * - `breakaway`: outside of the job where that allows it, else as any other: this job ends nothing;
  * - `outside`: by another program that is not in the job.
  *
@@ -27,7 +28,8 @@ const KILL_ON_JOB_CLOSE = 0x2000;
  * assertEquals(placeOf({ isInJob: true, flags: 0x2800 }), "breakaway");
  * ```
  */
-export function placeOf({ isInJob, flags = 0 }: JobLimits): "plain" | "breakaway" | "outside" {
-  if (!isInJob || (flags & SILENT_BREAKAWAY_OK) !== 0) return "plain";
+export function placeOf({ isInJob, flags = 0 }: JobLimits): "plain" | "released" | "breakaway" | "outside" {
+  if (!isInJob) return "plain";
+  if ((flags & SILENT_BREAKAWAY_OK) !== 0) return "released";
   return (flags & KILL_ON_JOB_CLOSE) !== 0 && (flags & BREAKAWAY_OK) === 0 ? "outside" : "breakaway";
 }

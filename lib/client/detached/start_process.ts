@@ -116,16 +116,23 @@ export class WindowsPrograms implements Disposable {
    * @throws when Windows refuses
    */
   start(start: ProgramStart): DetachedProgram | undefined {
-    const place = placeOf(this.job);
-    if (place === "outside") return undefined;
-    return place === "plain" ? this.startInside(start) : this.#startAway(start);
+    switch (placeOf(this.job)) {
+      case "plain":
+        return this.startInside(start);
+      case "released":
+        return this.#startAway(start, 0);
+      case "breakaway":
+        return this.#startAway(start, CREATE_BREAKAWAY_FROM_JOB);
+      case "outside":
+        return undefined;
+    }
   }
 
-  #startAway(start: ProgramStart): DetachedProgram | undefined {
+  #startAway(start: ProgramStart, flags: number): DetachedProgram | undefined {
     const { TerminateProcess, ResumeThread, CloseHandle } = this.#kernel.symbols;
     let made: SuspendedProcess;
     try {
-      made = this.#create(start, CREATE_BREAKAWAY_FROM_JOB);
+      made = this.#create(start, flags);
     } catch {
       return this.startInside(start);
     }

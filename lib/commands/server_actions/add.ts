@@ -119,7 +119,8 @@ function entryOf(words: readonly string[], { options, switches }: Invocation): J
   if (first === "") {
     throw new UsageError("servers add needs a command, a URL or an entry as JSON after the name");
   }
-  const isUrl = /^https?:\/\//i.test(first);
+  // Another scheme than http is a faulty URL, and no program.
+  const isUrl = /^[a-z][\w+.-]+:\/\//i.test(first);
   refuseFlags(
     isUrl ? ["env", "cwd"] : ["header", "type"],
     options,

@@ -1,23 +1,16 @@
-import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject, valueAt } from "../../base/json.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
-import { SECOND_MS } from "../../base/units.ts";
 import { askDaemon, isDaemonRunning } from "../../client/daemon_client.ts";
-import { type StatePaths, statePaths } from "../../config/paths.ts";
+import { statePaths } from "../../config/paths.ts";
 import { catalogName, findSections, type FoundEntry, isComment } from "../../config/servers.ts";
 import type { Settings } from "../../config/settings.ts";
 import { whyUntrusted } from "../../config/trust.ts";
 import { type DocumentEdit, type DocumentPath, editDocument } from "../../documents/document.ts";
 import { type FileImage, readFileImage, replaceFile } from "../../documents/files.ts";
 import { JSONC } from "../../documents/jsonc.ts";
-import { FileLock } from "../../state/file_lock.ts";
-import { ensureStateDir } from "../../state/state_files.ts";
-
-/** How long another command may take to change the file. */
-const LOCK_WAIT_MS = 10 * SECOND_MS;
-const LOCK_POLL_MS = 20;
+import { lockConfig } from "../config_lock.ts";
 
 /** A server as `mcp.json` has it. */
 export interface NamedEntry extends FoundEntry {
@@ -141,7 +134,7 @@ export class ServerFile {
 }
 
 /**
- * Changes `mcp.json`, one command at a time: of two that write at once, one would undo what the other did.
+ * Changes `mcp.json`, one command at a time.
  *
  * @throws {ExaiError} `CONFIG` when another command does not get done with it; what `change` throws
  */
@@ -149,31 +142,8 @@ export async function changeServers<T>(
   settings: Settings,
   change: (file: ServerFile) => Promise<T>,
 ): Promise<T> {
-  using _lock = await takeLock(statePaths(settings));
+  using _lock = await lockConfig(statePaths(settings));
   return await change(await ServerFile.open(settings));
-}
-
-async function takeLock(paths: StatePaths): Promise<Disposable | undefined> {
-  const untilMs = performance.now() + LOCK_WAIT_MS;
-  do {
-    const lock = await tryLock(paths);
-    if (lock !== "taken") return lock;
-    await delay(LOCK_POLL_MS);
-  } while (performance.now() < untilMs);
-  throw new ExaiError(
-    "CONFIG",
-    `another command has been changing ${paths.config} for ${LOCK_WAIT_MS / SECOND_MS} s`,
-  );
-}
-
-/** Undefined where no lock can be made: the state directory is read-only, and the file need not be. */
-async function tryLock(paths: StatePaths): Promise<FileLock | undefined | "taken"> {
-  try {
-    await ensureStateDir(paths);
-    return await FileLock.tryTake(paths.configLock) ?? "taken";
-  } catch {
-    return undefined;
-  }
 }
 
 /** Whether a daemon runs that has what was written, and why one that answers has not read it yet. */

@@ -35,7 +35,8 @@ export function scheduledTaskPlan(spec: ServiceSpec, { dir, account, program }: 
 /**
  * The task. `conhost --headless` gives the daemon, a console program, a console that has no window: a hidden task still
  * shows one, and a program that hides its own makes it flash. The defaults of a task would end the daemon after three
- * days and on battery, and run it with low priority.
+ * days and on battery, and run it with low priority. `Parallel`: the task runs a moment longer than its daemon, and a start
+ * at that moment counts; a daemon beside another ends by itself.
  */
 function taskXml(
   { command, args }: ServiceSpec,
@@ -61,7 +62,7 @@ function taskXml(
     </Principal>
   </Principals>
   <Settings>
-    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <MultipleInstancesPolicy>Parallel</MultipleInstancesPolicy>
     <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
     <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
     <StartWhenAvailable>true</StartWhenAvailable>

@@ -1,7 +1,7 @@
 import { quoteName } from "../../../base/text.ts";
 import { readCommand } from "../command_words.ts";
 import { missingPackage, whyNoServer } from "../not_servers.ts";
-import type { EntryDraft } from "./entry_draft.ts";
+import type { EntryDraft, EntryPath } from "./entry_draft.ts";
 
 /**
  * Takes a whole command line in `command` apart, as far as that does not depend on which files there are, and names what is
@@ -10,6 +10,7 @@ import type { EntryDraft } from "./entry_draft.ts";
 export function convertProgram(draft: EntryDraft): void {
   const { command } = draft.entry;
   if (typeof command !== "string") return;
+  if (findLostBackslashes(draft)) return;
   const line = readCommand(command, () => false);
   if (line.is === "shell") return draft.note("fault", ["command"], adviceOnShell(line.because));
   if (line.is === "line") splitLine(draft, line.words);
@@ -18,6 +19,27 @@ export function convertProgram(draft: EntryDraft): void {
   if (why !== undefined) draft.note("fault", ["command"], why);
   const missing = missingPackage(String(draft.entry.command), args);
   if (missing !== undefined) draft.note("lost", ["args"], missing);
+}
+
+/** `C:\\tools` with one backslash in the file: that and the letter behind it are a tab then. */
+const LOST_BACKSLASH = /^"?[A-Za-z]:\S*[\b\t\n\f\r]\S/;
+
+function findLostBackslashes(draft: EntryDraft): boolean {
+  const { command, cwd } = draft.entry;
+  const texts: [EntryPath, unknown][] = [
+    [["command"], command],
+    [["cwd"], cwd],
+    ...argsOf(draft).map((arg, i): [EntryPath, unknown] => [["args", i], arg]),
+  ];
+  const lost = texts.filter(([, text]) => typeof text === "string" && LOST_BACKSLASH.test(text));
+  for (const [path] of lost) {
+    draft.note(
+      "fault",
+      path,
+      "has a control character in a path of Windows; each \\ of it is written twice in the file, or a / in its place",
+    );
+  }
+  return lost.length > 0;
 }
 
 /** What to write for a line that only a shell understands. */
