@@ -1,7 +1,7 @@
 import { VERSION } from "../base/version.ts";
 import type { Caller, Whereabouts } from "../call/call.ts";
 import { type StatePaths, userHome } from "../config/paths.ts";
-import { realPath } from "../config/shared_directories.ts";
+import { realPath } from "../config/real_path.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { openThreadStore } from "../state/sqlite_thread_store.ts";

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from "@std/path";
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { realPath, realPathOf } from "./real_path.ts";
 
 const logger = getLogger(["exai", "config"]);
 
@@ -172,8 +173,8 @@ function watchTargets(path: string): WatchTargets {
     child = dir;
     dir = dirname(dir);
   }
-  const found = [join(realPath(dir) ?? dir, basename(child))];
-  const real = realPath(path);
+  const found = [join(realPath(dir), basename(child))];
+  const real = realPathOf(path);
   if (real !== undefined) found.push(real);
   const inside = real !== undefined && stat(real)?.isDirectory ? real : undefined;
   const watched = [...found.map((name): string => dirname(name)), ...(inside === undefined ? [] : [inside])];
@@ -188,7 +189,7 @@ function watchTargets(path: string): WatchTargets {
 function isSameDir(a: string, b: string): boolean {
   const [one, other] = [stat(a), stat(b)];
   if (one?.ino && other?.ino) return one.ino === other.ino && one.dev === other.dev;
-  return (realPath(a) ?? a) === (realPath(b) ?? b);
+  return realPath(a) === realPath(b);
 }
 
 /** A text that changes whenever the file, or a file of the directory, does; empty when there is none. */
@@ -213,14 +214,6 @@ function fingerprintsIn(dir: string): string[] {
 function stat(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
-function realPath(path: string): string | undefined {
-  try {
-    return Deno.realPathSync(path);
   } catch {
     return undefined;
   }

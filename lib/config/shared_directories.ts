@@ -2,6 +2,7 @@ import { userInfo } from "node:os";
 import { posix, win32 } from "node:path";
 import { isAbsolute } from "@std/path";
 import { userHome } from "./paths.ts";
+import { realPath } from "./real_path.ts";
 
 /** What {@linkcode whyNoWorkspace} compares with; a parameter for tests. */
 interface SystemDirectories {
@@ -79,13 +80,5 @@ function accountHome(): string | undefined {
   } catch {
     // The user of a container may have no account.
     return undefined;
-  }
-}
-
-export function realPath(dir: string): string {
-  try {
-    return Deno.realPathSync(dir);
-  } catch {
-    return dir;
   }
 }

@@ -2,6 +2,7 @@ import { extname } from "@std/path/extname";
 import { join } from "@std/path/join";
 import { isCompiled, programDir } from "./paths.ts";
 import { ownProgram } from "./servers/own_programs.ts";
+import { realPathOf } from "./real_path.ts";
 
 /** A command line. */
 export interface ProgramCommand {
@@ -38,12 +39,4 @@ export function ownProgramOf({ command, args }: ProgramCommand): string | undefi
 
 function searchPath(): string {
   return Deno.env.get("PATH") ?? Deno.env.get("Path") ?? "";
-}
-
-function realPathOf(path: string): string | undefined {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return undefined;
-  }
 }

@@ -3,7 +3,8 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { DatabaseConnection, type DatabaseOptions } from "./sqlite/database_connection.ts";
 import { DamagedDatabase, databaseError, isBusy, isDamage, isUnusable } from "./sqlite/sqlite_errors.ts";
-import { backUp, isInaccessible, quarantine, realPathOf, removeDatabase } from "./sqlite/quarantine.ts";
+import { realPath } from "../config/real_path.ts";
+import { backUp, isInaccessible, quarantine, removeDatabase } from "./sqlite/quarantine.ts";
 import { IN_MEMORY, type Lock, prepareAll, type Statements } from "./sqlite/sql.ts";
 import { checkWal } from "./sqlite/wal_check.ts";
 
@@ -151,7 +152,7 @@ export class ResilientDatabase<S> implements Disposable {
     try {
       return this.#open();
     } catch (thrown) {
-      const isUseless = isUnusable(thrown) || (path !== IN_MEMORY && isInaccessible(realPathOf(path)));
+      const isUseless = isUnusable(thrown) || (path !== IN_MEMORY && isInaccessible(realPath(path)));
       if (!isUseless && (!losesAllByFault || isBusy(thrown))) throw thrown;
       if (isUseless) this.#quarantine(thrown);
       else removeDatabase(path);
@@ -174,13 +175,13 @@ export class ResilientDatabase<S> implements Disposable {
    */
   #backUpDamagedWal(): boolean {
     const { path, what, losesAllByFault } = this.#options;
-    const damage = checkWal(realPathOf(path));
+    const damage = checkWal(realPath(path));
     if (!damage) return false;
     const { reason, isTotal } = damage;
     if (isTotal || losesAllByFault) throw new DamagedDatabase(path, reason);
     let copy: string;
     try {
-      copy = `as it was found it is kept as ${backUp(realPathOf(path))}`;
+      copy = `as it was found it is kept as ${backUp(realPath(path))}`;
     } catch (thrown) {
       copy = `it could not be copied: ${messageOf(thrown)}`;
     }
@@ -194,7 +195,7 @@ export class ResilientDatabase<S> implements Disposable {
     const reason = thrown instanceof DamagedDatabase ? thrown.reason : messageOf(thrown);
     let to: string;
     try {
-      to = quarantine(realPathOf(path));
+      to = quarantine(realPath(path));
     } catch (fault) {
       log.error("{path} cannot be put aside: {why}", { path, why: messageOf(fault) });
       throw thrown;

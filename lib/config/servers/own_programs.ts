@@ -1,6 +1,7 @@
 import { readRegularFileSync } from "../regular_file.ts";
 import { isAbsolute, join } from "@std/path";
 import { firstCommands, type Words, wordsOf } from "./command_line.ts";
+import { realPathOf } from "../real_path.ts";
 
 /** Where the program of a command is looked for. */
 export interface Places {
@@ -99,10 +100,6 @@ function baseName(path: string): string {
 
 function statOf(path: string): Deno.FileInfo | undefined {
   return orNothing(() => Deno.statSync(path));
-}
-
-function realPathOf(path: string): string | undefined {
-  return orNothing(() => Deno.realPathSync(path));
 }
 
 function readText(path: string): string | undefined {

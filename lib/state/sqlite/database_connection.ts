@@ -2,7 +2,8 @@ import type { DatabaseSync } from "node:sqlite";
 import { getLogger } from "@logtape/logtape";
 import { FileIdentity } from "./file_identity.ts";
 import { openDatabase } from "./open_database.ts";
-import { realPathOf, removeDatabase } from "./quarantine.ts";
+import { realPath } from "../../config/real_path.ts";
+import { removeDatabase } from "./quarantine.ts";
 import { execute, IN_MEMORY, inTransaction, type Lock } from "./sql.ts";
 
 const log = getLogger(["exai", "store"]);
@@ -101,7 +102,8 @@ export class DatabaseConnection<S> implements Disposable {
     const { path } = this.#options;
     if (path === IN_MEMORY) return;
     this.#database = new FileIdentity(path);
-    this.#wal = new FileIdentity(`${realPathOf(path)}-wal`);
+    // SQLite keeps the log beside the target of a symbolic link.
+    this.#wal = new FileIdentity(`${realPath(path)}-wal`);
   }
 }
 

@@ -54,15 +54,6 @@ export function isInaccessible(path: string): boolean {
   return SUFFIXES.map((suffix) => path + suffix).some((file) => exists(file) && !isAccessible(infoOf(file)));
 }
 
-/** The path SQLite resolves `path` to: it keeps the log beside the target of a symbolic link. */
-export function realPathOf(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
-  }
-}
-
 /** Whether this user may read and write the file; false for a dangling link. */
 function isAccessible(info: Deno.FileInfo | undefined): boolean {
   if (!info?.isFile) return false;
