@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { isObject, type Json, type JsonObject } from "../lib/base/json.ts";
-import { valueAt } from "../lib/documents/document.ts";
+import { valueAt } from "../lib/base/json.ts";
 import { readServers } from "../lib/config/servers.ts";
 import { type ClientReading, readClientFile, sectionsOf } from "../lib/adopt/read.ts";
 import { SHIM, TestUser } from "./helpers/adoption.ts";

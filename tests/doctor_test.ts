@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import { defaultSettings } from "../lib/config/load.ts";
@@ -36,6 +36,16 @@ Deno.test("doctor: a home that is open to others is closed by --fix", onPosix, a
   await Deno.chmod(home.path, 0o755);
   await assertMends({ home: home.path }, "home-open");
   assertEquals(await modeOf(home.path), 0o700);
+});
+
+Deno.test("doctor: the command it names mends a home whose path has a quote in it", onPosix, async () => {
+  await using around = await privateHome({ "o'neil/health.json": "{}" });
+  const home = join(around.path, "o'neil");
+  await Deno.chmod(home, 0o755);
+  const { remedy } = finding(await diagnose({ home }), "home-open");
+  const { success, stderr } = await new Deno.Command("sh", { args: ["-c", remedy] }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  assertEquals(await modeOf(home), 0o700);
 });
 
 Deno.test("doctor: a home that is open and holds files of others is left to the user", onPosix, async () => {

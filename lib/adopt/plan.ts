@@ -1,6 +1,6 @@
-import { type Json, type JsonObject } from "../base/json.ts";
+import { type Json, type JsonObject, valueAt } from "../base/json.ts";
 import { catalogName, findSections } from "../config/servers.ts";
-import { type DocumentEdit, type DocumentPath, valueAt } from "../documents/document.ts";
+import { type DocumentEdit, type DocumentPath } from "../documents/document.ts";
 import {
   type Candidate,
   type CandidateGroup,

@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from "../base/json.ts";
-import { type DocumentEdit, type DocumentPath, editedValue, valueAt } from "../documents/document.ts";
+import { type Json, type JsonObject, valueAt } from "../base/json.ts";
+import { type DocumentEdit, type DocumentPath, editedValue } from "../documents/document.ts";
 import type { Candidate } from "./candidates.ts";
 import type { ClientReading } from "./read.ts";
 import { type Door, newEntryExtras, REACH_KEYS, reachOf } from "./shim_entry.ts";

@@ -1,12 +1,7 @@
 import { messageOf } from "../base/errors.ts";
-import { isObject, type Json } from "../base/json.ts";
+import { isObject, type Json, valueAt } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
-import {
-  type DocumentLanguage,
-  type DocumentPath,
-  type ReadDocument,
-  valueAt,
-} from "../documents/document.ts";
+import { type DocumentLanguage, type DocumentPath, type ReadDocument } from "../documents/document.ts";
 import { type FileImage, readFileImage } from "../documents/files.ts";
 import { JSONC } from "../documents/jsonc.ts";
 import { TOML } from "../documents/toml.ts";

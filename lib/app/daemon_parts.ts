@@ -161,7 +161,7 @@ function openLive(
 
 /** @throws {ExaiError} `CONFIG` when another process has it */
 async function takeHome(paths: StatePaths): Promise<HomeLock> {
-  return await HomeLock.wait<never>(paths, () => Promise.resolve(undefined), 0);
+  return await HomeLock.take(paths, 0);
 }
 
 function openJournal(

@@ -3,8 +3,8 @@ import type { JsonObject } from "../base/json.ts";
 import { isNewer, OWN_RELEASE } from "../base/release.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { daemonCommand } from "../client/daemon_program.ts";
-import { askDaemon } from "../client/daemon_client.ts";
 import { readInstalledService, runsProgram } from "../client/installed_service.ts";
+import { requestHandover } from "../client/request_handover.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { FileLock } from "../state/file_lock.ts";
@@ -87,7 +87,7 @@ async function succeed(
   for (let failures = 0;;) {
     const { state, waits_for } = await ask(settings);
     // It may still answer for a moment.
-    if (state === "stopping") return await HomeLock.wait<never>(paths, nobody, STOP_WAIT_MS);
+    if (state === "stopping") return await HomeLock.take(paths, STOP_WAIT_MS);
     if (state === "waiting") {
       failures = 0;
       if (waits_for !== toldOf) onWait(toldOf = String(waits_for));
@@ -103,13 +103,9 @@ async function succeed(
   }
 }
 
-const nobody = () => Promise.resolve(undefined);
-
 async function ask(settings: Settings): Promise<JsonObject> {
-  const { version, committedAt } = OWN_RELEASE;
-  const query = new URLSearchParams({ version, ...(committedAt ? { committed_at: committedAt } : {}) });
   try {
-    return await askDaemon(settings, `/handover?${query}`, "POST");
+    return await requestHandover(settings, OWN_RELEASE);
   } catch {
     // It may be ending, or have been killed: who has the directory shows.
     return { state: "unknown" };

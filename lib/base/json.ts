@@ -33,3 +33,26 @@ export function textOf(value: unknown): string | undefined {
 export function ownEntry<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }
+
+/**
+ * The value of `root` at `path`, keys and indexes from the root; undefined where there is none. What every object inherits,
+ * such as `constructor`, is none.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { valueAt } from "./json.ts";
+ *
+ * assertEquals(valueAt({ a: [{ b: 1 }] }, ["a", 0, "b"]), 1);
+ * assertEquals(valueAt({ a: [] }, ["a", "length"]), undefined);
+ * ```
+ */
+export function valueAt(root: Json | undefined, path: readonly (string | number)[]): Json | undefined {
+  let value = root;
+  for (const key of path) {
+    if (Array.isArray(value)) value = typeof key === "number" ? value[key] : undefined;
+    else if (isObject(value)) value = ownEntry(value, String(key));
+    else return undefined;
+  }
+  return value;
+}

@@ -50,6 +50,36 @@ export function quoteName(name: string): string {
   return JSON.stringify(name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS)}…` : name);
 }
 
+/**
+ * `1 call`, `2 calls`: a number with its noun, which takes an s in the plural.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { counted } from "./text.ts";
+ *
+ * assertEquals([counted(1, "call"), counted(0, "call")], ["1 call", "0 calls"]);
+ * ```
+ */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/**
+ * `text` as one word of a POSIX shell, for commands that a message tells the user to run.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { quoteForShell } from "./text.ts";
+ *
+ * assertEquals(quoteForShell("/home/o'neil/.exai"), "'/home/o'\\''neil/.exai'");
+ * ```
+ */
+export function quoteForShell(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** FNV-1a, 32 bits, in base 36: a short, stable hash. Not for secrets. */
 export function fnv1a(text: string): string {
   let value = 0x811c9dc5;

@@ -1,4 +1,5 @@
 import { type JsonObject, textOf } from "../base/json.ts";
+import { counted } from "../base/text.ts";
 import { visible } from "../base/visible.ts";
 import type { AdoptionOutcome } from "../adopt/apply.ts";
 import type { SavedBackup } from "../adopt/backups.ts";
@@ -23,7 +24,7 @@ export function planText(prepared: PreparedAdoption): string {
   const parts = [
     files === 0
       ? "No configuration of a client was found."
-      : `${count(files, "configuration")} found, with ${count(plan.servers.length, "server")} to share.`,
+      : `${counted(files, "configuration")} found, with ${counted(plan.servers.length, "server")} to share.`,
     ...(plan.servers.length > 0 ? [serverTable(plan.servers)] : []),
     ...(plan.imports.length > 0 ? [importsText(plan.servers, target.path)] : []),
     ...changed.map(fileText),
@@ -132,7 +133,7 @@ export function outcomeText({ backup, files }: AdoptionOutcome, prepared: Prepar
   const written = files.filter(({ reason }) => reason === undefined);
   const failed = files.filter(({ reason }) => reason !== undefined);
   return [
-    `${count(written.length, "file")} changed; as they were they are in ${visible(backup)}`,
+    `${counted(written.length, "file")} changed; as they were they are in ${visible(backup)}`,
     ...failed.map(({ path, reason }) =>
       `${visible(path)} is left as it is: it ${visible(reason!, MAX_ERROR_CHARS)}`
     ),
@@ -197,8 +198,4 @@ export function planJson({ plan, target, files }: PreparedAdoption): Record<stri
 /** As {@linkcode outcomeText}, for programs. */
 export function outcomeJson({ backup, files }: AdoptionOutcome): Record<string, unknown> {
   return { backup, files: files.map(({ path, reason = null }) => ({ path, reason })) };
-}
-
-function count(n: number, noun: string): string {
-  return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
 }

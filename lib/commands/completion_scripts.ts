@@ -1,3 +1,4 @@
+import { quoteForShell } from "../base/text.ts";
 /** A flag as shells complete it. */
 export interface CompletedFlag {
   /** Without its dashes. */
@@ -93,7 +94,7 @@ complete -F ${functionName(name)} ${name}
 
 function zshScript(program: CompletedProgram): string {
   const { name, flags, commands } = program;
-  const described = (flag: CompletedFlag) => quoteSh(`--${flag.name}:${flag.help}`);
+  const described = (flag: CompletedFlag) => quoteForShell(`--${flag.name}:${flag.help}`);
   const pick = (all: readonly CompletedFlag[], takesValue: boolean) =>
     all.filter((flag) => flag.takesValue === takesValue).map(described).join(" ");
   const commandFlags = cases(allCommands(program), (command) =>
@@ -133,7 +134,7 @@ ${commandFlags}
     valued+=(${pick(flags, true)})
     _describe -o flag switches -- valued -S =
   elif [[ -z $command ]]; then
-    found=(${commands.map(({ name, summary }) => quoteSh(`${name}:${summary}`)).join(" ")})
+    found=(${commands.map(({ name, summary }) => quoteForShell(`${name}:${summary}`)).join(" ")})
     _describe command found
   elif [[ -z $argument ]]; then
     case $command in
@@ -151,7 +152,7 @@ fi
 function fishScript({ name, flags, commands }: CompletedProgram): string {
   const line = (...words: string[]) => ["complete -c", name, ...words].join(" ");
   const flagLine = (condition: string, flag: CompletedFlag) => {
-    const values = flag.values.length > 0 ? `-x -a ${quoteSh(flag.values.join(" "))}` : "-r -F";
+    const values = flag.values.length > 0 ? `-x -a ${quoteFish(flag.values.join(" "))}` : "-r -F";
     return line(condition, "-l", flag.name, ...(flag.takesValue ? [values] : []), "-d", quoteFish(flag.help));
   };
   const lines = commands.flatMap((command) => {
@@ -266,10 +267,6 @@ function cases(
 function valueCases(program: CompletedProgram, body: (values: readonly string[]) => string): string {
   return allFlags(program).filter(({ values }) => values.length > 0)
     .map(({ name, values }) => `      --${name}) ${body(values)} ;;`).join("\n");
-}
-
-function quoteSh(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function quoteFish(text: string): string {

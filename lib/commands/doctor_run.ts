@@ -1,4 +1,5 @@
 import { messageOf, UsageError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
 import { type CheckResult, CHECKS, examine } from "../doctor/checks.ts";
@@ -130,8 +131,7 @@ function summaryOf(results: readonly CheckResult[], isFixed: boolean): string {
   if (all.length === 0) return "Nothing is wrong.";
   const safe = all.filter(({ repairs }) => repairs.length > 0).length;
   const advice = safe > 0 && !isFixed ? `; exai-daemon doctor --fix mends ${safe} of them` : "";
-  const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
-  return `${plural(faults, "fault")}, ${plural(warnings, "warning")}${advice}`;
+  return `${counted(faults, "fault")}, ${counted(warnings, "warning")}${advice}`;
 }
 
 function jsonOf(results: readonly CheckResult[], mended: readonly Mended[]) {

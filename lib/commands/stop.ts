@@ -1,8 +1,8 @@
 import { UsageError } from "../base/errors.ts";
-import { quoteName } from "../base/text.ts";
+import { counted, quoteName } from "../base/text.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Action, CommandFlag, CommandResult, Invocation } from "./command.ts";
-import { countCalls, stopDaemon, type StoppedDaemon } from "./stop_daemon.ts";
+import { stopDaemon, type StoppedDaemon } from "./stop_daemon.ts";
 
 /** How long `--force` waits before it kills, unless `--timeout` says so. */
 const FORCE_AFTER_MS = 5 * SECOND_MS;
@@ -61,7 +61,7 @@ export function stopOptions({ switches, options, progress }: Invocation) {
 export function describeStopped({ pid, calls, isKilled, successor }: StoppedDaemon): string {
   const which = pid === undefined ? "" : ` (process ${pid})`;
   const how = isKilled ? "did not end in time and was killed" : "has stopped";
-  const after = calls === 0 || isKilled ? "" : ` after ${countCalls(calls)}`;
+  const after = calls === 0 || isKilled ? "" : ` after ${counted(calls, "call")}`;
   const next = successor === undefined
     ? ""
     : `\nA window that needs a daemon has started another: process ${successor}.`;

@@ -2,6 +2,7 @@ import { delay } from "@std/async/delay";
 import { resolve } from "@std/path/resolve";
 import { resolvedWithin, withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isAlive } from "../state/live_process.ts";
 import { askDaemon, isDaemonRunning } from "../client/daemon_client.ts";
@@ -65,7 +66,7 @@ export async function stopDaemon(
   if (asked === undefined) return undefined;
   const { pid, calls, drainMs } = asked;
   options.progress.step(
-    calls > 0 ? `waiting for ${countCalls(calls)} to end` : "waiting for the daemon to end",
+    calls > 0 ? `waiting for ${counted(calls, "call")} to end` : "waiting for the daemon to end",
   );
   const hasEnded = () => isGone(settings, pid);
   let isKilled = false;
@@ -186,9 +187,4 @@ function stillThere({ pid, isSilent }: AskedDaemon, waitedMs: number): ExaiError
     `${which} ${what} within ${Math.round(waitedMs / SECOND_MS)} s; exai-daemon stop --force kills it, ` +
       "which loses the calls that run",
   );
-}
-
-/** `1 call`, `2 calls`. */
-export function countCalls(calls: number): string {
-  return calls === 1 ? "1 call" : `${calls} calls`;
 }

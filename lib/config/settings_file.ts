@@ -3,6 +3,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Json } from "../base/json.ts";
 import { closeMatches } from "../base/suggest.ts";
 import { fill } from "../base/template.ts";
+import { quoteForShell } from "../base/text.ts";
 import type { ConfigFault } from "./config_fault.ts";
 import { type JsonDocument, parseDocument } from "./json_document.ts";
 import { readRegularFile } from "./regular_file.ts";
@@ -101,7 +102,7 @@ class SettingsReader {
   #checkPrivate(key: string): void {
     const { path } = this.#file;
     if (othersCanRead(path)) {
-      const message = `is a secret that other users can read; chmod 600 '${path}'`;
+      const message = `is a secret that other users can read; chmod 600 ${quoteForShell(path)}`;
       this.#file.warnings.push({
         path,
         ...this.#document.positionOf([key]),

@@ -2,6 +2,7 @@ import { dirname } from "@std/path/dirname";
 import { isAbsolute } from "@std/path/is-absolute";
 import { join } from "@std/path/join";
 import { resolve } from "@std/path/resolve";
+import { quoteForShell } from "../base/text.ts";
 
 const OTHERS_WRITE = 0o002;
 const GROUP_WRITES = 0o020;
@@ -105,13 +106,13 @@ function faultOf(path: string, info: Deno.FileInfo): Distrust | undefined {
   if (!isOurs(info)) {
     const why =
       `${path} belongs to user ${info.uid}, not to you (user ${Deno.uid()}); make it yours: chown ` +
-      `${Deno.uid()} ${quoted(path)}`;
+      `${Deno.uid()} ${quoteForShell(path)}`;
     return { path, why };
   }
   const mode = info.mode ?? 0;
   if (info.isDirectory && (mode & STICKY) !== 0) return undefined;
   const shown = (mode & 0o777).toString(8);
-  const remedy = `make it yours alone: chmod go-w ${quoted(path)}`;
+  const remedy = `make it yours alone: chmod go-w ${quoteForShell(path)}`;
   const isChangeable = info.uid === Deno.uid() || Deno.uid() === ROOT;
   const closed = isChangeable ? mode & ALL_BITS & ~(GROUP_WRITES | OTHERS_WRITE) : undefined;
   if ((mode & OTHERS_WRITE) !== 0) {
@@ -121,10 +122,6 @@ function faultOf(path: string, info: Deno.FileInfo): Distrust | undefined {
     return { path, why: `group ${info.gid} may write to ${path} (mode ${shown}); ${remedy}`, mode: closed };
   }
   return undefined;
-}
-
-function quoted(path: string): string {
-  return `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** Whether `gid` is the group with this user's name and no other member, which most systems create for each user. */

@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import { quoteForShell } from "../base/text.ts";
 import { fault, type Finding, type Repair, warning } from "./finding.ts";
 import type { Installation } from "./installation.ts";
 
@@ -56,7 +57,7 @@ function foreignFiles(files: readonly OwnFileInfo[]): Finding[] {
     "files-foreign",
     `${foreign.length} of EXAI's files belong to user ${first.info.uid}, as after a start with sudo: ` +
       named(foreign),
-    `make them yours: sudo chown -R ${Deno.uid()} ${foreign.slice(0, MAX_NAMED).map(quoted).join(" ")}`,
+    `make them yours: sudo chown -R ${Deno.uid()} ${quoted(foreign)}`,
   )];
 }
 
@@ -72,7 +73,7 @@ function lockedFiles(files: readonly OwnFileInfo[]): Finding[] {
   return [fault(
     "files-locked",
     `you may not read or write ${locked.length} of EXAI's own files: ${named(locked)}`,
-    `chmod u+rwX ${locked.slice(0, MAX_NAMED).map(quoted).join(" ")}`,
+    `chmod u+rwX ${quoted(locked)}`,
     ...repairs,
   )];
 }
@@ -82,8 +83,8 @@ function named(files: readonly { path: string }[]): string {
   return files.length > MAX_NAMED ? `${shown} and ${files.length - MAX_NAMED} more` : shown;
 }
 
-function quoted({ path }: { path: string }): string {
-  return `'${path.replaceAll("'", "'\\''")}'`;
+function quoted(files: readonly { path: string }[]): string {
+  return files.slice(0, MAX_NAMED).map(({ path }) => quoteForShell(path)).join(" ");
 }
 
 /** A file that a setting names is meant to be there; the one in its usual place need not. */

@@ -1,6 +1,7 @@
 import { access, constants } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "@std/path";
 import { messageOf } from "../base/errors.ts";
+import { quoteForShell } from "../base/text.ts";
 import { isAlive } from "../state/live_process.ts";
 import { findDistrust, othersCanRead } from "../config/trust.ts";
 import { holdsOnlyOurFiles } from "../state/state_files.ts";
@@ -64,7 +65,9 @@ async function ownerFindings({ paths }: Installation, info: Deno.FileInfo): Prom
   if (Deno.build.os === "windows" || info.mode === null) return [];
   if (info.uid !== Deno.uid()) {
     const what = `the state directory ${home} belongs to user ${info.uid}, and you are user ${Deno.uid()}`;
-    return [fault("home-foreign", what, `sudo chown -R ${Deno.uid()} '${home}', or ${ELSEWHERE}`)];
+    return [
+      fault("home-foreign", what, `sudo chown -R ${Deno.uid()} ${quoteForShell(home)}, or ${ELSEWHERE}`),
+    ];
   }
   const around = findDistrust(home, { around: true });
   if (around) {
@@ -75,12 +78,22 @@ async function ownerFindings({ paths }: Installation, info: Deno.FileInfo): Prom
   if (await holdsOnlyOurFiles(paths)) {
     const what = `the state directory ${home} is open to other users (mode ${shown})`;
     return [
-      warning("home-open", what, `chmod 700 '${home}'`, { kind: "chmod", path: home, mode: PRIVATE_DIR }),
+      warning("home-open", what, `chmod 700 ${quoteForShell(home)}`, {
+        kind: "chmod",
+        path: home,
+        mode: PRIVATE_DIR,
+      }),
     ];
   }
   const what =
     `the state directory ${home} is open to other users (mode ${shown}) and holds files that are not EXAI's`;
-  return [fault("home-shared", what, `${ELSEWHERE}; if nobody else uses this one, chmod 700 '${home}'`)];
+  return [
+    fault(
+      "home-shared",
+      what,
+      `${ELSEWHERE}; if nobody else uses this one, chmod 700 ${quoteForShell(home)}`,
+    ),
+  ];
 }
 
 async function writeFindings(home: string): Promise<Finding[]> {
@@ -125,7 +138,7 @@ async function exposedFiles({ paths, settings }: Installation): Promise<Finding[
   const open = secret.filter((path) => othersCanRead(path));
   return open.map((path) => {
     const isToken = path === paths.token && settings.token === "auto";
-    const remedy = `chmod 600 '${path}'${isToken ? " && exai-daemon token rotate" : ""}`;
+    const remedy = `chmod 600 ${quoteForShell(path)}${isToken ? " && exai-daemon token rotate" : ""}`;
     const what = `${path} is a secret, and other users can read it`;
     return warning("file-readable", what, remedy, { kind: "chmod", path, mode: PRIVATE_FILE });
   });

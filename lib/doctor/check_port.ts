@@ -3,9 +3,9 @@ import { visible } from "../base/visible.ts";
 import { isLoopbackHost, mayUseAnotherPort } from "../client/daemon_url.ts";
 import type { Settings } from "../config/settings.ts";
 import { MAX_SOCKET_PATH_BYTES } from "../edge/socket_file.ts";
-import { listenerProcess } from "../transport/listener_process.ts";
+import { type ListenerProcess, listenerProcess } from "../transport/listener_process.ts";
 import { fault, type Finding, warning } from "./finding.ts";
-import type { Installation } from "./installation.ts";
+import type { ForeignListener, Installation } from "./installation.ts";
 
 const NEAREST = 20;
 
@@ -21,14 +21,13 @@ export async function checkPort(installation: Installation): Promise<Finding[]> 
   if (refusal === undefined) return socket;
   if (!(refusal instanceof Deno.errors.AddrInUse)) return [...socket, notGiven(settings, refusal)];
   const holder = await listenerProcess({ hostname: host, port });
-  const facts = [holder.name && visible(holder.name), holder.pid && `process ${holder.pid}`].filter(Boolean);
-  const who = daemon.stranger !== undefined && holder.pid === undefined
-    ? daemon.stranger
-    : `another program${facts.length === 0 ? "" : ` (${facts.join(", ")})`}`;
-  return [
-    ...socket,
-    portTaken(settings, daemon.stranger?.startsWith("an EXAI daemon") ? daemon.stranger : who),
-  ];
+  return [...socket, portTaken(settings, describeHolder(holder, daemon.listener))];
+}
+
+function describeHolder({ name, pid }: ListenerProcess, listener: ForeignListener | undefined): string {
+  if (listener && (listener.is === "daemon" || pid === undefined)) return listener.what;
+  const facts = [name && visible(name), pid && `process ${pid}`].filter(Boolean);
+  return `another program${facts.length === 0 ? "" : ` (${facts.join(", ")})`}`;
 }
 
 function portTaken(settings: Settings, who: string): Finding {

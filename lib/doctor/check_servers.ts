@@ -1,7 +1,7 @@
 import { pooledMap } from "@std/async/pool";
 import { isAbsolute } from "@std/path";
 import { messageOf } from "../base/errors.ts";
-import { quoteName } from "../base/text.ts";
+import { quoteForShell, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
@@ -148,7 +148,9 @@ async function programFinding(config: ServerConfig): Promise<Finding | undefined
   return fault(
     "program-not-executable",
     `server "${config.title}" cannot start: ${config.command} is there and may not be run`,
-    `chmod u+x '${config.command}', or write the program that runs it as command and the file as its first argument`,
+    `chmod u+x ${
+      quoteForShell(config.command)
+    }, or write the program that runs it as command and the file as its first argument`,
   );
 }
 

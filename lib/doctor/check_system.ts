@@ -1,4 +1,5 @@
 import { basename, join } from "@std/path";
+import { quoteForShell } from "../base/text.ts";
 import { VERSION } from "../base/version.ts";
 import { isCompiled, programDir, runtimeDir } from "../config/paths.ts";
 import { softLimit } from "../edge/handle_budget.ts";
@@ -68,7 +69,9 @@ export async function shimFindings(shim: ShimProgram): Promise<Finding[]> {
   const mode = info.mode ?? EXECUTABLE;
   if (path === command && Deno.build.os !== "windows" && (mode & EXECUTABLE) === 0) {
     const repair = { kind: "chmod" as const, path, mode: (mode | EXECUTABLE) & 0o777 };
-    return [fault("shim-not-executable", `${path} may not be run`, `chmod u+x '${path}'`, repair)];
+    return [
+      fault("shim-not-executable", `${path} may not be run`, `chmod u+x ${quoteForShell(path)}`, repair),
+    ];
   }
   return await versionFindings(shim);
 }

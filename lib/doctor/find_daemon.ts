@@ -9,8 +9,7 @@ import { type Link, openLink } from "../client/link.ts";
 import { isNoDaemon, LinkError } from "../client/link_target.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { FileLock } from "../state/file_lock.ts";
-import { type HomeOwner, readOwner } from "../state/home_lock.ts";
+import { HomeLock, type HomeOwner } from "../state/home_lock.ts";
 import type { DaemonState } from "./installation.ts";
 
 /** How long a holder of the state directory that does not listen may be starting, or a command. */
@@ -25,9 +24,11 @@ export async function findDaemon(settings: Settings, paths: StatePaths): Promise
   for (;;) {
     const answer = await dial(settings, paths);
     if (!(answer instanceof LinkError)) return await describe(answer, { settings, paths });
-    const owner = await holderOf(paths.lock);
+    const owner = await holderOf(paths);
     if (owner === undefined) {
-      return { is: "stopped", stranger: isNoDaemon(answer) ? undefined : answer.message };
+      return isNoDaemon(answer)
+        ? { is: "stopped" }
+        : { is: "stopped", listener: { is: "program", what: answer.message } };
     }
     if (answer.fault === "unauthorized" || answer.fault === "rejected" || answer.fault === "unproven") {
       return { is: "refusing", pid: owner.pid, why: answer.message };
@@ -56,13 +57,16 @@ async function describe(
 ): Promise<DaemonState> {
   socket.close(NORMAL_CLOSURE);
   const { pid, version, home, committed_at: committedAt, hands_over: handsOver = false } = daemon;
+  const daemonName = `an EXAI daemon (version ${version}, process ${pid})`;
   if (home !== undefined && await real(home) !== await real(paths.home)) {
-    const stranger = `an EXAI daemon (version ${version}, process ${pid}) with the state directory ${home}`;
-    return { is: "stopped", stranger };
+    return {
+      is: "stopped",
+      listener: { is: "daemon", what: `${daemonName} with the state directory ${home}` },
+    };
   }
   // One that does not tell its home is another user's, or so old that it takes no lock.
-  if (home === undefined && (await holderOf(paths.lock))?.pid !== pid) {
-    return { is: "stopped", stranger: `an EXAI daemon (version ${version}, process ${pid})` };
+  if (home === undefined && (await holderOf(paths))?.pid !== pid) {
+    return { is: "stopped", listener: { is: "daemon", what: daemonName } };
   }
   const health = await askDaemon(settings, "/health").catch((): JsonObject => ({}));
   return { is: "running", pid, release: { version, committedAt }, handsOver, health };
@@ -72,13 +76,7 @@ function real(path: string): Promise<string> {
   return Deno.realPath(path).catch(() => path);
 }
 
-/** Who holds the lock of a state directory at `path`; undefined when nobody does, or it cannot be looked at. */
-export async function holderOf(path: string): Promise<HomeOwner | undefined> {
-  try {
-    if (!(await Deno.lstat(path)).isFile) return undefined;
-    using lock = await FileLock.tryTake(path);
-    return lock ? undefined : await readOwner(path);
-  } catch {
-    return undefined;
-  }
+/** Who holds the lock of a state directory; undefined when no process does, or it cannot be looked at. */
+export async function holderOf(paths: Pick<StatePaths, "home" | "lock">): Promise<HomeOwner | undefined> {
+  return await HomeLock.holder(paths).catch(() => undefined);
 }

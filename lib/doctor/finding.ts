@@ -1,3 +1,4 @@
+import { quoteForShell } from "../base/text.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 
 /** Something in a user's installation that is wrong, or is likely to be. */
@@ -41,7 +42,7 @@ const PRIVATE_FILE = 0o600;
 export function configWarning(id: string, found: ConfigFault, remedy: string): Finding {
   const { path, isExposed } = found;
   return isExposed
-    ? warning("file-readable", formatFault(found), `chmod 600 '${path}'`, {
+    ? warning("file-readable", formatFault(found), `chmod 600 ${quoteForShell(path)}`, {
       kind: "chmod",
       path,
       mode: PRIVATE_FILE,

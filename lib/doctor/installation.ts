@@ -32,8 +32,15 @@ export type DaemonState =
   | { is: "silent"; pid?: number; why: string }
   /** It holds the state directory and does not let us in. */
   | { is: "refusing"; pid?: number; why: string }
-  /** Nobody holds the state directory; `stranger` says what answers at its address all the same. */
-  | { is: "stopped"; stranger?: string };
+  /** No process holds the state directory. */
+  | { is: "stopped"; listener?: ForeignListener };
+
+/** What answers at the address of a daemon that does not run. */
+export interface ForeignListener {
+  /** The daemon of another state directory, or another program. */
+  is: "daemon" | "program";
+  what: string;
+}
 
 /** A daemon of the state directory that answers. */
 export interface RunningDaemonState {

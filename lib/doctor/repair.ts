@@ -3,6 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { OWN_RELEASE } from "../base/release.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { askDaemon } from "../client/daemon_client.ts";
+import { requestHandover } from "../client/request_handover.ts";
 import { writeNewToken } from "../edge/token.ts";
 import { FileLock } from "../state/file_lock.ts";
 import { holderOf } from "./find_daemon.ts";
@@ -46,19 +47,18 @@ async function chmod(path: string, mode: number): Promise<void> {
  * @throws {ExaiError} when there is no such moment now
  */
 async function stop({ settings, paths }: HomeOfDaemon, pid: number): Promise<void> {
-  const { version, committedAt = "" } = OWN_RELEASE;
-  const path = `/handover?${new URLSearchParams({ version, committed_at: committedAt })}`;
-  const answer = await askDaemon(settings, path, "POST").catch(() => undefined);
-  if (answer?.state === "stopping") return;
-  if (answer) throw new ExaiError("OVER_CAPACITY", `it goes on with ${answer.waits_for}; try again later`);
-  await stopBySignal({ settings, paths }, pid);
+  const answer = await requestHandover(settings, OWN_RELEASE).catch(() => undefined);
+  if (answer?.state === "waiting") {
+    throw new ExaiError("OVER_CAPACITY", `it goes on with ${answer.waits_for}; try again later`);
+  }
+  if (answer === undefined) await stopBySignal({ settings, paths }, pid);
 }
 
 type HomeOfDaemon = Pick<Installation, "settings" | "paths">;
 
 /** A daemon from before the handover ends in order by a signal, and is asked first whether a call runs. */
 async function stopBySignal({ settings, paths }: HomeOfDaemon, pid: number): Promise<void> {
-  const owner = await holderOf(paths.lock);
+  const owner = await holderOf(paths);
   const health = await askDaemon(settings, "/health");
   if (health.inflight !== 0 || health.queued !== 0) {
     throw new ExaiError("OVER_CAPACITY", "calls run; try again later");

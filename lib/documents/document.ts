@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, valueAt } from "../base/json.ts";
 import type { Position } from "../config/config_fault.ts";
 
 /** The place of a value in a document: keys and indexes from the root. */
@@ -90,17 +90,6 @@ export function withOriginalText(
 /** As `value` is once it was JSON: without the prototypes and the times of a parser. */
 function plain(value: Json): unknown {
   return JSON.parse(JSON.stringify(value));
-}
-
-/** The value at `path` of `root`; undefined where there is none. */
-export function valueAt(root: Json | undefined, path: DocumentPath): Json | undefined {
-  let value = root;
-  for (const key of path) {
-    if (Array.isArray(value)) value = typeof key === "number" ? value[key] : undefined;
-    else if (isObject(value)) value = Object.hasOwn(value, key) ? value[String(key)] : undefined;
-    else return undefined;
-  }
-  return value;
 }
 
 /** `root` after an edit, as its document says it then. */

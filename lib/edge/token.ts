@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { registerSecret } from "../base/log.ts";
+import { quoteForShell } from "../base/text.ts";
 import { monotonicNow } from "../base/time.ts";
 import { AUTO_TOKEN, isToken, TOKEN_RULE } from "../config/token_rule.ts";
 import { readRegularFile } from "../config/regular_file.ts";
@@ -185,7 +186,7 @@ export async function readTokenFile(path: string): Promise<string | undefined> {
   if (othersCanRead(path)) {
     log.warning("other users can read the token in {path}; close it and make a new one: {remedy}", {
       path,
-      remedy: `chmod 600 '${path}' && exai-daemon token rotate`,
+      remedy: `chmod 600 ${quoteForShell(path)} && exai-daemon token rotate`,
     });
   }
   let text: string;

@@ -118,6 +118,15 @@ export class HomeLock implements Disposable {
     }
   }
 
+  /**
+   * As {@linkcode HomeLock.wait}, whatever the holder does meanwhile.
+   *
+   * @throws {ExaiError} `CONFIG` naming the holder after `waitMs`
+   */
+  static async take(paths: Pick<StatePaths, "home" | "lock">, waitMs: number): Promise<HomeLock> {
+    return await HomeLock.wait<never>(paths, () => Promise.resolve(undefined), waitMs);
+  }
+
   /** The process that has the lock, as far as it is known; undefined when none has. */
   static async holder(paths: Pick<StatePaths, "home" | "lock">): Promise<HomeOwner | undefined> {
     // Looking must not make a file.
@@ -157,7 +166,7 @@ function heldBy(owner: HomeOwner, home: string, waitMs: number): ExaiError {
 }
 
 /** The holder of the lock at `path`; empty when its file is unreadable, as on Windows while it is locked. */
-export async function readOwner(path: string): Promise<HomeOwner> {
+async function readOwner(path: string): Promise<HomeOwner> {
   try {
     const found: unknown = JSON.parse(await readRegularFile(path));
     if (!isObject(found)) return {};

@@ -2,7 +2,7 @@ import { addressBytes, type SocketEndpoint } from "../base/ip_address.ts";
 import { findInProc } from "./peer_user/linux_proc.ts";
 
 /** A program that listens at an address, as far as the system tells. */
-interface ListenerProcess {
+export interface ListenerProcess {
   pid?: number;
   /** The name of its executable. */
   name?: string;

@@ -1,3 +1,4 @@
+import { counted } from "../../base/text.ts";
 import { visible } from "../../base/visible.ts";
 import { type ConfigFault, formatFault } from "../../config/config_fault.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
@@ -45,8 +46,8 @@ export function reportOf(reports: readonly FileReport[]): CommandResult {
 }
 
 function verdict(faults: number, warnings: number, isBlank: boolean): string {
-  if (faults > 0) return faults === 1 ? "1 fault" : `${faults} faults`;
-  if (warnings > 0) return warnings === 1 ? "1 warning" : `${warnings} warnings`;
+  if (faults > 0) return counted(faults, "fault");
+  if (warnings > 0) return counted(warnings, "warning");
   return isBlank ? "none there" : "ok";
 }
 

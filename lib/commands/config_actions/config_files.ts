@@ -1,7 +1,7 @@
 import { UsageError } from "../../base/errors.ts";
 import { ownEntry } from "../../base/json.ts";
 import { didYouMean } from "../../base/suggest.ts";
-import { quoteName } from "../../base/text.ts";
+import { counted, quoteName } from "../../base/text.ts";
 import type { ConfigFault } from "../../config/config_fault.ts";
 import { readModels } from "../../config/models_file.ts";
 import { type StatePaths, statePaths } from "../../config/paths.ts";
@@ -38,7 +38,7 @@ export const CONFIG_FILES: Readonly<Record<string, ConfigFile>> = {
     pathIn: ({ settings }) => settings,
     read: async (settings) => {
       const { values, ...file } = await readSettingsFile(statePaths(settings).settings, environment());
-      return { ...file, holds: count(values.size, "setting") };
+      return { ...file, holds: counted(values.size, "setting") };
     },
     schema: settingsJsonSchema,
     skeleton: "{\n}\n",
@@ -51,7 +51,7 @@ export const CONFIG_FILES: Readonly<Record<string, ConfigFile>> = {
         ownPort: settings.port || undefined,
       });
       const parts = [
-        count(servers.size, "server"),
+        counted(servers.size, "server"),
         ...(disabled.length > 0 ? [`${disabled.length} switched off`] : []),
         ...(faulty.length > 0 ? [`${faulty.length} faulty`] : []),
       ];
@@ -65,7 +65,7 @@ export const CONFIG_FILES: Readonly<Record<string, ConfigFile>> = {
     read: async (settings) => {
       const { models: path } = statePaths(settings);
       const { providers, models, faults } = await readModels(path, environment());
-      const holds = `${count(providers.length, "provider")}, ${count(models.length, "model")}`;
+      const holds = `${counted(providers.length, "provider")}, ${counted(models.length, "model")}`;
       return { path, isBlank: !await isThere(path), holds, faults, warnings: [] };
     },
     skeleton: "{\n}\n",
@@ -89,8 +89,4 @@ export function configFile(name: string): ConfigFile {
 /** Whether there is a file at `path`. */
 export async function isThere(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }

@@ -1,5 +1,5 @@
 import { ExaiError, messageOf } from "../../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject, valueAt } from "../../base/json.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
 import { askDaemon, isDaemonRunning } from "../../client/daemon_client.ts";
@@ -170,11 +170,4 @@ function unfit(path: string, why: string): ExaiError {
 
 function isServer(entry: FoundEntry): entry is NamedEntry {
   return entry.title !== undefined && !isComment(entry.title, entry.value);
-}
-
-function valueAt(value: Json, path: DocumentPath): Json | undefined {
-  return path.reduce<Json | undefined>(
-    (at, key) => at === null || typeof at !== "object" ? undefined : (at as JsonObject)[key],
-    value,
-  );
 }

@@ -1,6 +1,6 @@
 import { SECOND_MS } from "../../base/units.ts";
 import { hasDaemon } from "../../client/address.ts";
-import { askDaemon } from "../../client/daemon_client.ts";
+import { requestHandover } from "../../client/request_handover.ts";
 import { statePaths } from "../../config/paths.ts";
 import { HomeLock } from "../../state/home_lock.ts";
 import type { Invocation } from "../command.ts";
@@ -25,15 +25,13 @@ export async function endRunningDaemon(
   if (!await hasDaemon(paths)) return undefined;
   const deadlineMs = performance.now() + QUIET_WAIT_MS;
   for (;;) {
-    const { state, waits_for } = await askDaemon(settings, "/handover?to=service", "POST");
+    const { state, waits_for } = await requestHandover(settings, "service");
     if (state !== "waiting") break;
     if (performance.now() > deadlineMs) return String(waits_for);
     progress.step(`waiting for ${waits_for}`);
   }
   progress.step("waiting for the daemon that runs to end");
-  const lock = await HomeLock.wait<never>(paths, nobody, END_WAIT_MS);
+  const lock = await HomeLock.take(paths, END_WAIT_MS);
   lock[Symbol.dispose]();
   return undefined;
 }
-
-const nobody = () => Promise.resolve(undefined);

@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
-import { quoteValue } from "../../base/text.ts";
+import { quoteForShell, quoteValue } from "../../base/text.ts";
 import { type ConfigFault, formatKey } from "../config_fault.ts";
 import type { JsonDocument } from "../json_document.ts";
 import type { ClientToolsConfig, ServerConfig } from "../server_config.ts";
@@ -117,7 +117,7 @@ export class ServersReader {
       isSecretName(name) && typeof value === "string" && !value.includes("${")
     );
     if (!holdsSecret || !othersCanRead(path)) return;
-    const message = `holds secrets and other users can read it; close it: chmod 600 '${path}'`;
+    const message = `holds secrets and other users can read it; close it: chmod 600 ${quoteForShell(path)}`;
     this.#file.warnings.push({ path, message, isExposed: true });
   }
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { JsonObject } from "../../base/json.ts";
+import { counted } from "../../base/text.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { PROVIDER_NAMES } from "../../provider/provider_kinds.ts";
 import type { ModelStatus } from "../../provider/provider_status.ts";
@@ -38,8 +39,4 @@ function describeModel({ name, aliases, contextTokens, abilities }: ModelStatus)
 function summarize(models: number, providers: number, kind = "provider"): string {
   if (providers > 0) return `${counted(models, "model")} of ${counted(providers, "provider")}.`;
   return `No ${kind} is set up, so there is no model to ask; reason says what sets one up.`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

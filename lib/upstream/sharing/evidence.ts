@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../base/json.ts";
+import { counted } from "../../base/text.ts";
 import { visible } from "../../base/visible.ts";
 import type { KnownSharing } from "../../config/known_servers.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
@@ -84,7 +85,7 @@ export class ServerEvidence {
   get decision(): Pick<KnownSharing, "share" | "why"> | undefined {
     const state = this.#signs.get("state");
     if (state !== undefined) return { share: "session", why: `learned: ${state}` };
-    const seen = `${count(this.#calls, "call")}${placesOf(this.#directories.size, this.#runs)}`;
+    const seen = `${counted(this.#calls, "call")}${placesOf(this.#directories.size, this.#runs)}`;
     const against = [...this.#signs.values()];
     if (against.length > 0) return { share: "project", why: `learned: ${against.join(", ")}; ${seen}` };
     if (this.#calls === 0) return undefined;
@@ -172,9 +173,5 @@ export class ServerEvidence {
 function placesOf(directories: number, runs: number): string {
   if (directories === 0) return "";
   const seen = directories === 1 ? " from 1 directory" : ` from ${directories} directories`;
-  return runs > directories ? `${seen} in ${count(runs, "run")}` : seen;
-}
-
-function count(n: number, what: string): string {
-  return n === 1 ? `1 ${what}` : `${n} ${what}s`;
+  return runs > directories ? `${seen} in ${counted(runs, "run")}` : seen;
 }

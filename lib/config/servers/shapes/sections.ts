@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, textOf } from "../../../base/json.ts";
+import { isObject, type Json, type JsonObject, textOf, valueAt } from "../../../base/json.ts";
 import type { EntryDialect } from "./entry_draft.ts";
 
 type Path = (string | number)[];
@@ -131,11 +131,4 @@ export function switchedOffBy(document: JsonObject, title: string): string | und
   const off = OFF_LISTS.find((path) => named(path) === true) ??
     ON_LISTS.find((path) => named(path) === false);
   return off?.join(".");
-}
-
-function valueAt(document: JsonObject, path: readonly string[]): Json | undefined {
-  return path.reduce<Json | undefined>(
-    (value, key) => isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined,
-    document,
-  );
 }
