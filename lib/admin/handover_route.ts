@@ -5,7 +5,7 @@ import { allowMethod } from "./route_guards.ts";
 
 /**
  * What a daemon that is asked to end in favour of a newer one says; `waits_for` says in words what it finishes first.
- * `stopped`: it ends because somebody has stopped it, and not for the one that asks.
+ * `stopped`: it ends because a user has stopped it, not in favour of the one that asks.
  */
 export type HandoverAnswer =
   | { state: "waiting"; waits_for: string }

@@ -14,7 +14,7 @@ interface ImportedEntry {
   isDisabled: boolean;
   /** What is lost or becomes something else, each a sentence. */
   notes: readonly string[];
-  /** Values that somebody has to fill in. */
+  /** Values for the user to fill in. */
   asks: readonly AskedValue[];
 }
 

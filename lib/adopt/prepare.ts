@@ -119,7 +119,7 @@ function forUser(reading: ClientReading): ClientReading {
   return { ...reading, entries: reading.entries.filter(({ project }) => project === undefined) };
 }
 
-/** Files on the Windows side that nobody asked to change. */
+/** Files on the Windows side that were not to be changed. */
 async function namedOnly({ otherWindowsHomes, clients }: AdoptOptions): Promise<LeftFile[]> {
   const found: FoundFile[] = [];
   for (const home of otherWindowsHomes) {

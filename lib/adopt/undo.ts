@@ -74,7 +74,7 @@ async function readCopy(
   return bytes && digestOfFile(bytes) === before ? bytes : undefined;
 }
 
-/** Takes back only what the adoption has changed, in a file that somebody has written since, or whose copy is lost. */
+/** Takes back only what the adoption has changed, in a file that was written since, or whose copy is lost. */
 async function restoredIn(
   image: FileImage,
   bytes: Uint8Array<ArrayBuffer> | undefined,
@@ -103,7 +103,7 @@ async function restoredIn(
   return "edited";
 }
 
-/** Whether somebody has written a comment into `text` that `original` does not have. */
+/** Whether `text` has a comment that `original` does not have. */
 function hasOwnComments(language: DocumentLanguage, text: string, original: string): boolean {
   const there = new Set(commentsIn(language, original));
   return commentsIn(language, text).some((comment) => !there.has(comment));

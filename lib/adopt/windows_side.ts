@@ -3,7 +3,7 @@ import { type ClientPlaces, placesOf } from "../config/client_places.ts";
 
 /** Where WSL has the users of Windows. */
 const USERS = "/mnt/c/Users";
-const NOBODY = new Set(["All Users", "Default", "Default User", "Public"]);
+const NO_USERS = new Set(["All Users", "Default", "Default User", "Public"]);
 
 /** The home directories on the Windows side of WSL that hold a user's programs. */
 export async function windowsHomes(users = USERS): Promise<string[]> {
@@ -11,7 +11,7 @@ export async function windowsHomes(users = USERS): Promise<string[]> {
   try {
     for await (const { name } of Deno.readDir(users)) {
       const home = join(users, name);
-      if (!NOBODY.has(name) && await isDirectory(join(home, "AppData"))) homes.push(home);
+      if (!NO_USERS.has(name) && await isDirectory(join(home, "AppData"))) homes.push(home);
     }
   } catch {
     // Drives are not mounted here, or not for this user.

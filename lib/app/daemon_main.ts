@@ -92,7 +92,7 @@ function throwWithFaults(thrown: unknown, { started: { settings, file } }: Setti
   throw new ExaiError(thrown.code, [thrown.message, ...file.faults.map(formatFault)].join("\n"));
 }
 
-/** Whether a shim or a service manager has started this daemon, so that nobody sees it. */
+/** Whether a shim or a service manager has started this daemon, so that it has no terminal. */
 function isUnattended({ switches }: Pick<LoadedSettings, "switches">): boolean {
   return isStartedByShim() || switches.has("background");
 }

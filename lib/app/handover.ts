@@ -38,7 +38,7 @@ interface HandoverOptions {
 }
 
 /**
- * Ends this daemon in favour of a newer one at a moment when that loses nothing. Until then it goes on as ever: a newer
+ * Ends this daemon in favour of a newer one at a moment when that loses nothing. Until then nothing changes: a newer
  * daemon that gives up waiting, or is killed, has changed nothing.
  */
 export class Handover implements HandoverAdmin {
@@ -61,7 +61,7 @@ export class Handover implements HandoverAdmin {
     return successor.is === "service" || isNewer(successor.release, OWN_RELEASE);
   }
 
-  /** Tells whoever waits for this daemon's place that it was stopped, so that nothing is to run in it. */
+  /** Answers waiting requests that this daemon was stopped, so that none starts in its place. */
   stop(): void {
     this.#isStopped = true;
     this.#stopped.resolve();

@@ -15,7 +15,7 @@ import type { RunningDaemon } from "./running_daemon.ts";
 
 /** Between questions to a daemon that cannot answer them. */
 const RETRY_MS = SECOND_MS;
-/** Questions in a row without an answer, after which the older daemon is left alone. */
+/** Questions in a row without an answer, after which the older daemon is no longer asked. */
 const MAX_FAILURES = 10;
 
 /** How long a daemon that has said that it ends may take for that: its servers end first. */
@@ -78,7 +78,7 @@ export async function takeOver(
   return new Succession(kept, startLock);
 }
 
-/** Asks until the daemon ends, another has the directory, or it is of no use. */
+/** Asks until the daemon ends, another has the directory, or it does not answer. */
 async function succeed(
   running: RunningDaemon,
   { settings, paths, onWait, isUnattended }: TakeOverOptions,

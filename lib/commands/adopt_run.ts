@@ -45,12 +45,12 @@ interface AdoptionRun {
   prepared: PreparedAdoption;
   /** The plan in words, or why nothing was changed. */
   text: string;
-  /** Undefined: nothing was to be changed, or nobody has agreed. */
+  /** Undefined: nothing was to be changed, or the user has not agreed. */
   outcome?: AdoptionOutcome;
   code?: CommandResult["code"];
 }
 
-/** Reads, plans and writes. Where nobody is asked in between, no other command changes `mcp.json` meanwhile. */
+/** Reads, plans and writes. Where the user is not asked in between, no other command changes `mcp.json` meanwhile. */
 async function planAndApply(invocation: Invocation, paths: StatePaths): Promise<AdoptionRun> {
   const { switches, progress } = invocation;
   const isDry = switches.has("dry-run");
@@ -88,7 +88,7 @@ async function testImported(
   }
 }
 
-/** Undefined when somebody has agreed; else what is printed. */
+/** Undefined when the user has agreed; else what is printed. */
 function askToApply({ print, switches }: Invocation, text: string): string | undefined {
   if (!Deno.stdin.isTerminal() || switches.has("json")) {
     return `${text}\n\nNothing was changed, as nobody can be asked here: add --yes to do it, --dry-run to see it only.`;

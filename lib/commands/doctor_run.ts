@@ -99,7 +99,7 @@ function describeMended(mended: readonly Mended[]): string[] {
 
 const MARK_WIDTH = "warning".length + 2;
 const NAME_WIDTH = Math.max(...Object.keys(CHECKS).map((name) => name.length)) + 2;
-/** Narrower than this, wrapping helps nobody. */
+/** Narrower than this, wrapped lines are harder to read than long ones. */
 const MIN_TEXT_WIDTH = 40;
 
 function describeResults(results: readonly CheckResult[]): string[] {

@@ -1,4 +1,4 @@
-/** What some pseudo terminals report when nobody has said how wide they are. */
+/** What some pseudo terminals report when their width was never set. */
 const MIN_COLUMNS = 20;
 const DEFAULT_COLUMNS = 80;
 

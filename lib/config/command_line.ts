@@ -21,7 +21,7 @@ export function asksForJson(args: readonly string[] = Deno.args): boolean {
   return asksFor("json", args);
 }
 
-/** Whether `args` say that nobody sees the daemon, also where they cannot be parsed. */
+/** Whether `args` say that the daemon has no terminal, also where they cannot be parsed. */
 export function asksForBackground(args: readonly string[] = Deno.args): boolean {
   return asksFor("background", args);
 }

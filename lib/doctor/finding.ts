@@ -21,7 +21,7 @@ export type Repair =
   | { kind: "chmod"; path: string; mode: number }
   /** Removes a file that EXAI has left behind, or an empty directory. */
   | { kind: "remove"; path: string }
-  /** Replaces a token that nobody can use, while no daemon runs. */
+  /** Replaces a token that cannot be used, while no daemon runs. */
   | { kind: "new token"; path: string }
   /** Stops a daemon that runs no call; the next window starts this version. */
   | { kind: "stop daemon"; pid: number };

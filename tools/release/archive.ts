@@ -27,7 +27,7 @@ const UNIX = 3;
 
 const modeOf = ({ isProgram }: ArchivedFile) => isProgram ? PROGRAM_MODE : MODE;
 
-/** A `.tar.gz`, of files that belong to nobody in particular. */
+/** A `.tar.gz`, of files without an owner. */
 export async function tarGz(files: readonly ArchivedFile[], options: ArchiveOptions): Promise<Uint8Array> {
   const tar = await packTar(files.map((file) => ({
     header: {

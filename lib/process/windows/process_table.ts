@@ -87,7 +87,7 @@ function detailsOf(pid: number, kernel: Kernel32): { startedAt: string; rssBytes
 }
 
 /**
- * `rows`, in which nobody is the child of a process that was started later: Windows gives the id of a parent that has
+ * `rows`, in which no process is the child of one that was started later: Windows gives the id of a parent that has
  * ended to another process, and a server with that id would be charged for strangers.
  *
  * @example

@@ -51,7 +51,7 @@ async function openPair(): Promise<PipePair> {
   accepted.catch(() => {});
   server.listen(path);
   try {
-    // In the same turn, in which the pipe has one instance that nobody else can have been connected to: an open that
+    // In the same turn, in which the pipe has one instance that no other client can be connected to: an open that
     // succeeds is the client.
     const descriptor = openSync(path, "r+");
     return { ours: await accepted, descriptor };
