@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { launchdPlan } from "../lib/commands/service/launchd.ts";
 import type { ServicePlan } from "../lib/commands/service/plan.ts";
 import { scheduledTaskPlan } from "../lib/commands/service/scheduled_task.ts";
@@ -20,6 +20,12 @@ const SPEC = {
   command: "/opt/my tools/exai & co/exai-daemon",
   args: WORDS,
   stopTimeoutMs: 30_500,
+};
+
+const ON_WINDOWS = {
+  dir: String.raw`C:\state`,
+  account: String.raw`PC & CO\Jürgen`,
+  program: (name: string) => String.raw`C:\Windows\System32` + `\\${name}`,
 };
 
 const textOf = ({ files }: ServicePlan, n = 0) => files[n]!.text;
@@ -84,11 +90,7 @@ Deno.test("a launchd agent starts the program with the very words that were give
 });
 
 Deno.test("a scheduled task starts the program without a window, with the very words that were given", () => {
-  const plan = scheduledTaskPlan(SPEC, {
-    dir: String.raw`C:\state`,
-    account: String.raw`PC & CO\Jürgen`,
-    program: (name) => String.raw`C:\Windows\System32` + `\\${name}`,
-  });
+  const plan = scheduledTaskPlan(SPEC, ON_WINDOWS);
   const text = textOf(plan);
   const element = (name: string) => unescapeXml(new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)![1]!);
   assertEquals(element("Command"), String.raw`C:\Windows\System32\conhost.exe`);
@@ -121,4 +123,14 @@ Deno.test("how a service stands is read from what its manager says", () => {
     state: "not running",
     isEnabled: true,
   });
+});
+
+Deno.test("a service that fails again and again is given up, as docs/service.md says", () => {
+  const unit = textOf(systemdPlan(SPEC, "/units"));
+  assertMatch(unit, /^StartLimitIntervalSec=60\nStartLimitBurst=5$/m);
+  assertMatch(unit, /^Restart=on-failure$/m);
+  assertMatch(unit, /^RestartPreventExitStatus=78$/m);
+  const [restart = ""] =
+    /<RestartOnFailure>.*<\/RestartOnFailure>/s.exec(textOf(scheduledTaskPlan(SPEC, ON_WINDOWS))) ?? [];
+  assertMatch(restart, /<Count>3<\/Count>/);
 });
