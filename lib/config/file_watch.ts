@@ -13,6 +13,9 @@ const logger = getLogger(["exai", "config"]);
 /** How long the file must be unchanged before it is read, in milliseconds: editors write it in several steps. */
 const SETTLE_MS = 100;
 
+/** In place of a fingerprint: the file is read once more at the next poll. */
+const UNSETTLED = "unsettled";
+
 /**
  * How often the file is polled in addition, in milliseconds: not every file system reports every change, and Deno does
  * not report a new link.
@@ -80,7 +83,7 @@ export class FileWatch<Reading> implements AsyncDisposable {
   reload(): Promise<Reading> {
     const reading = this.#reading.then(() => {
       this.#arm();
-      this.#seen = fingerprint(this.#path);
+      this.#seen = isSettled(this.#path) ? fingerprint(this.#path) : UNSETTLED;
       return this.#read();
     });
     this.#reading = reading.catch(() => {});
@@ -209,6 +212,12 @@ function fingerprintsIn(dir: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** Whether a further change shows in the file's times: what changes twice within one tick of their clock has one time. */
+function isSettled(path: string): boolean {
+  const changedAt = stat(path)?.mtime?.getTime();
+  return changedAt === undefined || Math.abs(Date.now() - changedAt) > SETTLE_MS;
 }
 
 function stat(path: string): Deno.FileInfo | undefined {
