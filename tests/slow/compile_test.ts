@@ -48,6 +48,22 @@ Deno.test("the bundled daemon shows the tools of a server that describes their a
   assertStringIncludes(stdout, '"n"');
 });
 
+Deno.test("the bundled daemon lets go of the state directory that it has looked at, so that restart starts another", async () => {
+  await using dir = await tempDir({});
+  const program = join(dir.path, "daemon", "daemon.js");
+  await bundleDaemon(join(dir.path, "daemon"));
+  const home = join(dir.path, "home");
+  await Deno.mkdir(home, { mode: 0o700 });
+  try {
+    for (const _ of ["the first", "another"]) {
+      const { code, stderr } = await runDaemon({ program, home, args: ["restart"] });
+      assertEquals(code, 0, stderr);
+    }
+  } finally {
+    await runDaemon({ program, home, args: ["stop"] });
+  }
+});
+
 Deno.test("no package that the bundled daemon loads late is of CommonJS: it would have no names there", async () => {
   await using dir = await tempDir({});
   await bundleDaemon(dir.path);

@@ -1,3 +1,4 @@
+import * as esbuild from "esbuild";
 import { fromFileUrl, join } from "@std/path";
 
 /**
@@ -19,7 +20,6 @@ export async function bundleDaemon(outdir: string): Promise<void> {
     args: [
       "bundle",
       "--quiet",
-      "--minify",
       "--keep-names",
       "--platform=deno",
       "--code-splitting",
@@ -30,7 +30,8 @@ export async function bundleDaemon(outdir: string): Promise<void> {
     stdin: "null",
   }).spawn().status;
   if (!success) throw new Error(`deno bundle of ${entry} ended with exit code ${code}`);
-  for await (const { name } of Deno.readDir(outdir)) await letRequire(join(outdir, name));
+  const names = (await Array.fromAsync(Deno.readDir(outdir))).map(({ name }) => name);
+  await minify(names.map((name) => join(outdir, name)));
 }
 
 /**
@@ -77,9 +78,26 @@ async function letRequire(path: string): Promise<void> {
  */
 export async function bundleLate(entry: URL, outfile: string): Promise<void> {
   const { success, code } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--minify", "--platform=deno", "--output", outfile, fromFileUrl(entry)],
+    args: ["bundle", "--quiet", "--platform=deno", "--output", outfile, fromFileUrl(entry)],
     stdin: "null",
   }).spawn().status;
   if (!success) throw new Error(`deno bundle of ${entry} ended with exit code ${code}`);
-  await letRequire(outfile);
+  await minify([outfile]);
+}
+
+/**
+ * Minifies files in place. `deno bundle --minify` is not used: where a `using` declaration is read once, it puts the value
+ * into that place, and what was declared is never disposed. A lock taken so stays taken.
+ */
+async function minify(paths: readonly string[]): Promise<void> {
+  try {
+    for (const path of paths) {
+      const text = await Deno.readTextFile(path);
+      const options = { minify: true, format: "esm", target: "esnext", legalComments: "none" } as const;
+      await Deno.writeTextFile(path, (await esbuild.transform(text, options)).code);
+      await letRequire(path);
+    }
+  } finally {
+    await esbuild.stop();
+  }
 }
