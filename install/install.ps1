@@ -170,7 +170,7 @@ function Install-Exai {
             # Its calls finish. The next window starts the daemon of this version.
             Invoke-Quietly @('stop')
             $code = $LASTEXITCODE
-            if ($code -eq 0) { Write-Host 'The daemon of the version before was stopped; the next window starts this one.' }
+            if ($code -eq 0) { Write-Host 'No daemon of the version before runs now; the next window starts this one.' }
             elseif ($code -ne 3) { Write-Host 'The daemon of the version before could not be stopped: run exai-daemon stop.' }
         }
         New-Item -ItemType Directory -Force -Path $Dir | Out-Null

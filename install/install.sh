@@ -197,7 +197,7 @@ stop_old() {
   status=0
   "$dir/bin/exai-daemon" stop >/dev/null 2>&1 || status=$?
   case $status in
-    0) say "  the daemon of the version before was stopped; the next window starts this one" ;;
+    0) say "  no daemon of the version before runs now; the next window starts this one" ;;
     3) ;;
     *) say "  the daemon of the version before could not be stopped: run exai-daemon stop" ;;
   esac

@@ -86,7 +86,7 @@ unixTest(
     const before = await it.files();
     const { code, asked, output } = await it.install(["--no-preview"], { T_STOP: "0" });
     assertEquals([code, asked], [0, ["--version", "stop"]]);
-    assertStringIncludes(output, "the daemon of the version before was stopped");
+    assertStringIncludes(output, "no daemon of the version before runs now");
     assertEquals(await it.files(), before);
   },
 );

@@ -30,6 +30,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "exai-*/install.sh --adopt": "install_script_test runs it",
   "npx exai-shim": "needs a published release; npm_packages_test runs it",
   "deno task release": "takes minutes; release_test tests what it is made of",
+  "gh attestation verify FILE --repo OWNER/NAME": "a program of others, about a published release",
   "deno task trial": "needs a release; CI runs it after one was built",
   "npx -y deno@2.9.6 task smoke": "downloads a package",
   "npx -y deno@2.9.6 task ok": "downloads a package",

@@ -113,7 +113,9 @@ function todoText({ plan, target }: PreparedAdoption): string[] {
   const dir = target.path.replace(/[^/\\]+$/, "");
   const asks = plan.servers.flatMap(({ name, asks }) =>
     asks.map(({ title, file }) =>
-      `  ${visible(name)}: write ${visible(title)} into ${visible(dir + file)}, for you alone`
+      `  ${visible(name)}: write ${visible(title)} into ${
+        visible(dir + file)
+      }, for you alone, then run exai-daemon reload`
     )
   );
   const adopted = new Set(plan.files.map(({ reading }) => reading.found.client));
