@@ -83,6 +83,7 @@ Deno.test("a command that prints a stack or fails without a word is found", () =
   assertStringIncludes(misbehaviour({ ...ended, stderr: "exai-daemon: unexpected: x" })!, "nobody foresaw");
   assertStringIncludes(misbehaviour({ ...ended, stderr: "" })!, "said nothing");
   assertEquals(misbehaviour({ ...ended, stderr: "exai-daemon: no daemon answers" }), undefined);
+  assertEquals(misbehaviour({ ...ended, stderr: "", stdout: '{"error": {}}' }), undefined);
 });
 
 Deno.test("the report replaces the results in a page and leaves what people wrote", () => {

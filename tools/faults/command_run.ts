@@ -78,7 +78,9 @@ export function misbehaviour({ how, succeeded, stdout, stderr }: Ended): string 
   const said = stderr.trim();
   if (STACK.test(stderr) || STACK.test(stdout)) return `printed a stack: ${said.slice(0, 200)}`;
   if (UNFORESEEN.test(stderr)) return `failed in a way nobody foresaw: ${said.slice(0, 200)}`;
-  if (!succeeded && said === "" && !how.includes("SIGINT")) return `${how} and said nothing`;
+  // With --json the error is on stdout.
+  const isSilent = said === "" && stdout.trim() === "";
+  if (!succeeded && isSilent && !how.includes("SIGINT")) return `${how} and said nothing`;
   return undefined;
 }
 
