@@ -33,6 +33,14 @@ export interface ClientFile {
   isDedicated?: boolean;
 }
 
+/** A file of JSON with comments that holds nothing but the servers, below `section`. */
+export function dedicatedFile(
+  path: string,
+  { section = "mcpServers", on }: { section?: string; on?: ClientFile["on"] } = {},
+): ClientFile {
+  return { path, on, language: "jsonc", sections: [[section]], isDedicated: true };
+}
+
 /** The keys by which a client starts or reaches a server. */
 export type EntryStyle =
   /** `command`, `args` and `env`; `url` */

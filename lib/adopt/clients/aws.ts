@@ -1,11 +1,4 @@
-import { type ClientFile, type ClientProfile, literal, type RuleSource } from "../client_profile.ts";
-
-const file = (path: string): ClientFile => ({
-  path,
-  language: "jsonc",
-  sections: [["mcpServers"]],
-  isDedicated: true,
-});
+import { type ClientProfile, dedicatedFile, literal, type RuleSource } from "../client_profile.ts";
 
 /** Agents name a server as `@server`, and a tool as `@server/tool`. */
 const agents = (...dirs: string[]): RuleSource => ({
@@ -18,7 +11,10 @@ export const kiro: ClientProfile = {
   title: "Kiro",
   dialect: "kiro",
   style: "plain",
-  files: [file("{home}/.kiro/settings/mcp.json"), file("{project}/.kiro/settings/mcp.json")],
+  files: [
+    dedicatedFile("{home}/.kiro/settings/mcp.json"),
+    dedicatedFile("{project}/.kiro/settings/mcp.json"),
+  ],
   rules: [agents("{home}/.kiro/agents", "{project}/.kiro/agents")],
 };
 
@@ -27,6 +23,6 @@ export const amazonQ: ClientProfile = {
   title: "Amazon Q",
   dialect: "amazon-q",
   style: "plain",
-  files: [file("{home}/.aws/amazonq/mcp.json"), file("{project}/.amazonq/mcp.json")],
+  files: [dedicatedFile("{home}/.aws/amazonq/mcp.json"), dedicatedFile("{project}/.amazonq/mcp.json")],
   rules: [agents("{home}/.aws/amazonq/cli-agents", "{project}/.amazonq/cli-agents")],
 };

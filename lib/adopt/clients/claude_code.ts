@@ -1,4 +1,4 @@
-import { type ClientProfile, literal, mcpToolPattern } from "../client_profile.ts";
+import { type ClientProfile, dedicatedFile, literal, mcpToolPattern } from "../client_profile.ts";
 
 const names = (server: string) => new RegExp(mcpToolPattern(server));
 
@@ -25,7 +25,7 @@ export const claudeCode: ClientProfile = {
       language: "jsonc",
       sections: [["mcpServers"], ["projects", "*", "mcpServers"]],
     },
-    { path: "{project}/.mcp.json", language: "jsonc", sections: [["mcpServers"]], isDedicated: true },
+    dedicatedFile("{project}/.mcp.json"),
   ],
   rules: [
     {

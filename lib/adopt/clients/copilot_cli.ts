@@ -1,4 +1,4 @@
-import { type ClientProfile, literal } from "../client_profile.ts";
+import { type ClientProfile, dedicatedFile, literal } from "../client_profile.ts";
 
 export const copilotCli: ClientProfile = {
   id: "copilot-cli",
@@ -6,8 +6,8 @@ export const copilotCli: ClientProfile = {
   dialect: "copilot-cli",
   style: "copilot",
   files: [
-    { path: "{copilot}/mcp-config.json", language: "jsonc", sections: [["mcpServers"]], isDedicated: true },
-    { path: "{project}/.github/mcp.json", language: "jsonc", sections: [["mcpServers"]], isDedicated: true },
+    dedicatedFile("{copilot}/mcp-config.json"),
+    dedicatedFile("{project}/.github/mcp.json"),
   ],
   rules: [{
     // `server(tool)`, and settings that name servers.

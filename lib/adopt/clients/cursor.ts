@@ -1,4 +1,4 @@
-import { type ClientProfile, literal } from "../client_profile.ts";
+import { type ClientProfile, dedicatedFile, literal } from "../client_profile.ts";
 
 export const cursor: ClientProfile = {
   id: "cursor",
@@ -6,8 +6,8 @@ export const cursor: ClientProfile = {
   dialect: "other",
   style: "plain",
   files: [
-    { path: "{home}/.cursor/mcp.json", language: "jsonc", sections: [["mcpServers"]], isDedicated: true },
-    { path: "{project}/.cursor/mcp.json", language: "jsonc", sections: [["mcpServers"]], isDedicated: true },
+    dedicatedFile("{home}/.cursor/mcp.json"),
+    dedicatedFile("{project}/.cursor/mcp.json"),
   ],
   rules: [
     {

@@ -1,15 +1,10 @@
-import type { ClientFile, ClientProfile } from "../client_profile.ts";
+import { type ClientFile, type ClientProfile, dedicatedFile } from "../client_profile.ts";
 import { VS_CODE_USER_DIRS } from "./vs_code.ts";
 
 const dirs = [...VS_CODE_USER_DIRS, "{data}/Cursor/User", "{data}/Windsurf/User"];
 
 const storage = (extension: string, file: string): ClientFile[] =>
-  dirs.map((dir) => ({
-    path: `${dir}/globalStorage/${extension}/settings/${file}`,
-    language: "jsonc",
-    sections: [["mcpServers"]],
-    isDedicated: true,
-  }));
+  dirs.map((dir) => dedicatedFile(`${dir}/globalStorage/${extension}/settings/${file}`));
 
 export const cline: ClientProfile = {
   id: "cline",
@@ -18,12 +13,7 @@ export const cline: ClientProfile = {
   style: "plain",
   files: [
     ...storage("saoudrizwan.claude-dev", "cline_mcp_settings.json"),
-    {
-      path: "{home}/.cline/data/settings/cline_mcp_settings.json",
-      language: "jsonc",
-      sections: [["mcpServers"]],
-      isDedicated: true,
-    },
+    dedicatedFile("{home}/.cline/data/settings/cline_mcp_settings.json"),
   ],
 };
 
@@ -35,6 +25,6 @@ export const roo: ClientProfile = {
   files: [
     ...storage("rooveterinaryinc.roo-cline", "mcp_settings.json"),
     ...storage("kilocode.kilo-code", "mcp_settings.json"),
-    { path: "{project}/.roo/mcp.json", language: "jsonc", sections: [["mcpServers"]], isDedicated: true },
+    dedicatedFile("{project}/.roo/mcp.json"),
   ],
 };

@@ -1,11 +1,4 @@
-import type { ClientFile, ClientProfile } from "../client_profile.ts";
-
-const file = (path: string): ClientFile => ({
-  path,
-  language: "jsonc",
-  sections: [["mcpServers"]],
-  isDedicated: true,
-});
+import { type ClientProfile, dedicatedFile } from "../client_profile.ts";
 
 export const windsurf: ClientProfile = {
   id: "windsurf",
@@ -13,8 +6,8 @@ export const windsurf: ClientProfile = {
   dialect: "other",
   style: "windsurf",
   files: [
-    file("{home}/.codeium/windsurf/mcp_config.json"),
-    file("{home}/.codeium/windsurf-next/mcp_config.json"),
-    file("{home}/.codeium/mcp_config.json"),
+    dedicatedFile("{home}/.codeium/windsurf/mcp_config.json"),
+    dedicatedFile("{home}/.codeium/windsurf-next/mcp_config.json"),
+    dedicatedFile("{home}/.codeium/mcp_config.json"),
   ],
 };
