@@ -15,21 +15,8 @@ export async function bundleDaemon(outdir: string): Promise<void> {
   await Deno.remove(outdir, { recursive: true }).catch((thrown) => {
     if (!(thrown instanceof Deno.errors.NotFound)) throw thrown;
   });
-  const { success, code } = await new Deno.Command(Deno.execPath(), {
-    // Names are kept because logs and errors show those of classes.
-    args: [
-      "bundle",
-      "--quiet",
-      "--keep-names",
-      "--platform=deno",
-      "--code-splitting",
-      "--outdir",
-      outdir,
-      entry,
-    ],
-    stdin: "null",
-  }).spawn().status;
-  if (!success) throw new Error(`deno bundle of ${entry} ended with exit code ${code}`);
+  // Names are kept because logs and errors show those of classes.
+  await denoBundle("--keep-names", "--code-splitting", "--outdir", outdir, entry);
   const names = (await Array.fromAsync(Deno.readDir(outdir))).map(({ name }) => name);
   await minify(names.map((name) => join(outdir, name)));
 }
@@ -40,36 +27,17 @@ export async function bundleDaemon(outdir: string): Promise<void> {
  * @throws when `deno bundle` fails; it has said why
  */
 export async function bundleWithMaps(programs: readonly string[], outdir: string): Promise<void> {
-  const { success, code } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "bundle",
-      "--quiet",
-      "--platform=deno",
-      "--code-splitting",
-      "--sourcemap=external",
-      "--outdir",
-      outdir,
-      ...programs,
-    ],
-    cwd: fromFileUrl(new URL("../../", import.meta.url)),
-    stdin: "null",
-  }).spawn().status;
-  if (!success) throw new Error(`deno bundle of ${programs.join(" and ")} ended with exit code ${code}`);
+  const paths = programs.map((program) => fromFileUrl(new URL(`../../${program}`, import.meta.url)));
+  await denoBundle("--code-splitting", "--sourcemap=external", "--outdir", outdir, ...paths);
 }
-
-// It throws for what is not there: packages look for others they can do without.
-const REQUIRE = "var require=(name)=>{const found=process.getBuiltinModule(name);" +
-  'if(!found)throw new Error("there is no module "+name);return found};\n';
 
 /**
- * Packages of CommonJS, as `ws`, require the modules of Node.js, and what the bundler puts in the place of `require`
- * asks for one that is there; in a module there is none.
+ * Packages of CommonJS, as `ws`, require the modules of Node.js, and what the bundler puts in the place of `require` asks
+ * for one that is there; in a module there is none. It throws for what is not there: packages look for others they can
+ * do without.
  */
-async function letRequire(path: string): Promise<void> {
-  const text = await Deno.readTextFile(path);
-  if (!text.includes("Dynamic require of")) return;
-  await Deno.writeTextFile(path, REQUIRE + text);
-}
+const REQUIRE = "var require=(name)=>{const found=process.getBuiltinModule(name);" +
+  'if(!found)throw new Error("there is no module "+name);return found};\n';
 
 /**
  * Makes one file of a module and everything it imports, packages written for Node.js too.
@@ -77,12 +45,16 @@ async function letRequire(path: string): Promise<void> {
  * @throws when `deno bundle` fails; it has said why
  */
 export async function bundleLate(entry: URL, outfile: string): Promise<void> {
+  await denoBundle("--output", outfile, fromFileUrl(entry));
+  await minify([outfile]);
+}
+
+async function denoBundle(...args: string[]): Promise<void> {
   const { success, code } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--platform=deno", "--output", outfile, fromFileUrl(entry)],
+    args: ["bundle", "--quiet", "--platform=deno", ...args],
     stdin: "null",
   }).spawn().status;
-  if (!success) throw new Error(`deno bundle of ${entry} ended with exit code ${code}`);
-  await minify([outfile]);
+  if (!success) throw new Error(`deno bundle of ${args.at(-1)} ended with exit code ${code}`);
 }
 
 /**
@@ -92,10 +64,9 @@ export async function bundleLate(entry: URL, outfile: string): Promise<void> {
 async function minify(paths: readonly string[]): Promise<void> {
   try {
     for (const path of paths) {
-      const text = await Deno.readTextFile(path);
       const options = { minify: true, format: "esm", target: "esnext", legalComments: "none" } as const;
-      await Deno.writeTextFile(path, (await esbuild.transform(text, options)).code);
-      await letRequire(path);
+      const { code } = await esbuild.transform(await Deno.readTextFile(path), options);
+      await Deno.writeTextFile(path, (code.includes("Dynamic require of") ? REQUIRE : "") + code);
     }
   } finally {
     await esbuild.stop();
