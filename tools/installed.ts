@@ -1,18 +1,19 @@
 /**
  * Installs an archive that `deno task release` made, adopts the configurations of Claude Code and Codex, has both talk to a
- * scripted model side by side, uninstalls, and says how long it took, which tools each was offered, how many processes
+ * scripted model side by side, uninstalls, and says how long it took, which tools each was offered, which processes
  * served them, and whether every file of theirs is as it was. `--help` lists the flags.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { basename, dirname, join } from "@std/path";
+import { codexModel } from "./clients/clients.ts";
 import { startModel } from "./clients/model.ts";
 import { progress, runTool, UsageError } from "./lib/run_tool.ts";
 import { formatTable } from "./lib/table.ts";
 
-const HELP = `deno task installed ARCHIVE [--root DIR] [--user NAME] [--bin DIR]
+const HELP = `deno task installed ARCHIVE --root DIR [--user NAME] [--bin DIR]
 
   ARCHIVE      dist/release/exai-VERSION-linux-x64.tar.gz
-  --root DIR   install in this directory as a system of its own (chroot; needs root), with npx and the clients in it
+  --root DIR   the system to install in (chroot; needs root), with npx and the clients in it
   --user NAME  the user there; dev
   --bin DIR    where claude and codex are, seen from there; /clients/node_modules/.bin`;
 
@@ -26,7 +27,7 @@ interface Place {
   root: string;
   /** The home directory, seen from `root`. */
   home: string;
-  user: string | undefined;
+  user: string;
   bin: string;
 }
 
@@ -41,25 +42,22 @@ async function main(): Promise<void> {
   const flags = parseArgs(Deno.args, { boolean: ["help"], string: ["root", "user", "bin"] });
   if (flags.help) return say(HELP);
   const [archive] = flags._.map(String);
-  if (archive === undefined) throw new UsageError("give the archive to install; --help says how");
+  if (archive === undefined || flags.root === undefined) {
+    throw new UsageError("give the archive and the system to install it in; --help says how");
+  }
   const user = flags.user ?? "dev";
-  const place: Place = flags.root
-    ? { root: flags.root, home: `/home/${user}`, user, bin: flags.bin ?? "/clients/node_modules/.bin" }
-    : {
-      root: "/",
-      home: await Deno.makeTempDir({ prefix: "exai-installed-" }),
-      user: undefined,
-      bin: flags.bin ?? "",
-    };
+  const bin = flags.bin ?? "/clients/node_modules/.bin";
+  const place: Place = { root: flags.root, home: `/home/${user}`, user, bin };
   await using model = await startModel();
   const before = await configure(place, model.url);
   const startedMs = performance.now();
   const rows: string[][] = [];
+  const faults: string[] = [];
   const step = async (what: string, ...command: string[]): Promise<Ran> => {
     progress(what);
     const ran = await run(place, command);
     rows.push([what, String(ran.code), `${(ran.tookMs / 1000).toFixed(1)} s`]);
-    if (ran.code !== 0) say(`${what} ended with ${ran.code}:\n${ran.stdout}${ran.stderr}`);
+    if (ran.code !== 0) faults.push(`${what} ended with ${ran.code}:\n${ran.stdout}${ran.stderr}`);
     return ran;
   };
   await Deno.copyFile(archive, join(place.root, place.home, basename(archive)));
@@ -67,7 +65,6 @@ async function main(): Promise<void> {
   const folder = basename(archive).replace(/\.(tar\.gz|tgz|tar\.xz)$/, "");
   await step("install", "sh", `${folder}/install.sh`);
   await step("adopt", "exai-daemon", "adopt", "--yes");
-  const offersBefore = model.offers.length;
   await Promise.all([
     step("Claude Code", join(place.bin, "claude"), "-p", "hello"),
     step("Codex", join(place.bin, "codex"), "exec", "--skip-git-repo-check", "hello"),
@@ -77,7 +74,7 @@ async function main(): Promise<void> {
   const processes = await run(place, [
     "ps",
     "-u",
-    place.user ?? String(Deno.uid()),
+    place.user,
     "-o",
     "pid,ppid,rss,args",
   ]);
@@ -85,26 +82,27 @@ async function main(): Promise<void> {
   const after = await readAll(place, [...before.keys()]);
   say(formatTable(["step", "exit code", "took"], rows));
   say(`from the archive to two answers: ${(tookMs / 1000).toFixed(1)} s`);
-  for (const offer of model.offers.slice(offersBefore)) {
+  if (model.offers.length < 2) faults.push(`${model.offers.length} of 2 clients have spoken with the model`);
+  for (const offer of model.offers) {
+    say(`offered ${offer.length} tools`);
     const missing = Object.values(SERVERS).filter((tool) => !offer.some((name) => name.endsWith(tool)));
-    say(
-      `offered ${offer.length} tools; ${
-        missing.length === 0 ? "none is missing" : `missing: ${missing.join(", ")}`
-      }`,
-    );
+    if (missing.length > 0) faults.push(`not offered: ${missing.join(", ")}`);
   }
   say(ps);
   say(processes.stdout);
-  for (const [path, text] of before) say(`${path}: ${describeChange(text, after.get(path) ?? "")}`);
+  for (const [path, text] of before) {
+    const now = after.get(path) ?? "";
+    if (now === text) say(`${path}: byte for byte as before`);
+    else if (hasItsServers(text, now)) say(`${path}: its servers as before; the client has written more`);
+    else faults.push(`${path} is not as before:\n${now}`);
+  }
+  if (faults.length > 0) throw new Error(faults.join("\n"));
 }
 
 /** Claude Code keeps its own state in the file of its servers. */
-function describeChange(before: string, after: string): string {
-  if (before === after) return "byte for byte as before";
+function hasItsServers(before: string, after: string): boolean {
   const section = /"mcpServers": \{[^]*?\n {2}\}/.exec(before)?.[0];
-  return section && after.includes(section)
-    ? "its servers byte for byte as before; the client has written more"
-    : `CHANGED\n${after}`;
+  return section !== undefined && after.includes(section);
 }
 
 /** Writes what both clients have before the installation; the text of each file. */
@@ -128,14 +126,8 @@ async function configure(place: Place, modelUrl: string): Promise<Map<string, st
     projects: {},
   };
   const codex = [
-    'model = "gpt-5.2" # the one we pay for',
-    'model_provider = "scripted"',
-    "",
-    "[model_providers.scripted]",
-    'name = "scripted"',
-    `base_url = ${JSON.stringify(`${modelUrl}/v1`)}`,
-    'wire_api = "responses"',
-    'env_key = "OPENAI_API_KEY"',
+    "# the one we pay for",
+    ...codexModel(modelUrl),
     ...Object.entries(servers).flatMap(([name, { command, args }]) => [
       "",
       `[mcp_servers.${name}]`,
@@ -158,9 +150,7 @@ async function configure(place: Place, modelUrl: string): Promise<Map<string, st
     await Deno.mkdir(dirname(path(name)), { recursive: true });
     await Deno.writeTextFile(path(name), text);
   }
-  if (place.user) {
-    await new Deno.Command("chroot", { args: [place.root, "chown", "-R", place.user, place.home] }).output();
-  }
+  await new Deno.Command("chroot", { args: [place.root, "chown", "-R", place.user, place.home] }).output();
   return files;
 }
 
@@ -187,9 +177,8 @@ async function run({ root, home, user }: Place, command: readonly string[]): Pro
   };
   const startedMs = performance.now();
   const inHome = ["sh", "-c", 'cd "$HOME" && exec "$@"', "sh", ...command];
-  const [program, ...args] = user ? ["/usr/sbin/chroot", `--userspec=${user}`, root, ...inHome] : inHome;
-  const { code, stdout, stderr } = await new Deno.Command(program!, {
-    args,
+  const { code, stdout, stderr } = await new Deno.Command("/usr/sbin/chroot", {
+    args: [`--userspec=${user}`, root, ...inHome],
     env,
     clearEnv: true,
     stdin: "null",

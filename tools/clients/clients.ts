@@ -32,6 +32,19 @@ function mcpServers(shim: ShimEntry): string {
   return JSON.stringify({ mcpServers: { exai: shim } });
 }
 
+/** The lines by which Codex speaks with the scripted model; its key is `OPENAI_API_KEY`. */
+export function codexModel(modelUrl: string): string[] {
+  return [
+    'model = "gpt-5.2"',
+    'model_provider = "scripted"',
+    "[model_providers.scripted]",
+    'name = "scripted"',
+    `base_url = ${JSON.stringify(`${modelUrl}/v1`)}`,
+    'wire_api = "responses"',
+    'env_key = "OPENAI_API_KEY"',
+  ];
+}
+
 export const CLIENTS: readonly RealClient[] = [
   {
     name: "Claude Code",
@@ -60,13 +73,7 @@ export const CLIENTS: readonly RealClient[] = [
       env: { OPENAI_API_KEY: "none" },
       files: {
         ".codex/config.toml": [
-          'model = "gpt-5.2"',
-          'model_provider = "scripted"',
-          "[model_providers.scripted]",
-          'name = "scripted"',
-          `base_url = ${JSON.stringify(`${modelUrl}/v1`)}`,
-          'wire_api = "responses"',
-          'env_key = "OPENAI_API_KEY"',
+          ...codexModel(modelUrl),
           "[mcp_servers.exai]",
           `command = ${JSON.stringify(command)}`,
           `args = ${JSON.stringify(args)}`,
