@@ -4,7 +4,7 @@ import { quoteName } from "../../base/text.ts";
 import { catalogName, formatFault, OWN_SERVER_NAME, readServersText } from "../../config/servers.ts";
 import type { Settings } from "../../config/settings.ts";
 import { type Action, type CommandResult, type Invocation } from "../command.ts";
-import { changeServers, type ServerFile, takeOver } from "./server_file.ts";
+import { changeServers, reloadDaemon, type ServerFile } from "./server_file.ts";
 
 export const addServer: Action = {
   summary: "Write a server into mcp.json, in place",
@@ -63,7 +63,7 @@ async function add(invocation: Invocation): Promise<CommandResult> {
     await file.replace(text);
     return { path: file.path, isReplaced, warnings: [...warnings, ...flagsBehind(entry)] };
   });
-  const { isRunning, fault } = await takeOver(settings);
+  const { isRunning, fault } = await reloadDaemon(settings);
   if (fault !== undefined) warnings.push(fault);
   const lines = [
     `${isReplaced ? `replaced ${name} in` : `added ${name} to`} ${path}`,

@@ -4,7 +4,13 @@ import { quoteName } from "../../base/text.ts";
 import { switchedOffBy } from "../../config/servers.ts";
 import type { DocumentEdit } from "../../documents/document.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
-import { changeServers, type NamedEntry, type ServerFile, type TakenOver, takeOver } from "./server_file.ts";
+import {
+  changeServers,
+  type NamedEntry,
+  reloadDaemon,
+  type ReloadOutcome,
+  type ServerFile,
+} from "./server_file.ts";
 
 export const removeServers: Action = {
   summary: "Take servers out of mcp.json, in place",
@@ -90,8 +96,8 @@ async function change(
     return { path: file.path, changes };
   });
   const changed = changes.filter(({ edits }) => edits.length > 0);
-  const { isRunning, fault }: TakenOver = changed.length > 0
-    ? await takeOver(settings)
+  const { isRunning, fault }: ReloadOutcome = changed.length > 0
+    ? await reloadDaemon(settings)
     : { isRunning: false };
   const lines = changes.map(({ entry, edits }) =>
     edits.length > 0 ? `${done} ${entry.title} in ${path}` : `${entry.title} is ${done} already`

@@ -147,13 +147,13 @@ export async function changeServers<T>(
 }
 
 /** Whether a daemon runs that has what was written, and why one that answers has not read it yet. */
-export interface TakenOver {
+export interface ReloadOutcome {
   isRunning: boolean;
   fault?: string;
 }
 
-/** Has the daemon take over what was written, if one runs; otherwise the next one does. */
-export async function takeOver(settings: Settings): Promise<TakenOver> {
+/** Has the daemon read what was written, if one runs; otherwise the next one does. */
+export async function reloadDaemon(settings: Settings): Promise<ReloadOutcome> {
   if (!await isDaemonRunning(settings)) return { isRunning: false };
   try {
     await askDaemon(settings, "/reload", "POST");
