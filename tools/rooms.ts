@@ -290,5 +290,6 @@ export const ONE_FILE_PER_ENTRY: readonly string[] = [
 /** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/call/schema_compiler.ts": "what is loaded late, in place of a package of CommonJS",
+  "lib/config/path_kind.ts": "what every room asks of a path, in one meaning each",
   "lib/config/entry_shapes.ts": "the door through which `adopt` reads entries by the rules of `mcp.json`",
 };

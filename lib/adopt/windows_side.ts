@@ -1,5 +1,6 @@
 import { join } from "@std/path/join";
 import { type ClientPlaces, placesOf } from "../config/client_places.ts";
+import { isDirectory } from "../config/path_kind.ts";
 
 /** Where WSL has the users of Windows. */
 const USERS = "/mnt/c/Users";
@@ -22,8 +23,4 @@ export async function windowsHomes(users = USERS): Promise<string[]> {
 /** The places of a Windows user, as this side sees them. */
 export function windowsPlaces(home: string): ClientPlaces {
   return placesOf({}, "windows", home);
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { isNewer, OWN_RELEASE } from "../base/release.ts";
+import { isFile } from "../config/path_kind.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { writePrivateFile } from "../state/state_files.ts";
 import { daemonCommand, programFile } from "./daemon_program.ts";
@@ -32,6 +33,5 @@ export async function newerProgram(
   const { text } = await readOwnFile(program);
   const found = text === undefined ? undefined : SCHEMA.safeParse(parseObject(text)).data;
   if (!found || !isNewer(found, OWN_RELEASE)) return undefined;
-  const isThere = await Deno.stat(found.file).then(({ isFile }) => isFile, () => false);
-  return isThere ? { command: found.command, args: found.args } : undefined;
+  return await isFile(found.file) ? { command: found.command, args: found.args } : undefined;
 }

@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
 import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped, visible } from "../base/visible.ts";
+import { isFile } from "../config/path_kind.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { CallControl } from "../admin/call_control.ts";
@@ -195,8 +196,4 @@ function pretty(text: string): string {
 function formatMs(ms: number): string {
   if (ms < SECOND_MS) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   return `${(ms / SECOND_MS).toFixed(1)} s`;
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((info) => info.isFile, () => false);
 }

@@ -5,6 +5,7 @@ import { ownEntryKind } from "../adopt/own_entry.ts";
 import { type ClientReading, type LeftFile, readClientFile } from "../adopt/read.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { convertEntry } from "../config/entry_shapes.ts";
+import { isFile } from "../config/path_kind.ts";
 import type { ServersFile } from "../config/servers.ts";
 import { SETTINGS } from "../config/settings.ts";
 import { shimCommand } from "../config/shim_program.ts";
@@ -107,7 +108,7 @@ async function entryFindings(
 
 async function firstMissing(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
-    if (!await Deno.stat(path).then(({ isFile }) => isFile, () => false)) return path;
+    if (!await isFile(path)) return path;
   }
   return undefined;
 }

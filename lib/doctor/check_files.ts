@@ -2,6 +2,7 @@ import { join } from "@std/path";
 import { quoteForShell } from "../base/text.ts";
 import { fault, type Finding, type Repair, warning } from "./finding.ts";
 import type { Installation } from "./installation.ts";
+import { isThere } from "../config/path_kind.ts";
 
 const OWNER_READS = 0o400;
 const OWNER_WRITES = 0o200;
@@ -95,8 +96,7 @@ async function missingFiles({ settings }: Installation): Promise<Finding[]> {
     ["EXAI_TOOLS_DIR", settings.toolsDir],
   ] as const;
   const found = await Promise.all(chosen.map(async ([variable, path]) => {
-    const isThere = path === "" || await Deno.stat(path).then(() => true, () => false);
-    if (isThere) return [];
+    if (path === "" || await isThere(path)) return [];
     const what = `${variable} names ${path}, which is not there or cannot be reached: it counts as empty`;
     return [warning("file-missing", what, `correct ${variable}, or make the file`)];
   }));

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join } from "@std/path";
 import { messageOf } from "../base/errors.ts";
 import { quoteForShell } from "../base/text.ts";
 import { isAlive } from "../state/live_process.ts";
+import { isThere } from "../config/path_kind.ts";
 import { findDistrust, othersCanRead } from "../config/trust.ts";
 import { holdsOnlyOurFiles } from "../state/state_files.ts";
 import { fault, type Finding, type Repair, warning } from "./finding.ts";
@@ -46,7 +47,7 @@ function unusable(home: string, why: string): Finding {
 /** The daemon makes the directory, where it may write to the one around it. */
 async function whyNotMade(home: string): Promise<Finding[]> {
   let around = dirname(home);
-  while (dirname(around) !== around && !await exists(around)) around = dirname(around);
+  while (dirname(around) !== around && !await isThere(around)) around = dirname(around);
   try {
     if (!(await Deno.stat(around)).isDirectory) return [unusable(home, `${around} is no directory`)];
     await access(around, constants.W_OK);
@@ -54,10 +55,6 @@ async function whyNotMade(home: string): Promise<Finding[]> {
   } catch {
     return [unusable(home, `it is not there, and you may not write to ${around}`)];
   }
-}
-
-function exists(path: string): Promise<boolean> {
-  return Deno.stat(path).then(() => true, () => false);
 }
 
 async function ownerFindings({ paths }: Installation, info: Deno.FileInfo): Promise<Finding[]> {

@@ -7,10 +7,10 @@ import { VERSION } from "../base/version.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import { inheritedFrom, PLATFORM } from "../config/inherited_variables.ts";
 import { readModels } from "../config/models_file.ts";
+import { isDirectory, isFile } from "../config/path_kind.ts";
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import { readServers, type ServersFile } from "../config/servers.ts";
 import { FILES } from "../process/launch.ts";
-import { isDirectory } from "../process/search_path.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import { connectUrl } from "../remote/url_transport.ts";
 import { type ServerTrial, tryServer } from "../upstream/try_server.ts";
@@ -143,8 +143,7 @@ async function placeFinding(config: ServerConfig): Promise<Finding | undefined> 
 /** A program that is there and may not be run: the system says only that it has none. */
 async function programFinding(config: ServerConfig): Promise<Finding | undefined> {
   if (config.kind !== "stdio" || !isAbsolute(config.command)) return undefined;
-  const isThere = await Deno.stat(config.command).then(({ isFile }) => isFile, () => false);
-  if (!isThere || await FILES.isExecutable(config.command)) return undefined;
+  if (!await isFile(config.command) || await FILES.isExecutable(config.command)) return undefined;
   return fault(
     "program-not-executable",
     `server "${config.title}" cannot start: ${config.command} is there and may not be run`,

@@ -1,6 +1,7 @@
 import { delimiter } from "node:path";
 import { join } from "@std/path";
 import type { Environment } from "./environment.ts";
+import { isDirectory } from "../config/path_kind.ts";
 
 /** Common directories of programs that a profile may not name. */
 function wellKnownDirs(env: Environment): string[] {
@@ -47,8 +48,4 @@ export async function searchPath(login: Environment, own: Environment): Promise<
   const likely = [...await nvmDir({ ...own, ...login }), ...wellKnownDirs({ ...own, ...login })];
   const existing = await Promise.all(likely.map(async (dir) => await isDirectory(dir) ? [dir] : []));
   return [...new Set([...entries.filter((entry) => entry !== ""), ...existing.flat()])].join(delimiter);
-}
-
-export async function isDirectory(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
 }

@@ -4,6 +4,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
+import { isThere } from "../config/path_kind.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { FileLock } from "./file_lock.ts";
@@ -129,10 +130,9 @@ export class HomeLock implements Disposable {
 
   /** The process that has the lock, as far as it is known; undefined when none has. */
   static async holder(paths: Pick<StatePaths, "home" | "lock">): Promise<HomeOwner | undefined> {
-    // Looking must not make a file.
-    if (await Deno.stat(paths.lock).catch(() => undefined) === undefined) return undefined;
-    using lock = await FileLock.tryTake(paths.lock);
-    return lock ? undefined : await readOwner(paths.lock);
+    // Looking must not make a file, in a home that is being removed either.
+    using lock = await FileLock.tryTake(paths.lock, { create: false });
+    return lock || !await isThere(paths.lock) ? undefined : await readOwner(paths.lock);
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,5 @@
 import { isAbsolute } from "@std/path";
+import { isDirectory } from "../config/path_kind.ts";
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import { userHome } from "../config/paths.ts";
@@ -109,7 +110,7 @@ function isOfNoProject(config: ServerConfig, scope: Scope): boolean {
 async function outsideProjects<T extends ServerConfig>(config: T): Promise<T> {
   const home = userHome();
   const isThere = isAbsolute(home) &&
-    await Deno.stat(home).then(({ isDirectory }) => isDirectory, () => false);
+    await isDirectory(home);
   return isThere ? { ...config, cwd: home } : config;
 }
 

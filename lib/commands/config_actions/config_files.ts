@@ -4,6 +4,7 @@ import { didYouMean } from "../../base/suggest.ts";
 import { counted, quoteName } from "../../base/text.ts";
 import type { ConfigFault } from "../../config/config_fault.ts";
 import { readModels } from "../../config/models_file.ts";
+import { isThere } from "../../config/path_kind.ts";
 import { type StatePaths, statePaths } from "../../config/paths.ts";
 import { environment } from "../../config/process_variables.ts";
 import { readServers } from "../../config/servers.ts";
@@ -84,9 +85,4 @@ export function configFile(name: string): ConfigFile {
   throw new UsageError(
     `${quoteName(name)} is no configuration file${didYouMean(name, names)}; there are: ${names.join(", ")}`,
   );
-}
-
-/** Whether there is a file at `path`. */
-export async function isThere(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }

@@ -1,10 +1,10 @@
 import { UsageError } from "../../base/errors.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
+import { isThere } from "../../config/path_kind.ts";
 import { statePaths } from "../../config/paths.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { formatTable } from "../table.ts";
-import { isThere } from "./config_files.ts";
 
 /** What a path is for, by the name it is asked for. */
 const PATHS = {

@@ -2,6 +2,7 @@ import { hasDaemon } from "../../client/address.ts";
 import { parseObject } from "../../client/frames.ts";
 import { type InstalledService, readInstalledService, runManager } from "../../client/installed_service.ts";
 import { readOwnFile } from "../../client/own_files.ts";
+import { isThere } from "../../config/path_kind.ts";
 import { statePaths } from "../../config/paths.ts";
 import type { CommandResult, Invocation } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -69,9 +70,10 @@ async function faultsOf(
 ): Promise<string[]> {
   if (!installed) return [];
   const again = "run exai-daemon service install again";
-  const isThere = await Deno.stat(installed.command).then(() => true, () => false);
   return [
-    ...(isThere ? [] : [`The program it runs is gone: ${installed.command}; ${again} with the one to use.`]),
+    ...(await isThere(installed.command)
+      ? []
+      : [`The program it runs is gone: ${installed.command}; ${again} with the one to use.`]),
     ...(state ? [] : [`${plan.managerName} does not know ${plan.id}; ${again}.`]),
     ...(state?.isEnabled === false ? [`${plan.id} is not enabled, so nothing starts it; ${again}.`] : []),
     ...(state?.state === "failed" ? [`Its daemon has failed${await whyFailed(startFailure)}`] : []),
