@@ -1,10 +1,8 @@
-import type { ExaiError } from "../../base/errors.ts";
 import { isObject, type Json, type JsonObject, ownEntry } from "../../base/json.ts";
-import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
-import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
-
-/** The longest accepted answer including reasoning; no model writes as much. */
-const MAX_ANSWER_CHARS = 8_000_000;
+import { AnswerReader } from "../api/answer_reader.ts";
+import type { ProviderErrorInfo } from "../api/provider_errors.ts";
+import type { Dialect } from "../dialect/dialect.ts";
+import type { FinishReason, ToolCall } from "../provider.ts";
 
 /** The finish reasons of the providers. The last three are Z.AI's. */
 const FINISH_REASONS: Readonly<Record<string, FinishReason>> = {
@@ -28,43 +26,49 @@ const TRUNCATED: readonly string[] = ["network_error", "error"];
  * import { assertEquals } from "@std/assert";
  * import { CompletionReader } from "./completion_reader.ts";
  *
- * const answer = new CompletionReader({ provider: "acme" });
+ * const answer = new CompletionReader({ provider: "acme" }, {});
  * answer.add({ choices: [{ delta: { content: "Hello" } }] });
  * answer.add({ choices: [{ delta: { content: " world" }, finish_reason: "stop" }] });
  * answer.finish();
  * assertEquals([answer.text, answer.finishReason], ["Hello world", "stop"]);
  * ```
  */
-export class CompletionReader {
-  text = "";
-  reasoning = "";
-  model: string | undefined;
-  usage: Usage | undefined;
-  finishReason: FinishReason | undefined;
-  readonly citations: Citation[] = [];
-  readonly #errorInfo: ProviderErrorInfo;
+export class CompletionReader extends AnswerReader {
+  readonly #dialect: Pick<Dialect, "answerBuiltin">;
   readonly #calls = new Map<number, ToolCall & { type: string }>();
 
-  constructor(errorInfo: ProviderErrorInfo) {
-    this.#errorInfo = errorInfo;
-  }
-
-  /** Characters received, including reasoning. */
-  get chars(): number {
-    return this.text.length + this.reasoning.length;
-  }
-
-  /** Whether there is any output: from then on the request has been billed. */
-  get hasOutput(): boolean {
-    return this.chars > 0 || this.#calls.size > 0;
+  constructor(errorInfo: ProviderErrorInfo, dialect: Pick<Dialect, "answerBuiltin">) {
+    super(errorInfo);
+    this.#dialect = dialect;
   }
 
   get toolCalls(): ToolCall[] {
     return this.#sortedCalls().map(({ id, name, arguments: args }) => ({ id, name, arguments: args }));
   }
 
+  override followUp(body: JsonObject): JsonObject | undefined {
+    const results = this.#answerBuiltins();
+    if (results === undefined) return undefined;
+    return { ...body, messages: [...body.messages as JsonObject[], this.#toMessage(), ...results] };
+  }
+
+  /** The results of the calls if all of them are of built-in tools; otherwise undefined. */
+  #answerBuiltins(): JsonObject[] | undefined {
+    const calls = this.toolCalls;
+    const { answerBuiltin } = this.#dialect;
+    if (calls.length === 0 || answerBuiltin === undefined) return undefined;
+    const results = calls.map((call) => ({ call, content: answerBuiltin(call) }));
+    if (results.some(({ content }) => content === undefined)) return undefined;
+    return results.map(({ call, content }) => ({
+      role: "tool",
+      tool_call_id: call.id,
+      name: call.name,
+      content,
+    }));
+  }
+
   /** The answer as a message for a follow-up request, with its tool calls unchanged. */
-  toMessage(): JsonObject {
+  #toMessage(): JsonObject {
     return {
       role: "assistant",
       content: this.text,
@@ -81,13 +85,8 @@ export class CompletionReader {
     return [...this.#calls.entries()].sort(([a], [b]) => a - b).map(([, call]) => call);
   }
 
-  /**
-   * Adds one event.
-   *
-   * @throws {ExaiError} the provider error `malformed`, `too_large` or `cut`
-   */
-  add(chunk: unknown): void {
-    if (!isObject(chunk)) throw this.#malformed("an event that is no object");
+  protected override read(chunk: unknown): void {
+    if (!isObject(chunk)) throw this.malformed("an event that is no object");
     if (typeof chunk.model === "string") this.model = chunk.model;
     const choice = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
     // Without stream_options Kimi reports the usage only within the choice.
@@ -97,14 +96,6 @@ export class CompletionReader {
     // A server without streaming answers with the whole message.
     this.#addDelta(isObject(choice.delta) ? choice.delta : isObject(choice.message) ? choice.message : {});
     this.#addFinish(choice.finish_reason);
-    if (this.chars > MAX_ANSWER_CHARS) {
-      throw providerError(
-        "too_large",
-        `the answer of ${this.#errorInfo.provider} grew past ${MAX_ANSWER_CHARS} characters and was stopped; ask for a ` +
-          "shorter one",
-        this.#errorInfo,
-      );
-    }
   }
 
   #addDelta(delta: JsonObject): void {
@@ -152,65 +143,7 @@ export class CompletionReader {
 
   #addCitations(found: Json | undefined, urlField: string): void {
     for (const one of Array.isArray(found) ? found : []) {
-      const url = isObject(one) ? one[urlField] : undefined;
-      if (!isObject(one) || typeof url !== "string" || url === "") continue;
-      if (this.citations.some((known) => known.url === url)) continue;
-      this.citations.push({ url, title: typeof one.title === "string" ? one.title : undefined });
+      if (isObject(one)) this.cite(one[urlField], one.title);
     }
-  }
-
-  /**
-   * Checks that the answer is complete and not empty.
-   *
-   * @throws {ExaiError} the provider error `cut` or `empty`
-   */
-  finish(): void {
-    if (this.finishReason === undefined) throw this.truncated("the stream ended too soon");
-    this.#extractThinkTag();
-    if (this.text.trim() !== "" || this.#calls.size > 0) return;
-    throw providerError(
-      "empty",
-      `${this.#errorInfo.provider} said nothing: ${this.#whyEmpty()}`,
-      this.#errorInfo,
-    );
-  }
-
-  /** The error for an answer that broke off because of `why`. */
-  truncated(why: string): ExaiError {
-    const { provider } = this.#errorInfo;
-    return providerError(
-      "cut",
-      `the answer of ${provider} broke off after ${this.chars} characters: ${why}. It may have been billed, so it was ` +
-        "not asked again; repeat the call to ask anew",
-      this.#errorInfo,
-    );
-  }
-
-  /** Without a reasoning parser local servers leave the reasoning in a tag at the start of the text. */
-  #extractThinkTag(): void {
-    const tag = /^\s*<think>([\s\S]*?)<\/think>\s*/.exec(this.text);
-    if (tag === null) return;
-    this.reasoning += tag[1]!.trim();
-    this.text = this.text.slice(tag[0].length);
-  }
-
-  #whyEmpty(): string {
-    switch (this.finishReason) {
-      case "length":
-        return "all it may write went into thinking; ask for less, or set a lower thinking_mode";
-      case "content_filter":
-        return "its filter held the answer back; put the question differently";
-      default:
-        return "try again, put the question differently, or name another model";
-    }
-  }
-
-  #malformed(what: string): Error {
-    const { provider } = this.#errorInfo;
-    return providerError(
-      "malformed",
-      `${provider} sent ${what}; check that its URL is that of an OpenAI API`,
-      this.#errorInfo,
-    );
   }
 }

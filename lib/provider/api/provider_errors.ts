@@ -77,17 +77,19 @@ function faultForStatus(status: number, code = ""): FaultKind {
   return "refused";
 }
 
-/** The error the `openai` package throws for an error response. */
-interface ApiError {
+/** An error response, as the packages of `openai` and `@anthropic-ai/sdk` throw it. */
+export interface ApiError {
   status?: number;
   headers?: Headers;
   error?: unknown;
   message: string;
 }
 
-/** Whether `thrown` is an `APIError`. Checks its fields, since importing the class would load the package. */
-export function isApiError(thrown: unknown): thrown is ApiError {
-  return thrown instanceof Error && "status" in thrown && "headers" in thrown && "error" in thrown;
+/** The error response in `thrown`, if it is one. Checks its fields, since importing the class would load the package. */
+export function asApiError(thrown: unknown): ApiError | undefined {
+  const isResponse = thrown instanceof Error && "status" in thrown && "headers" in thrown &&
+    "error" in thrown;
+  return isResponse ? thrown as ApiError : undefined;
 }
 
 /** Converts an API error to a provider error; `hasOutput` tells whether part of an answer preceded it. */

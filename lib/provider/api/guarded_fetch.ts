@@ -16,6 +16,8 @@ interface GuardedFetchOptions extends FetchLimits {
   errorInfo: ProviderErrorInfo;
   /** Headers to send besides those of the protocol; all others are dropped. */
   headers?: Readonly<Record<string, string>>;
+  /** Headers of the protocol besides `accept`, `authorization` and `content-type`. */
+  protocolHeaders?: readonly string[];
   /** Whether the response is a stream of events; a JSON response is then converted to one event. */
   expectsEvents: boolean;
 }
@@ -26,7 +28,7 @@ const MAX_ERROR_BODY_BYTES = 64 * KIB;
 /** The size limit of one line of a stream. */
 const MAX_LINE_BYTES = 16 * MIB;
 
-const PROTOCOL_HEADERS = ["accept", "authorization", "content-type"];
+const COMMON_HEADERS = ["accept", "authorization", "content-type"];
 
 /** Errors of `fetch` before the request was sent. Deno gives them no code, so the wording of the message decides. */
 const NEVER_SENT =
@@ -112,7 +114,7 @@ export class GuardedFetch implements Disposable {
 
   #filterHeaders(headers: Headers): Headers {
     const filtered = new Headers(this.#options.headers);
-    for (const name of PROTOCOL_HEADERS) {
+    for (const name of [...COMMON_HEADERS, ...this.#options.protocolHeaders ?? []]) {
       const value = headers.get(name);
       if (value !== null) filtered.set(name, value);
     }

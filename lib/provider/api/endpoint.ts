@@ -1,13 +1,13 @@
 import { getLogger } from "@logtape/logtape";
-import type OpenAI from "openai";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import type { JsonObject } from "../../base/json.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
-import { CompletionReader } from "./completion_reader.ts";
+import type { AnswerReader } from "./answer_reader.ts";
 import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
+import type { ApiProtocol, Exchange, ProviderAddress } from "./protocol.ts";
 import { type BreakerOptions, ProviderBreaker } from "./provider_breaker.ts";
-import { fromApiError, isApiError, providerError, type ProviderErrorInfo } from "./provider_errors.ts";
+import { asApiError, fromApiError, providerError, type ProviderErrorInfo } from "./provider_errors.ts";
 import {
   DEFAULT_RETRY_POLICY,
   fitsDeadline,
@@ -16,14 +16,13 @@ import {
   sleep,
   type WaitOptions,
 } from "./retry.ts";
-import { type ClientAddress, createClient } from "./sdk_client.ts";
 
 const log = getLogger(["exai", "provider"]);
 
 /** Acquires a slot of the provider; disposing it releases the slot. */
 export type Admit = (provider: string, signal: AbortSignal) => Promise<Disposable> | Disposable;
 
-interface EndpointOptions extends ClientAddress {
+interface EndpointOptions extends ProviderAddress {
   /** The name of the provider. */
   name: string;
   headers?: Readonly<Record<string, string>>;
@@ -34,22 +33,28 @@ interface EndpointOptions extends ClientAddress {
   breaker?: Partial<BreakerOptions>;
 }
 
+/** A body, and the protocol it is sent by. */
+interface ProtocolRequest {
+  protocol: ApiProtocol;
+  body: JsonObject;
+  /** The name of the model. */
+  model: string;
+}
+
 /** Bounds and progress callbacks of one completion. */
 interface CompletionOptions extends WaitOptions {
   /** Called when a slot is acquired and the request is sent; `attempt` starts at 1. */
   onSent?: (attempt: number) => void;
   /** Called for each event of the stream. */
-  onDelta?: (answer: CompletionReader) => void;
+  onDelta?: (answer: AnswerReader) => void;
   /** Called before a wait of `waitMs` milliseconds, after which the request is sent (again). */
   onRetry?: (waitMs: number, reason: ExaiError) => void;
 }
 
 const BREAKER: BreakerOptions = { failures: 5, openMs: 30 * SECOND_MS };
-const LIST_SILENCE_MS = 10 * SECOND_MS;
 
 /** A token takes about 200 bytes of a stream. */
 const MAX_STREAM_BYTES = 128 * MIB;
-const MAX_LIST_BYTES = 32 * MIB;
 
 /** Sends requests to one provider, with retries, a circuit breaker and rate limits. */
 export class ProviderEndpoint {
@@ -73,12 +78,12 @@ export class ProviderEndpoint {
    *
    * @throws {ExaiError} a provider error; the abort reason of `options.signal`
    */
-  async complete(body: JsonObject, options: CompletionOptions): Promise<CompletionReader> {
-    const model = String(body.model);
+  async complete(request: ProtocolRequest, options: CompletionOptions): Promise<AnswerReader> {
+    const { model } = request;
     for (let attempt = 1;; attempt++) {
       try {
         await this.#waitForLimit(model, options);
-        return await this.#attempt(body, { ...options, attempt });
+        return await this.#attempt(request, { ...options, attempt });
       } catch (thrown) {
         if (options.signal.aborted) throw abortError(options.signal);
         const error = ExaiError.from(thrown);
@@ -97,67 +102,63 @@ export class ProviderEndpoint {
   }
 
   /**
-   * Returns the entries of `/models`.
-   *
-   * @throws {ExaiError} a provider error
-   */
-  listModels(signal: AbortSignal): Promise<JsonObject[]> {
-    const limits = { silenceMs: LIST_SILENCE_MS, maxBytes: MAX_LIST_BYTES };
-    return this.request({ signal, limits }, async (client) => {
-      const page = await client.models.list({ signal });
-      // A server may answer with anything, whatever the type says.
-      const listed: unknown = page.data;
-      return Array.isArray(listed) ? listed.filter(isObject) : [];
-    });
-  }
-
-  /**
-   * Sends a request other than a completion through the `openai` package.
+   * Sends a request other than a completion.
    *
    * @throws {ExaiError} a provider error; the abort reason of `signal`
    */
   async request<T>(
-    { signal, limits }: { signal: AbortSignal; limits: FetchLimits },
-    send: (client: OpenAI) => Promise<T>,
+    { signal, limits, protocol }: {
+      signal: AbortSignal;
+      limits: FetchLimits;
+      protocol?: Pick<ApiProtocol, "headers" | "readError">;
+    },
+    send: (exchange: Exchange) => Promise<T>,
   ): Promise<T> {
     const errorInfo = { provider: this.name };
     const { headers } = this.#options;
-    using guard = new GuardedFetch({ ...limits, errorInfo, headers, expectsEvents: false });
+    using guard = new GuardedFetch({
+      ...limits,
+      errorInfo,
+      headers,
+      protocolHeaders: protocol?.headers,
+      expectsEvents: false,
+    });
     try {
-      return await send(await createClient(this.#options, guard));
+      return await send({ address: this.#options, guard, signal });
     } catch (thrown) {
-      throw this.#toError(thrown, { signal, guard, errorInfo, hasOutput: false });
+      throw this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput: false });
     }
   }
 
   async #attempt(
-    body: JsonObject,
+    request: ProtocolRequest,
     options: CompletionOptions & { attempt: number },
-  ): Promise<CompletionReader> {
+  ): Promise<AnswerReader> {
     using _slot = await this.#options.admit?.(this.name, options.signal);
     if (options.signal.aborted) throw abortError(options.signal);
     return await this.breaker.run(async () => {
       options.onSent?.(options.attempt);
-      return await this.#stream(body, options);
+      return await this.#stream(request, options);
     });
   }
 
-  async #stream(body: JsonObject, { signal, onDelta }: CompletionOptions): Promise<CompletionReader> {
-    const errorInfo = { provider: this.name, model: String(body.model) };
+  async #stream(
+    { protocol, body, model }: ProtocolRequest,
+    { signal, onDelta }: CompletionOptions,
+  ): Promise<AnswerReader> {
+    const errorInfo = { provider: this.name, model };
     const { headers, silenceMs } = this.#options;
     using guard = new GuardedFetch({
       silenceMs,
       maxBytes: MAX_STREAM_BYTES,
       errorInfo,
       headers,
+      protocolHeaders: protocol.headers,
       expectsEvents: true,
     });
-    const answer = new CompletionReader(errorInfo);
+    const answer = protocol.createReader(errorInfo);
     try {
-      const client = await createClient(this.#options, guard);
-      // The body has fields of the dialect that the type does not know.
-      const params = body as unknown as OpenAI.ChatCompletionCreateParamsStreaming;
-      for await (const event of await client.chat.completions.create(params, { signal })) {
+      for await (const event of await protocol.open(body, { address: this.#options, guard, signal })) {
         answer.add(event);
         onDelta?.(answer);
       }
@@ -165,16 +166,18 @@ export class ProviderEndpoint {
       answer.finish();
       return answer;
     } catch (thrown) {
-      throw this.#toError(thrown, { signal, guard, errorInfo, hasOutput: answer.hasOutput, answer });
+      const { hasOutput } = answer;
+      throw this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput, answer });
     }
   }
 
   #toError(thrown: unknown, context: FailureContext): ExaiError {
-    const { signal, guard, errorInfo, hasOutput, answer } = context;
+    const { signal, guard, errorInfo, protocol, hasOutput, answer } = context;
     if (signal.aborted) return abortError(signal);
     const cause = unwrap(guard.causeOfBodyError(thrown));
     if (cause instanceof ExaiError) return cause;
-    if (isApiError(thrown)) return fromApiError(thrown, { ...errorInfo, cause: thrown }, hasOutput);
+    const response = protocol?.readError?.(thrown) ?? asApiError(thrown);
+    if (response !== undefined) return fromApiError(response, { ...errorInfo, cause: thrown }, hasOutput);
     if (cause instanceof SyntaxError) {
       return providerError(
         "malformed",
@@ -218,11 +221,12 @@ interface FailureContext {
   signal: AbortSignal;
   guard: GuardedFetch;
   errorInfo: ProviderErrorInfo;
+  protocol?: Pick<ApiProtocol, "readError">;
   hasOutput: boolean;
-  answer?: CompletionReader;
+  answer?: AnswerReader;
 }
 
-/** The `openai` package wraps every error of its `fetch`. */
+/** The packages wrap every error of their `fetch`. */
 function unwrap(thrown: unknown): unknown {
   return thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
 }
