@@ -103,6 +103,18 @@ function setupsOf(settings: Settings): ProviderSetup[] {
     { kind: "glm", apiKey: glmKey, baseUrl: glmUrl, silenceMs: glmSilenceMs },
     { kind: "openai", apiKey: settings.openaiApiKey, baseUrl: openaiUrl, silenceMs: openaiSilenceMs },
     {
+      kind: "gemini",
+      apiKey: settings.geminiApiKey || settings.googleApiKey,
+      baseUrl: settings.geminiUrl,
+      silenceMs: settings.geminiSilenceMs,
+    },
+    {
+      kind: "anthropic",
+      apiKey: settings.anthropicApiKey,
+      baseUrl: settings.anthropicUrl,
+      silenceMs: settings.anthropicSilenceMs,
+    },
+    {
       kind: "openrouter",
       apiKey: settings.openrouterApiKey,
       silenceMs: settings.openrouterSilenceMs,

@@ -39,6 +39,7 @@ const model = z.strictObject({
     z.enum(["none", "switch", "always"]),
     z.array(z.enum(EFFORTS)).check(z.minLength(1)),
   ])),
+  thinkingBudget: z.optional(tokens),
   temperature: z.optional(z.boolean()),
   auto: z.optional(z.boolean()),
 });
@@ -72,7 +73,7 @@ export interface ModelsFile {
 }
 
 /** Names a custom provider may not have: those of built-in providers, and words with a meaning as a model. */
-const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto"];
+const TAKEN_NAMES = ["kimi", "glm", "openai", "gemini", "anthropic", "openrouter", "client", "auto"];
 
 /**
  * Reads the custom providers and models from the file at `path` (docs/models.md); variables as in `mcp.json`. A missing
@@ -138,6 +139,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   class: "must be fast, balanced or deep",
   contextTokens: "must be a whole number of at least 256",
   maxOutputTokens: "must be a whole number of at least 256",
+  thinkingBudget: "must be a whole number of at least 256",
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };
 

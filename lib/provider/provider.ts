@@ -1,5 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import type { ProviderName } from "./provider_kinds.ts";
+import type { SignedAnswer } from "./signed_answer.ts";
 import type { Abilities, ProviderStatus } from "./provider_status.ts";
 
 /** Requested thinking effort, lowest first. Only models with the ability `thinking` take it. */
@@ -40,6 +41,8 @@ export interface ModelInfo {
   maxOutputTokens: number;
   abilities: ModelAbilities;
   thinking: ThinkingControl;
+  /** The most tokens it may think, for a model whose thinking is set in tokens. */
+  thinkingBudget?: number;
   /** Whether it takes a temperature; many thinking models do not. */
   takesTemperature: boolean;
   /** Whether web search requires thinking to be off. */
@@ -72,7 +75,13 @@ export interface ToolCall {
 /** One message of a conversation. */
 export type ChatMessage =
   | { role: "system" | "user"; content: ChatContent }
-  | { role: "assistant"; content: string; toolCalls?: readonly ToolCall[]; reasoning?: string }
+  | {
+    role: "assistant";
+    content: string;
+    toolCalls?: readonly ToolCall[];
+    reasoning?: string;
+    signed?: SignedAnswer;
+  }
   | { role: "tool"; toolCallId: string; content: string };
 
 /** A function offered to a model. */
@@ -144,6 +153,8 @@ export interface ChatResult {
   usage: Usage;
   finishReason: FinishReason;
   toolCalls?: readonly ToolCall[];
+  /** For the message of this answer, if its model wants it back with the results of `toolCalls`. */
+  signed?: SignedAnswer;
   citations?: readonly Citation[];
   /** The reasoning, if the provider returns it. */
   reasoning?: string;

@@ -9,7 +9,16 @@ interface ProviderKind {
   notes: string;
 }
 
-export const PROVIDER_NAMES = ["kimi", "glm", "openrouter", "openai", "custom", "client"] as const;
+export const PROVIDER_NAMES = [
+  "kimi",
+  "glm",
+  "openrouter",
+  "openai",
+  "gemini",
+  "anthropic",
+  "custom",
+  "client",
+] as const;
 
 export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
@@ -34,6 +43,18 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = [
     notes: "many vendors' models",
   },
   { name: "openai", setUpBy: ["OPENAI_API_KEY"], options: ["OPENAI_BASE_URL"], notes: "OpenAI's models" },
+  {
+    name: "gemini",
+    setUpBy: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    options: ["GEMINI_BASE_URL (https://generativelanguage.googleapis.com/v1beta)"],
+    notes: "web search, thinking, long context",
+  },
+  {
+    name: "anthropic",
+    setUpBy: ["ANTHROPIC_API_KEY"],
+    options: ["ANTHROPIC_BASE_URL (https://api.anthropic.com)"],
+    notes: "web search, thinking, context cache",
+  },
   {
     name: "custom",
     setUpBy: ["CUSTOM_API_URL"],

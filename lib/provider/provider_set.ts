@@ -2,12 +2,14 @@ import { isDeepStrictEqual } from "node:util";
 import { registerSecret } from "../base/log.ts";
 import { trimEndOf } from "../base/text.ts";
 import { MINUTE_MS } from "../base/units.ts";
+import { ANTHROPIC_API } from "./anthropic/anthropic_api.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
 import { CUSTOM } from "./dialect/custom.ts";
 import { GLM } from "./dialect/glm.ts";
 import { KIMI } from "./dialect/kimi.ts";
 import { OPENAI } from "./dialect/openai.ts";
 import { OPENROUTER } from "./dialect/openrouter.ts";
+import { GEMINI_API } from "./gemini/gemini_api.ts";
 import { KimiFiles } from "./kimi/kimi_files.ts";
 import { findOllama, listOllama, ollamaOrigin } from "./local/ollama.ts";
 import { ApiProvider } from "./api/api_provider.ts";
@@ -71,6 +73,12 @@ const DEFAULTS: Readonly<Record<ProviderSetup["kind"], ProviderDefaults>> = {
     silenceMs: 5 * MINUTE_MS,
   },
   openai: { api: chatCompletionsApi(OPENAI), baseUrl: "https://api.openai.com/v1", silenceMs: 5 * MINUTE_MS },
+  gemini: {
+    api: GEMINI_API,
+    baseUrl: "https://generativelanguage.googleapis.com/v1beta",
+    silenceMs: 5 * MINUTE_MS,
+  },
+  anthropic: { api: ANTHROPIC_API, baseUrl: "https://api.anthropic.com", silenceMs: 5 * MINUTE_MS },
   custom: { api: chatCompletionsApi(CUSTOM), baseUrl: "", silenceMs: 10 * MINUTE_MS },
 };
 

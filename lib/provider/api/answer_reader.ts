@@ -48,6 +48,14 @@ export abstract class AnswerReader {
     return undefined;
   }
 
+  /** The answer as its model wants it back with the results of its tool calls; undefined if it wants nothing more. */
+  get signedContent(): JsonObject[] | undefined {
+    return undefined;
+  }
+
+  /** Called with the answer that this one follows, which may be its beginning. */
+  continueFrom(_earlier: AnswerReader): void {}
+
   /**
    * Adds one event.
    *

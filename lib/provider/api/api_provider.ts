@@ -137,6 +137,7 @@ export class ApiProvider implements Provider {
     const progress = new ProgressReporter(model.name, options.onProgress);
     const usages: Usage[] = [];
     let body = firstBody;
+    let earlier: AnswerReader | undefined;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
       const answer = await endpoint.complete({ protocol, body, model: model.name }, {
@@ -146,6 +147,8 @@ export class ApiProvider implements Provider {
         onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
+      if (earlier !== undefined) answer.continueFrom(earlier);
+      earlier = answer;
       usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
       const next = answer.followUp(body);
       if (next === undefined) return this.#result(answer, model, usages);
@@ -160,14 +163,16 @@ export class ApiProvider implements Provider {
   }
 
   #result(answer: AnswerReader, model: ModelInfo, usages: readonly Usage[]): ChatResult {
-    const { toolCalls, citations, reasoning } = answer;
+    const { toolCalls, citations, reasoning, signedContent: content } = answer;
+    const { name: provider } = this;
     return {
       text: answer.text,
       model: answer.model ?? model.name,
-      provider: this.name,
+      provider,
       usage: sumUsages(usages),
       finishReason: answer.finishReason ?? "stop",
       toolCalls: toolCalls.length > 0 ? toolCalls : undefined,
+      signed: content && { provider, model: model.name, content },
       citations: citations.length > 0 ? citations : undefined,
       reasoning: reasoning === "" ? undefined : reasoning,
     };

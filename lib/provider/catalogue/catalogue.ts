@@ -17,6 +17,8 @@ export interface ModelEntry {
   files?: boolean;
   jsonSchema?: boolean;
   thinking?: ThinkingControl;
+  /** The most tokens it may think, for a model whose thinking is set in tokens. */
+  thinkingBudget?: number;
   temperature?: boolean;
   searchStopsThinking?: boolean;
   /** Whether `auto` may select it. */
@@ -27,7 +29,7 @@ export interface ModelEntry {
 type ShippedEntry = ModelEntry & { provider: string };
 
 /** Defaults for a model without a description: no ability that a provider might reject. */
-const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider">> = {
+const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider" | "thinkingBudget">> = {
   aliases: [],
   class: "balanced",
   contextTokens: 32_768,
@@ -77,6 +79,7 @@ export function toModel(entry: ModelEntry, provider: string): ModelInfo {
     maxOutputTokens: Math.min(rest.maxOutputTokens, Math.ceil(contextTokens / 2)),
     abilities: abilitiesOf(rest, thinking),
     thinking,
+    thinkingBudget: rest.thinkingBudget,
     takesTemperature: rest.temperature,
     searchStopsThinking: searchStopsThinking || undefined,
     auto,
