@@ -156,7 +156,7 @@ Deno.test("calls of functions come back whole, and the signed thoughts of a nati
   };
   for (const kind of KINDS) {
     await using one = nativeRig(kind, { scripts: [scripts[kind], SAY[kind]("Rain in Oslo.")] });
-    const { toolCalls, signed, finishReason } = await one.ask(MODELS[kind], {
+    const { toolCalls, providerItems, finishReason } = await one.ask(MODELS[kind], {
       tools: TOOLS,
       thinkingMode: "high",
     });
@@ -167,7 +167,7 @@ Deno.test("calls of functions come back whole, and the signed thoughts of a nati
     assertEquals(finishReason, "tool_calls");
     const messages: ChatRequest["messages"] = [
       ...QUESTION.messages,
-      { role: "assistant", content: "Let me see.", toolCalls, signed },
+      { role: "assistant", content: "Let me see.", toolCalls, providerItems },
       { role: "tool", toolCallId: "call_1", content: "Rain" },
       { role: "tool", toolCallId: "call_2", content: "Sun" },
     ];
@@ -186,14 +186,11 @@ Deno.test("calls of functions come back whole, and the signed thoughts of a nati
 
 Deno.test("calls of another model are sent back without its signatures, and are taken", async () => {
   const [call] = [{ id: "call_1", name: "weather", arguments: "not JSON" }];
-  const signed = {
-    provider: "kimi",
-    model: "kimi-k3",
-    content: [{ type: "thinking", signature: "foreign" }],
-  };
+  const items = [{ type: "thinking", signature: "foreign" }];
+  const providerItems = { provider: "kimi", model: "kimi-k3", items };
   const messages: ChatRequest["messages"] = [
     ...QUESTION.messages,
-    { role: "assistant", content: "", toolCalls: [call!], signed },
+    { role: "assistant", content: "", toolCalls: [call!], providerItems },
     { role: "tool", toolCallId: "call_1", content: "Rain" },
   ];
   for (const model of ["gemini-4-argon", "gemini-2.5-pro", "claude-opus-5", "claude-haiku-4-5"]) {

@@ -1,6 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
 import type { ProviderName } from "./provider_kinds.ts";
-import type { SignedAnswer } from "./signed_answer.ts";
 import type { Abilities, ProviderStatus } from "./provider_status.ts";
 
 /** Requested thinking effort, lowest first. Only models with the ability `thinking` take it. */
@@ -80,7 +79,7 @@ export type ChatMessage =
     content: string;
     toolCalls?: readonly ToolCall[];
     reasoning?: string;
-    signed?: SignedAnswer;
+    providerItems?: ChatResult["providerItems"];
   }
   | { role: "tool"; toolCallId: string; content: string };
 
@@ -153,9 +152,9 @@ export interface ChatResult {
   usage: Usage;
   finishReason: FinishReason;
   toolCalls?: readonly ToolCall[];
-  /** For the message of this answer, if its model wants it back with the results of `toolCalls`. */
-  signed?: SignedAnswer;
   citations?: readonly Citation[];
+  /** What the model needs unchanged when it goes on after `toolCalls`: encrypted reasoning, signatures. */
+  providerItems?: { provider: string; model: string; items: readonly JsonObject[] };
   /** The reasoning, if the provider returns it. */
   reasoning?: string;
   /** A sentence on a default of the request that was omitted because the model does not support it. */

@@ -52,7 +52,7 @@ export class ClaudeReader extends AnswerReader {
     }));
   }
 
-  override get signedContent(): JsonObject[] | undefined {
+  override get itemsToRepeat(): JsonObject[] | undefined {
     return this.finishReason === "tool_calls" ? this.#content() : undefined;
   }
 

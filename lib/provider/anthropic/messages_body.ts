@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { parseArguments, parseDataUrl, systemTexts } from "../api/message_parts.ts";
+import { ownItems, parseArguments, parseDataUrl, systemTexts } from "../api/message_parts.ts";
 import { definedFields, outputLimit, withSchema } from "../openai/request_body.ts";
 import type {
   ChatMessage,
@@ -11,7 +11,6 @@ import type {
   ProviderRequest,
   ToolCall,
 } from "../provider.ts";
-import { signedContent } from "../signed_answer.ts";
 import { closedSchema } from "./closed_schema.ts";
 import { toThinking } from "./thinking_fields.ts";
 
@@ -80,8 +79,8 @@ function toBlocks(message: ChatMessage, model: ModelInfo): JsonObject[] {
       return [{ type: "tool_result", tool_use_id: message.toolCallId, content: message.content }];
     case "assistant": {
       const { content, toolCalls = [] } = message;
-      const signed = signedContent(message, model);
-      if (signed !== undefined) return [...signed];
+      const own = ownItems(message, model);
+      if (own !== undefined) return [...own];
       // A turn that ends in white space is rejected.
       return [...toTextBlocks(content.trimEnd()), ...toolCalls.map(toToolUse)];
     }

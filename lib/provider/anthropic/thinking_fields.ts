@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../base/json.ts";
+import { ownItems } from "../api/message_parts.ts";
 import { budgetOf, nearestEffort } from "../catalogue/thinking.ts";
 import type { Effort, ProviderRequest } from "../provider.ts";
-import { signedContent } from "../signed_answer.ts";
 
 interface ThinkingFields {
   thinking?: JsonObject;
@@ -40,5 +40,5 @@ export function toThinking(request: ProviderRequest, maxTokens: number): Thinkin
 function wantsSignedThoughts({ messages, model }: ProviderRequest): boolean {
   if (messages.at(-1)?.role !== "tool") return false;
   const calling = messages.findLast((message) => message.role === "assistant");
-  return signedContent(calling, model) === undefined;
+  return ownItems(calling, model) === undefined;
 }

@@ -30,6 +30,11 @@ export abstract class AnswerReader {
    */
   protected abstract read(event: unknown): void;
 
+  /** What a follow-up has to repeat unchanged beside the text; undefined if nothing. */
+  get itemsToRepeat(): readonly JsonObject[] | undefined {
+    return undefined;
+  }
+
   /** Characters received, including reasoning. */
   get chars(): number {
     return this.text.length + this.reasoning.length;
@@ -45,11 +50,6 @@ export abstract class AnswerReader {
    * the answer is complete.
    */
   followUp(_body: JsonObject): JsonObject | undefined {
-    return undefined;
-  }
-
-  /** The answer as its model wants it back with the results of its tool calls; undefined if it wants nothing more. */
-  get signedContent(): JsonObject[] | undefined {
     return undefined;
   }
 

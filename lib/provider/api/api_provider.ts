@@ -163,18 +163,17 @@ export class ApiProvider implements Provider {
   }
 
   #result(answer: AnswerReader, model: ModelInfo, usages: readonly Usage[]): ChatResult {
-    const { toolCalls, citations, reasoning, signedContent: content } = answer;
-    const { name: provider } = this;
+    const { toolCalls, citations, reasoning, itemsToRepeat: items } = answer;
     return {
       text: answer.text,
       model: answer.model ?? model.name,
-      provider,
+      provider: this.name,
       usage: sumUsages(usages),
       finishReason: answer.finishReason ?? "stop",
       toolCalls: toolCalls.length > 0 ? toolCalls : undefined,
-      signed: content && { provider, model: model.name, content },
       citations: citations.length > 0 ? citations : undefined,
       reasoning: reasoning === "" ? undefined : reasoning,
+      providerItems: items && { provider: this.name, model: model.name, items },
     };
   }
 }

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
-import type { ChatContent, ChatMessage } from "../provider.ts";
+import type { ChatContent, ChatMessage, ModelInfo } from "../provider.ts";
 
 /** The bytes in a `data:` URL. */
 interface InlineData {
@@ -46,4 +46,13 @@ export function parseArguments(text: string): JsonObject {
   } catch {
     return {};
   }
+}
+
+/** What `model` itself said in `message`, as it wants it back; undefined where another model said it. */
+export function ownItems(
+  message: ChatMessage | undefined,
+  model: ModelInfo,
+): readonly JsonObject[] | undefined {
+  const said = message?.role === "assistant" ? message.providerItems : undefined;
+  return said?.provider === model.provider && said.model === model.name ? said.items : undefined;
 }

@@ -20,6 +20,8 @@ const NO_CHAT =
 /** The largest budget of Gemini 2.5 (https://ai.google.dev/gemini-api/docs/thinking). */
 const MAX_BUDGET_TOKENS = 24_576;
 
+type GeminiBody = Omit<GenerateContentParameters, "config"> & GenerateContentConfig;
+
 /** `generateContent` of the Gemini API (https://ai.google.dev/api/generate-content). */
 const GENERATE: ApiProtocol = {
   headers: ["x-goog-api-key"],
@@ -35,7 +37,7 @@ export const GEMINI_API: ProviderApi = { protocolOf: () => GENERATE, listModels,
 
 async function open(body: JsonObject, exchange: Exchange): Promise<AsyncIterable<unknown>> {
   const client = await createGeminiClient(exchange);
-  const { config, ...params } = body as unknown as GenerateContentParameters;
+  const { model, contents, ...config } = body as unknown as GeminiBody;
   const own: GenerateContentConfig = {
     abortSignal: exchange.signal,
     // The package would call functions itself, and ask again where an answer is longer than one request allows: both
@@ -43,7 +45,7 @@ async function open(body: JsonObject, exchange: Exchange): Promise<AsyncIterable
     automaticFunctionCalling: { disable: true },
     automaticContinuation: false,
   };
-  return await client.models.generateContentStream({ ...params, config: { ...config, ...own } });
+  return await client.models.generateContentStream({ model, contents, config: { ...config, ...own } });
 }
 
 /** Lists the models (https://ai.google.dev/api/models#method:-models.list). */

@@ -51,7 +51,7 @@ export class GeminiReader extends AnswerReader {
     return [...this.#calls];
   }
 
-  override get signedContent(): JsonObject[] | undefined {
+  override get itemsToRepeat(): JsonObject[] | undefined {
     return this.#calls.length > 0 ? this.#parts : undefined;
   }
 

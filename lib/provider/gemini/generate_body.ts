@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
-import { isObject, type JsonObject, ownEntry } from "../../base/json.ts";
-import { parseArguments, parseDataUrl, systemTexts } from "../api/message_parts.ts";
+import { type JsonObject, ownEntry } from "../../base/json.ts";
+import { ownItems, parseArguments, parseDataUrl, systemTexts } from "../api/message_parts.ts";
 import { budgetOf, nearestEffort } from "../catalogue/thinking.ts";
 import { definedFields, outputLimit, schemaPrompt } from "../openai/request_body.ts";
 import type {
@@ -11,7 +11,6 @@ import type {
   ProviderRequest,
   ToolCall,
 } from "../provider.ts";
-import { signedContent } from "../signed_answer.ts";
 
 /** The smallest budget of a model that cannot stop thinking. */
 const MIN_BUDGET_TOKENS = 128;
@@ -29,14 +28,16 @@ const IMAGE_TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Builds the parameters of a request as the package takes them: `config` holds what the API has in `generationConfig`,
- * `systemInstruction`, `tools` and `toolConfig` (https://ai.google.dev/api/generate-content).
+ * Builds a request: `model`, `contents`, and beside them what the package takes as `config`, which the API has in
+ * `generationConfig`, `systemInstruction`, `tools` and `toolConfig` (https://ai.google.dev/api/generate-content).
  *
  * @throws {ExaiError} `INVALID_PARAMS` for what the model does not take
  */
 export function toGenerateBody(request: ProviderRequest): JsonObject {
   const { model, temperature, maxOutputTokens, messages } = request;
-  const config = definedFields({
+  return definedFields({
+    model: model.name,
+    contents: toContents(messages, model),
     systemInstruction: toSystem(request),
     temperature: model.takesTemperature ? temperature : undefined,
     maxOutputTokens: maxOutputTokens === undefined ? undefined : outputLimit(request, {}),
@@ -44,13 +45,11 @@ export function toGenerateBody(request: ProviderRequest): JsonObject {
     ...toTools(request),
     ...toFormat(request),
   });
-  return { model: model.name, contents: toContents(messages, model), config };
 }
 
 /** The texts of a body. */
-export function questionText({ contents, config }: JsonObject): string {
+export function questionText({ contents, systemInstruction: system }: JsonObject): string {
   const parts = (contents as JsonObject[]).flatMap(({ parts }) => parts as JsonObject[]);
-  const system = isObject(config) ? config.systemInstruction : undefined;
   return [system, ...parts.map(({ text }) => text)].filter((text) => typeof text === "string").join("\n");
 }
 
@@ -143,8 +142,8 @@ function toParts(message: Exclude<ChatMessage, { role: "tool" }>, model: ModelIn
   const { content } = message;
   if (message.role === "assistant") {
     const { toolCalls = [] } = message;
-    const signed = signedContent(message, model);
-    if (signed !== undefined) return [...signed];
+    const own = ownItems(message, model);
+    if (own !== undefined) return [...own];
     return [...toTextParts(message.content), ...toolCalls.map((call, i) => toCall(call, i, model))];
   }
   if (typeof content === "string") return toTextParts(content);
