@@ -9,7 +9,7 @@ import { TestTools } from "./helpers/exai_tools.ts";
 import { assertDocumented } from "./helpers/documented_bodies.ts";
 import { rig, type RigOptions, TEST_KEY } from "./helpers/provider_rig.ts";
 
-/** The kinds that speak chat completions. */
+/** The kinds that are asked through chat completions. */
 type Kind = Parameters<typeof assertDocumented>[0];
 
 /** Asks `model` and gives back the body the provider got, after checking that the provider documents all of it. */

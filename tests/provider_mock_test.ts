@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createServer, type Fixture } from "@copilotkit/aimock";
 import { ExaiError } from "../lib/base/errors.ts";
-import { createModelRouter, type ProviderSetup } from "../lib/provider/configured_router.ts";
+import { createModelRouter } from "../lib/provider/configured_router.ts";
 import type { ModelRouter } from "../lib/provider/model_router.ts";
 
 const { signal } = new AbortController();
@@ -18,11 +18,6 @@ async function start(fixtures: Fixture[]) {
       const setups = [{ kind, apiKey: "mock-key-1234", baseUrl: `${mock.url}/v1`, models }];
       return routers.use(createModelRouter({ setups, retry: { initialDelayMs: 0 } }));
     },
-    native: (kind: "gemini" | "anthropic") => {
-      const baseUrl = kind === "gemini" ? `${mock.url}/v1beta` : mock.url;
-      const setups = [{ kind, apiKey: "mock-key-1234", baseUrl }];
-      return routers.use(createModelRouter({ setups, retry: { initialDelayMs: 0 } }));
-    },
     [Symbol.asyncDispose]: async () => {
       routers[Symbol.dispose]();
       const closed = new Promise((resolve) => mock.server.close(resolve));
@@ -33,16 +28,15 @@ async function start(fixtures: Fixture[]) {
   };
 }
 
-/** The kinds that speak chat completions. */
-type Kind = Exclude<ProviderSetup["kind"], "gemini" | "anthropic">;
-
-const MODELS: Record<Kind, string> = {
+const MODELS = {
   kimi: "kimi-k2.6",
   glm: "glm-4.7",
   openrouter: "anthropic/claude-sonnet-4.5",
   openai: "gpt-5.2",
   custom: "qwen3-coder",
 };
+
+type Kind = keyof typeof MODELS;
 
 async function ask(models: ModelRouter, content: string, tools?: { name: string }[]) {
   const requested = MODELS[models.status()[0]!.kind as Kind];
@@ -89,42 +83,4 @@ Deno.test("a stream that a mock of others' making cuts is not asked again", asyn
   await using mock = await start([{ ...GREETING, chunkSize: 4, truncateAfterChunks: 3 }]);
   const cut = await assertRejects(() => ask(mock.models("openai"), "greet"), ExaiError);
   assertEquals([cut.details?.fault, mock.requests()], ["cut", 1]);
-});
-
-Deno.test("a mock of others' making is understood by the native providers: text, thoughts, usage, tool calls", async () => {
-  const toolCalls = [{ name: "weather", arguments: '{"city":"Oslo"}' }];
-  const usage = { input_tokens: 7, output_tokens: 5, promptTokenCount: 7, candidatesTokenCount: 5 };
-  await using mock = await start([
-    {
-      match: { userMessage: "greet" },
-      response: { content: "Hello from elsewhere.", reasoning: "A guest.", usage },
-    },
-    { match: { userMessage: "weather" }, response: { toolCalls } },
-    { match: { userMessage: "refuse" }, response: { error: { message: "bad", type: "x" }, status: 400 } },
-  ]);
-  for (const [kind, requested] of [["gemini", "gemini-4-argon"], ["anthropic", "claude-opus-5"]] as const) {
-    const router = mock.native(kind);
-    const ask = async (content: string, tools?: { name: string }[]) => {
-      const route = await router.resolve({ requested, tool: "chat" });
-      return await router.chat(
-        route,
-        { messages: [{ role: "user", content }], tools, thinkingMode: "high" },
-        { signal },
-      );
-    };
-    const said = await ask("please greet me");
-    assertEquals([said.text, said.reasoning, said.finishReason], [
-      "Hello from elsewhere.",
-      "A guest.",
-      "stop",
-    ]);
-    assertEquals([said.usage.inputTokens, said.usage.outputTokens], [7, 5], kind);
-    const called = await ask("the weather", [{ name: "weather" }]);
-    assertEquals(called.finishReason, "tool_calls");
-    assertEquals(called.toolCalls?.map(({ name, arguments: args }) => [name, JSON.parse(args)]), [
-      ["weather", { city: "Oslo" }],
-    ]);
-    const refused = await assertRejects(() => ask("refuse"), ExaiError);
-    assertEquals(refused.details?.fault, "refused");
-  }
 });

@@ -35,11 +35,11 @@ const model = z.strictObject({
   tools: z.optional(z.boolean()),
   search: z.optional(z.boolean()),
   jsonSchema: z.optional(z.boolean()),
+  thinkingBudget: z.optional(tokens),
   thinking: z.optional(z.union([
     z.enum(["none", "switch", "always"]),
     z.array(z.enum(EFFORTS)).check(z.minLength(1)),
   ])),
-  thinkingBudget: z.optional(tokens),
   temperature: z.optional(z.boolean()),
   auto: z.optional(z.boolean()),
 });
@@ -138,8 +138,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   aliases: "must be an array of names",
   class: "must be fast, balanced or deep",
   contextTokens: "must be a whole number of at least 256",
-  maxOutputTokens: "must be a whole number of at least 256",
   thinkingBudget: "must be a whole number of at least 256",
+  maxOutputTokens: "must be a whole number of at least 256",
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };
 

@@ -39,9 +39,9 @@ export interface ModelInfo {
   /** Tokens of the answer alone. */
   maxOutputTokens: number;
   abilities: ModelAbilities;
-  thinking: ThinkingControl;
   /** The most tokens it may think, for a model whose thinking is set in tokens. */
   thinkingBudget?: number;
+  thinking: ThinkingControl;
   /** Whether it takes a temperature; many thinking models do not. */
   takesTemperature: boolean;
   /** Whether web search requires thinking to be off. */

@@ -12,10 +12,10 @@ interface ProviderKind {
 export const PROVIDER_NAMES = [
   "kimi",
   "glm",
-  "openrouter",
-  "openai",
   "gemini",
   "anthropic",
+  "openrouter",
+  "openai",
   "custom",
   "client",
 ] as const;
@@ -37,13 +37,6 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = [
     notes: "web search, thinking",
   },
   {
-    name: "openrouter",
-    setUpBy: ["OPENROUTER_API_KEY"],
-    options: ["OPENROUTER_REFERER", "OPENROUTER_TITLE"],
-    notes: "many vendors' models",
-  },
-  { name: "openai", setUpBy: ["OPENAI_API_KEY"], options: ["OPENAI_BASE_URL"], notes: "OpenAI's models" },
-  {
     name: "gemini",
     setUpBy: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     options: ["GEMINI_BASE_URL (https://generativelanguage.googleapis.com/v1beta)"],
@@ -55,6 +48,13 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = [
     options: ["ANTHROPIC_BASE_URL (https://api.anthropic.com)"],
     notes: "web search, thinking, context cache",
   },
+  {
+    name: "openrouter",
+    setUpBy: ["OPENROUTER_API_KEY"],
+    options: ["OPENROUTER_REFERER", "OPENROUTER_TITLE"],
+    notes: "many vendors' models",
+  },
+  { name: "openai", setUpBy: ["OPENAI_API_KEY"], options: ["OPENAI_BASE_URL"], notes: "OpenAI's models" },
   {
     name: "custom",
     setUpBy: ["CUSTOM_API_URL"],

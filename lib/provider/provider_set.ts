@@ -66,6 +66,12 @@ interface ProviderDefaults {
 
 const DEFAULTS: Readonly<Record<ProviderSetup["kind"], ProviderDefaults>> = {
   kimi: { api: chatCompletionsApi(KIMI), baseUrl: "https://api.moonshot.ai/v1", silenceMs: 2 * MINUTE_MS },
+  gemini: {
+    api: GEMINI_API,
+    baseUrl: "https://generativelanguage.googleapis.com/v1beta",
+    silenceMs: 5 * MINUTE_MS,
+  },
+  anthropic: { api: ANTHROPIC_API, baseUrl: "https://api.anthropic.com", silenceMs: 5 * MINUTE_MS },
   glm: { api: chatCompletionsApi(GLM), baseUrl: "https://api.z.ai/api/paas/v4", silenceMs: 2 * MINUTE_MS },
   openrouter: {
     api: chatCompletionsApi(OPENROUTER),
@@ -73,12 +79,6 @@ const DEFAULTS: Readonly<Record<ProviderSetup["kind"], ProviderDefaults>> = {
     silenceMs: 5 * MINUTE_MS,
   },
   openai: { api: chatCompletionsApi(OPENAI), baseUrl: "https://api.openai.com/v1", silenceMs: 5 * MINUTE_MS },
-  gemini: {
-    api: GEMINI_API,
-    baseUrl: "https://generativelanguage.googleapis.com/v1beta",
-    silenceMs: 5 * MINUTE_MS,
-  },
-  anthropic: { api: ANTHROPIC_API, baseUrl: "https://api.anthropic.com", silenceMs: 5 * MINUTE_MS },
   custom: { api: chatCompletionsApi(CUSTOM), baseUrl: "", silenceMs: 10 * MINUTE_MS },
 };
 

@@ -31,6 +31,21 @@ export const MODEL_SETTINGS = {
   }),
   kimiMaxInflight: inflight("Kimi", "EXAI_WS_KIMI_MAX_INFLIGHT", 6),
   kimiSilenceMs: silence("Kimi", "KIMI_TIMEOUT", 120),
+  geminiApiKey: secret({ env: "GEMINI_API_KEY", help: "Key of Gemini (Google)" }),
+  googleApiKey: secret({ env: "GOOGLE_API_KEY", help: "The same, where GEMINI_API_KEY is empty" }),
+  geminiUrl: url({
+    env: "GEMINI_BASE_URL",
+    fallback: "https://generativelanguage.googleapis.com/v1beta",
+    help: "Where Gemini's API begins",
+  }),
+  geminiSilenceMs: silence("Gemini", "GEMINI_TIMEOUT", 300),
+  anthropicApiKey: secret({ env: "ANTHROPIC_API_KEY", help: "Key of Anthropic (Claude)" }),
+  anthropicUrl: url({
+    env: "ANTHROPIC_BASE_URL",
+    fallback: "https://api.anthropic.com",
+    help: "Where Anthropic's API begins",
+  }),
+  anthropicSilenceMs: silence("Anthropic", "ANTHROPIC_TIMEOUT", 300),
   glmApiKey: secret({ env: "GLM_API_KEY", help: "Key of GLM (Z.AI)" }),
   zhipuaiApiKey: secret({ env: "ZHIPUAI_API_KEY", help: "The same, where GLM_API_KEY is empty" }),
   glmUrl: url({
@@ -47,21 +62,6 @@ export const MODEL_SETTINGS = {
     help: "Where OpenAI's API begins",
   }),
   openaiSilenceMs: silence("OpenAI", "OPENAI_TIMEOUT", 300),
-  geminiApiKey: secret({ env: "GEMINI_API_KEY", help: "Key of Gemini (Google)" }),
-  googleApiKey: secret({ env: "GOOGLE_API_KEY", help: "The same, where GEMINI_API_KEY is empty" }),
-  geminiUrl: url({
-    env: "GEMINI_BASE_URL",
-    fallback: "https://generativelanguage.googleapis.com/v1beta",
-    help: "Where Gemini's API begins",
-  }),
-  geminiSilenceMs: silence("Gemini", "GEMINI_TIMEOUT", 300),
-  anthropicApiKey: secret({ env: "ANTHROPIC_API_KEY", help: "Key of Anthropic (Claude)" }),
-  anthropicUrl: url({
-    env: "ANTHROPIC_BASE_URL",
-    fallback: "https://api.anthropic.com",
-    help: "Where Anthropic's API begins",
-  }),
-  anthropicSilenceMs: silence("Anthropic", "ANTHROPIC_TIMEOUT", 300),
   openrouterApiKey: secret({ env: "OPENROUTER_API_KEY", help: "Key of OpenRouter" }),
   openrouterReferer: text({
     env: "OPENROUTER_REFERER",

@@ -2,6 +2,7 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
 import { beginningOf } from "../../base/http_response.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";
+import { singleUseClient } from "../single_use_client.ts";
 import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
 
 /** Limits on one request to a provider. */
@@ -38,6 +39,7 @@ const NEVER_SENT =
 export class GuardedFetch implements Disposable {
   readonly #options: GuardedFetchOptions;
   readonly #silence = new AbortController();
+  readonly #client = singleUseClient();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: GuardedFetchOptions) {
@@ -59,6 +61,7 @@ export class GuardedFetch implements Disposable {
     try {
       response = await fetch(input, {
         ...init,
+        client: this.#client,
         headers: this.#filterHeaders(new Headers(init.headers)),
         redirect: "manual",
         signal: AbortSignal.any(signals),
@@ -85,6 +88,7 @@ export class GuardedFetch implements Disposable {
 
   [Symbol.dispose](): void {
     this.#clearTimer();
+    this.#client.close();
   }
 
   /** The time-out error if it aborted the body; otherwise `thrown`. */

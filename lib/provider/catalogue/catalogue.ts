@@ -16,9 +16,9 @@ export interface ModelEntry {
   search?: boolean;
   files?: boolean;
   jsonSchema?: boolean;
-  thinking?: ThinkingControl;
   /** The most tokens it may think, for a model whose thinking is set in tokens. */
   thinkingBudget?: number;
+  thinking?: ThinkingControl;
   temperature?: boolean;
   searchStopsThinking?: boolean;
   /** Whether `auto` may select it. */
@@ -78,8 +78,8 @@ export function toModel(entry: ModelEntry, provider: string): ModelInfo {
     // The window holds the question as well as the answer.
     maxOutputTokens: Math.min(rest.maxOutputTokens, Math.ceil(contextTokens / 2)),
     abilities: abilitiesOf(rest, thinking),
-    thinking,
     thinkingBudget: rest.thinkingBudget,
+    thinking,
     takesTemperature: rest.temperature,
     searchStopsThinking: searchStopsThinking || undefined,
     auto,
