@@ -12,7 +12,8 @@ async function start(fixtures: Fixture[]) {
   const mock = await createServer(fixtures, { port: 0, logLevel: "silent" });
   const routers = new DisposableStack();
   return {
-    requests: () => mock.journal.getAll().filter(({ path }) => path.endsWith("/chat/completions")).length,
+    requests: () =>
+      mock.journal.getAll().filter(({ path }) => /\/(chat\/completions|responses)$/.test(path)).length,
     models: (kind: ProviderSetup["kind"]) => {
       const models = kind === "custom" ? [MODELS.custom] : undefined;
       const setups = [{ kind, apiKey: "mock-key-1234", baseUrl: `${mock.url}/v1`, models }];
@@ -42,7 +43,11 @@ async function ask(models: ModelRouter, content: string, tools?: { name: string 
   return await models.chat(route, { messages: [{ role: "user", content }], tools }, { signal });
 }
 
-const GREETING: Fixture = { match: { userMessage: "greet" }, response: { content: "Hello from elsewhere." } };
+const GREETING: Fixture = {
+  match: { userMessage: "greet" },
+  // The mock counts tokens only in chat completions.
+  response: { content: "Hello from elsewhere.", usage: { prompt_tokens: 9, completion_tokens: 3 } },
+};
 
 Deno.test("a mock of others' making is understood by every kind of provider: text, usage, tool calls", async () => {
   const toolCalls = [{ name: "weather", arguments: '{"city":"Oslo"}' }];
@@ -81,4 +86,29 @@ Deno.test("a stream that a mock of others' making cuts is not asked again", asyn
   await using mock = await start([{ ...GREETING, chunkSize: 4, truncateAfterChunks: 3 }]);
   const cut = await assertRejects(() => ask(mock.models("openai"), "greet"), ExaiError);
   assertEquals([cut.details?.fault, mock.requests()], ["cut", 1]);
+});
+
+Deno.test("a mock of others' making answers through the Responses API: reasoning, search, calls in rounds", async () => {
+  const toolCalls = [{ name: "weather", arguments: '{"city":"Oslo"}' }];
+  await using mock = await start([
+    { ...GREETING, response: { content: "Hello.", reasoning: "A greeting.", webSearches: ["greetings"] } },
+    { match: { hasToolResult: true }, response: { content: "It rains." } },
+    { match: { userMessage: "weather" }, response: { toolCalls } },
+  ]);
+  const router = mock.models("openai");
+  const route = await router.resolve({ requested: "gpt-5-codex", tool: "chat" });
+  const user = (content: string) => ({ role: "user" as const, content });
+  const said = await router.chat(route, { messages: [user("greet")], webSearch: true }, { signal });
+  assertEquals([said.text, said.reasoning, said.finishReason], ["Hello.", "A greeting.", "stop"]);
+
+  const tools = [{ name: "weather" }];
+  const first = await router.chat(route, { messages: [user("the weather")], tools }, { signal });
+  const [call] = first.toolCalls!;
+  assertEquals(first.providerItems?.items.map(({ type }) => type), ["reasoning", "function_call"]);
+  const messages = [
+    user("the weather"),
+    { role: "assistant" as const, content: "", toolCalls: [call!], providerItems: first.providerItems },
+    { role: "tool" as const, toolCallId: call!.id, content: "rain" },
+  ];
+  assertEquals((await router.chat(route, { messages, tools }, { signal })).text, "It rains.");
 });

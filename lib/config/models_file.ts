@@ -10,6 +10,7 @@ import { type ConfigFault, formatKey } from "./config_fault.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 
+const MODEL_APIS = ["chat", "responses"] as const;
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
 const name = z.string().check(z.minLength(1), z.maxLength(200));
@@ -40,6 +41,7 @@ const model = z.strictObject({
     z.array(z.enum(EFFORTS)).check(z.minLength(1)),
   ])),
   temperature: z.optional(z.boolean()),
+  api: z.optional(z.enum(MODEL_APIS)),
   auto: z.optional(z.boolean()),
 });
 
@@ -138,6 +140,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   class: "must be fast, balanced or deep",
   contextTokens: "must be a whole number of at least 256",
   maxOutputTokens: "must be a whole number of at least 256",
+  api: "must be chat or responses",
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };
 

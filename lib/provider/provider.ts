@@ -40,6 +40,8 @@ export interface ModelInfo {
   maxOutputTokens: number;
   abilities: ModelAbilities;
   thinking: ThinkingControl;
+  /** The API it is asked through. Default: chat. */
+  api?: "chat" | "responses";
   /** Whether it takes a temperature; many thinking models do not. */
   takesTemperature: boolean;
   /** Whether web search requires thinking to be off. */
@@ -72,7 +74,13 @@ export interface ToolCall {
 /** One message of a conversation. */
 export type ChatMessage =
   | { role: "system" | "user"; content: ChatContent }
-  | { role: "assistant"; content: string; toolCalls?: readonly ToolCall[]; reasoning?: string }
+  | {
+    role: "assistant";
+    content: string;
+    toolCalls?: readonly ToolCall[];
+    reasoning?: string;
+    providerItems?: ChatResult["providerItems"];
+  }
   | { role: "tool"; toolCallId: string; content: string };
 
 /** A function offered to a model. */
@@ -145,6 +153,8 @@ export interface ChatResult {
   finishReason: FinishReason;
   toolCalls?: readonly ToolCall[];
   citations?: readonly Citation[];
+  /** What the model needs unchanged when it goes on after `toolCalls`: encrypted reasoning, signatures. */
+  providerItems?: { provider: string; model: string; items: readonly JsonObject[] };
   /** The reasoning, if the provider returns it. */
   reasoning?: string;
   /** A sentence on a default of the request that was omitted because the model does not support it. */

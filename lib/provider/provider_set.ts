@@ -3,10 +3,10 @@ import { registerSecret } from "../base/log.ts";
 import { trimEndOf } from "../base/text.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
-import { CUSTOM } from "./dialect/custom.ts";
+import { CUSTOM, CUSTOM_RESPONSES } from "./dialect/custom.ts";
 import { GLM } from "./dialect/glm.ts";
 import { KIMI } from "./dialect/kimi.ts";
-import { OPENAI } from "./dialect/openai.ts";
+import { OPENAI, OPENAI_RESPONSES } from "./dialect/openai.ts";
 import { OPENROUTER } from "./dialect/openrouter.ts";
 import { KimiFiles } from "./kimi/kimi_files.ts";
 import { findOllama, listOllama, ollamaOrigin } from "./local/ollama.ts";
@@ -17,6 +17,7 @@ import type { BreakerOptions } from "./api/provider_breaker.ts";
 import type { ProviderApi } from "./api/provider_api.ts";
 import type { RetryPolicy } from "./api/retry.ts";
 import { chatCompletionsApi } from "./openai/chat_completions.ts";
+import { openAiApis } from "./responses/responses_api.ts";
 import type { Provider, TextCache } from "./provider.ts";
 import type { ProviderName } from "./provider_kinds.ts";
 
@@ -70,8 +71,12 @@ const DEFAULTS: Readonly<Record<ProviderSetup["kind"], ProviderDefaults>> = {
     baseUrl: "https://openrouter.ai/api/v1",
     silenceMs: 5 * MINUTE_MS,
   },
-  openai: { api: chatCompletionsApi(OPENAI), baseUrl: "https://api.openai.com/v1", silenceMs: 5 * MINUTE_MS },
-  custom: { api: chatCompletionsApi(CUSTOM), baseUrl: "", silenceMs: 10 * MINUTE_MS },
+  openai: {
+    api: openAiApis(OPENAI, OPENAI_RESPONSES),
+    baseUrl: "https://api.openai.com/v1",
+    silenceMs: 5 * MINUTE_MS,
+  },
+  custom: { api: openAiApis(CUSTOM, CUSTOM_RESPONSES), baseUrl: "", silenceMs: 10 * MINUTE_MS },
 };
 
 const OLLAMA = "ollama";

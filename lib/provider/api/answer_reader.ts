@@ -30,6 +30,11 @@ export abstract class AnswerReader {
    */
   protected abstract read(event: unknown): void;
 
+  /** What a follow-up has to repeat unchanged beside the text; undefined if nothing. */
+  get itemsToRepeat(): readonly JsonObject[] | undefined {
+    return undefined;
+  }
+
   /** Characters received, including reasoning. */
   get chars(): number {
     return this.text.length + this.reasoning.length;

@@ -19,6 +19,7 @@ export interface ModelEntry {
   thinking?: ThinkingControl;
   temperature?: boolean;
   searchStopsThinking?: boolean;
+  api?: ModelInfo["api"];
   /** Whether `auto` may select it. */
   auto?: boolean;
 }
@@ -40,6 +41,7 @@ const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider">> = {
   thinking: "none",
   temperature: true,
   searchStopsThinking: false,
+  api: "chat",
   auto: false,
 };
 
@@ -65,7 +67,7 @@ export function mergeEntries(entry: ModelEntry, overrides: Omit<ModelEntry, "nam
 
 /** Returns the model of `provider` that `entry` describes. */
 export function toModel(entry: ModelEntry, provider: string): ModelInfo {
-  const { aliases, class: modelClass, contextTokens, thinking, searchStopsThinking, auto, ...rest } =
+  const { aliases, class: modelClass, contextTokens, thinking, searchStopsThinking, api, auto, ...rest } =
     mergeEntries({ ...DEFAULTS, name: entry.name }, entry) as Required<ModelEntry>;
   return {
     name: entry.name,
@@ -77,6 +79,7 @@ export function toModel(entry: ModelEntry, provider: string): ModelInfo {
     maxOutputTokens: Math.min(rest.maxOutputTokens, Math.ceil(contextTokens / 2)),
     abilities: abilitiesOf(rest, thinking),
     thinking,
+    api,
     takesTemperature: rest.temperature,
     searchStopsThinking: searchStopsThinking || undefined,
     auto,

@@ -18,7 +18,7 @@ export function chatCompletionsApi(dialect: Dialect): ProviderApi {
 }
 
 /** The OpenAI chat completions API (https://developers.openai.com/api/docs/api-reference/chat/create). */
-function chatCompletions(dialect: Dialect): ApiProtocol {
+export function chatCompletions(dialect: Dialect): ApiProtocol {
   return {
     toBody: (request) => toBody(request, dialect),
     toRawBody: (request) => toRawBody(request, dialect),
@@ -37,7 +37,7 @@ async function open(body: JsonObject, { address, guard, signal }: Exchange): Pro
 }
 
 /** Lists the entries of `/models`, which all servers of the OpenAI API share. */
-function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
+export function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
   return endpoint.request({ signal, limits: LIST_LIMITS }, async ({ address, guard }) => {
     const client = await createClient(address, guard);
     const page = await client.models.list({ signal });

@@ -69,7 +69,8 @@ function streamFields(dialect: Dialect): JsonObject {
   return { stream: true, stream_options: dialect.asksForUsage ? { include_usage: true } : undefined };
 }
 
-function definedFields(body: JsonObject): JsonObject {
+/** `body` without the fields that are undefined. */
+export function definedFields(body: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
 }
 
