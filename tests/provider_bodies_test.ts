@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ChatRequest, ThinkingMode } from "../lib/provider/provider.ts";
-import type { ModelEntry, ProviderSetup } from "../lib/provider/configured_router.ts";
+import type { ModelEntry } from "../lib/provider/configured_router.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ModelStatus } from "../lib/provider/provider_status.ts";
 import { say } from "./fixtures/openai_server.ts";
@@ -11,7 +11,8 @@ import { assertDocumented } from "./helpers/documented_bodies.ts";
 import { assertDocumentedResponse } from "./helpers/documented_responses.ts";
 import { rig, type RigOptions, TEST_KEY } from "./helpers/provider_rig.ts";
 
-type Kind = ProviderSetup["kind"];
+/** The kinds that are asked through chat completions. */
+type Kind = Parameters<typeof assertDocumented>[0];
 
 /** Asks `model` and gives back the body the provider got, after checking that the provider documents all of it. */
 async function bodyOf(kind: Kind, model: string, request: Partial<ChatRequest>) {

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createServer, type Fixture } from "@copilotkit/aimock";
 import { ExaiError } from "../lib/base/errors.ts";
-import { createModelRouter, type ProviderSetup } from "../lib/provider/configured_router.ts";
+import { createModelRouter } from "../lib/provider/configured_router.ts";
 import type { ModelRouter } from "../lib/provider/model_router.ts";
 
 const { signal } = new AbortController();
@@ -14,7 +14,8 @@ async function start(fixtures: Fixture[]) {
   return {
     requests: () =>
       mock.journal.getAll().filter(({ path }) => /\/(chat\/completions|responses)$/.test(path)).length,
-    models: (kind: ProviderSetup["kind"]) => {
+    url: mock.url,
+    models: (kind: Kind) => {
       const models = kind === "custom" ? [MODELS.custom] : undefined;
       const setups = [{ kind, apiKey: "mock-key-1234", baseUrl: `${mock.url}/v1`, models }];
       return routers.use(createModelRouter({ setups, retry: { initialDelayMs: 0 } }));
@@ -29,7 +30,7 @@ async function start(fixtures: Fixture[]) {
   };
 }
 
-const MODELS: Record<ProviderSetup["kind"], string> = {
+const MODELS = {
   kimi: "kimi-k2.6",
   glm: "glm-4.7",
   openrouter: "anthropic/claude-sonnet-4.5",
@@ -37,8 +38,10 @@ const MODELS: Record<ProviderSetup["kind"], string> = {
   custom: "qwen3-coder",
 };
 
+type Kind = keyof typeof MODELS;
+
 async function ask(models: ModelRouter, content: string, tools?: { name: string }[]) {
-  const requested = MODELS[models.status()[0]!.kind as ProviderSetup["kind"]];
+  const requested = MODELS[models.status()[0]!.kind as Kind];
   const route = await models.resolve({ requested, tool: "chat" });
   return await models.chat(route, { messages: [{ role: "user", content }], tools }, { signal });
 }
@@ -52,7 +55,7 @@ const GREETING: Fixture = {
 Deno.test("a mock of others' making is understood by every kind of provider: text, usage, tool calls", async () => {
   const toolCalls = [{ name: "weather", arguments: '{"city":"Oslo"}' }];
   await using mock = await start([GREETING, { match: { userMessage: "weather" }, response: { toolCalls } }]);
-  for (const kind of Object.keys(MODELS) as ProviderSetup["kind"][]) {
+  for (const kind of Object.keys(MODELS) as Kind[]) {
     const router = mock.models(kind);
     const said = await ask(router, "please greet me");
     assertEquals([said.text, said.finishReason], ["Hello from elsewhere.", "stop"]);

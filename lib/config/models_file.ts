@@ -74,7 +74,7 @@ export interface ModelsFile {
 }
 
 /** Names a custom provider may not have: those of built-in providers, and words with a meaning as a model. */
-const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto"];
+const TAKEN_NAMES = ["kimi", "glm", "openai", "azure", "xai", "openrouter", "client", "auto"];
 
 /**
  * Reads the custom providers and models from the file at `path` (docs/models.md); variables as in `mcp.json`. A missing

@@ -9,7 +9,16 @@ interface ProviderKind {
   notes: string;
 }
 
-export const PROVIDER_NAMES = ["kimi", "glm", "openrouter", "openai", "custom", "client"] as const;
+export const PROVIDER_NAMES = [
+  "kimi",
+  "glm",
+  "openrouter",
+  "openai",
+  "azure",
+  "xai",
+  "custom",
+  "client",
+] as const;
 
 export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
@@ -34,6 +43,23 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = [
     notes: "many vendors' models",
   },
   { name: "openai", setUpBy: ["OPENAI_API_KEY"], options: ["OPENAI_BASE_URL"], notes: "OpenAI's models" },
+  {
+    name: "azure",
+    setUpBy: ["AZURE_OPENAI_ENDPOINT"],
+    options: [
+      "AZURE_OPENAI_API_KEY (else an Entra token)",
+      "AZURE_OPENAI_DEPLOYMENTS",
+      "AZURE_OPENAI_API_VERSION",
+      "AZURE_OPENAI_TOKEN_COMMAND (az account get-access-token)",
+    ],
+    notes: "OpenAI's models as deployments of a resource of Azure",
+  },
+  {
+    name: "xai",
+    setUpBy: ["XAI_API_KEY"],
+    options: ["XAI_API_URL (https://api.x.ai/v1)"],
+    notes: "Grok; web search, thinking",
+  },
   {
     name: "custom",
     setUpBy: ["CUSTOM_API_URL"],

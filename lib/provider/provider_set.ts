@@ -3,6 +3,8 @@ import { registerSecret } from "../base/log.ts";
 import { trimEndOf } from "../base/text.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
+import { azureAddress } from "./azure/azure_address.ts";
+import { azureApi, deploymentEntry } from "./azure/azure_api.ts";
 import { CUSTOM, CUSTOM_RESPONSES } from "./dialect/custom.ts";
 import { GLM } from "./dialect/glm.ts";
 import { KIMI } from "./dialect/kimi.ts";
@@ -18,6 +20,7 @@ import type { ProviderApi } from "./api/provider_api.ts";
 import type { RetryPolicy } from "./api/retry.ts";
 import { chatCompletionsApi } from "./openai/chat_completions.ts";
 import { openAiApis } from "./responses/responses_api.ts";
+import { xaiApi } from "./responses/xai_api.ts";
 import type { Provider, TextCache } from "./provider.ts";
 import type { ProviderName } from "./provider_kinds.ts";
 
@@ -34,7 +37,11 @@ export interface ProviderSetup {
   headers?: Readonly<Record<string, string>>;
   /** How long the provider may send nothing before the request times out. */
   silenceMs?: number;
-  /** Models of a server that does not list them. */
+  /** Azure: the dated version of the API; without one its v1 API is used. */
+  apiVersion?: string;
+  /** Azure: the command line that prints an Entra token where there is no key. */
+  tokenCommand?: string;
+  /** Models of a server that does not list them; deployments of Azure, as `deployment=model`. */
   models?: readonly string[];
 }
 
@@ -76,6 +83,8 @@ const DEFAULTS: Readonly<Record<ProviderSetup["kind"], ProviderDefaults>> = {
     baseUrl: "https://api.openai.com/v1",
     silenceMs: 5 * MINUTE_MS,
   },
+  azure: { api: azureApi(), baseUrl: "", silenceMs: 5 * MINUTE_MS },
+  xai: { api: xaiApi(), baseUrl: "https://api.x.ai/v1", silenceMs: 5 * MINUTE_MS },
   custom: { api: openAiApis(CUSTOM, CUSTOM_RESPONSES), baseUrl: "", silenceMs: 10 * MINUTE_MS },
 };
 
@@ -127,10 +136,12 @@ function createProvider(setup: ProviderSetup, options: ProviderSetOptions): ApiP
   const { kind, name = kind, apiKey = "", headers } = setup;
   registerSecret(apiKey);
   const { api, baseUrl, silenceMs } = DEFAULTS[kind];
+  const address = kind === "azure"
+    ? azureAddress(setup)
+    : { apiKey, baseUrl: trimEndOf(setup.baseUrl || baseUrl, "/") };
   const endpoint = createEndpoint({
     name,
-    apiKey,
-    baseUrl: trimEndOf(setup.baseUrl || baseUrl, "/"),
+    ...address,
     headers,
     silenceMs: setup.silenceMs ?? silenceMs,
   }, options);
@@ -161,10 +172,7 @@ function createOllama(origin: string, options: ProviderSetOptions): ApiProvider 
 }
 
 function createEndpoint(
-  address: Pick<
-    ConstructorParameters<typeof ProviderEndpoint>[0],
-    "name" | "apiKey" | "baseUrl" | "headers" | "silenceMs"
-  >,
+  address: Omit<ConstructorParameters<typeof ProviderEndpoint>[0], "admit" | "retry" | "breaker">,
   { admit, retry, breaker }: ProviderSetOptions,
 ): ProviderEndpoint {
   return new ProviderEndpoint({ ...address, admit, retry, breaker });
@@ -175,7 +183,9 @@ function overridesForSetup(
   { kind, name = kind, models = [] }: ProviderSetup,
   options: ProviderSetOptions,
 ): ModelEntry[] {
-  const named = models.map((model): ModelEntry => ({ name: model, provider: name, auto: true }));
+  const named = models.map((model): ModelEntry =>
+    kind === "azure" ? deploymentEntry(model) : { name: model, provider: name, auto: true }
+  );
   return mergeByName([...named, ...overridesOf(name, options)]);
 }
 

@@ -41,7 +41,7 @@ export function rig({ kind = "openai", scripts = [], responses = [], setup, ...r
   const models = createModelRouter({
     retry: { initialDelayMs: 0 },
     ...rest,
-    setups: [{ kind, apiKey: TEST_KEY, baseUrl: server.url, ...setup }],
+    setups: [{ kind, apiKey: TEST_KEY, baseUrl: kind === "azure" ? server.origin : server.url, ...setup }],
   });
   return {
     server,

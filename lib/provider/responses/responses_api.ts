@@ -12,9 +12,13 @@ import { ResponseReader } from "./response_reader.ts";
  * The APIs of OpenAI and of those who copy them: the Responses API for models whose `api` is `responses`, chat
  * completions for the others. A server may have only one of the two, so each stands in for the other.
  */
-export function openAiApis(dialect: Dialect, responsesDialect: ResponsesDialect): ProviderApi {
-  const chat = chatCompletions(dialect);
-  const responses = responsesProtocol(responsesDialect);
+export function openAiApis(
+  dialect: Dialect,
+  responsesDialect: ResponsesDialect,
+  headers: readonly string[] = [],
+): ProviderApi {
+  const chat = { ...chatCompletions(dialect), headers };
+  const responses = { ...responsesProtocol(responsesDialect), headers };
   return {
     protocolOf: ({ api }) => api === "responses" ? responses : chat,
     alternativeTo: (protocol) => protocol === responses ? chat : responses,
