@@ -23,7 +23,6 @@ import { statusOfCode } from "./response_errors.ts";
  */
 export class ResponseReader extends AnswerReader {
   readonly #items = new OutputItems();
-  #isRefusal = false;
 
   get toolCalls(): ToolCall[] {
     return this.#items.ofType("function_call").map(({ item, text }) => ({
@@ -45,7 +44,7 @@ export class ResponseReader extends AnswerReader {
   protected override read(event: unknown): void {
     if (!isObject(event)) throw this.malformed("an event that is no object");
     // A server that does not stream sends the whole response.
-    if (event.object === "response") return this.#end(event);
+    if (event.object === "response") return this.#update(event);
     const delta = textOf(event.delta) ?? "";
     switch (event.type) {
       case "response.output_item.added":
@@ -55,8 +54,7 @@ export class ResponseReader extends AnswerReader {
       case "response.output_text.delta":
         return this.#addText(this.#items.at(event, "message"), delta);
       case "response.refusal.delta":
-        this.#isRefusal = true;
-        return this.#addText(this.#items.at(event, "message"), delta);
+        return this.#addRefusal(this.#items.at(event, "message"), delta);
       case "response.function_call_arguments.delta":
         this.#items.at(event, "function_call").text += delta;
         return;
@@ -69,7 +67,7 @@ export class ResponseReader extends AnswerReader {
       case "response.output_text.annotation.added":
         return this.#addAnnotation(event.annotation);
       case "error":
-        throw this.#failed(isObject(event.error) ? event.error : event);
+        throw this.#responseFailed(isObject(event.error) ? event.error : event);
       default:
         // Every event on the state of the response has it whole; the others, such as keepalive, say nothing new.
         if (isObject(event.response)) this.#update(event.response);
@@ -90,14 +88,15 @@ export class ResponseReader extends AnswerReader {
     const output = Array.isArray(response.output) ? response.output : [];
     output.forEach((item, index) => this.#completeItem({ item, output_index: index }));
     for (const url of Array.isArray(response.citations) ? response.citations : []) this.cite(url, undefined);
-    if (response.status === "failed") throw this.#failed(isObject(response.error) ? response.error : {});
+    if (response.status === "failed") {
+      throw this.#responseFailed(isObject(response.error) ? response.error : {});
+    }
     if (response.status === "cancelled") throw this.truncated("the response was cancelled");
     this.#promoteCommentary();
     if (response.status === "incomplete") {
       const { reason } = isObject(response.incomplete_details) ? response.incomplete_details : {};
-      this.finishReason = reason === "content_filter" ? "content_filter" : "length";
-    } else if (this.#isRefusal) this.finishReason = "content_filter";
-    else this.finishReason = this.toolCalls.length > 0 ? "tool_calls" : "stop";
+      this.endBy(textOf(reason) || "length");
+    } else this.endBy("stop");
   }
 
   #addItem(event: JsonObject): void {
@@ -118,8 +117,11 @@ export class ResponseReader extends AnswerReader {
 
   #completeMessage(kept: OutputItem, { content }: JsonObject): void {
     const parts = (Array.isArray(content) ? content : []).filter(isObject);
-    if (kept.text === "") this.#addText(kept, textOfParts(parts));
-    if (parts.some(({ type }) => type === "refusal")) this.#isRefusal = true;
+    if (kept.text === "") {
+      const isRefusal = ({ type }: JsonObject) => type === "refusal";
+      this.#addText(kept, textOfParts(parts.filter((part) => !isRefusal(part))));
+      this.#addRefusal(kept, textOfParts(parts.filter(isRefusal)));
+    }
     for (const { annotations } of parts) {
       if (Array.isArray(annotations)) annotations.forEach((one) => this.#addAnnotation(one));
     }
@@ -145,9 +147,14 @@ export class ResponseReader extends AnswerReader {
     }
   }
 
+  #addRefusal(message: OutputItem, delta: string): void {
+    message.text += delta;
+    this.refusal += delta;
+  }
+
   /** An answer of nothing but commentary is the answer. */
   #promoteCommentary(): void {
-    if (this.text !== "" || this.toolCalls.length > 0) return;
+    if (this.text !== "" || this.refusal !== "" || this.toolCalls.length > 0) return;
     this.text = this.#items.ofType("message").map(({ text }) => text).filter((text) => text !== "").join(
       "\n\n",
     );
@@ -168,10 +175,14 @@ export class ResponseReader extends AnswerReader {
     for (const source of sources) if (isObject(source)) this.cite(source.url, source.title);
   }
 
-  #failed(error: JsonObject): Error {
+  #responseFailed(error: JsonObject): Error {
     const code = textOf(error.code) ?? textOf(error.type) ?? "";
     const message = textOf(error.message) ?? (code || "the response failed without a reason");
-    return fromApiError({ status: statusOfCode(code), error, message }, this.errorInfo, this.hasOutput);
+    const { hasOutput, isWhole } = this;
+    return fromApiError({ status: statusOfCode(code), error, message }, this.errorInfo, {
+      hasOutput,
+      isWhole,
+    });
   }
 }
 
