@@ -104,6 +104,18 @@ function setupsOf(settings: Settings): ProviderSetup[] {
     { kind: "openai", apiKey: settings.openaiApiKey, baseUrl: openaiUrl, silenceMs: openaiSilenceMs },
     { kind: "xai", apiKey: settings.xaiApiKey, baseUrl: settings.xaiUrl, silenceMs: settings.xaiSilenceMs },
     {
+      kind: "gemini",
+      apiKey: settings.geminiApiKey || settings.googleApiKey,
+      baseUrl: settings.geminiUrl,
+      silenceMs: settings.geminiSilenceMs,
+    },
+    {
+      kind: "anthropic",
+      apiKey: settings.anthropicApiKey,
+      baseUrl: settings.anthropicUrl,
+      silenceMs: settings.anthropicSilenceMs,
+    },
+    {
       kind: "openrouter",
       apiKey: settings.openrouterApiKey,
       silenceMs: settings.openrouterSilenceMs,

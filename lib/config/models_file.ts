@@ -40,6 +40,7 @@ const model = z.strictObject({
     z.enum(["none", "switch", "always"]),
     z.array(z.enum(EFFORTS)).check(z.minLength(1)),
   ])),
+  thinkingBudget: z.optional(tokens),
   temperature: z.optional(z.boolean()),
   api: z.optional(z.enum(MODEL_APIS)),
   auto: z.optional(z.boolean()),
@@ -74,7 +75,18 @@ export interface ModelsFile {
 }
 
 /** Names a custom provider may not have: those of built-in providers, and words with a meaning as a model. */
-const TAKEN_NAMES = ["kimi", "glm", "openai", "azure", "xai", "openrouter", "client", "auto"];
+const TAKEN_NAMES = [
+  "kimi",
+  "glm",
+  "openai",
+  "azure",
+  "xai",
+  "gemini",
+  "anthropic",
+  "openrouter",
+  "client",
+  "auto",
+];
 
 /**
  * Reads the custom providers and models from the file at `path` (docs/models.md); variables as in `mcp.json`. A missing
@@ -141,6 +153,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   contextTokens: "must be a whole number of at least 256",
   maxOutputTokens: "must be a whole number of at least 256",
   api: "must be chat or responses",
+  thinkingBudget: "must be a whole number of at least 256",
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };
 

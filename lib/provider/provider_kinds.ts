@@ -16,6 +16,8 @@ export const PROVIDER_NAMES = [
   "openai",
   "azure",
   "xai",
+  "gemini",
+  "anthropic",
   "custom",
   "client",
 ] as const;
@@ -59,6 +61,18 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = [
     setUpBy: ["XAI_API_KEY"],
     options: ["XAI_API_URL (https://api.x.ai/v1)"],
     notes: "Grok; web search, thinking",
+  },
+  {
+    name: "gemini",
+    setUpBy: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    options: ["GEMINI_BASE_URL (https://generativelanguage.googleapis.com/v1beta)"],
+    notes: "web search, thinking, long context",
+  },
+  {
+    name: "anthropic",
+    setUpBy: ["ANTHROPIC_API_KEY"],
+    options: ["ANTHROPIC_BASE_URL (https://api.anthropic.com)"],
+    notes: "web search, thinking, context cache",
   },
   {
     name: "custom",

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { registerSecret } from "../base/log.ts";
 import { MINUTE_MS } from "../base/units.ts";
+import { ANTHROPIC_API } from "./anthropic/anthropic_api.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
 import { azureAddress } from "./azure/azure_address.ts";
 import { azureApi, deploymentEntry } from "./azure/azure_api.ts";
@@ -9,6 +10,7 @@ import { GLM } from "./dialect/glm.ts";
 import { KIMI } from "./dialect/kimi.ts";
 import { OPENAI, OPENAI_RESPONSES } from "./dialect/openai.ts";
 import { OPENROUTER } from "./dialect/openrouter.ts";
+import { GEMINI_API } from "./gemini/gemini_api.ts";
 import { KimiFiles } from "./kimi/kimi_files.ts";
 import { findOllama, listOllama, ollamaOrigin } from "./local/ollama.ts";
 import { ApiProvider } from "./api/api_provider.ts";
@@ -85,6 +87,12 @@ const DEFAULTS: Readonly<Record<ProviderSetup["kind"], ProviderDefaults>> = {
   },
   azure: { api: azureApi(), baseUrl: "", silenceMs: 5 * MINUTE_MS },
   xai: { api: xaiApi(), baseUrl: "https://api.x.ai/v1", silenceMs: 5 * MINUTE_MS },
+  gemini: {
+    api: GEMINI_API,
+    baseUrl: "https://generativelanguage.googleapis.com/v1beta",
+    silenceMs: 5 * MINUTE_MS,
+  },
+  anthropic: { api: ANTHROPIC_API, baseUrl: "https://api.anthropic.com", silenceMs: 5 * MINUTE_MS },
   custom: { api: openAiApis(CUSTOM, CUSTOM_RESPONSES), baseUrl: "", silenceMs: 10 * MINUTE_MS },
 };
 

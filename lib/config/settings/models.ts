@@ -68,6 +68,21 @@ export const MODEL_SETTINGS = {
   xaiApiKey: secret({ env: "XAI_API_KEY", help: "Key of xAI (Grok)" }),
   xaiUrl: url({ env: "XAI_API_URL", fallback: "https://api.x.ai/v1", help: "Where xAI's API begins" }),
   xaiSilenceMs: silence("xAI", "XAI_TIMEOUT", 300),
+  geminiApiKey: secret({ env: "GEMINI_API_KEY", help: "Key of Gemini (Google)" }),
+  googleApiKey: secret({ env: "GOOGLE_API_KEY", help: "The same, where GEMINI_API_KEY is empty" }),
+  geminiUrl: url({
+    env: "GEMINI_BASE_URL",
+    fallback: "https://generativelanguage.googleapis.com/v1beta",
+    help: "Where Gemini's API begins",
+  }),
+  geminiSilenceMs: silence("Gemini", "GEMINI_TIMEOUT", 300),
+  anthropicApiKey: secret({ env: "ANTHROPIC_API_KEY", help: "Key of Anthropic (Claude)" }),
+  anthropicUrl: url({
+    env: "ANTHROPIC_BASE_URL",
+    fallback: "https://api.anthropic.com",
+    help: "Where Anthropic's API begins",
+  }),
+  anthropicSilenceMs: silence("Anthropic", "ANTHROPIC_TIMEOUT", 300),
   openrouterApiKey: secret({ env: "OPENROUTER_API_KEY", help: "Key of OpenRouter" }),
   openrouterReferer: text({
     env: "OPENROUTER_REFERER",

@@ -63,6 +63,9 @@ export abstract class AnswerReader {
     return undefined;
   }
 
+  /** Called with the answer that this one follows, which may be its beginning. */
+  continueFrom(_earlier: AnswerReader): void {}
+
   /**
    * Adds one event.
    *

@@ -147,6 +147,7 @@ export class ApiProvider implements Provider {
     const usages: Usage[] = [];
     const warnings = new Set<string>();
     let body = firstBody;
+    let earlier: AnswerReader | undefined;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
       const answer = await endpoint.complete({ protocol, body, model: model.name }, {
@@ -156,6 +157,8 @@ export class ApiProvider implements Provider {
         onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
+      if (earlier !== undefined) answer.continueFrom(earlier);
+      earlier = answer;
       usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
       for (const warning of answer.warnings) warnings.add(warning);
       const next = answer.followUp(body);

@@ -17,6 +17,8 @@ export interface ModelEntry {
   files?: boolean;
   jsonSchema?: boolean;
   thinking?: ThinkingControl;
+  /** The most tokens it may think, for a model whose thinking is set in tokens. */
+  thinkingBudget?: number;
   temperature?: boolean;
   searchStopsThinking?: boolean;
   api?: ModelInfo["api"];
@@ -28,7 +30,7 @@ export interface ModelEntry {
 type ShippedEntry = ModelEntry & { provider: string };
 
 /** Defaults for a model without a description: no ability that a provider might reject. */
-const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider">> = {
+const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider" | "thinkingBudget">> = {
   aliases: [],
   class: "balanced",
   contextTokens: 32_768,
@@ -80,6 +82,7 @@ export function toModel(entry: ModelEntry, provider: string): ModelInfo {
     abilities: abilitiesOf(rest, thinking),
     thinking,
     api,
+    thinkingBudget: rest.thinkingBudget,
     takesTemperature: rest.temperature,
     searchStopsThinking: searchStopsThinking || undefined,
     auto,

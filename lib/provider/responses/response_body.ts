@@ -1,10 +1,10 @@
 import type { Json, JsonObject } from "../../base/json.ts";
+import { ownItems } from "../api/message_parts.ts";
 import { nearestEffort } from "../catalogue/thinking.ts";
 import { definedFields, schemaPrompt } from "../openai/request_body.ts";
 import type {
   ChatContent,
   ChatMessage,
-  ChatResult,
   Effort,
   ModelInfo,
   ModelToolChoice,
@@ -69,12 +69,12 @@ export function textOfInput(input: Json | undefined): string {
   return [content, text, output, args].map(textOfInput).filter((part) => part !== "").join("\n");
 }
 
-function toItems(message: ChatMessage, model: ModelInfo): JsonObject[] {
+function toItems(message: ChatMessage, model: ModelInfo): readonly JsonObject[] {
   switch (message.role) {
     case "tool":
       return [{ type: "function_call_output", call_id: message.toolCallId, output: message.content }];
     case "assistant":
-      return ownItems(message.providerItems, model) ?? [
+      return ownItems(message, model) ?? [
         ...message.content === "" ? [] : [{ role: "assistant", content: message.content }],
         ...(message.toolCalls ?? []).map(({ id, name, arguments: args }) => ({
           type: "function_call",
@@ -86,14 +86,6 @@ function toItems(message: ChatMessage, model: ModelInfo): JsonObject[] {
     default:
       return [{ role: message.role, content: toContent(message.content) }];
   }
-}
-
-/** The items of an earlier answer of the same model. Another model cannot decrypt them. */
-function ownItems(
-  kept: ChatResult["providerItems"],
-  { provider, name }: ModelInfo,
-): JsonObject[] | undefined {
-  return kept?.provider === provider && kept.model === name ? [...kept.items] : undefined;
 }
 
 function toContent(content: ChatContent): string | JsonObject[] {
