@@ -292,6 +292,4 @@ export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/call/schema_compiler.ts": "what is loaded late, in place of a package of CommonJS",
   "lib/config/path_kind.ts": "what every room asks of a path, in one meaning each",
   "lib/config/entry_shapes.ts": "the door through which `adopt` reads entries by the rules of `mcp.json`",
-  "lib/provider/api/provider_api.ts":
-    "a contract that the endpoint and the protocols it names may both import",
 };

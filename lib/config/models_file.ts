@@ -10,6 +10,7 @@ import { type ConfigFault, formatKey } from "./config_fault.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 
+const MODEL_APIS = ["chat", "responses"] as const;
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
 const name = z.string().check(z.minLength(1), z.maxLength(200));
@@ -35,12 +36,13 @@ const model = z.strictObject({
   tools: z.optional(z.boolean()),
   search: z.optional(z.boolean()),
   jsonSchema: z.optional(z.boolean()),
-  thinkingBudget: z.optional(tokens),
   thinking: z.optional(z.union([
     z.enum(["none", "switch", "always"]),
     z.array(z.enum(EFFORTS)).check(z.minLength(1)),
   ])),
+  thinkingBudget: z.optional(tokens),
   temperature: z.optional(z.boolean()),
+  api: z.optional(z.enum(MODEL_APIS)),
   auto: z.optional(z.boolean()),
 });
 
@@ -73,7 +75,18 @@ export interface ModelsFile {
 }
 
 /** Names a custom provider may not have: those of built-in providers, and words with a meaning as a model. */
-const TAKEN_NAMES = ["kimi", "glm", "openai", "gemini", "anthropic", "openrouter", "client", "auto"];
+const TAKEN_NAMES = [
+  "kimi",
+  "glm",
+  "openai",
+  "azure",
+  "xai",
+  "gemini",
+  "anthropic",
+  "openrouter",
+  "client",
+  "auto",
+];
 
 /**
  * Reads the custom providers and models from the file at `path` (docs/models.md); variables as in `mcp.json`. A missing
@@ -138,8 +151,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   aliases: "must be an array of names",
   class: "must be fast, balanced or deep",
   contextTokens: "must be a whole number of at least 256",
-  thinkingBudget: "must be a whole number of at least 256",
   maxOutputTokens: "must be a whole number of at least 256",
+  api: "must be chat or responses",
+  thinkingBudget: "must be a whole number of at least 256",
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };
 

@@ -39,9 +39,11 @@ export interface ModelInfo {
   /** Tokens of the answer alone. */
   maxOutputTokens: number;
   abilities: ModelAbilities;
+  thinking: ThinkingControl;
+  /** The API it is asked through. Default: chat. */
+  api?: "chat" | "responses";
   /** The most tokens it may think, for a model whose thinking is set in tokens. */
   thinkingBudget?: number;
-  thinking: ThinkingControl;
   /** Whether it takes a temperature; many thinking models do not. */
   takesTemperature: boolean;
   /** Whether web search requires thinking to be off. */
@@ -157,6 +159,8 @@ export interface ChatResult {
   providerItems?: { provider: string; model: string; items: readonly JsonObject[] };
   /** The reasoning, if the provider returns it. */
   reasoning?: string;
+  /** What is unusual about the answer, each in a sentence without a full stop. */
+  warnings?: readonly string[];
   /** A sentence on a default of the request that was omitted because the model does not support it. */
   leftOut?: string;
 }

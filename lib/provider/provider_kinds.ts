@@ -12,10 +12,12 @@ interface ProviderKind {
 export const PROVIDER_NAMES = [
   "kimi",
   "glm",
-  "gemini",
-  "anthropic",
   "openrouter",
   "openai",
+  "azure",
+  "xai",
+  "gemini",
+  "anthropic",
   "custom",
   "client",
 ] as const;
@@ -37,6 +39,30 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = [
     notes: "web search, thinking",
   },
   {
+    name: "openrouter",
+    setUpBy: ["OPENROUTER_API_KEY"],
+    options: ["OPENROUTER_REFERER", "OPENROUTER_TITLE"],
+    notes: "many vendors' models",
+  },
+  { name: "openai", setUpBy: ["OPENAI_API_KEY"], options: ["OPENAI_BASE_URL"], notes: "OpenAI's models" },
+  {
+    name: "azure",
+    setUpBy: ["AZURE_OPENAI_ENDPOINT"],
+    options: [
+      "AZURE_OPENAI_API_KEY (else an Entra token)",
+      "AZURE_OPENAI_DEPLOYMENTS",
+      "AZURE_OPENAI_API_VERSION",
+      "AZURE_OPENAI_TOKEN_COMMAND (az account get-access-token)",
+    ],
+    notes: "OpenAI's models as deployments of a resource of Azure",
+  },
+  {
+    name: "xai",
+    setUpBy: ["XAI_API_KEY"],
+    options: ["XAI_API_URL (https://api.x.ai/v1)"],
+    notes: "Grok; web search, thinking",
+  },
+  {
     name: "gemini",
     setUpBy: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     options: ["GEMINI_BASE_URL (https://generativelanguage.googleapis.com/v1beta)"],
@@ -48,13 +74,6 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = [
     options: ["ANTHROPIC_BASE_URL (https://api.anthropic.com)"],
     notes: "web search, thinking, context cache",
   },
-  {
-    name: "openrouter",
-    setUpBy: ["OPENROUTER_API_KEY"],
-    options: ["OPENROUTER_REFERER", "OPENROUTER_TITLE"],
-    notes: "many vendors' models",
-  },
-  { name: "openai", setUpBy: ["OPENAI_API_KEY"], options: ["OPENAI_BASE_URL"], notes: "OpenAI's models" },
   {
     name: "custom",
     setUpBy: ["CUSTOM_API_URL"],

@@ -21,6 +21,7 @@ import type { ProviderEndpoint } from "./endpoint.ts";
 import type { ModelList } from "./model_list.ts";
 import { ProgressReporter } from "./progress_reporter.ts";
 import type { ApiProtocol } from "./protocol.ts";
+import { ProtocolChoice } from "./protocol_choice.ts";
 import type { ProviderApi } from "./provider_api.ts";
 import { faultKindOf, providerError } from "./provider_errors.ts";
 
@@ -50,6 +51,7 @@ export class ApiProvider implements Provider {
   readonly kind: ProviderName;
   readonly files?: FileService;
   readonly #options: ApiProviderOptions;
+  readonly #protocols: ProtocolChoice;
   /** The error of the last attempt to list the models. */
   #listError: ExaiError | undefined;
 
@@ -58,6 +60,7 @@ export class ApiProvider implements Provider {
     this.kind = options.kind;
     this.files = options.files;
     this.#options = options;
+    this.#protocols = new ProtocolChoice(options.api);
   }
 
   models(): readonly ModelInfo[] {
@@ -75,24 +78,29 @@ export class ApiProvider implements Provider {
       typeof content !== "string" && content.some((part) => part.type === "image")
     );
     assertMeets(model, { images, thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
-    const protocol = this.#options.api.protocolOf(model);
-    return this.#complete({ protocol, body: protocol.toBody(request), model }, options);
+    return this.#protocols.ask(
+      request,
+      (protocol) => this.#complete({ protocol, body: protocol.toBody(request), model }, options),
+    );
   }
 
   complete(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult> {
     const { model, webSearch, tools } = request;
     assertMeets(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
-    const protocol = this.#options.api.protocolOf(model);
-    const body = protocol.toRawBody?.(request);
-    if (body !== undefined) return this.#complete({ protocol, body, model }, options);
+    for (const protocol of this.#protocols.candidates(model)) {
+      const body = protocol.toRawBody?.(request);
+      if (body !== undefined) return this.#complete({ protocol, body, model }, options);
+    }
     throw new ExaiError("INVALID_PARAMS", `${model.name} takes no raw completions; name another model`);
   }
 
   status(): ProviderStatus {
-    const { openForMs } = this.#options.endpoint.breaker;
-    const reason = openForMs === undefined
+    const { open } = this.#options.endpoint.breaker;
+    const reason = open === undefined
       ? this.#listError?.message
-      : `it failed several times in a row and is left alone for ${Math.ceil(openForMs / 1000)} s more`;
+      : `${open.model ?? "it"} failed several times in a row and is left alone for ${
+        Math.ceil(open.openForMs / 1000)
+      } s more`;
     const models = this.models().map(toModelStatus);
     const hasAny = (ability: keyof ModelStatus["abilities"]) =>
       models.some(({ abilities }) => abilities[ability]);
@@ -101,7 +109,7 @@ export class ApiProvider implements Provider {
       kind: this.kind,
       available: reason === undefined,
       reason,
-      ...(openForMs === undefined ? {} : { circuitOpenForMs: openForMs }),
+      ...(open === undefined ? {} : { circuitOpenForMs: open.openForMs }),
       abilities: {
         files: this.files !== undefined,
         search: hasAny("search"),
@@ -118,12 +126,13 @@ export class ApiProvider implements Provider {
     try {
       modelList.setListed(await list(signal));
       endpoint.breaker.reset();
+      this.#protocols.forget();
       this.#listError = undefined;
     } catch (thrown) {
       if (signal.aborted) return;
-      // Some servers have no list of models and are available nevertheless.
+      // Some servers have no list of models and are available nevertheless, if their models are known.
       const fault = faultKindOf(thrown);
-      const hasNoList = fault === "refused" || fault === "malformed";
+      const hasNoList = (fault === "refused" || fault === "malformed") && modelList.models.length > 0;
       this.#listError = hasNoList ? undefined : ExaiError.from(thrown);
     }
   }
@@ -136,6 +145,7 @@ export class ApiProvider implements Provider {
     const { endpoint } = this.#options;
     const progress = new ProgressReporter(model.name, options.onProgress);
     const usages: Usage[] = [];
+    const warnings = new Set<string>();
     let body = firstBody;
     let earlier: AnswerReader | undefined;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
@@ -150,8 +160,9 @@ export class ApiProvider implements Provider {
       if (earlier !== undefined) answer.continueFrom(earlier);
       earlier = answer;
       usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
+      for (const warning of answer.warnings) warnings.add(warning);
       const next = answer.followUp(body);
-      if (next === undefined) return this.#result(answer, model, usages);
+      if (next === undefined) return this.#result(answer, model, { usages, warnings: [...warnings] });
       progress.searching();
       body = next;
     }
@@ -162,7 +173,11 @@ export class ApiProvider implements Provider {
     );
   }
 
-  #result(answer: AnswerReader, model: ModelInfo, usages: readonly Usage[]): ChatResult {
+  #result(
+    answer: AnswerReader,
+    model: ModelInfo,
+    { usages, warnings }: { usages: readonly Usage[]; warnings: readonly string[] },
+  ): ChatResult {
     const { toolCalls, citations, reasoning, itemsToRepeat: items } = answer;
     return {
       text: answer.text,
@@ -174,6 +189,7 @@ export class ApiProvider implements Provider {
       citations: citations.length > 0 ? citations : undefined,
       reasoning: reasoning === "" ? undefined : reasoning,
       providerItems: items && { provider: this.name, model: model.name, items },
+      warnings: warnings.length > 0 ? warnings : undefined,
     };
   }
 }

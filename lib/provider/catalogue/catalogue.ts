@@ -16,11 +16,12 @@ export interface ModelEntry {
   search?: boolean;
   files?: boolean;
   jsonSchema?: boolean;
+  thinking?: ThinkingControl;
   /** The most tokens it may think, for a model whose thinking is set in tokens. */
   thinkingBudget?: number;
-  thinking?: ThinkingControl;
   temperature?: boolean;
   searchStopsThinking?: boolean;
+  api?: ModelInfo["api"];
   /** Whether `auto` may select it. */
   auto?: boolean;
 }
@@ -42,6 +43,7 @@ const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider" | "thinkingBudget"
   thinking: "none",
   temperature: true,
   searchStopsThinking: false,
+  api: "chat",
   auto: false,
 };
 
@@ -67,7 +69,7 @@ export function mergeEntries(entry: ModelEntry, overrides: Omit<ModelEntry, "nam
 
 /** Returns the model of `provider` that `entry` describes. */
 export function toModel(entry: ModelEntry, provider: string): ModelInfo {
-  const { aliases, class: modelClass, contextTokens, thinking, searchStopsThinking, auto, ...rest } =
+  const { aliases, class: modelClass, contextTokens, thinking, searchStopsThinking, api, auto, ...rest } =
     mergeEntries({ ...DEFAULTS, name: entry.name }, entry) as Required<ModelEntry>;
   return {
     name: entry.name,
@@ -78,8 +80,9 @@ export function toModel(entry: ModelEntry, provider: string): ModelInfo {
     // The window holds the question as well as the answer.
     maxOutputTokens: Math.min(rest.maxOutputTokens, Math.ceil(contextTokens / 2)),
     abilities: abilitiesOf(rest, thinking),
-    thinkingBudget: rest.thinkingBudget,
     thinking,
+    api,
+    thinkingBudget: rest.thinkingBudget,
     takesTemperature: rest.temperature,
     searchStopsThinking: searchStopsThinking || undefined,
     auto,

@@ -10,13 +10,12 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
  * first use.
  */
 export async function createClient(
-  { baseUrl, apiKey }: ProviderAddress,
+  { baseUrl: baseURL, apiKey, token, apiVersion }: ProviderAddress,
   guard: GuardedFetch,
 ): Promise<OpenAI> {
-  const { default: Client } = await import("openai");
-  return new Client({
-    baseURL: baseUrl,
-    apiKey: apiKey || "none",
+  const { default: Client, AzureOpenAI } = await import("openai");
+  const options = {
+    baseURL,
     fetch: guard.fetch,
     // Its retries do not spare requests that may have been billed.
     maxRetries: 0,
@@ -27,5 +26,11 @@ export async function createClient(
     organization: null,
     project: null,
     webhookSecret: null,
-  });
+  } as const;
+  const accessToken = await token?.get();
+  if (apiVersion === undefined) return new Client({ ...options, apiKey: accessToken ?? (apiKey || "none") });
+  const credential = accessToken === undefined
+    ? { apiKey: apiKey || "none" }
+    : { apiKey: "", azureADTokenProvider: () => Promise.resolve(accessToken) };
+  return new AzureOpenAI({ ...options, apiVersion, ...credential });
 }
