@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { plainValue } from "../base/plain_values.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { whereaboutsOf } from "../call/wait.ts";
@@ -82,7 +83,9 @@ export class AwaitServer implements Server {
   }
 }
 
-function readArguments({ handle, wait_ms: waitMs = DEFAULT_WAIT_MS, cancel = false }: JsonObject) {
+function readArguments({ handle, wait_ms, cancel: givenCancel }: JsonObject) {
+  const waitMs = typeof wait_ms === "string" ? plainValue(wait_ms, "number") : wait_ms ?? DEFAULT_WAIT_MS;
+  const cancel = typeof givenCancel === "string" ? plainValue(givenCancel, "boolean") : givenCancel ?? false;
   if (typeof handle !== "string") {
     throw new ExaiError("INVALID_PARAMS", "handle must be the text that stands in the answer of the call");
   }
