@@ -23,6 +23,7 @@ import {
   unknownModel,
   unsuitableModel,
 } from "./routing/resolve_errors.ts";
+import { attributeTurns } from "./speakers.ts";
 import { estimateTokens } from "./token_estimate.ts";
 
 interface FallbackRouterOptions {
@@ -83,7 +84,7 @@ export class FallbackRouter implements ModelRouter {
       needs: () => needsOf(request),
       send: async (model, options) => {
         const { request: complete, leftOut } = applyDefaults(request, model);
-        const question = { ...complete, model };
+        const question = { ...complete, messages: attributeTurns(complete.messages, model), model };
         const result = model.provider === CLIENT_PROVIDER && route.sample
           ? await askClientModel(question, {
             ...options,

@@ -72,7 +72,14 @@ export interface ToolCall {
 /** One message of a conversation. */
 export type ChatMessage =
   | { role: "system" | "user"; content: ChatContent }
-  | { role: "assistant"; content: string; toolCalls?: readonly ToolCall[]; reasoning?: string }
+  | {
+    role: "assistant";
+    content: string;
+    /** The model that said it, as `provider/model`; undefined: the model that is asked. */
+    speaker?: string;
+    toolCalls?: readonly ToolCall[];
+    reasoning?: string;
+  }
   | { role: "tool"; toolCallId: string; content: string };
 
 /** A function offered to a model. */
