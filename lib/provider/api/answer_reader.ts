@@ -12,6 +12,8 @@ export abstract class AnswerReader {
   reasoning = "";
   model: string | undefined;
   usage: Usage | undefined;
+  /** What the provider says it charged, in US dollars. */
+  chargedUsd: number | undefined;
   finishReason: FinishReason | undefined;
   readonly citations: Citation[] = [];
   protected readonly errorInfo: ProviderErrorInfo;

@@ -136,6 +136,7 @@ export class ApiProvider implements Provider {
     const { endpoint } = this.#options;
     const progress = new ProgressReporter(model.name, options.onProgress);
     const usages: Usage[] = [];
+    const charges: (number | undefined)[] = [];
     let body = firstBody;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
@@ -147,8 +148,11 @@ export class ApiProvider implements Provider {
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
       usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
+      charges.push(answer.chargedUsd);
       const next = answer.followUp(body);
-      if (next === undefined) return this.#result(answer, model, usages);
+      if (next === undefined) {
+        return { ...this.#result(answer, model, usages), chargedUsd: sumCharges(charges) };
+      }
       progress.searching();
       body = next;
     }
@@ -186,6 +190,12 @@ async function estimateUsage(question: string, answer: AnswerReader): Promise<Us
     outputTokens: await estimateTokens(answer.reasoning + answer.text),
     estimated: true,
   };
+}
+
+/** Undefined if one of them is not known. */
+function sumCharges(charges: readonly (number | undefined)[]): number | undefined {
+  const known = charges.filter((charge) => charge !== undefined);
+  return known.length < charges.length ? undefined : known.reduce((sum, charge) => sum + charge);
 }
 
 function sumUsages(usages: readonly Usage[]): Usage {

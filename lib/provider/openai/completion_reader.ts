@@ -34,10 +34,10 @@ const TRUNCATED: readonly string[] = ["network_error", "error"];
  * ```
  */
 export class CompletionReader extends AnswerReader {
-  readonly #dialect: Pick<Dialect, "answerBuiltin">;
+  readonly #dialect: Pick<Dialect, "answerBuiltin" | "chargedUsd">;
   readonly #calls = new Map<number, ToolCall & { type: string }>();
 
-  constructor(errorInfo: ProviderErrorInfo, dialect: Pick<Dialect, "answerBuiltin">) {
+  constructor(errorInfo: ProviderErrorInfo, dialect: Pick<Dialect, "answerBuiltin" | "chargedUsd">) {
     super(errorInfo);
     this.#dialect = dialect;
   }
@@ -128,6 +128,7 @@ export class CompletionReader extends AnswerReader {
 
   #addUsage(usage: Json | undefined): void {
     if (!isObject(usage)) return;
+    this.chargedUsd = this.#dialect.chargedUsd?.(usage);
     const count = (value: Json | undefined) => typeof value === "number" ? value : undefined;
     const details = (value: Json | undefined) => isObject(value) ? value : {};
     const inputTokens = count(usage.prompt_tokens);

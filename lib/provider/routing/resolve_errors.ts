@@ -6,13 +6,33 @@ import { unmetNeeds } from "../model_fitness.ts";
 import type { ModelNeeds } from "../model_router.ts";
 import type { ModelInfo } from "../provider.ts";
 import { PROVIDER_KINDS } from "../provider_kinds.ts";
+import type { ProviderStatus } from "../provider_status.ts";
 import { findModel } from "./model_selection.ts";
+import { describeNoModel, keyInFile, waysToAModel } from "../no_model.ts";
+import { describeNoVariant } from "./variants.ts";
 
 /** Names listed in one message; `listmodels` shows all. */
 const MAX_NAMES = 30;
 
+/** The error for a model that the user does not allow. */
+export function forbiddenModel(
+  { model, by }: { model: ModelInfo; by: string },
+  available: readonly ModelInfo[],
+): ExaiError {
+  return new ExaiError(
+    "INVALID_PARAMS",
+    `the model ${model.name} of ${model.provider} is not among those that ${by} allows. ${
+      listing(available)
+    }`,
+  );
+}
+
 /** The error for a name that no provider knows. */
-export function unknownModel(requested: string, available: readonly ModelInfo[]): ExaiError {
+export function unknownModel(
+  requested: string,
+  available: readonly ModelInfo[],
+  statuses: readonly ProviderStatus[],
+): ExaiError {
   const elsewhere = SHIPPED_MODELS.find(({ name, aliases = [] }) =>
     name === requested || aliases.includes(requested)
   );
@@ -25,6 +45,9 @@ export function unknownModel(requested: string, available: readonly ModelInfo[])
         listing(available),
     );
   }
+  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(statuses));
+  const noVariant = describeNoVariant(requested, available);
+  if (noVariant !== undefined) return new ExaiError("INVALID_PARAMS", `${noVariant}. ${listing(available)}`);
   const names = available.flatMap(({ name, aliases }) => [name, ...aliases]);
   return new ExaiError(
     "INVALID_PARAMS",
@@ -57,17 +80,16 @@ export function unsuitableModel(
 export function noSuitableModel(
   needs: ModelNeeds,
   available: readonly ModelInfo[],
-  provider?: string,
+  { provider, statuses }: { provider?: string; statuses: readonly ProviderStatus[] },
 ): ExaiError {
   const where = provider === undefined ? "" : ` of ${provider}`;
-  if (available.length === 0) {
-    const advice = provider === undefined
-      ? "write the key of a provider into exai.json (kimiApiKey, glmApiKey, openaiApiKey, openrouterApiKey or " +
-        "customApiUrl; as variables KIMI_API_KEY and so on, where the daemon is started by hand), run Ollama on this " +
-        "machine, or use a client that lends its model (MCP sampling)"
-      : `${provider} is not set up: ${setupAdvice(provider)}`;
-    return new ExaiError("INVALID_PARAMS", `there is no model${where} to ask; ${advice}`);
+  if (available.length === 0 && provider !== undefined && statuses.length === 0) {
+    return new ExaiError(
+      "INVALID_PARAMS",
+      `there is no model${where} to ask; ${provider} is not set up: ${setupAdvice(provider)}`,
+    );
   }
+  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(statuses));
   const faults = available.filter(({ auto }) => auto).slice(0, 5)
     .map((model) => `${model.name} ${unmetNeeds(model, needs) ?? "can"}`);
   return new ExaiError(
@@ -82,16 +104,11 @@ export function noSuitableModel(
 export function setupAdvice(provider: string): string {
   const variables = PROVIDER_KINDS.find(({ name }) => name === provider)?.setUpBy ?? [];
   if (variables.length === 0) return "it takes a client that lends its model";
-  return `set ${variables.join(" or ")} (${variables.map(keyOf).join(" or ")} in exai.json)`;
-}
-
-/** The key in `exai.json` of the setting of a provider. */
-function keyOf(variable: string): string {
-  return variable.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+  return `set ${variables.join(" or ")} (${variables.map(keyInFile).join(" or ")} in exai.json)`;
 }
 
 function listing(available: readonly ModelInfo[]): string {
-  return available.length === 0 ? "No model is available" : `Available: ${names(available)}`;
+  return available.length === 0 ? `There is no other. ${waysToAModel()}` : `Available: ${names(available)}`;
 }
 
 function names(models: readonly ModelInfo[]): string {

@@ -11,6 +11,7 @@ import type { ToolContext } from "../tool.ts";
 import { ProgressHeartbeat } from "./call_progress.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
+import { defaultThinkingMode, languageInstruction, type ModelDefaults } from "../model_defaults.ts";
 import { type Prompt, promptId, renderPrompt } from "./prompt.ts";
 
 /** A question from a tool to a model. */
@@ -70,7 +71,8 @@ export async function askModel(
   const { args, history = NO_HISTORY, tool } = question;
   const { models, signal } = context;
   const images = await loadImages(args.images ?? [], context.workspace);
-  const system = [renderPrompt(question.prompt), question.instructions ?? ""].join("\n").trim();
+  const language = languageInstruction(context.modelDefaults);
+  const system = [renderPrompt(question.prompt), question.instructions ?? "", language].join("\n").trim();
   const baseTokens = await countBaseTokens({ system, question, history, images });
   const route = await models.resolve({
     requested: args.model,
@@ -89,7 +91,7 @@ export async function askModel(
   });
   const messages = composeMessages({ system, history, text: question.text, material, images });
   using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
-  const result = await models.chat(route, toRequest(question, messages), {
+  const result = await models.chat(route, toRequest(question, messages, context.modelDefaults), {
     signal,
     deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => heartbeat.send(message),
@@ -138,14 +140,15 @@ async function gather(
 }
 
 function toRequest(
-  { args, defaults }: ModelQuestion,
+  { args, defaults, tool }: ModelQuestion,
   messages: ChatRequest["messages"],
+  modelDefaults: ModelDefaults,
 ): ChatRequest {
   return {
     messages,
     temperature: args.temperature ?? defaults.temperature,
     thinkingMode: args.thinking_mode,
-    defaultThinkingMode: defaults.thinkingMode,
+    defaultThinkingMode: defaultThinkingMode(modelDefaults, tool) ?? defaults.thinkingMode,
     webSearch: args.use_websearch === true || undefined,
   };
 }
@@ -165,6 +168,7 @@ function toReply(
     files,
     facts: {
       prompt: promptId(prompt),
+      ...describeBill(result),
       routing: {
         requested: routing.requested,
         chosen: routing.chosen,
@@ -177,6 +181,16 @@ function toReply(
       ...(finishReason === "stop" ? {} : { finish_reason: finishReason }),
       ...(citations && citations.length > 0 ? { citations: citations.map((one) => ({ ...one })) } : {}),
     },
+  };
+}
+
+/** What an answer cost, if that is known, and the warning of a daily budget, for the metadata. */
+export function describeBill(
+  { cost, budgetWarning }: Pick<RoutedResult, "cost" | "budgetWarning">,
+): JsonObject {
+  return {
+    ...(cost === undefined ? {} : { cost: { ...cost } }),
+    ...(budgetWarning === undefined ? {} : { budget_warning: budgetWarning }),
   };
 }
 
