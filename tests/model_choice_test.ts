@@ -190,3 +190,25 @@ Deno.test("a provider that is set up and lists nothing is named, with its reason
   assertStringIncludes(message, "what is set up has none now: custom (");
   assertStringIncludes(message, "wrong key");
 });
+
+Deno.test("a default model that cannot be asked is told with the setting that names it", async () => {
+  await using it = new Choosing(["glm"], { defaultModel: "gpt-9", toolModels: { chat: "glm-4.7" } });
+  assertStringIncludes(
+    await it.refusal({ tool: "debug" }),
+    'the call named no model, and DEFAULT_MODEL says "gpt-9"',
+  );
+  assertStringIncludes(
+    await it.refusal({ tool: "chat", needs: { images: true } }),
+    "glm-4.7 takes no images",
+  );
+  assertStringIncludes(await it.refusal({ needs: { images: true } }), "EXAI_TOOL_MODELS");
+  assert(!(await it.refusal({ requested: "gpt-9" })).includes("DEFAULT_MODEL"));
+});
+
+Deno.test("a tool of one provider goes by the default model only where that is one of the provider's", async () => {
+  await using it = new Choosing(["kimi", "glm"], { defaultModel: "glm-4.7" });
+  const query = { tool: "kimi_chat_with_tools", provider: "kimi" };
+  assertEquals(await it.chosen(query), "kimi/kimi-k2.6");
+  await using own = new Choosing(["kimi", "glm"], { defaultModel: "k3" });
+  assertEquals(await own.chosen(query), "kimi/kimi-k3");
+});

@@ -1,10 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { ownEntry } from "../base/json.ts";
 import { askClientModel, CLIENT_PROVIDER, clientModel } from "./client_model.ts";
 import { sendWithin } from "./cost/billing.ts";
 import { DailyBudgets } from "./cost/daily_budgets.ts";
-import { MemoryLedger, type SpendingLedger } from "./spending.ts";
+import { MemoryLedger, type SpendingLedger, tokensOf } from "./spending.ts";
 import { applyDefaults, needsOf } from "./model_fitness.ts";
 import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./model_router.ts";
 import type {
@@ -19,7 +18,7 @@ import type {
 import type { ProviderStatus } from "./provider_status.ts";
 import { askWithFallback } from "./routing/fallback_chain.ts";
 import { classForTool } from "./routing/model_classes.ts";
-import type { ModelChoice } from "./model_choice.ts";
+import { defaultModelFor, type ModelChoice } from "./model_choice.ts";
 import { chooseAuto, explainChoice, MAX_CHAIN } from "./routing/model_selection.ts";
 import { isWanted, OfferedModels } from "./routing/offered_models.ts";
 import {
@@ -29,6 +28,7 @@ import {
   setupAdvice,
   unknownModel,
   unsuitableModel,
+  withSetting,
 } from "./routing/resolve_errors.ts";
 import { estimateTokens } from "./token_estimate.ts";
 
@@ -76,17 +76,9 @@ export class FallbackRouter implements ModelRouter {
   }
 
   async resolve(query: RouteQuery): Promise<ModelRoute> {
-    const requested = query.requested?.trim() || this.#defaultFor(query);
     await this.#discovery;
-    if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
-    const client = this.#resolveClient(requested, query);
-    if (client !== undefined) return client;
-    if (this.#providers.some(({ name }) => name === requested)) {
-      return await this.#resolveAuto(requested, { ...query, provider: requested });
-    }
-    const model = await this.#find(requested, query);
-    if (model === undefined) throw this.#unknown(requested, query);
-    return this.#resolveNamed(requested, { model, query });
+    const requested = query.requested?.trim();
+    return requested ? await this.#resolveRequested(requested, query) : await this.#resolveDefault(query);
   }
 
   chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
@@ -98,7 +90,9 @@ export class FallbackRouter implements ModelRouter {
         const question = { ...complete, model };
         if (model.provider === CLIENT_PROVIDER && route.sample) {
           const { sample, preferredClass } = route;
-          return { ...await askClientModel(question, { ...options, sample, preferredClass }), leftOut };
+          const result = await askClientModel(question, { ...options, sample, preferredClass });
+          options.onSpent?.(tokensOf(result.usage));
+          return { ...result, leftOut };
         }
         const provider = this.#providerOf(model);
         const send = () => provider.chat(question, options);
@@ -185,9 +179,29 @@ export class FallbackRouter implements ModelRouter {
     );
   }
 
-  #defaultFor({ tool }: RouteQuery): string {
-    const { toolModels, defaultModel } = this.#options.choice?.() ?? {};
-    return (toolModels && ownEntry(toolModels, tool)) || defaultModel || "auto";
+  /** Resolves the model of the settings. One that a query for a single provider cannot have leaves the choice to `auto`. */
+  async #resolveDefault(query: RouteQuery): Promise<ModelRoute> {
+    const byDefault = defaultModelFor(query.tool, this.#options.choice?.() ?? {});
+    const { model } = byDefault;
+    const isElsewhere = query.provider !== undefined && this.#offered.find(model, query) === undefined;
+    if (isElsewhere) return await this.#resolveAuto("auto", query);
+    try {
+      return await this.#resolveRequested(model, query);
+    } catch (thrown) {
+      throw byDefault.by === undefined ? thrown : withSetting(ExaiError.from(thrown), model, byDefault.by);
+    }
+  }
+
+  async #resolveRequested(requested: string, query: RouteQuery): Promise<ModelRoute> {
+    if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
+    const client = this.#resolveClient(requested, query);
+    if (client !== undefined) return client;
+    if (this.#providers.some(({ name }) => name === requested)) {
+      return await this.#resolveAuto(requested, { ...query, provider: requested });
+    }
+    const model = await this.#find(requested, query);
+    if (model === undefined) throw this.#unknown(requested, query);
+    return this.#resolveNamed(requested, { model, query });
   }
 
   #resolveClient(requested: string, query: RouteQuery): ModelRoute | undefined {

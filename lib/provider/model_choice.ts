@@ -29,3 +29,13 @@ export function entryFor<T>(
 ): T | undefined {
   return table && (ownEntry(table, name) ?? ownEntry(table, kind));
 }
+
+/** The model for calls of `tool` that name none, and the variable that says so. */
+export function defaultModelFor(
+  tool: string,
+  { toolModels = {}, defaultModel = "" }: ModelChoice,
+): { model: string; by?: string } {
+  const own = ownEntry(toolModels, tool);
+  if (own !== undefined) return { model: own, by: "EXAI_TOOL_MODELS" };
+  return defaultModel === "" ? { model: "auto" } : { model: defaultModel, by: "DEFAULT_MODEL" };
+}

@@ -1,3 +1,4 @@
+import type { Usage } from "./provider.ts";
 import type { Spending } from "./provider_status.ts";
 
 /** What each provider has been used for on each day. One on disk survives restarts. */
@@ -9,6 +10,11 @@ export interface SpendingLedger {
 }
 
 export const NOTHING_SPENT: Spending = { inputTokens: 0, outputTokens: 0 };
+
+/** The spending for an answer whose cost is not known. */
+export function tokensOf({ inputTokens, outputTokens }: Usage): Spending {
+  return { inputTokens, outputTokens };
+}
 
 /** The sum of two amounts; its `usd` is that of the part with a known price. */
 export function addSpending(a: Spending, b: Spending): Spending {

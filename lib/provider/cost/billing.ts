@@ -9,7 +9,7 @@ import type {
   ProviderRequest,
 } from "../provider.ts";
 import type { Cost, Spending } from "../provider_status.ts";
-import { roundUsd } from "../spending.ts";
+import { roundUsd, tokensOf } from "../spending.ts";
 import { costOf } from "./cost.ts";
 import type { DailyBudgets } from "./daily_budgets.ts";
 
@@ -45,9 +45,8 @@ export async function sendWithin(
   };
   try {
     const result = await send();
-    const { inputTokens, outputTokens } = result.usage;
     const cost = billOf(result, model.price);
-    add({ inputTokens, outputTokens, usd: cost?.usd });
+    add({ ...tokensOf(result.usage), usd: cost?.usd });
     return { ...result, cost, budgetWarning: budgets.warning(provider) };
   } catch (thrown) {
     if (signal.aborted || BILLED.includes(faultKindOf(thrown))) add(askedOnly(question));

@@ -55,6 +55,14 @@ export function unknownModel(
   );
 }
 
+/** `error` about a model that no call has named: it says which setting did. */
+export function withSetting(error: ExaiError, model: string, variable: string): ExaiError {
+  if (model.toLowerCase() === "auto") return error;
+  const message = `${error.message} (the call named no model, and ${variable} says ${quoteName(model)})`;
+  const { cause, retryAfterMs, details } = error;
+  return new ExaiError(error.code, message, { cause, retryAfterMs, details });
+}
+
 /** The error for a request for the client's model from a client without sampling. */
 export function samplingUnavailable(available: readonly ModelInfo[]): ExaiError {
   return new ExaiError(
