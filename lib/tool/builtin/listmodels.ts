@@ -44,7 +44,8 @@ export const listmodels = defineTool({
 /** The entries of the provider or kind `wanted`. */
 function select(entries: ProviderEntry[], wanted: string | undefined): ProviderEntry[] {
   if (wanted === undefined) return entries;
-  const found = entries.filter(({ kind, status }) => kind === wanted || status?.name === wanted);
+  const fits = (name: string | undefined) => name?.toLowerCase() === wanted.trim().toLowerCase();
+  const found = entries.filter(({ kind, status }) => fits(kind) || fits(status?.name));
   if (found.length > 0) return found;
   const names = [...new Set(entries.flatMap(({ kind, status }) => [kind, status?.name ?? kind]))];
   throw new ExaiError("INVALID_PARAMS", `provider must be one of ${names.join(", ")}`);
