@@ -22,7 +22,7 @@ export function writeBrief<Args extends WorkflowArgs>(
   const [first] = steps;
   const sections = steps.map((one) => {
     const step = one === first ? "" : `${one.step}\n\n`;
-    return `## Step ${one.step_number}\n${step}Findings: ${one.findings}`;
+    return `## Step ${one.step_number}\n${step}Findings: ${one.findings}${writeHypothesis(one)}`;
   });
   return [
     section("Task", first?.step ?? ""),
@@ -31,6 +31,12 @@ export function writeBrief<Args extends WorkflowArgs>(
     section("What is known", JSON.stringify(known(state), null, 1)),
     "Answer as you were told to.",
   ].filter((part) => part !== "").join("\n\n");
+}
+
+/** How the hypothesis changed tells the model what has been ruled out. */
+function writeHypothesis({ hypothesis, confidence }: WorkflowArgs): string {
+  if (hypothesis === undefined) return "";
+  return `\nHypothesis${confidence === undefined ? "" : ` (confidence ${confidence})`}: ${hypothesis}`;
 }
 
 function known({ issues_by_severity, ...state }: JsonObject): JsonObject {
