@@ -13,7 +13,7 @@ const PUBLISHED: Record<string, string> = {
   "analyze@2": "8b072670348b9640",
   "challenge@1": "b35ff7e7a86f4876",
   "chat@2": "78b65830cb91a560",
-  "codereview@2": "f3914f6588a67c8f",
+  "codereview@2": "961cc4a53d017cd3",
   "consensus@2": "f2ddce435ba6498d",
   "debug@2": "545ff82d84dbc335",
   "docgen@1": "32eb0f70e8e2440e",
