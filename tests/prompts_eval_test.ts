@@ -144,6 +144,25 @@ Deno.test("a finding counts once, and a second one about the same fault is neith
   assertEquals([twice.found.length, twice.others, twice.falseAlarms], [1, [], []]);
 });
 
+Deno.test("a finding that fits two faults leaves the one that another fits too, in whatever order they come", () => {
+  const repository = repositoryOf("python-invoices");
+  const [jobs, , flags] = repository.faults;
+  const faults = [jobs!, flags!];
+  const line = flags!.places[0]!.from;
+  const both = { location: `invoices/report.py:${line}`, text: "flags: split by an enum" };
+  const one = {
+    location: `invoices/report.py:${jobs!.places[0]!.from + 20}`,
+    text: "one function, several jobs",
+  };
+  for (const findings of [[both, one], [one, both]]) {
+    const { found } = scoreFindings(findings, { ...repository, faults });
+    assertEquals(found.map(({ fault, finding }) => [fault, findings[finding]]), [
+      ["several-jobs", one],
+      ["flags", both],
+    ]);
+  }
+});
+
 Deno.test("a place is read in every way that models write one", () => {
   const files = ["src/a.ts", "src/deep/b.py", "Dockerfile"];
   const at = (from: number, to = from) => [{ file: "src/a.ts", from, to }];

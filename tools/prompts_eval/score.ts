@@ -1,4 +1,4 @@
-import type { Fault, Place, Planted, Spot } from "./planted.ts";
+import type { Place, Planted, Spot } from "./planted.ts";
 
 /** What a model reported as one fault. */
 export interface Finding {
@@ -24,55 +24,69 @@ export interface Score {
 /** How many lines beside its place a fault may be reported. */
 const NEAR_LINES = 2;
 
-/** A fault and a finding that may be about it. */
-interface Pair {
-  fault: Fault;
+/** A finding that may be about a fault. */
+interface Candidate {
   finding: number;
   distance: number;
   isKind: boolean;
 }
 
+/** The finding that counts for each fault, by the index of the fault. */
+type Matching = Map<number, number>;
+
 /**
- * Compares findings with the planted faults. A finding counts for one fault at most and a fault is found once; the
- * same input gives the same score.
+ * Compares findings with the planted faults. A finding counts for one fault at most and a fault is found once; as many
+ * are found as can be, and the same input gives the same score.
  */
 export function scoreFindings(
   findings: readonly Finding[],
   { faults, decoys, files }: Pick<Planted, "faults" | "decoys" | "files">,
 ): Score {
   const places = findings.map(({ location }) => placesIn(location, files));
-  const pairs = faults.flatMap((fault) =>
-    findings.flatMap(({ text }, finding): Pair[] => {
+  const candidates = faults.map((fault) =>
+    findings.flatMap(({ text }, finding): Candidate[] => {
       const distance = distanceOf(places[finding]!, fault.places);
-      return distance > NEAR_LINES ? [] : [{ fault, finding, distance, isKind: isOfKind(text, fault) }];
-    })
+      return distance > NEAR_LINES ? [] : [{ finding, distance, isKind: isOfKind(text, fault) }];
+    }).toSorted((a, b) => a.distance - b.distance || a.finding - b.finding)
   );
-  const ranked = pairs.toSorted((a, b) => Number(b.isKind) - Number(a.isKind) || a.distance - b.distance);
-  const taken = new Map<string, Pair>();
-  const used = new Set<number>();
-  for (const pair of ranked) {
-    if (taken.has(pair.fault.id) || used.has(pair.finding)) continue;
-    taken.set(pair.fault.id, pair);
-    used.add(pair.finding);
-  }
-  const of = (isKind: boolean) =>
-    faults.flatMap(({ id }) => {
-      const pair = taken.get(id);
-      return pair?.isKind === isKind ? [{ fault: id, finding: pair.finding }] : [];
-    });
-  const rest = findings.map((_, i) => i).filter((i) => !used.has(i));
+  const found = match(candidates.map((some) => some.filter(({ isKind }) => isKind)));
+  const used = new Set(found.values());
+  const placeOnly = match(
+    candidates.map((some, fault) => found.has(fault) ? [] : some.filter(({ finding }) => !used.has(finding))),
+  );
+  for (const finding of placeOnly.values()) used.add(finding);
   // A second finding about a fault that is found already is neither false nor another fault.
-  const further = rest.filter((i) => !pairs.some(({ finding, isKind }) => finding === i && isKind));
+  const further = findings.map((_, i) => i).filter((i) =>
+    !used.has(i) && !candidates.flat().some(({ finding, isKind }) => finding === i && isKind)
+  );
   const falseAlarms = further.filter((i) =>
     decoys.some((decoy) => distanceOf(places[i]!, decoy.places) === 0 && isOfKind(findings[i]!.text, decoy))
   );
+  const listed = (matching: Matching) =>
+    faults.flatMap(({ id }, i) => matching.has(i) ? [{ fault: id, finding: matching.get(i)! }] : []);
   return {
-    found: of(true),
-    placeOnly: of(false),
-    missed: faults.map(({ id }) => id).filter((id) => !taken.has(id)),
+    found: listed(found),
+    placeOnly: listed(placeOnly),
+    missed: faults.filter((_, i) => !found.has(i) && !placeOnly.has(i)).map(({ id }) => id),
     falseAlarms,
     others: further.filter((i) => !falseAlarms.includes(i)),
   };
+}
+
+/** Gives as many faults as possible a finding of their own, closest first (Kuhn's algorithm). */
+function match(candidates: readonly (readonly Candidate[])[]): Matching {
+  const faultOf = new Map<number, number>();
+  const assign = (fault: number, tried: Set<number>): boolean =>
+    candidates[fault]!.some(({ finding }) => {
+      if (tried.has(finding)) return false;
+      tried.add(finding);
+      const other = faultOf.get(finding);
+      if (other !== undefined && !assign(other, tried)) return false;
+      faultOf.set(finding, fault);
+      return true;
+    });
+  for (const fault of candidates.keys()) assign(fault, new Set());
+  return new Map(Array.from(faultOf, ([finding, fault]) => [fault, finding]));
 }
 
 function isOfKind(text: string, { words }: Spot): boolean {
