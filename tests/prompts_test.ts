@@ -2,11 +2,12 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { PromptDocument } from "../lib/tool/dialogue/prompt_document.ts";
 import { promptId, renderPrompt } from "../lib/tool/dialogue/prompt.ts";
 import { BUILTIN_PROMPTS, BUILTIN_TOOLS } from "../lib/tool/builtin/tools.ts";
+import { CODEREVIEW_PROMPT } from "../lib/tool/builtin/codereview.ts";
 import { SEVERITIES } from "../lib/tool/fields.ts";
 import { hashOf } from "../lib/tool/material/attachment.ts";
 import { git, tempDir } from "./helpers/files.ts";
 import { investigationStep, TestTools } from "./helpers/exai_tools.ts";
-import { FakeModels } from "./helpers/fake_models.ts";
+import { FakeModels, textOf } from "./helpers/fake_models.ts";
 
 /** The texts of each prompt as they were published: one that changes needs a new version, and a new line here. */
 const PUBLISHED: Record<string, string> = {
@@ -194,6 +195,38 @@ Deno.test("a tool that asks no model names the version of its instructions too",
     const { answer } = await tools.call(name, args);
     assertMatch(String(answer.metadata.prompt), new RegExp(`^${name}@\\d+$`));
   }
+});
+
+Deno.test("the question that docs/prompts.md shows is the one that is sent", async () => {
+  const split = "export function split(amount, parts) {\n  const share = Math.round(amount / parts);\n" +
+    "  return Array.from({ length: parts }, () => share);\n}\n";
+  await using dir = await tempDir({ "src/split.js": split });
+  const models = new FakeModels(() => "{}");
+  using tools = new TestTools({ models, cwd: dir.path });
+  const { answer } = await tools.call("codereview", {
+    step: "Review how amounts are split; they must add up.",
+    step_number: 1,
+    total_steps: 2,
+    next_step_required: true,
+    findings: "split is called with whole cents.",
+    relevant_files: ["src/split.js"],
+    focus_on: "rounding",
+  });
+  await tools.call("codereview", {
+    step: "Tried 100 in 3 parts.",
+    step_number: 2,
+    total_steps: 2,
+    next_step_required: false,
+    findings: "The parts add up to 99.",
+    continuation_id: answer.continuation_offer!.continuation_id,
+    hypothesis: "The remainder is lost.",
+    confidence: "medium",
+    issues_found: [{ severity: "high", description: "split loses cents", location: "src/split.js:2" }],
+  });
+  const [system, question] = models.asked[0]!.request.messages;
+  const page = await Deno.readTextFile(new URL("../docs/prompts.md", import.meta.url));
+  assertStringIncludes(page, `\`\`\`text\n${textOf(question!)}\n\`\`\``);
+  assertEquals(textOf(system!), renderPrompt(CODEREVIEW_PROMPT).trim());
 });
 
 Deno.test("a prompt file without a name or a version, or without a section that is asked for, is an error that says which", () => {

@@ -29,7 +29,7 @@ export function writeBrief<Args extends WorkflowArgs>(
     section("Options", options.join("\n")),
     section("Work so far", sections.join("\n\n")),
     section("What is known", JSON.stringify(known(state), null, 1)),
-    "Answer as you were told to.",
+    "Answer in the form that the system message asks for.",
   ].filter((part) => part !== "").join("\n\n");
 }
 
