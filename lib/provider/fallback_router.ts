@@ -73,7 +73,7 @@ export class FallbackRouter implements ModelRouter {
       return await this.#resolveAuto(requested, { ...query, provider: requested });
     }
     const model = await this.#find(requested, query);
-    if (model === undefined) throw unknownModel(requested, this.#models(query));
+    if (model === undefined) throw unknownModel(requested, this.#models(query), this.status());
     return this.#resolveNamed(requested, { model, query });
   }
 
@@ -209,7 +209,10 @@ export class FallbackRouter implements ModelRouter {
       ...chooseAuto(all.filter(isUnavailable), { preferredClass, needs }),
     ];
     const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
-    if (model === undefined) throw noSuitableModel(needs, this.#models(query), query.provider);
+    if (model === undefined) {
+      const { provider } = query;
+      throw noSuitableModel(needs, this.#models(query), { provider, configured: this.status() });
+    }
     const why = explainChoice(model, { query, preferredClass, unavailable });
     return { requested, model, fallbacks, why, preferredClass, sample };
   }

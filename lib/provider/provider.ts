@@ -147,6 +147,8 @@ export interface ChatResult {
   citations?: readonly Citation[];
   /** The reasoning, if the provider returns it. */
   reasoning?: string;
+  /** What is unusual about the answer, each in a sentence without a full stop. */
+  warnings?: readonly string[];
   /** A sentence on a default of the request that was omitted because the model does not support it. */
   leftOut?: string;
 }

@@ -139,7 +139,7 @@ async function askExpert<Args extends WorkflowArgs>(
   const question = await toQuestion(spec, run, context);
   const reply = await askModel(question, context, { onProgress: progressSender(context) });
   const { text, files, model, provider, usage, facts } = reply;
-  const analysis = parseAnalysis(text);
+  const analysis = parseAnalysis(text, spec.prompt.output);
   const missingFiles = filesNeeded(analysis);
   return {
     completion: "expert",

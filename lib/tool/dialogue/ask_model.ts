@@ -155,7 +155,17 @@ function toReply(
   { prompt }: ModelQuestion,
   { attachments, leftOut }: Material,
 ): ModelReply {
-  const { text, model, provider, usage, routing, finishReason, citations, leftOut: leftOutDefault } = result;
+  const {
+    text,
+    model,
+    provider,
+    usage,
+    routing,
+    finishReason,
+    citations,
+    warnings,
+    leftOut: leftOutDefault,
+  } = result;
   const files = attachments.flatMap(({ path, hash }) => path === undefined ? [] : [{ path, hash }]);
   return {
     text,
@@ -174,6 +184,7 @@ function toReply(
       ...(attachments.length > 0 ? { shown: attachments.map(({ name }) => name) } : {}),
       ...(leftOut.length > 0 ? { not_shown: leftOut.map((one) => ({ ...one })) } : {}),
       ...(leftOutDefault === undefined ? {} : { default_left_out: leftOutDefault }),
+      ...(warnings === undefined ? {} : { warnings: [...warnings] }),
       ...(finishReason === "stop" ? {} : { finish_reason: finishReason }),
       ...(citations && citations.length > 0 ? { citations: citations.map((one) => ({ ...one })) } : {}),
     },
