@@ -17,6 +17,14 @@ const name = z.string().check(z.minLength(1), z.maxLength(200));
 const tokens = z.int().check(z.gte(256), z.lte(100_000_000));
 const isHttp = (value: string) => /^https?:$/.test(URL.parse(value)?.protocol ?? "");
 
+const usd = z.number().check(z.gte(0), z.lte(1_000_000));
+const rates = { input: usd, output: usd, cachedInput: z.optional(usd) };
+
+const price = z.strictObject({
+  ...rates,
+  long: z.optional(z.strictObject({ above: tokens, ...rates })),
+});
+
 const provider = z.strictObject({
   url: z.string().check(z.refine(isHttp)),
   apiKey: z.optional(z.string()),
@@ -44,6 +52,7 @@ const model = z.strictObject({
   temperature: z.optional(z.boolean()),
   api: z.optional(z.enum(MODEL_APIS)),
   auto: z.optional(z.boolean()),
+  price: z.optional(price),
 });
 
 /** A server with the OpenAI API, configured by the user. */
@@ -86,6 +95,7 @@ const TAKEN_NAMES = [
   "openrouter",
   "client",
   "auto",
+  "all",
 ];
 
 /**
@@ -154,6 +164,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   maxOutputTokens: "must be a whole number of at least 256",
   api: "must be chat or responses",
   thinkingBudget: "must be a whole number of at least 256",
+  price: 'must be {"input": …, "output": …, "cachedInput": …} in US dollars per million tokens',
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };
 

@@ -1,3 +1,4 @@
+import type { Sample } from "./client_sample.ts";
 import type {
   ChatOptions,
   ChatRequest,
@@ -7,7 +8,6 @@ import type {
   ModelClass,
   ModelInfo,
   RawRequest,
-  Sample,
   ThinkingMode,
 } from "./provider.ts";
 import type { ProviderStatus } from "./provider_status.ts";

@@ -1,19 +1,9 @@
-import { isObject, type Json, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../../base/json.ts";
 import { AnswerReader } from "../api/answer_reader.ts";
-import type { FinishReason, ToolCall } from "../provider.ts";
-import { streamedError } from "./streamed_error.ts";
+import type { ToolCall } from "../provider.ts";
 
-/** https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons */
-const STOP_REASONS: Readonly<Record<string, FinishReason>> = {
-  end_turn: "stop",
-  stop_sequence: "stop",
-  tool_use: "tool_calls",
-  max_tokens: "length",
-  model_context_window_exceeded: "length",
-  refusal: "content_filter",
-  // The turn goes on in the next request.
-  pause_turn: "stop",
-};
+/** The turn goes on in the next request (https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons). */
+const PAUSED = "pause_turn";
 
 /** A block of the answer, as it is sent back, and the JSON of its input so far. */
 interface OpenBlock {
@@ -69,10 +59,10 @@ export class ClaudeReader extends AnswerReader {
     for (const { url, title } of earlier.citations) this.cite(url, title);
   }
 
-  override finish(): void {
+  override finish(options?: { hasEnded?: boolean }): void {
     if (this.#paused) return;
     if (this.citations.length === 0) { for (const { url, title } of this.#found) this.cite(url, title); }
-    super.finish();
+    super.finish(options);
   }
 
   protected override read(event: unknown): void {
@@ -91,7 +81,7 @@ export class ClaudeReader extends AnswerReader {
         this.#addStop(event.delta);
         return this.#addUsage(event.usage);
       case "error":
-        throw streamedError(event);
+        throw this.failed(event);
     }
     // Events of types to come are skipped, as the versioning of the API asks.
   }
@@ -160,8 +150,10 @@ export class ClaudeReader extends AnswerReader {
 
   #addStop(delta: Json | undefined): void {
     if (!isObject(delta) || typeof delta.stop_reason !== "string") return;
-    this.#paused = delta.stop_reason === "pause_turn";
-    this.finishReason = ownEntry(STOP_REASONS, delta.stop_reason) ?? "stop";
+    this.#paused = delta.stop_reason === PAUSED;
+    if (!this.#paused) this.endBy(delta.stop_reason);
+    const { stop_details: details } = delta;
+    if (isObject(details)) this.heldBackBy(textOf(details.category), textOf(details.explanation));
   }
 
   /** The counts are cumulative; what a later event leaves out stays. */

@@ -16,6 +16,8 @@ export abstract class AnswerReader {
   reasoning = "";
   model: string | undefined;
   usage: Usage | undefined;
+  /** What the provider says it charged, in US dollars. */
+  chargedUsd: number | undefined;
   finishReason: FinishReason | undefined;
   readonly citations: Citation[] = [];
   /** What is unusual about the answer, each in a sentence without a full stop. */
@@ -24,6 +26,8 @@ export abstract class AnswerReader {
   isWhole = false;
   /** What the model said in refusing to answer, where the API has a field for that. */
   protected refusal = "";
+  /** What a filter calls what it found, as the provider puts it. */
+  #heldBackBy = "";
   protected readonly errorInfo: ProviderErrorInfo;
 
   constructor(errorInfo: ProviderErrorInfo) {
@@ -105,6 +109,12 @@ export abstract class AnswerReader {
     this.finishReason = meaning ?? "stop";
   }
 
+  /** Takes what a filter that ended the answer says: its category, and why. */
+  protected heldBackBy(category: string | undefined, message: string | undefined): void {
+    if (this.finishReason !== "content_filter") return;
+    this.#heldBackBy = [category, message].filter((text) => text !== undefined && text !== "").join(": ");
+  }
+
   /**
    * Checks that the answer is complete and not empty, and puts each part of it where it belongs.
    *
@@ -154,11 +164,15 @@ export abstract class AnswerReader {
       this.warnings.push(`the answer of ${this.#who} was cut at its longest; ask for the rest, or for less`);
     } else if (this.finishReason === "content_filter" && this.refusal === "") {
       this.warnings.push(
-        `a filter of ${this.errorInfo.provider} stopped the answer; what there is of it is shown`,
+        `a filter of ${this.errorInfo.provider} stopped the answer${this.#why}; what there is of it is shown`,
       );
     }
     if (this.finishReason === "length" || this.finishReason === "content_filter") return;
     this.finishReason = calls ? "tool_calls" : "stop";
+  }
+
+  get #why(): string {
+    return this.#heldBackBy === "" ? "" : ` (${this.#heldBackBy})`;
   }
 
   get #who(): string {
@@ -181,7 +195,7 @@ export abstract class AnswerReader {
       case "length":
         return "all it may write went into thinking; ask for less, or set a lower thinking_mode";
       case "content_filter":
-        return "its filter held the answer back; put the question differently";
+        return `its filter held the answer back${this.#why}; put the question differently, or name another model`;
       default:
         return "try again, put the question differently, or name another model. A local server says nothing when the " +
           "question is longer than the window it has loaded the model with";

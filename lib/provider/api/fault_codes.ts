@@ -18,6 +18,7 @@ const BY_CODE: Readonly<Partial<Record<ResponseFault, readonly string[]>>> = {
     "insufficient_balance",
     "insufficient_credits",
     "insufficient_user_quota",
+    "billing_error",
     "arrearage",
     "1113",
     "1309",
@@ -90,6 +91,9 @@ const REFUSED_TYPES = [
  */
 const MAY_HAVE_RUN: readonly number[] = [499, 504, 520, 524, 598, 599];
 
+/** Types of a failure at the provider that count where there is no status, as in an answer that has begun. */
+const OUTAGE_TYPES = ["api_error", "internal", "internal_server_error"];
+
 /** What an error response means; undefined if it says nothing of the kind. */
 export function faultOf(
   { codes }: Pick<ErrorBody, "codes">,
@@ -98,6 +102,7 @@ export function faultOf(
   const byCode = codes.map((code) => ownEntry(FAULT_BY_CODE, code)).find((fault) => fault !== undefined);
   if (byCode !== undefined && !(status === 401 || status === 402)) return byCode;
   if (status !== undefined) return faultOfStatus(status);
+  if (codes.some((code) => OUTAGE_TYPES.includes(code))) return "outage";
   return codes.some((code) => REFUSED_TYPES.includes(code)) ? "refused" : undefined;
 }
 
@@ -114,7 +119,7 @@ export function subjectOf(
   { codes }: Pick<ErrorBody, "codes">,
 ): "credit" | "window" | "content" | "model" | undefined {
   const has = (...names: string[]) => names.some((name) => codes.includes(name));
-  if (has(...BY_CODE.auth!.slice(0, 9), "1309")) return "credit";
+  if (has(...BY_CODE.auth!.slice(0, 10), "1309")) return "credit";
   if (has("context_length_exceeded", "request_too_large", "exceed_context_size_error")) return "window";
   if (
     has(

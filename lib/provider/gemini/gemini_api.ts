@@ -3,10 +3,10 @@ import { type JsonObject, textOf } from "../../base/json.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
 import type { ProviderEndpoint } from "../api/endpoint.ts";
 import type { ApiProtocol, Exchange } from "../api/protocol.ts";
+import type { ApiError } from "../api/provider_errors.ts";
 import type { ProviderApi } from "../api/provider_api.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
 import { createGeminiClient } from "./gemini_client.ts";
-import { readGeminiError } from "./gemini_error.ts";
 import { questionText, toGenerateBody } from "./generate_body.ts";
 import { GeminiReader } from "./gemini_reader.ts";
 
@@ -29,7 +29,7 @@ const GENERATE: ApiProtocol = {
   questionText,
   open,
   createReader: (errorInfo) => new GeminiReader(errorInfo),
-  readError: readGeminiError,
+  readError,
 };
 
 /** The Gemini API, and its list of models. */
@@ -46,6 +46,13 @@ async function open(body: JsonObject, exchange: Exchange): Promise<AsyncIterable
     automaticContinuation: false,
   };
   return await client.models.generateContentStream({ model, contents, config: { ...config, ...own } });
+}
+
+/** The package throws what the API answers, or tells within a stream, as an error with a text of it as its message. */
+function readError(thrown: unknown): ApiError | undefined {
+  if (!(thrown instanceof Error) || thrown.name !== "ApiError" || !("status" in thrown)) return undefined;
+  const { status, message } = thrown;
+  return typeof status === "number" ? { status, error: message, message } : undefined;
 }
 
 /** Lists the models (https://ai.google.dev/api/models#method:-models.list). */

@@ -1,32 +1,6 @@
-import { isObject, type Json, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../../base/json.ts";
 import { AnswerReader } from "../api/answer_reader.ts";
-import type { FinishReason, ToolCall } from "../provider.ts";
-
-/** https://ai.google.dev/api/generate-content#FinishReason */
-const FINISH_REASONS: Readonly<Record<string, FinishReason>> = {
-  STOP: "stop",
-  MAX_TOKENS: "length",
-  CONTINUATION: "length",
-  SAFETY: "content_filter",
-  RECITATION: "content_filter",
-  LANGUAGE: "content_filter",
-  BLOCKLIST: "content_filter",
-  PROHIBITED_CONTENT: "content_filter",
-  SPII: "content_filter",
-  IMAGE_SAFETY: "content_filter",
-  MODEL_ARMOR: "content_filter",
-  ESCALATION: "content_filter",
-  PUP_LIMITED_DISABLED: "content_filter",
-};
-
-/** Finish reasons of a model that failed at what it was writing. */
-const BROKEN: readonly string[] = [
-  "MALFORMED_FUNCTION_CALL",
-  "UNEXPECTED_TOOL_CALL",
-  "TOO_MANY_TOOL_CALLS",
-  "MISSING_THOUGHT_SIGNATURE",
-  "MALFORMED_RESPONSE",
-];
+import type { ToolCall } from "../provider.ts";
 
 /**
  * Assembles an answer from the responses of a stream (https://ai.google.dev/api/generate-content).
@@ -63,13 +37,15 @@ export class GeminiReader extends AnswerReader {
     // A question that is blocked has no candidates.
     if (isObject(promptFeedback) && typeof promptFeedback.blockReason === "string") {
       this.finishReason = "content_filter";
+      this.heldBackBy(promptFeedback.blockReason, textOf(promptFeedback.blockReasonMessage));
     }
     const candidate = Array.isArray(event.candidates) ? event.candidates[0] : undefined;
     if (!isObject(candidate)) return;
     const parts = isObject(candidate.content) ? candidate.content.parts : undefined;
     for (const part of Array.isArray(parts) ? parts : []) this.#addPart(part);
     this.#addSources(candidate.groundingMetadata);
-    this.#addFinish(candidate.finishReason);
+    this.endBy(textOf(candidate.finishReason) ?? "");
+    this.heldBackBy(textOf(candidate.finishReason), textOf(candidate.finishMessage));
   }
 
   #addPart(part: Json): void {
@@ -86,13 +62,6 @@ export class GeminiReader extends AnswerReader {
       name: call.name,
       arguments: JSON.stringify(call.args ?? {}),
     });
-  }
-
-  #addFinish(reason: Json | undefined): void {
-    if (typeof reason !== "string") return;
-    if (BROKEN.includes(reason)) throw this.truncated(`it said ${reason}`);
-    const finish = ownEntry(FINISH_REASONS, reason) ?? "stop";
-    this.finishReason = finish === "stop" && this.#calls.length > 0 ? "tool_calls" : finish;
   }
 
   #addSources(grounding: Json | undefined): void {
