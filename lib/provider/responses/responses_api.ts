@@ -38,8 +38,9 @@ function responsesProtocol(dialect: ResponsesDialect): ApiProtocol {
   };
 }
 
-async function open(body: JsonObject, { address, guard, signal }: Exchange): Promise<AsyncIterable<unknown>> {
-  const client = await createClient(address, guard);
+async function open(body: JsonObject, exchange: Exchange): Promise<AsyncIterable<unknown>> {
+  const { signal } = exchange;
+  const client = await createClient(exchange);
   // Read as a stream even where the body asks for none: `guard` makes one event of a whole response.
   const answer: unknown = await client.post("/responses", { body, stream: true, signal });
   return answer as AsyncIterable<unknown>;
