@@ -227,3 +227,27 @@ Deno.test("a mock of others' making is understood as Azure", async () => {
     await new Promise((resolve) => mock.server.close(resolve));
   }
 });
+
+Deno.test("a command that never ends does not hold a cancelled call, and one that prints for ever is stopped", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const fifo = join(dir, "fifo");
+    await new Deno.Command("mkfifo", { args: [fifo] }).output();
+    const setup = { apiKey: "", tokenCommand: `cat ${fifo}`, models: ["gpt-5.2"] };
+    await using one = rig({ kind: "azure", setup, responses: [respond("Hi.")] });
+    const abort = new AbortController();
+    const asked = one.ask("gpt-5.2", {}, {
+      signal: abort.signal,
+      onProgress: ({ phase }) => phase === "sent" && queueMicrotask(() => abort.abort()),
+    });
+    await assertRejects(() => asked, ExaiError, "cancelled");
+    await Deno.writeTextFile(fifo, "", { create: false });
+
+    const endless = { apiKey: "", tokenCommand: "yes", models: ["gpt-5.2"] };
+    await using other = rig({ kind: "azure", setup: endless, responses: [respond("Hi.")] });
+    const error = await assertRejects(() => other.ask("gpt-5.2"), ExaiError);
+    assertEquals([error.details?.fault, other.server.requests.length], ["auth", 0]);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

@@ -4,7 +4,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ChatMessage, ChatRequest, ThinkingMode } from "../lib/provider/provider.ts";
 import { fail } from "./fixtures/openai_server.ts";
-import { respond } from "./fixtures/response_events.ts";
+import { respond, respondWhole } from "./fixtures/response_events.ts";
 import { assertDocumentedResponse } from "./helpers/documented_responses.ts";
 import { rig } from "./helpers/provider_rig.ts";
 
@@ -253,4 +253,50 @@ Deno.test("raw completions of such a model go through chat completions", async (
     signal,
   });
   assert(text === "Hello." && one.server.responses.length === 0);
+});
+
+Deno.test("an account that may not see summaries, or no stream, is answered all the same, and asked so from then on", async () => {
+  const unverified = (param: string) =>
+    fail(400, {
+      error: {
+        message: "Your organization must be verified to do this",
+        type: "invalid_request_error",
+        param,
+        code: "unsupported_value",
+      },
+    });
+  await using one = rig({
+    responses: [
+      unverified("reasoning.summary"),
+      unverified("stream"),
+      respondWhole("Whole."),
+      respondWhole("Again."),
+    ],
+  });
+  assertEquals((await one.ask("gpt-5.2", { thinkingMode: "high" })).text, "Whole.");
+  assertEquals((await one.ask("gpt-5.2", { thinkingMode: "low" })).text, "Again.");
+  const sent = one.server.responses.map(({ body }) => [body.reasoning, body.stream]);
+  assertEquals(sent, [
+    [{ effort: "high", summary: "auto" }, true],
+    [{ effort: "high" }, true],
+    [{ effort: "high" }, undefined],
+    [{ effort: "low" }, undefined],
+  ]);
+});
+
+Deno.test("an effort the model does not have is left out, and its summary is kept", async () => {
+  const refused = fail(400, {
+    error: { message: "Unsupported value: 'xhigh'", param: "reasoning.effort", code: "unsupported_value" },
+  });
+  await using one = rig({ responses: [refused, respond("Hi.")] });
+  const { warnings } = await one.ask("gpt-5.2", { thinkingMode: "max" });
+  assertEquals(one.server.responses[1]!.body.reasoning, { summary: "auto" });
+  assertEquals(warnings, ["gpt-5.2 does not take reasoning.effort, so it was left out"]);
+});
+
+Deno.test("a gateway that says by a code that a model has the other API is believed", async () => {
+  const other = fail(400, { error: { message: "not accessible", code: "unsupported_api_for_model" } });
+  const models = [{ name: "gpt-4.9-codex", provider: "openai" }];
+  await using one = rig({ responses: [respond("Here.")], scripts: [other], models });
+  assertEquals((await one.ask("gpt-4.9-codex")).text, "Here.");
 });

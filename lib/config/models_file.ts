@@ -51,6 +51,7 @@ const model = z.strictObject({
   thinkingBudget: z.optional(tokens),
   temperature: z.optional(z.boolean()),
   api: z.optional(z.enum(MODEL_APIS)),
+  background: z.optional(z.boolean()),
   auto: z.optional(z.boolean()),
   price: z.optional(price),
 });

@@ -43,6 +43,8 @@ export interface ModelInfo {
   thinking: ThinkingControl;
   /** The API it is asked through. Default: chat. */
   api?: "chat" | "responses";
+  /** Whether its provider works on the answer without a connection, and keeps it meanwhile. */
+  inBackground?: boolean;
   /** The most tokens it may think, for a model whose thinking is set in tokens. */
   thinkingBudget?: number;
   /** Whether it takes a temperature; many thinking models do not. */

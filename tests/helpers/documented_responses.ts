@@ -97,7 +97,10 @@ const xai = z.strictObject({
   reasoning: z.strictObject({ effort: z.enum(["none", "low", "medium", "high", "xhigh"]) }).optional(),
 });
 
-const SCHEMAS = { openai, azure: openai, xai, custom: xai };
+/** OpenAI's background mode, which stores (https://developers.openai.com/api/docs/guides/background). */
+const background = openai.extend({ background: z.literal(true), store: z.literal(true) });
+
+const SCHEMAS = { openai, background, azure: openai, xai, custom: xai };
 
 /** Fails when `body` holds what the Responses API of the provider does not document. */
 export function assertDocumentedResponse(kind: keyof typeof SCHEMAS, body: JsonObject): void {

@@ -1,10 +1,15 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { ModelInfo, ProviderRequest } from "../provider.ts";
+import { readErrorBody } from "./error_body.ts";
+import { type ApiError, faultKindOf } from "./provider_errors.ts";
 import type { ApiProtocol } from "./protocol.ts";
 import type { ProviderApi } from "./provider_api.ts";
 
 /** The HTTP statuses by which a server says that it has no such path, or that the model is not to be had there. */
 const NOT_THERE: readonly unknown[] = [404, 405, 501];
+
+/** Error codes that say the same with another status (GitHub Copilot). */
+const OTHER_API: readonly string[] = ["unsupported_api_for_model"];
 
 /** Chooses the protocol by which each model of a provider is asked, and remembers where another than the first is right. */
 export class ProtocolChoice {
@@ -63,5 +68,9 @@ export class ProtocolChoice {
 }
 
 function isNotThere(thrown: unknown): boolean {
-  return thrown instanceof ExaiError && NOT_THERE.includes(thrown.details?.status);
+  if (!(thrown instanceof ExaiError)) return false;
+  if (NOT_THERE.includes(thrown.details?.status)) return true;
+  const { error } = (thrown.cause ?? {}) as Partial<ApiError>;
+  return faultKindOf(thrown) === "refused" &&
+    readErrorBody(error).codes.some((code) => OTHER_API.includes(code));
 }

@@ -30,11 +30,13 @@ export function azureApi(): ProviderApi {
 
 function listDeployments(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
   const protocol = { headers: HEADERS };
-  return endpoint.request({ signal, limits: LIST_LIMITS, protocol }, async ({ address, guard }) => {
-    const baseUrl = `${resourceUrl(address.baseUrl)}/openai`;
-    const client = await createClient({ ...address, baseUrl, apiVersion: LISTING_VERSION }, guard);
+  return endpoint.request({ signal, limits: LIST_LIMITS, protocol }, async (exchange) => {
+    const baseUrl = `${resourceUrl(exchange.address.baseUrl)}/openai`;
+    const address = { ...exchange.address, baseUrl, apiVersion: LISTING_VERSION };
+    const client = await createClient({ ...exchange, address });
     const listed: unknown = await client.get("/deployments", { signal });
-    return isObject(listed) && Array.isArray(listed.data) ? listed.data.filter(isObject) : [];
+    if (!isObject(listed) || !Array.isArray(listed.data)) throw endpoint.notAnApi(listed);
+    return listed.data.filter(isObject);
   });
 }
 

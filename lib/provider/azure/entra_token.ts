@@ -1,7 +1,8 @@
 import { isObject } from "../../base/json.ts";
 import { registerSecret } from "../../base/log.ts";
 import { clip } from "../../base/text.ts";
-import { MINUTE_MS } from "../../base/units.ts";
+import { beginningOf } from "../../base/http_response.ts";
+import { KIB, MINUTE_MS } from "../../base/units.ts";
 import { providerError } from "../api/provider_errors.ts";
 import type { AccessToken } from "../api/protocol.ts";
 
@@ -11,6 +12,9 @@ const AZURE_CLI =
 
 /** How long the command may take; the Azure CLI takes seconds. */
 const COMMAND_TIMEOUT_MS = MINUTE_MS;
+
+/** A token has a few thousand characters. */
+const MAX_PRINTED_BYTES = 64 * KIB;
 
 /** How long before its end a token is not used any more. */
 const MARGIN_MS = 5 * MINUTE_MS;
@@ -48,21 +52,20 @@ export class EntraToken implements AccessToken {
 
   async #run(): Promise<string> {
     const signal = AbortSignal.timeout(COMMAND_TIMEOUT_MS);
-    try {
-      const shell = shellOf(this.#command);
-      const { success, stdout, stderr } = await new Deno.Command(shell.file, {
-        args: shell.args,
-        windowsRawArguments: true,
-        stdin: "null",
-        signal,
-      }).output();
-      const decoder = new TextDecoder();
-      if (success) return decoder.decode(stdout);
-      throw this.#failed(clip(decoder.decode(stderr).trim(), 300) || "it failed without a reason");
-    } catch (thrown) {
-      if (signal.aborted) throw this.#failed(`it did not end within ${COMMAND_TIMEOUT_MS / 1000} s`);
-      throw thrown;
-    }
+    const { file, args } = shellOf(this.#command);
+    await using child = new Deno.Command(file, {
+      args,
+      windowsRawArguments: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      signal,
+    }).spawn();
+    const [stdout, stderr] = await Promise.all([beginning(child.stdout), beginning(child.stderr)]);
+    const { success } = await child.status;
+    if (signal.aborted) throw this.#failed(`it did not end within ${COMMAND_TIMEOUT_MS / 1000} s`);
+    if (success) return stdout;
+    throw this.#failed(clip(stderr.trim(), 300) || "it failed without a reason");
   }
 
   #failed(why: string) {
@@ -74,6 +77,11 @@ export class EntraToken implements AccessToken {
       { provider: "azure" },
     );
   }
+}
+
+/** What a command prints at first; one that prints without end is not read any further. */
+async function beginning(output: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  return await beginningOf(new Response(output), MAX_PRINTED_BYTES).text();
 }
 
 /** A shell reads the command line, as its user wrote it in the settings. */

@@ -23,6 +23,7 @@ export interface ModelEntry {
   temperature?: boolean;
   searchStopsThinking?: boolean;
   api?: ModelInfo["api"];
+  background?: boolean;
   /** Whether `auto` may select it. */
   auto?: boolean;
   /** In US dollars per million tokens; defaults to the shipped list price. */
@@ -49,6 +50,7 @@ const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider" | "thinkingBudget"
   temperature: true,
   searchStopsThinking: false,
   api: "chat",
+  background: false,
   auto: false,
 };
 
@@ -87,6 +89,7 @@ export function toModel(entry: ModelEntry, provider: string): ModelInfo {
     abilities: abilitiesOf(rest, thinking),
     thinking,
     api,
+    inBackground: rest.background || undefined,
     thinkingBudget: rest.thinkingBudget,
     takesTemperature: rest.temperature,
     searchStopsThinking: searchStopsThinking || undefined,

@@ -28,8 +28,9 @@ export function chatCompletions(dialect: Dialect): ApiProtocol {
   };
 }
 
-async function open(body: JsonObject, { address, guard, signal }: Exchange): Promise<AsyncIterable<unknown>> {
-  const client = await createClient(address, guard);
+async function open(body: JsonObject, exchange: Exchange): Promise<AsyncIterable<unknown>> {
+  const { signal } = exchange;
+  const client = await createClient(exchange);
   // Read as a stream even if the body asks for none: the guard turns a whole answer into one event.
   return await client.post<AsyncIterable<unknown>>("/chat/completions", { body, signal, stream: true });
 }
@@ -39,8 +40,8 @@ async function open(body: JsonObject, { address, guard, signal }: Exchange): Pro
  * `models`.
  */
 export function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
-  return endpoint.request({ signal, limits: LIST_LIMITS }, async ({ address, guard }) => {
-    const client = await createClient(address, guard);
+  return endpoint.request({ signal, limits: LIST_LIMITS }, async (exchange) => {
+    const client = await createClient(exchange);
     const page: unknown = await client.get("/models", { signal });
     const listed = isObject(page) ? page.data ?? page.models : page;
     if (!Array.isArray(listed)) throw endpoint.notAnApi(page);

@@ -1,6 +1,6 @@
 import type OpenAI from "openai";
-import type { GuardedFetch } from "../api/guarded_fetch.ts";
-import type { ProviderAddress } from "../api/protocol.ts";
+import { untilAborted } from "../../base/abort.ts";
+import type { Exchange } from "../api/protocol.ts";
 
 /** The longest possible timer: `GuardedFetch` has the time-outs. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
@@ -9,10 +9,8 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
  * Creates a client of the `openai` package that fetches through `guard`. The package takes about 25 MB and is loaded on
  * first use.
  */
-export async function createClient(
-  { baseUrl: baseURL, apiKey, token, apiVersion }: ProviderAddress,
-  guard: GuardedFetch,
-): Promise<OpenAI> {
+export async function createClient({ address, guard, signal }: Exchange): Promise<OpenAI> {
+  const { baseUrl: baseURL, apiKey, token, apiVersion } = address;
   const { default: Client, AzureOpenAI } = await import("openai");
   const options = {
     baseURL,
@@ -27,7 +25,7 @@ export async function createClient(
     project: null,
     webhookSecret: null,
   } as const;
-  const accessToken = await token?.get();
+  const accessToken = token && await untilAborted(token.get(), signal);
   if (apiVersion === undefined) return new Client({ ...options, apiKey: accessToken ?? (apiKey || "none") });
   const credential = accessToken === undefined
     ? { apiKey: apiKey || "none" }

@@ -25,8 +25,9 @@ export interface ResponsesDialect {
 const MIN_OUTPUT_TOKENS = 16;
 
 /**
- * Builds the body of a request (OpenAI, create a model response). Nothing is stored at the provider; the reasoning comes
- * encrypted instead, so that it can be sent back where the model calls tools in rounds.
+ * Builds the body of a request (OpenAI, create a model response). Nothing is stored at the provider unless the model is
+ * to run in the background; the reasoning comes encrypted instead, so that it can be sent back where the model calls
+ * tools in rounds.
  */
 export function toResponseBody(request: ProviderRequest, dialect: ResponsesDialect): JsonObject {
   const { model, temperature, maxOutputTokens, tools = [], toolChoice, webSearch = false } = request;
@@ -46,7 +47,9 @@ export function toResponseBody(request: ProviderRequest, dialect: ResponsesDiale
   return definedFields({
     model: model.name,
     stream: true,
-    store: false,
+    // What runs in the background has to be kept meanwhile; it is deleted in the end.
+    store: model.inBackground === true,
+    background: model.inBackground,
     include: include.length > 0 ? include : undefined,
     input: withSchema(request).flatMap((message) => toItems(message, model)),
     temperature: model.takesTemperature ? temperature : undefined,

@@ -4,6 +4,7 @@ import type { ProviderApi } from "../api/provider_api.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import { chatCompletions, listModels } from "../openai/chat_completions.ts";
 import { createClient } from "../openai/sdk_client.ts";
+import { backgroundEvents } from "./background_stream.ts";
 import { type ResponsesDialect, textOfInput, toResponseBody } from "./response_body.ts";
 import { readStreamError } from "./response_errors.ts";
 import { ResponseReader } from "./response_reader.ts";
@@ -38,8 +39,10 @@ function responsesProtocol(dialect: ResponsesDialect): ApiProtocol {
   };
 }
 
-async function open(body: JsonObject, { address, guard, signal }: Exchange): Promise<AsyncIterable<unknown>> {
-  const client = await createClient(address, guard);
+async function open(body: JsonObject, exchange: Exchange): Promise<AsyncIterable<unknown>> {
+  const { signal } = exchange;
+  const client = await createClient(exchange);
+  if (body.background === true) return backgroundEvents(client, body, signal);
   // Read as a stream even where the body asks for none: `guard` makes one event of a whole response.
   const answer: unknown = await client.post("/responses", { body, stream: true, signal });
   return answer as AsyncIterable<unknown>;

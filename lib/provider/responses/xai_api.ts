@@ -18,8 +18,8 @@ export function xaiApi(): ProviderApi {
 /** Lists `/language-models`, or `/models` where a gateway has only that. */
 async function listLanguageModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
   try {
-    return await endpoint.request({ signal, limits: LIST_LIMITS }, async ({ address, guard }) => {
-      const client = await createClient(address, guard);
+    return await endpoint.request({ signal, limits: LIST_LIMITS }, async (exchange) => {
+      const client = await createClient(exchange);
       return languageModels(await client.get("/language-models", { signal }));
     });
   } catch (thrown) {
