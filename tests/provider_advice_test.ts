@@ -145,9 +145,15 @@ Deno.test("a wrong key is told from a missing one, with the setting it stands in
     error: { message: "Invalid Authentication", type: "invalid_authentication_error" },
   });
   const wrong = await refusal(denied);
-  assertStringIncludes(wrong, "Invalid Authentication. Check its key (openaiApiKey (OPENAI_API_KEY))");
+  assertStringIncludes(wrong, "Invalid Authentication. Check its key, openaiApiKey (OPENAI_API_KEY), and");
   const missing = await refusal(denied, { kind: "custom", model: "m", setup: { apiKey: "", models: ["m"] } });
   assertStringIncludes(missing, "It wants a key: set customApiKey (CUSTOM_API_KEY)");
+  await using server = serve(() => Response.json({ error: "Invalid API key" }, { status: 401 }));
+  const { text } = await chat({ kind: "custom", baseUrl: `${server.origin}/v1`, apiKey: TEST_KEY });
+  assertStringIncludes(
+    text,
+    "cannot be used: custom answered 401: Invalid API key. Check its key, customApiKey",
+  );
   const named = await refusal(denied, { kind: "custom", model: "m", setup: { name: "lab", models: ["m"] } });
   assertStringIncludes(named, "apiKey of lab in models.json");
 });
@@ -231,7 +237,7 @@ Deno.test("of an error page only what it says is shown", async () => {
   const cases: [number, string, string][] = [
     [502, page("502 Bad Gateway"), "answered 502: 502 Bad Gateway"],
     [520, page("api.openai.com | 520: Web server is returning an unknown error"), "520: Web server"],
-    [403, page("Just a moment..."), "Just a moment"],
+    [403, page("Just a moment..."), "moment. That is the page of a proxy"],
     [503, page("", "<h1>Service &amp; more unavailable</h1>"), "Service & more unavailable"],
     [500, "<html><body>Something broke</body></html>", "Something broke"],
     [500, '<?xml version="1.0"?><Error><Code>X</Code><Message>Slow Down</Message></Error>', "Slow Down"],
@@ -252,6 +258,7 @@ Deno.test("codes say more than the status: no credit, too long, filtered, no suc
     [400, { error: { code: "context_length_exceeded", message: "?" } }, "refused", "larger window"],
     [413, { message: "Payload Too Large" }, "refused", "larger window"],
     [400, { error: { type: "content_filter", message: "high risk" } }, "refused", "put it differently"],
+    [403, { error: { message: "?", metadata: { reasons: ["violence"] } } }, "refused", "put it differently"],
     [404, { error: { code: "model_not_found", message: "?" } }, "refused", "listmodels"],
     [400, { error: { status: "RESOURCE_EXHAUSTED", message: "?" } }, "rate_limit", "asked too often"],
   ];

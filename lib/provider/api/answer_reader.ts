@@ -22,6 +22,8 @@ export abstract class AnswerReader {
   readonly warnings: string[] = [];
   /** Whether the provider sent one document in place of a stream, so that an error in it is all there is. */
   isWhole = false;
+  /** Whether the provider has counted the whole answer, which it does at its end. */
+  protected isCounted = false;
   /** What the model said in refusing to answer, where the API has a field for that. */
   protected refusal = "";
   protected readonly errorInfo: ProviderErrorInfo;
@@ -104,7 +106,9 @@ export abstract class AnswerReader {
    * @throws {ExaiError} the provider error `cut` or `empty`
    */
   finish({ hasEnded = false } = {}): void {
-    if (this.finishReason === undefined && !hasEnded) throw this.truncated("the stream ended too soon");
+    if (this.finishReason === undefined && !hasEnded && !this.isCounted) {
+      throw this.truncated("the stream ended too soon");
+    }
     const { thoughts, text } = splitThoughts(this.text);
     this.text = text;
     if (thoughts !== "") this.reasoning += (this.reasoning === "" ? "" : "\n\n") + thoughts;

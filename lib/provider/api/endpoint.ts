@@ -4,9 +4,10 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { trimEndOf } from "../../base/text.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
+import { withPartialAnswer } from "../partial_answer.ts";
 import type { AnswerReader } from "./answer_reader.ts";
-import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
 import { readErrorBody } from "./error_body.ts";
+import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
 import { leftOutFields, refusedField, withoutRefused } from "./optional_parameters.ts";
 import type { ApiProtocol, Exchange, ProviderAddress } from "./protocol.ts";
 import { type BreakerOptions, ProviderBreaker } from "./provider_breaker.ts";
@@ -211,7 +212,8 @@ export class ProviderEndpoint {
       return answer;
     } catch (thrown) {
       const { hasOutput } = answer;
-      throw this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput, answer });
+      const error = this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput, answer });
+      throw withPartialAnswer(error, answer.text);
     }
   }
 

@@ -14,6 +14,8 @@ export interface ErrorBody {
   /** The parameter it names in a field of its own. */
   parameter?: string;
   retryAfterMs?: number;
+  /** Whether it is a web page, which no API sends but what stands before it. */
+  isPage?: boolean;
 }
 
 /** Errors within errors that are read: of a gateway, of the provider it asked, of its server. */
@@ -83,7 +85,10 @@ function read(value: Json | undefined, found: ErrorBody, depth: number): string 
 }
 
 function readText(text: string, found: ErrorBody, depth: number): string {
-  if (/^\s*<(?:!doctype|html|head|body|\?xml|[a-z]+>)/i.test(text)) return titleOfPage(text);
+  if (/^\s*<(?:!doctype|html|head|body|\?xml|[a-z]+>)/i.test(text)) {
+    found.isPage = true;
+    return titleOfPage(text);
+  }
   if (!text.includes("{")) return text.trim();
   for (const object of jsonObjectsIn(text)) {
     const reason = readObject(object, found, depth + 1);
@@ -129,6 +134,8 @@ function readCodes(error: JsonObject, found: ErrorBody): void {
   }
   if (typeof error.param === "string" && error.param !== "") found.parameter ??= error.param;
   found.retryAfterMs ??= waitOf(error);
+  // OpenRouter names what a moderator flagged, and answers 403.
+  if (isObject(error.metadata) && Array.isArray(error.metadata.reasons)) found.codes.push("content_filter");
   // What a Google API says beside its message, such as why a key is invalid and when to ask again.
   for (const detail of Array.isArray(error.details) ? error.details : []) {
     if (!isObject(detail)) continue;

@@ -140,6 +140,9 @@ function adviceFor({ fault, body, status }: Refusal, { model, site }: ProviderEr
   const subject = subjectOf(body);
   switch (fault) {
     case "auth":
+      if (body.isPage) {
+        return ". That is the page of a proxy or firewall before it: check the network and its URL";
+      }
       return `. ${keyAdvice(site, subject === "credit" || status === 402 ? "credit" : "key")}`;
     case "rate_limit":
       return ". It is asked too often; wait, or name a model of another provider";

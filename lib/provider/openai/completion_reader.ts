@@ -74,13 +74,15 @@ export class CompletionReader extends AnswerReader {
 
   protected override read(chunk: unknown): void {
     if (!isObject(chunk)) throw this.malformed("an event that is no object");
-    if (typeof chunk.model === "string") this.model = chunk.model;
+    if (typeof chunk.model === "string" && chunk.model !== "") this.model = chunk.model;
     const choice = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
     // Without stream_options Kimi reports the usage only within the choice.
     this.#addUsage(chunk.usage ?? (isObject(choice) ? choice.usage : undefined));
     this.#addCitations(chunk.web_search, "link");
     if (!isObject(choice)) {
       this.#rejectErrors(chunk);
+      // The usage alone comes last: a gateway that leaves out the reason and the end mark still counts at the end.
+      if (isObject(chunk.usage)) this.isCounted = true;
       return;
     }
     if (isObject(choice.error)) throw this.failed(choice.error);
@@ -127,8 +129,8 @@ export class CompletionReader extends AnswerReader {
     if (!isObject(usage)) return;
     const count = (value: Json | undefined) => typeof value === "number" ? value : undefined;
     const details = (value: Json | undefined) => isObject(value) ? value : {};
-    const inputTokens = count(usage.prompt_tokens);
-    const outputTokens = count(usage.completion_tokens);
+    const inputTokens = count(usage.prompt_tokens) ?? count(usage.input_tokens);
+    const outputTokens = count(usage.completion_tokens) ?? count(usage.output_tokens);
     if (inputTokens === undefined || outputTokens === undefined) return;
     this.usage = {
       inputTokens,
