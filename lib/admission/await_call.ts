@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { plainValue } from "../base/plain_values.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { type Call, type Progress, reportProgress } from "../call/call.ts";
 import { beginWait, whereaboutsOf } from "../call/wait.ts";
@@ -93,7 +94,9 @@ async function waitFor(found: DetachedCall, call: Call, waitMs: number): Promise
   }
 }
 
-function readArguments({ handle, wait_ms: waitMs = DEFAULT_WAIT_MS, cancel = false }: JsonObject) {
+function readArguments({ handle, wait_ms, cancel: givenCancel }: JsonObject) {
+  const waitMs = typeof wait_ms === "string" ? plainValue(wait_ms, "number") : wait_ms ?? DEFAULT_WAIT_MS;
+  const cancel = typeof givenCancel === "string" ? plainValue(givenCancel, "boolean") : givenCancel ?? false;
   if (typeof handle !== "string") {
     throw new ExaiError("INVALID_PARAMS", "handle must be the text that stands in the answer of the call");
   }

@@ -7,7 +7,7 @@ import type { Sample } from "../provider/provider.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import type { ToolAnnotations } from "./annotations.ts";
-import { argumentError, checkSize } from "./argument_errors.ts";
+import { readArguments } from "./arguments.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
@@ -125,10 +125,8 @@ export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): To
     },
     needs: spec.needs,
     call(args, context) {
-      checkSize(name, args, fields);
-      const parsed = input.safeParse(omit(args, ignores));
-      if (!parsed.success) throw argumentError(name, parsed.error.issues, { args, fields });
-      return spec.run(parsed.data as z.output<Input>, context);
+      const read = readArguments(omit(args, ignores), { tool: name, schema: input, fields });
+      return spec.run(read as z.output<Input>, context);
     },
   };
 }
