@@ -229,7 +229,7 @@ export class ProviderEndpoint {
         : { ...guard.refused, error: guard.refused.body, message: "" };
       return fromApiError(whole, { ...errorInfo, cause: thrown }, { hasOutput, isWhole: guard.isWhole });
     }
-    if (cause instanceof SyntaxError) {
+    if (cause instanceof SyntaxError && !hasOutput) {
       return providerError("malformed", `${this.name} sent what is no JSON${wrongPathAdvice(this.#site)}`, {
         ...errorInfo,
         cause,

@@ -16,6 +16,8 @@ export interface ErrorBody {
   retryAfterMs?: number;
   /** Whether it is a web page, which no API sends but what stands before it. */
   isPage?: boolean;
+  /** Whether it has the form of an OpenAI API, so that there is one at the URL. */
+  isOfApi?: boolean;
 }
 
 /** Errors within errors that are read: of a gateway, of the provider it asked, of its server. */
@@ -31,6 +33,7 @@ const INNER = [
   "original_error",
   "response",
   "body",
+  "base_resp",
 ] as const;
 
 /** Fields that hold the reason. */
@@ -41,6 +44,7 @@ const REASONS = [
   "error_message",
   "error_msg",
   "error_description",
+  "status_msg",
   "errorMessage",
   "msg",
   "description",
@@ -50,7 +54,7 @@ const REASONS = [
 ] as const;
 
 /** Fields that hold a code. */
-const CODES = ["code", "type", "status", "reason", "error_type", "err_code"] as const;
+const CODES = ["code", "type", "status", "reason", "error_type", "error_code", "status_code"] as const;
 
 /**
  * Reads an error in any of the shapes providers and gateways give it: nested objects, lists, JSON within texts, plain text,
@@ -68,6 +72,8 @@ const CODES = ["code", "type", "status", "reason", "error_type", "err_code"] as 
  */
 export function readErrorBody(body: unknown): ErrorBody {
   const found: ErrorBody = { reason: "", codes: [] };
+  const error = isObject(body) ? body.error : undefined;
+  if (isObject(error) && typeof error.message === "string") found.isOfApi = true;
   found.reason = read(body as Json | undefined, found, 0).replaceAll(/\s+/g, " ").trim();
   return found;
 }

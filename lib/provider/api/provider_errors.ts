@@ -5,7 +5,7 @@ import { clip, trimEndOf } from "../../base/text.ts";
 import type { FaultKind } from "../provider.ts";
 import { type ErrorBody, readErrorBody } from "./error_body.ts";
 import { faultOf, subjectOf } from "./fault_codes.ts";
-import { keyAdvice, type ProviderSite, wrongPathAdvice } from "./provider_site.ts";
+import { keyAdvice, likelyUrl, type ProviderSite, wrongPathAdvice } from "./provider_site.ts";
 
 const CODES: Readonly<Record<FaultKind, ErrorCode>> = {
   rate_limit: "UPSTREAM_UNAVAILABLE",
@@ -159,5 +159,6 @@ function adviceFor({ fault, body, status }: Refusal, { model, site }: ProviderEr
   }
   if (status !== 404 && status !== 405 && subject !== "model") return "";
   const listed = model === undefined ? "" : `. Check that it has ${model}; listmodels shows what it has`;
-  return subject === "model" ? listed : `${listed}${wrongPathAdvice(site)}`;
+  if (subject === "model" || (body.isOfApi && likelyUrl(site) === undefined)) return listed;
+  return `${listed}${wrongPathAdvice(site)}`;
 }

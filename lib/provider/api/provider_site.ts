@@ -121,7 +121,8 @@ export function toKey(key: string): string {
 }
 
 /** The URL at which the API of a site most likely begins; undefined if that is the one it has. */
-function likelyUrl({ baseUrl }: Pick<ProviderSite, "baseUrl">): string | undefined {
+export function likelyUrl(site: Pick<ProviderSite, "baseUrl"> | undefined): string | undefined {
+  const baseUrl = site?.baseUrl ?? "";
   const url = URL.parse(baseUrl);
   if (url === null) return undefined;
   const path = trimEndOf(url.pathname, "/");

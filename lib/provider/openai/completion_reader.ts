@@ -79,6 +79,9 @@ export class CompletionReader extends AnswerReader {
     // Without stream_options Kimi reports the usage only within the choice.
     this.#addUsage(chunk.usage ?? (isObject(choice) ? choice.usage : undefined));
     this.#addCitations(chunk.web_search, "link");
+    this.#addCitations(chunk.search_results, "url");
+    // Perplexity and xAI.
+    if (Array.isArray(chunk.citations)) { for (const url of chunk.citations) this.cite(url, undefined); }
     if (!isObject(choice)) {
       this.#rejectErrors(chunk);
       // The usage alone comes last: a gateway that leaves out the reason and the end mark still counts at the end.
@@ -96,11 +99,13 @@ export class CompletionReader extends AnswerReader {
   /** Servers report errors in place of choices, in various shapes; other events without choices are keep-alives. */
   #rejectErrors(event: JsonObject): void {
     if (Array.isArray(event.choices) || event.usage !== undefined) return;
+    const { base_resp: minimax } = event;
+    if (isObject(minimax) && minimax.status_code !== 0) throw this.failed(event);
     if (ERROR_FIELDS.some((field) => event[field] !== undefined)) throw this.failed(event);
   }
 
   #addDelta(delta: JsonObject): void {
-    const { text, reasoning, refusal } = readContent(delta.content);
+    const { text, reasoning, refusal } = readContent(delta.content ?? delta.text);
     this.#text.add(text);
     this.#thoughts.add(reasoning || thoughtsOf(delta));
     this.refusal += refusal + flatText(delta.refusal);
