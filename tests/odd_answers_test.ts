@@ -63,6 +63,31 @@ Deno.test("a stream that marks its end without a reason gives its text, with a w
   }
 });
 
+Deno.test("an answer that has ended is whole, however its connection ends", async () => {
+  const whole = `data: ${JSON.stringify({ choices: [delta("Whole.", "stop")] })}\n\n`;
+  const broken: Script = () => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(whole)),
+      pull: (controller) => controller.error(new Error("reset")),
+    }, { highWaterMark: 0 });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+  const open: Script = () => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(whole)),
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+  for (const script of [broken, open]) {
+    await using one = rig({ scripts: [script], setup: { silenceMs: 200 } });
+    const { text, warnings } = await one.ask(MODEL);
+    assertEquals([text, warnings], ["Whole.", undefined]);
+  }
+  const reasonWithEachPart = chunks([delta("Half", "stop"), delta(" an", "stop")], ["{"]);
+  await using one = rig({ scripts: [reasonWithEachPart] });
+  assertEquals((await assertRejects(() => one.ask(MODEL), ExaiError)).details?.fault, "cut");
+});
+
 Deno.test("finish reasons of every vendor mean what they mean there", async (test) => {
   const complete = ["stop", "end_turn", "eos_token", "STOP", "COMPLETE", "stop_sequence"];
   for (const reason of complete) {

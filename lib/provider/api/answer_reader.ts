@@ -28,6 +28,9 @@ export abstract class AnswerReader {
   protected refusal = "";
   protected readonly errorInfo: ProviderErrorInfo;
 
+  #endedAtChars: number | undefined;
+  #isAtEnd = false;
+
   constructor(errorInfo: ProviderErrorInfo) {
     this.errorInfo = errorInfo;
   }
@@ -45,6 +48,16 @@ export abstract class AnswerReader {
   /** Characters received, including reasoning. */
   get chars(): number {
     return this.text.length + this.reasoning.length + this.refusal.length;
+  }
+
+  /** Whether a reason for the end came, and nothing after it: some servers give one with every part. */
+  get hasEnded(): boolean {
+    return this.#endedAtChars === this.chars;
+  }
+
+  /** Whether the last event ended the answer without adding to it. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd;
   }
 
   /** Whether there is any output: from then on the request has been billed. */
@@ -66,7 +79,10 @@ export abstract class AnswerReader {
    * @throws {ExaiError} the provider error `malformed`, `too_large` or `cut`
    */
   add(event: unknown): void {
+    const before = this.chars;
     this.read(event);
+    if (this.finishReason !== undefined) this.#endedAtChars ??= this.chars;
+    this.#isAtEnd = this.hasEnded && this.chars === before;
     if (this.chars <= MAX_ANSWER_CHARS) return;
     throw providerError(
       "too_large",

@@ -67,6 +67,9 @@ interface CompletionOptions extends WaitOptions {
 
 const BREAKER: BreakerOptions = { failures: 5, openMs: 30 * SECOND_MS };
 
+/** How long the end of a stream is waited for once the answer is complete. */
+const END_WAIT_MS = 5 * SECOND_MS;
+
 /** A token takes about 200 bytes of a stream. */
 const MAX_STREAM_BYTES = 128 * MIB;
 
@@ -206,11 +209,17 @@ export class ProviderEndpoint {
       for await (const event of events) {
         answer.add(event);
         onDelta?.(answer);
+        // Only the usage may follow, and some servers leave the connection open.
+        if (answer.isAtEnd) guard.shortenSilence(END_WAIT_MS);
       }
       if (signal.aborted) throw abortError(signal);
       answer.finish({ hasEnded: guard.hasEnded });
       return answer;
     } catch (thrown) {
+      if (answer.hasEnded && !signal.aborted && isOfConnection(thrown)) {
+        answer.finish();
+        return answer;
+      }
       const { hasOutput } = answer;
       const error = this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput, answer });
       throw withPartialAnswer(error, answer.text);
@@ -258,6 +267,11 @@ interface FailureContext {
   protocol?: Pick<ApiProtocol, "readError">;
   hasOutput: boolean;
   answer?: AnswerReader;
+}
+
+/** Whether the connection failed, and not what came over it. */
+function isOfConnection(thrown: unknown): boolean {
+  return !(thrown instanceof ExaiError) || faultKindOf(thrown) === "timeout";
 }
 
 /** The packages wrap every error of their `fetch`. */

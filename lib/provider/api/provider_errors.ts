@@ -157,7 +157,9 @@ function adviceFor({ fault, body, status }: Refusal, { model, site }: ProviderEr
   if (subject === "content") {
     return ". Its filter refused the question; put it differently, or name another model";
   }
-  if (status !== 404 && status !== 405 && subject !== "model") return "";
+  if (status !== 404 && status !== 405 && subject !== "model") {
+    return ". Change what it names, or name another model";
+  }
   const listed = model === undefined ? "" : `. Check that it has ${model}; listmodels shows what it has`;
   if (subject === "model" || (body.isOfApi && likelyUrl(site) === undefined)) return listed;
   return `${listed}${wrongPathAdvice(site)}`;
