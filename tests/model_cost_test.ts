@@ -8,7 +8,7 @@ import { createModelRouter, type ProviderSetup } from "../lib/provider/configure
 import type { ModelChoice } from "../lib/provider/model_choice.ts";
 import { MemoryLedger, type SpendingLedger } from "../lib/provider/spending.ts";
 import { SqliteSpendingRecords } from "../lib/state/spending_records.ts";
-import { cutAfter, fail, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
+import { after, cutAfter, fail, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { FakeModels } from "./helpers/fake_models.ts";
@@ -240,4 +240,25 @@ Deno.test("consensus adds up what its answers cost, and names those without a pr
     models: [{ model: "one" }, { model: "two" }, { model: "three" }],
   });
   assertEquals(answer.metadata.cost, { usd: 0.2, without_price: ["three"] });
+});
+
+Deno.test("a call that was answered with a handle shows what it cost once it has ended", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using server = new OpenAiServer(after(gate.promise, used(1_000_000, 0)));
+  await using it = await testDaemon({
+    settings: { findLocal: false, openaiApiKey: TEST_KEY, openaiUrl: server.url, detachAfterMs: 50 },
+  });
+  using client = await RawClient.hello(it.url);
+  const handle = firstText(await client.call("chat", { prompt: "Hello?", model: "gpt-5" }));
+  assertStringIncludes(handle, "is still running");
+  const recorded = async () => {
+    const { calls } = await (await fetch(`${it.http}calls?tool=chat`)).json();
+    return [calls.length, calls[0].input_tokens, calls[0].cost_usd];
+  };
+  assertEquals(await recorded(), [1, undefined, undefined]);
+  gate.resolve();
+  const [, id] = /"handle": "([^"]+)"/.exec(handle)!;
+  const { metadata } = JSON.parse(firstText(await client.call("await_call", { handle: id! })));
+  assertEquals(metadata.cost.usd, 1.25);
+  assertEquals(await recorded(), [1, 1_000_000, 1.25]);
 });

@@ -58,6 +58,8 @@ export interface ToolSpec<Input extends z.ZodObject> {
   annotations: ToolAnnotations;
   /** Left out: it always works. */
   needs?: ToolNeeds;
+  /** Whether a call may take as long as a model does; default: when it needs one. */
+  takesLong?: boolean;
   /** Unpublished fields that are accepted and ignored, for clients of the original daemon. */
   ignores?: readonly string[];
   /**
@@ -74,6 +76,7 @@ export interface Tool {
   /** The entry of `tools/list`. */
   readonly definition: ToolDefinition;
   readonly needs?: ToolNeeds;
+  readonly takesLong?: boolean;
   /**
    * Validates `args` and runs the tool.
    *
@@ -127,6 +130,7 @@ export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): To
       annotations,
     },
     needs: spec.needs,
+    takesLong: spec.takesLong ?? spec.needs !== undefined,
     call(args, context) {
       const read = readArguments(omit(args, ignores), { tool: name, schema: input, fields });
       return spec.run(read as z.output<Input>, context);

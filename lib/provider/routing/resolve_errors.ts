@@ -3,12 +3,11 @@ import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
 import { SHIPPED_MODELS } from "../catalogue/catalogue.ts";
 import { unmetNeeds } from "../model_fitness.ts";
+import { describeNoModel, setupFault, waysToAModel } from "../no_model.ts";
 import type { ModelNeeds } from "../model_router.ts";
 import type { ModelInfo } from "../provider.ts";
-import { PROVIDER_KINDS } from "../provider_kinds.ts";
 import type { ProviderStatus } from "../provider_status.ts";
 import { findModel } from "./model_selection.ts";
-import { describeNoModel, keyInFile, waysToAModel } from "../no_model.ts";
 import { describeNoVariant } from "./variants.ts";
 
 /** Names listed in one message; `listmodels` shows all. */
@@ -18,11 +17,12 @@ const MAX_NAMES = 30;
 export function forbiddenModel(
   { model, by }: { model: ModelInfo; by: string },
   available: readonly ModelInfo[],
+  { configured }: { configured: readonly ProviderStatus[] },
 ): ExaiError {
   return new ExaiError(
     "INVALID_PARAMS",
     `the model ${model.name} of ${model.provider} is not among those that ${by} allows. ${
-      listing(available)
+      listing(available, configured)
     }`,
   );
 }
@@ -31,27 +31,31 @@ export function forbiddenModel(
 export function unknownModel(
   requested: string,
   available: readonly ModelInfo[],
-  statuses: readonly ProviderStatus[],
+  { configured }: { configured: readonly ProviderStatus[] },
 ): ExaiError {
   const elsewhere = SHIPPED_MODELS.find(({ name, aliases = [] }) =>
     name === requested || aliases.includes(requested)
   );
   if (elsewhere !== undefined && !available.some(({ provider }) => provider === elsewhere.provider)) {
+    const { name, provider } = elsewhere;
     return new ExaiError(
       "INVALID_PARAMS",
-      `the model ${elsewhere.name} is one of ${elsewhere.provider}, which is not set up: ${
-        setupAdvice(elsewhere.provider)
-      }. ` +
-        listing(available),
+      `the model ${name} is one of ${provider}, which ${setupFault(provider, configured)}. ${
+        listing(available, configured)
+      }`,
     );
   }
-  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(statuses));
+  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(configured));
   const noVariant = describeNoVariant(requested, available);
-  if (noVariant !== undefined) return new ExaiError("INVALID_PARAMS", `${noVariant}. ${listing(available)}`);
+  if (noVariant !== undefined) {
+    return new ExaiError("INVALID_PARAMS", `${noVariant}. ${listing(available, configured)}`);
+  }
   const names = available.flatMap(({ name, aliases }) => [name, ...aliases]);
   return new ExaiError(
     "INVALID_PARAMS",
-    `there is no model ${quoteName(requested)}${didYouMean(requested, names)}. ${listing(available)}`,
+    `there is no model ${quoteName(requested)}${didYouMean(requested, names)}. ${
+      listing(available, configured)
+    }${silentProviders(configured)}`,
   );
 }
 
@@ -64,10 +68,15 @@ export function withSetting(error: ExaiError, model: string, variable: string): 
 }
 
 /** The error for a request for the client's model from a client without sampling. */
-export function samplingUnavailable(available: readonly ModelInfo[]): ExaiError {
+export function samplingUnavailable(
+  available: readonly ModelInfo[],
+  configured: readonly ProviderStatus[],
+): ExaiError {
   return new ExaiError(
     "INVALID_PARAMS",
-    `this client does not lend its model (it has no MCP sampling); name another. ${listing(available)}`,
+    `this client does not lend its model (it has no MCP sampling); name another. ${
+      listing(available, configured)
+    }`,
   );
 }
 
@@ -88,35 +97,33 @@ export function unsuitableModel(
 export function noSuitableModel(
   needs: ModelNeeds,
   available: readonly ModelInfo[],
-  { provider, statuses }: { provider?: string; statuses: readonly ProviderStatus[] },
+  { provider, configured }: { provider?: string; configured: readonly ProviderStatus[] },
 ): ExaiError {
   const where = provider === undefined ? "" : ` of ${provider}`;
-  if (available.length === 0 && provider !== undefined && statuses.length === 0) {
-    return new ExaiError(
-      "INVALID_PARAMS",
-      `there is no model${where} to ask; ${provider} is not set up: ${setupAdvice(provider)}`,
-    );
+  if (available.length === 0 && provider !== undefined) {
+    const fault = `${provider} ${setupFault(provider, configured)}`;
+    return new ExaiError("INVALID_PARAMS", `there is no model${where} to ask; ${fault}`);
   }
-  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(statuses));
+  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(configured));
   const faults = available.filter(({ auto }) => auto).slice(0, 5)
     .map((model) => `${model.name} ${unmetNeeds(model, needs) ?? "can"}`);
   return new ExaiError(
     "INVALID_PARAMS",
     `no model${where} can do this: ${faults.join(" | ") || "none may be chosen by itself; name one"}. ${
-      listing(available)
+      listing(available, configured)
     }`,
   );
 }
 
-/** Advice on how to configure `provider`. */
-export function setupAdvice(provider: string): string {
-  const variables = PROVIDER_KINDS.find(({ name }) => name === provider)?.setUpBy ?? [];
-  if (variables.length === 0) return "it takes a client that lends its model";
-  return `set ${variables.join(" or ")} (${variables.map(keyInFile).join(" or ")} in exai.json)`;
+/** The configured providers that have no models, and why; empty if there are none. */
+function silentProviders(configured: readonly ProviderStatus[]): string {
+  const silent = configured.filter(({ models }) => models.length === 0);
+  return silent.map(({ name }) => `. ${name} ${setupFault(name, configured)}`).join("");
 }
 
-function listing(available: readonly ModelInfo[]): string {
-  return available.length === 0 ? `There is no other. ${waysToAModel()}` : `Available: ${names(available)}`;
+function listing(available: readonly ModelInfo[], configured: readonly ProviderStatus[]): string {
+  if (available.length > 0) return `Available: ${names(available)}`;
+  return configured.length > 0 ? "No model is available" : `There is no other. ${waysToAModel()}`;
 }
 
 function names(models: readonly ModelInfo[]): string {

@@ -6,6 +6,7 @@ import { roundUsd } from "../../provider/spending.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
+import { SEVERAL_MODELS } from "../dialogue/history.ts";
 import type { Prompt } from "../dialogue/prompt.ts";
 import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
 import type { ToolContext } from "../tool.ts";
@@ -249,7 +250,7 @@ function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opi
     content: { ...content, presentation: PRESENTATION },
     usage: totalUsage(successes),
     facts: totalCost(successes),
-    reply: { content: opinions.join("\n\n") },
+    reply: { content: opinions.join("\n\n"), speaker: SEVERAL_MODELS },
   };
 }
 

@@ -88,6 +88,7 @@ async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolO
     facts: {
       ...describeBill(result),
       routing: { requested: routing.requested, chosen: routing.chosen, why: routing.why },
+      ...(result.warnings === undefined ? {} : { warnings: [...result.warnings] }),
     },
   };
 }
