@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import { readModels } from "../lib/config/models_file.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
 import { listPrice } from "../lib/provider/catalogue/prices.ts";
 import { SHIPPED_MODELS } from "../lib/provider/catalogue/catalogue.ts";
@@ -129,6 +130,14 @@ Deno.test("a daily budget warns from 80 % on, then stops, and starts anew at mid
   assertEquals([it.sent, it.models.status()[0]!.available], [4, true]);
 });
 
+Deno.test("requests sent at once see each other: a budget is exceeded by answers, not by questions", async () => {
+  await using it = new SpendingRig(used(30, 0), { dailyBudgets: { openai: { unit: "tokens", amount: 30 } } });
+  const answers = await Promise.allSettled(Array.from({ length: 8 }, () => it.ask("gpt-5")));
+  assert(it.sent < 5 && it.sent > 1, `${it.sent}`);
+  assertEquals(answers.filter(({ status }) => status === "fulfilled").length, it.sent);
+  assertEquals(it.models.status()[0]!.spentToday?.inputTokens, 30 * it.sent);
+});
+
 Deno.test("auto goes on to a provider with budget left, and says why", async () => {
   await using it = new SpendingRig(used(60, 0), {
     kinds: ["kimi", "openai"],
@@ -160,6 +169,10 @@ Deno.test("under a budget in money a model without a price is not asked, and aut
   assertStringIncludes(message, `{"name": "gpt-99", "price": {"input"`);
   assertEquals(it.sent, 0);
   await it.ask("gpt-5");
+  const setups: ProviderSetup[] = [{ kind: "openai", apiKey: TEST_KEY, baseUrl: it.servers[0]!.url }];
+  it.models.configure({ setups, models: [{ name: "gpt-99", class: "fast", auto: true }] });
+  const { model } = await it.models.resolve({ tool: "chat", class: "fast" });
+  assertEquals(model.name, "gpt-5", "the fast model has no price");
   await using own = new SpendingRig(used(10, 10), {
     kinds: ["custom"],
     dailyBudgets: { all: { unit: "usd", amount: 5 } },
@@ -261,4 +274,20 @@ Deno.test("a call that was answered with a handle shows what it cost once it has
   const { metadata } = JSON.parse(firstText(await client.call("await_call", { handle: id! })));
   assertEquals(metadata.cost.usd, 1.25);
   assertEquals(await recorded(), [1, 1_000_000, 1.25]);
+});
+
+Deno.test("a price in models.json is a number for input and output, and a faulty one is told by its place", async () => {
+  const price = { input: 1, cachedInput: 0.1, output: 2, long: { above: 200_000, input: 2, output: 3 } };
+  await using dir = await tempDir({
+    "models.json": JSON.stringify({
+      models: [{ name: "a", price }, { name: "b", price: { input: 1 } }, { name: "c", price: -1 }],
+    }),
+  });
+  await Deno.chmod(`${dir.path}/models.json`, 0o600);
+  const file = await readModels(`${dir.path}/models.json`, {});
+  assertEquals(file.models, [{ name: "a", price }]);
+  assertEquals(file.faults.map(({ key, message }) => [key, message.includes("US dollars per million")]), [
+    ["models[1].price.output", true],
+    ["models[2].price", true],
+  ]);
 });
