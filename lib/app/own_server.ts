@@ -1,3 +1,4 @@
+import type { Agents } from "../agent/agents.ts";
 import { VERSION } from "../base/version.ts";
 import type { Caller, Whereabouts } from "../call/call.ts";
 import { type StatePaths, userHome } from "../config/paths.ts";
@@ -15,6 +16,7 @@ import type { ToolsMode } from "../tool/window_tools.ts";
 import { REVISIONS } from "../wire/mcp.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import { ConfiguredAgents } from "./configured_agents.ts";
 import { ConfiguredModels } from "./model_providers.ts";
 import { ModelPresence } from "./model_presence.ts";
 import { windowModes } from "./window_modes.ts";
@@ -54,6 +56,7 @@ export async function openOwnServer(
   const threads = openThreads(settings, paths, options);
   const configured = await openModels(settings, paths, events);
   const models = configured.router;
+  const clink = await ConfiguredAgents.open(paths);
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
   const userTools = await UserTools.open(paths.tools, {
@@ -64,13 +67,14 @@ export async function openOwnServer(
     host: new DaemonHost(models, telemetry),
     threads,
     models,
+    agents: clink.agents,
     openWorkspace,
     disabledTools,
     leanMode,
     modeOf: modeOf(settings),
     userTools: userTools.tools,
   });
-  const presence = watchPresence(settings, models, { server, events });
+  const presence = watchPresence(settings, models, { agents: clink.agents, server, events });
   events.on("userToolsChanged", (tools) => {
     server.setUserTools(tools);
     events.emit("serversChanged", [server.name]);
@@ -87,17 +91,17 @@ export async function openOwnServer(
     providers: () => models.status(),
     threads,
     faults: () => [
-      ...(threads.fault === undefined ? [] : [threads.fault]),
+      ...[threads.fault ?? []].flat(),
       ...configured.faults(),
+      ...clink.faults(),
       ...userTools.faults(),
       ...models.status().flatMap(breakerFault),
     ],
-    reload: async () => {
-      await Promise.all([configured.reload(), userTools.reload()]);
-    },
+    reload: async () => void await Promise.all([configured, clink, userTools].map((part) => part.reload())),
     [Symbol.asyncDispose]: async () => {
       presence?.[Symbol.dispose]();
       await userTools[Symbol.asyncDispose]();
+      await clink[Symbol.asyncDispose]();
       await configured[Symbol.asyncDispose]();
       threads[Symbol.dispose]();
     },
@@ -126,10 +130,13 @@ function modeOf({ ownTools }: Settings): (caller: Caller) => ToolsMode {
 function watchPresence(
   { ownTools }: Settings,
   models: ModelRouter,
-  { server, events }: { server: ExaiServer; events: DaemonEvents },
+  { agents, server, events }: { agents: Agents; server: ExaiServer; events: DaemonEvents },
 ): ModelPresence | undefined {
   if (!ownTools.some(({ mode }) => mode === "auto")) return undefined;
-  const presence = new ModelPresence(models, { onTurn: () => events.emit("serversChanged", [server.name]) });
+  const presence = new ModelPresence(models, {
+    agents,
+    onTurn: () => events.emit("serversChanged", [server.name]),
+  });
   events.on("modelsChanged", () => presence.check());
   return presence;
 }

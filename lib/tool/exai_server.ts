@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { type Agents, NO_AGENTS } from "../agent/agents.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { Call, Caller, Whereabouts } from "../call/call.ts";
@@ -42,6 +43,8 @@ export interface ExaiServerOptions {
   threads: ThreadStore;
   /** The models for the tools. */
   models: ModelRouter;
+  /** The command lines of other agents; left out: none. */
+  agents?: Agents;
   openWorkspace: OpenWorkspace;
   /** The names of tools not to offer; `version` is always offered. */
   disabledTools?: readonly string[];
@@ -91,7 +94,7 @@ class ExaiToolServer implements ExaiServer {
     const userTools = options.userTools ?? [];
     this.#offered = this.#offer(userTools);
     this.#tools = this.#toolsByWindow(userTools);
-    this.#dependencies = { ...options, tools: this.#offered.definitions };
+    this.#dependencies = { agents: NO_AGENTS, ...options, tools: this.#offered.definitions };
     for (const warning of this.warnings) log.warning("{warning}", { warning });
   }
 
@@ -106,7 +109,7 @@ class ExaiToolServer implements ExaiServer {
   setUserTools(tools: readonly Tool[]): void {
     this.#offered = this.#offer(tools);
     this.#tools = this.#toolsByWindow(tools);
-    this.#dependencies = { ...this.#options, tools: this.#offered.definitions };
+    this.#dependencies = { agents: NO_AGENTS, ...this.#options, tools: this.#offered.definitions };
   }
 
   instructionsFor(caller: Caller): string {
@@ -189,9 +192,10 @@ class ExaiToolServer implements ExaiServer {
   }
 
   #toolsByWindow(userTools: readonly Tool[]): WindowTools {
-    const { models, modeOf } = this.#options;
+    const { models, agents = NO_AGENTS, modeOf } = this.#options;
     return new WindowTools(this.#offered, {
       models,
+      agents,
       modeOf,
       userTools: new Set(userTools.map(({ name }) => name)),
     });

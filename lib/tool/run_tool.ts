@@ -15,7 +15,7 @@ import { toErrorResult, toToolResult } from "./tool_output.ts";
 const log = getLogger(["exai", "tool"]);
 
 /** The dependencies shared by all calls of all tools. */
-export interface ToolDependencies extends Pick<ToolContext, "models" | "host" | "tools"> {
+export interface ToolDependencies extends Pick<ToolContext, "models" | "agents" | "host" | "tools"> {
   threads: ThreadStore;
   openWorkspace: OpenWorkspace;
 }
@@ -86,6 +86,10 @@ class ToolRunContext implements ToolContext {
 
   get models() {
     return this.#dependencies.models;
+  }
+
+  get agents() {
+    return this.#dependencies.agents;
   }
 
   get sample() {

@@ -1,3 +1,4 @@
+import type { Agents } from "../agent/agents.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
@@ -12,11 +13,19 @@ export type ToolsMode = "all" | "auto" | "lean" | "off";
 
 interface WindowToolsOptions {
   models: Pick<ModelRouter, "status">;
+  agents: Pick<Agents, "hasAny">;
   /** Left out: every window sees all tools. */
   modeOf?(caller: Caller): ToolsMode;
   /** The names of the tools the user has written. */
   userTools: ReadonlySet<string>;
 }
+
+/** What a tool lacks and how to get it, by what it needs. */
+const MISSING: Readonly<Record<ToolNeeds, string>> = {
+  model: "a model, and none is set up; listmodels says how",
+  kimi: "Kimi, and none is set up; listmodels says how",
+  agent: "the command line of another agent, and none is found; docs/clink.md says which",
+};
 
 const NO_NEEDS: ReadonlySet<ToolNeeds> = new Set();
 
@@ -66,8 +75,8 @@ export class WindowTools {
     const mode = this.#modeOf(caller);
     if (this.#isSeen(tool, mode, this.#metNeeds(mode, caller))) return undefined;
     if (mode === "auto") {
-      const needs = tool.needs === "kimi" ? "Kimi" : "a model";
-      return `the tool ${name} needs ${needs}, and none is set up; listmodels says how (exai is auto, so that it is not listed)`;
+      const missing = tool.needs === undefined ? "" : MISSING[tool.needs];
+      return `the tool ${name} needs ${missing} (exai is auto, so that it is not listed)`;
     }
     return `the tool ${name} is not offered to this window: exai (EXAI_OWN_TOOLS) is ${mode} for its client and directory`;
   }
@@ -80,7 +89,7 @@ export class WindowTools {
   /** The needs of tools that count in `mode`, and are met now. */
   #metNeeds(mode: ToolsMode, { capabilities }: Caller): ReadonlySet<ToolNeeds> {
     if (mode !== "auto") return NO_NEEDS;
-    const met = providedNeeds(this.#options.models);
+    const met = providedNeeds(this.#options);
     if (isObject(capabilities.sampling)) met.add("model");
     return met;
   }
@@ -97,13 +106,16 @@ export class WindowTools {
 }
 
 /**
- * What the providers give the tools of every window: a provider with models, Kimi. An open circuit breaker is passing and
- * does not count.
+ * What the tools of every window have: a provider with models, Kimi, another agent. An open circuit breaker is passing
+ * and does not count.
  */
-export function providedNeeds(models: Pick<ModelRouter, "status">): Set<ToolNeeds> {
+export function providedNeeds(
+  { models, agents }: { models: Pick<ModelRouter, "status">; agents: Pick<Agents, "hasAny"> },
+): Set<ToolNeeds> {
   const providers = models.status();
   const met = new Set<ToolNeeds>();
   if (providers.some(({ models }) => models.length > 0)) met.add("model");
   if (providers.some(({ name, kind = name }) => kind === "kimi")) met.add("kimi");
+  if (agents.hasAny) met.add("agent");
   return met;
 }

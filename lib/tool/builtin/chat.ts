@@ -1,13 +1,13 @@
 import * as z from "zod";
 import { ASKS_MODELS } from "../annotations.ts";
-import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
+import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
 import type { Prompt } from "../dialogue/prompt.ts";
+import { storeExchange } from "../dialogue/store_exchange.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { ToolOutput } from "../tool_output.ts";
-import { continuationOf, notStoredNote } from "../workflow.ts";
 
 const input = z.object({
   prompt: promptText.describe("the question, with what is needed to understand it"),
@@ -65,7 +65,13 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     { onProgress: progressSender(context) },
   );
   const { text, model, provider, usage, facts } = reply;
-  const thread = await storeExchange(args, reply, context);
+  const thread = await storeExchange({
+    threadId: continuation_id,
+    tool: "chat",
+    title: prompt,
+    request: { prompt, ...(files.length > 0 ? { files } : {}) },
+    reply: { content: text, model, provider, files: reply.files },
+  }, context);
   return {
     content: text,
     contentType: "markdown",
@@ -75,26 +81,4 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     facts: { ...facts, ...thread.facts },
     continuation: thread.continuation,
   };
-}
-
-/** The part of the output that depends on whether the thread could be stored. */
-type ThreadState = Pick<ToolOutput, "facts" | "continuation">;
-
-async function storeExchange(
-  { prompt, files = [], continuation_id }: ChatArgs,
-  { text, model, provider, files: shown }: ModelReply,
-  { threads }: ToolContext,
-): Promise<ThreadState> {
-  try {
-    const { thread } = await threads.record({
-      threadId: continuation_id,
-      tool: "chat",
-      title: prompt,
-      request: { prompt, ...(files.length > 0 ? { files } : {}) },
-      reply: { content: text, model, provider, files: shown },
-    });
-    return { continuation: continuationOf(thread) };
-  } catch (thrown) {
-    return { facts: { note: notStoredNote(thrown) } };
-  }
 }

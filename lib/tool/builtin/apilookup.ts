@@ -1,0 +1,130 @@
+import * as z from "zod";
+import type { JsonObject } from "../../base/json.ts";
+import { isObject, textOf } from "../../base/json.ts";
+import { ASKS_MODELS } from "../annotations.ts";
+import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
+import { progressSender } from "../dialogue/call_progress.ts";
+import { toHistory } from "../dialogue/history.ts";
+import type { Prompt } from "../dialogue/prompt.ts";
+import { storeExchange } from "../dialogue/store_exchange.ts";
+import { continuationField, modelFields, promptText } from "../fields.ts";
+import { defineTool, type ToolContext } from "../tool.ts";
+import type { ToolOutput } from "../tool_output.ts";
+
+const MAX_SOURCES = 20;
+
+const input = z.object({
+  prompt: promptText,
+  ...continuationField,
+  model: modelFields.model,
+});
+
+type LookupArgs = z.output<typeof input>;
+
+export const APILOOKUP_PROMPT: Prompt = {
+  name: "apilookup",
+  version: 1,
+  role:
+    "You look up how a library, an API, a language or a tool works today, for a developer who is about to use it.",
+  method: [
+    "Search the web before you answer; what you remember may be out of date. Two to four searches are enough.",
+    "First find the latest stable version and its date, and for what belongs to a platform the current version of that " +
+    "platform. Then look up the question for that version, or for the one the question names.",
+    "Prefer what the makers publish: reference, changelog, release notes, migration guide, source, package registry. " +
+    "Take a forum's word only where they are silent, and say so.",
+    "Check names, parameters, defaults and types against the page itself. Where pages differ, the newer one counts; " +
+    "name both.",
+    "Look for deprecations, breaking changes and security advisories that concern the question.",
+  ],
+  output:
+    "Markdown. The answer first, with a short example that runs; then the version and date it holds for; then what is " +
+    "deprecated or changes soon, if anything. End with a list named Sources: the full URL of each page you used, and " +
+    "what you took from it. If you could not search or found nothing, say that in the first sentence.",
+};
+
+/** Looks up current documentation by the web search of a model. */
+export const apilookup = defineTool({
+  name: "apilookup",
+  title: "API lookup",
+  description:
+    "Look up current documentation of an API, library or tool by a model that searches the web; gives sources.",
+  input,
+  ignores: ["temperature", "thinking_mode", "use_websearch", "files", "images", "use_assistant_model"],
+  annotations: ASKS_MODELS,
+  needs: "model",
+  run: lookUp,
+});
+
+async function lookUp(args: LookupArgs, context: ToolContext): Promise<ToolOutput> {
+  const { prompt, continuation_id } = args;
+  // Says that the model must search, where askModel would advise to leave the search out.
+  await context.models.resolve({
+    requested: args.model,
+    tool: "apilookup",
+    needs: { webSearch: "required" },
+    sample: context.sample,
+  });
+  const earlier = continuation_id === undefined
+    ? undefined
+    : await context.threads.show(continuation_id, { forExchange: true });
+  const reply = await askModel(
+    {
+      tool: "apilookup",
+      prompt: APILOOKUP_PROMPT,
+      text: `Today is ${new Date().toISOString().slice(0, 10)}.\n\n${prompt}`,
+      args: { model: args.model, use_websearch: true },
+      defaults: { temperature: 0.2 },
+      history: earlier && toHistory(earlier.turns),
+      material: { named: [], lineNumbers: false },
+    },
+    context,
+    { onProgress: progressSender(context) },
+  );
+  const { text, model, provider, usage, facts } = reply;
+  const thread = await storeExchange({
+    threadId: continuation_id,
+    tool: "apilookup",
+    title: prompt,
+    request: { prompt },
+    reply: { content: text, model, provider },
+  }, context);
+  return {
+    content: text + sourceList(reply),
+    contentType: "markdown",
+    model,
+    provider,
+    usage,
+    facts: { ...facts, ...sourceFacts(reply), ...thread.facts },
+    continuation: thread.continuation,
+  };
+}
+
+/** The pages the provider says the model has read, which the text need not name. */
+function searchedPages({ facts }: ModelReply): { url: string; title?: string }[] {
+  const { citations } = facts;
+  const all: JsonObject[] = Array.isArray(citations) ? citations.filter(isObject) : [];
+  const pages = new Map(all.flatMap(({ url, title }) => {
+    const address = textOf(url);
+    return address === undefined ? [] : [[address, { url: address, title: textOf(title) }] as const];
+  }));
+  return [...pages.values()].slice(0, MAX_SOURCES);
+}
+
+function sourceList(reply: ModelReply): string {
+  const missing = searchedPages(reply).filter(({ url }) => !reply.text.includes(url));
+  if (missing.length === 0) return "";
+  const lines = missing.map(({ url, title }) => title === undefined ? `- ${url}` : `- ${title}: ${url}`);
+  return `\n\nAlso read:\n${lines.join("\n")}`;
+}
+
+/** Where the model looked; a model that names no page may have answered from memory. */
+function sourceFacts(reply: ModelReply): JsonObject {
+  const pages = searchedPages(reply).map(({ url }) => url);
+  const named = reply.text.match(/https?:\/\/[^\s)>\]"'`]+/g) ?? [];
+  const sources = [...new Set([...pages, ...named])].slice(0, MAX_SOURCES);
+  if (sources.length > 0) return { sources };
+  return {
+    sources,
+    note: "the model names no page: it may have answered from memory, so check what matters",
+  };
+}
