@@ -16,8 +16,8 @@ export interface AgentCommand {
   canResume: boolean;
   /** How to install it; undefined for an agent that is not a known one. */
   install: string | undefined;
-  /** Whether its permissions are those of the preset. */
-  isRestricted: boolean;
+  /** What to do about a failure, by exit code. */
+  adviceByCode: Readonly<Record<number, string>>;
   /** The prompt, where it is an argument and not written to stdin, is put in place of `{prompt}`. */
   takesPromptArgument: boolean;
   argsFor(run: { model: string | undefined; session: string | undefined; prompt: string }): string[];
@@ -59,7 +59,7 @@ function commandOf(entry: AgentEntry): AgentCommand {
     env: { ...(permissions === undefined ? preset.restricted.env : {}), ...entry.env },
     canResume: resumeArgs.length > 0,
     install: known?.install,
-    isRestricted: permissions === undefined && known !== undefined,
+    adviceByCode: preset.adviceByCode ?? {},
     takesPromptArgument,
     argsFor({ model = entry.model, session, prompt }) {
       const ends = session === undefined ? preset.startArgs : put(resumeArgs, { session });

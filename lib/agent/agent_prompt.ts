@@ -1,8 +1,9 @@
 import type { AgentTask } from "./agents.ts";
 
 const RULES =
-  "Nobody is there to answer questions or to grant permissions: decide what is open, and say how. Only your " +
-  "last message is handed back, so it holds everything: the answer, what you changed, what you could not do and why.";
+  "Nobody is there to answer questions or to grant permissions: decide what is open, and say how. The project's " +
+  "conventions are in its CLAUDE.md or AGENTS.md, if it has one. Only your last message is handed back, so it holds " +
+  "everything: the answer, what you changed, what you could not do and why.";
 
 /** What an agent is told to do, as one text; `isResumed`: it knows the conversation up to its own last answer. */
 export function agentPrompt(

@@ -72,7 +72,9 @@ export class AgentRunner implements Agents, AsyncDisposable {
     const instructions = await instructionsOf(role, this.#options.clink().roles);
     const depth = await this.#depthBelow(task);
     using _place = this.#takePlace();
+    checkWord("model", task.model);
     const session = command.canResume ? task.session : undefined;
+    checkWord("session", session);
     const attempt = (session?: string) => {
       const prompt = agentPrompt(task, { role: instructions, isResumed: session !== undefined });
       return this.#attempt(command, { task, session, prompt, depth }, options);
@@ -255,8 +257,19 @@ function failed(command: AgentCommand, { output, end }: Attempt): ExaiError {
   const why = reason === "" ? "it gives no reason" : clip(reason, MAX_REASON_CHARS);
   return new ExaiError(
     "UPSTREAM_UNAVAILABLE",
-    `${name} ${how}: ${why}. To see more, run ${command.command} in a terminal in this directory${said}`,
+    `${name} ${how}: ${why}. ${adviceOn(command, end)}${said}`,
   );
+}
+
+function adviceOn({ command, adviceByCode }: AgentCommand, { code }: CommandEnd): string {
+  const known = code === null ? undefined : adviceByCode[code];
+  return `To mend it, ${known ?? `see what ${command} says in a terminal in this directory`}`;
+}
+
+/** Refuses what a program could take for one of its flags: it would then do more than the user lets it. */
+function checkWord(what: string, word: string | undefined): void {
+  if (word === undefined || /^[A-Za-z0-9][\w./:@+[\]-]*$/.test(word)) return;
+  throw new ExaiError("INVALID_PARAMS", `${what} ${quoteName(word)} is no name of a ${what}`);
 }
 
 function timedOut({ name, timeoutMs }: AgentCommand, { text }: AgentOutput): ExaiError {

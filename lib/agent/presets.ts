@@ -16,6 +16,8 @@ export interface AgentPreset {
   passes: readonly string[];
   /** How to install it. */
   install: string;
+  /** What to do about a failure, by exit code. */
+  adviceByCode?: Readonly<Record<number, string>>;
 }
 
 const AWS = [
@@ -84,6 +86,12 @@ export const PRESETS = {
     format: "gemini",
     passes: [...GOOGLE, "GEMINI_CLI_HOME", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_GENAI_USE_VERTEXAI"],
     install: "npm install -g @google/gemini-cli",
+    adviceByCode: {
+      41:
+        "sign in by running gemini in a terminal once, or write GEMINI_API_KEY into env of gemini in clink.json",
+      55: "run gemini in a terminal in this directory once and trust it, or write " +
+        '"permissions": ["--skip-trust", "--approval-mode", "default"] for it into clink.json',
+    },
   },
   /** https://opencode.ai/docs/cli/ */
   opencode: {

@@ -36,7 +36,7 @@ const INSTRUCTIONS =
   "step found, with evidence. relevant_context: functions, classes. issues_found: severity critical, high, medium or " +
   "low. backtrack_from_step drops that step and later ones. model: a name or alias of listmodels; left out: chosen " +
   "for the task. temperature: 0 to 1. images: paths or data: URLs, at most 5. chat and consensus ask models at once; " +
-  "challenge makes you re-examine a claim.";
+  "challenge makes you re-examine a claim; apilookup searches the web; clink has another agent do a task here.";
 
 export interface ExaiServerOptions {
   host: ToolHost;
@@ -225,6 +225,7 @@ class ExaiToolServer implements ExaiServer {
     return await complete(call.params, {
       tools: this.#tools.of(call.caller),
       models: this.#options.models,
+      agents: this.#dependencies.agents,
       threads: this.#threadsOf(whereaboutsOf(call)),
       canSample: isObject(call.caller.capabilities.sampling),
     });

@@ -53,29 +53,25 @@ Deno.test("an agent that mounts EXAI by its shim is told that clink starts no ag
   assertStringIncludes(said, "maxDepth of clink.json is 1");
 });
 
-Deno.test("an agent ends with the daemon, also with one that is killed, and so does what it has started", async (test) => {
-  for (const how of ["stopped", "killed"]) {
-    await test.step(how, async () => {
-      await using dir = await tempDir({ "work/file": "" });
-      const command = await waitingAgent(dir.path);
-      const clink = JSON.stringify({ agents: { waiting: { command } } });
-      await using home = await tempDir({ "clink.json": clink });
-      await using at = await startDaemon({ home: home.path, env: { EXAI_DRAIN_TIMEOUT: "0" } });
-      const port = Number(new URL(at.url).port);
-      await using shim = await Shim.ready({ port, home: home.path, cwd: `${dir.path}/work` });
-      await shim.send({
-        jsonrpc: "2.0",
-        id: 7,
-        method: "tools/call",
-        params: { name: "clink", arguments: { prompt: "p", agent: "waiting" } },
-      });
-      const child = await childOf(dir.path);
-      assertEquals(await isGone(child), undefined);
-      // By then the daemon has told its guard of the agent.
-      await shim.call("version");
-      at.process.kill(how === "killed" ? "SIGKILL" : "SIGTERM");
-      await at.process.status;
-      await until("the end of its child", () => isGone(child), 10_000);
-    });
-  }
+Deno.test("an agent ends with a daemon that is killed, and so does what it has started", async () => {
+  await using dir = await tempDir({ "work/file": "" });
+  const command = await waitingAgent(dir.path);
+  const clink = JSON.stringify({ agents: { waiting: { command } } });
+  await using home = await tempDir({ "clink.json": clink });
+  await using at = await startDaemon({ home: home.path, env: { EXAI_DRAIN_TIMEOUT: "0" } });
+  const port = Number(new URL(at.url).port);
+  await using shim = await Shim.ready({ port, home: home.path, cwd: `${dir.path}/work` });
+  await shim.send({
+    jsonrpc: "2.0",
+    id: 7,
+    method: "tools/call",
+    params: { name: "clink", arguments: { prompt: "p", agent: "waiting" } },
+  });
+  const child = await childOf(dir.path);
+  assertEquals(await isGone(child), undefined);
+  // By then the daemon has told its guard of the agent.
+  await shim.call("version");
+  at.process.kill("SIGKILL");
+  await at.process.status;
+  await until("the end of its child", () => isGone(child), 10_000);
 });
