@@ -5,10 +5,12 @@ import { type StatePaths, userHome } from "../config/paths.ts";
 import { realPath } from "../config/real_path.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
+import { SqliteSpendingRecords } from "../state/spending_records.ts";
 import { openThreadStore } from "../state/sqlite_thread_store.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ClockMonitor } from "../observe/clock_monitor.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
+import type { SpendingLedger } from "../provider/spending.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
@@ -18,10 +20,12 @@ import type { Telemetry } from "../admin/telemetry.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 import { ConfiguredAgents } from "./configured_agents.ts";
 import { ConfiguredModels } from "./model_providers.ts";
+import { choiceNotes, modelDefaultsOf } from "./model_choice.ts";
 import { ModelPresence } from "./model_presence.ts";
 import { windowModes } from "./window_modes.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
 import { sessionWorkspaces } from "../workspace/session_workspace.ts";
+import type { OpenWorkspace } from "../workspace/workspace.ts";
 
 /** EXAI's own tools, those the user has written, and their threads. */
 export interface OwnServer extends AsyncDisposable {
@@ -31,6 +35,8 @@ export interface OwnServer extends AsyncDisposable {
   readonly userToolNames: readonly string[];
   /** Faults of the configuration of the tools, each in a sentence. */
   faults(): string[];
+  /** What is worth knowing of their configuration and needs no action, each in a sentence. */
+  notes(): string[];
   /** The model providers and their state. */
   providers(): readonly ProviderStatus[];
   /** The threads of its tools. */
@@ -54,11 +60,10 @@ export async function openOwnServer(
 ): Promise<OwnServer> {
   const { telemetry, events } = options;
   const threads = openThreads(settings, paths, options);
-  const configured = await openModels(settings, paths, events);
+  const spending = new SqliteSpendingRecords(paths.spending, options);
+  const configured = await openModels(settings, paths, { events, ledger: spending });
   const models = configured.router;
   const clink = await ConfiguredAgents.open(paths);
-  const { disabledTools, leanMode, allowedDirs } = settings;
-  const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
   const userTools = await UserTools.open(paths.tools, {
     databaseDir: paths.home,
     onChange: (tools) => events.emit("userToolsChanged", tools),
@@ -68,11 +73,12 @@ export async function openOwnServer(
     threads,
     models,
     agents: clink.agents,
-    openWorkspace,
-    disabledTools,
-    leanMode,
+    openWorkspace: openWorkspaces(settings, paths),
+    disabledTools: settings.disabledTools,
+    leanMode: settings.leanMode,
     modeOf: modeOf(settings),
     userTools: userTools.tools,
+    modelDefaults: () => modelDefaultsOf(configured.settings),
   });
   const presence = watchPresence(settings, models, { agents: clink.agents, server, events });
   events.on("userToolsChanged", (tools) => {
@@ -91,30 +97,34 @@ export async function openOwnServer(
     providers: () => models.status(),
     threads,
     faults: () => [
-      ...[threads.fault ?? []].flat(),
+      ...[threads.fault, spending.fault].filter((fault) => fault !== undefined),
       ...configured.faults(),
       ...clink.faults(),
       ...userTools.faults(),
       ...models.status().flatMap(breakerFault),
     ],
+    notes: () => choiceNotes(configured.settings, { models, toolNames: server.toolNames }),
     reload: async () => void await Promise.all([configured, clink, userTools].map((part) => part.reload())),
     [Symbol.asyncDispose]: async () => {
       presence?.[Symbol.dispose]();
-      await userTools[Symbol.asyncDispose]();
-      await clink[Symbol.asyncDispose]();
-      await configured[Symbol.asyncDispose]();
-      threads[Symbol.dispose]();
+      for (const part of [userTools, clink, configured]) await part[Symbol.asyncDispose]();
+      for (const part of [threads, spending]) part[Symbol.dispose]();
     },
   };
+}
+
+function openWorkspaces({ allowedDirs }: Settings, { home, git }: StatePaths): OpenWorkspace {
+  return sessionWorkspaces({ allowedDirs, deniedDirs: [home], gitDir: git });
 }
 
 async function openModels(
   settings: Settings,
   paths: StatePaths,
-  events: DaemonEvents,
+  { events, ledger }: { events: DaemonEvents; ledger: SpendingLedger },
 ): Promise<ConfiguredModels> {
   const models = await ConfiguredModels.open(settings, paths, {
     onChange: () => events.emit("modelsChanged"),
+    ledger,
   });
   events.on("settingsChanged", (changed) => models.setSettings(changed));
   return models;

@@ -8,7 +8,8 @@ import type { Sample } from "../provider/provider.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import type { ToolAnnotations } from "./annotations.ts";
-import { argumentError, checkSize } from "./argument_errors.ts";
+import { readArguments } from "./arguments.ts";
+import type { ModelDefaults } from "./model_defaults.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
@@ -28,6 +29,8 @@ export interface ToolContext {
   readonly models: ModelRouter;
   /** The command lines of other agents. */
   readonly agents: Agents;
+  /** How models are asked where neither the call nor the tool says. */
+  readonly modelDefaults: ModelDefaults;
   /** The client's model, if the client supports sampling. */
   readonly sample: Sample | undefined;
   /** The files and git repositories of the session. */
@@ -58,6 +61,8 @@ export interface ToolSpec<Input extends z.ZodObject> {
   annotations: ToolAnnotations;
   /** Left out: it always works. */
   needs?: ToolNeeds;
+  /** Whether a call may take as long as a model does; default: when it needs one. */
+  takesLong?: boolean;
   /** Unpublished fields that are accepted and ignored, for clients of the original daemon. */
   ignores?: readonly string[];
   /**
@@ -74,6 +79,7 @@ export interface Tool {
   /** The entry of `tools/list`. */
   readonly definition: ToolDefinition;
   readonly needs?: ToolNeeds;
+  readonly takesLong?: boolean;
   /**
    * Validates `args` and runs the tool.
    *
@@ -127,11 +133,10 @@ export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): To
       annotations,
     },
     needs: spec.needs,
+    takesLong: spec.takesLong ?? spec.needs !== undefined,
     call(args, context) {
-      checkSize(name, args, fields);
-      const parsed = input.safeParse(omit(args, ignores));
-      if (!parsed.success) throw argumentError(name, parsed.error.issues, { args, fields });
-      return spec.run(parsed.data as z.output<Input>, context);
+      const read = readArguments(omit(args, ignores), { tool: name, schema: input, fields });
+      return spec.run(read as z.output<Input>, context);
     },
   };
 }

@@ -3,6 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
+import { describeNoModel } from "../provider/no_model.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import type { OfferedTools } from "./offered_tools.ts";
 import type { Tool, ToolNeeds } from "./tool.ts";
@@ -20,11 +21,13 @@ interface WindowToolsOptions {
   userTools: ReadonlySet<string>;
 }
 
-/** What a tool lacks and how to get it, by what it needs. */
-const MISSING: Readonly<Record<ToolNeeds, string>> = {
-  model: "a model, and none is set up; listmodels says how",
-  kimi: "Kimi, and none is set up; listmodels says how",
-  agent: "the command line of another agent, and none is found; docs/clink.md says which",
+/** What a tool that needs no model lacks, and how to get it. */
+const MISSING: Readonly<Record<Exclude<ToolNeeds, "model">, readonly [needs: string, how: string]>> = {
+  kimi: ["Kimi, which is not set up", "listmodels says how"],
+  agent: [
+    "the command line of another agent, and none is found",
+    "install Claude Code, Codex, Gemini CLI or opencode, or describe one in clink.json",
+  ],
 };
 
 const NO_NEEDS: ReadonlySet<ToolNeeds> = new Set();
@@ -75,8 +78,10 @@ export class WindowTools {
     const mode = this.#modeOf(caller);
     if (this.#isSeen(tool, mode, this.#metNeeds(mode, caller))) return undefined;
     if (mode === "auto") {
-      const missing = tool.needs === undefined ? "" : MISSING[tool.needs];
-      return `the tool ${name} needs ${missing} (exai is auto, so that it is not listed)`;
+      const [needs, how] = tool.needs === undefined || tool.needs === "model"
+        ? ["a model", describeNoModel([])]
+        : MISSING[tool.needs];
+      return `the tool ${name} needs ${needs} (exai is auto, so that it is not listed): ${how}`;
     }
     return `the tool ${name} is not offered to this window: exai (EXAI_OWN_TOOLS) is ${mode} for its client and directory`;
   }

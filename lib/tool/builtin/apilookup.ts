@@ -5,11 +5,14 @@ import { ASKS_MODELS } from "../annotations.ts";
 import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
-import type { Prompt } from "../dialogue/prompt.ts";
+import { makeRoom } from "../dialogue/make_room.ts";
+import { toPrompt } from "../dialogue/prompt.ts";
+import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { storeExchange } from "../dialogue/store_exchange.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { ToolOutput } from "../tool_output.ts";
+import document from "../prompts/apilookup.md" with { type: "text" };
 
 const MAX_SOURCES = 20;
 
@@ -21,26 +24,7 @@ const input = z.object({
 
 type LookupArgs = z.output<typeof input>;
 
-export const APILOOKUP_PROMPT: Prompt = {
-  name: "apilookup",
-  version: 1,
-  role:
-    "You look up how a library, an API, a language or a tool works today, for a developer who is about to use it.",
-  method: [
-    "Search the web before you answer; what you remember may be out of date. Two to four searches are enough.",
-    "First find the latest stable version and its date, and for what belongs to a platform the current version of that " +
-    "platform. Then look up the question for that version, or for the one the question names.",
-    "Prefer what the makers publish: reference, changelog, release notes, migration guide, source, package registry. " +
-    "Take a forum's word only where they are silent, and say so.",
-    "Check names, parameters, defaults and types against the page itself. Where pages differ, the newer one counts; " +
-    "name both.",
-    "Look for deprecations, breaking changes and security advisories that concern the question.",
-  ],
-  output:
-    "Markdown. The answer first, with a short example that runs; then the version and date it holds for; then what is " +
-    "deprecated or changes soon, if anything. End with a list named Sources: the full URL of each page you used, and " +
-    "what you took from it. If you could not search or found nothing, say that in the first sentence.",
-};
+export const APILOOKUP_PROMPT = toPrompt(new PromptDocument(document));
 
 /** Looks up current documentation by the web search of a model. */
 export const apilookup = defineTool({
@@ -64,9 +48,13 @@ async function lookUp(args: LookupArgs, context: ToolContext): Promise<ToolOutpu
     needs: { webSearch: "required" },
     sample: context.sample,
   });
-  const earlier = continuation_id === undefined
+  const { threads, signal } = context;
+  const onProgress = progressSender(context);
+  using _turn = continuation_id === undefined
     ? undefined
-    : await context.threads.show(continuation_id, { forExchange: true });
+    : await threads.enter(continuation_id, { signal, onWait: onProgress });
+  const earlier = continuation_id === undefined ? undefined : await threads.show(continuation_id);
+  const room = continuation_id === undefined ? undefined : await makeRoom(continuation_id, context);
   const reply = await askModel(
     {
       tool: "apilookup",
@@ -78,7 +66,7 @@ async function lookUp(args: LookupArgs, context: ToolContext): Promise<ToolOutpu
       material: { named: [], lineNumbers: false },
     },
     context,
-    { onProgress: progressSender(context) },
+    { onProgress },
   );
   const { text, model, provider, usage, facts } = reply;
   const thread = await storeExchange({
@@ -86,7 +74,7 @@ async function lookUp(args: LookupArgs, context: ToolContext): Promise<ToolOutpu
     tool: "apilookup",
     title: prompt,
     request: { prompt },
-    reply: { content: text, model, provider },
+    reply: reply.stored,
   }, context);
   return {
     content: text + sourceList(reply),
@@ -94,7 +82,7 @@ async function lookUp(args: LookupArgs, context: ToolContext): Promise<ToolOutpu
     model,
     provider,
     usage,
-    facts: { ...facts, ...sourceFacts(reply), ...thread.facts },
+    facts: { ...facts, ...sourceFacts(reply), ...room, ...thread.facts },
     continuation: thread.continuation,
   };
 }

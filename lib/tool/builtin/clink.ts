@@ -4,7 +4,9 @@ import { ExaiError } from "../../base/errors.ts";
 import { textOf } from "../../base/json.ts";
 import type { Turn } from "../../state/thread_store.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
+import { writeExchange } from "../dialogue/fit_history.ts";
 import { toHistory } from "../dialogue/history.ts";
+import { makeRoom } from "../dialogue/make_room.ts";
 import { storeExchange } from "../dialogue/store_exchange.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
@@ -40,15 +42,17 @@ export const clink = defineTool({
 
 async function handOver(args: ClinkArgs, context: ToolContext): Promise<ToolOutput> {
   const { prompt, role, files = [], continuation_id, model } = args;
-  const { agents, caller, workspace, signal } = context;
+  const { agents, caller, threads, workspace, signal } = context;
   const cwd = await workingDirectory(context);
   const paths = await Promise.all(files.map(async (file) => (await workspace.find(file)).path));
-  const turns = continuation_id === undefined
-    ? []
-    : (await context.threads.show(continuation_id, { forExchange: true })).turns;
+  const send = progressSender(context);
+  using _turn = continuation_id === undefined
+    ? undefined
+    : await threads.enter(continuation_id, { signal, onWait: send });
+  const turns = continuation_id === undefined ? [] : (await threads.show(continuation_id)).turns;
+  const room = continuation_id === undefined ? undefined : await makeRoom(continuation_id, context);
   const agent = args.agent ?? agentOf(turns.findLast(isOfAgent)) ?? await firstAgent(context);
   const last = turns.findLastIndex((turn) => agentOf(turn) === agent);
-  const send = progressSender(context);
   using heartbeat = new ProgressHeartbeat((message) => send(message));
   const answer = await agents.run({
     agent,
@@ -66,7 +70,13 @@ async function handOver(args: ClinkArgs, context: ToolContext): Promise<ToolOutp
     tool: "clink",
     title: prompt,
     request: { prompt, agent, ...(files.length > 0 ? { files } : {}) },
-    reply: { content: answer.text, model: answer.model, provider: agent, session: answer.session },
+    reply: {
+      content: answer.text,
+      model: answer.model,
+      provider: agent,
+      speaker: [agent, answer.model].filter((part) => part !== undefined).join("/"),
+      session: answer.session,
+    },
   }, context);
   return {
     content: answer.text,
@@ -74,7 +84,7 @@ async function handOver(args: ClinkArgs, context: ToolContext): Promise<ToolOutp
     model: answer.model,
     provider: agent,
     usage: answer.usage,
-    facts: { ...factsOf(answer), ...thread.facts },
+    facts: { ...factsOf(answer), ...room, ...thread.facts },
     continuation: thread.continuation,
   };
 }
@@ -108,19 +118,18 @@ function agentOf(turn: Turn | undefined): string | undefined {
 
 /** What was said in `turns`, for an agent that was not there. */
 function conversationOf(turns: readonly Turn[]): string {
-  const { exchanges, unanswered } = toHistory(turns);
-  const parts = exchanges.map(({ user, assistant }) => `> ${user.replaceAll("\n", "\n> ")}\n\n${assistant}`);
-  if (unanswered !== "") parts.push(unanswered);
-  const kept: string[] = [];
-  let chars = 0;
-  for (const part of parts.toReversed()) {
+  const { earlier = "", exchanges, unanswered } = toHistory(turns);
+  const parts = [earlier, ...exchanges.map(writeExchange), unanswered].filter((part) => part !== "");
+  const kept = parts.slice(-1).map((part) => part.slice(-MAX_CONVERSATION_CHARS));
+  let chars = kept.join("").length;
+  for (const part of parts.slice(0, -1).toReversed()) {
     chars += part.length;
     if (chars > MAX_CONVERSATION_CHARS) break;
     kept.unshift(part);
   }
   const leftOut = parts.length - kept.length;
   const note = leftOut === 0 ? [] : [`(The oldest ${leftOut} of ${parts.length} exchanges are left out.)`];
-  return [...note, ...kept].join("\n\n---\n\n");
+  return [...note, ...kept].join("\n\n");
 }
 
 function factsOf({ role, session, resumed, costUsd, denied }: AgentAnswer): ToolOutput["facts"] {

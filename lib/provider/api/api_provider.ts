@@ -1,0 +1,221 @@
+import { ExaiError } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
+import { type ModelEntry, toModelStatus } from "../catalogue/catalogue.ts";
+import { unmetNeeds } from "../model_fitness.ts";
+import type { ModelNeeds } from "../model_router.ts";
+import type {
+  ChatOptions,
+  ChatResult,
+  FileService,
+  ModelInfo,
+  Provider,
+  ProviderRawRequest,
+  ProviderRequest,
+  Usage,
+} from "../provider.ts";
+import type { ProviderName } from "../provider_kinds.ts";
+import type { ModelStatus, ProviderStatus } from "../provider_status.ts";
+import { estimateTokens } from "../token_estimate.ts";
+import type { AnswerReader } from "./answer_reader.ts";
+import type { ProviderEndpoint } from "./endpoint.ts";
+import type { ModelList } from "./model_list.ts";
+import { ProgressReporter } from "./progress_reporter.ts";
+import type { ApiProtocol } from "./protocol.ts";
+import type { ProviderApi } from "./provider_api.ts";
+import { faultKindOf, providerError } from "./provider_errors.ts";
+
+interface ApiProviderOptions {
+  kind: ProviderName;
+  endpoint: ProviderEndpoint;
+  api: ProviderApi;
+  modelList: ModelList;
+  /** Lists the models; defaults to the list of the API. */
+  list?: (signal: AbortSignal) => Promise<JsonObject[]>;
+  files?: FileService;
+}
+
+/** A request as its protocol has it. */
+interface Question {
+  protocol: ApiProtocol;
+  body: JsonObject;
+  model: ModelInfo;
+}
+
+/** Web searches per answer; a model that requests more is looping. */
+const MAX_SEARCHES = 10;
+
+/** A provider with an API on the network. */
+export class ApiProvider implements Provider {
+  readonly name: string;
+  readonly kind: ProviderName;
+  readonly files?: FileService;
+  readonly #options: ApiProviderOptions;
+  /** The error of the last attempt to list the models. */
+  #listError: ExaiError | undefined;
+
+  constructor(options: ApiProviderOptions) {
+    this.name = options.endpoint.name;
+    this.kind = options.kind;
+    this.files = options.files;
+    this.#options = options;
+  }
+
+  models(): readonly ModelInfo[] {
+    return this.#options.modelList.models;
+  }
+
+  /** Replaces the user's overrides of its models. */
+  override(overrides: readonly ModelEntry[]): void {
+    this.#options.modelList.override(overrides);
+  }
+
+  chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult> {
+    const { model, thinkingMode, webSearch, tools } = request;
+    const images = request.messages.some(({ content }) =>
+      typeof content !== "string" && content.some((part) => part.type === "image")
+    );
+    assertMeets(model, { images, thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
+    const protocol = this.#options.api.protocolOf(model);
+    return this.#complete({ protocol, body: protocol.toBody(request), model }, options);
+  }
+
+  complete(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult> {
+    const { model, webSearch, tools } = request;
+    assertMeets(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
+    const protocol = this.#options.api.protocolOf(model);
+    const body = protocol.toRawBody?.(request);
+    if (body !== undefined) return this.#complete({ protocol, body, model }, options);
+    throw new ExaiError("INVALID_PARAMS", `${model.name} takes no raw completions; name another model`);
+  }
+
+  status(): ProviderStatus {
+    const { open } = this.#options.endpoint.breaker;
+    const reason = open === undefined
+      ? this.#listError?.message
+      : `${open.model ?? "it"} failed several times in a row and is left alone for ${
+        Math.ceil(open.openForMs / 1000)
+      } s more`;
+    const models = this.models().map(toModelStatus);
+    const hasAny = (ability: keyof ModelStatus["abilities"]) =>
+      models.some(({ abilities }) => abilities[ability]);
+    return {
+      name: this.name,
+      kind: this.kind,
+      available: reason === undefined,
+      reason,
+      ...(open === undefined ? {} : { circuitOpenForMs: open.openForMs }),
+      abilities: {
+        files: this.files !== undefined,
+        search: hasAny("search"),
+        thinking: hasAny("thinking"),
+        images: hasAny("images"),
+      },
+      models,
+    };
+  }
+
+  async refresh(signal: AbortSignal): Promise<void> {
+    const { endpoint, modelList, api } = this.#options;
+    const { list = (signal) => api.listModels(endpoint, signal) } = this.#options;
+    try {
+      modelList.setListed(await list(signal));
+      endpoint.breaker.reset();
+      this.#listError = undefined;
+    } catch (thrown) {
+      if (signal.aborted) return;
+      // Some servers have no list of models and are available nevertheless, if their models are known.
+      const fault = faultKindOf(thrown);
+      const hasNoList = (fault === "refused" || fault === "malformed") && modelList.models.length > 0;
+      this.#listError = hasNoList ? undefined : ExaiError.from(thrown);
+    }
+  }
+
+  /** Sends requests until the model answers; calls of the provider's built-in tools are answered in between. */
+  async #complete(
+    { protocol, body: firstBody, model }: Question,
+    options: ChatOptions,
+  ): Promise<ChatResult> {
+    const { endpoint } = this.#options;
+    const progress = new ProgressReporter(model.name, options.onProgress);
+    const usages: Usage[] = [];
+    const warnings = new Set<string>();
+    const charges: (number | undefined)[] = [];
+    let body = firstBody;
+    for (let round = 0; round <= MAX_SEARCHES; round++) {
+      progress.queued();
+      const answer = await endpoint.complete({ protocol, body, model: model.name }, {
+        signal: options.signal,
+        deadlineMs: options.deadlineMs,
+        onSent: (attempt) => progress.sent(attempt),
+        onDelta: (answer) => progress.received(answer),
+        onRetry: (waitMs) => progress.retrying(waitMs),
+      });
+      usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
+      for (const warning of answer.warnings) warnings.add(warning);
+      charges.push(answer.chargedUsd);
+      const next = answer.followUp(body);
+      if (next === undefined) {
+        const result = this.#result(answer, model, { usages, warnings: [...warnings] });
+        return { ...result, chargedUsd: sumCharges(charges) };
+      }
+      progress.searching();
+      body = next;
+    }
+    throw providerError(
+      "malformed",
+      `${model.name} searched the web ${MAX_SEARCHES} times without an answer; put the question more narrowly`,
+      { provider: this.name, model: model.name },
+    );
+  }
+
+  #result(
+    answer: AnswerReader,
+    model: ModelInfo,
+    { usages, warnings }: { usages: readonly Usage[]; warnings: readonly string[] },
+  ): ChatResult {
+    const { toolCalls, citations, reasoning } = answer;
+    return {
+      text: answer.text,
+      model: answer.model ?? model.name,
+      provider: this.name,
+      usage: sumUsages(usages),
+      finishReason: answer.finishReason ?? "stop",
+      toolCalls: toolCalls.length > 0 ? toolCalls : undefined,
+      citations: citations.length > 0 ? citations : undefined,
+      reasoning: reasoning === "" ? undefined : reasoning,
+      warnings: warnings.length > 0 ? warnings : undefined,
+    };
+  }
+}
+
+/** @throws {ExaiError} `INVALID_PARAMS` naming the model and the needs it does not meet */
+function assertMeets(model: ModelInfo, needs: ModelNeeds): void {
+  const unmet = unmetNeeds(model, needs);
+  if (unmet !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${unmet}`);
+}
+
+async function estimateUsage(question: string, answer: AnswerReader): Promise<Usage> {
+  return {
+    inputTokens: await estimateTokens(question),
+    outputTokens: await estimateTokens(answer.reasoning + answer.text),
+    estimated: true,
+  };
+}
+
+/** Undefined if one of them is not known. */
+function sumCharges(charges: readonly (number | undefined)[]): number | undefined {
+  const known = charges.filter((charge) => charge !== undefined);
+  return known.length < charges.length ? undefined : known.reduce((sum, charge) => sum + charge);
+}
+
+function sumUsages(usages: readonly Usage[]): Usage {
+  const add = (a: number | undefined, b: number | undefined) =>
+    a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0);
+  return usages.reduce((sum, usage) => ({
+    inputTokens: sum.inputTokens + usage.inputTokens,
+    outputTokens: sum.outputTokens + usage.outputTokens,
+    cachedTokens: add(sum.cachedTokens, usage.cachedTokens),
+    reasoningTokens: add(sum.reasoningTokens, usage.reasoningTokens),
+    estimated: sum.estimated || usage.estimated,
+  }));
+}
