@@ -82,7 +82,7 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
   },
   async material({ steps }: WorkflowRun<PrecommitArgs>, context: ToolContext) {
     await using changes = await openChanges(steps, context);
-    return { documents: await changes?.diffs() ?? [], files: await changes?.untracked() ?? [] };
+    return await changes?.material() ?? { documents: [], leftOut: [], files: [] };
   },
 });
 

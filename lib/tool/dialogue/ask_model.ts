@@ -4,9 +4,10 @@ import type { RoutedResult } from "../../provider/model_router.ts";
 import type { ChatRequest, ImagePart, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
-import type { SentFile } from "../material/attachment.ts";
-import { collect, type Material, type MaterialRequest } from "../material/collect.ts";
+import { type SentFile, shownNames } from "../material/attachment.ts";
+import { collect, type MaterialRequest } from "../material/collect.ts";
 import { loadImages } from "../material/images.ts";
+import type { Material } from "../material/material_builder.ts";
 import type { ToolContext } from "../tool.ts";
 import { ProgressHeartbeat } from "./call_progress.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
@@ -133,8 +134,15 @@ async function gather(
   { context, budgetTokens }: { context: ToolContext; budgetTokens: number },
 ): Promise<Material> {
   const { workspace, signal } = context;
-  const earlier = [...material.earlier ?? [], ...filesShown(history.exchanges)];
-  return await collect({ ...material, earlier }, { workspace, budgetTokens, estimateTokens, signal });
+  const shown = filesShown(history.exchanges);
+  const earlier = [...material.earlier ?? [], ...shown.filter(({ named }) => named).map(({ path }) => path)];
+  const shownEarlier = shown.map(({ path }) => path);
+  return await collect({ ...material, earlier, shownEarlier }, {
+    workspace,
+    budgetTokens,
+    estimateTokens,
+    signal,
+  });
 }
 
 function toRequest(
@@ -156,7 +164,9 @@ function toReply(
   { attachments, leftOut }: Material,
 ): ModelReply {
   const { text, model, provider, usage, routing, finishReason, citations, leftOut: leftOutDefault } = result;
-  const files = attachments.flatMap(({ path, hash }) => path === undefined ? [] : [{ path, hash }]);
+  const files = attachments.flatMap(({ path, hash, isNamed }) =>
+    path === undefined ? [] : [isNamed ? { path, hash, named: true } : { path, hash }]
+  );
   return {
     text,
     model,
@@ -171,7 +181,7 @@ function toReply(
         why: routing.why,
         ...(routing.tried.length > 0 ? { tried: routing.tried.map((attempt) => ({ ...attempt })) } : {}),
       },
-      ...(attachments.length > 0 ? { shown: attachments.map(({ name }) => name) } : {}),
+      ...(attachments.length > 0 ? { shown: shownNames(attachments) } : {}),
       ...(leftOut.length > 0 ? { not_shown: leftOut.map((one) => ({ ...one })) } : {}),
       ...(leftOutDefault === undefined ? {} : { default_left_out: leftOutDefault }),
       ...(finishReason === "stop" ? {} : { finish_reason: finishReason }),
