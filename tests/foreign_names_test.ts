@@ -149,7 +149,7 @@ const REVIEWED = new Set([
   "edge/node_listener.ts STATUS_CODES[response.status]",
   "observe/metrics.ts BUCKETS_S[bucket]",
   "observe/ring_buffer.ts this.#items[this.#next]",
-  "provider/openai/provider_errors.ts CODES[kind]",
+  "provider/api/provider_errors.ts CODES[kind]",
   "provider/provider_set.ts DEFAULTS[kind]",
   "provider/routing/model_classes.ts PREFERENCE[preferred]",
   "router/catalog.ts KEY[kind]",

@@ -157,7 +157,7 @@ Deno.test("bad arguments are refused with every field that is wrong and what is 
     for (const word of words) assertStringIncludes(String(answer.content), word);
   };
   await refused({ txt: "x" }, '"txt" is no field', "did you mean text?", "allowed: text, mode, count, tags");
-  await refused({ mode: "brisk", text: 5 }, "mode must be one of fast, slow", "text must be a string");
+  await refused({ mode: "brisk", text: true }, "mode must be one of fast, slow", "text must be a string");
   await refused({ count: 0 }, "count must be at least 1");
   await refused({ count: 9 }, "count must be at most 5");
   await refused({ count: 1.5 }, "count must be a whole number");

@@ -96,7 +96,8 @@ Deno.test("find_tool gives five tools unless told otherwise, at most twenty, wit
   });
   assertEquals((await find("draw", { limit: 1 })).tools.length, 1);
   assertEquals((await find("draw", { limit: 20 })).tools.length, 20);
-  for (const limit of [0, 21, 1.5, "3"]) {
+  assertEquals((await find("draw", { limit: "3" })).tools.length, 3);
+  for (const limit of [0, 21, 1.5, "three"]) {
     const result = await run("find_tool", { query: "draw", limit });
     assertEquals([textIn(result), result.isError], ["limit must be a whole number from 1 to 20", true]);
   }

@@ -224,7 +224,7 @@ export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "
 export const KEEPERS: Readonly<Record<string, { in: string; except: readonly string[] }>> = {
   ThreadStore: { in: "lib/state/thread_store.ts", except: ["deleteExpired"] },
   ThreadRows: { in: "lib/state/threads/thread_rows.ts", except: ["deleteExpired"] },
-  OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
+  OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list", "enter", "condense"] },
   ToolHost: {
     in: "lib/tool/host.ts",
     except: ["health", "providers", "ensureProvidersFresh", "refreshProviders"],
@@ -292,4 +292,6 @@ export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/call/schema_compiler.ts": "what is loaded late, in place of a package of CommonJS",
   "lib/config/path_kind.ts": "what every room asks of a path, in one meaning each",
   "lib/config/entry_shapes.ts": "the door through which `adopt` reads entries by the rules of `mcp.json`",
+  "lib/provider/api/provider_api.ts":
+    "a contract that the endpoint and the protocols it names may both import",
 };

@@ -3,7 +3,7 @@ import type { ModelRouter } from "./model_router.ts";
 import { ProviderSet, type ProviderSetOptions, type ProviderSetUpdate } from "./provider_set.ts";
 
 export type { ModelEntry } from "./catalogue/catalogue.ts";
-export type { Admit } from "./openai/endpoint.ts";
+export type { Admit } from "./api/endpoint.ts";
 export type { ProviderSetup } from "./provider_set.ts";
 
 export interface ConfigurableRouterOptions extends ProviderSetOptions {

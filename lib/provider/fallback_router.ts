@@ -23,6 +23,7 @@ import {
   unknownModel,
   unsuitableModel,
 } from "./routing/resolve_errors.ts";
+import { attributeTurns } from "./speakers.ts";
 import { estimateTokens } from "./token_estimate.ts";
 
 interface FallbackRouterOptions {
@@ -73,7 +74,7 @@ export class FallbackRouter implements ModelRouter {
       return await this.#resolveAuto(requested, { ...query, provider: requested });
     }
     const model = await this.#find(requested, query);
-    if (model === undefined) throw unknownModel(requested, this.#models(query));
+    if (model === undefined) throw unknownModel(requested, this.#models(query), this.status());
     return this.#resolveNamed(requested, { model, query });
   }
 
@@ -83,7 +84,7 @@ export class FallbackRouter implements ModelRouter {
       needs: () => needsOf(request),
       send: async (model, options) => {
         const { request: complete, leftOut } = applyDefaults(request, model);
-        const question = { ...complete, model };
+        const question = { ...complete, messages: attributeTurns(complete.messages, model), model };
         const result = model.provider === CLIENT_PROVIDER && route.sample
           ? await askClientModel(question, {
             ...options,
@@ -209,7 +210,10 @@ export class FallbackRouter implements ModelRouter {
       ...chooseAuto(all.filter(isUnavailable), { preferredClass, needs }),
     ];
     const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
-    if (model === undefined) throw noSuitableModel(needs, this.#models(query), query.provider);
+    if (model === undefined) {
+      const { provider } = query;
+      throw noSuitableModel(needs, this.#models(query), { provider, configured: this.status() });
+    }
     const why = explainChoice(model, { query, preferredClass, unavailable });
     return { requested, model, fallbacks, why, preferredClass, sample };
   }

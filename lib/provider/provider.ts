@@ -72,7 +72,14 @@ export interface ToolCall {
 /** One message of a conversation. */
 export type ChatMessage =
   | { role: "system" | "user"; content: ChatContent }
-  | { role: "assistant"; content: string; toolCalls?: readonly ToolCall[]; reasoning?: string }
+  | {
+    role: "assistant";
+    content: string;
+    /** The model that said it, as `provider/model`; undefined: the model that is asked. */
+    speaker?: string;
+    toolCalls?: readonly ToolCall[];
+    reasoning?: string;
+  }
   | { role: "tool"; toolCallId: string; content: string };
 
 /** A function offered to a model. */
@@ -147,6 +154,8 @@ export interface ChatResult {
   citations?: readonly Citation[];
   /** The reasoning, if the provider returns it. */
   reasoning?: string;
+  /** What is unusual about the answer, each in a sentence without a full stop. */
+  warnings?: readonly string[];
   /** A sentence on a default of the request that was omitted because the model does not support it. */
   leftOut?: string;
 }

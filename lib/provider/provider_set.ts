@@ -1,21 +1,22 @@
 import { isDeepStrictEqual } from "node:util";
 import { registerSecret } from "../base/log.ts";
-import { trimEndOf } from "../base/text.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
 import { CUSTOM } from "./dialect/custom.ts";
-import type { Dialect } from "./dialect/dialect.ts";
 import { GLM } from "./dialect/glm.ts";
 import { KIMI } from "./dialect/kimi.ts";
 import { OPENAI } from "./dialect/openai.ts";
 import { OPENROUTER } from "./dialect/openrouter.ts";
 import { KimiFiles } from "./kimi/kimi_files.ts";
 import { findOllama, listOllama, ollamaOrigin } from "./local/ollama.ts";
-import { ApiProvider } from "./openai/api_provider.ts";
-import { type Admit, ProviderEndpoint } from "./openai/endpoint.ts";
-import { ModelList } from "./openai/model_list.ts";
-import type { BreakerOptions } from "./openai/provider_breaker.ts";
-import type { RetryPolicy } from "./openai/retry.ts";
+import { ApiProvider } from "./api/api_provider.ts";
+import { type Admit, ProviderEndpoint } from "./api/endpoint.ts";
+import { ModelList } from "./api/model_list.ts";
+import type { BreakerOptions } from "./api/provider_breaker.ts";
+import { toKey } from "./api/provider_site.ts";
+import type { ProviderApi } from "./api/provider_api.ts";
+import type { RetryPolicy } from "./api/retry.ts";
+import { chatCompletionsApi } from "./openai/chat_completions.ts";
 import type { Provider, TextCache } from "./provider.ts";
 import type { ProviderName } from "./provider_kinds.ts";
 
@@ -55,18 +56,22 @@ export interface ProviderSetOptions {
 export type ProviderSetUpdate = Pick<ProviderSetOptions, "setups" | "models">;
 
 interface ProviderDefaults {
-  dialect: Dialect;
+  api: ProviderApi;
   baseUrl: string;
-  /** Kimi and GLM stream their reasoning; OpenAI sends nothing while a model reasons, a local server while it reads. */
+  /** OpenAI sends nothing while a model reasons, as do some models of others; a local server while it reads. */
   silenceMs: number;
 }
 
 const DEFAULTS: Readonly<Record<ProviderSetup["kind"], ProviderDefaults>> = {
-  kimi: { dialect: KIMI, baseUrl: "https://api.moonshot.ai/v1", silenceMs: 2 * MINUTE_MS },
-  glm: { dialect: GLM, baseUrl: "https://api.z.ai/api/paas/v4", silenceMs: 2 * MINUTE_MS },
-  openrouter: { dialect: OPENROUTER, baseUrl: "https://openrouter.ai/api/v1", silenceMs: 5 * MINUTE_MS },
-  openai: { dialect: OPENAI, baseUrl: "https://api.openai.com/v1", silenceMs: 5 * MINUTE_MS },
-  custom: { dialect: CUSTOM, baseUrl: "", silenceMs: 10 * MINUTE_MS },
+  kimi: { api: chatCompletionsApi(KIMI), baseUrl: "https://api.moonshot.ai/v1", silenceMs: 5 * MINUTE_MS },
+  glm: { api: chatCompletionsApi(GLM), baseUrl: "https://api.z.ai/api/paas/v4", silenceMs: 5 * MINUTE_MS },
+  openrouter: {
+    api: chatCompletionsApi(OPENROUTER),
+    baseUrl: "https://openrouter.ai/api/v1",
+    silenceMs: 5 * MINUTE_MS,
+  },
+  openai: { api: chatCompletionsApi(OPENAI), baseUrl: "https://api.openai.com/v1", silenceMs: 5 * MINUTE_MS },
+  custom: { api: chatCompletionsApi(CUSTOM), baseUrl: "", silenceMs: 10 * MINUTE_MS },
 };
 
 const OLLAMA = "ollama";
@@ -114,13 +119,15 @@ export class ProviderSet {
 }
 
 function createProvider(setup: ProviderSetup, options: ProviderSetOptions): ApiProvider {
-  const { kind, name = kind, apiKey = "", headers } = setup;
+  const { kind, name = kind, headers } = setup;
+  const apiKey = toKey(setup.apiKey ?? "");
   registerSecret(apiKey);
-  const { dialect, baseUrl, silenceMs } = DEFAULTS[kind];
+  const { api, baseUrl, silenceMs } = DEFAULTS[kind];
   const endpoint = createEndpoint({
     name,
+    kind,
     apiKey,
-    baseUrl: trimEndOf(setup.baseUrl || baseUrl, "/"),
+    baseUrl: setup.baseUrl || baseUrl,
     headers,
     silenceMs: setup.silenceMs ?? silenceMs,
   }, options);
@@ -128,23 +135,24 @@ function createProvider(setup: ProviderSetup, options: ProviderSetOptions): ApiP
     provider: name,
     known: SHIPPED_MODELS.filter(({ provider }) => provider === name),
     overrides: overridesForSetup(setup, options),
-    describe: dialect.describe,
+    describe: api.describe,
   });
   const files = kind === "kimi"
     ? new KimiFiles({ endpoint, cache: options.fileTexts, admit: options.admit })
     : undefined;
-  return new ApiProvider({ kind, endpoint, dialect, modelList, files });
+  return new ApiProvider({ kind, endpoint, api, modelList, files });
 }
 
 function createOllama(origin: string, options: ProviderSetOptions): ApiProvider {
-  const { dialect, silenceMs } = DEFAULTS.custom;
-  const endpoint = createEndpoint({ name: OLLAMA, apiKey: "", baseUrl: `${origin}/v1`, silenceMs }, options);
+  const { api, silenceMs } = DEFAULTS.custom;
+  const address = { name: OLLAMA, kind: "custom" as const, apiKey: "", baseUrl: `${origin}/v1` };
+  const endpoint = createEndpoint({ ...address, silenceMs }, options);
   const overrides = mergeByName(overridesOf(OLLAMA, options));
-  const modelList = new ModelList({ provider: OLLAMA, known: [], overrides, describe: dialect.describe });
+  const modelList = new ModelList({ provider: OLLAMA, known: [], overrides, describe: api.describe });
   return new ApiProvider({
     kind: "custom",
     endpoint,
-    dialect,
+    api,
     modelList,
     list: (signal) => listOllama(origin, signal),
   });
@@ -153,7 +161,7 @@ function createOllama(origin: string, options: ProviderSetOptions): ApiProvider 
 function createEndpoint(
   address: Pick<
     ConstructorParameters<typeof ProviderEndpoint>[0],
-    "name" | "apiKey" | "baseUrl" | "headers" | "silenceMs"
+    "name" | "kind" | "apiKey" | "baseUrl" | "headers" | "silenceMs"
   >,
   { admit, retry, breaker }: ProviderSetOptions,
 ): ProviderEndpoint {

@@ -1,6 +1,7 @@
 import MiniSearch from "minisearch";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
+import { plainValue } from "../base/plain_values.ts";
 import { type Call, derive } from "../call/call.ts";
 import { shownAs, type ShownTools } from "./entries.ts";
 
@@ -51,7 +52,8 @@ export const SEARCH_TOOLS: readonly JsonObject[] = [
 
 /** What a call of {@linkcode FIND_TOOL} finds among `tools`, as the result of `tools/call`. */
 export function findTools(call: Call, tools: ShownTools): JsonObject {
-  const { query, limit = DEFAULT_LIMIT } = argumentsOf(call);
+  const { query, limit: given } = argumentsOf(call);
+  const limit = typeof given === "string" ? plainValue(given, "number") : given ?? DEFAULT_LIMIT;
   if (typeof query !== "string" || query.trim() === "") {
     return refusal('query must be a text that says what is to be done: {"query": "list issues"}');
   }
@@ -76,7 +78,7 @@ export function findTools(call: Call, tools: ShownTools): JsonObject {
  * @throws {ExaiError} `INVALID_PARAMS`
  */
 export function callThrough(call: Call): Call {
-  const { name, arguments: args = {} } = argumentsOf(call);
+  const { name, arguments: args } = argumentsOf(call);
   if (typeof name !== "string" || name === "") {
     throw new ExaiError(
       "INVALID_PARAMS",
@@ -84,7 +86,7 @@ export function callThrough(call: Call): Call {
     );
   }
   // Some models send the object as a JSON string.
-  const given = typeof args === "string" ? parseObject(args) : args;
+  const given = typeof args === "string" ? plainValue(args, "object") : args ?? {};
   if (!isObject(given)) {
     throw new ExaiError(
       "INVALID_PARAMS",
@@ -101,14 +103,6 @@ function refusal(text: string): JsonObject {
 
 function argumentsOf({ params }: Call): JsonObject {
   return isObject(params.arguments) ? params.arguments : {};
-}
-
-function parseObject(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function describe(name: string, tools: ShownTools): JsonObject {

@@ -7,7 +7,7 @@ import type { Sample } from "../provider/provider.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import type { ToolAnnotations } from "./annotations.ts";
-import { argumentError, checkSize } from "./argument_errors.ts";
+import { readArguments } from "./arguments.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
@@ -55,6 +55,8 @@ export interface ToolSpec<Input extends z.ZodObject> {
   annotations: ToolAnnotations;
   /** Left out: it always works. */
   needs?: ToolNeeds;
+  /** Whether a call may take as long as a model does; default: when it needs one. */
+  takesLong?: boolean;
   /** Unpublished fields that are accepted and ignored, for clients of the original daemon. */
   ignores?: readonly string[];
   /**
@@ -71,6 +73,7 @@ export interface Tool {
   /** The entry of `tools/list`. */
   readonly definition: ToolDefinition;
   readonly needs?: ToolNeeds;
+  readonly takesLong?: boolean;
   /**
    * Validates `args` and runs the tool.
    *
@@ -124,11 +127,10 @@ export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): To
       annotations,
     },
     needs: spec.needs,
+    takesLong: spec.takesLong ?? spec.needs !== undefined,
     call(args, context) {
-      checkSize(name, args, fields);
-      const parsed = input.safeParse(omit(args, ignores));
-      if (!parsed.success) throw argumentError(name, parsed.error.issues, { args, fields });
-      return spec.run(parsed.data as z.output<Input>, context);
+      const read = readArguments(omit(args, ignores), { tool: name, schema: input, fields });
+      return spec.run(read as z.output<Input>, context);
     },
   };
 }

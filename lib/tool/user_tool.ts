@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { ANNOTATION_HINTS, type ToolAnnotations } from "./annotations.ts";
-import { argumentError, checkSize } from "./argument_errors.ts";
+import { readArguments } from "./arguments.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { OptionalToolOutput, Tool, ToolContext } from "./tool.ts";
 import { OUTPUT_SCHEMA } from "./tool_output.ts";
@@ -43,11 +43,11 @@ export function defineUserTool(declaration: JsonObject, { fallbackName, run }: U
       outputSchema: OUTPUT_SCHEMA,
       annotations: parseAnnotations(declaration.annotations),
     },
+    // It may ask models.
+    takesLong: true,
     async call(args, context) {
-      checkSize(name, args, fields);
-      const parsed = input.safeParse(args);
-      if (!parsed.success) throw argumentError(name, parsed.error.issues, { args, fields });
-      return toOutput(await run(parsed.data as JsonObject, context));
+      const read = readArguments(args, { tool: name, schema: input, fields });
+      return toOutput(await run(read as JsonObject, context));
     },
   };
 }

@@ -2,8 +2,9 @@ import { getLogger } from "@logtape/logtape";
 import { untilAborted } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { formatBytes, MIB, MINUTE_MS } from "../../base/units.ts";
-import type { Admit, ProviderEndpoint } from "../openai/endpoint.ts";
-import { providerError } from "../openai/provider_errors.ts";
+import type { Admit, ProviderEndpoint } from "../api/endpoint.ts";
+import { providerError } from "../api/provider_errors.ts";
+import { createClient } from "../openai/sdk_client.ts";
 import type { ChatOptions, FileService, FileUpload, TextCache, UploadedFile } from "../provider.ts";
 
 const log = getLogger(["exai", "provider"]);
@@ -75,7 +76,8 @@ export class KimiFiles implements FileService {
     const { endpoint } = this.#options;
     const id = await this.#send(file, { signal });
     try {
-      return await endpoint.request({ signal, limits: LIMITS }, async (client) => {
+      return await endpoint.request({ signal, limits: LIMITS }, async ({ address, guard }) => {
+        const client = await createClient(address, guard);
         return await (await client.files.content(id, { signal })).text();
       });
     } finally {
@@ -89,7 +91,8 @@ export class KimiFiles implements FileService {
   ): Promise<string> {
     const { endpoint, admit } = this.#options;
     using _slot = await admit?.(endpoint.name, signal);
-    return await endpoint.request({ signal, limits: LIMITS }, async (client) => {
+    return await endpoint.request({ signal, limits: LIMITS }, async ({ address, guard }) => {
+      const client = await createClient(address, guard);
       const file = new File([bytes as Uint8Array<ArrayBuffer>], name);
       // The type of the package does not know "file-extract", a purpose of Kimi's.
       const { id } = await client.files.create({ file, purpose: purpose as "assistants" }, { signal });
@@ -106,7 +109,7 @@ export class KimiFiles implements FileService {
     try {
       await this.#options.endpoint.request(
         { signal, limits: LIMITS },
-        (client) => client.files.delete(id, { signal }),
+        async ({ address, guard }) => await (await createClient(address, guard)).files.delete(id, { signal }),
       );
     } catch (thrown) {
       log.warning("a file uploaded to kimi could not be deleted there: {reason}", {

@@ -1,13 +1,6 @@
 import type OpenAI from "openai";
-import type { GuardedFetch } from "./guarded_fetch.ts";
-
-/** The URL and key of a provider. */
-export interface ClientAddress {
-  /** The URL up to, and without, `/chat/completions`. */
-  baseUrl: string;
-  /** Empty for servers that need none. */
-  apiKey: string;
-}
+import type { GuardedFetch } from "../api/guarded_fetch.ts";
+import type { ProviderAddress } from "../api/protocol.ts";
 
 /** The longest possible timer: `GuardedFetch` has the time-outs. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
@@ -16,7 +9,10 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
  * Creates a client of the `openai` package that fetches through `guard`. The package takes about 25 MB and is loaded on
  * first use.
  */
-export async function createClient({ baseUrl, apiKey }: ClientAddress, guard: GuardedFetch): Promise<OpenAI> {
+export async function createClient(
+  { baseUrl, apiKey }: ProviderAddress,
+  guard: GuardedFetch,
+): Promise<OpenAI> {
   const { default: Client } = await import("openai");
   return new Client({
     baseURL: baseUrl,

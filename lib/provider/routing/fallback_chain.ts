@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { ExaiError } from "../../base/errors.ts";
 import { unmetNeeds } from "../model_fitness.ts";
 import type { ModelAttempt, ModelNeeds, ModelRoute, RoutedResult } from "../model_router.ts";
-import { faultKindOf, isSafeToRetry } from "../openai/provider_errors.ts";
+import { faultKindOf, isSafeToRetry } from "../api/provider_errors.ts";
 import type { ChatOptions, ChatResult, ModelInfo } from "../provider.ts";
 
 const log = getLogger(["exai", "provider"]);

@@ -5,6 +5,7 @@ import type { JsonObject } from "../../base/json.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
+import { SEVERAL_MODELS } from "../dialogue/history.ts";
 import type { Prompt } from "../dialogue/prompt.ts";
 import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
 import type { ToolContext } from "../tool.ts";
@@ -247,7 +248,7 @@ function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opi
     completion: "expert",
     content: { ...content, presentation: PRESENTATION },
     usage: totalUsage(successes),
-    reply: { content: opinions.join("\n\n") },
+    reply: { content: opinions.join("\n\n"), speaker: SEVERAL_MODELS },
   };
 }
 

@@ -85,7 +85,10 @@ async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolO
     model,
     provider,
     usage: describeUsage(usage),
-    facts: { routing: { requested: routing.requested, chosen: routing.chosen, why: routing.why } },
+    facts: {
+      routing: { requested: routing.requested, chosen: routing.chosen, why: routing.why },
+      ...(result.warnings === undefined ? {} : { warnings: [...result.warnings] }),
+    },
   };
 }
 

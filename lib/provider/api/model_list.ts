@@ -1,7 +1,7 @@
 import { type JsonObject, textOf } from "../../base/json.ts";
 import { mergeEntries, type ModelEntry, toModel } from "../catalogue/catalogue.ts";
-import type { Dialect } from "../dialect/dialect.ts";
 import type { ModelInfo } from "../provider.ts";
+import type { ProviderApi } from "./provider_api.ts";
 
 interface ModelListOptions {
   provider: string;
@@ -9,7 +9,7 @@ interface ModelListOptions {
   known: readonly ModelEntry[];
   /** The user's entries: they take precedence, and exist whether the provider lists them or not. */
   overrides: readonly ModelEntry[];
-  describe: Dialect["describe"];
+  describe: ProviderApi["describe"];
 }
 
 /**

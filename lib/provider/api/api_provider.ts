@@ -1,7 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import type { JsonObject } from "../../base/json.ts";
 import { type ModelEntry, toModelStatus } from "../catalogue/catalogue.ts";
-import type { Dialect } from "../dialect/dialect.ts";
 import { unmetNeeds } from "../model_fitness.ts";
 import type { ModelNeeds } from "../model_router.ts";
 import type {
@@ -12,33 +11,40 @@ import type {
   Provider,
   ProviderRawRequest,
   ProviderRequest,
-  ToolCall,
   Usage,
 } from "../provider.ts";
 import type { ProviderName } from "../provider_kinds.ts";
 import type { ModelStatus, ProviderStatus } from "../provider_status.ts";
 import { estimateTokens } from "../token_estimate.ts";
-import type { CompletionReader } from "./completion_reader.ts";
+import type { AnswerReader } from "./answer_reader.ts";
 import type { ProviderEndpoint } from "./endpoint.ts";
 import type { ModelList } from "./model_list.ts";
 import { ProgressReporter } from "./progress_reporter.ts";
+import type { ApiProtocol } from "./protocol.ts";
+import type { ProviderApi } from "./provider_api.ts";
 import { faultKindOf, providerError } from "./provider_errors.ts";
-import { toBody, toRawBody } from "./request_body.ts";
 
 interface ApiProviderOptions {
   kind: ProviderName;
   endpoint: ProviderEndpoint;
-  dialect: Dialect;
+  api: ProviderApi;
   modelList: ModelList;
-  /** Lists the models; defaults to `/models` of the endpoint. */
+  /** Lists the models; defaults to the list of the API. */
   list?: (signal: AbortSignal) => Promise<JsonObject[]>;
   files?: FileService;
+}
+
+/** A request as its protocol has it. */
+interface Question {
+  protocol: ApiProtocol;
+  body: JsonObject;
+  model: ModelInfo;
 }
 
 /** Web searches per answer; a model that requests more is looping. */
 const MAX_SEARCHES = 10;
 
-/** A provider with the OpenAI chat completions API. */
+/** A provider with an API on the network. */
 export class ApiProvider implements Provider {
   readonly name: string;
   readonly kind: ProviderName;
@@ -69,20 +75,26 @@ export class ApiProvider implements Provider {
       typeof content !== "string" && content.some((part) => part.type === "image")
     );
     assertMeets(model, { images, thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
-    return this.#complete(toBody(request, this.#options.dialect), model, options);
+    const protocol = this.#options.api.protocolOf(model);
+    return this.#complete({ protocol, body: protocol.toBody(request), model }, options);
   }
 
   complete(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult> {
     const { model, webSearch, tools } = request;
     assertMeets(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
-    return this.#complete(toRawBody(request, this.#options.dialect), model, options);
+    const protocol = this.#options.api.protocolOf(model);
+    const body = protocol.toRawBody?.(request);
+    if (body !== undefined) return this.#complete({ protocol, body, model }, options);
+    throw new ExaiError("INVALID_PARAMS", `${model.name} takes no raw completions; name another model`);
   }
 
   status(): ProviderStatus {
-    const { openForMs } = this.#options.endpoint.breaker;
-    const reason = openForMs === undefined
+    const { open } = this.#options.endpoint.breaker;
+    const reason = open === undefined
       ? this.#listError?.message
-      : `it failed several times in a row and is left alone for ${Math.ceil(openForMs / 1000)} s more`;
+      : `${open.model ?? "it"} failed several times in a row and is left alone for ${
+        Math.ceil(open.openForMs / 1000)
+      } s more`;
     const models = this.models().map(toModelStatus);
     const hasAny = (ability: keyof ModelStatus["abilities"]) =>
       models.some(({ abilities }) => abilities[ability]);
@@ -91,7 +103,7 @@ export class ApiProvider implements Provider {
       kind: this.kind,
       available: reason === undefined,
       reason,
-      ...(openForMs === undefined ? {} : { circuitOpenForMs: openForMs }),
+      ...(open === undefined ? {} : { circuitOpenForMs: open.openForMs }),
       abilities: {
         files: this.files !== undefined,
         search: hasAny("search"),
@@ -103,40 +115,46 @@ export class ApiProvider implements Provider {
   }
 
   async refresh(signal: AbortSignal): Promise<void> {
-    const { endpoint, modelList, list = (signal) => endpoint.listModels(signal) } = this.#options;
+    const { endpoint, modelList, api } = this.#options;
+    const { list = (signal) => api.listModels(endpoint, signal) } = this.#options;
     try {
       modelList.setListed(await list(signal));
       endpoint.breaker.reset();
       this.#listError = undefined;
     } catch (thrown) {
       if (signal.aborted) return;
-      // Some servers have no list of models and are available nevertheless.
+      // Some servers have no list of models and are available nevertheless, if their models are known.
       const fault = faultKindOf(thrown);
-      const hasNoList = fault === "refused" || fault === "malformed";
+      const hasNoList = (fault === "refused" || fault === "malformed") && modelList.models.length > 0;
       this.#listError = hasNoList ? undefined : ExaiError.from(thrown);
     }
   }
 
   /** Sends requests until the model answers; calls of the provider's built-in tools are answered in between. */
-  async #complete(body: JsonObject, model: ModelInfo, options: ChatOptions): Promise<ChatResult> {
+  async #complete(
+    { protocol, body: firstBody, model }: Question,
+    options: ChatOptions,
+  ): Promise<ChatResult> {
     const { endpoint } = this.#options;
     const progress = new ProgressReporter(model.name, options.onProgress);
-    const messages = [...body.messages as JsonObject[]];
     const usages: Usage[] = [];
+    const warnings = new Set<string>();
+    let body = firstBody;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
-      const answer = await endpoint.complete({ ...body, messages }, {
+      const answer = await endpoint.complete({ protocol, body, model: model.name }, {
         signal: options.signal,
         deadlineMs: options.deadlineMs,
         onSent: (attempt) => progress.sent(attempt),
         onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
-      usages.push(answer.usage ?? await estimateUsage(messages, answer));
-      const results = this.#answerBuiltins(answer.toolCalls);
-      if (results === undefined) return this.#result(answer, model, usages);
+      usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
+      for (const warning of answer.warnings) warnings.add(warning);
+      const next = answer.followUp(body);
+      if (next === undefined) return this.#result(answer, model, { usages, warnings: [...warnings] });
       progress.searching();
-      messages.push(answer.toMessage(), ...results);
+      body = next;
     }
     throw providerError(
       "malformed",
@@ -145,21 +163,11 @@ export class ApiProvider implements Provider {
     );
   }
 
-  /** The results of `calls` if all of them are of built-in tools; otherwise undefined. */
-  #answerBuiltins(calls: readonly ToolCall[]): JsonObject[] | undefined {
-    const { answerBuiltin } = this.#options.dialect;
-    if (calls.length === 0 || answerBuiltin === undefined) return undefined;
-    const results = calls.map((call) => ({ call, content: answerBuiltin(call) }));
-    if (results.some(({ content }) => content === undefined)) return undefined;
-    return results.map(({ call, content }) => ({
-      role: "tool",
-      tool_call_id: call.id,
-      name: call.name,
-      content,
-    }));
-  }
-
-  #result(answer: CompletionReader, model: ModelInfo, usages: readonly Usage[]): ChatResult {
+  #result(
+    answer: AnswerReader,
+    model: ModelInfo,
+    { usages, warnings }: { usages: readonly Usage[]; warnings: readonly string[] },
+  ): ChatResult {
     const { toolCalls, citations, reasoning } = answer;
     return {
       text: answer.text,
@@ -170,6 +178,7 @@ export class ApiProvider implements Provider {
       toolCalls: toolCalls.length > 0 ? toolCalls : undefined,
       citations: citations.length > 0 ? citations : undefined,
       reasoning: reasoning === "" ? undefined : reasoning,
+      warnings: warnings.length > 0 ? warnings : undefined,
     };
   }
 }
@@ -180,19 +189,12 @@ function assertMeets(model: ModelInfo, needs: ModelNeeds): void {
   if (unmet !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${unmet}`);
 }
 
-async function estimateUsage(messages: readonly JsonObject[], answer: CompletionReader): Promise<Usage> {
-  const asked = messages.map(({ content }) => textOf(content)).join("\n");
+async function estimateUsage(question: string, answer: AnswerReader): Promise<Usage> {
   return {
-    inputTokens: await estimateTokens(asked),
+    inputTokens: await estimateTokens(question),
     outputTokens: await estimateTokens(answer.reasoning + answer.text),
     estimated: true,
   };
-}
-
-function textOf(content: unknown): string {
-  if (typeof content === "string") return content;
-  const parts = Array.isArray(content) ? content : [];
-  return parts.map((part) => isObject(part) && typeof part.text === "string" ? part.text : "").join("\n");
 }
 
 function sumUsages(usages: readonly Usage[]): Usage {

@@ -1,6 +1,6 @@
 import { SECOND_MS } from "../../base/units.ts";
 import type { ChatOptions, ChatProgress } from "../provider.ts";
-import type { CompletionReader } from "./completion_reader.ts";
+import type { AnswerReader } from "./answer_reader.ts";
 
 /** The shortest interval between reports of a growing answer. */
 const REPORT_INTERVAL_MS = SECOND_MS / 4;
@@ -19,7 +19,7 @@ export class ProgressReporter {
   }
 
   /** Reports a part of the answer, if the phase changed or the interval has passed. */
-  received(answer: CompletionReader): void {
+  received(answer: AnswerReader): void {
     if (this.#onProgress === undefined) return;
     this.#chars = answer.chars;
     const phase = answer.text === "" ? "thinking" : "answering";

@@ -1,0 +1,271 @@
+import { getLogger } from "@logtape/logtape";
+import { abortError } from "../../base/abort.ts";
+import { ExaiError, messageOf } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
+import { trimEndOf } from "../../base/text.ts";
+import { MIB, SECOND_MS } from "../../base/units.ts";
+import type { AnswerReader } from "./answer_reader.ts";
+import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
+import { readErrorBody } from "./error_body.ts";
+import { leftOutFields, refusedField, withoutRefused } from "./optional_parameters.ts";
+import type { ApiProtocol, Exchange, ProviderAddress } from "./protocol.ts";
+import { type BreakerOptions, ProviderBreaker } from "./provider_breaker.ts";
+import {
+  asApiError,
+  faultKindOf,
+  fromApiError,
+  providerError,
+  type ProviderErrorInfo,
+} from "./provider_errors.ts";
+import { type ProviderSite, toBaseUrl, urlSetting, wrongPathAdvice } from "./provider_site.ts";
+import { RateLimits } from "./rate_limits.ts";
+import {
+  DEFAULT_RETRY_POLICY,
+  fitsDeadline,
+  retryDelay,
+  type RetryPolicy,
+  sleep,
+  type WaitOptions,
+} from "./retry.ts";
+
+const log = getLogger(["exai", "provider"]);
+
+/** Acquires a slot of the provider; disposing it releases the slot. */
+export type Admit = (provider: string, signal: AbortSignal) => Promise<Disposable> | Disposable;
+
+interface EndpointOptions extends ProviderAddress {
+  /** The name of the provider. */
+  name: string;
+  /** For advice in errors. */
+  kind: ProviderSite["kind"];
+  headers?: Readonly<Record<string, string>>;
+  /** How long the provider may send nothing before the request times out. */
+  silenceMs: number;
+  admit?: Admit;
+  retry?: Partial<RetryPolicy>;
+  breaker?: Partial<BreakerOptions>;
+}
+
+/** A body, and the protocol it is sent by. */
+interface ProtocolRequest {
+  protocol: ApiProtocol;
+  body: JsonObject;
+  /** The name of the model. */
+  model: string;
+}
+
+/** Bounds and progress callbacks of one completion. */
+interface CompletionOptions extends WaitOptions {
+  /** Called when a slot is acquired and the request is sent; `attempt` starts at 1. */
+  onSent?: (attempt: number) => void;
+  /** Called for each event of the stream. */
+  onDelta?: (answer: AnswerReader) => void;
+  /** Called before a wait of `waitMs` milliseconds, after which the request is sent (again). */
+  onRetry?: (waitMs: number, reason: ExaiError) => void;
+}
+
+const BREAKER: BreakerOptions = { failures: 5, openMs: 30 * SECOND_MS };
+
+/** A token takes about 200 bytes of a stream. */
+const MAX_STREAM_BYTES = 128 * MIB;
+
+/** Sends requests to one provider, with retries, a circuit breaker and rate limits. */
+export class ProviderEndpoint {
+  readonly name: string;
+  readonly breaker: ProviderBreaker;
+  readonly #options: EndpointOptions;
+  readonly #retry: RetryPolicy;
+  readonly #limits: RateLimits;
+  /** The fields of a body that each model has refused. */
+  readonly #refused = new Map<string, Set<string>>();
+  readonly #site: ProviderSite;
+  /** Whether the configured URL is that of an endpoint of the API. */
+  readonly #isPasted: boolean;
+
+  constructor(options: EndpointOptions) {
+    this.name = options.name;
+    const baseUrl = toBaseUrl(options.baseUrl);
+    this.#options = { ...options, baseUrl };
+    this.#isPasted = baseUrl !== trimEndOf(options.baseUrl.trim(), "/");
+    this.#retry = { ...DEFAULT_RETRY_POLICY, ...options.retry };
+    this.#limits = new RateLimits(options.name, this.#retry.maxDelayMs);
+    const { name, kind, apiKey } = options;
+    this.#site = { name, kind, baseUrl, hasKey: apiKey !== "" };
+    this.breaker = new ProviderBreaker(options.name, { ...BREAKER, ...options.breaker });
+  }
+
+  /**
+   * Requests a completion as a stream and returns the whole answer. Failed requests that cannot have been billed are
+   * retried; a field that the model refuses and can do without is left out, then and from then on.
+   *
+   * @throws {ExaiError} a provider error; the abort reason of `options.signal`
+   */
+  async complete(request: ProtocolRequest, options: CompletionOptions): Promise<AnswerReader> {
+    const { model, body } = request;
+    const refused = this.#refused.get(model) ?? new Set<string>();
+    for (let attempt = 1;; attempt++) {
+      const sent = { ...request, body: withoutRefused(body, refused) };
+      try {
+        await this.#limits.wait(model, options);
+        const answer = await this.#attempt(sent, { ...options, attempt });
+        answer.warnings.push(...this.#warningsOf(model, leftOutFields(body, refused)));
+        return answer;
+      } catch (thrown) {
+        if (options.signal.aborted) throw abortError(options.signal);
+        const error = ExaiError.from(thrown);
+        const field = refusedFieldOf(error, sent.body);
+        if (field !== undefined && !refused.has(field)) {
+          this.#refused.set(model, refused.add(field));
+          continue;
+        }
+        this.#limits.remember(model, error);
+        const waitMs = retryDelay(attempt, error, this.#retry);
+        if (waitMs === undefined || !fitsDeadline(waitMs, options)) throw error;
+        log.info("asking {provider} again in {waitMs} ms: {reason}", {
+          provider: this.name,
+          waitMs: Math.round(waitMs),
+          reason: error.message,
+        });
+        options.onRetry?.(waitMs, error);
+        await sleep(waitMs, options);
+      }
+    }
+  }
+
+  /**
+   * Sends a request other than a completion.
+   *
+   * @throws {ExaiError} a provider error; the abort reason of `signal`
+   */
+  async request<T>(
+    { signal, limits, protocol }: {
+      signal: AbortSignal;
+      limits: FetchLimits;
+      protocol?: Pick<ApiProtocol, "headers" | "readError">;
+    },
+    send: (exchange: Exchange) => Promise<T>,
+  ): Promise<T> {
+    const errorInfo = { provider: this.name, site: this.#site };
+    const { headers } = this.#options;
+    using guard = new GuardedFetch({
+      ...limits,
+      errorInfo,
+      headers,
+      protocolHeaders: protocol?.headers,
+      expectsEvents: false,
+    });
+    try {
+      return await send({ address: this.#options, guard, signal });
+    } catch (thrown) {
+      throw this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput: false });
+    }
+  }
+
+  /** The error for a successful response that is no answer of the API: an error in its body, or anything else. */
+  notAnApi(body: unknown): ExaiError {
+    const errorInfo = { provider: this.name, site: this.#site };
+    const { reason } = readErrorBody(body);
+    if (reason !== "") {
+      return fromApiError({ error: body, message: "" }, errorInfo, { hasOutput: false, isWhole: true });
+    }
+    const message = `${this.name} sent what is no list of models${wrongPathAdvice(this.#site)}`;
+    return providerError("malformed", message, errorInfo);
+  }
+
+  async #attempt(
+    request: ProtocolRequest,
+    options: CompletionOptions & { attempt: number },
+  ): Promise<AnswerReader> {
+    using _slot = await this.#options.admit?.(this.name, options.signal);
+    if (options.signal.aborted) throw abortError(options.signal);
+    return await this.breaker.run(request.model, async () => {
+      options.onSent?.(options.attempt);
+      return await this.#stream(request, options);
+    });
+  }
+
+  async #stream(
+    { protocol, body, model }: ProtocolRequest,
+    { signal, onDelta }: CompletionOptions,
+  ): Promise<AnswerReader> {
+    const errorInfo = { provider: this.name, model, site: this.#site };
+    const { headers, silenceMs } = this.#options;
+    using guard = new GuardedFetch({
+      silenceMs,
+      maxBytes: MAX_STREAM_BYTES,
+      errorInfo,
+      headers,
+      protocolHeaders: protocol.headers,
+      expectsEvents: true,
+    });
+    const answer = protocol.createReader(errorInfo);
+    try {
+      const events = await protocol.open(body, { address: this.#options, guard, signal });
+      answer.isWhole = guard.isWhole;
+      for await (const event of events) {
+        answer.add(event);
+        onDelta?.(answer);
+      }
+      if (signal.aborted) throw abortError(signal);
+      answer.finish({ hasEnded: guard.hasEnded });
+      return answer;
+    } catch (thrown) {
+      const { hasOutput } = answer;
+      throw this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput, answer });
+    }
+  }
+
+  #toError(thrown: unknown, context: FailureContext): ExaiError {
+    const { signal, guard, errorInfo, protocol, hasOutput, answer } = context;
+    if (signal.aborted) return abortError(signal);
+    const cause = unwrap(guard.causeOfBodyError(thrown));
+    if (cause instanceof ExaiError) return cause;
+    const response = protocol?.readError?.(thrown) ?? asApiError(thrown);
+    if (response !== undefined) {
+      const whole = guard.refused === undefined
+        ? response
+        : { ...guard.refused, error: guard.refused.body, message: "" };
+      return fromApiError(whole, { ...errorInfo, cause: thrown }, { hasOutput, isWhole: guard.isWhole });
+    }
+    if (cause instanceof SyntaxError) {
+      return providerError("malformed", `${this.name} sent what is no JSON${wrongPathAdvice(this.#site)}`, {
+        ...errorInfo,
+        cause,
+      });
+    }
+    const reason = messageOf(cause);
+    if (answer) return answer.truncated(reason);
+    return providerError("outage", `${this.name}: ${reason}`, { ...errorInfo, cause });
+  }
+
+  #warningsOf(model: string, leftOut: readonly string[]): string[] {
+    const { baseUrl } = this.#options;
+    return [
+      ...leftOut.map((field) => `${model} does not take ${field}, so it was left out`),
+      ...this.#isPasted
+        ? [`${urlSetting(this.#site)} is that of an endpoint; the API begins at ${baseUrl}`]
+        : [],
+    ];
+  }
+}
+
+interface FailureContext {
+  signal: AbortSignal;
+  guard: GuardedFetch;
+  errorInfo: ProviderErrorInfo;
+  protocol?: Pick<ApiProtocol, "readError">;
+  hasOutput: boolean;
+  answer?: AnswerReader;
+}
+
+/** The packages wrap every error of their `fetch`. */
+function unwrap(thrown: unknown): unknown {
+  return thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
+}
+
+/** The field of `body` that a refusal names and that may be left out. */
+function refusedFieldOf(error: ExaiError, body: JsonObject): string | undefined {
+  if (faultKindOf(error) !== "refused") return undefined;
+  const response = error.cause as ReturnType<typeof asApiError>;
+  return response === undefined ? undefined : refusedField(readErrorBody(response.error), body);
+}
