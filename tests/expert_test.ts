@@ -82,7 +82,7 @@ Deno.test("the last step gives a model the whole work and the files, and its ans
   const content = answer.content as JsonObject;
   assertEquals([content.completion, content.expert_analysis], ["expert", ANALYSIS]);
   assertStringIncludes(String(content.presentation), "disagree");
-  assertEquals([answer.metadata.model, answer.metadata.prompt], ["one", "codereview@1"]);
+  assertEquals([answer.metadata.model, answer.metadata.prompt], ["one", "codereview@2"]);
   assertEquals((answer.metadata.shown as string[]).toSorted(), ["a.ts", "b.ts"]);
   const prompt = promptOf(models.asked[0]!);
   const parts = [
