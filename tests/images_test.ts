@@ -114,3 +114,17 @@ Deno.test("a photograph that is scaled down keeps which side is up", () => {
     undefined,
   ]);
 });
+
+Deno.test("an image that is gone by the last step does not stop it", async () => {
+  await using dir = await tempDir({ "a.png": png({ width: 2, height: 2 }), "b.txt": "text" });
+  const models = new FakeModels(() => "{}");
+  using tools = new TestTools({ cwd: dir.path, models });
+  const last = { step: "s", step_number: 1, total_steps: 1, next_step_required: false, findings: "f" };
+  const images = ["a.png", "gone.png", "b.txt"];
+  const { answer, isError } = await tools.call("debug", { ...last, images });
+  assertEquals(isError, false);
+  const notShown = (answer.metadata.not_shown as { name: string; reason: string }[]).map(({ name }) => name);
+  assertEquals(notShown, ["gone.png", "b.txt"]);
+  const parts = models.asked[0]!.request.messages.at(-1)!.content as readonly { type: string }[];
+  assertEquals(parts.map(({ type }) => type), ["image", "text"]);
+});

@@ -61,10 +61,15 @@ Deno.test("a renamed secret is not shown under its new name, and a link to one i
 Deno.test("secrets in a file that was found are replaced by what they are, in the lines where they stood", async () => {
   await using at = await toolsIn({ "src/a.ts": `one\nconst token = "${TOKEN}";\n${KEY}four\n` });
   const { prompt, notShown } = await at.shown("chat", { prompt: "q", files: ["src"] });
-  assertStringIncludes(
-    prompt,
-    'one\nconst token = "[not shown: a GitHub token]";\n[not shown: a private key]\n',
-  );
+  for (
+    const line of [
+      '2| const token = "[not shown: a GitHub token]";',
+      "3| [not shown: a private key]",
+      "6| four",
+    ]
+  ) {
+    assertStringIncludes(prompt, line);
+  }
   assertEquals([prompt.includes("ghp_"), prompt.includes("MIIEow1B"), prompt.includes("four")], [
     false,
     false,
@@ -129,6 +134,21 @@ Deno.test("a file deleted since, a binary one or one too large does not stop the
     relevant_files,
   });
   assertStringIncludes(asked, "there is no file");
+});
+
+Deno.test("a file with a private key is not uploaded either", async () => {
+  await using at = await toolsIn({ "id_rsa": KEY, "a.txt": "text" });
+  const uploaded: string[] = [];
+  at.models.fileService = {
+    upload: ({ name }) => {
+      uploaded.push(name);
+      return Promise.resolve({ id: undefined, name, text: "t", sizeBytes: 1, cached: false });
+    },
+  };
+  const { answer } = await at.tools.call("kimi_upload_and_extract", { files: ["id_rsa"] });
+  assertStringIncludes(String(answer.content), "id_rsa holds a private key");
+  await at.tools.call("kimi_upload_and_extract", { files: ["a.txt"] });
+  assertEquals(uploaded, ["a.txt"]);
 });
 
 Deno.test("a directory named in an earlier step is still shown in the last one", async () => {

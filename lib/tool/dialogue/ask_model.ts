@@ -7,6 +7,7 @@ import type { ModelArgs } from "../fields.ts";
 import { shownNames } from "../material/attachment.ts";
 import { collect, type MaterialRequest } from "../material/collect.ts";
 import { loadImages } from "../material/images.ts";
+import type { Omission } from "../material/left_out.ts";
 import type { Material } from "../material/material_builder.ts";
 import type { ToolContext } from "../tool.ts";
 import { ProgressHeartbeat } from "./call_progress.ts";
@@ -73,7 +74,9 @@ export async function askModel(
 ): Promise<ModelReply> {
   const { args, history = NO_HISTORY, tool } = question;
   const { models, signal } = context;
-  const images = await loadImages(args.images ?? [], context.workspace);
+  const { workspace } = context;
+  const { notesErrors } = question.material;
+  const { parts: images, leftOut } = await loadImages(args.images ?? [], { workspace, notesErrors });
   const language = languageInstruction(context.modelDefaults);
   const system = [renderPrompt(question.prompt), question.instructions ?? "", language].join("\n").trim();
   const baseTokens = await estimateTokens(`${system}\n${question.text}`) + images.length * IMAGE_TOKENS;
@@ -84,7 +87,7 @@ export async function askModel(
     summarise: (conversation) => summarise(conversation, context, route.model.provider),
   });
   const budgetTokens = Math.max(0, spaceTokens - await historyTokens(fitted.history));
-  const material = await gather(question, { context, budgetTokens });
+  const material = await gather(question, { context, budgetTokens, leftOut });
   const messages = composeMessages({
     system,
     history: fitted.history,
@@ -145,15 +148,23 @@ function freeTokens(
   );
 }
 
+interface GatherOptions {
+  context: ToolContext;
+  budgetTokens: number;
+  /** Images that cannot be shown. */
+  leftOut: readonly Omission[];
+}
+
 async function gather(
   { material, history = NO_HISTORY }: ModelQuestion,
-  { context, budgetTokens }: { context: ToolContext; budgetTokens: number },
+  { context, budgetTokens, leftOut }: GatherOptions,
 ): Promise<Material> {
   const { workspace, signal } = context;
   const shown = filesShown(history.exchanges);
   const earlier = [...material.earlier ?? [], ...shown.filter(({ named }) => named).map(({ path }) => path)];
   const shownEarlier = shown.map(({ path }) => path);
-  return await collect({ ...material, earlier, shownEarlier }, {
+  const omitted = [...material.leftOut ?? [], ...leftOut];
+  return await collect({ ...material, leftOut: omitted, earlier, shownEarlier }, {
     workspace,
     budgetTokens,
     estimateTokens,

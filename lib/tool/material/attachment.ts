@@ -32,12 +32,19 @@ export async function hashOf(bytes: Uint8Array | string): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>)).toHex();
 }
 
-/** Names of attachments in an answer. */
+/** Names of attachments in an answer, and their characters. */
 const MAX_SHOWN = 100;
+const MAX_SHOWN_CHARS = 8000;
 
 /** The names of `attachments` for an answer, in bounded space. */
 export function shownNames(attachments: readonly Attachment[]): string[] {
-  const names = attachments.slice(0, MAX_SHOWN).map(({ name }) => name);
+  const names: string[] = [];
+  let chars = 0;
+  for (const { name } of attachments.slice(0, MAX_SHOWN)) {
+    chars += name.length;
+    if (chars > MAX_SHOWN_CHARS) break;
+    names.push(name);
+  }
   const more = attachments.length - names.length;
   return more > 0 ? [...names, `and ${more} more`] : names;
 }

@@ -4,6 +4,7 @@ import { formatBytes, MIB } from "../../base/units.ts";
 import type { ImagePart } from "../../provider/provider.ts";
 import type { Workspace } from "../../workspace/workspace.ts";
 import { scaleImage } from "./image_scaler.ts";
+import type { Omission } from "./left_out.ts";
 
 /** Largest image that is taken. */
 const MAX_IMAGE_BYTES = 20 * MIB;
@@ -49,18 +50,42 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 const DATA_URL = /^data:([a-z]+\/[a-z0-9.+-]+)?((?:;[^;,]*)*?);base64,/i;
 
+/** Images as a model gets them, and those that cannot be shown. */
+interface LoadedImages {
+  parts: readonly ImagePart[];
+  leftOut: readonly Omission[];
+}
+
+interface LoadImagesOptions {
+  workspace: Workspace;
+  /** Whether an image that cannot be shown is noted; otherwise, or when it is forbidden, it rejects the call. */
+  notesErrors?: boolean;
+}
+
 /**
  * Loads images given by path, `data:` URL or `https:` URL. Files become `data:` URLs. One that is larger than providers
  * take is scaled down.
  *
- * @throws {ExaiError} `INVALID_PARAMS` or `TOO_LARGE` naming the unusable image
+ * @throws {ExaiError} `FORBIDDEN`, and unless errors are noted `INVALID_PARAMS` or `TOO_LARGE`, naming the image
  */
-export async function loadImages(images: readonly string[], workspace: Workspace): Promise<ImagePart[]> {
+export async function loadImages(
+  images: readonly string[],
+  { workspace, notesErrors = false }: LoadImagesOptions,
+): Promise<LoadedImages> {
   const maxBytes = Math.floor(Math.min(MAX_SENT_BYTES, MAX_SENT_BYTES_IN_ALL / images.length));
   const parts: ImagePart[] = [];
+  const leftOut: Omission[] = [];
   // One after the other: each may have 20 MB.
-  for (const image of images) parts.push({ type: "image", url: await load(image, { workspace, maxBytes }) });
-  return parts;
+  for (const image of images) {
+    try {
+      parts.push({ type: "image", url: await load(image, { workspace, maxBytes }) });
+    } catch (thrown) {
+      const { code, message } = ExaiError.from(thrown);
+      if (!notesErrors || code === "FORBIDDEN") throw thrown;
+      leftOut.push({ name: clipped(image), reason: message, kind: "unreadable" });
+    }
+  }
+  return { parts, leftOut };
 }
 
 interface ImageLoadOptions {
@@ -168,7 +193,7 @@ function toDataUrl(type: string, bytes: Uint8Array): string {
 }
 
 function clipped(url: string): string {
-  return url.length > 30 ? `${url.slice(0, 30)}…` : url;
+  return /^data:/i.test(url) && url.length > 30 ? `${url.slice(0, 30)}…` : url;
 }
 
 function tooLarge(image: string, bytes: number): ExaiError {

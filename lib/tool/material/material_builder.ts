@@ -5,6 +5,7 @@ import { NOT_WORTH_READING } from "../../workspace/worth_reading.ts";
 import { type Attachment, renderAttachment } from "./attachment.ts";
 import { type LeftOut, LeftOutList, type Omission } from "./left_out.ts";
 import { describeSecrets, isOnlyKey, redactSecrets } from "./secrets.ts";
+import { decodeText } from "./text_content.ts";
 
 /** The collected material, most important first, and what was omitted. */
 export interface Material {
@@ -17,6 +18,26 @@ export interface BuilderOptions {
   /** The token budget for all material, the notes on what is left out included. */
   budgetTokens: number;
   estimateTokens(text: string): number | Promise<number>;
+}
+
+/** The error for a file that is a private key and nothing else. */
+function keyError(name: string): ExaiError {
+  return new ExaiError("FORBIDDEN", `${name} is a private key, which no model is sent; leave it out`);
+}
+
+/** A larger file is no key, and takes long to look through. */
+const MAX_KEY_FILE_BYTES = 1_000_000;
+
+/**
+ * Rejects a file that is uploaded as it is, if there is a private key in it.
+ *
+ * @throws {ExaiError} `FORBIDDEN`
+ */
+export function rejectKey(name: string, bytes: Uint8Array): void {
+  const decoded = bytes.length > MAX_KEY_FILE_BYTES ? undefined : decodeText(bytes);
+  if (decoded?.kind !== "text") return;
+  if (redactSecrets(decoded.text, { keysOnly: true }).secrets.length === 0) return;
+  throw new ExaiError("FORBIDDEN", `${name} holds a private key, which no model is sent; take it out`);
 }
 
 /** The part of the budget for notes. */
@@ -61,9 +82,7 @@ export class MaterialBuilder {
     }
     if (!this.hasRoomFor(attachment.text.length)) return this.omitForRoom(name);
     const redaction = redactSecrets(attachment.text, { keysOnly: isNamed });
-    if (isOnlyKey(redaction)) {
-      throw new ExaiError("FORBIDDEN", `${name} is a private key, which no model is sent; leave it out`);
-    }
+    if (isOnlyKey(redaction)) throw keyError(name);
     const added = { ...attachment, name, text: prepare(redaction.text) };
     const tokens = await this.#options.estimateTokens(renderAttachment(added));
     if (tokens > this.#remainingTokens) return this.omitForRoom(name, tokens);
