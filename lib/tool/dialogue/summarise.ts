@@ -1,6 +1,7 @@
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { getLogger } from "@logtape/logtape";
 import type { Usage } from "../../provider/provider.ts";
+import type { Cost } from "../../provider/provider_status.ts";
 import type { ToolContext } from "../tool.ts";
 
 const log = getLogger(["exai", "tool"]);
@@ -24,6 +25,8 @@ export interface Summary {
   text: string;
   by: string;
   usage: Usage;
+  /** Undefined if its price is not known. */
+  cost?: Cost;
 }
 
 /**
@@ -50,7 +53,8 @@ export async function summarise(
       maxOutputTokens: MAX_OUTPUT_TOKENS,
     }, { signal, deadlineMs });
     const text = result.text.trim();
-    return text === "" ? undefined : { text, by: result.routing.chosen, usage: result.usage };
+    const { usage, cost, routing } = result;
+    return text === "" ? undefined : { text, by: routing.chosen, usage, cost };
   } catch (thrown) {
     if (signal.aborted) throw ExaiError.from(thrown);
     log.warning("no summary of a conversation: {reason}", { reason: messageOf(thrown) });
