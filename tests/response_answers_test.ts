@@ -195,3 +195,14 @@ Deno.test("an answer of the Responses API that never ends is stopped", async () 
   );
   assertEquals((await faultOf(stream(...flood))).fault, "too_large");
 });
+
+Deno.test("without its encrypted reasoning an answer is repeated without the ids that would ask for it", async () => {
+  const calls = [{ id: "call_1", name: "weather", arguments: "{}" }];
+  const items = async (encrypted: string | null) => {
+    await using one = rig({ responses: [respond("", { reasoning: "Hm.", encrypted, calls })] });
+    const { providerItems } = await one.ask("gpt-5.2", { tools: TOOLS });
+    return providerItems?.items.map(({ type, id }) => [type, id]);
+  };
+  assertEquals(await items("gAAA"), [["reasoning", "rs_1"], ["function_call", "fc_0"]]);
+  assertEquals(await items(null), [["function_call", undefined]]);
+});
