@@ -159,12 +159,11 @@ Deno.test("files beyond the model's window are left out, oldest first, and named
   assertStringIncludes(promptOf(asked), "Not shown:\n- old.md");
 });
 
-Deno.test("a thread too long for a model is refused with what to do, not cut", async () => {
-  const models = new FakeModels(() => "word ".repeat(1500));
-  await using at = await setUp({}, models);
-  const { id } = await at.say({ prompt: "q" });
+Deno.test("a question too long for a model is refused with what to do, not cut", async () => {
+  const models = new FakeModels();
   models.models = [fakeModel("small", { contextTokens: 2000, maxOutputTokens: 500 })];
-  await at.refused({ prompt: "q2", continuation_id: id }, "TOO_LARGE", "larger window", "small");
+  await using at = await setUp({}, models);
+  await at.refused({ prompt: "word ".repeat(2000) }, "TOO_LARGE", "larger window", "small");
 });
 
 Deno.test("a directory is expanded to its text files", async () => {
@@ -224,17 +223,6 @@ Deno.test("images are sent as they are, five at most, each checked", async () =>
   await at.refused({ prompt: "q", images: ["data:image/png,raw"] }, "INVALID_PARAMS", "base64");
   const huge = `data:image/png;base64,${"A".repeat(1_400_000)}`;
   await at.refused({ prompt: "q", images: [huge] }, "TOO_LARGE", "scale it down");
-});
-
-Deno.test("a full thread is refused before a model is paid for an answer it could not keep", async () => {
-  const models = new FakeModels();
-  using tools = new TestTools({ models, maxTurns: 1 });
-  const { answer } = await tools.call("chat", { prompt: "q" });
-  assertEquals(answer.continuation_offer!.remaining_turns, 0);
-  const { continuation_id } = answer.continuation_offer!;
-  const { answer: refused } = await tools.call("chat", { prompt: "q2", continuation_id });
-  assertStringIncludes(String(refused.content), "MAX_CONVERSATION_TURNS");
-  assertEquals(models.asked.length, 1);
 });
 
 Deno.test("an answer whose thread vanished meanwhile is given all the same", async () => {

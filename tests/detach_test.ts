@@ -45,7 +45,7 @@ Deno.test("a call that takes too long is answered with a handle, goes on, and it
 });
 
 Deno.test("await_call is there only where calls may be detached, and waits beside calls that hold every permit", async () => {
-  await using without = await testDaemon({ servers: [new OddServer()] });
+  await using without = await testDaemon({ servers: [new OddServer()], settings: { detachAfterMs: 0 } });
   using plain = await RawClient.hello(without.url);
   assertEquals(toolNames(await plain.ask({ op: "list_tools" })).includes("await_call"), false);
   await plain.close();
@@ -119,6 +119,8 @@ Deno.test("a mounted server's detachAfterMs: its tools show no output schema, an
 
 const asIs: Policy = (next) => next;
 
+const after = (waitMs: number) => () => ({ waitMs, countsProgress: true });
+
 /** A call of no client, for the policy alone. */
 function callOf(parts: Partial<Call> = {}): { call: Call; notified: string[] } {
   const notified: string[] = [];
@@ -144,7 +146,7 @@ function callOf(parts: Partial<Call> = {}): { call: Call; notified: string[] } {
 Deno.test("a caller that is told of progress, or is asked something, is not left alone", async () => {
   const calls = new DetachedCalls({ maxResults: 1, maxChars: 1 });
   const { call } = callOf({ progressToken: 1 });
-  const policy = detaching(calls, { afterMs: 30, whole: asIs, short: asIs });
+  const policy = detaching(calls, { patienceOf: after(30), whole: asIs, short: asIs });
   const word = Promise.withResolvers<void>();
   const target = policy(async (call) => {
     for (let progress = 0; progress < 30; progress++) {
@@ -161,7 +163,7 @@ Deno.test("a caller that is told of progress, or is asked something, is not left
 
 Deno.test("a call of one server's own window, of a task and of another method is never detached", async () => {
   const calls = new DetachedCalls({ maxResults: 1, maxChars: 1 });
-  const policy = detaching(calls, { afterMs: 0, whole: asIs, short: asIs });
+  const policy = detaching(calls, { patienceOf: after(0), whole: asIs, short: asIs });
   const target = policy(async () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     return { result: {} };
@@ -176,7 +178,7 @@ Deno.test("what a detached call says reaches whoever waits, and logs go on to th
   const calls = new DetachedCalls({ maxResults: 1, maxChars: 1 });
   const { call, notified } = callOf();
   const go = Promise.withResolvers<void>();
-  const policy = detaching(calls, { afterMs: 1, whole: asIs, short: asIs });
+  const policy = detaching(calls, { patienceOf: after(1), whole: asIs, short: asIs });
   const answer = await policy(async (call) => {
     await go.promise;
     call.notify("notifications/progress", { progressToken: 1, progress: 2, total: 3 });

@@ -56,9 +56,9 @@ async function offered(url: string, name: string, capabilities = {}): Promise<st
 Deno.test("each window is offered the tools of its mode, and a call of another says which setting hides it", async () => {
   const ownTools = rules("lean-client=lean, off-client=off, all");
   await using at = await testDaemon({ settings: { ownTools, findLocal: false } });
-  assertEquals(await offered(at.url, "lean-client"), LEAN_TOOLS);
+  assertEquals(await offered(at.url, "lean-client"), [...LEAN_TOOLS, "await_call"]);
   assertEquals(await offered(at.url, "off-client"), []);
-  assertEquals((await offered(at.url, "other")).length, 21);
+  assertEquals((await offered(at.url, "other")).length, 22);
   await using lean = await sdkClient(at.url, { name: "lean-client" });
   assertStringIncludes(textOf(await lean.callTool({ name: "version", arguments: {} })), "MCP revisions");
   const error = await assertRejects(() => lean.callTool({ name: "tracer", arguments: {} })) as Error;
@@ -97,7 +97,7 @@ Deno.test("auto offers what can work: a client that lends its model sees the too
   await using withKimi = await testDaemon({
     settings: { ownTools, findLocal: false, kimiApiKey: "k-123456" },
   });
-  assertEquals((await offered(withKimi.url, "plain")).length, 21);
+  assertEquals((await offered(withKimi.url, "plain")).length, 22);
 });
 
 Deno.test("in the mode auto a window is told when a model comes and when it goes", async () => {

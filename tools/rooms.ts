@@ -224,7 +224,7 @@ export const ASKERS: readonly string[] = ["Viewer", "Identity", "Whereabouts", "
 export const KEEPERS: Readonly<Record<string, { in: string; except: readonly string[] }>> = {
   ThreadStore: { in: "lib/state/thread_store.ts", except: ["deleteExpired"] },
   ThreadRows: { in: "lib/state/threads/thread_rows.ts", except: ["deleteExpired"] },
-  OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list"] },
+  OwnThreads: { in: "lib/tool/own_threads.ts", except: ["record", "show", "list", "enter", "condense"] },
   ToolHost: {
     in: "lib/tool/host.ts",
     except: ["health", "providers", "ensureProvidersFresh", "refreshProviders"],

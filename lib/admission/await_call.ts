@@ -2,12 +2,13 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { plainValue } from "../base/plain_values.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { type Call, type Progress, reportProgress } from "../call/call.ts";
-import { beginWait, whereaboutsOf } from "../call/wait.ts";
+import type { Call, Caller } from "../call/call.ts";
+import { whereaboutsOf } from "../call/wait.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import { LATEST_REVISION, textResult } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
-import { AWAIT_CALL, type DetachedCall, type DetachedCalls, progressText } from "./detached_calls.ts";
+import { AWAIT_CALL, type DetachedCalls, resultWithin } from "./detached_calls.ts";
+import { progressText, secondsSince } from "./handle_result.ts";
 
 /** The name of the server of {@linkcode AWAIT_CALL}. */
 export const CALLS_SERVER = "exai_calls";
@@ -19,20 +20,20 @@ const TOOL = {
   name: AWAIT_CALL,
   title: "Wait for a call",
   description:
-    "Waits for a call that was still running when its answer was due, and gives its result. Takes the " +
-    "handle from that answer. When it is still running after wait_ms it says so: call again.",
+    "Waits for a call that was still running when its answer was due, and gives its result. Still running after " +
+    "wait_ms: call again.",
   inputSchema: {
     type: "object",
     properties: {
-      handle: { type: "string", description: "The handle the answer gave" },
+      handle: { type: "string", description: "from that answer" },
       wait_ms: {
         type: "integer",
         minimum: 0,
         maximum: MAX_WAIT_MS,
         default: DEFAULT_WAIT_MS,
-        description: "How long to wait, in milliseconds; less than your own limit for one call",
+        description: "less than your limit for one call",
       },
-      cancel: { type: "boolean", default: false, description: "Stop the call in place of waiting for it" },
+      cancel: { type: "boolean", default: false, description: "stop the call instead" },
     },
     required: ["handle"],
     additionalProperties: false,
@@ -40,57 +41,45 @@ const TOOL = {
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
 } satisfies JsonObject;
 
-/** The server of the tool {@linkcode AWAIT_CALL}; in the catalog when calls may be detached. */
+/** The server of the tool {@linkcode AWAIT_CALL}, which is offered to callers whose calls may be detached. */
 export class AwaitServer implements Server {
   readonly name = CALLS_SERVER;
   readonly #calls: DetachedCalls;
+  readonly #isOfferedTo: (caller: Caller) => boolean;
 
-  constructor(calls: DetachedCalls) {
+  constructor(calls: DetachedCalls, isOfferedTo: (caller: Caller) => boolean) {
     this.#calls = calls;
+    this.#isOfferedTo = isOfferedTo;
   }
 
   readonly target = async (call: Call): Promise<Result> => {
-    if (call.method === "tools/list") return { result: { tools: [TOOL] } };
+    if (call.method === "tools/list") return { result: { tools: await this.list("tools", call) } };
     if (call.method !== "tools/call") {
       throw new ExaiError("METHOD_NOT_FOUND", `this server has no method ${call.method}`);
     }
     const { handle, waitMs, cancel } = readArguments((call.params.arguments ?? {}) as JsonObject);
     const found = await this.#calls.get(whereaboutsOf(call), handle);
     if (cancel) found.cancel(new ExaiError("CANCELLED", `the call was stopped by ${AWAIT_CALL}`));
-    const outcome = await waitFor(found, call, waitMs);
-    if (outcome) return outcome;
-    const seconds = (Date.now() - found.startedAtMs) / SECOND_MS;
+    const outcome = await resultWithin(found, call, waitMs);
+    if (outcome) {
+      if (!call.signal.aborted) found.release?.();
+      return outcome;
+    }
     const text =
-      `${found.tool} is still running after ${seconds.toFixed(1)} s. ${progressText(found.progress)}` +
+      `${found.tool} is still running after ${secondsSince(found.startedAtMs)}. ${
+        progressText(found.progress)
+      }` +
       `Call ${AWAIT_CALL} again with {"handle": "${handle}"}.`;
     return { result: textResult(text) };
   };
 
-  list(kind: ListKind): Promise<readonly JsonObject[]> {
-    return Promise.resolve(kind === "tools" ? [TOOL] : []);
+  list(kind: ListKind, { caller }: Pick<Call, "caller">): Promise<JsonObject[]> {
+    return Promise.resolve(kind === "tools" && this.#isOfferedTo(caller) ? [TOOL] : []);
   }
 
   describe() {
     const serverInfo = { name: this.name, version: "1" };
     return Promise.resolve({ protocolVersion: LATEST_REVISION, capabilities: { tools: {} }, serverInfo });
-  }
-}
-
-/** The outcome of `found`, if it arrives within `waitMs`; its progress is reported to `call`. */
-async function waitFor(found: DetachedCall, call: Call, waitMs: number): Promise<Result | undefined> {
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
-  const stop = () => resolve(undefined);
-  const timer = setTimeout(stop, waitMs);
-  call.signal.addEventListener("abort", stop, { once: true });
-  using _wait = beginWait(call, () => `the detached call of ${found.tool} to end`);
-  const watch = (progress: Progress) => reportProgress(call, progress);
-  if (!found.isOver) found.watchers.add(watch);
-  try {
-    return await Promise.race([found.outcome, late]);
-  } finally {
-    clearTimeout(timer);
-    call.signal.removeEventListener("abort", stop);
-    found.watchers.delete(watch);
   }
 }
 

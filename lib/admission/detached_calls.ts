@@ -1,8 +1,9 @@
 import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { heapBytesOf } from "../base/heap_bytes.ts";
-import type { Caller, Progress, Whereabouts } from "../call/call.ts";
-import { type Belonging, mayUse, ownerKey } from "../call/owner.ts";
+import { type Call, type Caller, type Progress, reportProgress, type Whereabouts } from "../call/call.ts";
+import { type Belonging, endsWithSession, mayUse, ownerKey } from "../call/owner.ts";
+import { beginWait } from "../call/wait.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
 
@@ -33,14 +34,22 @@ export interface DetachedCall {
   readonly watchers: Set<(progress: Progress) => void>;
   /** Cancels it with `reason`. */
   cancel(reason: ExaiError): void;
+  /** Called when a caller was given the result, or it is kept no longer. */
+  release?(): void;
 }
 
 /** A call that is about to be detached. */
-type Detachable = Pick<DetachedCall, "tool" | "startedAtMs" | "progress" | "outcome" | "cancel">;
+interface Detachable
+  extends Pick<DetachedCall, "tool" | "startedAtMs" | "progress" | "outcome" | "cancel" | "release"> {
+  /** Whether it goes on when its session ends, for other sessions of its workspace. */
+  outlivesSession?: boolean;
+}
 
 interface KeptDetachedCall extends Detachable {
   readonly handle: string;
   readonly belonging: Belonging;
+  /** The calls of its session, or those whose sessions have ended. */
+  kept: Map<string, KeptDetachedCall>;
   isOver: boolean;
   chars: number;
   /** Counts its result against the memory budget. */
@@ -53,6 +62,8 @@ interface KeptDetachedCall extends Detachable {
 export class DetachedCalls {
   readonly #limits: DetachedLimits;
   readonly #sessions = new Map<string, Map<string, KeptDetachedCall>>();
+  /** Those whose sessions have ended. */
+  readonly #outlived = new Map<string, KeptDetachedCall>();
   #running = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -69,12 +80,13 @@ export class DetachedCalls {
       ...call,
       handle,
       belonging: caller.belonging,
+      kept: calls,
       isOver: false,
       chars: 0,
       account: undefined,
       watchers: new Set(),
     };
-    const outcome = call.outcome.then((result) => this.#finished(calls, kept, result));
+    const outcome = call.outcome.then((result) => this.#finished(kept, result));
     calls.set(handle, Object.assign(kept, { outcome }));
     this.#running++;
     const tell = (progress: Progress) => {
@@ -104,23 +116,39 @@ export class DetachedCalls {
   }
 
   #find(handle: string): KeptDetachedCall | undefined {
-    for (const calls of this.#sessions.values()) {
+    for (const calls of [...this.#sessions.values(), this.#outlived]) {
       const found = calls.get(handle);
       if (found) return found;
     }
     return undefined;
   }
 
-  /** Cancels the calls of a session that has ended. */
+  /** Cancels the calls of a session that has ended, but for those that outlive it. */
   forget(caller: Caller): void {
     const calls = this.#sessions.get(caller.id);
     this.#sessions.delete(caller.id);
-    const reason = new ExaiError("CANCELLED", "the session is over");
     for (const call of calls?.values() ?? []) {
-      call.account?.set(0);
-      if (!call.isOver) call.cancel(reason);
+      if (!call.outlivesSession) {
+        this.#end(call);
+        continue;
+      }
+      this.#outlived.set(call.handle, call);
+      call.kept = this.#outlived;
+      void call.belonging.owner().then((owner) => endsWithSession(owner) && this.#end(call));
     }
     calls?.clear();
+  }
+
+  /** Cancels every call that runs. */
+  [Symbol.dispose](): void {
+    for (const calls of [...this.#sessions.values(), this.#outlived]) {
+      for (const call of calls.values()) this.#end(call);
+    }
+  }
+
+  #end(call: KeptDetachedCall): void {
+    drop(call);
+    if (!call.isOver) call.cancel(new ExaiError("CANCELLED", "the session is over"));
   }
 
   /** How many of them run. */
@@ -135,40 +163,41 @@ export class DetachedCalls {
     await this.#idle.promise;
   }
 
-  #finished(calls: Map<string, KeptDetachedCall>, call: KeptDetachedCall, result: Result): Result {
+  #finished(call: KeptDetachedCall, result: Result): Result {
     call.isOver = true;
     call.watchers.clear();
     call.chars = lengthOf(result);
-    this.#charge(calls, call, result);
+    this.#charge(call, result);
     if (--this.#running === 0) this.#idle?.resolve();
     const { maxResults, maxChars } = this.#limits;
-    const over = [...calls.values()].filter(({ isOver }) => isOver);
+    const over = [...call.kept.values()].filter(({ isOver }) => isOver);
     let chars = over.reduce((sum, { chars }) => sum + chars, 0);
-    for (const [i, { handle, chars: size }] of over.entries()) {
+    for (const [i, oldest] of over.entries()) {
       if (over.length - i <= 1 || (over.length - i <= maxResults && chars <= maxChars)) break;
-      drop(calls, handle);
-      chars -= size;
+      drop(oldest);
+      chars -= oldest.chars;
     }
     return result;
   }
 
   /** Counts the result against the budget, unless its session has ended; evicted when memory is needed. */
-  #charge(calls: Map<string, KeptDetachedCall>, call: KeptDetachedCall, result: Result): void {
-    if (!calls.has(call.handle)) return;
+  #charge(call: KeptDetachedCall, result: Result): void {
+    if (!call.kept.has(call.handle)) return;
     const budget = this.#limits.budget ?? UNBOUNDED;
     const sinceMs = performance.now();
     call.account = budget.open({
       rank: () => EVICTION_RANK.results,
       sinceMs: () => sinceMs,
-      evict: () => drop(calls, call.handle),
+      evict: () => drop(call),
     });
     call.account.add(heapBytesOf(result));
   }
 }
 
-function drop(calls: Map<string, KeptDetachedCall>, handle: string): void {
-  calls.get(handle)?.account?.set(0);
-  calls.delete(handle);
+function drop(call: KeptDetachedCall): void {
+  call.account?.set(0);
+  call.kept.delete(call.handle);
+  call.release?.();
 }
 
 /** The result of `work`; what it throws becomes the error of the result. */
@@ -176,12 +205,29 @@ export function settled(work: Promise<Result>): Promise<Result> {
   return work.catch((thrown) => ({ error: toRpcError(thrown) }));
 }
 
-/** The progress of a call as a sentence, followed by a space. */
-export function progressText(progress: Progress | undefined): string {
-  if (!progress) return "";
-  const { progress: step, total, message } = progress;
-  const said = message ? `: ${message}` : "";
-  return `Its progress is ${step}${total === undefined ? "" : ` of ${total}`}${said}. `;
+/** The longest delay of a timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The outcome of `found`, if it arrives within `waitMs`; its progress is reported to `call`. */
+export async function resultWithin(
+  found: DetachedCall,
+  call: Call,
+  waitMs: number,
+): Promise<Result | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const stop = () => resolve(undefined);
+  const timer = setTimeout(stop, Math.min(waitMs, MAX_TIMER_MS));
+  call.signal.addEventListener("abort", stop, { once: true });
+  using _wait = beginWait(call, () => `the detached call of ${found.tool} to end`);
+  const watch = (progress: Progress) => reportProgress(call, progress);
+  if (!found.isOver) found.watchers.add(watch);
+  try {
+    return await Promise.race([found.outcome, late]);
+  } finally {
+    clearTimeout(timer);
+    call.signal.removeEventListener("abort", stop);
+    found.watchers.delete(watch);
+  }
 }
 
 function lengthOf(result: Result): number {

@@ -1,4 +1,4 @@
-import { SECOND_MS } from "../base/units.ts";
+import { abortError } from "../base/abort.ts";
 import {
   askOnce,
   type AskOptions,
@@ -9,14 +9,25 @@ import {
   type Target,
 } from "../call/call.ts";
 import { textOf } from "../base/json.ts";
-import { waitForClient, waitingFor } from "../call/wait.ts";
-import { textResult } from "../wire/mcp.ts";
+import { GivenUp, waitForClient, waitingFor } from "../call/wait.ts";
 import type { Result } from "../wire/rpc.ts";
-import { AWAIT_CALL, type DetachedCalls, progressText, settled } from "./detached_calls.ts";
+import { ENDLESS, type Patience } from "./client_patience.ts";
+import { type DetachedCall, type DetachedCalls, resultWithin, settled } from "./detached_calls.ts";
+import { handleResult } from "./handle_result.ts";
+import { type RepeatableCall, RepeatedCalls, repeatKey } from "./repeated_calls.ts";
 
 interface DetachOptions {
-  /** Time without progress after which a call is detached, in milliseconds. */
-  afterMs: number;
+  /** When the caller of `call` is given a handle. */
+  patienceOf(call: Call): Patience;
+  /** Whether `call` may take the whole time; others have the short limit, and are not detached. */
+  mayTakeLong?(call: Call): boolean;
+  /**
+   * Set for calls that cost money: one that its client has given up, or whose session has ended, goes on, and the same
+   * call made again gets its result.
+   */
+  keepsGivenUp?: boolean;
+  /** Called when a client has given a call up `afterMs` after it came. */
+  onTimeout?(call: Call, afterMs: number): void;
   /** Time-out of calls that may be detached, including the time after that. */
   whole: Policy;
   /** Time-out of the other calls. */
@@ -24,111 +35,170 @@ interface DetachOptions {
 }
 
 /**
- * Detaches a `tools/call` that reports no progress for too long: the caller gets a handle as the result, and the call
- * keeps running.
+ * Detaches a `tools/call` before its caller gives it up: the caller gets a handle as the result, and the call keeps
+ * running.
  */
 export function detaching(calls: DetachedCalls, options: DetachOptions): Policy {
   return (next) => {
     const [whole, short] = [options.whole(next), options.short(next)];
-    return (call) =>
-      mayDetach(call) ? new DetachableRun(call, calls, options.afterMs).run(whole) : short(call);
+    const repeats = new RepeatedCalls<DetachableRun>();
+    return async (call) => {
+      const patience = canDetach(call) ? options.patienceOf(call) : ENDLESS;
+      const isLong = call.method === "tools/call" && (options.mayTakeLong?.(call) ?? true);
+      if (!isLong || (patience.waitMs === Infinity && !options.keepsGivenUp)) return await short(call);
+      const run = new DetachableRun(call, { calls, patience, options });
+      if (!options.keepsGivenUp) return await run.run(whole);
+      const key = repeatKey(call);
+      const earlier = repeats.has(key) ? await repeats.find(key, call) : undefined;
+      if (earlier) return await earlier.join(call, patience);
+      return await run.runRepeatable(whole, { key, repeats });
+    };
   };
 }
 
 /**
  * A session of one server alone has no `await_call`, and a call with a task needs none (MCP basic/utilities/tasks).
  */
-function mayDetach({ method, params, caller }: Call): boolean {
+function canDetach({ method, params, caller }: Call): boolean {
   return method === "tools/call" && caller.server === undefined && params.task === undefined;
 }
 
-class DetachableRun {
-  readonly #call: Call;
-  readonly #calls: DetachedCalls;
-  readonly #afterMs: number;
-  readonly #startedAtMs = Date.now();
+interface RunOptions {
+  calls: DetachedCalls;
+  patience: Patience;
+  options: DetachOptions;
+}
+
+class DetachableRun implements RepeatableCall {
+  readonly call: Call;
+  readonly startedAtMs = Date.now();
+  isAwaited = true;
+  endedAtMs: number | undefined;
+  readonly #options: RunOptions;
   readonly #controller = new AbortController();
   readonly #late = Promise.withResolvers<undefined>();
+  #work: Promise<Result> | undefined;
+  #kept: (DetachedCall & { tell(progress: Progress): void }) | undefined;
+  #release: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking = 0;
   #progress: Progress | undefined;
-  #reportProgress: ((progress: Progress) => void) | undefined;
 
-  constructor(call: Call, calls: DetachedCalls, afterMs: number) {
-    this.#call = call;
-    this.#calls = calls;
-    this.#afterMs = afterMs;
+  constructor(call: Call, options: RunOptions) {
+    this.call = call;
+    this.#options = options;
+  }
+
+  /** Runs the call, and lets the same call made again find it as long as its result has not been given to anybody. */
+  async runRepeatable(
+    next: Target,
+    { key, repeats }: { key: string; repeats: RepeatedCalls<DetachableRun> },
+  ): Promise<Result> {
+    repeats.add(key, this);
+    this.#release = () => repeats.delete(key, this);
+    try {
+      return await this.run(next);
+    } finally {
+      if (this.#kept === undefined) this.#release();
+    }
   }
 
   async run(next: Target): Promise<Result> {
-    const { signal } = this.#call;
-    const forward = () => this.#controller.abort(signal.reason);
-    if (signal.aborted) forward();
+    const { signal } = this.call;
+    const forward = () => this.#abort(signal.reason);
+    if (signal.aborted) this.#controller.abort(signal.reason);
     else signal.addEventListener("abort", forward, { once: true });
-    const work = next(derive(this.#call, {
+    this.#work = next(derive(this.call, {
       signal: this.#controller.signal,
       notify: (method, params) => this.#notify(method, params),
       ask: (method, params, options) => this.#ask(method, params, options),
     }));
     this.#wait();
     try {
-      return await Promise.race([work, this.#late.promise]) ?? this.#detach(work);
+      return await Promise.race([this.#work, this.#late.promise]) ?? handleResult(this.#keep());
     } finally {
       clearTimeout(this.#timer);
       signal.removeEventListener("abort", forward);
     }
   }
 
-  #wait(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#late.resolve(undefined), this.#afterMs);
+  /** The result, for the same call made again; a handle when its caller too has to be answered before. */
+  async join(call: Call, { waitMs }: Patience): Promise<Result> {
+    const kept = this.#keep();
+    const outcome = await resultWithin(kept, call, waitMs);
+    if (call.signal.aborted) throw abortError(call.signal);
+    if (outcome === undefined) return handleResult(kept);
+    kept.release?.();
+    return outcome;
   }
 
-  #detach(work: Promise<Result>): Result {
-    const tool = this.#call.calledName ?? textOf(this.#call.params.name) ?? "the call";
-    const call = this.#calls.add(this.#call.caller, {
-      tool,
-      startedAtMs: this.#startedAtMs,
+  #abort(reason: unknown): void {
+    const { options } = this.#options;
+    if (!(reason instanceof GivenUp)) return this.#controller.abort(reason);
+    if (reason.why === "timed_out") options.onTimeout?.(this.call, Date.now() - this.startedAtMs);
+    if (!options.keepsGivenUp) return this.#controller.abort(reason);
+    this.#keep();
+    this.#late.reject(reason);
+  }
+
+  #wait(): void {
+    clearTimeout(this.#timer);
+    const { waitMs, countsProgress } = this.#options.patience;
+    if (waitMs === Infinity) return;
+    const waitedMs = countsProgress ? 0 : Math.min(waitMs, Date.now() - this.startedAtMs);
+    this.#timer = setTimeout(() => this.#late.resolve(undefined), waitMs - waitedMs);
+  }
+
+  /** Keeps the result for whoever asks for it by its handle, or makes the call again. */
+  #keep(): DetachedCall {
+    this.isAwaited = false;
+    return this.#kept ??= this.#options.calls.add(this.call.caller, {
+      tool: this.call.calledName ?? textOf(this.call.params.name) ?? "the call",
+      startedAtMs: this.startedAtMs,
       progress: this.#progress,
-      outcome: settled(work),
-      cancel: (reason) => this.#controller.abort(reason),
+      outcome: settled(this.#work!).then((result) => this.#ended(result)),
+      outlivesSession: this.#options.options.keepsGivenUp,
+      cancel: (reason) => {
+        this.#release?.();
+        this.#controller.abort(reason);
+      },
+      release: () => this.#release?.(),
     });
-    this.#reportProgress = call.tell;
-    const seconds = (Date.now() - this.#startedAtMs) / SECOND_MS;
-    const text =
-      `${tool} is still running after ${seconds.toFixed(1)} s and goes on. ${progressText(call.progress)}` +
-      `Its handle is ${call.handle}. ` +
-      `Call ${AWAIT_CALL} with {"handle": "${call.handle}"} to wait for its result, again if need be; ` +
-      `with "cancel": true to stop it.`;
-    return { result: { ...textResult(text), _meta: { "exai/detached": { handle: call.handle, tool } } } };
+  }
+
+  #ended(result: Result): Result {
+    this.endedAtMs = Date.now();
+    // A failure is no reason not to try again.
+    if (result.error || result.result?.isError === true) this.#release?.();
+    return result;
   }
 
   #notify(method: string, params: Call["params"]): void {
     const isProgress = method === "notifications/progress";
     if (isProgress) this.#note(params as unknown as Progress);
-    if (!this.#reportProgress) return this.#call.notify(method, params);
+    if (!this.#kept) return this.call.notify(method, params);
     // The request it belongs to has been answered already.
-    if (!isProgress) this.#call.caller.notify(method, params);
+    if (!isProgress) this.call.caller.notify(method, params);
   }
 
   #note({ progress, total, message }: Progress): void {
     this.#progress = { progress, total, message };
-    if (this.#reportProgress) this.#reportProgress(this.#progress);
-    else if (this.#call.progressToken !== undefined) this.#wait();
+    if (this.#kept) this.#kept.tell(this.#progress);
+    else if (this.call.progressToken !== undefined && this.#options.patience.countsProgress) this.#wait();
   }
 
   async #ask(method: string, params: Call["params"], options?: AskOptions): Promise<Result> {
-    if (this.#reportProgress) {
-      const asked = askOnce(options, () => this.#call.caller.ask(method, params, options));
-      return await waitingFor(this.#call, waitForClient(method), asked);
+    if (this.#kept) {
+      const asked = askOnce(options, () => this.call.caller.ask(method, params, options));
+      return await waitingFor(this.call, waitForClient(method), asked);
     }
     // A client that answers a request of the call knows that the call runs.
     clearTimeout(this.#timer);
     this.#asking++;
     try {
-      return await this.#call.ask(method, params, options);
+      return await this.call.ask(method, params, options);
     } finally {
-      if (--this.#asking === 0) this.#wait();
+      if (--this.#asking === 0 && !this.#kept) this.#wait();
     }
   }
 }

@@ -1,10 +1,13 @@
 import { withTimeout } from "../admission/policies.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { MIB } from "../base/units.ts";
-import type { Caller, Policy } from "../call/call.ts";
+import type { Call, Caller, Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { Settings } from "../config/settings.ts";
+import { textOf } from "../base/json.ts";
+import type { ExaiServer } from "../tool/exai_server.ts";
 import { AwaitServer } from "../admission/await_call.ts";
+import { ClientPatience, ENDLESS, type Patience } from "../admission/client_patience.ts";
 import { DetachedCalls } from "../admission/detached_calls.ts";
 import { detaching } from "../admission/detaching.ts";
 
@@ -16,26 +19,30 @@ type CallTimeoutSettings = Pick<Settings, "callTimeoutMs" | "detachAfterMs" | "d
 /** The time limits of calls, and the calls that are detached from their requests when they take long. */
 export class CallTimeouts {
   readonly #settings: CallTimeoutSettings;
-  readonly #own: Server;
+  readonly #own: ExaiServer;
+  readonly #patience = new ClientPatience();
   readonly #calls: DetachedCalls;
   readonly #awaiting: AwaitServer;
 
+  #servers: readonly Server[] = [];
+
   /** `own`: the server of EXAI's own tools, to which the settings apply. */
-  constructor(settings: CallTimeoutSettings, own: Server, options: { budget?: ByteBudget } = {}) {
+  constructor(settings: CallTimeoutSettings, own: ExaiServer, options: { budget?: ByteBudget } = {}) {
     this.#calls = new DetachedCalls({ ...KEPT, ...options });
-    this.#awaiting = new AwaitServer(this.#calls);
+    this.#awaiting = new AwaitServer(this.#calls, (caller) => this.#mayGiveHandles(caller));
     this.#settings = settings;
     this.#own = own;
   }
 
   /** `servers`, with the server of the tool that waits for detached calls if any server detaches calls. */
   withAwaiting(servers: readonly Server[]): Server[] {
-    return servers.some((server) => this.detaches(server)) ? [...servers, this.#awaiting] : [...servers];
+    this.#servers = servers;
+    return servers.some((server) => this.#detaches(server)) ? [...servers, this.#awaiting] : [...servers];
   }
 
-  /** Whether calls of `server` may be answered with a handle, which does not match an output schema. */
-  detaches(server: Server): boolean {
-    return this.#afterMs(server) > 0;
+  /** Whether calls of `server` may be answered with a handle that does not match an output schema. */
+  hidesOutputSchema(server: Server): boolean {
+    return server !== this.#own && this.#detaches(server);
   }
 
   /** Whether calls of `server` only wait for other calls, which hold permits already. */
@@ -48,13 +55,20 @@ export class CallTimeouts {
     const { detachMaxMs } = this.#settings;
     if (this.onlyWaits(server)) return withTimeout(detachMaxMs);
     const short = this.queryLimit(server);
-    const afterMs = this.#afterMs(server);
-    if (afterMs === 0) return short;
-    return detaching(this.#calls, {
-      afterMs,
-      short,
-      whole: withTimeout(server.callTimeoutMs ?? detachMaxMs),
-    });
+    const whole = withTimeout(server.callTimeoutMs ?? detachMaxMs);
+    if (server === this.#own) {
+      return detaching(this.#calls, {
+        patienceOf: ({ caller }) => this.#patienceFor(caller),
+        mayTakeLong: (call) => this.#own.takesLong(nameOf(call)),
+        keepsGivenUp: true,
+        onTimeout: ({ caller }, afterMs) => this.#patience.learn(caller, afterMs),
+        whole,
+        short,
+      });
+    }
+    if (server.detachAfterMs === undefined) return short;
+    const patience: Patience = { waitMs: server.detachAfterMs, countsProgress: true };
+    return detaching(this.#calls, { patienceOf: () => patience, whole, short });
   }
 
   /** The time limit of queries about `server`, and of its calls that are not detached. */
@@ -77,7 +91,29 @@ export class CallTimeouts {
     return this.#calls.idle();
   }
 
-  #afterMs(server: Server): number {
-    return server === this.#own ? this.#settings.detachAfterMs : server.detachAfterMs ?? 0;
+  /** Cancels every detached call. */
+  [Symbol.dispose](): void {
+    this.#calls[Symbol.dispose]();
   }
+
+  #detaches(server: Server): boolean {
+    return server === this.#own ? this.#settings.detachAfterMs !== 0 : server.detachAfterMs !== undefined;
+  }
+
+  #mayGiveHandles(caller: Caller): boolean {
+    return this.#servers.some((server) =>
+      this.#detaches(server) && (server !== this.#own || this.#own.offersLongTools(caller))
+    );
+  }
+
+  #patienceFor(caller: Caller): Patience {
+    const { detachAfterMs } = this.#settings;
+    if (detachAfterMs === 0) return ENDLESS;
+    const known = this.#patience.of(caller);
+    return detachAfterMs === "auto" ? known : { ...known, waitMs: detachAfterMs };
+  }
+}
+
+function nameOf({ params }: Call): string {
+  return textOf(params.name) ?? "";
 }

@@ -120,7 +120,7 @@ export class Daemon implements AsyncDisposable {
     const parts = await openParts(options, stack);
     const daemon = new Daemon(options, parts);
     const { listeners, startup, telemetry, admissions } = parts;
-    stack.use(telemetry);
+    for (const part of [telemetry, daemon.#timeouts]) stack.use(part);
     stack.use(new MemoryReclaimer({ isBusy: () => admissions.permits.held > 0 }));
     // Before the first answer: the file still names the previous daemon.
     const { url, socket } = daemon;
@@ -211,7 +211,7 @@ export class Daemon implements AsyncDisposable {
       listDeadlineMs: settings.listWaitMs,
       answerDeadlineMs: ANSWER_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
-      hidesOutputSchemas: (server) => timeouts.detaches(server),
+      hidesOutputSchemas: (server) => timeouts.hidesOutputSchema(server),
       names: mounts.names,
       troublesOf: (caller, options) => this.#notices.atStart(caller, options),
       unmounted: mounts.troubles,

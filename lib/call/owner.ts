@@ -14,6 +14,16 @@ export interface Owner {
   readonly workspace: string;
 }
 
+/** The workspace of a session without a directory, by a digest of what only its client knows. */
+export function workspaceOfSession(digest: string): string {
+  return `session ${digest}`;
+}
+
+/** Whether nobody can use the data of `owner` any more once its session has ended. */
+export function endsWithSession({ workspace }: Owner): boolean {
+  return workspace.startsWith("session ");
+}
+
 /** A client that reads or stores data. */
 export interface Identity {
   readonly principal: string;

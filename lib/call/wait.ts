@@ -1,3 +1,4 @@
+import { ExaiError } from "../base/errors.ts";
 import type { Call, CallTrace, Wait, Whereabouts } from "./call.ts";
 
 const NO_WAIT: Disposable = { [Symbol.dispose]() {} };
@@ -54,5 +55,21 @@ export function waitForClient(method: string): string {
       return "its client's model";
     default:
       return `its client to answer ${method}`;
+  }
+}
+
+/** Why nobody waits for a call: its client's time was up, or its session has ended. */
+type GivenUpCause = "timed_out" | "session_ended";
+
+/**
+ * The reason of a call that was aborted because nobody waits for it any more, though nobody asked to stop it either.
+ * Work that has been paid for may go on, so that its result is found later.
+ */
+export class GivenUp extends ExaiError {
+  readonly why: GivenUpCause;
+
+  constructor(why: GivenUpCause, message: string) {
+    super("CANCELLED", message);
+    this.why = why;
   }
 }

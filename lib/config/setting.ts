@@ -71,6 +71,17 @@ export function seconds(spec: Spec, min: number, max: number) {
   return setting(spec, { allowed, unit: "s", ...number(min, max), schema: numberIn(min, max, SECOND_MS) });
 }
 
+/** A number of seconds, or `auto`: decided by the program. */
+export function secondsOrAuto(spec: Spec, min: number, max: number) {
+  const schema = z.union([
+    z.pipe(z.string().check(z.regex(/^\s*auto\s*$/i)), z.transform(() => "auto" as const)),
+    numberIn(min, max, SECOND_MS),
+  ]);
+  const types: readonly JsonType[] = ["number", "string"];
+  const allowed = `auto, or a number of seconds from ${min} to ${max}`;
+  return setting<"auto" | number>(spec, { allowed, unit: "s", types, range: [min, max], schema });
+}
+
 export function hours(spec: Spec, min: number, max: number) {
   const allowed = `a number of hours from ${min} to ${max}`;
   return setting(spec, { allowed, unit: "h", ...number(min, max), schema: numberIn(min, max, HOUR_MS) });

@@ -58,13 +58,13 @@ export type ProviderSetUpdate = Pick<ProviderSetOptions, "setups" | "models">;
 interface ProviderDefaults {
   api: ProviderApi;
   baseUrl: string;
-  /** Kimi and GLM stream their reasoning; OpenAI sends nothing while a model reasons, a local server while it reads. */
+  /** OpenAI sends nothing while a model reasons, as do some models of others; a local server while it reads. */
   silenceMs: number;
 }
 
 const DEFAULTS: Readonly<Record<ProviderSetup["kind"], ProviderDefaults>> = {
-  kimi: { api: chatCompletionsApi(KIMI), baseUrl: "https://api.moonshot.ai/v1", silenceMs: 2 * MINUTE_MS },
-  glm: { api: chatCompletionsApi(GLM), baseUrl: "https://api.z.ai/api/paas/v4", silenceMs: 2 * MINUTE_MS },
+  kimi: { api: chatCompletionsApi(KIMI), baseUrl: "https://api.moonshot.ai/v1", silenceMs: 5 * MINUTE_MS },
+  glm: { api: chatCompletionsApi(GLM), baseUrl: "https://api.z.ai/api/paas/v4", silenceMs: 5 * MINUTE_MS },
   openrouter: {
     api: chatCompletionsApi(OPENROUTER),
     baseUrl: "https://openrouter.ai/api/v1",

@@ -3,6 +3,7 @@ import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
+import { GivenUp } from "../call/wait.ts";
 import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import {
@@ -31,6 +32,12 @@ import type { ClientPeer, Session } from "./session.ts";
 
 /** `clientInfo` and `capabilities`, which are kept as long as the session and sent to servers. */
 const MAX_CLIENT_INFO_CHARS = 64 * KIB;
+
+/**
+ * The reason of a client whose own time was up, and not of a user who no longer wants the answer. MCP has no code for
+ * it: the SDKs write theirs, -32001 (TypeScript), or "request timeout" (rmcp).
+ */
+const TIMED_OUT = /-32001|time(?:d)?[ -]?out/i;
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface MessageSink {
@@ -281,7 +288,10 @@ export class McpPeer implements ClientPeer {
 
   #cancel(params: JsonObject): void {
     const why = typeof params.reason === "string" ? params.reason : "no reason given";
-    const reason = new ExaiError("CANCELLED", `the client cancelled the call: ${why}`);
+    const message = `the client cancelled the call: ${why}`;
+    const reason = TIMED_OUT.test(why)
+      ? new GivenUp("timed_out", message)
+      : new ExaiError("CANCELLED", message);
     const id = params.requestId as RequestId;
     if (this.#session.calls.cancel(id, reason)) this.#cancelled.add(id);
   }

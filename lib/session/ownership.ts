@@ -1,5 +1,5 @@
 import type { Root } from "../call/call.ts";
-import { type Belonging, type Identity, type Owner, ownerOf } from "../call/owner.ts";
+import { type Belonging, type Identity, type Owner, ownerOf, workspaceOfSession } from "../call/owner.ts";
 
 /** The directories a client has named. */
 export interface SessionDirectories {
@@ -94,7 +94,7 @@ class OwnerSnapshot implements Belonging {
   async #find(): Promise<Owner> {
     const { principal, secret, cwd, findWorkspace, ...client } = this.#source!;
     this.#source = undefined;
-    const ownWorkspace = async () => `session ${await digest(secret)}`;
+    const ownWorkspace = async () => workspaceOfSession(await digest(secret));
     // A client with roots that was not asked for them may work anywhere.
     if (client.hasRoots() && this.#isFrozen) {
       return ownerOf({ principal, workspaces: [await ownWorkspace()] });

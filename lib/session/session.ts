@@ -3,6 +3,7 @@ import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
+import { GivenUp } from "../call/wait.ts";
 import { changedLists, type ListChangeFilter } from "../call/list_changes.ts";
 import type { Belonging, Identity } from "../call/owner.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
@@ -263,7 +264,7 @@ export class Session implements Caller {
    */
   end(why: string, options: { goodbye?: boolean } = {}): void {
     if (this.#ended.signal.aborted) return;
-    const reason = new ExaiError("CANCELLED", why);
+    const reason = new GivenUp("session_ended", why);
     this.calls.cancelAll(reason);
     this.#ownership.end();
     this.#ended.abort(reason);

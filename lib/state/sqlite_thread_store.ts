@@ -5,6 +5,7 @@ import { IN_MEMORY, type Lock } from "./sqlite/sql.ts";
 import { MIGRATIONS, prepareStatements } from "./threads/thread_statements.ts";
 import { type ThreadLimits, ThreadRows } from "./threads/thread_rows.ts";
 import type {
+  Condensation,
   Recorded,
   ShowOptions,
   Thread,
@@ -58,6 +59,10 @@ class SqliteThreadStore implements FileThreadStore {
 
   show(viewer: Viewer, id: string, options?: ShowOptions): Promise<ThreadWithTurns> {
     return this.#run("read", (rows) => rows.show(viewer, id, options));
+  }
+
+  condense(by: Identity, id: string, condensation: Condensation): Promise<boolean> {
+    return this.#run("write", (rows) => rows.condense(by, id, condensation));
   }
 
   list(viewer: Viewer, options?: { limit?: number }): Promise<Thread[]> {

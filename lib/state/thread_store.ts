@@ -77,8 +77,16 @@ export interface ThreadWithTurns {
 export interface ShowOptions {
   /** Only the exchanges of this tool's current run. */
   tool?: string;
-  /** Whether another exchange will follow: a full thread is then rejected before a model is paid for one. */
-  forExchange?: boolean;
+}
+
+/** Exchanges of a thread to be replaced. */
+export interface Condensation {
+  /** How many exchanges the thread has; if it is another number by now, nothing is done. */
+  of: number;
+  /** The places of those that go, from 0. */
+  drop: readonly number[];
+  /** What stands in their place; left out: nothing. */
+  instead?: Pick<TurnEntry, "tool" | "request">;
 }
 
 /**
@@ -101,9 +109,15 @@ export interface ThreadStore extends Disposable {
   /**
    * A thread and its exchanges, oldest first.
    *
-   * @throws {ExaiError} `RESOURCE_NOT_FOUND`; with `forExchange` also `TOO_LARGE`
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND`
    */
   show(viewer: Viewer, id: string, options?: ShowOptions): Promise<ThreadWithTurns>;
+  /**
+   * Makes room in a thread by replacing some of its exchanges; false when it has changed since it was looked at.
+   *
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND`
+   */
+  condense(by: Identity, id: string, condensation: Condensation): Promise<boolean>;
   /** The unexpired threads that `viewer` may use, last used first. */
   list(viewer: Viewer, options?: { limit?: number }): Promise<Thread[]>;
   /** Deletes a thread; false if there is none that `viewer` may use. */

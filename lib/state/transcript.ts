@@ -23,8 +23,8 @@ function writeTurn({ tool, step, request, reply, atMs }: Turn): string[] {
   return [...head, ...[...requestTexts(request), ...answer].flatMap((text) => ["", text])];
 }
 
-function requestTexts({ prompt, step, findings }: JsonObject): string[] {
-  const texts = [prompt ?? step, findings ? `Findings: ${findings}` : undefined];
+function requestTexts({ prompt, step, text, findings }: JsonObject): string[] {
+  const texts = [prompt ?? step ?? text, findings ? `Findings: ${findings}` : undefined];
   return texts.flatMap((text) => text === undefined || text === "" ? [] : [String(text)]);
 }
 

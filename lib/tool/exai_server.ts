@@ -11,12 +11,14 @@ import type { Result } from "../wire/rpc.ts";
 import type { OpenWorkspace } from "../workspace/workspace.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
+import type { ModelDefaults } from "./model_defaults.ts";
 import { type OfferedTools, offerTools } from "./offered_tools.ts";
 import { OwnThreads } from "./own_threads.ts";
 import { runTool, type ToolDependencies } from "./run_tool.ts";
 import { complete } from "./surface/completion.ts";
 import { getPrompt, listPrompts } from "./surface/prompts.ts";
 import { listResources, readResource, RESOURCE_TEMPLATES } from "./surface/thread_resources.ts";
+import { ThreadQueue } from "./thread_queue.ts";
 import type { Tool } from "./tool.ts";
 import { type ToolsMode, WindowTools } from "./window_tools.ts";
 
@@ -43,6 +45,8 @@ export interface ExaiServerOptions {
   /** The models for the tools. */
   models: ModelRouter;
   openWorkspace: OpenWorkspace;
+  /** How models are asked where neither the call nor the tool says; may change. */
+  modelDefaults?: () => ModelDefaults;
   /** The names of tools not to offer; `version` is always offered. */
   disabledTools?: readonly string[];
   /** Whether to offer only the core tools. */
@@ -63,6 +67,10 @@ export interface ExaiServer extends Server {
   readonly warnings: readonly string[];
   /** How the tools are used, for the context of the window's model; empty for a window that is offered none. */
   instructionsFor(caller: Caller): string;
+  /** Whether a call of the tool `name` may take as long as a model does. */
+  takesLong(name: string): boolean;
+  /** Whether `caller` is offered a tool whose calls may take that long. */
+  offersLongTools(caller: Caller): boolean;
   /** Replaces the user's tools. Running calls are not affected. */
   setUserTools(tools: readonly Tool[]): void;
 }
@@ -82,6 +90,7 @@ class ExaiToolServer implements ExaiServer {
   readonly #options: ExaiServerOptions;
   /** Sessions whose identity is being determined. */
   readonly #identifying = new Set<string>();
+  readonly #queue = new ThreadQueue();
   #offered: OfferedTools;
   #tools: WindowTools;
   #dependencies: ToolDependencies;
@@ -91,7 +100,7 @@ class ExaiToolServer implements ExaiServer {
     const userTools = options.userTools ?? [];
     this.#offered = this.#offer(userTools);
     this.#tools = this.#toolsByWindow(userTools);
-    this.#dependencies = { ...options, tools: this.#offered.definitions };
+    this.#dependencies = { ...options, queue: this.#queue, tools: this.#offered.definitions };
     for (const warning of this.warnings) log.warning("{warning}", { warning });
   }
 
@@ -106,7 +115,15 @@ class ExaiToolServer implements ExaiServer {
   setUserTools(tools: readonly Tool[]): void {
     this.#offered = this.#offer(tools);
     this.#tools = this.#toolsByWindow(tools);
-    this.#dependencies = { ...this.#options, tools: this.#offered.definitions };
+    this.#dependencies = { ...this.#dependencies, tools: this.#offered.definitions };
+  }
+
+  takesLong(name: string): boolean {
+    return this.#offered.get(name)?.takesLong ?? false;
+  }
+
+  offersLongTools(caller: Caller): boolean {
+    return this.#tools.of(caller).some(({ name }) => this.takesLong(name));
   }
 
   instructionsFor(caller: Caller): string {

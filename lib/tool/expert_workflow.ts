@@ -115,7 +115,11 @@ async function finish<Args extends WorkflowArgs>(
     return withoutModel("local", "the steps found nothing a model could be asked about");
   }
   try {
-    return await askExpert(spec, run, context);
+    const onProgress = progressSender(context);
+    using _turn = args.continuation_id === undefined
+      ? undefined
+      : await context.threads.enter(args.continuation_id, { signal: context.signal, onWait: onProgress });
+    return await askExpert(spec, run, { context, onProgress });
   } catch (thrown) {
     if (context.signal.aborted) throw abortError(context.signal);
     return toFailure(ExaiError.from(thrown));
@@ -134,11 +138,11 @@ function isEmpty(
 async function askExpert<Args extends WorkflowArgs>(
   spec: ExpertWorkflowSpec<Args>,
   run: WorkflowRun<Args>,
-  context: ToolContext,
+  { context, onProgress }: { context: ToolContext; onProgress: (message: string) => void },
 ): Promise<WorkflowResult> {
   const question = await toQuestion(spec, run, context);
-  const reply = await askModel(question, context, { onProgress: progressSender(context) });
-  const { text, files, model, provider, usage, facts } = reply;
+  const reply = await askModel(question, context, { onProgress });
+  const { text, stored, model, provider, usage, facts } = reply;
   const analysis = parseAnalysis(text, spec.prompt.output);
   const missingFiles = filesNeeded(analysis);
   return {
@@ -155,7 +159,7 @@ async function askExpert<Args extends WorkflowArgs>(
     provider,
     usage,
     facts,
-    reply: { content: text, model, provider, files },
+    reply: stored,
   };
 }
 

@@ -3,12 +3,16 @@ import { abortError, untilAborted } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { type Call, reportProgress } from "../call/call.ts";
+import type { Identity } from "../call/owner.ts";
 import { whereaboutsOf } from "../call/wait.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import type { OpenWorkspace, Workspace } from "../workspace/workspace.ts";
+import type { ModelDefaults } from "./model_defaults.ts";
+import { MeteredModels } from "./metered_models.ts";
 import { OwnThreads } from "./own_threads.ts";
 import { sampleOf } from "./sampling.ts";
+import type { ThreadQueue } from "./thread_queue.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 import { toErrorResult, toToolResult } from "./tool_output.ts";
 
@@ -16,7 +20,10 @@ const log = getLogger(["exai", "tool"]);
 
 /** The dependencies shared by all calls of all tools. */
 export interface ToolDependencies extends Pick<ToolContext, "models" | "host" | "tools"> {
+  /** How models are asked where neither the call nor the tool says; may change. */
+  modelDefaults?: () => ModelDefaults;
   threads: ThreadStore;
+  queue: ThreadQueue;
   openWorkspace: OpenWorkspace;
 }
 
@@ -61,6 +68,7 @@ class ToolRunContext implements ToolContext {
   readonly #call: Call;
   readonly #dependencies: ToolDependencies;
   #workspace: Workspace | undefined;
+  #identity: Promise<Identity> | undefined;
   #hasEnded = false;
 
   constructor(call: Call, dependencies: ToolDependencies) {
@@ -81,11 +89,18 @@ class ToolRunContext implements ToolContext {
   }
 
   get threads() {
-    return new OwnThreads(this.#dependencies.threads, this.whereabouts);
+    const { threads, queue } = this.#dependencies;
+    // Asked once: the session may have ended when a slow answer is stored.
+    const identity = () => this.#identity ??= this.whereabouts.identity();
+    return new OwnThreads(threads, { identity }, queue);
   }
 
   get models() {
-    return this.#dependencies.models;
+    return new MeteredModels(this.#dependencies.models, this.#call.trace);
+  }
+
+  get modelDefaults() {
+    return this.#dependencies.modelDefaults?.() ?? {};
   }
 
   get sample() {

@@ -8,6 +8,7 @@ import type { ToolDefinition } from "../wire/mcp.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import type { ToolAnnotations } from "./annotations.ts";
 import { readArguments } from "./arguments.ts";
+import type { ModelDefaults } from "./model_defaults.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
@@ -25,6 +26,8 @@ export interface ToolContext {
   progress(progress: Progress): void;
   readonly threads: OwnThreads;
   readonly models: ModelRouter;
+  /** How models are asked where neither the call nor the tool says. */
+  readonly modelDefaults: ModelDefaults;
   /** The client's model, if the client supports sampling. */
   readonly sample: Sample | undefined;
   /** The files and git repositories of the session. */
@@ -55,6 +58,8 @@ export interface ToolSpec<Input extends z.ZodObject> {
   annotations: ToolAnnotations;
   /** Left out: it always works. */
   needs?: ToolNeeds;
+  /** Whether a call may take as long as a model does; default: when it needs one. */
+  takesLong?: boolean;
   /** Unpublished fields that are accepted and ignored, for clients of the original daemon. */
   ignores?: readonly string[];
   /**
@@ -71,6 +76,7 @@ export interface Tool {
   /** The entry of `tools/list`. */
   readonly definition: ToolDefinition;
   readonly needs?: ToolNeeds;
+  readonly takesLong?: boolean;
   /**
    * Validates `args` and runs the tool.
    *
@@ -124,6 +130,7 @@ export function defineTool<Input extends z.ZodObject>(spec: ToolSpec<Input>): To
       annotations,
     },
     needs: spec.needs,
+    takesLong: spec.takesLong ?? spec.needs !== undefined,
     call(args, context) {
       const read = readArguments(omit(args, ignores), { tool: name, schema: input, fields });
       return spec.run(read as z.output<Input>, context);

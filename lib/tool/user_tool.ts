@@ -43,6 +43,8 @@ export function defineUserTool(declaration: JsonObject, { fallbackName, run }: U
       outputSchema: OUTPUT_SCHEMA,
       annotations: parseAnnotations(declaration.annotations),
     },
+    // It may ask models.
+    takesLong: true,
     async call(args, context) {
       const read = readArguments(args, { tool: name, schema: input, fields });
       return toOutput(await run(read as JsonObject, context));

@@ -3,6 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Recorded, Thread, Turn } from "../state/thread_store.ts";
 import { STEPWISE } from "./annotations.ts";
+import { makeRoom } from "./dialogue/make_room.ts";
 import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
 import type { Continuation, ToolOutput } from "./tool_output.ts";
@@ -92,15 +93,21 @@ async function runStep<Args extends StepArgs>(
   await spec.check?.(args, await earlierSteps(spec, args, context), context);
   const heldOpen = args.next_step_required ? undefined : spec.holdOpen?.(args);
   const isLast = !args.next_step_required && heldOpen === undefined;
+  const room = args.continuation_id === undefined
+    ? undefined
+    : await makeRoom(args.continuation_id, context, { tool: spec.name, asksModels: spec.needs === "model" });
   const recorded = await recordStep(spec, args, context);
   const steps = recorded.turns.flatMap(toArgs<Args>);
   const run = { args, steps, state: spec.consolidate(steps) };
   const position = describePosition(run, recorded, { isLast, heldOpen });
   const continuation = continuationOf(recorded.thread);
-  if (isLast) return await finish(spec, run, { context, position, continuation });
+  if (isLast) {
+    const output = await finish(spec, run, { context, position, continuation });
+    return { ...output, facts: { ...output.facts, ...room } };
+  }
   const further = await spec.describePause?.(run, context);
   const content = { ...position, ...describePause(spec, run, continuation), ...further };
-  return { status: spec.pauseStatus, content, continuation, facts: { prompt: spec.promptId } };
+  return { status: spec.pauseStatus, content, continuation, facts: { prompt: spec.promptId, ...room } };
 }
 
 interface FinishContext {

@@ -1,9 +1,9 @@
-import { integer, seconds } from "../setting.ts";
+import { integer, seconds, secondsOrAuto } from "../setting.ts";
 
 /** How long calls may take and how many may run at once. */
 export const CALL_SETTINGS = {
   callTimeoutMs: seconds(
-    { env: "EXAI_WS_CALL_TIMEOUT", fallback: 120, help: "How long one call may take" },
+    { env: "EXAI_WS_CALL_TIMEOUT", fallback: 120, help: "How long one call may take that asks no model" },
     0.05,
     86_400,
   ),
@@ -30,11 +30,12 @@ export const CALL_SETTINGS = {
     0,
     100_000,
   ),
-  detachAfterMs: seconds(
+  detachAfterMs: secondsOrAuto(
     {
       env: "EXAI_DETACH_AFTER",
-      fallback: 0,
-      help: "Silence after which a call of EXAI's own tools is answered with a handle and goes on; 0: never",
+      fallback: "auto",
+      help:
+        "When a call that asks a model is answered with a handle and goes on; auto: before its client gives up; 0: never",
     },
     0,
     86_400,
@@ -44,7 +45,7 @@ export const CALL_SETTINGS = {
       env: "EXAI_DETACH_MAX",
       fallback: 3600,
       help:
-        "How long a call may take that can be answered with a handle, unless its server has a callTimeoutMs",
+        "How long a call may take that asks a model or can be answered with a handle, unless its server has a callTimeoutMs",
     },
     1,
     86_400,

@@ -13,11 +13,6 @@ function inflight(provider: string, env: string, fallback: number) {
 
 /** Models and their providers. A provider is set up once it has a key, or an address of its own. */
 export const MODEL_SETTINGS = {
-  defaultModel: text({
-    env: "DEFAULT_MODEL",
-    fallback: "auto",
-    help: "Model that is asked when a call names none; auto: chosen by the tool",
-  }),
   modelsFile: text({
     env: "EXAI_MODELS",
     help: "File of custom providers and of what models can do; empty: models.json beside mcp.json",
@@ -30,7 +25,7 @@ export const MODEL_SETTINGS = {
     help: "Where Kimi's API begins",
   }),
   kimiMaxInflight: inflight("Kimi", "EXAI_WS_KIMI_MAX_INFLIGHT", 6),
-  kimiSilenceMs: silence("Kimi", "KIMI_TIMEOUT", 120),
+  kimiSilenceMs: silence("Kimi", "KIMI_TIMEOUT", 300),
   glmApiKey: secret({ env: "GLM_API_KEY", help: "Key of GLM (Z.AI)" }),
   zhipuaiApiKey: secret({ env: "ZHIPUAI_API_KEY", help: "The same, where GLM_API_KEY is empty" }),
   glmUrl: url({
@@ -39,7 +34,7 @@ export const MODEL_SETTINGS = {
     help: "Where GLM's API begins",
   }),
   glmMaxInflight: inflight("GLM", "EXAI_WS_GLM_MAX_INFLIGHT", 4),
-  glmSilenceMs: silence("GLM", "GLM_TIMEOUT", 120),
+  glmSilenceMs: silence("GLM", "GLM_TIMEOUT", 300),
   openaiApiKey: secret({ env: "OPENAI_API_KEY", help: "Key of OpenAI" }),
   openaiUrl: url({
     env: "OPENAI_BASE_URL",

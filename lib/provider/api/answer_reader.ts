@@ -16,6 +16,8 @@ export abstract class AnswerReader {
   reasoning = "";
   model: string | undefined;
   usage: Usage | undefined;
+  /** What the provider says it charged, in US dollars. */
+  chargedUsd: number | undefined;
   finishReason: FinishReason | undefined;
   readonly citations: Citation[] = [];
   /** What is unusual about the answer, each in a sentence without a full stop. */

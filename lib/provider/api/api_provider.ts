@@ -139,6 +139,7 @@ export class ApiProvider implements Provider {
     const progress = new ProgressReporter(model.name, options.onProgress);
     const usages: Usage[] = [];
     const warnings = new Set<string>();
+    const charges: (number | undefined)[] = [];
     let body = firstBody;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
@@ -151,8 +152,12 @@ export class ApiProvider implements Provider {
       });
       usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
       for (const warning of answer.warnings) warnings.add(warning);
+      charges.push(answer.chargedUsd);
       const next = answer.followUp(body);
-      if (next === undefined) return this.#result(answer, model, { usages, warnings: [...warnings] });
+      if (next === undefined) {
+        const result = this.#result(answer, model, { usages, warnings: [...warnings] });
+        return { ...result, chargedUsd: sumCharges(charges) };
+      }
       progress.searching();
       body = next;
     }
@@ -195,6 +200,12 @@ async function estimateUsage(question: string, answer: AnswerReader): Promise<Us
     outputTokens: await estimateTokens(answer.reasoning + answer.text),
     estimated: true,
   };
+}
+
+/** Undefined if one of them is not known. */
+function sumCharges(charges: readonly (number | undefined)[]): number | undefined {
+  const known = charges.filter((charge) => charge !== undefined);
+  return known.length < charges.length ? undefined : known.reduce((sum, charge) => sum + charge);
 }
 
 function sumUsages(usages: readonly Usage[]): Usage {

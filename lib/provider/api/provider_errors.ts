@@ -11,6 +11,7 @@ const CODES: Readonly<Record<FaultKind, ErrorCode>> = {
   rate_limit: "UPSTREAM_UNAVAILABLE",
   outage: "UPSTREAM_UNAVAILABLE",
   breaker_open: "UPSTREAM_UNAVAILABLE",
+  budget: "CONFIG",
   auth: "CONFIG",
   refused: "INVALID_PARAMS",
   cut: "OUTCOME_UNKNOWN",
@@ -64,7 +65,7 @@ export function faultKindOf(thrown: unknown): FaultKind | undefined {
 
 /** Whether nothing was generated, so that the request may be sent again to the same or another model. */
 export function isSafeToRetry(kind: FaultKind | undefined): boolean {
-  return kind === "rate_limit" || kind === "outage" || kind === "breaker_open";
+  return kind === "rate_limit" || kind === "outage" || kind === "breaker_open" || kind === "budget";
 }
 
 /** An error response, as the packages of `openai` and `@anthropic-ai/sdk` throw it. */

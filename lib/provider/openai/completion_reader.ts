@@ -23,12 +23,12 @@ import { ToolCallParts } from "./tool_call_parts.ts";
  * ```
  */
 export class CompletionReader extends AnswerReader {
-  readonly #dialect: Pick<Dialect, "answerBuiltin">;
+  readonly #dialect: Pick<Dialect, "answerBuiltin" | "chargedUsd">;
   readonly #calls = new ToolCallParts();
   readonly #text = new StreamedText();
   readonly #thoughts = new StreamedText();
 
-  constructor(errorInfo: ProviderErrorInfo, dialect: Pick<Dialect, "answerBuiltin">) {
+  constructor(errorInfo: ProviderErrorInfo, dialect: Pick<Dialect, "answerBuiltin" | "chargedUsd">) {
     super(errorInfo);
     this.#dialect = dialect;
   }
@@ -125,6 +125,7 @@ export class CompletionReader extends AnswerReader {
 
   #addUsage(usage: Json | undefined): void {
     if (!isObject(usage)) return;
+    this.chargedUsd = this.#dialect.chargedUsd?.(usage);
     const count = (value: Json | undefined) => typeof value === "number" ? value : undefined;
     const details = (value: Json | undefined) => isObject(value) ? value : {};
     const inputTokens = count(usage.prompt_tokens);

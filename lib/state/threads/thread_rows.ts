@@ -10,7 +10,14 @@ import {
   ownerOf,
   type Viewer,
 } from "../../call/owner.ts";
-import type { Recorded, ShowOptions, Thread, ThreadWithTurns, TurnEntry } from "../thread_store.ts";
+import type {
+  Condensation,
+  Recorded,
+  ShowOptions,
+  Thread,
+  ThreadWithTurns,
+  TurnEntry,
+} from "../thread_store.ts";
 import { type ThreadRow, type ThreadStatements, toThreadRow, toTurn } from "./thread_statements.ts";
 
 export interface ThreadLimits {
@@ -62,12 +69,23 @@ export class ThreadRows {
 
   show(viewer: Viewer, id: string, options: ShowOptions = {}): ThreadWithTurns {
     const thread = this.#toThread(this.#open(viewer, id));
-    const { tool, forExchange = false } = options;
-    if (forExchange) this.#checkRoom(id);
+    const { tool } = options;
     const rows = tool === undefined
       ? this.#sql.turns.all(id)
       : this.#sql.turnsOfRun.all(id, tool, this.#currentRun(id, tool));
     return { thread, turns: rows.map(toTurn) };
+  }
+
+  condense(by: Identity, id: string, { of, drop, instead }: Condensation): boolean {
+    this.#open(by, id);
+    const seqs = this.#sql.turns.all(id).map(({ seq }) => Number(seq));
+    if (seqs.length !== of || drop.length === 0) return false;
+    for (const place of drop) this.#sql.deleteTurn.run(seqs[place]!);
+    if (instead) {
+      const request = JSON.stringify(instead.request);
+      this.#sql.insertTurn.run(seqs[drop[0]!]!, id, instead.tool, request, this.#now());
+    }
+    return true;
   }
 
   list(viewer: Viewer, { limit = DEFAULT_LIST_LIMIT }: { limit?: number } = {}): Thread[] {

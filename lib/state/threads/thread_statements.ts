@@ -73,6 +73,9 @@ const SQL = {
     SET last = CASE WHEN request = excluded.request THEN max(last, excluded.last) ELSE excluded.last END,
       reply = coalesce(excluded.reply, CASE WHEN request = excluded.request THEN reply END),
       request = excluded.request, at_ms = excluded.at_ms`,
+  deleteTurn: "DELETE FROM turn WHERE seq = ?",
+  insertTurn:
+    "INSERT INTO turn (seq, thread_id, tool, run, branch, last, request, at_ms) VALUES (?, ?, ?, 1, '', 0, ?, ?)",
   turns: "SELECT * FROM turn WHERE thread_id = ? ORDER BY seq",
   turnsOfRun: `SELECT * FROM turn WHERE ${OF_RUN} ORDER BY seq`,
 } as const;

@@ -3,6 +3,7 @@ import { ASKS_MODELS } from "../annotations.ts";
 import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
+import { makeRoom } from "../dialogue/make_room.ts";
 import { toPrompt } from "../dialogue/prompt.ts";
 import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
@@ -37,9 +38,14 @@ export const chat = defineTool({
 
 async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutput> {
   const { prompt, files = [], continuation_id } = args;
-  const earlier = continuation_id === undefined
+  const { threads, signal } = context;
+  const onProgress = progressSender(context);
+  using _turn = continuation_id === undefined
     ? undefined
-    : await context.threads.show(continuation_id, { forExchange: true });
+    : await threads.enter(continuation_id, { signal, onWait: onProgress });
+  // This question is asked with all there is; what has to go is missed by the next one.
+  const earlier = continuation_id === undefined ? undefined : await threads.show(continuation_id);
+  const room = continuation_id === undefined ? undefined : await makeRoom(continuation_id, context);
   const reply = await askModel(
     {
       tool: "chat",
@@ -51,7 +57,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
       material: { named: files, lineNumbers: true },
     },
     context,
-    { onProgress: progressSender(context) },
+    { onProgress },
   );
   const { text, model, provider, usage, facts } = reply;
   const thread = await storeExchange(args, reply, context);
@@ -61,7 +67,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     model,
     provider,
     usage,
-    facts: { ...facts, ...thread.facts },
+    facts: { ...facts, ...room, ...thread.facts },
     continuation: thread.continuation,
   };
 }
@@ -71,7 +77,7 @@ type ThreadState = Pick<ToolOutput, "facts" | "continuation">;
 
 async function storeExchange(
   { prompt, files = [], continuation_id }: ChatArgs,
-  { text, model, provider, files: shown }: ModelReply,
+  { stored }: ModelReply,
   { threads }: ToolContext,
 ): Promise<ThreadState> {
   try {
@@ -80,7 +86,7 @@ async function storeExchange(
       tool: "chat",
       title: prompt,
       request: { prompt, ...(files.length > 0 ? { files } : {}) },
-      reply: { content: text, model, provider, files: shown },
+      reply: stored,
     });
     return { continuation: continuationOf(thread) };
   } catch (thrown) {

@@ -1,10 +1,12 @@
 import * as z from "zod";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
-import type { JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject } from "../../base/json.ts";
+import { roundUsd } from "../../provider/spending.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
+import { SEVERAL_MODELS } from "../dialogue/history.ts";
 import { promptId, toPrompt } from "../dialogue/prompt.ts";
 import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
@@ -225,7 +227,8 @@ function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opi
     completion: "expert",
     content: { ...content, presentation: PRESENTATION },
     usage: totalUsage(successes),
-    reply: { content: opinions.join("\n\n") },
+    facts: totalCost(successes),
+    reply: { content: opinions.join("\n\n"), speaker: SEVERAL_MODELS },
   };
 }
 
@@ -233,4 +236,13 @@ function totalUsage(responses: readonly Opinion[]): JsonObject {
   const sum = (field: string) =>
     responses.reduce((tokens, { usage }) => tokens + Number((usage as JsonObject)[field] ?? 0), 0);
   return { input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") };
+}
+
+/** The sum of what the answers cost; models without a known price are named. Empty if no price is known. */
+function totalCost(responses: readonly Opinion[]): JsonObject {
+  const priced = responses.filter(({ cost }) => isObject(cost));
+  if (priced.length === 0) return {};
+  const usd = priced.reduce((sum, { cost }) => sum + Number((cost as JsonObject).usd), 0);
+  const unpriced = responses.filter((one) => !priced.includes(one)).map(({ model }) => model);
+  return { cost: { usd: roundUsd(usd), ...(unpriced.length > 0 ? { without_price: unpriced } : {}) } };
 }

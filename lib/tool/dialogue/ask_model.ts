@@ -1,17 +1,19 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import type { RoutedResult } from "../../provider/model_router.ts";
-import type { ChatRequest, ImagePart, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
+import type { ModelRoute, RoutedResult } from "../../provider/model_router.ts";
+import type { ChatRequest, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
-import type { SentFile } from "../material/attachment.ts";
 import { collect, type Material, type MaterialRequest } from "../material/collect.ts";
 import { loadImages } from "../material/images.ts";
 import type { ToolContext } from "../tool.ts";
 import { ProgressHeartbeat } from "./call_progress.ts";
+import { fitHistory, type FittedHistory } from "./fit_history.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
+import { defaultThinkingMode, languageInstruction, type ModelDefaults } from "../model_defaults.ts";
 import { type Prompt, promptId, renderPrompt } from "./prompt.ts";
+import { summarise } from "./summarise.ts";
 
 /** A question from a tool to a model. */
 export interface ModelQuestion {
@@ -36,8 +38,8 @@ export interface ModelReply {
   usage: JsonObject;
   /** For the metadata: the routing decision, omitted material, the finish reason. */
   facts: JsonObject;
-  /** The files shown to the model, to be stored in the thread. */
-  files: SentFile[];
+  /** What its thread keeps of it: the text, who said it, which files it was shown. */
+  stored: JsonObject;
 }
 
 interface DialogueOptions {
@@ -70,48 +72,62 @@ export async function askModel(
   const { args, history = NO_HISTORY, tool } = question;
   const { models, signal } = context;
   const images = await loadImages(args.images ?? [], context.workspace);
-  const system = [renderPrompt(question.prompt), question.instructions ?? ""].join("\n").trim();
-  const baseTokens = await countBaseTokens({ system, question, history, images });
-  const route = await models.resolve({
-    requested: args.model,
-    tool,
-    needs: {
-      images: images.length > 0,
-      thinking: args.thinking_mode,
-      webSearch: args.use_websearch === true,
-      inputTokens: baseTokens,
-    },
-    sample: context.sample,
+  const language = languageInstruction(context.modelDefaults);
+  const system = [renderPrompt(question.prompt), question.instructions ?? "", language].join("\n").trim();
+  const baseTokens = await estimateTokens(`${system}\n${question.text}`) + images.length * IMAGE_TOKENS;
+  const route = await resolve(question, context, { hasImages: images.length > 0, baseTokens });
+  const spaceTokens = freeTokens(route.model, baseTokens, tool);
+  const fitted = await fitHistory(history, {
+    spaceTokens,
+    summarise: (conversation) => summarise(conversation, context, route.model.provider),
   });
-  const material = await gather(question, {
-    context,
-    budgetTokens: freeTokens(route.model, baseTokens, tool),
+  const budgetTokens = Math.max(0, spaceTokens - await historyTokens(fitted.history));
+  const material = await gather(question, { context, budgetTokens });
+  const messages = composeMessages({
+    system,
+    history: fitted.history,
+    text: question.text,
+    material,
+    images,
   });
-  const messages = composeMessages({ system, history, text: question.text, material, images });
   using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
-  const result = await models.chat(route, toRequest(question, messages), {
+  const result = await models.chat(route, toRequest(question, messages, context.modelDefaults), {
     signal,
     deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => heartbeat.send(message),
   });
-  return toReply(result, question, material);
+  return toReply(result, question, { material, fitted });
 }
 
-interface BaseContent {
-  system: string;
-  question: ModelQuestion;
-  history: History;
-  images: readonly ImagePart[];
+/** Chooses a model whose window takes the whole thread; if there is none, one that takes the question. */
+async function resolve(
+  { args, history = NO_HISTORY, tool }: ModelQuestion,
+  { models, sample }: ToolContext,
+  { hasImages, baseTokens }: { hasImages: boolean; baseTokens: number },
+): Promise<ModelRoute> {
+  const choose = (inputTokens: number) =>
+    models.resolve({
+      requested: args.model,
+      tool,
+      needs: {
+        images: hasImages,
+        thinking: args.thinking_mode,
+        webSearch: args.use_websearch === true,
+        inputTokens,
+      },
+      sample,
+    });
+  const threadTokens = await historyTokens(history);
+  if (threadTokens === 0) return await choose(baseTokens);
+  return await choose(baseTokens + threadTokens).catch(() => choose(baseTokens));
 }
 
-/** Estimates the tokens of everything but the files. */
-async function countBaseTokens({ system, question, history, images }: BaseContent): Promise<number> {
-  const exchanged = history.exchanges.flatMap(({ user, assistant }) => [user, assistant]);
-  const text = [system, ...exchanged, history.unanswered, question.text].join("\n");
-  return await estimateTokens(text) + images.length * IMAGE_TOKENS;
+async function historyTokens({ exchanges, unanswered, earlier = "" }: History): Promise<number> {
+  const exchanged = exchanges.flatMap(({ user, assistant }) => [user, assistant]);
+  return await estimateTokens([earlier, ...exchanged, unanswered].join("\n").trim());
 }
 
-/** Returns the tokens left for files in the context window of `model`. */
+/** Returns the tokens left for the thread and for files in the context window of `model`. */
 function freeTokens(
   { name, contextTokens, maxOutputTokens }: ModelInfo,
   baseTokens: number,
@@ -122,9 +138,8 @@ function freeTokens(
   if (baseTokens <= takesTokens) return takesTokens - baseTokens;
   throw new ExaiError(
     "TOO_LARGE",
-    `this ${tool} call and its thread have about ${baseTokens} tokens, and ${name} takes ${takesTokens}; name a ` +
-      "model with a larger window (listmodels shows them), or leave continuation_id out to begin a new thread and " +
-      "say in it what matters of this one",
+    `this ${tool} call has about ${baseTokens} tokens without its thread and files, and ${name} takes ` +
+      `${takesTokens}; name a model with a larger window (listmodels shows them), or say it in fewer words`,
   );
 }
 
@@ -138,14 +153,15 @@ async function gather(
 }
 
 function toRequest(
-  { args, defaults }: ModelQuestion,
+  { args, defaults, tool }: ModelQuestion,
   messages: ChatRequest["messages"],
+  modelDefaults: ModelDefaults,
 ): ChatRequest {
   return {
     messages,
     temperature: args.temperature ?? defaults.temperature,
     thinkingMode: args.thinking_mode,
-    defaultThinkingMode: defaults.thinkingMode,
+    defaultThinkingMode: defaultThinkingMode(modelDefaults, tool) ?? defaults.thinkingMode,
     webSearch: args.use_websearch === true || undefined,
   };
 }
@@ -153,7 +169,7 @@ function toRequest(
 function toReply(
   result: RoutedResult,
   { prompt }: ModelQuestion,
-  { attachments, leftOut }: Material,
+  { material: { attachments, leftOut }, fitted }: { material: Material; fitted: FittedHistory },
 ): ModelReply {
   const {
     text,
@@ -172,9 +188,17 @@ function toReply(
     model,
     provider,
     usage: describeUsage(usage),
-    files,
+    stored: {
+      content: text,
+      model,
+      provider,
+      speaker: routing.chosen,
+      files,
+      summary: fitted.summary && { ...fitted.summary },
+    },
     facts: {
       prompt: promptId(prompt),
+      ...describeBill(result),
       routing: {
         requested: routing.requested,
         chosen: routing.chosen,
@@ -183,11 +207,31 @@ function toReply(
       },
       ...(attachments.length > 0 ? { shown: attachments.map(({ name }) => name) } : {}),
       ...(leftOut.length > 0 ? { not_shown: leftOut.map((one) => ({ ...one })) } : {}),
+      ...(fitted.leftOut > 0 ? { thread: describeFit(fitted) } : {}),
       ...(leftOutDefault === undefined ? {} : { default_left_out: leftOutDefault }),
       ...(warnings === undefined ? {} : { warnings: [...warnings] }),
       ...(finishReason === "stop" ? {} : { finish_reason: finishReason }),
       ...(citations && citations.length > 0 ? { citations: citations.map((one) => ({ ...one })) } : {}),
     },
+  };
+}
+
+/** What was done to a thread that outgrew the model's window. */
+function describeFit({ leftOut, summary, usage }: FittedHistory): JsonObject {
+  return {
+    exchanges_left_out: leftOut,
+    summarised_by: summary?.by,
+    summary_usage: usage && describeUsage(usage),
+  };
+}
+
+/** What an answer cost, if that is known, and the warning of a daily budget, for the metadata. */
+export function describeBill(
+  { cost, budgetWarning }: Pick<RoutedResult, "cost" | "budgetWarning">,
+): JsonObject {
+  return {
+    ...(cost === undefined ? {} : { cost: { ...cost } }),
+    ...(budgetWarning === undefined ? {} : { budget_warning: budgetWarning }),
   };
 }
 

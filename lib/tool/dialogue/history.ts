@@ -6,8 +6,21 @@ import type { SentFile } from "../material/attachment.ts";
 export interface DialogueExchange {
   user: string;
   assistant: string;
+  /** The model that answered, as `provider/model`. */
+  speaker: string;
   /** The files shown with the question. */
   files: readonly SentFile[];
+  /** When it was stored; the exchanges of a thread are told apart by it. */
+  atMs: number;
+}
+
+/** What stands for the oldest exchanges of a conversation. */
+export interface HistorySummary {
+  text: string;
+  /** The model that wrote it. */
+  by: string;
+  /** The time of the last exchange that it covers. */
+  throughMs: number;
 }
 
 /** The conversation of a thread so far. */
@@ -15,7 +28,17 @@ export interface History {
   exchanges: readonly DialogueExchange[];
   /** The steps since the last answer. */
   unanswered: string;
+  /** What stands before the exchanges, for those that are left out. */
+  earlier?: string;
+  /** A summary of the oldest exchanges, written for an earlier question. */
+  summary?: HistorySummary;
 }
+
+/** The tool of a turn that stands for turns the thread had no room for. */
+export const CONDENSED = "condensed";
+
+/** Who gave an answer that several models had a part in. */
+export const SEVERAL_MODELS = "several models";
 
 export const NO_HISTORY: History = { exchanges: [], unanswered: "" };
 
@@ -23,14 +46,32 @@ export const NO_HISTORY: History = { exchanges: [], unanswered: "" };
 export function toHistory(turns: readonly Turn[]): History {
   const exchanges: DialogueExchange[] = [];
   let pending: string[] = [];
+  const condensed = turns.filter(({ tool }) => tool === CONDENSED);
   for (const turn of turns) {
+    if (turn.tool === CONDENSED) continue;
     pending.push(describeRequest(turn));
     const { content, files } = turn.reply ?? {};
     if (typeof content !== "string") continue;
-    exchanges.push({ user: pending.join("\n\n"), assistant: content, files: toSentFiles(files) });
+    const { atMs } = turn;
+    const said = { assistant: content, speaker: speakerIn(turn), files: toSentFiles(files), atMs };
+    exchanges.push({ user: pending.join("\n\n"), ...said });
     pending = [];
   }
-  return { exchanges, unanswered: pending.join("\n\n") };
+  return {
+    exchanges,
+    unanswered: pending.join("\n\n"),
+    ...(condensed.length === 0 ? {} : { earlier: condensed.map(({ request }) => request.text).join("\n\n") }),
+    summary: turns.findLast(({ reply }) => isObject(reply?.summary))?.reply?.summary as unknown as
+      | HistorySummary
+      | undefined,
+  };
+}
+
+/** Who gave the answer of `turn`. Threads of earlier versions name the model as its provider did. */
+function speakerIn({ reply }: Turn): string {
+  const { speaker, provider, model } = reply ?? {};
+  if (typeof speaker === "string") return speaker;
+  return typeof model === "string" && typeof provider === "string" ? `${provider}/${model}` : SEVERAL_MODELS;
 }
 
 function describeRequest({ tool, step, request }: Turn): string {

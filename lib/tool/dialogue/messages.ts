@@ -19,13 +19,17 @@ interface Composition {
  * with the question.
  */
 export function composeMessages({ system, history, text, material, images }: Composition): ChatMessage[] {
-  const { exchanges, unanswered } = history;
+  const { exchanges, unanswered, earlier = "" } = history;
   const placed = placeAttachments(material.attachments, exchanges);
   const past = exchanges.flatMap((exchange, i): ChatMessage[] => [
-    { role: "user", content: joinParts([...placed[i]!.map(renderAttachment), exchange.user]) },
-    { role: "assistant", content: exchange.assistant },
+    {
+      role: "user",
+      content: joinParts([i === 0 ? earlier : "", ...placed[i]!.map(renderAttachment), exchange.user]),
+    },
+    { role: "assistant", content: exchange.assistant, speaker: exchange.speaker },
   ]);
   const now = joinParts([
+    exchanges.length === 0 ? earlier : "",
     ...placed.at(-1)!.map(renderAttachment),
     describeLeftOut(material.leftOut),
     unanswered,

@@ -1,0 +1,101 @@
+import type { Usage } from "../../provider/provider.ts";
+import { estimateTokens } from "../../provider/token_estimate.ts";
+import type { DialogueExchange, History, HistorySummary } from "./history.ts";
+import type { Summary } from "./summarise.ts";
+
+interface FitOptions {
+  /** Tokens there are for the conversation and for files. */
+  spaceTokens: number;
+  /** Writes a summary; undefined when no model is there for it. */
+  summarise(conversation: string): Promise<Summary | undefined>;
+}
+
+/** A conversation that fits, and what was done to it. */
+export interface FittedHistory {
+  history: History;
+  /** How many exchanges are left out. */
+  leftOut: number;
+  /** What stands for them, to be stored with the answer, so that they are not summarised again. */
+  summary?: HistorySummary;
+  /** What a summary that was written now took. */
+  usage?: Usage;
+}
+
+/** The share of the space that a conversation may take before its oldest exchanges are left out. */
+const MAX_SHARE = 0.8;
+
+/** What is kept of it then: less, so that the next questions find room. */
+const KEPT_SHARE = 0.4;
+
+/** The share for steps that have had no answer, of which the latest are kept. */
+const UNANSWERED_SHARE = 0.2;
+
+/** The share of a summary. */
+const SUMMARY_SHARE = 0.1;
+
+/** A token has this many characters at least, in most texts. */
+const CHARS_PER_TOKEN = 3;
+
+/** Leaves out the oldest exchanges of a conversation that outgrows `spaceTokens`, with a summary or a note instead. */
+export async function fitHistory(history: History, options: FitOptions): Promise<FittedHistory> {
+  const { exchanges, earlier = "" } = history;
+  const { spaceTokens } = options;
+  const sizes = await Promise.all(
+    exchanges.map(({ user, assistant }) => estimateTokens(`${user}\n${assistant}`)),
+  );
+  const otherTokens = await estimateTokens(`${earlier}\n${history.unanswered}`);
+  const allTokens = sizes.reduce((sum, size) => sum + size, otherTokens);
+  if (allTokens <= spaceTokens * MAX_SHARE) return { history, leftOut: 0 };
+  const count = exchanges.length - newestWithin(sizes, spaceTokens * KEPT_SHARE);
+  const unanswered = newestOf(history.unanswered, spaceTokens * UNANSWERED_SHARE);
+  if (count === 0) return { history: { ...history, unanswered }, leftOut: 0 };
+  const dropped = exchanges.slice(0, count);
+  const summary = await summaryOf(dropped, history, options);
+  const note = summary ? `summarised by ${summary.by}` : "left out, for they do not fit";
+  const maxChars = spaceTokens * SUMMARY_SHARE * CHARS_PER_TOKEN;
+  const text = summary?.text ?? newestOf(earlier, maxChars / CHARS_PER_TOKEN);
+  return {
+    history: {
+      exchanges: exchanges.slice(count),
+      unanswered,
+      earlier: `[The ${count} oldest exchanges of this conversation are ${note}.]\n${text.slice(0, maxChars)}`
+        .trim(),
+    },
+    leftOut: count,
+    summary: summary && { text: summary.text, by: summary.by, throughMs: summary.throughMs },
+    usage: summary?.usage,
+  };
+}
+
+/** How many of the last `sizes` fit into `tokens` together. */
+function newestWithin(sizes: readonly number[], tokens: number): number {
+  let left = tokens;
+  const first = sizes.findLastIndex((size) => (left -= size) < 0);
+  return sizes.length - first - 1;
+}
+
+/** The end of `text` that surely fits into `tokens`, with a note where something is missing. */
+function newestOf(text: string, tokens: number): string {
+  const maxChars = Math.floor(tokens * CHARS_PER_TOKEN);
+  return text.length <= maxChars
+    ? text
+    : `[The beginning does not fit and is left out.]\n${text.slice(-maxChars)}`;
+}
+
+async function summaryOf(
+  dropped: readonly DialogueExchange[],
+  { earlier = "", summary: known }: History,
+  { summarise }: FitOptions,
+): Promise<(HistorySummary & { usage?: Usage }) | undefined> {
+  const throughMs = dropped.at(-1)!.atMs;
+  if (known && known.throughMs >= throughMs) return known;
+  const rest = known ? dropped.filter(({ atMs }) => atMs > known.throughMs) : dropped;
+  const conversation = [known?.text ?? earlier, ...rest.map(writeExchange)].filter((text) => text !== "");
+  const written = await summarise(conversation.join("\n\n"));
+  return written && { ...written, throughMs };
+}
+
+/** An exchange as a text in which everybody is named. */
+export function writeExchange({ user, assistant, speaker }: DialogueExchange): string {
+  return `User:\n${user}\n\n${speaker}:\n${assistant}`;
+}
