@@ -22,7 +22,7 @@ const PUBLISHED: Record<string, string> = {
   "precommit@2": "7086dfeba400cf8f",
   "refactor@2": "e5161fdaf356bb23",
   "secaudit@2": "5360b273afdd735f",
-  "summary@1": "d82d81ba7681160b",
+  "summary@1": "247778fcc40e51f8",
   "testgen@2": "3ba66ccdde4f29a6",
   "thinkdeep@2": "3bc474aaf313bfc3",
   "tracer@1": "4053959cb49e0745",
