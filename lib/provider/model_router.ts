@@ -7,9 +7,9 @@ import type {
   ModelClass,
   ModelInfo,
   RawRequest,
-  Sample,
   ThinkingMode,
 } from "./provider.ts";
+import type { Sample } from "./sample.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
 /** What a call needs of its model besides text. */
