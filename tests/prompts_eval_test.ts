@@ -257,3 +257,15 @@ Deno.test("a judge looks only at what place and words have not decided, and has 
   assertEquals(question.includes(found!.what), false);
   assertStringIncludes(formatEval(reportOf([result], "two")).split("\n")[0]!, "with judge");
 });
+
+Deno.test("a judge that fails takes nothing from the score, and is reported", async () => {
+  const one = caseOf("secaudit", "php-gallery");
+  const [first] = perfectReports(one);
+  const models = new FakeModels(({ model }) => {
+    if (model === "two") throw new ExaiError("UPSTREAM_UNAVAILABLE", "the judge is down");
+    return answerOf("secaudit", [first!, { location: "src/session.php:1", title: "no type" }]);
+  });
+  const result = await runCase(one, { models, run: 1, judge: { models, model: "two" } });
+  assertEquals([result.score!.found.length, result.error, result.judged], [1, undefined, undefined]);
+  assertStringIncludes(formatEval(reportOf([result], "two")), "1 x judge: the judge is down");
+});

@@ -1,4 +1,5 @@
 import { dirname, join, relative } from "@std/path";
+import { messageOf } from "../../lib/base/errors.ts";
 import { isObject, type JsonObject } from "../../lib/base/json.ts";
 import type { ModelRouter } from "../../lib/provider/model_router.ts";
 import { TestTools } from "../../tests/helpers/exai_tools.ts";
@@ -23,6 +24,8 @@ export interface CaseResult {
   score?: Score;
   /** Faults that only the judge has found described, beside those of `score`. */
   judged?: string[];
+  /** Why the judge has not judged; the score does not depend on it. */
+  judgeError?: string;
   findings: Finding[];
   inputTokens: number;
   outputTokens: number;
@@ -57,7 +60,7 @@ export async function runCase(evalCase: EvalCase, options: CaseOptions): Promise
   try {
     await ask(evalCase, options, result);
   } catch (thrown) {
-    result.error = thrown instanceof Error ? thrown.message : String(thrown);
+    result.error = messageOf(thrown);
   }
   result.seconds = Math.round((performance.now() - startedMs) / 100) / 10;
   return result;
@@ -91,7 +94,11 @@ async function ask(evalCase: EvalCase, options: CaseOptions, result: CaseResult)
   }
   result.findings = SCORED_TOOLS[tool]!.findings(analysis);
   result.score = scoreFindings(result.findings, { ...repository, faults });
-  if (judge) result.judged = await judgeMissed({ ...result, score: result.score }, repository, judge);
+  if (!judge) return;
+  await judgeMissed({ ...result, score: result.score }, repository, judge).then(
+    (judged) => result.judged = judged,
+    (thrown) => result.judgeError = messageOf(thrown),
+  );
 }
 
 /** Copies the files; for a change, into a repository of git that has the state before it as its commit. */
