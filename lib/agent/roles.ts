@@ -1,4 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { ownEntry } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import { KIB } from "../base/units.ts";
@@ -36,9 +37,10 @@ function roleNames(entries: readonly RoleEntry[]): string[] {
  */
 export async function instructionsOf(name: string, entries: readonly RoleEntry[]): Promise<string> {
   const entry = entries.find((one) => one.name === name);
+  const builtIn = ownEntry(ROLES, name);
+  if (entry === undefined && builtIn !== undefined) return builtIn;
   if (entry === undefined) {
     const known = roleNames(entries);
-    if (Object.hasOwn(ROLES, name)) return ROLES[name]!;
     throw new ExaiError(
       "INVALID_PARAMS",
       `there is no role ${quoteName(name)}${didYouMean(name, known)}; there are: ${
