@@ -73,7 +73,7 @@ Deno.test("what an agent reports is in the metadata: model, tokens, money, what 
   const { metadata } = (await rig.tools.call("clink", { prompt: "p", agent: "claude" })).answer;
   assertEquals(metadata.model, "claude-opus-4-8");
   assertEquals(metadata.usage, { input_tokens: 12, output_tokens: 3, cached_tokens: 5 });
-  assertEquals([metadata.cost_usd, metadata.not_permitted], [0.25, ["Bash rm x"]]);
+  assertEquals([metadata.cost, metadata.not_permitted], [{ usd: 0.25 }, ["Bash rm x"]]);
   assertStringIncludes(String(metadata.permissions), "clink.json");
 });
 
