@@ -104,8 +104,8 @@ export class MaterialBuilder {
   }
 
   omitForRoom(name: string, tokens?: number): void {
-    const size = tokens === undefined ? "" : `about ${tokens} tokens, and `;
-    const reason = `${size}the model's window has ${this.#remainingTokens} tokens left`;
+    const size = tokens === undefined ? "too large" : `about ${tokens} tokens`;
+    const reason = `${size}, and the model's window has ${this.#remainingTokens} tokens left`;
     this.omit({ name, reason, kind: "no_room" });
   }
 
