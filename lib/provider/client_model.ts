@@ -10,11 +10,9 @@ import type {
   ModelClass,
   ModelInfo,
   ProviderRequest,
-  Sample,
-  SampleMessage,
-  SampleRequest,
   TextPart,
 } from "./provider.ts";
+import type { Sample, SampleMessage, SampleRequest } from "./sample.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
 export const CLIENT_PROVIDER = "client";

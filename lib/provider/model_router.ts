@@ -7,9 +7,9 @@ import type {
   ModelClass,
   ModelInfo,
   RawRequest,
-  Sample,
   ThinkingMode,
 } from "./provider.ts";
+import type { Sample } from "./sample.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
 /** What a call needs of its model besides text. */
@@ -17,7 +17,8 @@ export interface ModelNeeds {
   images?: boolean;
   /** Whether it must think, or how hard. */
   thinking?: boolean | ThinkingMode;
-  webSearch?: boolean;
+  /** `required`: what is asked makes no sense without it. */
+  webSearch?: boolean | "required";
   tools?: boolean;
   /** The estimated size of the request, in tokens. */
   inputTokens?: number;
