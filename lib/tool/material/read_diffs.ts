@@ -11,7 +11,7 @@ const MAX_ALL_BYTES = 16 * MIB;
 const MAX_PATH_CHARS = 20_000;
 
 /** The diffs by path, or why there is none. */
-export type Diffs = Map<string, { text: string } | Pick<Omission, "reason" | "kind">>;
+type Diffs = Map<string, { text: string } | Pick<Omission, "reason" | "kind">>;
 
 /**
  * Reads the diffs of `files`, and only of them: one that is not shown would take the room of the others. A file whose
