@@ -179,6 +179,14 @@ Deno.test("what a listing leaves out is named with its reason: binaries, builds,
   assertStringIncludes(notShown["libs/sub"]!, "submodule");
   const named = await at.shown("chat", { prompt: "q", files: ["libs/sub"] });
   assertStringIncludes(named.prompt, "inner");
+  await Deno.writeTextFile(join(at.dir.path, "libs/sub/in.ts"), "changed within");
+  const checked = await at.shown("precommit", precommitStep());
+  assertStringIncludes(
+    checked.notShown["libs/sub"]!,
+    "a submodule: for the changes within it name it in path",
+  );
+  const within = await at.shown("precommit", precommitStep({ path: "libs/sub" }));
+  assertStringIncludes(within.prompt, "+changed within");
 });
 
 Deno.test("no other file of the tools reads files: all material passes one place", async () => {

@@ -33,6 +33,7 @@ interface Range {
 }
 
 const MAX_LIST_BYTES = 8 * MIB;
+const MAX_SUBMODULES = 20;
 const MAX_REF_CHARS = 250;
 const MAX_REASON_CHARS = 300;
 
@@ -114,6 +115,7 @@ export class GitChanges implements AsyncDisposable {
       repository: this.#entry.path,
       branch: branch.ok ? branch.stdout.trim() : "(no commit yet)",
       ...listChanges(listed),
+      submodules_not_looked_at: this.#submodules(),
       incomplete: isCut || untracked.cut ? "git lists more than is read" : undefined,
     };
   }
@@ -139,8 +141,21 @@ export class GitChanges implements AsyncDisposable {
         else documents.push({ name, text: diff.text, hash: await hashOf(`${range.name}\n${diff.text}`) });
       }
     }
+    for (const name of this.#submodules() ?? []) {
+      leftOut.push({
+        name,
+        reason: "a submodule: for the changes within it name it in path",
+        kind: "skipped",
+      });
+    }
     const untracked = await this.#untrackedNames();
     return { documents, leftOut, files: this.#foundIn(untracked.names, leftOut) };
+  }
+
+  /** The first submodules in the work tree; undefined when it is not looked at, or has none. */
+  #submodules(): string[] | undefined {
+    const { submodules } = this.#repository;
+    return this.#includesUntracked && submodules.length > 0 ? submodules.slice(0, MAX_SUBMODULES) : undefined;
   }
 
   /** The full paths of the untracked files worth reading. The others are added to `leftOut`. */
