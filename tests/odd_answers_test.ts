@@ -256,6 +256,10 @@ const TOOL_CALLS: Record<string, [JsonObject[][], string[]]> = {
     [toolCall(undefined, undefined, ":1}", 0), toolCall(undefined, undefined, "2}", 1)],
   ], two],
   "one number for all": [[[toolCall("x", "look", '{"a":1}', 0)], [toolCall("y", "find", '{"b":2}', 0)]], two],
+  "one number for all, the same call twice": [
+    [[toolCall("x", "look", '{"a":1}', 0)], [toolCall("y", "look", '{"a":1}', 0)]],
+    ['look {"a":1}', 'look {"a":1}'],
+  ],
   "one number for all, in one event": [
     [[toolCall("x", "look", '{"a":1}', 0), toolCall("y", "find", '{"b":2}', 0)]],
     two,
