@@ -50,6 +50,13 @@ export class ProviderBreaker {
     return undefined;
   }
 
+  /** The models that are left alone now. */
+  get resting(): string[] {
+    return [...this.#models].filter(([, circuit]) => circuit.refusesForMs !== undefined).map(([model]) =>
+      model
+    );
+  }
+
   /** Closes the breakers. */
   reset(): void {
     this.#circuit.reset();
