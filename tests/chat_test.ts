@@ -53,7 +53,7 @@ Deno.test("an answer says who gave it, what it used, under which prompt, and how
     model: "one",
     provider: "fake",
     usage: { input_tokens: 10, output_tokens: 5 },
-    prompt: "chat@1",
+    prompt: "chat@2",
     routing: { requested: "auto", chosen: "fake/one", why: "the test says so" },
   });
   assertEquals(answer.continuation_offer!.remaining_turns, 49);
@@ -142,7 +142,7 @@ Deno.test("two files of one content are sent once, and the answer says so", asyn
 Deno.test("files beyond the model's window are left out, oldest first, and named", async () => {
   const words = (word: string) => `${word} `.repeat(400);
   const small = new FakeModels();
-  small.models = [fakeModel("small", { contextTokens: 2000, maxOutputTokens: 500 })];
+  small.models = [fakeModel("small", { contextTokens: 2500, maxOutputTokens: 500 })];
   await using at = await setUp(
     { "old.md": words("old"), "new.md": words("new"), "newer.md": words("newer") },
     small,

@@ -82,7 +82,7 @@ Deno.test("the last step gives a model the whole work and the files, and its ans
   const content = answer.content as JsonObject;
   assertEquals([content.completion, content.expert_analysis], ["expert", ANALYSIS]);
   assertStringIncludes(String(content.presentation), "disagree");
-  assertEquals([answer.metadata.model, answer.metadata.prompt], ["one", "codereview@1"]);
+  assertEquals([answer.metadata.model, answer.metadata.prompt], ["one", "codereview@2"]);
   assertEquals((answer.metadata.shown as string[]).toSorted(), ["a.ts", "b.ts"]);
   const prompt = promptOf(models.asked[0]!);
   const parts = [
@@ -335,6 +335,20 @@ Deno.test("an analysis is found in its answer, whatever stands around it", () =>
   for (const answer of [json, `\`\`\`json\n${json}\n\`\`\``, `Here it is:\n${json}\nDone.`, ` ${json}\n`]) {
     assertEquals(parseAnalysis(answer), analysis);
   }
+  const prose = [
+    `Of {x} and { y: 1 } I say ${json}`,
+    `Use {"name} as a key. ${json}`,
+    `{"a": {"b": "draft"}}\nNo:\n${json}`,
+  ];
+  for (const answer of [...prose, `[${json}]`, JSON.stringify(json), '{"a": {"b": "}",},}']) {
+    assertEquals(parseAnalysis(answer), analysis, answer);
+  }
+  const format = '{\n  "summary": "…",\n  "issues": [{"title": "…"}]\n}';
+  const fits = { summary: "fine", issues: [{ title: "none" }] };
+  const example = `${JSON.stringify(fits)}\nSend it as {"title": "none"}.`;
+  assertEquals(parseAnalysis(example, format), fits, "an example after it does not fit");
+  const cut = '{"summary": "fine", "issues": [{"title": "a"}, {"tit';
+  assertEquals(parseAnalysis(cut, format), { text: cut }, "a part of an object that was cut is none");
   for (const answer of ["no JSON at all", "[1]", "{ not: json }", ""]) {
     assertEquals(parseAnalysis(answer), { text: answer });
   }

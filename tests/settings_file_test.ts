@@ -27,6 +27,8 @@ async function load(
 
 /** A value that is no default, for each key. */
 function exampleOf({ types = ["string"], values, range, fallback, env }: Setting) {
+  if (env === "EXAI_DAILY_BUDGET") return { openai: "5 USD", all: "2M tokens" };
+  if (env === "LOCALE") return "fr-FR";
   if (types.includes("array")) return [env === "EXAI_ALLOWED_DIRS" ? "/srv" : "one", "/two"].slice(0, 1);
   if (types.includes("object")) return { "codex*": "lean", "/srv": "off", "*": "auto" };
   if (types.includes("boolean")) return fallback !== "true";

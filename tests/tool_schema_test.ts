@@ -66,7 +66,7 @@ const FIELDS: Record<string, { required: string[]; optional: string[] }> = {
   version: { required: [], optional: [] },
   health: { required: [], optional: ["tail_lines"] },
   activity: { required: [], optional: ["lines", "filter"] },
-  listmodels: { required: [], optional: ["provider"] },
+  listmodels: { required: [], optional: ["provider", "filter"] },
   provider_capabilities: {
     required: [],
     optional: ["include_tools", "show_advanced", "invalidate_cache"],

@@ -10,6 +10,7 @@ import { keyInFile } from "../lib/config/setting_keys.ts";
 import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
 import { CHECKS } from "../lib/doctor/checks.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
+import { plantedTable, promptsTable } from "./prompt_tables.ts";
 import { type Room, ROOMS } from "./rooms.ts";
 import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
 
@@ -31,6 +32,8 @@ export const TABLES: Readonly<Record<string, () => string>> = {
       Object.entries(CHECKS).map(([name, { looksFor }]) => [code(name), looksFor]),
     ),
   rooms: roomsTable,
+  prompts: promptsTable,
+  "planted repositories": plantedTable,
   "known servers": knownServersTable,
   "telling words": tellingWordsTable,
   "close codes": closeCodesTable,

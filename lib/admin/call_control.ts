@@ -142,6 +142,7 @@ function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {
     outcome: RUNNING,
     bytesIn: payloadBytes(params.arguments),
     bytesOut: 0,
+    spent: trace?.spent,
     message: trace?.note,
     waitsFor: wait?.what(),
     waitingSinceMs: wait && nowMs - (performance.now() - wait.sinceMs),

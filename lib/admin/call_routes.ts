@@ -40,6 +40,9 @@ export function callJson(record: CallRecord, bodies?: CallBodies): JsonObject {
     outcome,
     bytes_in: record.bytesIn,
     bytes_out: record.bytesOut,
+    input_tokens: record.spent?.inputTokens,
+    output_tokens: record.spent?.outputTokens,
+    cost_usd: record.spent?.usd,
     message,
     waits_for: record.waitsFor,
     waiting_since: record.waitingSinceMs === undefined

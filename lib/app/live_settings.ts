@@ -36,6 +36,22 @@ const LIVE: readonly SettingName[] = [
   "customApiKey",
   "customModel",
   "customSilenceMs",
+  "defaultModel",
+  "toolModels",
+  "kimiAllowedModels",
+  "glmAllowedModels",
+  "openaiAllowedModels",
+  "openrouterAllowedModels",
+  "geminiAllowedModels",
+  "googleAllowedModels",
+  "anthropicAllowedModels",
+  "azureAllowedModels",
+  "xaiAllowedModels",
+  "customAllowedModels",
+  "dailyBudget",
+  "defaultThinkingMode",
+  "thinkdeepThinkingMode",
+  "locale",
 ];
 
 interface LiveSettingsOptions {

@@ -12,12 +12,20 @@ import {
   createModelRouter,
   type ProviderSetup,
 } from "../provider/configured_router.ts";
+import type { SpendingLedger } from "../provider/spending.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
+import { modelChoiceOf } from "./model_choice.ts";
 
 const log = getLogger(["exai", "config"]);
 
 /** Characters of extracted files that are cached, so that the same file is not sent twice. */
 const MAX_CACHED_CHARS = 32_000_000;
+
+interface ConfiguredModelsOptions {
+  onChange?: () => void;
+  /** What the providers were used for; in memory by default. */
+  ledger?: SpendingLedger;
+}
 
 const NO_SLOT: Disposable = { [Symbol.dispose]() {} };
 
@@ -29,13 +37,14 @@ export class ConfiguredModels implements AsyncDisposable {
   readonly #providers: ConfigurableRouter;
   #watch: ModelsWatch | undefined;
 
-  private constructor(settings: Settings, onChange: () => void) {
+  private constructor(settings: Settings, { onChange = () => {}, ledger }: ConfiguredModelsOptions) {
     this.#settings = settings;
     this.#onChange = onChange;
     this.router = this.#providers = createModelRouter({
       setups: setupsOf(settings),
       ollamaHost: settings.findLocal ? settings.ollamaHost : undefined,
-      defaultModel: settings.defaultModel,
+      ...modelChoiceOf(settings),
+      ledger,
       admit: admitBy(settings),
       fileTexts: new BoundedTexts(MAX_CACHED_CHARS),
     });
@@ -48,9 +57,9 @@ export class ConfiguredModels implements AsyncDisposable {
   static async open(
     settings: Settings,
     paths: StatePaths,
-    { onChange = () => {} }: { onChange?: () => void } = {},
+    options: ConfiguredModelsOptions = {},
   ): Promise<ConfiguredModels> {
-    const models = new ConfiguredModels(settings, onChange);
+    const models = new ConfiguredModels(settings, options);
     const env = Deno.env.toObject();
     models.#watch = await watchModels(paths.models, (inForce) => models.#apply(inForce), {
       env,
@@ -58,6 +67,11 @@ export class ConfiguredModels implements AsyncDisposable {
     });
     models.#apply(models.#watch.current);
     return models;
+  }
+
+  /** The settings in force. */
+  get settings(): Settings {
+    return this.#settings;
   }
 
   /** Takes over the keys and addresses of `settings`. */
@@ -88,7 +102,10 @@ export class ConfiguredModels implements AsyncDisposable {
 
   #configure({ providers, models }: ModelsInForce): void {
     const custom = providers.map((one): ProviderSetup => ({ kind: "custom", ...one }));
-    this.#providers.configure({ setups: [...setupsOf(this.#settings), ...custom], models });
+    this.#providers.configure(
+      { setups: [...setupsOf(this.#settings), ...custom], models },
+      modelChoiceOf(this.#settings),
+    );
     this.#onChange();
   }
 }

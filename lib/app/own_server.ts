@@ -4,10 +4,12 @@ import { type StatePaths, userHome } from "../config/paths.ts";
 import { realPath } from "../config/real_path.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
+import { SqliteSpendingRecords } from "../state/spending_records.ts";
 import { openThreadStore } from "../state/sqlite_thread_store.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ClockMonitor } from "../observe/clock_monitor.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
+import type { SpendingLedger } from "../provider/spending.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
 import { createExaiServer, type ExaiServer } from "../tool/exai_server.ts";
 import type { ToolHost } from "../tool/host.ts";
@@ -16,6 +18,7 @@ import { REVISIONS } from "../wire/mcp.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 import { ConfiguredModels } from "./model_providers.ts";
+import { choiceNotes, modelDefaultsOf } from "./model_choice.ts";
 import { ModelPresence } from "./model_presence.ts";
 import { windowModes } from "./window_modes.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
@@ -29,6 +32,8 @@ export interface OwnServer extends AsyncDisposable {
   readonly userToolNames: readonly string[];
   /** Faults of the configuration of the tools, each in a sentence. */
   faults(): string[];
+  /** What is worth knowing of their configuration and needs no action, each in a sentence. */
+  notes(): string[];
   /** The model providers and their state. */
   providers(): readonly ProviderStatus[];
   /** The threads of its tools. */
@@ -52,7 +57,8 @@ export async function openOwnServer(
 ): Promise<OwnServer> {
   const { telemetry, events } = options;
   const threads = openThreads(settings, paths, options);
-  const configured = await openModels(settings, paths, events);
+  const spending = new SqliteSpendingRecords(paths.spending, options);
+  const configured = await openModels(settings, paths, { events, ledger: spending });
   const models = configured.router;
   const { disabledTools, leanMode, allowedDirs } = settings;
   const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
@@ -69,6 +75,7 @@ export async function openOwnServer(
     leanMode,
     modeOf: modeOf(settings),
     userTools: userTools.tools,
+    modelDefaults: () => modelDefaultsOf(configured.settings),
   });
   const presence = watchPresence(settings, models, { server, events });
   events.on("userToolsChanged", (tools) => {
@@ -87,19 +94,19 @@ export async function openOwnServer(
     providers: () => models.status(),
     threads,
     faults: () => [
-      ...(threads.fault === undefined ? [] : [threads.fault]),
+      ...[threads.fault, spending.fault].filter((fault) => fault !== undefined),
       ...configured.faults(),
       ...userTools.faults(),
       ...models.status().flatMap(breakerFault),
     ],
-    reload: async () => {
-      await Promise.all([configured.reload(), userTools.reload()]);
-    },
+    notes: () => choiceNotes(configured.settings, { models, toolNames: server.toolNames }),
+    reload: async () => void await Promise.all([configured.reload(), userTools.reload()]),
     [Symbol.asyncDispose]: async () => {
       presence?.[Symbol.dispose]();
       await userTools[Symbol.asyncDispose]();
       await configured[Symbol.asyncDispose]();
       threads[Symbol.dispose]();
+      spending[Symbol.dispose]();
     },
   };
 }
@@ -107,10 +114,11 @@ export async function openOwnServer(
 async function openModels(
   settings: Settings,
   paths: StatePaths,
-  events: DaemonEvents,
+  { events, ledger }: { events: DaemonEvents; ledger: SpendingLedger },
 ): Promise<ConfiguredModels> {
   const models = await ConfiguredModels.open(settings, paths, {
     onChange: () => events.emit("modelsChanged"),
+    ledger,
   });
   events.on("settingsChanged", (changed) => models.setSettings(changed));
   return models;

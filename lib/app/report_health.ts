@@ -24,7 +24,11 @@ export function reportHealth(
   const { telemetry, admissions, mounts, own, lock, journal, handles, notes, listeners, live } = parts;
   telemetry.register({ faults: () => mounts.faults() });
   telemetry.register({ faults: () => live?.faults() ?? [], notes: () => live?.notes() ?? [] });
-  telemetry.register({ faults: () => own.faults(), counts: () => ({ tools: toolCount() }) });
+  telemetry.register({
+    faults: () => own.faults(),
+    notes: () => own.notes(),
+    counts: () => ({ tools: toolCount() }),
+  });
   telemetry.register({ faults: () => options.faults?.() ?? [], notes: () => options.notes?.() ?? [] });
   telemetry.register({
     faults: () => listeners.faults(),

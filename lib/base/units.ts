@@ -18,3 +18,9 @@ export function formatBytes(bytes: number): string {
   }
   return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[unit]}`;
 }
+
+/** `$1.50`, `$0.0042`: more digits after the point where cents would show nothing. */
+export function formatUsd(usd: number): string {
+  const digits = usd === 0 || usd >= 0.1 ? 2 : usd >= 0.001 ? 4 : 6;
+  return `$${usd.toFixed(digits)}`;
+}

@@ -108,6 +108,16 @@ export interface CallTrace {
   waits?: Wait[];
   /** A remark for the list of running calls. */
   note?: string;
+  /** What it has used of models. */
+  spent?: CallSpending;
+}
+
+/** What a call has used of models. */
+export interface CallSpending {
+  inputTokens: number;
+  outputTokens: number;
+  /** In US dollars, of the requests with a known price; undefined if there is none. */
+  usd?: number;
 }
 
 /** Something a call waits for before it can proceed. */

@@ -1,7 +1,7 @@
 import { ExaiError, UsageError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
-import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { formatBytes, formatUsd, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped, visible } from "../base/visible.ts";
 import { isFile } from "../config/path_kind.ts";
 import { type StatePaths, statePaths } from "../config/paths.ts";
@@ -56,13 +56,15 @@ const HEADINGS = [
   "TOOK",
   "IN",
   "OUT",
+  "TOKENS",
+  "COST",
   "SESSION",
   "CLIENT",
   "WAITS FOR",
 ];
 
 /** The columns that a narrow terminal does without. */
-const OPTIONAL = ["WAITS FOR", "IN", "OUT", "CLIENT", "SESSION"];
+const OPTIONAL = ["WAITS FOR", "IN", "OUT", "TOKENS", "CLIENT", "COST", "SESSION"];
 
 /** @throws {UsageError} for a flag that makes no sense, `RESOURCE_NOT_FOUND` for an unknown id */
 async function calls(invocation: Invocation): Promise<string | CommandResult> {
@@ -146,7 +148,7 @@ async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchP
 
 async function follow({ settings, switches, print }: Invocation, query: URLSearchParams): Promise<string> {
   const json = switches.has("json");
-  const widths = [9, 23, 12, 28, 20, 10, 9, 9, 36];
+  const widths = [9, 23, 12, 28, 20, 10, 9, 9, 9, 9, 36];
   const line = (cells: readonly unknown[]) => formatRow(cells.map(formatCell), widths);
   if (!json) print(line(HEADINGS));
   for await (const text of followDaemon(settings, `/calls/follow?${query}`)) {
@@ -166,6 +168,8 @@ function rowOf(call: JsonObject): unknown[] {
     formatMs(Number(call.duration_ms)),
     formatBytes(Number(call.bytes_in)),
     formatBytes(Number(call.bytes_out)),
+    call.input_tokens === undefined ? undefined : Number(call.input_tokens) + Number(call.output_tokens),
+    typeof call.cost_usd === "number" ? formatUsd(call.cost_usd) : undefined,
     call.session,
     client,
     call.waits_for,

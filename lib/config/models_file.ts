@@ -16,6 +16,14 @@ const name = z.string().check(z.minLength(1), z.maxLength(200));
 const tokens = z.int().check(z.gte(256), z.lte(100_000_000));
 const isHttp = (value: string) => /^https?:$/.test(URL.parse(value)?.protocol ?? "");
 
+const usd = z.number().check(z.gte(0), z.lte(1_000_000));
+const rates = { input: usd, output: usd, cachedInput: z.optional(usd) };
+
+const price = z.strictObject({
+  ...rates,
+  long: z.optional(z.strictObject({ above: tokens, ...rates })),
+});
+
 const provider = z.strictObject({
   url: z.string().check(z.refine(isHttp)),
   apiKey: z.optional(z.string()),
@@ -41,6 +49,7 @@ const model = z.strictObject({
   ])),
   temperature: z.optional(z.boolean()),
   auto: z.optional(z.boolean()),
+  price: z.optional(price),
 });
 
 /** A server with the OpenAI API, configured by the user. */
@@ -72,7 +81,7 @@ export interface ModelsFile {
 }
 
 /** Names a custom provider may not have: those of built-in providers, and words with a meaning as a model. */
-const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto"];
+const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto", "all"];
 
 /**
  * Reads the custom providers and models from the file at `path` (docs/models.md); variables as in `mcp.json`. A missing
@@ -138,6 +147,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   class: "must be fast, balanced or deep",
   contextTokens: "must be a whole number of at least 256",
   maxOutputTokens: "must be a whole number of at least 256",
+  price: 'must be {"input": …, "output": …, "cachedInput": …} in US dollars per million tokens',
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };
 

@@ -23,6 +23,8 @@ export interface StatePaths {
   sharing: string;
   /** The names given to tools and prompts in the merged catalog. */
   names: string;
+  /** What models were used for each day, for the daily budgets. */
+  spending: string;
   /** Reports of uncaught errors. */
   crashes: string;
   logs: string;
@@ -85,6 +87,7 @@ export function statePaths(
     lists: join(home, "lists.db"),
     sharing: join(home, "sharing.db"),
     names: join(home, "names.db"),
+    spending: join(home, "spending.db"),
     crashes: join(home, "crashes"),
     logs: join(home, "logs"),
     backups: join(home, "backups"),

@@ -5,6 +5,7 @@ import { ACCESS_SETTINGS } from "./settings/access.ts";
 import { CALL_SETTINGS } from "./settings/calls.ts";
 import { CONNECTION_SETTINGS } from "./settings/connections.ts";
 import { FILE_SETTINGS } from "./settings/files.ts";
+import { MODEL_CHOICE_SETTINGS } from "./settings/model_choice.ts";
 import { MODEL_SETTINGS } from "./settings/models.ts";
 import { MOUNTED_SERVER_SETTINGS } from "./settings/mounted_servers.ts";
 import { SESSION_SETTINGS } from "./settings/sessions.ts";
@@ -26,6 +27,7 @@ export const SETTING_TOPICS = {
   "Mounted servers": MOUNTED_SERVER_SETTINGS,
   "Tools": TOOL_SETTINGS,
   "Models": MODEL_SETTINGS,
+  "Choice of models": MODEL_CHOICE_SETTINGS,
 } as const satisfies Record<string, Record<string, Setting>>;
 
 /** Every setting of both programs. */
@@ -38,6 +40,7 @@ export const SETTINGS = {
   ...MOUNTED_SERVER_SETTINGS,
   ...TOOL_SETTINGS,
   ...MODEL_SETTINGS,
+  ...MODEL_CHOICE_SETTINGS,
 } as const satisfies Record<string, Setting>;
 
 /** The parsed settings: times in milliseconds, sizes in bytes. */

@@ -2,7 +2,7 @@ import { clip } from "../base/text.ts";
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { visibleJson } from "../base/visible.ts";
-import type { Call, Policy } from "../call/call.ts";
+import type { Call, CallSpending, Policy } from "../call/call.ts";
 import type { Belonging } from "../call/owner.ts";
 import { type RunningCall, RunningCalls } from "./running_calls.ts";
 
@@ -33,6 +33,8 @@ export interface CallRecord {
   /** Approximate size of the arguments and of the result (see {@linkcode payloadBytes}). */
   bytesIn: number;
   bytesOut: number;
+  /** What it used of models, if it asked any. */
+  spent?: CallSpending;
   /** The error message, for the log of recent errors; undefined for a success. */
   message: string | undefined;
   /** What a running call waits for. */
@@ -111,6 +113,7 @@ function toRecord(
     outcome: end.outcome,
     bytesIn: payloadBytes(params.arguments),
     bytesOut: end.bytesOut,
+    spent: call.trace?.spent,
     message: end.message,
   };
 }

@@ -1,14 +1,18 @@
 import { FallbackRouter } from "./fallback_router.ts";
+import type { SpendingLedger } from "./spending.ts";
 import type { ModelRouter } from "./model_router.ts";
 import { ProviderSet, type ProviderSetOptions, type ProviderSetUpdate } from "./provider_set.ts";
+import type { ModelChoice } from "./model_choice.ts";
 
 export type { ModelEntry } from "./catalogue/catalogue.ts";
 export type { Admit } from "./api/endpoint.ts";
 export type { ProviderSetup } from "./provider_set.ts";
 
-export interface ConfigurableRouterOptions extends ProviderSetOptions {
-  /** The model for calls that name none; defaults to `auto`. */
-  defaultModel?: string;
+export interface ConfigurableRouterOptions extends ProviderSetOptions, ModelChoice {
+  /** What the providers were used for; in memory by default. */
+  ledger?: SpendingLedger;
+  /** The clock of the daily budgets, in milliseconds since 1970. */
+  now?: () => number;
 }
 
 /** A {@linkcode ModelRouter} whose providers can be reconfigured at run time. */
@@ -17,7 +21,7 @@ export interface ConfigurableRouter extends ModelRouter {
    * Replaces the configuration. A provider with an unchanged setup keeps its state; a running call finishes with the
    * provider it started with.
    */
-  configure(update: ProviderSetUpdate): void;
+  configure(update: ProviderSetUpdate, choice?: ModelChoice): void;
 }
 
 /**
@@ -40,19 +44,25 @@ export function createModelRouter(options: ConfigurableRouterOptions): Configura
 
 class ConfiguredRouter extends FallbackRouter implements ConfigurableRouter {
   readonly #set: ProviderSet;
+  readonly #inForce: { choice: ModelChoice };
 
   constructor(options: ConfigurableRouterOptions) {
     const set = new ProviderSet(options);
+    const inForce: { choice: ModelChoice } = { choice: options };
     super({
       providers: () => set.providers,
-      defaultModel: options.defaultModel,
+      choice: () => inForce.choice,
+      ledger: options.ledger,
+      now: options.now,
       discover: (signal) => set.discover(signal),
     });
     this.#set = set;
+    this.#inForce = inForce;
   }
 
-  configure(update: ProviderSetUpdate): void {
+  configure(update: ProviderSetUpdate, choice = this.#inForce.choice): void {
     this.#set.update(update);
+    this.#inForce.choice = choice;
     this.invalidate();
   }
 }

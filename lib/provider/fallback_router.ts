@@ -1,6 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { askClientModel, CLIENT_PROVIDER, clientModel } from "./client_model.ts";
+import { sendWithin } from "./cost/billing.ts";
+import { DailyBudgets } from "./cost/daily_budgets.ts";
+import { MemoryLedger, type SpendingLedger, tokensOf } from "./spending.ts";
 import { applyDefaults, needsOf } from "./model_fitness.ts";
 import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./model_router.ts";
 import type {
@@ -15,13 +18,17 @@ import type {
 import type { ProviderStatus } from "./provider_status.ts";
 import { askWithFallback } from "./routing/fallback_chain.ts";
 import { classForTool } from "./routing/model_classes.ts";
-import { chooseAuto, explainChoice, findModel, MAX_CHAIN } from "./routing/model_selection.ts";
+import { defaultModelFor, type ModelChoice } from "./model_choice.ts";
+import { chooseAuto, explainChoice, MAX_CHAIN } from "./routing/model_selection.ts";
+import { isWanted, OfferedModels } from "./routing/offered_models.ts";
 import {
+  forbiddenModel,
   noSuitableModel,
   samplingUnavailable,
   setupAdvice,
   unknownModel,
   unsuitableModel,
+  withSetting,
 } from "./routing/resolve_errors.ts";
 import { attributeTurns } from "./speakers.ts";
 import { estimateTokens } from "./token_estimate.ts";
@@ -31,8 +38,12 @@ interface FallbackRouterOptions {
   providers: () => readonly Provider[];
   /** Finds providers that come and go, such as a local Ollama. Called at once and on each refresh. */
   discover?: (signal: AbortSignal) => Promise<readonly Provider[]>;
-  /** The model for calls that name none. */
-  defaultModel?: string;
+  /** Which models the user wants to be asked; may change. */
+  choice?: () => ModelChoice;
+  /** What the providers were used for; in memory by default. */
+  ledger?: SpendingLedger;
+  /** The clock, in milliseconds since 1970. */
+  now?: () => number;
 }
 
 /** How long a request waits for the lists of models before it uses the previous ones. */
@@ -47,6 +58,8 @@ const RELIST_AFTER_MS = 60 * SECOND_MS;
  */
 export class FallbackRouter implements ModelRouter {
   readonly #options: FallbackRouterOptions;
+  readonly #budgets: DailyBudgets;
+  readonly #offered: OfferedModels;
   readonly #disposal = new AbortController();
   #discovered: readonly Provider[] = [];
   #discovery: Promise<void>;
@@ -57,25 +70,16 @@ export class FallbackRouter implements ModelRouter {
 
   constructor(options: FallbackRouterOptions) {
     this.#options = options;
+    const { choice = () => ({}), ledger = new MemoryLedger(), now } = options;
+    this.#budgets = new DailyBudgets({ choice, ledger, now });
+    this.#offered = new OfferedModels({ providers: () => this.#providers, choice, budgets: this.#budgets });
     this.#discovery = this.#discover(this.#disposal.signal);
   }
 
   async resolve(query: RouteQuery): Promise<ModelRoute> {
-    const requested = query.requested?.trim() || this.#options.defaultModel || "auto";
     await this.#discovery;
-    if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
-    const { sample } = query;
-    const [prefix, ...hint] = requested.split("/");
-    if (prefix === CLIENT_PROVIDER && sample !== undefined && isAllowed(query, CLIENT_PROVIDER)) {
-      return this.#resolveNamed(requested, { model: clientModel(hint.join("/")), query });
-    }
-    if (prefix === CLIENT_PROVIDER && sample === undefined) throw samplingUnavailable(this.#models(query));
-    if (this.#providers.some(({ name }) => name === requested)) {
-      return await this.#resolveAuto(requested, { ...query, provider: requested });
-    }
-    const model = await this.#find(requested, query);
-    if (model === undefined) throw unknownModel(requested, this.#models(query));
-    return this.#resolveNamed(requested, { model, query });
+    const requested = query.requested?.trim();
+    return requested ? await this.#resolveRequested(requested, query) : await this.#resolveDefault(query);
   }
 
   chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
@@ -85,14 +89,15 @@ export class FallbackRouter implements ModelRouter {
       send: async (model, options) => {
         const { request: complete, leftOut } = applyDefaults(request, model);
         const question = { ...complete, messages: attributeTurns(complete.messages, model), model };
-        const result = model.provider === CLIENT_PROVIDER && route.sample
-          ? await askClientModel(question, {
-            ...options,
-            sample: route.sample,
-            preferredClass: route.preferredClass,
-          })
-          : await this.#providerOf(model).chat(question, options);
-        return { ...result, leftOut };
+        if (model.provider === CLIENT_PROVIDER && route.sample) {
+          const { sample, preferredClass } = route;
+          const result = await askClientModel(question, { ...options, sample, preferredClass });
+          options.onSpent?.(tokensOf(result.usage));
+          return { ...result, leftOut };
+        }
+        const provider = this.#providerOf(model);
+        const send = () => provider.chat(question, options);
+        return { ...await sendWithin(this.#budgets, question, { ...options, provider, send }), leftOut };
       },
     });
   }
@@ -106,13 +111,17 @@ export class FallbackRouter implements ModelRouter {
         tools: (tools?.length ?? 0) > 0,
         inputTokens: await estimateTokens(JSON.stringify(request.messages)),
       }),
-      send: (model, options) => {
+      send: async (model, options) => {
         const provider = model.provider === CLIENT_PROVIDER ? undefined : this.#providerOf(model);
-        if (provider?.complete !== undefined) return provider.complete({ ...request, model }, options);
-        throw new ExaiError(
-          "INVALID_PARAMS",
-          `${model.provider} takes no raw completions; name a model of kimi`,
-        );
+        if (provider?.complete === undefined) {
+          throw new ExaiError(
+            "INVALID_PARAMS",
+            `${model.provider} takes no raw completions; name a model of kimi`,
+          );
+        }
+        const question = { ...request, model };
+        const send = () => provider.complete!(question, options);
+        return await sendWithin(this.#budgets, question, { ...options, provider, send });
       },
     });
   }
@@ -129,7 +138,7 @@ export class FallbackRouter implements ModelRouter {
   }
 
   status(): readonly ProviderStatus[] {
-    return this.#providers.map((provider) => provider.status());
+    return this.#offered.status();
   }
 
   async ensureFresh(maxAgeMs: number): Promise<void> {
@@ -171,22 +180,49 @@ export class FallbackRouter implements ModelRouter {
     );
   }
 
-  /** The models allowed by a query. The client's model is last, since its user may have to approve the request. */
-  #models(query: RouteQuery): ModelInfo[] {
-    return this.#modelsByProvider(query).flat();
+  /** Resolves the model of the settings. One that a query for a single provider cannot have leaves the choice to `auto`. */
+  async #resolveDefault(query: RouteQuery): Promise<ModelRoute> {
+    const byDefault = defaultModelFor(query.tool, this.#options.choice?.() ?? {});
+    const { model } = byDefault;
+    const isElsewhere = query.provider !== undefined && this.#offered.find(model, query) === undefined;
+    if (isElsewhere) return await this.#resolveAuto("auto", query);
+    try {
+      return await this.#resolveRequested(model, query);
+    } catch (thrown) {
+      throw byDefault.by === undefined ? thrown : withSetting(ExaiError.from(thrown), model, byDefault.by);
+    }
   }
 
-  #modelsByProvider(query: RouteQuery): (readonly ModelInfo[])[] {
-    const clientModels = query.sample && isAllowed(query, CLIENT_PROVIDER) ? [[clientModel()]] : [];
-    return [...this.#allowed(query).map((provider) => provider.models()), ...clientModels];
+  async #resolveRequested(requested: string, query: RouteQuery): Promise<ModelRoute> {
+    if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
+    const client = this.#resolveClient(requested, query);
+    if (client !== undefined) return client;
+    if (this.#providers.some(({ name }) => name === requested)) {
+      return await this.#resolveAuto(requested, { ...query, provider: requested });
+    }
+    const model = await this.#find(requested, query);
+    if (model === undefined) throw this.#unknown(requested, query);
+    return this.#resolveNamed(requested, { model, query });
   }
 
-  #allowed(query: RouteQuery): Provider[] {
-    return this.#providers.filter(({ name, kind }) => isAllowed(query, name) || isAllowed(query, kind));
+  #resolveClient(requested: string, query: RouteQuery): ModelRoute | undefined {
+    const [prefix, ...hint] = requested.split("/");
+    if (prefix !== CLIENT_PROVIDER) return undefined;
+    if (query.sample === undefined) throw samplingUnavailable(this.#offered.all(query));
+    if (!isWanted(query, CLIENT_PROVIDER)) return undefined;
+    return this.#resolveNamed(requested, { model: clientModel(hint.join("/")), query });
+  }
+
+  #unknown(requested: string, query: RouteQuery): ExaiError {
+    const available = this.#offered.all(query);
+    const forbidden = this.#offered.forbidden(requested, query);
+    if (forbidden !== undefined) return forbiddenModel(forbidden, available);
+    return unknownModel(requested, available, this.#offered.statusFor(query));
   }
 
   #resolveNamed(requested: string, { model, query }: { model: ModelInfo; query: RouteQuery }): ModelRoute {
-    const error = unsuitableModel(model, query.needs ?? {}, this.#models(query));
+    const error = unsuitableModel(model, query.needs ?? {}, this.#offered.all(query)) ??
+      this.#overBudget(model);
     if (error !== undefined) throw error;
     const why = requested === model.name
       ? `${model.name} was asked for`
@@ -195,32 +231,45 @@ export class FallbackRouter implements ModelRouter {
     return { requested, model, fallbacks: [], why, preferredClass, sample: query.sample };
   }
 
+  #overBudget(model: ModelInfo): ExaiError | undefined {
+    const provider = this.#providers.find(({ name }) => name === model.provider);
+    return provider && this.#budgets.refusal(model, provider);
+  }
+
+  /** Those of `models` that the budgets cover; all if none is, so that the refusal is reported. */
+  #affordable(models: readonly ModelInfo[]): readonly ModelInfo[] {
+    const covered = models.filter((model) => this.#overBudget(model) === undefined);
+    return covered.length > 0 ? covered : models;
+  }
+
   async #resolveAuto(requested: string, query: RouteQuery): Promise<ModelRoute> {
     await this.#ensureListed(LIST_WAIT_MS);
     const { needs = {}, sample } = query;
     const preferredClass = preferredClassOf(query);
-    const unavailable = this.#allowed(query).map((provider) => provider.status())
-      .filter(({ available }) => !available);
+    const statuses = this.#offered.statusFor(query);
+    const unavailable = statuses.filter(({ available }) => !available);
     const isUnavailable = ([first]: readonly ModelInfo[]) =>
       unavailable.some(({ name }) => name === first?.provider);
-    const all = this.#modelsByProvider(query);
+    const all = this.#offered.byProvider(query).map((models) => this.#affordable(models));
     // Unavailable providers come last: one of them may have recovered.
     const chain = [
       ...chooseAuto(all.filter((models) => !isUnavailable(models)), { preferredClass, needs }),
       ...chooseAuto(all.filter(isUnavailable), { preferredClass, needs }),
     ];
     const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
-    if (model === undefined) throw noSuitableModel(needs, this.#models(query), query.provider);
+    if (model === undefined) {
+      throw noSuitableModel(needs, this.#offered.all(query), { provider: query.provider, statuses });
+    }
     const why = explainChoice(model, { query, preferredClass, unavailable });
     return { requested, model, fallbacks, why, preferredClass, sample };
   }
 
   /** Finds the model named `requested`, after a refresh of the lists if it is unknown. */
   async #find(requested: string, query: RouteQuery): Promise<ModelInfo | undefined> {
-    const known = findModel(this.#models(query), requested);
+    const known = this.#offered.find(requested, query);
     if (known !== undefined || performance.now() - this.#refreshedAtMs < RELIST_AFTER_MS) return known;
     await this.#ensureListed(Infinity, { force: true });
-    return findModel(this.#models(query), requested);
+    return this.#offered.find(requested, query);
   }
 
   /** Waits at most `waitMs` for a refresh in the background, which concurrent requests share. */
@@ -237,11 +286,6 @@ export class FallbackRouter implements ModelRouter {
   async #discover(signal: AbortSignal): Promise<void> {
     this.#discovered = await this.#options.discover?.(signal).catch(() => []) ?? [];
   }
-}
-
-/** Whether the query may use the provider or kind `name`. */
-function isAllowed({ provider }: RouteQuery, name: string): boolean {
-  return provider === undefined || provider === name;
 }
 
 function preferredClassOf({ class: override, tool }: RouteQuery): ModelClass {

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../base/json.ts";
+import type { ModelPrice } from "./catalogue/prices.ts";
 import type { ProviderName } from "./provider_kinds.ts";
-import type { Abilities, ProviderStatus } from "./provider_status.ts";
+import type { Abilities, Cost, ProviderStatus, Spending } from "./provider_status.ts";
 
 /** Requested thinking effort, lowest first. Only models with the ability `thinking` take it. */
 export const THINKING_MODES = ["minimal", "low", "medium", "high", "max"] as const;
@@ -46,6 +47,8 @@ export interface ModelInfo {
   searchStopsThinking?: boolean;
   /** Whether `auto` may select it. */
   auto: boolean;
+  /** Undefined if it is not known. */
+  price?: ModelPrice;
 }
 
 export interface TextPart {
@@ -154,6 +157,14 @@ export interface ChatResult {
   citations?: readonly Citation[];
   /** The reasoning, if the provider returns it. */
   reasoning?: string;
+  /** What is unusual about the answer, each in a sentence without a full stop. */
+  warnings?: readonly string[];
+  /** What the provider says it charged, in US dollars. */
+  chargedUsd?: number;
+  /** Set by the router, if the price is known. */
+  cost?: Cost;
+  /** Set by the router once most of a daily budget is used. */
+  budgetWarning?: string;
   /** A sentence on a default of the request that was omitted because the model does not support it. */
   leftOut?: string;
 }
@@ -172,6 +183,8 @@ export interface ChatOptions {
   signal: AbortSignal;
   /** Called at most a few times a second. */
   onProgress?: (progress: ChatProgress) => void;
+  /** Called with what each request used, also for one that failed after the model may have run. */
+  onSpent?: (spent: Spending) => void;
   /** When the caller times out, in milliseconds since 1970. No wait is started that would outlast it. */
   deadlineMs?: number;
 }
@@ -215,6 +228,8 @@ export type FaultKind =
   | "outage"
   /** Not sent: the circuit breaker is open. */
   | "breaker_open"
+  /** Not sent: a daily budget is used up, or the price of the model is not known. */
+  | "budget"
   /** The key was rejected, or the account has no credit. */
   | "auth"
   /** The request was rejected (400, 404, 413, 422). */

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
 import { registerSecret } from "../base/log.ts";
-import { trimEndOf } from "../base/text.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
 import { CUSTOM } from "./dialect/custom.ts";
@@ -14,6 +13,7 @@ import { ApiProvider } from "./api/api_provider.ts";
 import { type Admit, ProviderEndpoint } from "./api/endpoint.ts";
 import { ModelList } from "./api/model_list.ts";
 import type { BreakerOptions } from "./api/provider_breaker.ts";
+import { toKey } from "./api/provider_site.ts";
 import type { ProviderApi } from "./api/provider_api.ts";
 import type { RetryPolicy } from "./api/retry.ts";
 import { chatCompletionsApi } from "./openai/chat_completions.ts";
@@ -119,13 +119,15 @@ export class ProviderSet {
 }
 
 function createProvider(setup: ProviderSetup, options: ProviderSetOptions): ApiProvider {
-  const { kind, name = kind, apiKey = "", headers } = setup;
+  const { kind, name = kind, headers } = setup;
+  const apiKey = toKey(setup.apiKey ?? "");
   registerSecret(apiKey);
   const { api, baseUrl, silenceMs } = DEFAULTS[kind];
   const endpoint = createEndpoint({
     name,
+    kind,
     apiKey,
-    baseUrl: trimEndOf(setup.baseUrl || baseUrl, "/"),
+    baseUrl: setup.baseUrl || baseUrl,
     headers,
     silenceMs: setup.silenceMs ?? silenceMs,
   }, options);
@@ -143,7 +145,8 @@ function createProvider(setup: ProviderSetup, options: ProviderSetOptions): ApiP
 
 function createOllama(origin: string, options: ProviderSetOptions): ApiProvider {
   const { api, silenceMs } = DEFAULTS.custom;
-  const endpoint = createEndpoint({ name: OLLAMA, apiKey: "", baseUrl: `${origin}/v1`, silenceMs }, options);
+  const address = { name: OLLAMA, kind: "custom" as const, apiKey: "", baseUrl: `${origin}/v1` };
+  const endpoint = createEndpoint({ ...address, silenceMs }, options);
   const overrides = mergeByName(overridesOf(OLLAMA, options));
   const modelList = new ModelList({ provider: OLLAMA, known: [], overrides, describe: api.describe });
   return new ApiProvider({
@@ -158,7 +161,7 @@ function createOllama(origin: string, options: ProviderSetOptions): ApiProvider 
 function createEndpoint(
   address: Pick<
     ConstructorParameters<typeof ProviderEndpoint>[0],
-    "name" | "apiKey" | "baseUrl" | "headers" | "silenceMs"
+    "name" | "kind" | "apiKey" | "baseUrl" | "headers" | "silenceMs"
   >,
   { admit, retry, breaker }: ProviderSetOptions,
 ): ProviderEndpoint {

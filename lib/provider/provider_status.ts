@@ -1,3 +1,4 @@
+import type { ModelPrice } from "./catalogue/prices.ts";
 import type { ProviderName } from "./provider_kinds.ts";
 
 /** Abilities of a model or a provider besides chat. */
@@ -14,6 +15,25 @@ export interface ModelStatus {
   aliases: readonly string[];
   contextTokens: number;
   abilities: Abilities;
+  /** Undefined if it is not known. */
+  price?: ModelPrice;
+}
+
+/** What an answer cost. */
+export interface Cost {
+  usd: number;
+  /** What it was computed from: `list price of 2026-08-19`, `models.json`, `the provider's bill`. */
+  basis: string;
+  /** Whether the tokens were estimated. */
+  estimated?: boolean;
+}
+
+/** What requests have used. */
+export interface Spending {
+  inputTokens: number;
+  outputTokens: number;
+  /** In US dollars, of those with a known price; undefined if there are none. */
+  usd?: number;
 }
 
 /** A configured provider and its health. */
@@ -27,5 +47,12 @@ export interface ProviderStatus {
   /** How much longer its circuit breaker stays open, in milliseconds; undefined while it is closed. */
   circuitOpenForMs?: number;
   abilities: Abilities;
+  /** Those that may be asked. */
   models: readonly ModelStatus[];
+  /** Set where a variable says which of its models may be asked: how many may not, and which names it does not list. */
+  restricted?: { by: string; hidden: number; unknown: readonly string[] };
+  /** What it was used for today; undefined if nothing. */
+  spentToday?: Spending;
+  /** Set once most of a daily budget is used. */
+  budgetWarning?: string;
 }

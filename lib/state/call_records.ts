@@ -39,6 +39,7 @@ const PRUNE_MS = MINUTE_MS;
 const PRUNE_ROWS = 2000;
 /** Most cached row numbers of names; a look-up in the file takes some ten microseconds. */
 const MAX_NAMES = 1000;
+const MILLIONTHS = 1_000_000;
 
 /** The record of calls in its own SQLite file, written in batches off the path of the calls. */
 export class SqliteCallRecords implements CallStore, Disposable {
@@ -194,6 +195,9 @@ export class SqliteCallRecords implements CallStore, Disposable {
       record.outcome === "ok" ? null : record.outcome,
       // The error message of a server may quote its arguments.
       record.message === undefined ? null : redactSecrets(record.message),
+      record.spent?.inputTokens ?? null,
+      record.spent?.outputTokens ?? null,
+      record.spent?.usd === undefined ? null : Math.round(record.spent.usd * MILLIONTHS),
     ];
   }
 
@@ -282,7 +286,13 @@ function toRecord(row: RecordRow): CallRecord {
     bytesIn: Number(row.bytes_in),
     bytesOut: Number(row.bytes_out),
     message: textOf(row.message),
+    ...(row.tokens_in === null ? {} : { spent: toSpent(row) }),
   };
+}
+
+function toSpent({ tokens_in, tokens_out, usd_millionths }: RecordRow): CallRecord["spent"] {
+  const usd = usd_millionths === null ? {} : { usd: Number(usd_millionths) / MILLIONTHS };
+  return { inputTokens: Number(tokens_in), outputTokens: Number(tokens_out), ...usd };
 }
 
 function textOf(value: unknown): string | undefined {

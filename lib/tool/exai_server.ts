@@ -11,6 +11,7 @@ import type { Result } from "../wire/rpc.ts";
 import type { OpenWorkspace } from "../workspace/workspace.ts";
 import { BUILTIN_TOOLS } from "./builtin/tools.ts";
 import type { ToolHost } from "./host.ts";
+import type { ModelDefaults } from "./model_defaults.ts";
 import { type OfferedTools, offerTools } from "./offered_tools.ts";
 import { OwnThreads } from "./own_threads.ts";
 import { runTool, type ToolDependencies } from "./run_tool.ts";
@@ -44,6 +45,8 @@ export interface ExaiServerOptions {
   /** The models for the tools. */
   models: ModelRouter;
   openWorkspace: OpenWorkspace;
+  /** How models are asked where neither the call nor the tool says; may change. */
+  modelDefaults?: () => ModelDefaults;
   /** The names of tools not to offer; `version` is always offered. */
   disabledTools?: readonly string[];
   /** Whether to offer only the core tools. */

@@ -6,23 +6,13 @@ import { filesNeeded, parseAnalysis } from "./dialogue/analysis.ts";
 import { askModel, type ModelQuestion } from "./dialogue/ask_model.ts";
 import { progressSender } from "./dialogue/call_progress.ts";
 import { toHistory } from "./dialogue/history.ts";
-import type { Prompt } from "./dialogue/prompt.ts";
+import { type Prompt, promptId, type StepActions } from "./dialogue/prompt.ts";
 import { writeBrief } from "./dialogue/workflow_brief.ts";
 import { modelFields, type WorkflowArgs } from "./fields.ts";
 import { consolidateFindings, listFindings, unionOf } from "./findings.ts";
 import type { Attachment } from "./material/attachment.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 import { defineWorkflow, type WorkflowResult, type WorkflowRun, type WorkflowSpec } from "./workflow.ts";
-
-/** Instructions between steps. */
-interface StepActions {
-  /** After the first step. */
-  begin: readonly string[];
-  /** After each further one. */
-  deepen: readonly string[];
-  /** Once the caller is confident. */
-  conclude: readonly string[];
-}
 
 /** The definition of an investigation that a model reviews at the end, for {@linkcode defineExpertWorkflow}. */
 interface ExpertWorkflowSpec<Args extends WorkflowArgs>
@@ -62,6 +52,7 @@ export function defineExpertWorkflow<Args extends WorkflowArgs>(spec: ExpertWork
     description,
     input,
     describePause,
+    promptId: promptId(spec.prompt),
     pauseStatus: `pause_for_${phase}`,
     completeStatus: `${phase}_complete`,
     carry: carry as (keyof Args & string)[],
@@ -94,9 +85,13 @@ function omitInlineImages(args: WorkflowArgs): JsonObject {
   return { ...args, images } as JsonObject;
 }
 
-function actionsFor({ begin, deepen, conclude }: StepActions, args: WorkflowArgs, confidence: string) {
-  if (args.step_number === 1) return begin;
-  return CONFIDENT.includes(confidence) ? conclude : deepen;
+function actionsFor(
+  { bySteps, further, conclude }: StepActions,
+  { step_number }: WorkflowArgs,
+  confidence: string,
+): readonly string[] {
+  if (step_number > 1 && CONFIDENT.includes(confidence)) return conclude;
+  return bySteps[step_number - 1] ?? further;
 }
 
 async function finish<Args extends WorkflowArgs>(
@@ -148,7 +143,7 @@ async function askExpert<Args extends WorkflowArgs>(
   const question = await toQuestion(spec, run, context);
   const reply = await askModel(question, context, { onProgress });
   const { text, stored, model, provider, usage, facts } = reply;
-  const analysis = parseAnalysis(text);
+  const analysis = parseAnalysis(text, spec.prompt.output);
   const missingFiles = filesNeeded(analysis);
   return {
     completion: "expert",

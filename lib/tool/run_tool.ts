@@ -8,6 +8,8 @@ import { whereaboutsOf } from "../call/wait.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import type { OpenWorkspace, Workspace } from "../workspace/workspace.ts";
+import type { ModelDefaults } from "./model_defaults.ts";
+import { MeteredModels } from "./metered_models.ts";
 import { OwnThreads } from "./own_threads.ts";
 import { sampleOf } from "./sampling.ts";
 import type { ThreadQueue } from "./thread_queue.ts";
@@ -18,6 +20,8 @@ const log = getLogger(["exai", "tool"]);
 
 /** The dependencies shared by all calls of all tools. */
 export interface ToolDependencies extends Pick<ToolContext, "models" | "host" | "tools"> {
+  /** How models are asked where neither the call nor the tool says; may change. */
+  modelDefaults?: () => ModelDefaults;
   threads: ThreadStore;
   queue: ThreadQueue;
   openWorkspace: OpenWorkspace;
@@ -92,7 +96,11 @@ class ToolRunContext implements ToolContext {
   }
 
   get models() {
-    return this.#dependencies.models;
+    return new MeteredModels(this.#dependencies.models, this.#call.trace);
+  }
+
+  get modelDefaults() {
+    return this.#dependencies.modelDefaults?.() ?? {};
   }
 
   get sample() {

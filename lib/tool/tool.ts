@@ -8,6 +8,7 @@ import type { ToolDefinition } from "../wire/mcp.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import type { ToolAnnotations } from "./annotations.ts";
 import { readArguments } from "./arguments.ts";
+import type { ModelDefaults } from "./model_defaults.ts";
 import type { ToolHost } from "./host.ts";
 import type { OwnThreads } from "./own_threads.ts";
 import { publishSchema } from "./schema.ts";
@@ -25,6 +26,8 @@ export interface ToolContext {
   progress(progress: Progress): void;
   readonly threads: OwnThreads;
   readonly models: ModelRouter;
+  /** How models are asked where neither the call nor the tool says. */
+  readonly modelDefaults: ModelDefaults;
   /** The client's model, if the client supports sampling. */
   readonly sample: Sample | undefined;
   /** The files and git repositories of the session. */

@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
+import { describeNoModel } from "../provider/no_model.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import type { OfferedTools } from "./offered_tools.ts";
 import type { Tool, ToolNeeds } from "./tool.ts";
@@ -66,8 +67,10 @@ export class WindowTools {
     const mode = this.#modeOf(caller);
     if (this.#isSeen(tool, mode, this.#metNeeds(mode, caller))) return undefined;
     if (mode === "auto") {
-      const needs = tool.needs === "kimi" ? "Kimi" : "a model";
-      return `the tool ${name} needs ${needs}, and none is set up; listmodels says how (exai is auto, so that it is not listed)`;
+      const [needs, how] = tool.needs === "kimi"
+        ? ["Kimi, which is not set up", "listmodels says how"]
+        : ["a model", describeNoModel([])];
+      return `the tool ${name} needs ${needs} (exai is auto, so that it is not listed): ${how}`;
     }
     return `the tool ${name} is not offered to this window: exai (EXAI_OWN_TOOLS) is ${mode} for its client and directory`;
   }

@@ -34,6 +34,8 @@ export interface WorkflowSpec<Args extends StepArgs>
   /** Defaults to {@linkcode STEPWISE}. */
   annotations?: ToolSpec<z.ZodObject>["annotations"];
   input: z.ZodObject & z.ZodType<Args>;
+  /** The prompt that the instructions come from; the metadata of each answer names it. */
+  promptId?: string;
   /** The status of every step but the last, such as `pause_for_planning`. */
   pauseStatus: string;
   /** The status of the last step, such as `planning_complete`. */
@@ -105,7 +107,7 @@ async function runStep<Args extends StepArgs>(
   }
   const further = await spec.describePause?.(run, context);
   const content = { ...position, ...describePause(spec, run, continuation), ...further };
-  return { status: spec.pauseStatus, content, facts: room, continuation };
+  return { status: spec.pauseStatus, content, continuation, facts: { prompt: spec.promptId, ...room } };
 }
 
 interface FinishContext {
@@ -119,7 +121,8 @@ async function finish<Args extends StepArgs>(
   run: WorkflowRun<Args>,
   { context, position, continuation }: FinishContext,
 ): Promise<ToolOutput> {
-  const { completion, content, reply, ...metadata } = await spec.finish(run, context);
+  const { completion, content, reply, facts, ...rest } = await spec.finish(run, context);
+  const metadata = { ...rest, facts: { prompt: spec.promptId, ...facts } };
   const { state, args } = run;
   const { continuation_id } = continuation;
   const repeated = { ...args, continuation_id, backtrack_from_step: undefined };

@@ -75,6 +75,20 @@ Deno.test("no package that the bundled daemon loads late is of CommonJS: it woul
   assertEquals(nameless, []);
 });
 
+Deno.test("the bundled daemon carries its prompts: it reads no file of them", async () => {
+  await using dir = await tempDir({});
+  await bundleDaemon(dir.path);
+  const names = (await Array.fromAsync(Deno.readDir(dir.path))).map(({ name }) => name);
+  const bundled = (await Promise.all(names.map((name) => Deno.readTextFile(join(dir.path, name))))).join("");
+  const folder = new URL("../../lib/tool/prompts/", import.meta.url);
+  for await (const { name } of Deno.readDir(folder)) {
+    const [, first] = /^# [^\n]+\n\n([^\n`"]{20,60})/m.exec(await Deno.readTextFile(new URL(name, folder))) ??
+      [];
+    if (first !== undefined) assertStringIncludes(bundled, first, name);
+  }
+  assertEquals(/from\s*"[^"]*\.md"|import\("[^"]*\.md"\)/.test(bundled), false);
+});
+
 Deno.test("the bundled daemon has what it loads late: certificates are made, and asked of its clients", async () => {
   const dir = await Deno.makeTempDir({ prefix: "exai-bundle-" });
   const [program, home, certs] = [`${dir}/daemon/daemon.js`, `${dir}/home`, `${dir}/home/certs`];

@@ -13,11 +13,6 @@ function inflight(provider: string, env: string, fallback: number) {
 
 /** Models and their providers. A provider is set up once it has a key, or an address of its own. */
 export const MODEL_SETTINGS = {
-  defaultModel: text({
-    env: "DEFAULT_MODEL",
-    fallback: "auto",
-    help: "Model that is asked when a call names none; auto: chosen by the tool",
-  }),
   modelsFile: text({
     env: "EXAI_MODELS",
     help: "File of custom providers and of what models can do; empty: models.json beside mcp.json",

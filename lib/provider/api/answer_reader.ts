@@ -1,7 +1,11 @@
 import type { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import { quoteName } from "../../base/text.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
-import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
+import { meaningOf } from "./finish_reasons.ts";
+import { fromApiError, providerError, type ProviderErrorInfo } from "./provider_errors.ts";
+import { wrongPathAdvice } from "./provider_site.ts";
+import { splitThoughts } from "./thought_tags.ts";
 
 /** The longest accepted answer including reasoning; no model writes as much. */
 const MAX_ANSWER_CHARS = 8_000_000;
@@ -12,8 +16,16 @@ export abstract class AnswerReader {
   reasoning = "";
   model: string | undefined;
   usage: Usage | undefined;
+  /** What the provider says it charged, in US dollars. */
+  chargedUsd: number | undefined;
   finishReason: FinishReason | undefined;
   readonly citations: Citation[] = [];
+  /** What is unusual about the answer, each in a sentence without a full stop. */
+  readonly warnings: string[] = [];
+  /** Whether the provider sent one document in place of a stream, so that an error in it is all there is. */
+  isWhole = false;
+  /** What the model said in refusing to answer, where the API has a field for that. */
+  protected refusal = "";
   protected readonly errorInfo: ProviderErrorInfo;
 
   constructor(errorInfo: ProviderErrorInfo) {
@@ -32,7 +44,7 @@ export abstract class AnswerReader {
 
   /** Characters received, including reasoning. */
   get chars(): number {
-    return this.text.length + this.reasoning.length;
+    return this.text.length + this.reasoning.length + this.refusal.length;
   }
 
   /** Whether there is any output: from then on the request has been billed. */
@@ -71,19 +83,80 @@ export abstract class AnswerReader {
   }
 
   /**
-   * Checks that the answer is complete and not empty.
+   * Takes the reason for which the answer ends. An empty one is none.
    *
+   * @throws {ExaiError} the provider error `cut` if the reason says that the answer is not complete
+   */
+  protected endBy(reason: string): void {
+    if (reason.trim() === "") return;
+    const meaning = meaningOf(reason);
+    if (meaning === "broken") throw this.truncated(`it ended with ${quoteName(reason)}`);
+    if (meaning === undefined) {
+      this.warnings.push(
+        `the answer ended with ${quoteName(reason)}, which EXAI does not know; it may be incomplete`,
+      );
+    }
+    this.finishReason = meaning ?? "stop";
+  }
+
+  /**
+   * Checks that the answer is complete and not empty, and puts each part of it where it belongs.
+   *
+   * @param options.hasEnded whether the provider marked the end of the stream, which it may do without a reason
    * @throws {ExaiError} the provider error `cut` or `empty`
    */
-  finish(): void {
-    if (this.finishReason === undefined) throw this.truncated("the stream ended too soon");
-    this.#extractThinkTag();
-    if (this.text.trim() !== "" || this.toolCalls.length > 0) return;
-    throw providerError(
-      "empty",
-      `${this.errorInfo.provider} said nothing: ${this.#whyEmpty()}`,
-      this.errorInfo,
-    );
+  finish({ hasEnded = false } = {}): void {
+    if (this.finishReason === undefined && !hasEnded) throw this.truncated("the stream ended too soon");
+    const { thoughts, text } = splitThoughts(this.text);
+    this.text = text;
+    if (thoughts !== "") this.reasoning += (this.reasoning === "" ? "" : "\n\n") + thoughts;
+    this.#takeRefusal();
+    this.#takeThoughts();
+    if (this.text.trim() === "" && this.toolCalls.length === 0) {
+      const why = `${this.errorInfo.provider} said nothing: ${this.#whyEmpty()}`;
+      throw providerError("empty", why, this.errorInfo);
+    }
+    this.#settleReason();
+  }
+
+  #takeRefusal(): void {
+    if (this.refusal.trim() === "") return;
+    this.text = this.text.trim() === "" ? this.refusal : `${this.text}\n\n${this.refusal}`;
+    this.finishReason = "content_filter";
+    this.warnings.push(`${this.#who} refused to answer; what it said is its reason`);
+  }
+
+  /** Some servers take an answer for thoughts. Thoughts that were cut off are no answer. */
+  #takeThoughts(): void {
+    const isAnswer = this.finishReason === undefined || this.finishReason === "stop";
+    if (!isAnswer || this.text.trim() !== "" || this.toolCalls.length > 0) return;
+    const { thoughts, text } = splitThoughts(this.reasoning);
+    const hasBoth = thoughts !== "" && text.trim() !== "";
+    this.text = hasBoth ? text : text.trim() || thoughts;
+    this.reasoning = hasBoth ? thoughts : "";
+    if (this.text === "" || hasBoth) return;
+    this.warnings.push(`${this.#who} gave its whole answer as thoughts, and they are shown in its place`);
+  }
+
+  #settleReason(): void {
+    const calls = this.toolCalls.length > 0;
+    if (this.finishReason === undefined) {
+      this.warnings.push(
+        `${this.errorInfo.provider} gave no reason for the end of the answer; it may be incomplete`,
+      );
+    } else if (this.finishReason === "length") {
+      this.warnings.push(`the answer of ${this.#who} was cut at its longest; ask for the rest, or for less`);
+    } else if (this.finishReason === "content_filter" && this.refusal === "") {
+      this.warnings.push(
+        `a filter of ${this.errorInfo.provider} stopped the answer; what there is of it is shown`,
+      );
+    }
+    if (this.finishReason === "length" || this.finishReason === "content_filter") return;
+    this.finishReason = calls ? "tool_calls" : "stop";
+  }
+
+  get #who(): string {
+    return this.errorInfo.model ?? this.errorInfo.provider;
   }
 
   /** The error for an answer that broke off because of `why`. */
@@ -97,14 +170,6 @@ export abstract class AnswerReader {
     );
   }
 
-  /** Without a reasoning parser local servers leave the reasoning in a tag at the start of the text. */
-  #extractThinkTag(): void {
-    const tag = /^\s*<think>([\s\S]*?)<\/think>\s*/.exec(this.text);
-    if (tag === null) return;
-    this.reasoning += tag[1]!.trim();
-    this.text = this.text.slice(tag[0].length);
-  }
-
   #whyEmpty(): string {
     switch (this.finishReason) {
       case "length":
@@ -112,8 +177,15 @@ export abstract class AnswerReader {
       case "content_filter":
         return "its filter held the answer back; put the question differently";
       default:
-        return "try again, put the question differently, or name another model";
+        return "try again, put the question differently, or name another model. A local server says nothing when the " +
+          "question is longer than the window it has loaded the model with";
     }
+  }
+
+  /** The error for an error that came in place of an event, in any shape. */
+  protected failed(error: JsonObject): ExaiError {
+    const { hasOutput, isWhole } = this;
+    return fromApiError({ error, message: "" }, this.errorInfo, { hasOutput, isWhole });
   }
 
   /** The error for an answer that violates the protocol. */
@@ -121,7 +193,7 @@ export abstract class AnswerReader {
     const { provider } = this.errorInfo;
     return providerError(
       "malformed",
-      `${provider} sent ${what}; check that its URL is that of an OpenAI API`,
+      `${provider} sent ${what}${wrongPathAdvice(this.errorInfo.site)}`,
       this.errorInfo,
     );
   }

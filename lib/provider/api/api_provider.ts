@@ -89,10 +89,12 @@ export class ApiProvider implements Provider {
   }
 
   status(): ProviderStatus {
-    const { openForMs } = this.#options.endpoint.breaker;
-    const reason = openForMs === undefined
+    const { open } = this.#options.endpoint.breaker;
+    const reason = open === undefined
       ? this.#listError?.message
-      : `it failed several times in a row and is left alone for ${Math.ceil(openForMs / 1000)} s more`;
+      : `${open.model ?? "it"} failed several times in a row and is left alone for ${
+        Math.ceil(open.openForMs / 1000)
+      } s more`;
     const models = this.models().map(toModelStatus);
     const hasAny = (ability: keyof ModelStatus["abilities"]) =>
       models.some(({ abilities }) => abilities[ability]);
@@ -101,7 +103,7 @@ export class ApiProvider implements Provider {
       kind: this.kind,
       available: reason === undefined,
       reason,
-      ...(openForMs === undefined ? {} : { circuitOpenForMs: openForMs }),
+      ...(open === undefined ? {} : { circuitOpenForMs: open.openForMs }),
       abilities: {
         files: this.files !== undefined,
         search: hasAny("search"),
@@ -121,9 +123,9 @@ export class ApiProvider implements Provider {
       this.#listError = undefined;
     } catch (thrown) {
       if (signal.aborted) return;
-      // Some servers have no list of models and are available nevertheless.
+      // Some servers have no list of models and are available nevertheless, if their models are known.
       const fault = faultKindOf(thrown);
-      const hasNoList = fault === "refused" || fault === "malformed";
+      const hasNoList = (fault === "refused" || fault === "malformed") && modelList.models.length > 0;
       this.#listError = hasNoList ? undefined : ExaiError.from(thrown);
     }
   }
@@ -136,6 +138,8 @@ export class ApiProvider implements Provider {
     const { endpoint } = this.#options;
     const progress = new ProgressReporter(model.name, options.onProgress);
     const usages: Usage[] = [];
+    const warnings = new Set<string>();
+    const charges: (number | undefined)[] = [];
     let body = firstBody;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
@@ -147,8 +151,13 @@ export class ApiProvider implements Provider {
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
       usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
+      for (const warning of answer.warnings) warnings.add(warning);
+      charges.push(answer.chargedUsd);
       const next = answer.followUp(body);
-      if (next === undefined) return this.#result(answer, model, usages);
+      if (next === undefined) {
+        const result = this.#result(answer, model, { usages, warnings: [...warnings] });
+        return { ...result, chargedUsd: sumCharges(charges) };
+      }
       progress.searching();
       body = next;
     }
@@ -159,7 +168,11 @@ export class ApiProvider implements Provider {
     );
   }
 
-  #result(answer: AnswerReader, model: ModelInfo, usages: readonly Usage[]): ChatResult {
+  #result(
+    answer: AnswerReader,
+    model: ModelInfo,
+    { usages, warnings }: { usages: readonly Usage[]; warnings: readonly string[] },
+  ): ChatResult {
     const { toolCalls, citations, reasoning } = answer;
     return {
       text: answer.text,
@@ -170,6 +183,7 @@ export class ApiProvider implements Provider {
       toolCalls: toolCalls.length > 0 ? toolCalls : undefined,
       citations: citations.length > 0 ? citations : undefined,
       reasoning: reasoning === "" ? undefined : reasoning,
+      warnings: warnings.length > 0 ? warnings : undefined,
     };
   }
 }
@@ -186,6 +200,12 @@ async function estimateUsage(question: string, answer: AnswerReader): Promise<Us
     outputTokens: await estimateTokens(answer.reasoning + answer.text),
     estimated: true,
   };
+}
+
+/** Undefined if one of them is not known. */
+function sumCharges(charges: readonly (number | undefined)[]): number | undefined {
+  const known = charges.filter((charge) => charge !== undefined);
+  return known.length < charges.length ? undefined : known.reduce((sum, charge) => sum + charge);
 }
 
 function sumUsages(usages: readonly Usage[]): Usage {

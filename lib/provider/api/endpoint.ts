@@ -2,12 +2,23 @@ import { getLogger } from "@logtape/logtape";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import { trimEndOf } from "../../base/text.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
 import type { AnswerReader } from "./answer_reader.ts";
 import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
+import { readErrorBody } from "./error_body.ts";
+import { leftOutFields, refusedField, withoutRefused } from "./optional_parameters.ts";
 import type { ApiProtocol, Exchange, ProviderAddress } from "./protocol.ts";
 import { type BreakerOptions, ProviderBreaker } from "./provider_breaker.ts";
-import { asApiError, fromApiError, providerError, type ProviderErrorInfo } from "./provider_errors.ts";
+import {
+  asApiError,
+  faultKindOf,
+  fromApiError,
+  providerError,
+  type ProviderErrorInfo,
+} from "./provider_errors.ts";
+import { type ProviderSite, toBaseUrl, urlSetting, wrongPathAdvice } from "./provider_site.ts";
+import { RateLimits } from "./rate_limits.ts";
 import {
   DEFAULT_RETRY_POLICY,
   fitsDeadline,
@@ -25,6 +36,8 @@ export type Admit = (provider: string, signal: AbortSignal) => Promise<Disposabl
 interface EndpointOptions extends ProviderAddress {
   /** The name of the provider. */
   name: string;
+  /** For advice in errors. */
+  kind: ProviderSite["kind"];
   headers?: Readonly<Record<string, string>>;
   /** How long the provider may send nothing before the request times out. */
   silenceMs: number;
@@ -62,32 +75,50 @@ export class ProviderEndpoint {
   readonly breaker: ProviderBreaker;
   readonly #options: EndpointOptions;
   readonly #retry: RetryPolicy;
-  /** The end of the rate limit of each model, as a `performance.now()` time. */
-  readonly #limitedUntilMs = new Map<string, number>();
+  readonly #limits: RateLimits;
+  /** The fields of a body that each model has refused. */
+  readonly #refused = new Map<string, Set<string>>();
+  readonly #site: ProviderSite;
+  /** Whether the configured URL is that of an endpoint of the API. */
+  readonly #isPasted: boolean;
 
   constructor(options: EndpointOptions) {
     this.name = options.name;
-    this.#options = options;
+    const baseUrl = toBaseUrl(options.baseUrl);
+    this.#options = { ...options, baseUrl };
+    this.#isPasted = baseUrl !== trimEndOf(options.baseUrl.trim(), "/");
     this.#retry = { ...DEFAULT_RETRY_POLICY, ...options.retry };
+    this.#limits = new RateLimits(options.name, this.#retry.maxDelayMs);
+    const { name, kind, apiKey } = options;
+    this.#site = { name, kind, baseUrl, hasKey: apiKey !== "" };
     this.breaker = new ProviderBreaker(options.name, { ...BREAKER, ...options.breaker });
   }
 
   /**
    * Requests a completion as a stream and returns the whole answer. Failed requests that cannot have been billed are
-   * retried.
+   * retried; a field that the model refuses and can do without is left out, then and from then on.
    *
    * @throws {ExaiError} a provider error; the abort reason of `options.signal`
    */
   async complete(request: ProtocolRequest, options: CompletionOptions): Promise<AnswerReader> {
-    const { model } = request;
+    const { model, body } = request;
+    const refused = this.#refused.get(model) ?? new Set<string>();
     for (let attempt = 1;; attempt++) {
+      const sent = { ...request, body: withoutRefused(body, refused) };
       try {
-        await this.#waitForLimit(model, options);
-        return await this.#attempt(request, { ...options, attempt });
+        await this.#limits.wait(model, options);
+        const answer = await this.#attempt(sent, { ...options, attempt });
+        answer.warnings.push(...this.#warningsOf(model, leftOutFields(body, refused)));
+        return answer;
       } catch (thrown) {
         if (options.signal.aborted) throw abortError(options.signal);
         const error = ExaiError.from(thrown);
-        this.#rememberLimit(model, error);
+        const field = refusedFieldOf(error, sent.body);
+        if (field !== undefined && !refused.has(field)) {
+          this.#refused.set(model, refused.add(field));
+          continue;
+        }
+        this.#limits.remember(model, error);
         const waitMs = retryDelay(attempt, error, this.#retry);
         if (waitMs === undefined || !fitsDeadline(waitMs, options)) throw error;
         log.info("asking {provider} again in {waitMs} ms: {reason}", {
@@ -114,7 +145,7 @@ export class ProviderEndpoint {
     },
     send: (exchange: Exchange) => Promise<T>,
   ): Promise<T> {
-    const errorInfo = { provider: this.name };
+    const errorInfo = { provider: this.name, site: this.#site };
     const { headers } = this.#options;
     using guard = new GuardedFetch({
       ...limits,
@@ -130,13 +161,24 @@ export class ProviderEndpoint {
     }
   }
 
+  /** The error for a successful response that is no answer of the API: an error in its body, or anything else. */
+  notAnApi(body: unknown): ExaiError {
+    const errorInfo = { provider: this.name, site: this.#site };
+    const { reason } = readErrorBody(body);
+    if (reason !== "") {
+      return fromApiError({ error: body, message: "" }, errorInfo, { hasOutput: false, isWhole: true });
+    }
+    const message = `${this.name} sent what is no list of models${wrongPathAdvice(this.#site)}`;
+    return providerError("malformed", message, errorInfo);
+  }
+
   async #attempt(
     request: ProtocolRequest,
     options: CompletionOptions & { attempt: number },
   ): Promise<AnswerReader> {
     using _slot = await this.#options.admit?.(this.name, options.signal);
     if (options.signal.aborted) throw abortError(options.signal);
-    return await this.breaker.run(async () => {
+    return await this.breaker.run(request.model, async () => {
       options.onSent?.(options.attempt);
       return await this.#stream(request, options);
     });
@@ -146,7 +188,7 @@ export class ProviderEndpoint {
     { protocol, body, model }: ProtocolRequest,
     { signal, onDelta }: CompletionOptions,
   ): Promise<AnswerReader> {
-    const errorInfo = { provider: this.name, model };
+    const errorInfo = { provider: this.name, model, site: this.#site };
     const { headers, silenceMs } = this.#options;
     using guard = new GuardedFetch({
       silenceMs,
@@ -158,12 +200,14 @@ export class ProviderEndpoint {
     });
     const answer = protocol.createReader(errorInfo);
     try {
-      for await (const event of await protocol.open(body, { address: this.#options, guard, signal })) {
+      const events = await protocol.open(body, { address: this.#options, guard, signal });
+      answer.isWhole = guard.isWhole;
+      for await (const event of events) {
         answer.add(event);
         onDelta?.(answer);
       }
       if (signal.aborted) throw abortError(signal);
-      answer.finish();
+      answer.finish({ hasEnded: guard.hasEnded });
       return answer;
     } catch (thrown) {
       const { hasOutput } = answer;
@@ -177,43 +221,31 @@ export class ProviderEndpoint {
     const cause = unwrap(guard.causeOfBodyError(thrown));
     if (cause instanceof ExaiError) return cause;
     const response = protocol?.readError?.(thrown) ?? asApiError(thrown);
-    if (response !== undefined) return fromApiError(response, { ...errorInfo, cause: thrown }, hasOutput);
+    if (response !== undefined) {
+      const whole = guard.refused === undefined
+        ? response
+        : { ...guard.refused, error: guard.refused.body, message: "" };
+      return fromApiError(whole, { ...errorInfo, cause: thrown }, { hasOutput, isWhole: guard.isWhole });
+    }
     if (cause instanceof SyntaxError) {
-      return providerError(
-        "malformed",
-        `${this.name} sent what is no JSON; check that its URL is that of an OpenAI API`,
-        { ...errorInfo, cause },
-      );
+      return providerError("malformed", `${this.name} sent what is no JSON${wrongPathAdvice(this.#site)}`, {
+        ...errorInfo,
+        cause,
+      });
     }
     const reason = messageOf(cause);
     if (answer) return answer.truncated(reason);
     return providerError("outage", `${this.name}: ${reason}`, { ...errorInfo, cause });
   }
 
-  /** Stores the end of a rate limit, so that other calls wait for it too. */
-  #rememberLimit(model: string, { retryAfterMs, details }: ExaiError): void {
-    if (details?.fault !== "rate_limit" || retryAfterMs === undefined) return;
-    this.#limitedUntilMs.set(model, performance.now() + retryAfterMs);
-  }
-
-  /** Waits for the end of a rate limit reported to an earlier call. */
-  async #waitForLimit(model: string, options: CompletionOptions): Promise<void> {
-    const waitMs = (this.#limitedUntilMs.get(model) ?? 0) - performance.now();
-    if (waitMs <= 0) {
-      this.#limitedUntilMs.delete(model);
-      return;
-    }
-    const isTooLong = waitMs > this.#retry.maxDelayMs || !fitsDeadline(waitMs, options);
-    const error = providerError(
-      "rate_limit",
-      `${this.name} wants no question to ${model} for ${
-        Math.ceil(waitMs / 1000)
-      } s; wait, or name another model`,
-      { provider: this.name, model, retryAfterMs: Math.ceil(waitMs) },
-    );
-    if (isTooLong) throw error;
-    options.onRetry?.(waitMs, error);
-    await sleep(waitMs, options);
+  #warningsOf(model: string, leftOut: readonly string[]): string[] {
+    const { baseUrl } = this.#options;
+    return [
+      ...leftOut.map((field) => `${model} does not take ${field}, so it was left out`),
+      ...this.#isPasted
+        ? [`${urlSetting(this.#site)} is that of an endpoint; the API begins at ${baseUrl}`]
+        : [],
+    ];
   }
 }
 
@@ -229,4 +261,11 @@ interface FailureContext {
 /** The packages wrap every error of their `fetch`. */
 function unwrap(thrown: unknown): unknown {
   return thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
+}
+
+/** The field of `body` that a refusal names and that may be left out. */
+function refusedFieldOf(error: ExaiError, body: JsonObject): string | undefined {
+  if (faultKindOf(error) !== "refused") return undefined;
+  const response = error.cause as ReturnType<typeof asApiError>;
+  return response === undefined ? undefined : refusedField(readErrorBody(response.error), body);
 }

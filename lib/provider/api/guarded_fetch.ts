@@ -2,7 +2,10 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
 import { beginningOf } from "../../base/http_response.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";
+import { EventBody } from "./event_body.ts";
 import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
+import { toBaseUrl, unreachableAdvice, urlSetting, wrongPathAdvice } from "./provider_site.ts";
+import { titleOfPage } from "./web_page.ts";
 
 /** Limits on one request to a provider. */
 export interface FetchLimits {
@@ -32,16 +35,41 @@ const COMMON_HEADERS = ["accept", "authorization", "content-type"];
 
 /** Errors of `fetch` before the request was sent. Deno gives them no code, so the wording of the message decides. */
 const NEVER_SENT =
-  /\(Connect\)|dns error|tcp connect|connection refused|invalid peer certificate|tls handshake/i;
+  /\(Connect\)|dns error|tcp connect|connection refused|invalid peer certificate|tls handshake|are blocked|invalid header/i;
+
+/** The body of an error response. */
+interface RefusedResponse {
+  status: number;
+  headers: Headers;
+  /** JSON if it is, otherwise its text. */
+  body: unknown;
+}
 
 /** A `fetch` with limits for one request to a provider. Disposing it clears its timer. */
 export class GuardedFetch implements Disposable {
   readonly #options: GuardedFetchOptions;
   readonly #silence = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #refused: RefusedResponse | undefined;
+  #events: EventBody | undefined;
 
   constructor(options: GuardedFetchOptions) {
     this.#options = options;
+  }
+
+  /** The last error response, whole: the packages keep a part of it only. */
+  get refused(): RefusedResponse | undefined {
+    return this.#refused;
+  }
+
+  /** Whether the server marked the end of the events, or sent one whole document in place of them. */
+  get hasEnded(): boolean {
+    return this.#events?.hasEnded ?? false;
+  }
+
+  /** Whether the server sent one whole document in place of events. */
+  get isWhole(): boolean {
+    return this.#events?.isWhole ?? false;
   }
 
   /**
@@ -51,7 +79,6 @@ export class GuardedFetch implements Disposable {
    * otherwise `cut`
    */
   readonly fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const { errorInfo } = this.#options;
     const caller = init.signal ?? undefined;
     const signals = caller ? [caller, this.#silence.signal] : [this.#silence.signal];
     this.#restartTimer();
@@ -72,14 +99,9 @@ export class GuardedFetch implements Disposable {
     if (response.status >= 300 && response.status < 400) {
       this.#clearTimer();
       await response.body?.cancel();
-      const to = response.headers.get("location") ?? "elsewhere";
-      throw providerError(
-        "refused",
-        `${errorInfo.provider} moved to ${to}; set its URL to where it is now`,
-        errorInfo,
-      );
+      throw this.#redirected(response.headers.get("location"));
     }
-    if (!response.ok) return this.#limitBody(beginningOf(response, MAX_ERROR_BODY_BYTES));
+    if (!response.ok) return await this.#keepRefusal(beginningOf(response, MAX_ERROR_BODY_BYTES));
     return this.#options.expectsEvents ? await this.#toEvents(response) : this.#limitBody(response);
   };
 
@@ -99,7 +121,9 @@ export class GuardedFetch implements Disposable {
     const exhausted = overCapacityFor(`${errorInfo.provider} cannot be asked`, thrown);
     if (exhausted) return exhausted;
     if (NEVER_SENT.test(message)) {
-      return providerError("outage", `${errorInfo.provider} cannot be reached: ${messageOf(thrown)}`, {
+      const reason = reasonOf(thrown);
+      const advice = unreachableAdvice(errorInfo.site, reason);
+      return providerError("outage", `${errorInfo.provider} cannot be reached: ${reason}${advice}`, {
         ...errorInfo,
         cause: thrown,
       });
@@ -121,22 +145,43 @@ export class GuardedFetch implements Disposable {
     return filtered;
   }
 
-  async #toEvents(response: Response): Promise<Response> {
-    const type = response.headers.get("content-type") ?? "";
-    if (/^text\/html/i.test(type)) {
-      await response.body?.cancel();
-      this.#clearTimer();
-      const { errorInfo } = this.#options;
-      throw providerError(
-        "malformed",
-        `${errorInfo.provider} answered with a web page; check that its URL ends where its API begins, mostly in /v1`,
+  #redirected(location: string | null): ExaiError {
+    const { errorInfo } = this.#options;
+    const { provider, site } = errorInfo;
+    const to = URL.parse(location ?? "", site?.baseUrl);
+    if (to === null) {
+      return providerError(
+        "refused",
+        `${provider} moved elsewhere; set its URL to where it is now`,
         errorInfo,
       );
     }
-    const limited = this.#limitBody(response);
-    if (!/^application\/json/i.test(type)) return limited;
-    const text = await limited.text();
-    return new Response(`data: ${text.replace(/[\r\n]+/g, " ")}\n\n`, { headers: response.headers });
+    const setting = site === undefined ? "its URL" : urlSetting(site);
+    const message = `${provider} moved to ${to.href}; set ${setting} to where it is now: ${
+      toBaseUrl(to.href)
+    }`;
+    return providerError("refused", message, errorInfo);
+  }
+
+  async #keepRefusal(response: Response): Promise<Response> {
+    const { status, statusText, headers } = response;
+    const text = await this.#limitBody(response).text();
+    this.#refused = { status, headers, body: parsed(text) };
+    return new Response(text, { status, statusText, headers });
+  }
+
+  async #toEvents(response: Response): Promise<Response> {
+    const events = this.#events = await EventBody.read(this.#limitBody(response));
+    if (events.page === undefined) return events.response;
+    this.#clearTimer();
+    const { errorInfo } = this.#options;
+    throw providerError(
+      "malformed",
+      `${errorInfo.provider} answered with a page in place of an answer (${titleOfPage(events.page)})${
+        wrongPathAdvice(errorInfo.site)
+      }`,
+      errorInfo,
+    );
   }
 
   #limitBody(response: Response): Response {
@@ -191,4 +236,19 @@ function tooLarge(errorInfo: ProviderErrorInfo, bytes: number): string {
   return `the answer of ${errorInfo.provider} grew past ${
     formatBytes(bytes)
   } and was stopped; ask for a shorter one`;
+}
+
+/** What `fetch` says of a failed request: the part behind the URL, which the message of the cause repeats. */
+function reasonOf(thrown: unknown): string {
+  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
+  const message = messageOf(cause);
+  return message.slice(message.indexOf("(Connect): ") < 0 ? 0 : message.indexOf("(Connect): ") + 11);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }

@@ -13,11 +13,25 @@ export interface BreakerOptions {
 /** Errors that count as failures. A rejected or rate-limited request does not. */
 const FAILURES: readonly (FaultKind | undefined)[] = ["outage", "timeout", "cut"];
 
-/** A circuit breaker for one provider. */
+/** What is left alone after failures. */
+interface OpenBreaker {
+  /** The model; undefined for all models of the provider. */
+  model?: string;
+  openForMs: number;
+}
+
+/**
+ * The circuit breakers of one provider: one for each model that fails, and one for the provider. A failure is the
+ * provider's if it could not be reached, or if more than one model has failed since one has answered.
+ */
 export class ProviderBreaker {
   readonly #provider: string;
   readonly #options: BreakerOptions;
   readonly #circuit: CircuitBreaker;
+  /** Of the models that have failed since they last answered. */
+  readonly #models = new Map<string, CircuitBreaker>();
+  /** The models that have failed since any has answered. */
+  readonly #failed = new Set<string>();
 
   constructor(provider: string, options: BreakerOptions) {
     this.#provider = provider;
@@ -25,42 +39,73 @@ export class ProviderBreaker {
     this.#circuit = new CircuitBreaker(options);
   }
 
-  /** How much longer it stays open, in milliseconds; undefined while requests pass. */
-  get openForMs(): number | undefined {
-    return this.#circuit.refusesForMs;
+  /** What is left alone now: the provider, or a model of which no other has answered since; undefined for nothing. */
+  get open(): OpenBreaker | undefined {
+    const openForMs = this.#circuit.refusesForMs;
+    if (openForMs !== undefined) return { openForMs };
+    for (const model of this.#failed) {
+      const openForMs = this.#models.get(model)?.refusesForMs;
+      if (openForMs !== undefined) return { model, openForMs };
+    }
+    return undefined;
   }
 
-  /** Closes the breaker. */
+  /** Closes the breakers. */
   reset(): void {
     this.#circuit.reset();
+    this.#models.clear();
+    this.#failed.clear();
   }
 
   /**
-   * Runs `work` unless the breaker is open.
+   * Runs `work`, which asks `model`, unless its breaker or that of the provider is open.
    *
    * @throws {ExaiError} the provider error `breaker_open` with `retryAfterMs`; what `work` throws
    */
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(model: string, work: () => Promise<T>): Promise<T> {
+    const own = this.#models.get(model) ?? new CircuitBreaker(this.#options);
+    const ownEra = own.enter();
+    if (ownEra === 0) throw this.#openError({ model, openForMs: own.refusesForMs ?? 0 });
     const era = this.#circuit.enter();
-    if (era === 0) throw this.#openError();
+    if (era === 0) {
+      own.leave(ownEra, "ignored");
+      throw this.#openError({ openForMs: this.#circuit.refusesForMs ?? 0 });
+    }
     try {
       const result = await work();
+      own.leave(ownEra, "success");
       this.#circuit.leave(era, "success");
+      this.#models.delete(model);
+      this.#failed.clear();
       return result;
     } catch (thrown) {
-      this.#circuit.leave(era, FAILURES.includes(faultKindOf(thrown)) ? "failure" : "ignored");
+      const isFailure = FAILURES.includes(faultKindOf(thrown));
+      if (isFailure) {
+        this.#models.set(model, own);
+        this.#failed.add(model);
+      }
+      own.leave(ownEra, isFailure ? "failure" : "ignored");
+      this.#circuit.leave(era, isFailure && this.#isOfProvider(thrown) ? "failure" : "ignored");
       throw thrown;
     }
   }
 
-  #openError(): ExaiError {
-    const retryAfterMs = Math.ceil(this.openForMs ?? 0);
+  #isOfProvider(thrown: unknown): boolean {
+    const isUnreachable = faultKindOf(thrown) === "outage" &&
+      (thrown as ExaiError).details?.status === undefined;
+    return isUnreachable || this.#failed.size > 1;
+  }
+
+  #openError({ model, openForMs }: OpenBreaker): ExaiError {
+    const retryAfterMs = Math.ceil(openForMs);
     const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    const who = model === undefined ? this.#provider : `${model} of ${this.#provider}`;
+    const other = model === undefined ? "a model of another provider" : "another model";
     return providerError(
       "breaker_open",
-      `${this.#provider} failed ${this.#options.failures} times in a row and is left alone for ${seconds} s more; ` +
-        "name a model of another provider, or try again then",
-      { provider: this.#provider, retryAfterMs },
+      `${who} failed ${this.#options.failures} times in a row and is left alone for ${seconds} s more; name ${other}, ` +
+        "or try again then",
+      { provider: this.#provider, model, retryAfterMs },
     );
   }
 }

@@ -1,14 +1,17 @@
 import { type ErrorCode, ExaiError } from "../../base/errors.ts";
 import { retryAfterMs } from "../../base/http_response.ts";
-import { isObject } from "../../base/json.ts";
 import { redact } from "../../base/log.ts";
-import { clip } from "../../base/text.ts";
+import { clip, trimEndOf } from "../../base/text.ts";
 import type { FaultKind } from "../provider.ts";
+import { type ErrorBody, readErrorBody } from "./error_body.ts";
+import { faultOf, subjectOf } from "./fault_codes.ts";
+import { keyAdvice, type ProviderSite, wrongPathAdvice } from "./provider_site.ts";
 
 const CODES: Readonly<Record<FaultKind, ErrorCode>> = {
   rate_limit: "UPSTREAM_UNAVAILABLE",
   outage: "UPSTREAM_UNAVAILABLE",
   breaker_open: "UPSTREAM_UNAVAILABLE",
+  budget: "CONFIG",
   auth: "CONFIG",
   refused: "INVALID_PARAMS",
   cut: "OUTCOME_UNKNOWN",
@@ -26,9 +29,14 @@ export interface ProviderErrorInfo {
   status?: number;
   retryAfterMs?: number;
   cause?: unknown;
+  /** Where the request went, for advice; not shown as a detail. */
+  site?: ProviderSite;
 }
 
-const MAX_MESSAGE_CHARS = 600;
+const MAX_MESSAGE_CHARS = 1200;
+
+/** The part of a provider's reason that is shown, so that advice after it is not cut. */
+const MAX_REASON_CHARS = 400;
 
 /**
  * Creates a provider error. Secrets in the message are redacted, since it may quote the provider.
@@ -44,7 +52,7 @@ const MAX_MESSAGE_CHARS = 600;
  * ```
  */
 export function providerError(kind: FaultKind, message: string, info: ProviderErrorInfo): ExaiError {
-  const { retryAfterMs, cause, ...details } = info;
+  const { retryAfterMs, cause, site: _site, ...details } = info;
   const redacted = redact(message);
   const text = redacted.length > MAX_MESSAGE_CHARS ? `${clip(redacted, MAX_MESSAGE_CHARS)}…` : redacted;
   return new ExaiError(CODES[kind], text, { cause, retryAfterMs, details: { ...details, fault: kind } });
@@ -57,24 +65,7 @@ export function faultKindOf(thrown: unknown): FaultKind | undefined {
 
 /** Whether nothing was generated, so that the request may be sent again to the same or another model. */
 export function isSafeToRetry(kind: FaultKind | undefined): boolean {
-  return kind === "rate_limit" || kind === "outage" || kind === "breaker_open";
-}
-
-/**
- * The error codes of Kimi, OpenAI and Z.AI (1113) for an account without credit, sent with 429. Waiting does not help.
- */
-const OUT_OF_QUOTA = /insufficient_quota|exceeded_current_quota|billing_hard_limit|^1113$/;
-
-/** A gateway timed out while the model may still have been running: a retry may be billed twice. */
-const GATEWAY_TIMEOUTS: readonly number[] = [504, 524, 598, 599];
-
-/** Maps an HTTP status and the provider's error `code` or `type`. */
-function faultForStatus(status: number, code = ""): FaultKind {
-  if (status === 429) return OUT_OF_QUOTA.test(code) ? "auth" : "rate_limit";
-  if (GATEWAY_TIMEOUTS.includes(status)) return "cut";
-  if (status >= 500 || status === 408) return "outage";
-  if (status === 401 || status === 402 || status === 403) return "auth";
-  return "refused";
+  return kind === "rate_limit" || kind === "outage" || kind === "breaker_open" || kind === "budget";
 }
 
 /** An error response, as the packages of `openai` and `@anthropic-ai/sdk` throw it. */
@@ -92,51 +83,79 @@ export function asApiError(thrown: unknown): ApiError | undefined {
   return isResponse ? thrown as ApiError : undefined;
 }
 
-/** Converts an API error to a provider error; `hasOutput` tells whether part of an answer preceded it. */
-export function fromApiError(error: ApiError, info: ProviderErrorInfo, hasOutput: boolean): ExaiError {
+/** How an error response came. */
+interface ResponseFacts {
+  /** Whether a part of the answer preceded it. */
+  hasOutput: boolean;
+  /** Whether it was the whole response, so that nothing was generated. */
+  isWhole?: boolean;
+}
+
+/** Converts an error response, or an error within an answer, to a provider error. */
+export function fromApiError(
+  error: ApiError,
+  info: ProviderErrorInfo,
+  { hasOutput, isWhole = false }: ResponseFacts,
+): ExaiError {
   const { provider } = info;
-  const body = readErrorBody(error);
+  const body = readErrorBody(error.error);
   // An error event in a stream has no HTTP status; OpenRouter sends it as `code`.
-  const status = error.status ?? (/^\d{3}$/.test(body.code) ? Number(body.code) : undefined);
-  const all = { ...info, status, retryAfterMs: retryAfterMs(error.headers), cause: error };
-  if (hasOutput || status === undefined) {
-    return providerError("cut", `${provider} broke off its answer: ${body.message}`, all);
-  }
-  const kind = faultForStatus(status, body.code || body.type);
-  return providerError(
-    kind,
-    `${provider} answered ${status}: ${body.message}${adviceFor(kind, info, status)}`,
-    all,
-  );
-}
-
-function readErrorBody(error: ApiError): { message: string; code: string; type: string } {
-  const body = isObject(error.error) ? error.error : {};
-  const inner = isObject(body.error) ? body.error : body;
-  const text = (value: unknown) =>
-    typeof value === "string" || typeof value === "number" ? String(value) : "";
-  return {
-    message: text(inner.message) || text(inner.detail) || error.message,
-    code: text(inner.code),
-    type: text(inner.type),
+  const status = error.status ?? body.status;
+  const all = {
+    ...info,
+    status,
+    retryAfterMs: retryAfterMs(error.headers) ?? body.retryAfterMs,
+    cause: error,
   };
+  const reason = shortened(body.reason || withoutStatus(error.message));
+  const fault = faultOf(body, status) ?? (isWhole ? "refused" : undefined);
+  if (hasOutput || fault === undefined) {
+    return providerError("cut", `${provider} broke off its answer: ${reason}${CUT_ADVICE}`, all);
+  }
+  const said = status === undefined ? `${provider} refused` : `${provider} answered ${status}`;
+  const isPathUnknown = isWhole && fault === "refused" && body.codes.length === 0 && status === undefined;
+  const advice = isPathUnknown ? wrongPathAdvice(info.site) : adviceFor({ fault, body, status }, info);
+  return providerError(fault, `${said}: ${reason}${advice}`, all);
 }
 
-function adviceFor(kind: FaultKind, { model }: ProviderErrorInfo, status: number): string {
-  switch (kind) {
+const CUT_ADVICE = ". The model may have run on, so it was not asked again; repeat the call to ask anew";
+
+/** The packages write `404 status code (no body)` where a response says nothing. */
+function withoutStatus(message: string): string {
+  const text = message.replace(/^\d{3} /, "");
+  return text === "" || /status code/.test(text) ? "no reason given" : text;
+}
+
+function shortened(reason: string): string {
+  const text = reason.length > MAX_REASON_CHARS ? `${clip(reason, MAX_REASON_CHARS)}…` : reason;
+  return trimEndOf(text, ". ");
+}
+
+interface Refusal {
+  fault: NonNullable<ReturnType<typeof faultOf>>;
+  body: ErrorBody;
+  status: number | undefined;
+}
+
+function adviceFor({ fault, body, status }: Refusal, { model, site }: ProviderErrorInfo): string {
+  const subject = subjectOf(body);
+  switch (fault) {
     case "auth":
-      return status === 401 || status === 403
-        ? ". Check its key, and that the key may use this model"
-        : ". Its account has nothing left, or may not do this";
+      return `. ${keyAdvice(site, subject === "credit" || status === 402 ? "credit" : "key")}`;
     case "rate_limit":
       return ". It is asked too often; wait, or name a model of another provider";
     case "outage":
       return ". It has an outage; try again later, or name a model of another provider";
     case "cut":
-      return ". The model may have run on, so it was not asked again";
-    default:
-      return status === 404
-        ? `. Check its URL, and that it has ${model ?? "this"}; listmodels shows what it has`
-        : "";
+      return CUT_ADVICE;
   }
+  if (subject === "window" || status === 413) {
+    return ". Name a model with a larger window (listmodels shows them), or give it less";
+  }
+  if (subject === "content") {
+    return ". Its filter refused the question; put it differently, or name another model";
+  }
+  if (status !== 404 && status !== 405 && subject !== "model") return "";
+  const listed = model === undefined ? "" : `. Check that it has ${model}; listmodels shows what it has`;
+  return subject === "model" ? listed : `${listed}${wrongPathAdvice(site)}`;
 }

@@ -1,5 +1,6 @@
 import type { Effort, ModelAbilities, ModelClass, ModelInfo, ThinkingControl } from "../provider.ts";
 import type { ModelStatus } from "../provider_status.ts";
+import { listPrice, type ModelPrice } from "./prices.ts";
 import data from "./models.json" with { type: "json" };
 
 /** A model as `models.json` or the shipped catalogue describes it. Omitted fields keep their known or default value. */
@@ -21,13 +22,17 @@ export interface ModelEntry {
   searchStopsThinking?: boolean;
   /** Whether `auto` may select it. */
   auto?: boolean;
+  /** In US dollars per million tokens; defaults to the shipped list price. */
+  price?: EntryPrice;
 }
+
+type EntryPrice = Omit<ModelPrice, "source"> & { source?: string };
 
 /** An entry of the shipped catalogue, which names its provider. */
 type ShippedEntry = ModelEntry & { provider: string };
 
 /** Defaults for a model without a description: no ability that a provider might reject. */
-const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider">> = {
+const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider" | "price">> = {
   aliases: [],
   class: "balanced",
   contextTokens: 32_768,
@@ -80,6 +85,7 @@ export function toModel(entry: ModelEntry, provider: string): ModelInfo {
     takesTemperature: rest.temperature,
     searchStopsThinking: searchStopsThinking || undefined,
     auto,
+    price: entry.price ? { source: "models.json", ...entry.price } : listPrice(provider, entry.name),
   };
 }
 
@@ -99,7 +105,13 @@ function hasEffort(efforts: readonly Effort[]): boolean {
 }
 
 /** Returns the part of `model` that status reports show. */
-export function toModelStatus({ name, aliases, contextTokens, abilities }: ModelInfo): ModelStatus {
+export function toModelStatus({ name, aliases, contextTokens, abilities, price }: ModelInfo): ModelStatus {
   const { files, search, thinking, images } = abilities;
-  return { name, aliases, contextTokens, abilities: { files, search, thinking, images } };
+  return {
+    name,
+    aliases,
+    contextTokens,
+    abilities: { files, search, thinking, images },
+    ...(price === undefined ? {} : { price }),
+  };
 }

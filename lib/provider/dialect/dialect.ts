@@ -43,6 +43,8 @@ export interface Dialect {
   webSearch?(model: ModelInfo): { fields?: JsonObject; tools?: JsonObject[] };
   /** The result of a tool call that the provider runs itself; undefined for the caller's own tools. */
   answerBuiltin?(call: ToolCall): string | undefined;
+  /** Reads what the provider charged, in US dollars, from the usage of an answer. Absent if it does not say. */
+  chargedUsd?(usage: JsonObject): number | undefined;
   /** Reads an entry of `/models`; undefined for a model that does not chat. */
   describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined;
 }

@@ -1,7 +1,8 @@
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
-import type { ModelEntry } from "../catalogue/catalogue.ts";
+import { type ModelEntry, SHIPPED_MODELS } from "../catalogue/catalogue.ts";
 import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode } from "../provider.ts";
+import { alwaysSearches } from "../routing/variants.ts";
 import type { Dialect } from "./dialect.ts";
 
 /** The efforts OpenRouter takes for any model that thinks, and maps to those of the model. */
@@ -16,8 +17,9 @@ export const OPENROUTER: Dialect = {
   thinking,
   // The server tool; the plugin {"id": "web"} is deprecated in its favour
   // (https://openrouter.ai/docs/guides/features/server-tools/web-search).
-  webSearch: () => ({ tools: [{ type: "openrouter:web_search" }] }),
+  webSearch: ({ name }) => alwaysSearches(name) ? {} : { tools: [{ type: "openrouter:web_search" }] },
   describe,
+  chargedUsd,
 };
 
 /** https://openrouter.ai/docs/guides/best-practices/reasoning-tokens */
@@ -33,7 +35,12 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
   if (outputs.length > 0 && !outputs.includes("text")) return undefined;
   const top = isObject(listed.top_provider) ? listed.top_provider : {};
   const takes = strings(listed.supported_parameters);
+  const { class: modelClass, aliases, auto } = knownElsewhere(listed.id);
   return {
+    class: modelClass,
+    aliases,
+    auto,
+    price: priceOf(listed.pricing),
     contextTokens: number(top.context_length) ?? number(listed.context_length),
     maxOutputTokens: number(top.max_completion_tokens),
     images: strings(architecture.input_modalities).includes("image"),
@@ -44,6 +51,38 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
     temperature: takes.includes("temperature"),
     jsonSchema: takes.includes("structured_outputs"),
   };
+}
+
+/**
+ * Usage holds the charge in credits, which are dollars; with a key of the user's own at the vendor, the vendor's charge is
+ * on top (https://openrouter.ai/docs/cookbook/administration/usage-accounting).
+ */
+function chargedUsd({ cost, is_byok, cost_details }: JsonObject): number | undefined {
+  if (typeof cost !== "number") return undefined;
+  const upstream = isObject(cost_details) ? cost_details.upstream_inference_cost : undefined;
+  return is_byok === true && typeof upstream === "number" ? cost + upstream : cost;
+}
+
+/** The same model of its own vendor, as the shipped catalogue has it: `openai/gpt-5.5`, `anthropic/claude-opus-4.8`. */
+function knownElsewhere(id: Json | undefined): Partial<ModelEntry> {
+  const plain = (name: string) => name.replaceAll(".", "-");
+  const [, name = ""] = String(id).split("/");
+  return SHIPPED_MODELS.find((model) => plain(model.name) === plain(name)) ?? {};
+}
+
+const TOKENS_PER_PRICE = 1_000_000;
+
+/** OpenRouter lists prices per token, as texts; -1 where they vary. */
+function priceOf(pricing: Json | undefined): ModelEntry["price"] {
+  const { prompt, completion, input_cache_read } = isObject(pricing) ? pricing : {};
+  const perMillion = (text: Json | undefined) =>
+    text === undefined || text === null || !(Number(text) >= 0)
+      ? undefined
+      // Per-token prices have up to ten digits after the point.
+      : Math.round(Number(text) * TOKENS_PER_PRICE * 10_000) / 10_000;
+  const [input, output, cachedInput] = [prompt, completion, input_cache_read].map(perMillion);
+  if (input === undefined || output === undefined) return undefined;
+  return { input, output, cachedInput, source: "OpenRouter's list" };
 }
 
 function strings(value: Json | undefined): string[] {

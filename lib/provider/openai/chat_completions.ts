@@ -1,4 +1,3 @@
-import type OpenAI from "openai";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
 import type { ProviderEndpoint } from "../api/endpoint.ts";
@@ -31,19 +30,21 @@ function chatCompletions(dialect: Dialect): ApiProtocol {
 
 async function open(body: JsonObject, { address, guard, signal }: Exchange): Promise<AsyncIterable<unknown>> {
   const client = await createClient(address, guard);
-  // The body has fields of the dialect that the type does not know.
-  const params = body as unknown as OpenAI.ChatCompletionCreateParamsStreaming;
-  return await client.chat.completions.create(params, { signal });
+  // Read as a stream even if the body asks for none: the guard turns a whole answer into one event.
+  return await client.post<AsyncIterable<unknown>>("/chat/completions", { body, signal, stream: true });
 }
 
-/** Lists the entries of `/models`, which all servers of the OpenAI API share. */
+/**
+ * Lists the entries of `/models`, which all servers of the OpenAI API share. Some send the list alone, or call it
+ * `models`.
+ */
 function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
   return endpoint.request({ signal, limits: LIST_LIMITS }, async ({ address, guard }) => {
     const client = await createClient(address, guard);
-    const page = await client.models.list({ signal });
-    // A server may answer with anything, whatever the type says.
-    const listed: unknown = page.data;
-    return Array.isArray(listed) ? listed.filter(isObject) : [];
+    const page: unknown = await client.get("/models", { signal });
+    const listed = isObject(page) ? page.data ?? page.models : page;
+    if (!Array.isArray(listed)) throw endpoint.notAnApi(page);
+    return listed.filter(isObject).map((one) => ({ ...one, id: one.id ?? one.name ?? one.model }));
   });
 }
 

@@ -1,22 +1,11 @@
-import { isObject, type Json, type JsonObject, ownEntry } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { AnswerReader } from "../api/answer_reader.ts";
 import type { ProviderErrorInfo } from "../api/provider_errors.ts";
+import { StreamedText } from "../api/streamed_text.ts";
 import type { Dialect } from "../dialect/dialect.ts";
-import type { FinishReason, ToolCall } from "../provider.ts";
-
-/** The finish reasons of the providers. The last three are Z.AI's. */
-const FINISH_REASONS: Readonly<Record<string, FinishReason>> = {
-  stop: "stop",
-  length: "length",
-  tool_calls: "tool_calls",
-  function_call: "tool_calls",
-  content_filter: "content_filter",
-  sensitive: "content_filter",
-  model_context_window_exceeded: "length",
-};
-
-/** Finish reasons of Z.AI and OpenRouter for a truncated answer. */
-const TRUNCATED: readonly string[] = ["network_error", "error"];
+import type { ToolCall } from "../provider.ts";
+import { flatText, readContent } from "./content_parts.ts";
+import { ToolCallParts } from "./tool_call_parts.ts";
 
 /**
  * Assembles an answer from the events of a stream (OpenAI, chat completion chunk object).
@@ -34,16 +23,18 @@ const TRUNCATED: readonly string[] = ["network_error", "error"];
  * ```
  */
 export class CompletionReader extends AnswerReader {
-  readonly #dialect: Pick<Dialect, "answerBuiltin">;
-  readonly #calls = new Map<number, ToolCall & { type: string }>();
+  readonly #dialect: Pick<Dialect, "answerBuiltin" | "chargedUsd">;
+  readonly #calls = new ToolCallParts();
+  readonly #text = new StreamedText();
+  readonly #thoughts = new StreamedText();
 
-  constructor(errorInfo: ProviderErrorInfo, dialect: Pick<Dialect, "answerBuiltin">) {
+  constructor(errorInfo: ProviderErrorInfo, dialect: Pick<Dialect, "answerBuiltin" | "chargedUsd">) {
     super(errorInfo);
     this.#dialect = dialect;
   }
 
   get toolCalls(): ToolCall[] {
-    return this.#sortedCalls().map(({ id, name, arguments: args }) => ({ id, name, arguments: args }));
+    return this.#calls.all.map(({ id, name, arguments: args }) => ({ id, name, arguments: args }));
   }
 
   override followUp(body: JsonObject): JsonObject | undefined {
@@ -73,16 +64,12 @@ export class CompletionReader extends AnswerReader {
       role: "assistant",
       content: this.text,
       ...(this.reasoning === "" ? {} : { reasoning_content: this.reasoning }),
-      tool_calls: this.#sortedCalls().map(({ id, type, name, arguments: args }) => ({
+      tool_calls: this.#calls.all.map(({ id, type, name, arguments: args }) => ({
         id,
         type,
         function: { name, arguments: args },
       })),
     };
-  }
-
-  #sortedCalls() {
-    return [...this.#calls.entries()].sort(([a], [b]) => a - b).map(([, call]) => call);
   }
 
   protected override read(chunk: unknown): void {
@@ -92,42 +79,53 @@ export class CompletionReader extends AnswerReader {
     // Without stream_options Kimi reports the usage only within the choice.
     this.#addUsage(chunk.usage ?? (isObject(choice) ? choice.usage : undefined));
     this.#addCitations(chunk.web_search, "link");
-    if (!isObject(choice)) return;
-    // A server without streaming answers with the whole message.
-    this.#addDelta(isObject(choice.delta) ? choice.delta : isObject(choice.message) ? choice.message : {});
-    this.#addFinish(choice.finish_reason);
+    if (!isObject(choice)) {
+      this.#rejectErrors(chunk);
+      return;
+    }
+    if (isObject(choice.error)) throw this.failed(choice.error);
+    if (isObject(choice.delta)) this.#addDelta(choice.delta);
+    // A server without streaming answers with the whole message; some send it at the end of a stream.
+    else if (isObject(choice.message)) this.#addMessage(choice.message);
+    else this.#addDelta({ content: choice.text });
+    if (typeof choice.finish_reason === "string") this.endBy(choice.finish_reason);
+  }
+
+  /** Servers report errors in place of choices, in various shapes; other events without choices are keep-alives. */
+  #rejectErrors(event: JsonObject): void {
+    if (Array.isArray(event.choices) || event.usage !== undefined) return;
+    if (ERROR_FIELDS.some((field) => event[field] !== undefined)) throw this.failed(event);
   }
 
   #addDelta(delta: JsonObject): void {
-    if (typeof delta.content === "string") this.text += delta.content;
-    // Kimi, Z.AI and DeepSeek use reasoning_content; OpenRouter, Ollama and newer vLLM reasoning.
-    const reasoning = delta.reasoning_content ?? delta.reasoning;
-    if (typeof reasoning === "string") this.reasoning += reasoning;
-    if (Array.isArray(delta.tool_calls)) delta.tool_calls.forEach((call, i) => this.#addCall(call, i));
+    const { text, reasoning, refusal } = readContent(delta.content);
+    this.#text.add(text);
+    this.#thoughts.add(reasoning || thoughtsOf(delta));
+    this.refusal += refusal + flatText(delta.refusal);
+    this.#addRest(delta);
+  }
+
+  #addMessage(message: JsonObject): void {
+    const { text, reasoning, refusal } = readContent(message.content);
+    this.#text.replace(text);
+    this.#thoughts.replace(reasoning || thoughtsOf(message));
+    this.refusal = refusal + flatText(message.refusal) || this.refusal;
+    this.#addRest(message);
+  }
+
+  #addRest(delta: JsonObject): void {
+    this.text = this.#text.value;
+    this.reasoning = this.#thoughts.value;
+    if (Array.isArray(delta.tool_calls)) this.#calls.add(delta.tool_calls);
+    // The form before tool_calls, which knows one call.
+    if (isObject(delta.function_call)) this.#calls.add([{ index: 0, function: delta.function_call }]);
     const cited = Array.isArray(delta.annotations) ? delta.annotations : [];
     this.#addCitations(cited.map((one) => isObject(one) ? one.url_citation ?? one : one), "url");
   }
 
-  #addCall(part: Json, position: number): void {
-    if (!isObject(part)) return;
-    const index = typeof part.index === "number" ? part.index : position;
-    const call = this.#calls.get(index) ?? { id: "", type: "function", name: "", arguments: "" };
-    this.#calls.set(index, call);
-    if (typeof part.id === "string" && part.id !== "") call.id = part.id;
-    if (typeof part.type === "string") call.type = part.type;
-    if (!isObject(part.function)) return;
-    if (typeof part.function.name === "string") call.name += part.function.name;
-    if (typeof part.function.arguments === "string") call.arguments += part.function.arguments;
-  }
-
-  #addFinish(reason: Json | undefined): void {
-    if (typeof reason !== "string") return;
-    if (TRUNCATED.includes(reason)) throw this.truncated(`it said ${reason}`);
-    this.finishReason = ownEntry(FINISH_REASONS, reason) ?? "stop";
-  }
-
   #addUsage(usage: Json | undefined): void {
     if (!isObject(usage)) return;
+    this.chargedUsd = this.#dialect.chargedUsd?.(usage);
     const count = (value: Json | undefined) => typeof value === "number" ? value : undefined;
     const details = (value: Json | undefined) => isObject(value) ? value : {};
     const inputTokens = count(usage.prompt_tokens);
@@ -146,4 +144,13 @@ export class CompletionReader extends AnswerReader {
       if (isObject(one)) this.cite(one[urlField], one.title);
     }
   }
+}
+
+/** The fields by which an event without choices is an error. */
+const ERROR_FIELDS = ["error", "message", "detail", "error_msg", "error_message", "msg"];
+
+/** Kimi, Z.AI and DeepSeek use reasoning_content; OpenRouter, Ollama and newer vLLM reasoning. */
+function thoughtsOf(delta: JsonObject): string {
+  const fields = [delta.reasoning_content, delta.reasoning, delta.thinking, delta.reasoning_details];
+  return fields.map(flatText).find((text) => text !== "") ?? "";
 }

@@ -3,6 +3,7 @@ import type { ModelNeeds, RouteQuery } from "../model_router.ts";
 import type { ModelClass, ModelInfo } from "../provider.ts";
 import type { ProviderStatus } from "../provider_status.ts";
 import { classRank } from "./model_classes.ts";
+import { findVariant } from "./variants.ts";
 
 /** Models tried per call at most, fallbacks included. */
 export const MAX_CHAIN = 4;
@@ -29,8 +30,15 @@ function sortByClass(models: readonly ModelInfo[], preferred: ModelClass): Model
   return models.toSorted((a, b) => classRank(a.class, preferred) - classRank(b.class, preferred));
 }
 
-/** Finds a model by its name or an alias, optionally prefixed with its provider (`provider/name`). Ignores case. */
+/**
+ * Finds a model by its name or an alias, optionally prefixed with its provider (`provider/name`); else the only one whose
+ * name ends with `/requested`, as names of OpenRouter do after the vendor; else a variant of one. Ignores case.
+ */
 export function findModel(models: readonly ModelInfo[], requested: string): ModelInfo | undefined {
+  return findListed(models, requested) ?? findVariant(requested, (name) => findListed(models, name));
+}
+
+function findListed(models: readonly ModelInfo[], requested: string): ModelInfo | undefined {
   const wanted = requested.toLowerCase();
   const isNamed = (name: string) => {
     const known = name.toLowerCase();
@@ -40,7 +48,15 @@ export function findModel(models: readonly ModelInfo[], requested: string): Mode
   const qualified = (model: ModelInfo, name: string) => `${model.provider}/${name}`;
   return models.find((model) => isNamed(qualified(model, model.name))) ??
     models.find((model) => isNamed(model.name)) ??
-    models.find((model) => model.aliases.some((alias) => isNamed(alias) || isNamed(qualified(model, alias))));
+    models.find((model) =>
+      model.aliases.some((alias) => isNamed(alias) || isNamed(qualified(model, alias)))
+    ) ??
+    findWithoutVendor(models, wanted);
+}
+
+function findWithoutVendor(models: readonly ModelInfo[], wanted: string): ModelInfo | undefined {
+  const [found, ...others] = models.filter(({ name }) => name.toLowerCase().endsWith(`/${wanted}`));
+  return others.length === 0 ? found : undefined;
 }
 
 /** Describes `needs` as a relative clause, such as " that takes images and thinks"; empty if there are none. */

@@ -32,15 +32,19 @@ export const MIGRATIONS: readonly string[] = [
      message TEXT
    ) STRICT;
    CREATE TABLE body (call INTEGER PRIMARY KEY, request TEXT NOT NULL, answer TEXT) STRICT;`,
+  // Null for a call that asked no model; the price of one may be unknown.
+  `ALTER TABLE call ADD COLUMN tokens_in INTEGER;
+   ALTER TABLE call ADD COLUMN tokens_out INTEGER;
+   ALTER TABLE call ADD COLUMN usd_millionths INTEGER;`,
 ];
 
 /** Calls inserted by one statement, which costs an eighth of as many single ones. */
 export const ROWS_AT_ONCE = 16;
 
-const COLUMNS = "(?,?,?,?,?,?,?,?,?)";
+const COLUMNS = "(?,?,?,?,?,?,?,?,?,?,?,?)";
 const ADD_CALLS = "INSERT OR REPLACE INTO call VALUES ";
-const SELECT = "SELECT id, ended_ms, duration_us, bytes_in, bytes_out, outcome, message, session, client, " +
-  "client_version, server, method, tool FROM call JOIN origin ON origin.number = origin " +
+const SELECT = "SELECT id, ended_ms, duration_us, bytes_in, bytes_out, outcome, message, tokens_in, " +
+  "tokens_out, usd_millionths, session, client, client_version, server, method, tool FROM call JOIN origin ON origin.number = origin " +
   "JOIN target ON target.number = target ";
 
 const SQL = {

@@ -1,15 +1,12 @@
 import * as z from "zod";
 import { READ_ONLY } from "../annotations.ts";
+import { promptId } from "../dialogue/prompt.ts";
+import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { promptText } from "../fields.ts";
+import text from "../prompts/challenge.md" with { type: "text" };
 import { defineTool } from "../tool.ts";
 
-const INSTRUCTIONS = `Examine this claim as if someone you have no wish to please had made it.
-
-1. Restate it so that it could be proved wrong.
-2. Look for what speaks against it: facts in the code or the record, cases it leaves out, a simpler explanation.
-3. Check what you can check instead of remembering it.
-4. Say plainly whether it holds, holds in part, or does not, and why. If you said otherwise before, say which of the \
-two is right. Agreeing is fine when the evidence does; politeness is no evidence.`;
+const document = new PromptDocument(text);
 
 /** Returns a claim with instructions to re-examine it, against agreement out of habit. */
 export const challenge = defineTool({
@@ -22,6 +19,7 @@ export const challenge = defineTool({
   annotations: READ_ONLY,
   run: ({ prompt }) => ({
     status: "challenge_accepted",
-    content: { claim: prompt, instructions: INSTRUCTIONS },
+    content: { claim: prompt, instructions: document.text("Instructions") },
+    facts: { prompt: promptId(document) },
   }),
 });

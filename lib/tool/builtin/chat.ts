@@ -4,11 +4,13 @@ import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
 import { makeRoom } from "../dialogue/make_room.ts";
-import type { Prompt } from "../dialogue/prompt.ts";
+import { toPrompt } from "../dialogue/prompt.ts";
+import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { ToolOutput } from "../tool_output.ts";
 import { continuationOf, notStoredNote } from "../workflow.ts";
+import text from "../prompts/chat.md" with { type: "text" };
 
 const input = z.object({
   prompt: promptText.describe("the question, with what is needed to understand it"),
@@ -19,20 +21,7 @@ const input = z.object({
 
 type ChatArgs = z.output<typeof input>;
 
-export const CHAT_PROMPT: Prompt = {
-  name: "chat",
-  version: 1,
-  role: "You are a senior engineer whom another developer, or their coding agent, consults as an equal.",
-  method: [
-    "Find the question behind the words; where two readings lead to different answers, say which one you take.",
-    "Weigh at least one alternative before you recommend something, and say what would change your mind.",
-    "Disagree when you have reason to. Agreement without a reason helps nobody.",
-    "Keep to what was asked: no rewrite where a change of one line does it, no advice that fits any project.",
-  ],
-  output:
-    "Markdown. The answer first, in a sentence or two; then the reasons; then, if there is one, the next step. " +
-    "As short as the question allows.",
-};
+export const CHAT_PROMPT = toPrompt(new PromptDocument(text));
 
 /** Asks a model a question with files and images, in a thread that can be continued. */
 export const chat = defineTool({
@@ -65,7 +54,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
       args,
       defaults: { temperature: 0.5 },
       history: earlier && toHistory(earlier.turns),
-      material: { named: files, lineNumbers: false },
+      material: { named: files, lineNumbers: true },
     },
     context,
     { onProgress },

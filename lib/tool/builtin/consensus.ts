@@ -1,15 +1,18 @@
 import * as z from "zod";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
-import type { JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject } from "../../base/json.ts";
+import { roundUsd } from "../../provider/spending.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { SEVERAL_MODELS } from "../dialogue/history.ts";
-import type { Prompt } from "../dialogue/prompt.ts";
+import { promptId, toPrompt } from "../dialogue/prompt.ts";
+import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { MAX_PROMPT_CHARS, modelFields, promptText, stepFields } from "../fields.ts";
 import type { ToolContext } from "../tool.ts";
 import { defineWorkflow, type WorkflowResult, type WorkflowRun } from "../workflow.ts";
+import text from "../prompts/consensus.md" with { type: "text" };
 
 const MAX_MODELS = 10;
 
@@ -55,31 +58,9 @@ const IGNORED_FIELDS = [
 
 type Stance = "for" | "against" | "neutral";
 
-export const CONSENSUS_PROMPT: Prompt = {
-  name: "consensus",
-  version: 1,
-  role: "You are one of several experts asked, apart from one another, to assess the same proposal.",
-  method: [
-    "Decide whether it can be done, whether it is worth doing, and for whom.",
-    "Compare it with the best alternative, doing nothing included.",
-    "Weigh the cost to build, to run and to undo, and what happens when it fails.",
-    "Keep your stance honest: it says what to look for, not what to find. If the proposal is harmful, or plainly " +
-    "right, say so whatever your stance.",
-  ],
-  output:
-    "Markdown under these headings, at most 600 words in all: Verdict (one sentence), Analysis, Key risks, " +
-    "Recommendation, Confidence (a number from 1 to 10, and why). The verdict must stand by itself: it will be read beside others.",
-};
+const document = new PromptDocument(text);
 
-/** What each stance adds to {@linkcode CONSENSUS_PROMPT}. */
-const STANCES: Readonly<Record<Stance, string>> = {
-  for:
-    "Stance: make the best honest case for the proposal. Look for what makes it work, and how its problems can be met.",
-  against:
-    "Stance: make the best honest case against the proposal. Look for where it fails, and what it would cost.",
-  neutral:
-    "Stance: weigh both sides by their evidence. If it points one way, go that way; do not make up a balance.",
-};
+export const CONSENSUS_PROMPT = toPrompt(document);
 
 /** Asks several models about a proposal, concurrently and independently. */
 export const consensus = defineWorkflow<ConsensusArgs>({
@@ -92,6 +73,7 @@ export const consensus = defineWorkflow<ConsensusArgs>({
   annotations: ASKS_MODELS,
   needs: "model",
   ignores: IGNORED_FIELDS,
+  promptId: promptId(document),
   pauseStatus: "pause_for_consensus",
   completeStatus: "consensus_complete",
   carry: ["models", "relevant_files", "temperature", "thinking_mode", "use_websearch"],
@@ -111,10 +93,7 @@ export const consensus = defineWorkflow<ConsensusArgs>({
     models: wantedIn(steps).map(({ model, stance = "neutral" }) => ({ model, stance })),
     relevant_files: filesIn(steps),
   }),
-  requiredActions: () => [
-    "Form your own view of the proposal before you read others'.",
-    "Then send the next step with next_step_required false: it asks all models at once.",
-  ],
+  requiredActions: () => document.items("Steps", "Step 1"),
   nextArguments: ({ args }) => ({ total_steps: args.step_number + 1, next_step_required: false }),
   finish: (work, context) => askAll(work, context),
 });
@@ -194,7 +173,7 @@ async function askOne(
       {
         tool: "consensus",
         prompt: CONSENSUS_PROMPT,
-        instructions: [STANCES[stance], stance_prompt ?? ""].join("\n").trim(),
+        instructions: [document.text("Stances", stance), stance_prompt ?? ""].join("\n").trim(),
         text: `# Proposal\n${steps[0]!.step}`,
         args: { ...args, model, images: args.images ?? steps.findLast(({ images }) => images)?.images },
         defaults: { temperature: 0.2 },
@@ -248,6 +227,7 @@ function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opi
     completion: "expert",
     content: { ...content, presentation: PRESENTATION },
     usage: totalUsage(successes),
+    facts: totalCost(successes),
     reply: { content: opinions.join("\n\n"), speaker: SEVERAL_MODELS },
   };
 }
@@ -256,4 +236,13 @@ function totalUsage(responses: readonly Opinion[]): JsonObject {
   const sum = (field: string) =>
     responses.reduce((tokens, { usage }) => tokens + Number((usage as JsonObject)[field] ?? 0), 0);
   return { input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") };
+}
+
+/** The sum of what the answers cost; models without a known price are named. Empty if no price is known. */
+function totalCost(responses: readonly Opinion[]): JsonObject {
+  const priced = responses.filter(({ cost }) => isObject(cost));
+  if (priced.length === 0) return {};
+  const usd = priced.reduce((sum, { cost }) => sum + Number((cost as JsonObject).usd), 0);
+  const unpriced = responses.filter((one) => !priced.includes(one)).map(({ model }) => model);
+  return { cost: { usd: roundUsd(usd), ...(unpriced.length > 0 ? { without_price: unpriced } : {}) } };
 }

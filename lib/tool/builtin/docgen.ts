@@ -1,8 +1,11 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import { promptId } from "../dialogue/prompt.ts";
+import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { investigationFields, MODEL_FIELD_NAMES } from "../fields.ts";
 import { consolidateFindings, listFindings } from "../findings.ts";
+import text from "../prompts/docgen.md" with { type: "text" };
 import { defineWorkflow } from "../workflow.ts";
 
 const count = z.int().min(0);
@@ -19,6 +22,16 @@ const input = z.object({
 
 type DocgenArgs = z.output<typeof input>;
 
+const document = new PromptDocument(text);
+
+/** Arguments that ask for more in each file; the sections about them have their names. */
+const WISHES = [
+  "document_complexity",
+  "document_flow",
+  "update_existing",
+  "comments_on_complex_logic",
+] as const;
+
 /** Documents files one by one, and finishes only when all are documented. */
 export const docgen = defineWorkflow<DocgenArgs>({
   name: "docgen",
@@ -27,13 +40,11 @@ export const docgen = defineWorkflow<DocgenArgs>({
     "Document code file by file: step 1 finds and counts the files, then one file a step, until all are documented.",
   input,
   ignores: MODEL_FIELD_NAMES,
+  promptId: promptId(document),
   pauseStatus: "pause_for_documentation",
   completeStatus: "documentation_complete",
   carry: [
-    "document_complexity",
-    "document_flow",
-    "update_existing",
-    "comments_on_complex_logic",
+    ...WISHES,
     "num_files_documented",
     "total_files_to_document",
   ],
@@ -54,9 +65,7 @@ export const docgen = defineWorkflow<DocgenArgs>({
     completion: "local",
     content: {
       findings: listFindings(steps),
-      presentation:
-        "List the files documented, what was corrected, and every fault in the code that you noticed " +
-        "and left alone.",
+      presentation: document.text("Presentation"),
     },
   }),
 });
@@ -68,24 +77,13 @@ function progressOf(steps: readonly DocgenArgs[]): JsonObject {
 
 function actionsFor(args: DocgenArgs): string[] {
   const { num_files_documented: done, total_files_to_document: total } = args;
-  if (args.step_number === 1) {
-    return [
-      "Find every file in scope and count them: that is total_files_to_document.",
-      "See how this code is documented so far and keep to it.",
-    ];
-  }
-  if (done === total) return ["Read each documented file once more against its code, then finish."];
-  const wishes = [
-    ...(args.document_complexity ? ["Say what each algorithm costs in time and space."] : []),
-    ...(args.document_flow
-      ? ["Say what calls each function and what it calls, where that is not plain."]
-      : []),
-    ...(args.update_existing ? ["Correct documentation that says what the code does not do."] : []),
-    ...(args.comments_on_complex_logic ? ["Comment logic whose reason the code does not show."] : []),
-  ];
+  const items = (title: string) => document.items("Steps", title);
+  if (args.step_number === 1) return items("Step 1");
+  if (done === total) return items("When done");
   return [
     `Document the next file, all of it (${done} of ${total} are done), then count it in num_files_documented.`,
-    ...wishes,
-    "Change comments only: report faults in the code, do not mend them.",
+    ...items("Each file"),
+    ...WISHES.filter((wish) => args[wish]).flatMap(items),
+    ...items("Faults"),
   ];
 }

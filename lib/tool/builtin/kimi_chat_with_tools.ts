@@ -4,7 +4,7 @@ import type { JsonObject } from "../../base/json.ts";
 import type { RoutedResult } from "../../provider/model_router.ts";
 import type { RawRequest } from "../../provider/provider.ts";
 import { ASKS_MODELS } from "../annotations.ts";
-import { describeUsage } from "../dialogue/ask_model.ts";
+import { describeBill, describeUsage } from "../dialogue/ask_model.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { modelFields } from "../fields.ts";
 import { publishAs } from "../schema.ts";
@@ -85,7 +85,11 @@ async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolO
     model,
     provider,
     usage: describeUsage(usage),
-    facts: { routing: { requested: routing.requested, chosen: routing.chosen, why: routing.why } },
+    facts: {
+      ...describeBill(result),
+      routing: { requested: routing.requested, chosen: routing.chosen, why: routing.why },
+      ...(result.warnings === undefined ? {} : { warnings: [...result.warnings] }),
+    },
   };
 }
 

@@ -1,7 +1,10 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import { promptId } from "../dialogue/prompt.ts";
+import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { MODEL_FIELD_NAMES, stepFields } from "../fields.ts";
+import text from "../prompts/planner.md" with { type: "text" };
 import { defineWorkflow } from "../workflow.ts";
 
 /** Plans with this many steps get more instructions before they go into detail. */
@@ -21,11 +24,7 @@ const input = z.object({
 
 type PlannerArgs = z.output<typeof input>;
 
-const PRESENTATION = {
-  presentation:
-    "Show the plan as headings with numbered steps, dependencies and open questions named; compare " +
-    "the branches and say which one you recommend. Ask before you carry it out.",
-};
+const document = new PromptDocument(text);
 
 /** Plans step by step, with revisions and branches for alternatives. */
 export const planner = defineWorkflow<PlannerArgs>({
@@ -36,6 +35,7 @@ export const planner = defineWorkflow<PlannerArgs>({
     "each answer says what to think about next.",
   input,
   ignores: MODEL_FIELD_NAMES,
+  promptId: promptId(document),
   pauseStatus: "pause_for_planning",
   completeStatus: "planning_complete",
   carry: ["branch_id"],
@@ -48,7 +48,10 @@ export const planner = defineWorkflow<PlannerArgs>({
     more_steps_needed ? "more_steps_needed is true, so the plan is not complete" : undefined,
   consolidate: outline,
   requiredActions: ({ args }) => actionsFor(args),
-  finish: ({ steps }) => ({ completion: "local", content: { plan: writePlan(steps), ...PRESENTATION } }),
+  finish: ({ steps }) => ({
+    completion: "local",
+    content: { plan: writePlan(steps), presentation: document.text("Presentation") },
+  }),
 });
 
 function checkRevision(args: PlannerArgs, earlier: readonly PlannerArgs[]): void {
@@ -155,29 +158,10 @@ function originalOf(step: PlannerArgs, all: readonly PlannerArgs[]): PlannerArgs
 
 function actionsFor({ step_number, total_steps }: PlannerArgs): string[] {
   const isLarge = total_steps >= LARGE_PLAN_STEPS;
-  if (step_number === 1) {
-    return [
-      "Name what must be true when the plan has been carried out, and how to check it.",
-      "List constraints, dependencies and what you do not know yet.",
-      ...(isLarge
-        ? ["Weigh at least two ways to do it before you choose one; do not write details yet."]
-        : []),
-    ];
-  }
-  if (isLarge && step_number === 2) {
-    return [
-      "Test the chosen way against the constraints: where would it fail first?",
-      "Cut it into phases that each leave something working, and name the decisions between them.",
-    ];
-  }
-  if (isLarge && step_number === 3) {
-    return [
-      "Hold the phases against the goal of step 1: what is missing, what is there for nothing?",
-      "Revise or branch where an earlier step no longer convinces you.",
-    ];
-  }
-  return [
-    "Write the next part so that someone else could carry it out: what, where, in which order, how to check it.",
-    "Name risks and how to go back if it fails.",
-  ];
+  const large = `Step ${step_number} of a large plan`;
+  const forLarge = isLarge && document.find("Steps", large) !== undefined
+    ? document.items("Steps", large)
+    : undefined;
+  if (step_number === 1) return [...document.items("Steps", "Step 1"), ...forLarge ?? []];
+  return forLarge ?? document.items("Steps", "Further steps");
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { PROVIDER_KINDS, type ProviderName } from "../../provider/provider_kinds.ts";
+import { WAYS_TO_A_MODEL } from "../../provider/no_model.ts";
 import { READ_ONLY } from "../annotations.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import { listProviders } from "./provider_list.ts";
@@ -9,7 +10,7 @@ export const providerCapabilities = defineTool({
   name: "provider_capabilities",
   title: "Provider capabilities",
   description:
-    "What is configured, what each provider can do (files, search, thinking, images), and the tools.",
+    "What each provider can do (files, search, thinking, images) and has cost today, and the tools.",
   input: z.object({
     include_tools: z.boolean().default(true),
     show_advanced: z.boolean().default(false).describe("also variables that change a provider"),
@@ -28,6 +29,9 @@ export const providerCapabilities = defineTool({
     return {
       content: {
         configured: entries.flatMap(({ status }) => status === undefined ? [] : [status.name]),
+        ...(entries.some(({ status }) => (status?.models.length ?? 0) > 0)
+          ? {}
+          : { ways_to_a_model: [...WAYS_TO_A_MODEL] }),
         providers,
         tools: include_tools ? listTools(tools) : undefined,
       },

@@ -5,7 +5,7 @@ import type { ProviderStatus } from "../../provider/provider_status.ts";
 import type { ToolContext } from "../tool.ts";
 
 /** A provider for display. */
-interface ProviderEntry {
+export interface ProviderEntry {
   kind: ProviderName;
   /** Undefined if no provider of the kind is configured. */
   status: ProviderStatus | undefined;
@@ -34,6 +34,24 @@ function describe(kind: ProviderName, status: ProviderStatus | undefined): JsonO
     available: status?.available ?? false,
     reason: status === undefined ? howToSetUp(setUpBy) : status.reason,
     offers: notes,
+    ...(status === undefined ? {} : describeLimits(status)),
+  };
+}
+
+/** What the settings leave of a provider, and what it was used for today. */
+function describeLimits({ restricted, spentToday, budgetWarning }: ProviderStatus): JsonObject {
+  return {
+    ...(restricted === undefined ? {} : {
+      restricted: { by: restricted.by, hidden_models: restricted.hidden, unknown: [...restricted.unknown] },
+    }),
+    ...(spentToday === undefined ? {} : {
+      today: {
+        input_tokens: spentToday.inputTokens,
+        output_tokens: spentToday.outputTokens,
+        usd: spentToday.usd,
+      },
+    }),
+    ...(budgetWarning === undefined ? {} : { budget_warning: budgetWarning }),
   };
 }
 

@@ -1,34 +1,37 @@
+import { jsonObjectsIn } from "../../base/embedded_json.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 
+/** The field names of an output format at its first level, as a prompt shows it: two spaces in, a name per line. */
+const FIELD = /^ {2}"(\w+)":/gm;
+
 /**
- * Parses the JSON object in a model's answer. Models may wrap it in a fence or in sentences. An answer without an
- * object is returned as `{ text }`.
+ * Parses the JSON object in a model's answer. Models may wrap it in a fence or in sentences, show examples beside it, and
+ * correct themselves: the last object that has the fields of `format` is taken, or else the last object. An answer
+ * without an object is returned as `{ text }`.
+ *
+ * @param format the output format in the prompt
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { parseAnalysis } from "./analysis.ts";
  *
- * assertEquals(parseAnalysis('Here it is: {"summary": "fine"}'), { summary: "fine" });
+ * assertEquals(parseAnalysis('With {x} in mind: {"summary": "fine"}'), { summary: "fine" });
  * assertEquals(parseAnalysis("no JSON"), { text: "no JSON" });
  * ```
  */
-export function parseAnalysis(answer: string): JsonObject {
-  const candidates = [answer, fenced(answer), answer.slice(answer.indexOf("{"), answer.lastIndexOf("}") + 1)];
-  for (const candidate of candidates) {
-    const value = candidate === undefined ? undefined : tryParse(candidate);
-    if (isObject(value)) return value;
-  }
-  return { text: answer };
-}
-
-function fenced(answer: string): string | undefined {
-  const lines = answer.split("\n");
-  const begin = lines.findIndex((line) => /```(?:json)?$/i.test(line.trimEnd()));
-  const end = begin < 0
-    ? -1
-    : lines.findIndex((line, i) => i > begin + 1 && line.trimStart().startsWith("```"));
-  return end < 0 ? undefined : lines.slice(begin + 1, end).join("\n");
+export function parseAnalysis(answer: string, format = ""): JsonObject {
+  const whole = tryParse(answer);
+  if (isObject(whole)) return whole;
+  // Encoded twice.
+  if (typeof whole === "string") return parseAnalysis(whole, format);
+  if (Array.isArray(whole) && whole.length !== 1) return { text: answer };
+  const objects = jsonObjectsIn(answer).filter((object) => Object.keys(object).length > 0);
+  const fields = [...format.matchAll(FIELD)].map(([, name]) => name!);
+  const countFields = (object: JsonObject) => fields.filter((name) => Object.hasOwn(object, name)).length;
+  const most = objects.reduce((most, object) => Math.max(most, countFields(object)), 0);
+  // A draft may lack fields that the final object has; an example has one or two of them by chance.
+  return objects.findLast((object) => countFields(object) * 2 >= most) ?? { text: answer };
 }
 
 function tryParse(text: string): unknown {

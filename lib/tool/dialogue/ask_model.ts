@@ -2,7 +2,6 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ModelRoute, RoutedResult } from "../../provider/model_router.ts";
 import type { ChatRequest, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
-import { attributeTurns } from "../../provider/speakers.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
 import { collect, type Material, type MaterialRequest } from "../material/collect.ts";
@@ -12,6 +11,7 @@ import { ProgressHeartbeat } from "./call_progress.ts";
 import { fitHistory, type FittedHistory } from "./fit_history.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
+import { defaultThinkingMode, languageInstruction, type ModelDefaults } from "../model_defaults.ts";
 import { type Prompt, promptId, renderPrompt } from "./prompt.ts";
 import { summarise } from "./summarise.ts";
 
@@ -72,7 +72,8 @@ export async function askModel(
   const { args, history = NO_HISTORY, tool } = question;
   const { models, signal } = context;
   const images = await loadImages(args.images ?? [], context.workspace);
-  const system = [renderPrompt(question.prompt), question.instructions ?? ""].join("\n").trim();
+  const language = languageInstruction(context.modelDefaults);
+  const system = [renderPrompt(question.prompt), question.instructions ?? "", language].join("\n").trim();
   const baseTokens = await estimateTokens(`${system}\n${question.text}`) + images.length * IMAGE_TOKENS;
   const route = await resolve(question, context, { hasImages: images.length > 0, baseTokens });
   const spaceTokens = freeTokens(route.model, baseTokens, tool);
@@ -90,7 +91,7 @@ export async function askModel(
     images,
   });
   using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
-  const result = await models.chat(route, toRequest(question, attributeTurns(messages, route.model)), {
+  const result = await models.chat(route, toRequest(question, messages, context.modelDefaults), {
     signal,
     deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => heartbeat.send(message),
@@ -152,14 +153,15 @@ async function gather(
 }
 
 function toRequest(
-  { args, defaults }: ModelQuestion,
+  { args, defaults, tool }: ModelQuestion,
   messages: ChatRequest["messages"],
+  modelDefaults: ModelDefaults,
 ): ChatRequest {
   return {
     messages,
     temperature: args.temperature ?? defaults.temperature,
     thinkingMode: args.thinking_mode,
-    defaultThinkingMode: defaults.thinkingMode,
+    defaultThinkingMode: defaultThinkingMode(modelDefaults, tool) ?? defaults.thinkingMode,
     webSearch: args.use_websearch === true || undefined,
   };
 }
@@ -169,7 +171,17 @@ function toReply(
   { prompt }: ModelQuestion,
   { material: { attachments, leftOut }, fitted }: { material: Material; fitted: FittedHistory },
 ): ModelReply {
-  const { text, model, provider, usage, routing, finishReason, citations, leftOut: leftOutDefault } = result;
+  const {
+    text,
+    model,
+    provider,
+    usage,
+    routing,
+    finishReason,
+    citations,
+    warnings,
+    leftOut: leftOutDefault,
+  } = result;
   const files = attachments.flatMap(({ path, hash }) => path === undefined ? [] : [{ path, hash }]);
   return {
     text,
@@ -186,6 +198,7 @@ function toReply(
     },
     facts: {
       prompt: promptId(prompt),
+      ...describeBill(result),
       routing: {
         requested: routing.requested,
         chosen: routing.chosen,
@@ -196,6 +209,7 @@ function toReply(
       ...(leftOut.length > 0 ? { not_shown: leftOut.map((one) => ({ ...one })) } : {}),
       ...(fitted.leftOut > 0 ? { thread: describeFit(fitted) } : {}),
       ...(leftOutDefault === undefined ? {} : { default_left_out: leftOutDefault }),
+      ...(warnings === undefined ? {} : { warnings: [...warnings] }),
       ...(finishReason === "stop" ? {} : { finish_reason: finishReason }),
       ...(citations && citations.length > 0 ? { citations: citations.map((one) => ({ ...one })) } : {}),
     },
@@ -208,6 +222,16 @@ function describeFit({ leftOut, summary, usage }: FittedHistory): JsonObject {
     exchanges_left_out: leftOut,
     summarised_by: summary?.by,
     summary_usage: usage && describeUsage(usage),
+  };
+}
+
+/** What an answer cost, if that is known, and the warning of a daily budget, for the metadata. */
+export function describeBill(
+  { cost, budgetWarning }: Pick<RoutedResult, "cost" | "budgetWarning">,
+): JsonObject {
+  return {
+    ...(cost === undefined ? {} : { cost: { ...cost } }),
+    ...(budgetWarning === undefined ? {} : { budget_warning: budgetWarning }),
   };
 }
 

@@ -22,15 +22,21 @@ export function writeBrief<Args extends WorkflowArgs>(
   const [first] = steps;
   const sections = steps.map((one) => {
     const step = one === first ? "" : `${one.step}\n\n`;
-    return `## Step ${one.step_number}\n${step}Findings: ${one.findings}`;
+    return `## Step ${one.step_number}\n${step}Findings: ${one.findings}${writeHypothesis(one)}`;
   });
   return [
     section("Task", first?.step ?? ""),
     section("Options", options.join("\n")),
     section("Work so far", sections.join("\n\n")),
     section("What is known", JSON.stringify(known(state), null, 1)),
-    "Answer as you were told to.",
+    "Answer in the form that the system message asks for.",
   ].filter((part) => part !== "").join("\n\n");
+}
+
+/** How the hypothesis changed tells the model what has been ruled out. */
+function writeHypothesis({ hypothesis, confidence }: WorkflowArgs): string {
+  if (hypothesis === undefined) return "";
+  return `\nHypothesis${confidence === undefined ? "" : ` (confidence ${confidence})`}: ${hypothesis}`;
 }
 
 function known({ issues_by_severity, ...state }: JsonObject): JsonObject {

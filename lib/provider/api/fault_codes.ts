@@ -1,0 +1,131 @@
+import { ownEntry } from "../../base/json.ts";
+import type { FaultKind } from "../provider.ts";
+import type { ErrorBody } from "./error_body.ts";
+
+type ResponseFault = Extract<FaultKind, "rate_limit" | "outage" | "auth" | "refused" | "cut">;
+
+/**
+ * Codes and types of error responses that say more than the HTTP status, in lower case. Numbers are Z.AI's
+ * (https://docs.z.ai/api-reference/api-code).
+ */
+const BY_CODE: Readonly<Partial<Record<ResponseFault, readonly string[]>>> = {
+  auth: [
+    // No credit: waiting does not help, although it is sent with 429.
+    "insufficient_quota",
+    "exceeded_current_quota_error",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "insufficient_balance",
+    "insufficient_credits",
+    "insufficient_user_quota",
+    "arrearage",
+    "1113",
+    "1309",
+    // No access.
+    "invalid_api_key",
+    "incorrect_api_key_error",
+    "invalid_authentication_error",
+    "authentication_error",
+    "unauthenticated",
+    "permission_denied",
+    "permission_error",
+    "permission_denied_error",
+    "api_key_invalid",
+    "access_terminated_error",
+    "account_deactivated",
+    "unsupported_country_region_territory",
+    "1000",
+    "1001",
+    "1002",
+    "1003",
+    "1004",
+  ],
+  rate_limit: [
+    "rate_limit_exceeded",
+    "rate_limit_error",
+    "rate_limit_reached_error",
+    "rate_limited",
+    "too_many_requests",
+    "resource_exhausted",
+    "engine_overloaded_error",
+    "throttling",
+    "throttling.ratequota",
+    "throttlingexception",
+    "limit_requests",
+    "1302",
+    "1303",
+    "1305",
+  ],
+  refused: [
+    "context_length_exceeded",
+    "request_too_large",
+    "model_not_found",
+    "content_filter",
+    "content_policy_violation",
+    "responsibleaipolicyviolation",
+    "data_inspection_failed",
+    "unsupported_parameter",
+    "unsupported_value",
+    "1301",
+  ],
+  outage: ["overloaded_error", "service_unavailable", "service_unavailable_error", "unavailable"],
+};
+
+const FAULT_BY_CODE: Readonly<Record<string, ResponseFault>> = Object.fromEntries(
+  Object.entries(BY_CODE).flatMap(([fault, codes]) => codes.map((code) => [code, fault as ResponseFault])),
+);
+
+/** Types that say no more than a status; they count where there is none. */
+const REFUSED_TYPES = [
+  "invalid_request_error",
+  "badrequesterror",
+  "bad_request",
+  "invalid_argument",
+  "not_found_error",
+];
+
+/**
+ * Statuses after which the model may have run, so that a retry may be billed twice: a gateway gave up waiting, or lost
+ * the connection to the provider.
+ */
+const MAY_HAVE_RUN: readonly number[] = [499, 504, 520, 524, 598, 599];
+
+/** What an error response means; undefined if it says nothing of the kind. */
+export function faultOf(
+  { codes }: Pick<ErrorBody, "codes">,
+  status: number | undefined,
+): ResponseFault | undefined {
+  const byCode = codes.map((code) => ownEntry(FAULT_BY_CODE, code)).find((fault) => fault !== undefined);
+  if (byCode !== undefined && !(status === 401 || status === 402)) return byCode;
+  if (status !== undefined) return faultOfStatus(status);
+  return codes.some((code) => REFUSED_TYPES.includes(code)) ? "refused" : undefined;
+}
+
+function faultOfStatus(status: number): ResponseFault {
+  if (status === 429) return "rate_limit";
+  if (MAY_HAVE_RUN.includes(status)) return "cut";
+  if (status >= 500 || status === 408 || status === 425) return "outage";
+  if (status === 401 || status === 402 || status === 403 || status === 407) return "auth";
+  return "refused";
+}
+
+/** What a request was refused for, as far as its codes tell. */
+export function subjectOf(
+  { codes }: Pick<ErrorBody, "codes">,
+): "credit" | "window" | "content" | "model" | undefined {
+  const has = (...names: string[]) => names.some((name) => codes.includes(name));
+  if (has(...BY_CODE.auth!.slice(0, 9), "1309")) return "credit";
+  if (has("context_length_exceeded", "request_too_large", "exceed_context_size_error")) return "window";
+  if (
+    has(
+      "content_filter",
+      "content_policy_violation",
+      "responsibleaipolicyviolation",
+      "data_inspection_failed",
+      "1301",
+    )
+  ) {
+    return "content";
+  }
+  return has("model_not_found", "model_not_available", "not_found_error") ? "model" : undefined;
+}

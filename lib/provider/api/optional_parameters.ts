@@ -1,0 +1,84 @@
+import type { JsonObject } from "../../base/json.ts";
+import type { ErrorBody } from "./error_body.ts";
+
+/**
+ * Fields of a body without which a request is answered as well, by groups: where a provider names one field of a group, it
+ * means the others too.
+ */
+const OPTIONAL: readonly (readonly string[])[] = [
+  ["temperature"],
+  ["top_p"],
+  ["stream_options"],
+  ["max_tokens", "max_completion_tokens", "max_output_tokens"],
+  ["reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget", "think"],
+  ["tool_choice"],
+  ["parallel_tool_calls"],
+];
+
+/** Left out only where the provider names it in a field of its own: a stream takes a verified account at OpenAI. */
+const STREAM = "stream";
+
+/** A field that is sent under its other name before it is left out. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  max_tokens: "max_completion_tokens",
+  max_completion_tokens: "max_tokens",
+};
+
+/** What a provider refuses in the bodies for one model. */
+type RefusedFields = ReadonlySet<string>;
+
+/**
+ * Returns the field of `body` that an error response names and that may be left out: the one in its field for that, or
+ * else the first that its reason names. Some providers list all fields they take after the one they do not.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { refusedField } from "./optional_parameters.ts";
+ *
+ * const body = { model: "m", messages: [], temperature: 0.2 };
+ * const error = { reason: "Unsupported value: 'temperature'", codes: [], parameter: "temperature" };
+ * assertEquals(refusedField(error, body), "temperature");
+ * ```
+ */
+export function refusedField(
+  { reason, parameter }: Pick<ErrorBody, "reason" | "parameter">,
+  body: JsonObject,
+): string | undefined {
+  const inBody = OPTIONAL.map((names) => ({ names, field: names.find((name) => body[name] !== undefined) }))
+    .flatMap(({ names, field }) => field === undefined ? [] : [{ names, field }]);
+  if (parameter !== undefined) {
+    const [root] = parameter.split(/[.[]/);
+    if (root === STREAM) return body.stream === undefined ? undefined : STREAM;
+    const named = inBody.find(({ names }) => names.includes(root!));
+    if (named !== undefined || body[root!] !== undefined) return named?.field;
+  }
+  const words = reason.toLowerCase().split(/[^a-z_]+/);
+  const places = inBody.map(({ names, field }) => ({
+    field,
+    at: words.findIndex((word) => names.includes(word)),
+  }))
+    .filter(({ at }) => at >= 0).sort((a, b) => a.at - b.at);
+  return places[0]?.field;
+}
+
+/** `body` without the fields in `refused`, or with them under the other name they have. */
+export function withoutRefused(body: JsonObject, refused: RefusedFields): JsonObject {
+  if (refused.size === 0) return body;
+  const rest = Object.entries(body).flatMap(([name, value]): [string, JsonObject[string]][] => {
+    if (name === "stream_options" && refused.has(STREAM)) return [];
+    if (!refused.has(name)) return [[name, value]];
+    const other = Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name]! : undefined;
+    return other === undefined || refused.has(other) ? [] : [[other, value]];
+  });
+  return Object.fromEntries(rest);
+}
+
+/** The fields of `body` that are in `refused` and are sent under no other name. */
+export function leftOutFields(body: JsonObject, refused: RefusedFields): string[] {
+  const sent = withoutRefused(body, refused);
+  const has = (name: string) =>
+    sent[name] !== undefined ||
+    (Object.hasOwn(OTHER_NAMES, name) && sent[OTHER_NAMES[name]!] !== undefined);
+  return Object.keys(body).filter((name) => refused.has(name) && !has(name));
+}

@@ -1,0 +1,243 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
+import type { JsonObject } from "../lib/base/json.ts";
+import { SETTINGS } from "../lib/config/settings.ts";
+import { listPrice } from "../lib/provider/catalogue/prices.ts";
+import { SHIPPED_MODELS } from "../lib/provider/catalogue/catalogue.ts";
+import { createModelRouter, type ProviderSetup } from "../lib/provider/configured_router.ts";
+import type { ModelChoice } from "../lib/provider/model_choice.ts";
+import { MemoryLedger, type SpendingLedger } from "../lib/provider/spending.ts";
+import { SqliteSpendingRecords } from "../lib/state/spending_records.ts";
+import { cutAfter, fail, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
+import { testDaemon } from "./helpers/daemon.ts";
+import { TestTools } from "./helpers/exai_tools.ts";
+import { FakeModels } from "./helpers/fake_models.ts";
+import { tempDir } from "./helpers/files.ts";
+import { QUESTION, TEST_KEY } from "./helpers/provider_rig.ts";
+import { firstText, RawClient } from "./helpers/raw_client.ts";
+
+const NOON = new Date(2026, 10, 24, 12).getTime();
+const NEXT_DAY = new Date(2026, 10, 25, 0, 1).getTime();
+
+/** An answer that used so many tokens. */
+function used(inputTokens: number, outputTokens: number, more: JsonObject = {}): Script {
+  return say("Yes.", { usage: { prompt_tokens: inputTokens, completion_tokens: outputTokens, ...more } });
+}
+
+interface SpendingRigOptions extends ModelChoice {
+  kinds?: readonly ProviderSetup["kind"][];
+  ledger?: SpendingLedger;
+}
+
+/** Providers that answer `script`, and a clock. */
+class SpendingRig implements AsyncDisposable {
+  nowMs = NOON;
+  readonly servers: OpenAiServer[];
+  readonly models;
+
+  constructor(script: Script, { kinds = ["openai"], ...choice }: SpendingRigOptions = {}) {
+    this.servers = kinds.map(() => new OpenAiServer(script));
+    this.models = createModelRouter({
+      setups: kinds.map((kind, i) => ({ kind, apiKey: TEST_KEY, baseUrl: this.servers[i]!.url })),
+      retry: { initialDelayMs: 0 },
+      now: () => this.nowMs,
+      ...choice,
+    });
+  }
+
+  async ask(requested?: string) {
+    const route = await this.models.resolve({ tool: "chat", requested });
+    return await this.models.chat(route, QUESTION, { signal: new AbortController().signal });
+  }
+
+  async refusal(requested: string): Promise<ExaiError> {
+    return await assertRejects(() => this.ask(requested), ExaiError);
+  }
+
+  get sent(): number {
+    return this.servers.reduce((sum, { chats }) => sum + chats.length, 0);
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.models[Symbol.dispose]();
+    for (const server of this.servers) await server[Symbol.asyncDispose]();
+  }
+}
+
+Deno.test("an answer says what it cost, cached input and long requests at their own rates", async () => {
+  await using it = new SpendingRig(
+    used(100_000, 10_000, { prompt_tokens_details: { cached_tokens: 60_000 } }),
+  );
+  const { cost } = await it.ask("gpt-5.5");
+  // 40,000 at $5, 60,000 at $0.50 and 10,000 at $30 per million.
+  assertEquals(cost, { usd: 0.53, basis: "list price of 2026-07-02" });
+  it.servers[0]!.script(used(300_000, 10_000));
+  assertEquals((await it.ask("gpt-5.5")).cost?.usd, 3.45, "above 272,000 tokens all of it costs more");
+  it.servers[0]!.script(say("Yes.", { usage: null }));
+  assertEquals((await it.ask("gpt-5.5")).cost?.estimated, true);
+});
+
+Deno.test("every model that auto may choose has a price, with the date it was read", () => {
+  // OpenRouter lists its prices itself.
+  const unpriced = SHIPPED_MODELS.filter(({ provider, name, auto }) =>
+    auto && provider !== "openrouter" && !listPrice(provider, name)
+  );
+  // These cost something for each search beside the tokens.
+  assertEquals(unpriced.map(({ name }) => name).filter((name) => !name.includes("-search-")), []);
+});
+
+Deno.test("a price in models.json goes before the list price, and what OpenRouter lists is used", async () => {
+  await using it = new SpendingRig(used(1_000_000, 0), { kinds: ["openai", "openrouter"] });
+  const { models, servers } = it;
+  servers[1]!.models = [{ id: "x-ai/grok-4.7", pricing: { prompt: "0.000002", completion: "0.000006" } }];
+  await models.ensureFresh(0);
+  assertEquals((await it.ask("x-ai/grok-4.7")).cost, { usd: 2, basis: "OpenRouter's list" });
+  const setups = servers.map(({ url }, i): ProviderSetup => ({
+    kind: (["openai", "openrouter"] as const)[i]!,
+    apiKey: TEST_KEY,
+    baseUrl: url,
+  }));
+  models.configure({ setups, models: [{ name: "gpt-5.5", price: { input: 1, output: 2 } }] });
+  assertEquals((await it.ask("gpt-5.5")).cost, { usd: 1, basis: "models.json" });
+});
+
+Deno.test("what a provider says it charged is the cost", async () => {
+  await using it = new SpendingRig(used(1000, 10, { cost: 0.0421 }), { kinds: ["openrouter"] });
+  it.servers[0]!.models = [{ id: "x-ai/grok-4.7", pricing: { prompt: "0.000002", completion: "0.000006" } }];
+  await it.models.ensureFresh(0);
+  assertEquals((await it.ask("x-ai/grok-4.7")).cost, { usd: 0.0421, basis: "the provider's bill" });
+});
+
+Deno.test("a daily budget warns from 80 % on, then stops, and starts anew at midnight", async () => {
+  await using it = new SpendingRig(used(40, 0), {
+    dailyBudgets: { openai: { unit: "tokens", amount: 100 } },
+  });
+  assertEquals((await it.ask("gpt-5")).budgetWarning, undefined);
+  assertEquals(
+    (await it.ask("gpt-5")).budgetWarning,
+    "openai has used 80 of 100 tokens; at the whole of it no more is asked today",
+  );
+  await it.ask("gpt-5");
+  const { code, message, details } = await it.refusal("gpt-5");
+  assertEquals([code, details?.fault, it.sent], ["CONFIG", "budget", 3]);
+  assertStringIncludes(message, "openai has used 120 of 100 tokens, which is the whole budget for today");
+  assertStringIncludes(message, "wait until midnight, or raise EXAI_DAILY_BUDGET");
+  const [status] = it.models.status();
+  assertEquals([status!.available, status!.spentToday?.inputTokens], [false, 120]);
+  it.nowMs = NEXT_DAY;
+  await it.ask("gpt-5");
+  assertEquals([it.sent, it.models.status()[0]!.available], [4, true]);
+});
+
+Deno.test("auto goes on to a provider with budget left, and says why", async () => {
+  await using it = new SpendingRig(used(60, 0), {
+    kinds: ["kimi", "openai"],
+    dailyBudgets: { kimi: { unit: "tokens", amount: 50 } },
+  });
+  assertEquals((await it.ask()).routing.chosen, "kimi/kimi-k2.6");
+  const { routing } = await it.ask();
+  assert(routing.chosen.startsWith("openai/"), routing.chosen);
+  assertStringIncludes(routing.why, "passed over: kimi (kimi has used 60 of 50 tokens");
+});
+
+Deno.test("a budget of all providers together counts every provider", async () => {
+  await using it = new SpendingRig(used(1_000_000, 0), {
+    kinds: ["kimi", "openai"],
+    dailyBudgets: { all: { unit: "usd", amount: 2 } },
+  });
+  await it.ask("gpt-5");
+  await it.ask("kimi-k2.6");
+  assertStringIncludes((await it.refusal("gpt-5")).message, "all providers have used $2.20 of $2.00");
+});
+
+Deno.test("under a budget in money a model without a price is not asked, and auto takes one with a price", async () => {
+  const dailyBudgets = { openai: { unit: "usd", amount: 5 } } as const;
+  await using it = new SpendingRig(used(10, 10), { dailyBudgets });
+  it.servers[0]!.models = [{ id: "gpt-99" }, { id: "gpt-5" }];
+  await it.models.ensureFresh(0);
+  const { message } = await it.refusal("gpt-99");
+  assertStringIncludes(message, "the budget of openai is in dollars, and its price is not known");
+  assertStringIncludes(message, `{"name": "gpt-99", "price": {"input"`);
+  assertEquals(it.sent, 0);
+  await it.ask("gpt-5");
+  await using own = new SpendingRig(used(10, 10), {
+    kinds: ["custom"],
+    dailyBudgets: { all: { unit: "usd", amount: 5 } },
+  });
+  own.servers[0]!.models = [{ id: "llama" }];
+  await own.ask("llama");
+});
+
+Deno.test("an answer that broke off counts with its question; a refused or unsent request does not", async () => {
+  const ledger = new MemoryLedger();
+  await using it = new SpendingRig(cutAfter("Half an"), { ledger });
+  const spent = () => it.models.status()[0]!.spentToday?.inputTokens ?? 0;
+  await assertRejects(() => it.ask("gpt-5"), ExaiError);
+  const afterCut = spent();
+  assert(afterCut > 0);
+  it.servers[0]!.script(fail(400, { error: { message: "no" } }));
+  await assertRejects(() => it.ask("gpt-5"), ExaiError);
+  assertEquals(spent(), afterCut);
+});
+
+Deno.test("what a day has used is kept over a restart", async () => {
+  await using dir = await tempDir({});
+  const path = `${dir.path}/spending.db`;
+  {
+    using records = new SqliteSpendingRecords(path);
+    records.add("2026-11-24", "openai", { inputTokens: 10, outputTokens: 5, usd: 0.25 });
+    records.add("2026-11-24", "openai", { inputTokens: 1, outputTokens: 1 });
+    records.add("2026-11-24", "glm", { inputTokens: 7, outputTokens: 0 });
+  }
+  using again = new SqliteSpendingRecords(path);
+  assertEquals(Object.fromEntries(again.of("2026-11-24")), {
+    openai: { inputTokens: 11, outputTokens: 6, usd: 0.25 },
+    glm: { inputTokens: 7, outputTokens: 0, usd: undefined },
+  });
+  assertEquals(again.of("2026-11-25").size, 0);
+});
+
+Deno.test("a daemon's budget holds after its restart, its health warns, and calls show tokens and money", async () => {
+  await using home = await tempDir({});
+  await using server = new OpenAiServer(used(90_000, 0));
+  const settings = {
+    home: home.path,
+    findLocal: false,
+    openaiApiKey: TEST_KEY,
+    openaiUrl: server.url,
+    dailyBudget: SETTINGS.dailyBudget.schema.parse("openai=100k tokens"),
+  };
+  const ask = async (it: { url: string }) => {
+    using client = await RawClient.hello(it.url);
+    return JSON.parse(firstText(await client.call("chat", { prompt: "Hello?", model: "gpt-5" })));
+  };
+  {
+    await using it = await testDaemon({ settings });
+    const { metadata } = await ask(it);
+    assertEquals(metadata.cost, { usd: 0.1125, basis: "list price of 2026-07-02" });
+    assertStringIncludes(metadata.budget_warning, "openai has used 90,000 of 100,000 tokens");
+    const { notes } = await (await fetch(`${it.http}health`)).json();
+    assert(notes.some((note: string) => note.includes("90,000 of 100,000 tokens")), notes.join());
+    const { calls } = await (await fetch(`${it.http}calls?tool=chat`)).json();
+    const [{ input_tokens, output_tokens, cost_usd }] = calls;
+    assertEquals([input_tokens, output_tokens, cost_usd], [90_000, 0, 0.1125]);
+  }
+  await using it = await testDaemon({ settings });
+  await ask(it);
+  assertStringIncludes((await ask(it)).content, "openai has used 180,000 of 100,000 tokens");
+  assertEquals(server.chats.length, 2);
+});
+
+Deno.test("consensus adds up what its answers cost, and names those without a price", async () => {
+  const cost = { usd: 0.1, basis: "models.json" };
+  const models = new FakeModels(({ model }) => ({ text: model, ...(model === "three" ? {} : { cost }) }));
+  using tools = new TestTools({ models });
+  const { answer } = await tools.call("consensus", {
+    step: "Shall we?",
+    step_number: 1,
+    total_steps: 1,
+    next_step_required: false,
+    models: [{ model: "one" }, { model: "two" }, { model: "three" }],
+  });
+  assertEquals(answer.metadata.cost, { usd: 0.2, without_price: ["three"] });
+});

@@ -1,0 +1,356 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
+import type { Json, JsonObject } from "../lib/base/json.ts";
+import type { FaultKind } from "../lib/provider/provider.ts";
+import { answer, raw, say, type Script } from "./fixtures/openai_server.ts";
+import { investigationStep, TestTools } from "./helpers/exai_tools.ts";
+import { rig } from "./helpers/provider_rig.ts";
+
+const MODEL = "gpt-4.1";
+
+/** Events of the choice parts, and whether they end as they should. */
+function chunks(choices: JsonObject[], end: string[] = ["[DONE]"]): Script {
+  return raw(...choices.map((choice) => JSON.stringify({ choices: [choice] })), ...end);
+}
+
+const delta = (content: Json, finish_reason?: string): JsonObject => ({ delta: { content }, finish_reason });
+
+/** What a caller of `chat` gets from a model whose server does as `script` says. */
+async function chat(script: Script): Promise<{ content: string; facts: JsonObject; isError: boolean }> {
+  await using one = rig({ scripts: [script] });
+  using tools = new TestTools({ models: one.models });
+  const { answer, isError } = await tools.call("chat", { prompt: "Hello?", model: MODEL });
+  assertEquals(one.server.chats.length, 1, "what may have been billed is not asked again");
+  return { content: String(answer.content), facts: answer.metadata, isError };
+}
+
+const warningsOf = ({ facts }: { facts: JsonObject }) =>
+  (facts.warnings as string[] | undefined)?.join() ?? "";
+
+Deno.test("an answer without the end of its stream is broken off, whatever it says of its end so far", async () => {
+  for (const reason of ["", " ", undefined]) {
+    const { content, isError, facts } = await chat(chunks([delta("Half an", reason)], []));
+    assert(isError, content);
+    assertStringIncludes(content, "broke off");
+    assertEquals(facts.error_code, "OUTCOME_UNKNOWN");
+  }
+});
+
+Deno.test("a stream that marks its end without a reason gives its text, with a warning", async () => {
+  const ends: Script[] = [
+    chunks([delta("Whole."), delta("", "")]),
+    chunks([delta("Whole.")], [
+      '{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}',
+      "[DONE]",
+    ]),
+    () =>
+      new Response('data: {"choices":[{"delta":{"content":"Whole."}}]}\n\ndata:[DONE]\n\n', {
+        headers: { "content-type": "text/event-stream" },
+      }),
+    answer(
+      JSON.stringify({ choices: [{ message: { content: "Whole." }, finish_reason: null }] }),
+      "text/plain",
+    ),
+    answer(
+      '{"choices":[{"delta":{"content":"Who"}}]}\n{"choices":[{"delta":{"content":"le."}}]}\n',
+      "x/ndjson",
+    ),
+  ];
+  for (const script of ends) {
+    const outcome = await chat(script);
+    assertEquals([outcome.content, outcome.isError], ["Whole.", false]);
+    assertStringIncludes(warningsOf(outcome), "no reason for the end");
+  }
+});
+
+Deno.test("finish reasons of every vendor mean what they mean there", async (test) => {
+  const complete = ["stop", "end_turn", "eos_token", "STOP", "COMPLETE", "stop_sequence"];
+  for (const reason of complete) {
+    await test.step(reason, async () => {
+      const { facts, content } = await chat(say("Whole.", { finishReason: reason }));
+      assertEquals([content, facts.finish_reason, facts.warnings], ["Whole.", undefined, undefined]);
+    });
+  }
+  const cutShort = {
+    length: "length",
+    MAX_TOKENS: "length",
+    model_length: "length",
+    sensitive: "content_filter",
+  };
+  for (
+    const [reason, meaning] of Object.entries({
+      ...cutShort,
+      SAFETY: "content_filter",
+      refusal: "content_filter",
+    })
+  ) {
+    await test.step(reason, async () => {
+      const outcome = await chat(say("Half.", { finishReason: reason }));
+      assertEquals([outcome.content, outcome.facts.finish_reason], ["Half.", meaning]);
+      assert(warningsOf(outcome) !== "", "it is said that the answer is not whole");
+    });
+  }
+  for (
+    const reason of [
+      "error",
+      "network_error",
+      "insufficient_system_resource",
+      "abort",
+      "MALFORMED_FUNCTION_CALL",
+    ]
+  ) {
+    await test.step(reason, async () => {
+      const { isError, content } = await chat(say("Half", { finishReason: reason }));
+      assert(isError && content.includes("broke off") && content.includes(reason), content);
+    });
+  }
+  await test.step("a reason nobody knows", async () => {
+    const outcome = await chat(say("Whole.", { finishReason: "sunset" }));
+    assertEquals(outcome.content, "Whole.");
+    assertStringIncludes(warningsOf(outcome), '"sunset"');
+  });
+});
+
+Deno.test("an answer in parts is whole, and its thoughts are none of it", async (test) => {
+  const cases: Record<string, JsonObject[]> = {
+    "text parts": [delta([{ type: "text", text: "Forty" }, { type: "text", text: "-two." }], "stop")],
+    "bare texts": [delta(["Forty", "-two."], "stop")],
+    "thoughts of Mistral beside a reference": [
+      delta([{ type: "thinking", thinking: [{ type: "text", text: "Hm." }] }]),
+      delta([{ type: "reference", reference_ids: [1] }, { type: "text", text: "Forty-two." }], "stop"),
+    ],
+    "thoughts of gpt-oss": [
+      delta([{ type: "reasoning", summary: [{ type: "summary_text", text: "Hm." }] }]),
+      delta([{ type: "text", text: "Forty-two." }], "stop"),
+    ],
+    "one part": [delta({ type: "output_text", text: "Forty-two." }, "stop")],
+    "a whole message": [{
+      message: { content: [{ type: "text", text: "Forty-two." }] },
+      finish_reason: "stop",
+    }],
+    "a message that repeats the stream": [
+      delta("Forty"),
+      delta("-two."),
+      { message: { content: "Forty-two." }, finish_reason: "stop" },
+    ],
+    "the whole text so far each time": ["F", "Fort", "Forty-", "Forty-two", "Forty-two."].map((text) =>
+      delta(text)
+    )
+      .concat(delta("", "stop")),
+    "the form of plain completions": [{ text: "Forty-two.", finish_reason: "stop" }],
+  };
+  for (const [name, choices] of Object.entries(cases)) {
+    await test.step(name, async () => assertEquals((await chat(chunks(choices))).content, "Forty-two."));
+  }
+  await test.step("an object, where JSON was asked for", async () => {
+    assertEquals((await chat(chunks([delta({ verdict: "fine" }, "stop")]))).content, '{"verdict":"fine"}');
+  });
+});
+
+Deno.test("thoughts that a server leaves in the text are cut from it", async (test) => {
+  const cases: [string, string][] = [
+    ["<think>Hm.</think>\n42.", "42."],
+    ["Six by nine.\n</think>\n\n42.", "42."],
+    ["Six by nine</think>42.", "42."],
+    ["One.</think>Two.</think>42.", "42."],
+    ["<thinking>a <thinking>b</thinking> c</thinking>42.", "42."],
+    ["[THINK]Hm.[/THINK]42.", "42."],
+    ["◁think▷Hm.◁/think▷42.", "42."],
+    ["<seed:think>Hm.</seed:think>42.", "42."],
+    ["Well.\n<think>\nHm.\n</think>\n42.", "Well.\n\n42."],
+    [
+      "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>42.<|return|>",
+      "42.",
+    ],
+    ["42.<|im_end|>", "42."],
+    // What speaks of the tags keeps them.
+    ["Look for `</think>` in the text.", "Look for `</think>` in the text."],
+    ['The tag is "</think>".', 'The tag is "</think>".'],
+    ["So:\n```\n<think>\nx\n</think>\n```\nDone.", "So:\n```\n<think>\nx\n</think>\n```\nDone."],
+    ["Use <think>draft</think> here.", "Use <think>draft</think> here."],
+    ["An <think> alone in a line is text.", "An <think> alone in a line is text."],
+  ];
+  for (const [said, shown] of cases) {
+    await test.step(said, async () => assertEquals((await chat(say(said))).content, shown));
+  }
+});
+
+Deno.test("an analysis is found behind thoughts and prose with braces", async () => {
+  const analysis = { verdict: "approve", summary: "fine" };
+  await using one = rig({ scripts: [say(`Is it {x}?</think>Of {x} I say:\n${JSON.stringify(analysis)}`)] });
+  using tools = new TestTools({ models: one.models });
+  const step = { ...investigationStep(1), next_step_required: false, model: MODEL };
+  const { expert_analysis } = await tools.content("codereview", step);
+  assertEquals(expert_analysis, analysis);
+});
+
+Deno.test("an answer that a server takes for thoughts is given, with a warning; thoughts cut short are not", async () => {
+  const given: Script[] = [
+    say("", { reasoning: "All is well." }),
+    chunks([{ delta: { reasoning: "All is well." }, finish_reason: "stop" }]),
+    chunks([{ delta: { reasoning_details: [{ type: "reasoning.text", text: "All is well." }] } }]),
+    say("<think>All is well."),
+    say("All is well.</think>"),
+  ];
+  for (const script of given) {
+    const outcome = await chat(script);
+    assertEquals(outcome.content, "All is well.");
+    assertStringIncludes(warningsOf(outcome), "thoughts");
+  }
+  const split = await chat(say("", { reasoning: "Hm.</think>All is well." }));
+  assertEquals([split.content, split.facts.warnings], ["All is well.", undefined]);
+  const short = await chat(say("", { reasoning: "Hm, let me", finishReason: "length" }));
+  assert(short.isError && short.content.includes("thinking_mode"), short.content);
+});
+
+Deno.test("a refusal is shown as what it is", async () => {
+  const refusals: Script[] = [
+    chunks([{ delta: { refusal: "I will" } }, { delta: { refusal: " not." }, finish_reason: "stop" }]),
+    chunks([{ message: { content: null, refusal: "I will not." }, finish_reason: "stop" }]),
+    chunks([delta([{ type: "refusal", refusal: "I will not." }], "stop")]),
+  ];
+  for (const script of refusals) {
+    const outcome = await chat(script);
+    assertEquals([outcome.content, outcome.facts.finish_reason], ["I will not.", "content_filter"]);
+    assertStringIncludes(warningsOf(outcome), "refused");
+  }
+});
+
+/** A part of a tool call as a delta has it. */
+const toolCall = (id: string | undefined, name: string | undefined, args: Json | undefined, index?: number) =>
+  ({ id, index, type: "function", function: { name, arguments: args } }) as JsonObject;
+/** Two calls, as they should come out. */
+const two = ['look {"a":1}', 'find {"b":2}'];
+/** Deltas of tool calls, and what they come to. */
+const TOOL_CALLS: Record<string, [JsonObject[][], string[]]> = {
+  "as OpenAI sends them, interleaved": [[
+    [toolCall("x", "look", "", 0)],
+    [toolCall("y", "find", "", 1)],
+    [toolCall(undefined, undefined, '{"a"', 0)],
+    [toolCall(undefined, undefined, '{"b":', 1)],
+    [toolCall(undefined, undefined, ":1}", 0), toolCall(undefined, undefined, "2}", 1)],
+  ], two],
+  "one number for all": [[[toolCall("x", "look", '{"a":1}', 0)], [toolCall("y", "find", '{"b":2}', 0)]], two],
+  "one number for all, in one event": [
+    [[toolCall("x", "look", '{"a":1}', 0), toolCall("y", "find", '{"b":2}', 0)]],
+    two,
+  ],
+  "one number for all, in parts": [[
+    [toolCall("x", "look", '{"a"', 0)],
+    [toolCall(undefined, undefined, ":1}", 0)],
+    [toolCall("y", "find", '{"b"', 0)],
+    [toolCall(undefined, undefined, ":2}", 0)],
+  ], two],
+  "no number": [[[toolCall("x", "look", '{"a":1}')], [toolCall("y", "find", '{"b":2}')]], two],
+  "no number, in parts": [[
+    [toolCall("x", "look", "")],
+    [toolCall(undefined, undefined, '{"a":1}')],
+    [toolCall("y", "find", "")],
+    [toolCall(undefined, undefined, '{"b"')],
+    [toolCall(undefined, undefined, ":2}")],
+  ], two],
+  "neither number nor id": [
+    [[toolCall(undefined, "look", '{"a":1}')], [toolCall(undefined, "find", '{"b":2}')]],
+    two,
+  ],
+  "neither number nor id, in one event": [
+    [[toolCall("", "look", '{"a":1}'), toolCall("", "find", '{"b":2}')]],
+    two,
+  ],
+  "the same function twice without an id": [
+    [[toolCall(undefined, "look", '{"a":1}', 0)], [toolCall(undefined, "look", '{"a":2}', 0)]],
+    ['look {"a":1}', 'look {"a":2}'],
+  ],
+  "names without arguments": [
+    [[toolCall(undefined, "look", "", 0)], [toolCall(undefined, "find", "", 0)]],
+    ["look {}", "find {}"],
+  ],
+  "id and name again in each part": [
+    [[toolCall("x", "look", '{"a"', 0)], [toolCall("x", "look", ":1}", 0)]],
+    ['look {"a":1}'],
+  ],
+  "another id in each part": [
+    [[toolCall("x", "look", '{"a"', 0)], [toolCall("y", undefined, ":1}", 0)]],
+    ['look {"a":1}'],
+  ],
+  "a name after the arguments": [
+    [[toolCall("x", undefined, '{"a":1}', 0)], [toolCall(undefined, "look", undefined, 0)]],
+    ['look {"a":1}'],
+  ],
+  "one id for all": [[[toolCall("x", "look", '{"a":1}', 0)], [toolCall("x", "find", '{"b":2}', 1)]], two],
+  "arguments as an object": [[[toolCall("x", "look", { a: 1 }, 0)]], ['look {"a":1}']],
+  "arguments once more at the end": [
+    [[toolCall("x", "look", '{"a":', 0)], [toolCall("x", undefined, "1}", 0)], [
+      toolCall("x", "look", '{"a":1}', 0),
+    ]],
+    ['look {"a":1}'],
+  ],
+  "all arguments so far each time": [
+    [[toolCall("x", "look", '{"a"', 0)], [toolCall("x", undefined, '{"a":1', 0)], [
+      toolCall("x", undefined, '{"a":1}', 0),
+    ]],
+    ['look {"a":1}'],
+  ],
+};
+
+Deno.test("tool calls are kept apart by id, name and order, and put together from any parts", async (test) => {
+  for (const [name, [events, expected]] of Object.entries(TOOL_CALLS)) {
+    await test.step(name, async () => {
+      // Ollama says stop where it calls tools.
+      const choices = [...events.map((tool_calls) => ({ delta: { tool_calls } })), {
+        delta: {},
+        finish_reason: "stop",
+      }];
+      await using one = rig({ scripts: [chunks(choices as JsonObject[])] });
+      const { toolCalls = [], finishReason } = await one.ask(MODEL);
+      assertEquals(toolCalls.map((made) => `${made.name} ${made.arguments}`), expected);
+      assertEquals(finishReason, "tool_calls");
+      const ids = new Set(toolCalls.map(({ id }) => id));
+      assert(ids.size === toolCalls.length && !ids.has(""), "each can be answered by its id");
+    });
+  }
+});
+
+Deno.test("errors in place of an answer are errors, in whatever shape they come", async (test) => {
+  const cases: [string, Script, FaultKind, string][] = [
+    ["a text", raw('{"error":"out of memory"}'), "cut", "out of memory"],
+    [
+      "within a choice",
+      chunks([{ error: { code: 502, message: "upstream died" } }]),
+      "outage",
+      "upstream died",
+    ],
+    [
+      "without a name",
+      raw('{"object":"error","message":"no such adapter","code":404}'),
+      "refused",
+      "no such adapter",
+    ],
+    [
+      "a type alone",
+      raw('{"error":{"type":"invalid_request_error","message":"too long"}}'),
+      "refused",
+      "too long",
+    ],
+    [
+      "a document",
+      answer('{"error":{"message":"bad day","code":503}}', "application/json"),
+      "outage",
+      "bad day",
+    ],
+    [
+      "a document of another kind",
+      answer('{"detail":"Not Found"}', "application/json"),
+      "refused",
+      "Not Found",
+    ],
+  ];
+  for (const [name, script, fault, words] of cases) {
+    await test.step(name, async () => {
+      await using one = rig({ scripts: [script], retry: { maxAttempts: 1 } });
+      const error = await assertRejects(() => one.ask(MODEL), ExaiError);
+      assertEquals(error.details?.fault, fault, error.message);
+      assertStringIncludes(error.message, words);
+    });
+  }
+});
