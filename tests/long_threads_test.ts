@@ -8,16 +8,16 @@ import { type Asked, fakeModel, FakeModels, promptOf, textOf } from "./helpers/f
 import { tempDir } from "./helpers/files.ts";
 import { rig } from "./helpers/provider_rig.ts";
 
-/** About 400 tokens. */
-const LONG = Array.from({ length: 400 }, (_, i) => `w${i % 10}`).join(" ").replaceAll(" ", "-");
+/** More than 1000 tokens. */
+const LONG = Array.from({ length: 1000 }, (_, i) => `w${i % 10}`).join(" ").replaceAll(" ", "-");
 
-/** Answers of 400 words, and summaries, of a model that is small, fast or neither. */
+/** Long answers, and summaries, of a model that is small, fast or neither. */
 function smallModels(more: Parameters<typeof fakeModel>[1] = {}): FakeModels {
   let answers = 0;
   const models = new FakeModels((asked) =>
     isSummary(asked) ? "They settled on SQLite." : `answer ${++answers} ${LONG}`
   );
-  models.models = [fakeModel("small", { contextTokens: 3000, maxOutputTokens: 500, ...more })];
+  models.models = [fakeModel("small", { contextTokens: 16_000, maxOutputTokens: 500, ...more })];
   return models;
 }
 
@@ -59,7 +59,7 @@ Deno.test("a thread that outgrows a model's window goes on: the newest exchanges
 Deno.test("where a fast model of the same provider is there, it summarises what is left out, once for several questions", async () => {
   const models = smallModels({ class: "fast" });
   using tools = new TestTools({ models });
-  const { answer, continuation_id } = await converse(tools, 4);
+  const { answer, continuation_id } = await converse(tools, 8);
   assertEquals((answer.metadata.thread as JsonObject).summarised_by, "fake/small");
   const prompt = promptOf(models.asked.at(-1)!);
   assertStringIncludes(prompt, "are summarised by fake/small.]\nThey settled on SQLite.");
@@ -79,9 +79,9 @@ Deno.test("a summary that fails does not fail the call", async () => {
     if (isSummary(asked)) throw new Error("no");
     return LONG;
   });
-  models.models = [fakeModel("small", { contextTokens: 3000, maxOutputTokens: 500, class: "fast" })];
+  models.models = [fakeModel("small", { contextTokens: 16_000, maxOutputTokens: 500, class: "fast" })];
   using tools = new TestTools({ models });
-  const { answer } = await converse(tools, 5);
+  const { answer } = await converse(tools, 9);
   assertEquals((answer.metadata.thread as JsonObject).summarised_by, undefined);
 });
 

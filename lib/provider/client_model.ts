@@ -10,12 +10,10 @@ import type {
   ModelClass,
   ModelInfo,
   ProviderRequest,
-  Sample,
-  SampleMessage,
-  SampleRequest,
   TextPart,
 } from "./provider.ts";
 import type { ProviderStatus } from "./provider_status.ts";
+import type { Sample, SampleMessage, SampleRequest } from "./sample.ts";
 
 export const CLIENT_PROVIDER = "client";
 

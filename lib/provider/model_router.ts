@@ -7,10 +7,10 @@ import type {
   ModelClass,
   ModelInfo,
   RawRequest,
-  Sample,
   ThinkingMode,
 } from "./provider.ts";
 import type { ProviderStatus } from "./provider_status.ts";
+import type { Sample } from "./sample.ts";
 
 /** What a call needs of its model besides text. */
 export interface ModelNeeds {
