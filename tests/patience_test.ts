@@ -13,6 +13,7 @@ import { testDaemon } from "./helpers/daemon.ts";
 import { makeCall, TestTools } from "./helpers/exai_tools.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { tempDir } from "./helpers/files.ts";
+import { McpWindow } from "./helpers/mcp_window.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { sdkClient } from "./helpers/sdk_client.ts";
 import { SOMEBODY } from "./helpers/threads.ts";
@@ -129,10 +130,31 @@ Deno.test("a window that is started anew in its directory finds the reply to wha
   await restarted.close();
 });
 
+Deno.test("so does a window whose directory is known by its roots alone, which nobody had asked for", async () => {
+  await using at = await rig();
+  const gate = Promise.withResolvers<void>();
+  at.model.script(after(gate.promise, say("For whoever asks.")));
+  const params = { name: "chat", arguments: { prompt: "a long one" } };
+  const options = { roots: [`file://${at.dir}`] };
+  {
+    await using before = await McpWindow.open(at.url, { roots: {} }, options);
+    void before.request("tools/call", params);
+    await at.model.asked(1);
+  }
+  await using restarted = await McpWindow.open(at.url, { roots: {} }, options);
+  const again = restarted.request("tools/call", params);
+  gate.resolve();
+  const { continuation_offer, content } = envelopeOf((await again).result);
+  assertEquals([content, at.model.chats.length], ["For whoever asks.", 1]);
+  const { continuation_id } = continuation_offer as JsonObject;
+  const more = { name: "chat", arguments: { prompt: "more", continuation_id } };
+  assertEquals(envelopeOf((await restarted.request("tools/call", more)).result).status, "success");
+  assertStringIncludes(JSON.stringify(conversation(at.model.lastBody)), "a long one");
+});
+
 Deno.test("what one directory's window lost is not given to a window of another", async () => {
   await using at = await rig();
   await using elsewhere = await tempDir({});
-  at.model.script(say("mine"), say("yours"));
   const gate = Promise.withResolvers<void>();
   at.model.script(after(gate.promise, say("mine")), say("yours"));
   {
@@ -272,8 +294,8 @@ Deno.test("a client that has given a call up is given a handle before that the n
   const gate = Promise.withResolvers<void>();
   at.model.script(after(gate.promise, say("done")));
   await using client = await sdkClient(at.url, { name: "hasty" });
-  await assertRejects(() => chat(client, { prompt: "one" }, { timeout: 1100 }), Error, "-32001");
-  const early = envelopeOf(await chat(client, { prompt: "two" }, { timeout: 1100 }));
+  await assertRejects(() => chat(client, { prompt: "one" }, { timeout: 1000 }), Error, "-32001");
+  const early = envelopeOf(await chat(client, { prompt: "two" }, { timeout: 5000 }));
   assertEquals(early.status, "running");
   assert(early.metadata !== undefined);
   gate.resolve();

@@ -95,6 +95,8 @@ class DetachableRun implements RepeatableCall {
     { key, repeats }: { key: string; repeats: RepeatedCalls<DetachableRun> },
   ): Promise<Result> {
     repeats.add(key, this);
+    // Once its session has ended, a client can no longer be asked for its roots.
+    this.call.caller.identity().catch(() => {});
     this.#release = () => repeats.delete(key, this);
     try {
       return await this.run(next);
