@@ -12,8 +12,8 @@ import type {
   ProviderRequest,
   TextPart,
 } from "./provider.ts";
-import type { ProviderStatus } from "./provider_status.ts";
 import type { Sample, SampleMessage, SampleRequest } from "./sample.ts";
+import type { ProviderStatus } from "./provider_status.ts";
 
 export const CLIENT_PROVIDER = "client";
 

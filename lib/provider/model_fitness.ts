@@ -16,7 +16,10 @@ export function unmetNeeds(model: ModelInfo, needs: ModelNeeds): string | undefi
   const unmet = [
     needs.images && !abilities.images && "takes no images",
     needs.tools && !abilities.tools && "calls no tools",
-    needs.webSearch && !abilities.search && "cannot search the web: leave out use_websearch",
+    needs.webSearch && !abilities.search &&
+    (needs.webSearch === "required"
+      ? "cannot search the web"
+      : "cannot search the web: leave out use_websearch"),
     thinking && `${thinking.problem}: ${thinking.remedy}`,
     needs.inputTokens !== undefined && needs.inputTokens >= model.contextTokens &&
     `holds ${model.contextTokens} tokens, and this is about ${needs.inputTokens}`,

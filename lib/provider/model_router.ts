@@ -9,15 +9,16 @@ import type {
   RawRequest,
   ThinkingMode,
 } from "./provider.ts";
-import type { ProviderStatus } from "./provider_status.ts";
 import type { Sample } from "./sample.ts";
+import type { ProviderStatus } from "./provider_status.ts";
 
 /** What a call needs of its model besides text. */
 export interface ModelNeeds {
   images?: boolean;
   /** Whether it must think, or how hard. */
   thinking?: boolean | ThinkingMode;
-  webSearch?: boolean;
+  /** `required`: what is asked makes no sense without it. */
+  webSearch?: boolean | "required";
   tools?: boolean;
   /** The estimated size of the request, in tokens. */
   inputTokens?: number;

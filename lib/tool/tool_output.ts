@@ -1,5 +1,6 @@
-import type { ErrorCode } from "../base/errors.ts";
+import type { ErrorCode, ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { partialAnswerOf } from "../provider/partial_answer.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 
 /** The output of a tool; {@linkcode toToolResult} wraps it in an {@linkcode Envelope}. */
@@ -45,13 +46,10 @@ export interface Envelope extends JsonObject {
 }
 
 /**
- * The schema of {@linkcode Envelope}. It is part of every definition and therefore minimal: `content` is an object if
- * `content_type` is json, `continuation_offer` may be null.
+ * The schema of {@linkcode Envelope}. It is part of every definition and therefore says no more than that there is
+ * structured content: models read the answer itself.
  */
-export const OUTPUT_SCHEMA: JsonObject = {
-  type: "object",
-  required: ["status", "content"],
-};
+export const OUTPUT_SCHEMA: JsonObject = { type: "object" };
 
 const NO_OUTPUT: ToolOutput = { content: "The tool has nothing to say; it is done." };
 
@@ -83,10 +81,10 @@ export function toToolResult(
 
 /** Wraps an error as a tool execution error, which the model can read and act on. */
 export function toErrorResult(
-  failure: ToolFailure & { message: string },
+  failure: ExaiError,
   facts: { tool: string; durationMs: number },
 ): ToolResult {
-  return toToolResult({ content: failure.message, failure }, facts);
+  return toToolResult({ content: failure.message, failure, facts: partialAnswerOf(failure) }, facts);
 }
 
 function wrap(envelope: Envelope): ToolResult {

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../base/json.ts";
+import { type JsonObject, ownEntry } from "../../base/json.ts";
 import type { ErrorBody } from "./error_body.ts";
 
 /**
@@ -68,7 +68,7 @@ export function withoutRefused(body: JsonObject, refused: RefusedFields): JsonOb
   const rest = Object.entries(body).flatMap(([name, value]): [string, JsonObject[string]][] => {
     if (name === "stream_options" && refused.has(STREAM)) return [];
     if (!refused.has(name)) return [[name, value]];
-    const other = Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name]! : undefined;
+    const other = ownEntry(OTHER_NAMES, name);
     return other === undefined || refused.has(other) ? [] : [[other, value]];
   });
   return Object.fromEntries(rest);
@@ -77,8 +77,9 @@ export function withoutRefused(body: JsonObject, refused: RefusedFields): JsonOb
 /** The fields of `body` that are in `refused` and are sent under no other name. */
 export function leftOutFields(body: JsonObject, refused: RefusedFields): string[] {
   const sent = withoutRefused(body, refused);
-  const has = (name: string) =>
-    sent[name] !== undefined ||
-    (Object.hasOwn(OTHER_NAMES, name) && sent[OTHER_NAMES[name]!] !== undefined);
+  const has = (name: string) => {
+    const other = ownEntry(OTHER_NAMES, name);
+    return sent[name] !== undefined || (other !== undefined && sent[other] !== undefined);
+  };
   return Object.keys(body).filter((name) => refused.has(name) && !has(name));
 }

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
+import { partialAnswerOf } from "../../provider/partial_answer.ts";
 import { roundUsd } from "../../provider/spending.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 import { askModel } from "../dialogue/ask_model.ts";
@@ -177,7 +178,7 @@ async function askOne(
         text: `# Proposal\n${steps[0]!.step}`,
         args: { ...args, model, images: args.images ?? steps.findLast(({ images }) => images)?.images },
         defaults: { temperature: 0.2 },
-        material: { named: filesIn(steps), lineNumbers: true },
+        material: { named: filesIn(steps), notesErrors: true, lineNumbers: true },
       },
       context,
       { onProgress },
@@ -194,8 +195,17 @@ async function askOne(
       ...facts,
     };
   } catch (thrown) {
-    const { message, code, retryAfterMs } = ExaiError.from(thrown);
-    return { model, stance, status: "error", error: message, error_code: code, retry_after_ms: retryAfterMs };
+    const failure = ExaiError.from(thrown);
+    const { message, code, retryAfterMs } = failure;
+    return {
+      model,
+      stance,
+      status: "error",
+      error: message,
+      error_code: code,
+      retry_after_ms: retryAfterMs,
+      ...partialAnswerOf(failure),
+    };
   }
 }
 
