@@ -153,6 +153,23 @@ Deno.test("steps of an investigation that goes on are kept while a full thread m
   for (const part of ["found 1", "found 2", "found 3", "found 4"]) assertStringIncludes(prompt, part);
 });
 
+Deno.test("chats that fill a thread do not push out the steps of an investigation in it", async () => {
+  const models = new FakeModels(() => "{}");
+  using tools = new TestTools({ models, maxTurns: 5 });
+  const step = async (number: number, continuation_id?: string) => {
+    const args = { continuation_id, total_steps: 3, next_step_required: number < 3 };
+    const { answer, isError } = await tools.call("debug", investigationStep(number, args));
+    assertEquals(isError, false, JSON.stringify(answer.content));
+    return answer.continuation_offer!.continuation_id;
+  };
+  const continuation_id = await step(1);
+  await step(2, continuation_id);
+  for (let i = 1; i <= 8; i++) await tools.call("chat", { prompt: `question ${i}`, continuation_id });
+  await step(3, continuation_id);
+  const prompt = promptOf(models.asked.at(-1)!);
+  for (const part of ["found 1", "found 2", "found 3", "question 8"]) assertStringIncludes(prompt, part);
+});
+
 Deno.test("of two models in a thread neither is given the other's words as its own, in chat and in codereview", async () => {
   await using dir = await tempDir({ "a.ts": "alpha" });
   await using one = rig({
