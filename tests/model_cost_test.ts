@@ -1,6 +1,9 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import type { CallTrace } from "../lib/call/call.ts";
+import { callsCommand } from "../lib/commands/calls.ts";
+import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
 import { listPrice } from "../lib/provider/catalogue/prices.ts";
@@ -10,8 +13,9 @@ import type { ModelChoice } from "../lib/provider/model_choice.ts";
 import { MemoryLedger, type SpendingLedger } from "../lib/provider/spending.ts";
 import { SqliteSpendingRecords } from "../lib/state/spending_records.ts";
 import { after, cutAfter, fail, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
+import { runCommandAlone } from "./helpers/command.ts";
 import { testDaemon } from "./helpers/daemon.ts";
-import { TestTools } from "./helpers/exai_tools.ts";
+import { makeCall, TestTools } from "./helpers/exai_tools.ts";
 import { FakeModels } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
 import { QUESTION, TEST_KEY } from "./helpers/provider_rig.ts";
@@ -241,6 +245,11 @@ Deno.test("a daemon's budget holds after its restart, its health warns, and call
     const { calls } = await (await fetch(`${it.http}calls?tool=chat`)).json();
     const [{ input_tokens, output_tokens, cost_usd }] = calls;
     assertEquals([input_tokens, output_tokens, cost_usd], [90_000, 0, 0.1125]);
+    const port = new URL(it.url).port;
+    const loaded = loadSettings({ args: [`--home=${home.path}`, `--port=${port}`], env: { ENV_FILE: "" } });
+    const table = (await runCommandAlone(callsCommand, [], loaded)).split("\n");
+    assertMatch(table[0]!, /TOKENS +COST/);
+    assertMatch(table.find((row) => row.includes(" chat "))!, / 90000 +\$0\.11 /);
   }
   await using it = await testDaemon({ settings });
   await ask(it);
@@ -297,4 +306,29 @@ Deno.test("a price in models.json is a number for input and output, and a faulty
     ["models[1].price.output", true],
     ["models[2].price", true],
   ]);
+});
+
+Deno.test("a raw completion says what it cost, and counts towards the budget", async () => {
+  await using it = new SpendingRig(used(1_000_000, 0), { kinds: ["kimi"] });
+  using tools = new TestTools({ models: it.models });
+  const { answer } = await tools.call("kimi_chat_with_tools", {
+    messages: [{ role: "user", content: "Hello?" }],
+    model: "kimi-k2.6",
+  });
+  assertEquals((answer.metadata.cost as JsonObject).usd, 0.95);
+  assertEquals(it.models.status()[0]!.spentToday, { inputTokens: 1_000_000, outputTokens: 0, usd: 0.95 });
+});
+
+Deno.test("what the client's own model used is in the record of the call, without a cost", async () => {
+  await using it = new SpendingRig(used(1, 1), { kinds: [] });
+  const trace: CallTrace = {};
+  const caller = { ...makeCall("", {}).caller, capabilities: { sampling: {} } };
+  const ask = () =>
+    Promise.resolve({
+      result: { role: "assistant", model: "lent", content: { type: "text", text: "Yes." } },
+    });
+  using tools = new TestTools({ models: it.models });
+  const { answer } = await tools.call("chat", { prompt: "Hello?" }, { caller, ask, trace });
+  assertEquals([answer.metadata.provider, answer.metadata.cost], ["client", undefined]);
+  assert(trace.spent!.inputTokens > 10 && trace.spent!.usd === undefined);
 });
