@@ -141,6 +141,19 @@ Deno.test("a daily budget warns from 80 % on, then stops, and starts anew at mid
   assertEquals([it.sent, it.models.status()[0]!.available], [4, true]);
 });
 
+Deno.test("a provider that reports less than nothing gives no budget back", async () => {
+  const script = used(-5_000_000, 100, { cost: -3, prompt_tokens_details: { cached_tokens: -7 } });
+  await using it = new SpendingRig(script, {
+    kinds: ["openrouter"],
+    dailyBudgets: { OpenRouter: { unit: "tokens", amount: 150 } },
+  });
+  it.servers[0]!.models = [{ id: "x-ai/grok-4.7", pricing: { prompt: "0.000002", completion: "0.000006" } }];
+  await it.models.ensureFresh(0);
+  assertEquals((await it.ask("x-ai/grok-4.7")).cost?.usd, 0.0006);
+  await it.ask("x-ai/grok-4.7");
+  assertStringIncludes((await it.refusal("x-ai/grok-4.7")).message, "openrouter has used 200 of 150 tokens");
+});
+
 Deno.test("requests sent at once see each other: a budget is exceeded by answers, not by questions", async () => {
   await using it = new SpendingRig(used(30, 0), { dailyBudgets: { openai: { unit: "tokens", amount: 30 } } });
   const answers = await Promise.allSettled(Array.from({ length: 8 }, () => it.ask("gpt-5")));
