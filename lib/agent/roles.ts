@@ -1,4 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { ownEntry } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import { KIB } from "../base/units.ts";
@@ -38,7 +39,8 @@ export async function instructionsOf(name: string, entries: readonly RoleEntry[]
   const entry = entries.find((one) => one.name === name);
   if (entry === undefined) {
     const known = roleNames(entries);
-    if (Object.hasOwn(ROLES, name)) return ROLES[name]!;
+    const own = ownEntry(ROLES, name);
+    if (own !== undefined) return own;
     throw new ExaiError(
       "INVALID_PARAMS",
       `there is no role ${quoteName(name)}${didYouMean(name, known)}; there are: ${
