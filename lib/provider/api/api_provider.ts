@@ -111,6 +111,7 @@ export class ApiProvider implements Provider {
         images: hasAny("images"),
       },
       models,
+      isListed: this.#options.modelList.isListed,
     };
   }
 
