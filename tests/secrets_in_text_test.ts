@@ -70,6 +70,7 @@ Deno.test("code that only speaks of secrets stays as it is", () => {
     "password = hash(password, salt)",
     "https://x-access-token:$TOKEN@github.com/a/b",
     "https://u:[secret]@w.example/mcp",
+    '"OAUTH_REDIRECT_URI": "http://localhost:8080/callback"',
     "MAX_TOKEN=100000",
     "TOKEN_LIMIT=4096",
     "DB_PASSWORD=password",

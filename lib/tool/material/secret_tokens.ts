@@ -132,7 +132,8 @@ function looksRandom(value: string): boolean {
   const digits = value.replace(/\D/g, "").length;
   const isMixed = /[a-z]/.test(value) && /[A-Z]/.test(value) && value.length >= 32;
   if (PLACEHOLDER.test(value) || digits < (isMixed ? 1 : 3) || !/[A-Za-z]/.test(value)) return false;
-  // An expression of code.
+  // A URL, of which the password is found by itself, and an expression of code.
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return false;
   if (/[(){}[\]]|\$\{/.test(value)) return false;
   // Paths, versions and names in code: words that are joined.
   if (
