@@ -68,6 +68,9 @@ Deno.test("only allowed models are chosen, asked for by name, and listed; the re
 
 Deno.test("a star in the allowed models stands for any characters, and an unknown name is told", async () => {
   await using it = new Choosing(["glm"], { allowedModels: { glm: ["glm-4.*", "glm-99"] } });
+  assertEquals(it.models.status()[0]!.restricted!.unknown, [], "the list may have it");
+  it.servers.get("glm")!.models = ["glm-4.5", "glm-4.6", "glm-4.7", "glm-4.8", "glm-5"].map((id) => ({ id }));
+  await it.models.ensureFresh(0);
   const [glm] = it.models.status();
   assert(glm!.models.length > 3 && glm!.models.every(({ name }) => name.startsWith("glm-4.")));
   assertEquals(glm!.restricted!.unknown, ["glm-99"]);

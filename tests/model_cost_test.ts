@@ -1,6 +1,9 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import type { CallTrace } from "../lib/call/call.ts";
+import { callsCommand } from "../lib/commands/calls.ts";
+import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
 import { listPrice } from "../lib/provider/catalogue/prices.ts";
@@ -10,8 +13,9 @@ import type { ModelChoice } from "../lib/provider/model_choice.ts";
 import { MemoryLedger, type SpendingLedger } from "../lib/provider/spending.ts";
 import { SqliteSpendingRecords } from "../lib/state/spending_records.ts";
 import { after, cutAfter, fail, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
+import { runCommandAlone } from "./helpers/command.ts";
 import { testDaemon } from "./helpers/daemon.ts";
-import { TestTools } from "./helpers/exai_tools.ts";
+import { makeCall, TestTools } from "./helpers/exai_tools.ts";
 import { FakeModels } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
 import { QUESTION, TEST_KEY } from "./helpers/provider_rig.ts";
@@ -137,6 +141,19 @@ Deno.test("a daily budget warns from 80 % on, then stops, and starts anew at mid
   assertEquals([it.sent, it.models.status()[0]!.available], [4, true]);
 });
 
+Deno.test("a provider that reports less than nothing gives no budget back", async () => {
+  const script = used(-5_000_000, 100, { cost: -3, prompt_tokens_details: { cached_tokens: -7 } });
+  await using it = new SpendingRig(script, {
+    kinds: ["openrouter"],
+    dailyBudgets: { OpenRouter: { unit: "tokens", amount: 150 } },
+  });
+  it.servers[0]!.models = [{ id: "x-ai/grok-4.7", pricing: { prompt: "0.000002", completion: "0.000006" } }];
+  await it.models.ensureFresh(0);
+  assertEquals((await it.ask("x-ai/grok-4.7")).cost?.usd, 0.0006);
+  await it.ask("x-ai/grok-4.7");
+  assertStringIncludes((await it.refusal("x-ai/grok-4.7")).message, "openrouter has used 200 of 150 tokens");
+});
+
 Deno.test("requests sent at once see each other: a budget is exceeded by answers, not by questions", async () => {
   await using it = new SpendingRig(used(30, 0), { dailyBudgets: { openai: { unit: "tokens", amount: 30 } } });
   const answers = await Promise.allSettled(Array.from({ length: 8 }, () => it.ask("gpt-5")));
@@ -241,6 +258,11 @@ Deno.test("a daemon's budget holds after its restart, its health warns, and call
     const { calls } = await (await fetch(`${it.http}calls?tool=chat`)).json();
     const [{ input_tokens, output_tokens, cost_usd }] = calls;
     assertEquals([input_tokens, output_tokens, cost_usd], [90_000, 0, 0.1125]);
+    const port = new URL(it.url).port;
+    const loaded = loadSettings({ args: [`--home=${home.path}`, `--port=${port}`], env: { ENV_FILE: "" } });
+    const table = (await runCommandAlone(callsCommand, [], loaded)).split("\n");
+    assertMatch(table[0]!, /TOKENS +COST/);
+    assertMatch(table.find((row) => row.includes(" chat "))!, / 90000 +\$0\.11 /);
   }
   await using it = await testDaemon({ settings });
   await ask(it);
@@ -297,4 +319,29 @@ Deno.test("a price in models.json is a number for input and output, and a faulty
     ["models[1].price.output", true],
     ["models[2].price", true],
   ]);
+});
+
+Deno.test("a raw completion says what it cost, and counts towards the budget", async () => {
+  await using it = new SpendingRig(used(1_000_000, 0), { kinds: ["kimi"] });
+  using tools = new TestTools({ models: it.models });
+  const { answer } = await tools.call("kimi_chat_with_tools", {
+    messages: [{ role: "user", content: "Hello?" }],
+    model: "kimi-k2.6",
+  });
+  assertEquals((answer.metadata.cost as JsonObject).usd, 0.95);
+  assertEquals(it.models.status()[0]!.spentToday, { inputTokens: 1_000_000, outputTokens: 0, usd: 0.95 });
+});
+
+Deno.test("what the client's own model used is in the record of the call, without a cost", async () => {
+  await using it = new SpendingRig(used(1, 1), { kinds: [] });
+  const trace: CallTrace = {};
+  const caller = { ...makeCall("", {}).caller, capabilities: { sampling: {} } };
+  const ask = () =>
+    Promise.resolve({
+      result: { role: "assistant", model: "lent", content: { type: "text", text: "Yes." } },
+    });
+  using tools = new TestTools({ models: it.models });
+  const { answer } = await tools.call("chat", { prompt: "Hello?" }, { caller, ask, trace });
+  assertEquals([answer.metadata.provider, answer.metadata.cost], ["client", undefined]);
+  assert(trace.spent!.inputTokens > 10 && trace.spent!.usd === undefined);
 });

@@ -6,6 +6,7 @@ import {
   ALL_PROVIDERS,
   type DailyBudget,
   entryFor,
+  entryIn,
   type ModelChoice,
   type ProviderId,
 } from "../model_choice.ts";
@@ -113,7 +114,7 @@ export class DailyBudgets {
 
   #statesOf(provider: ProviderId): BudgetState[] {
     const budgets = this.#options.choice().dailyBudgets;
-    const [own, all] = [entryFor(budgets, provider), budgets?.[ALL_PROVIDERS]];
+    const [own, all] = [entryFor(budgets, provider), entryIn(budgets, ALL_PROVIDERS)];
     return [
       ...own === undefined ? [] : [toState(provider.name, own, this.#usedBy(provider.name))],
       ...all === undefined ? [] : [toState("all providers", all, this.#total)],

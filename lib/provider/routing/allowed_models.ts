@@ -42,8 +42,10 @@ function toMatcher(names: readonly string[]): Matcher {
   return anyOf(names, { ignoreCase: true });
 }
 
+/** Names of OpenRouter begin with the vendor, which may be left out. */
 function isAllowed({ name, aliases, provider }: ModelInfo, allowed: Matcher): boolean {
   return [...namesWithBase(name), ...aliases].some((one) =>
-    allowed.test(one) || allowed.test(`${provider}/${one}`)
+    allowed.test(one) || allowed.test(`${provider}/${one}`) ||
+    allowed.test(one.slice(one.lastIndexOf("/") + 1))
   );
 }
