@@ -19,6 +19,7 @@ const BUDGET_SHARE = 1 / 2;
 /** The Messages API (https://platform.claude.com/docs/en/api/messages/create). */
 const MESSAGES: ApiProtocol = {
   headers: ["anthropic-version"],
+  requiredFields: ["max_tokens"],
   toBody: toMessagesBody,
   questionText,
   open,
