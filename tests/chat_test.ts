@@ -221,7 +221,7 @@ Deno.test("images are sent as they are, five at most, each checked", async () =>
   await at.refused({ prompt: "q", images: ["/etc/passwd"] }, "FORBIDDEN");
   await at.refused({ prompt: "q", images: ["data:text/html;base64,AAAA"] }, "INVALID_PARAMS", "text/html");
   await at.refused({ prompt: "q", images: ["data:image/png,raw"] }, "INVALID_PARAMS", "base64");
-  const huge = `data:image/png;base64,${"A".repeat(1_400_000)}`;
+  const huge = `data:image/png;base64,${"A".repeat(28_000_000)}`;
   await at.refused({ prompt: "q", images: [huge] }, "TOO_LARGE", "scale it down");
 });
 

@@ -281,7 +281,8 @@ Deno.test("a file out of bounds is refused in the step that names it; one that i
     "debug",
     investigationStep(1, { next_step_required: false, relevant_files: ["gone.ts"] }),
   );
-  assertStringIncludes(JSON.stringify(named.answer.content), "there is no file");
+  assertEquals(named.isError, false);
+  assertStringIncludes(JSON.stringify(named.answer.metadata.not_shown), "there is no file");
 });
 
 Deno.test("files the expert lacks are asked for", async () => {

@@ -11,6 +11,7 @@ import { writeBrief } from "./dialogue/workflow_brief.ts";
 import { modelFields, type WorkflowArgs } from "./fields.ts";
 import { consolidateFindings, listFindings, unionOf } from "./findings.ts";
 import type { Attachment } from "./material/attachment.ts";
+import type { Omission } from "./material/left_out.ts";
 import type { Tool, ToolContext } from "./tool.ts";
 import { defineWorkflow, type WorkflowResult, type WorkflowRun, type WorkflowSpec } from "./workflow.ts";
 
@@ -32,7 +33,9 @@ interface ExpertWorkflowSpec<Args extends WorkflowArgs>
 interface ToolMaterial {
   /** Texts other than files; shown first. */
   documents: readonly Attachment[];
-  /** The paths of files; shown as far as the budget allows. */
+  /** Changed files that were left out of the documents. */
+  leftOut: readonly Omission[];
+  /** The paths of files; shown if they are worth reading, as far as the budget allows. */
   files: readonly string[];
 }
 
@@ -170,7 +173,6 @@ async function toQuestion<Args extends WorkflowArgs>(
 ): Promise<ModelQuestion> {
   const { args, steps } = run;
   const gathered = await spec.material?.(run, context);
-  const earlierFiles = [...unionOf(steps.toReversed(), "relevant_files"), ...gathered?.files ?? []];
   return {
     tool: spec.name,
     prompt: spec.prompt,
@@ -181,9 +183,12 @@ async function toQuestion<Args extends WorkflowArgs>(
     history: await earlierHistory(spec.name, args, context),
     material: {
       documents: gathered?.documents,
-      // Files of this step must exist; those of earlier steps may have been deleted since.
+      leftOut: gathered?.leftOut,
       named: args.relevant_files ?? [],
-      earlier: await realPaths(earlierFiles, context),
+      // The step is the work of an hour: a file deleted since, or one that is no text, does not stop it.
+      notesErrors: true,
+      earlier: unionOf(steps.toReversed(), "relevant_files"),
+      found: gathered?.files,
       lineNumbers: true,
     },
   };
@@ -195,11 +200,6 @@ async function earlierHistory(tool: string, { continuation_id }: WorkflowArgs, {
   const { turns } = await threads.show(continuation_id);
   const run = turns.findLast((turn) => turn.tool === tool)?.run;
   return toHistory(turns.filter((turn) => turn.tool !== tool || turn.run !== run));
-}
-
-async function realPaths(files: readonly string[], { workspace }: ToolContext): Promise<string[]> {
-  const found = await Promise.all(files.map((file) => workspace.find(file).catch(() => undefined)));
-  return found.map((entry, i) => entry?.path ?? files[i]!);
 }
 
 function toFailure(error: ExaiError): WorkflowResult {

@@ -6,7 +6,7 @@ import { argumentError } from "./argument_errors.ts";
 import { askModel } from "./dialogue/ask_model.ts";
 import { progressSender } from "./dialogue/call_progress.ts";
 import { modelFields, promptText } from "./fields.ts";
-import { decodeText } from "./material/text_content.ts";
+import { readText } from "./material/collect.ts";
 import type { ToolContext } from "./tool.ts";
 
 const question = z.strictObject({
@@ -28,9 +28,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
     if (entry.kind !== "file") {
       throw new ExaiError("INVALID_PARAMS", `${entry.shownAs} is a directory; name a file in it`);
     }
-    const text = decodeText(await workspace.read(entry, { maxBytes: MAX_FILE_BYTES }));
-    if (text === undefined) throw new ExaiError("INVALID_PARAMS", `${entry.shownAs} is no text`);
-    return text;
+    return readText(await workspace.read(entry, { maxBytes: MAX_FILE_BYTES }), entry.shownAs).text;
   },
   async ask(params, { tool, context }) {
     const { prompt: text, role, files = [], ...args } = parse(question, params, "context.ask");

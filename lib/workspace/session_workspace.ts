@@ -13,12 +13,17 @@ import type {
 } from "./workspace.ts";
 import { type BoundaryOptions, PathBoundary } from "./boundary.ts";
 import { openRepository } from "./git/repository.ts";
-import { isWorthReading, listTracked, listTree } from "./listing.ts";
+import { type FileListing, listTracked, listTree } from "./listing.ts";
+import { SkippedTally } from "./skipped_tally.ts";
+import { NOT_WORTH_READING, notWorthReading } from "./worth_reading.ts";
 
 /** Most files of one directory that are compared to find the newest. */
 const MAX_CANDIDATES = 5000;
 
 const GIT_TIMEOUT_MS = 30 * SECOND_MS;
+
+const NESTED_REPOSITORY =
+  "a git repository of its own (a submodule); name it to have its files shown, once they are checked out";
 
 interface WorkspaceOptions extends BoundaryOptions {
   /** Time limit of one run of git, in milliseconds; 30 s by default. */
@@ -51,20 +56,43 @@ class SessionWorkspace implements Workspace {
   }
 
   async walk(directory: WorkspaceEntry, { maxFiles, signal }: WalkOptions): Promise<WalkResult> {
-    const open = () => this.openRepository(directory, signal);
-    const paths = await listTracked(directory.path, { open, signal }) ??
-      await listTree(directory.path, signal);
-    const candidates = paths.filter((path) => isWorthReading(path.slice(directory.path.length)));
+    const tally = new SkippedTally((path) => this.#boundary.displayPath(path));
+    const listing = await this.#list(directory, { signal, tally });
+    const candidates: string[] = [];
+    for (const path of listing.paths) {
+      const why = notWorthReading(path.slice(directory.path.length));
+      if (why === undefined) candidates.push(path);
+      else tally.add(NOT_WORTH_READING[why], path);
+    }
+    for (const path of listing.skippedDirs) tally.add("directories that are not entered", path);
     const found: WorkspaceEntry[] = [];
     for (const path of candidates.slice(0, MAX_CANDIDATES)) {
       if (signal.aborted) throw abortError(signal);
       const entry = await this.#describe(path);
       if (entry?.kind === "file") found.push(entry);
+      else if (entry) tally.add(NESTED_REPOSITORY, path);
+      else if (path.includes("\ufffd")) tally.add("a name that is not UTF-8, which cannot be opened", path);
+      else if (await isLink(path)) tally.add("symbolic links, which are not followed", path);
     }
     found.sort((a, b) => b.modifiedAtMs - a.modifiedAtMs || (a.path < b.path ? -1 : 1));
     const newest = await Promise.all(found.slice(0, maxFiles).map((entry) => this.#unlessLink(entry)));
     const files = newest.filter((entry) => entry !== undefined);
-    return { files, more: found.length > maxFiles || candidates.length > MAX_CANDIDATES };
+    const more = found.length > maxFiles || candidates.length > MAX_CANDIDATES || listing.cut;
+    return { files, more, skipped: await tally.list() };
+  }
+
+  /** Lists by git, so that what it ignores is left out, or else the whole tree. */
+  async #list(
+    directory: WorkspaceEntry,
+    { signal, tally }: { signal: AbortSignal; tally: SkippedTally },
+  ): Promise<FileListing> {
+    const open = () => this.openRepository(directory, signal);
+    const tracked = await listTracked(directory.path, { open, signal });
+    if (!("unusable" in tracked)) return tracked;
+    if (tracked.unusable !== undefined) {
+      tally.add(`listed without git, which would not (${tracked.unusable})`, directory.path);
+    }
+    return await listTree(directory.path, signal);
   }
 
   async read({ path, shownAs }: WorkspaceEntry, { maxBytes }: { maxBytes: number }): Promise<Uint8Array> {
@@ -106,6 +134,10 @@ class SessionWorkspace implements Workspace {
       return undefined;
     }
   }
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return (await Deno.lstat(path).catch(() => undefined))?.isSymlink === true;
 }
 
 // The size was checked before, but a file in /proc reports none, and a file that is written to grows.

@@ -21,12 +21,21 @@ export interface WalkOptions {
   signal: AbortSignal;
 }
 
+/** What {@linkcode Workspace.walk} left out for one reason. */
+export interface Skipped {
+  reason: string;
+  count: number;
+  /** The first few, as {@linkcode WorkspaceEntry.shownAs}. */
+  examples: readonly string[];
+}
+
 /** The result of {@linkcode Workspace.walk}. */
 export interface WalkResult {
   /** Last changed first. */
   files: readonly WorkspaceEntry[];
   /** Whether there are more than `maxFiles`. */
   more: boolean;
+  skipped: readonly Skipped[];
 }
 
 export interface GitOptions {
@@ -38,7 +47,10 @@ export interface GitOptions {
 /** The result of a run of git. */
 export interface GitOutput {
   ok: boolean;
-  stdout: string;
+  /** The output read as UTF-8. */
+  readonly stdout: string;
+  /** The output as it is: a diff has the encodings of its files. */
+  bytes: Uint8Array;
   stderr: string;
   /** Whether output beyond `maxBytes` was dropped. */
   cut: boolean;
@@ -66,7 +78,10 @@ export interface Workspace {
    * exist, `INVALID_PARAMS` when it is neither a file nor a directory
    */
   find(path: string): Promise<WorkspaceEntry>;
-  /** The text files below `directory`, without files that git ignores, build output and secrets. */
+  /**
+   * The text files below `directory`, without files that git ignores, build output, secrets, and repositories within
+   * (submodules).
+   */
   walk(directory: WorkspaceEntry, options: WalkOptions): Promise<WalkResult>;
   /**
    * The content of a file from {@linkcode find} or {@linkcode walk}.

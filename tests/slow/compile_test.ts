@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { fromFileUrl, join } from "@std/path";
+import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { bundleDaemon } from "../../tools/compile/daemon.ts";
 import { bundleShim } from "../../tools/compile/shim.ts";
 import { claudeError, sayClaude } from "../fixtures/anthropic_events.ts";
@@ -7,6 +7,7 @@ import { geminiError, sayGemini } from "../fixtures/gemini_events.ts";
 import { NativeServer } from "../fixtures/native_server.ts";
 import { ScriptedDaemon, SERVER_INFO } from "../fixtures/scripted_daemon.ts";
 import { tempDir } from "../helpers/files.ts";
+import { png } from "../helpers/images.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
 import { Shim } from "../helpers/shim.ts";
 
@@ -116,6 +117,21 @@ Deno.test("the bundled daemon carries its prompts: it reads no file of them", as
     if (first !== undefined) assertStringIncludes(bundled, first, name);
   }
   assertEquals(/from\s*"[^"]*\.md"|import\("[^"]*\.md"\)/.test(bundled), false);
+});
+
+Deno.test("the bundled daemon scales an image down in a thread of its own", async () => {
+  await using dir = await tempDir({});
+  await bundleDaemon(dir.path);
+  const names = (await Array.fromAsync(Deno.readDir(dir.path))).map(({ name }) => name);
+  const part = names.find((name) => name.startsWith("image_worker-"))!;
+  const { IMAGE_WORKER_URL } = await import(toFileUrl(join(dir.path, part)).href);
+  const worker = new Worker(IMAGE_WORKER_URL, { type: "module" });
+  const { promise, resolve, reject } = Promise.withResolvers<{ type: string }>();
+  worker.onmessage = ({ data }) => resolve(data);
+  worker.onerror = ({ message }) => reject(new Error(message));
+  worker.postMessage({ bytes: png({ width: 300, height: 200 }), maxSide: 100, maxBytes: 10_000 });
+  assertEquals((await promise).type, "image/png");
+  worker.terminate();
 });
 
 Deno.test("the bundled daemon has what it loads late: certificates are made, and asked of its clients", async () => {

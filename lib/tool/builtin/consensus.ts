@@ -177,7 +177,7 @@ async function askOne(
         text: `# Proposal\n${steps[0]!.step}`,
         args: { ...args, model, images: args.images ?? steps.findLast(({ images }) => images)?.images },
         defaults: { temperature: 0.2 },
-        material: { named: filesIn(steps), lineNumbers: true },
+        material: { named: filesIn(steps), notesErrors: true, lineNumbers: true },
       },
       context,
       { onProgress },

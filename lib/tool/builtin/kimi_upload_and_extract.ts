@@ -5,6 +5,7 @@ import { formatBytes, MIB } from "../../base/units.ts";
 import type { WorkspaceEntry } from "../../workspace/workspace.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
+import { rejectKey } from "../material/material_builder.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { ToolOutput } from "../tool_output.ts";
 
@@ -42,6 +43,7 @@ async function extract({ files, purpose }: ExtractArgs, context: ToolContext): P
     const name = entry.shownAs.split("/").at(-1)!;
     sendProgress(`${name} (${index + 1} of ${entries.length})`);
     const bytes = await workspace.read(entry, { maxBytes: MAX_UPLOAD_BYTES });
+    rejectKey(entry.shownAs, bytes);
     const { id, text, sizeBytes, cached } = await service.upload({ name, bytes, purpose }, { signal });
     results.push({ file: entry.shownAs, file_id: id, size_bytes: sizeBytes, cached, text });
   }

@@ -51,7 +51,7 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
   actions: toStepActions(document),
   async material({ steps }: WorkflowRun<PrecommitArgs>, context: ToolContext) {
     await using changes = await openChanges(steps, context);
-    return { documents: await changes?.diffs() ?? [], files: await changes?.untracked() ?? [] };
+    return await changes?.material() ?? { documents: [], leftOut: [], files: [] };
   },
 });
 

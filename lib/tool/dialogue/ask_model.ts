@@ -4,8 +4,11 @@ import type { ModelRoute, RoutedResult } from "../../provider/model_router.ts";
 import type { ChatRequest, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
-import { collect, type Material, type MaterialRequest } from "../material/collect.ts";
+import { shownNames } from "../material/attachment.ts";
+import { collect, type MaterialRequest } from "../material/collect.ts";
 import { loadImages } from "../material/images.ts";
+import type { Omission } from "../material/left_out.ts";
+import type { Material } from "../material/material_builder.ts";
 import type { ToolContext } from "../tool.ts";
 import { ProgressHeartbeat } from "./call_progress.ts";
 import { fitHistory, type FittedHistory } from "./fit_history.ts";
@@ -71,7 +74,9 @@ export async function askModel(
 ): Promise<ModelReply> {
   const { args, history = NO_HISTORY, tool } = question;
   const { models, signal } = context;
-  const images = await loadImages(args.images ?? [], context.workspace);
+  const { workspace } = context;
+  const { notesErrors } = question.material;
+  const { parts: images, leftOut } = await loadImages(args.images ?? [], { workspace, notesErrors });
   const language = languageInstruction(context.modelDefaults);
   const system = [renderPrompt(question.prompt), question.instructions ?? "", language].join("\n").trim();
   const baseTokens = await estimateTokens(`${system}\n${question.text}`) + images.length * IMAGE_TOKENS;
@@ -82,7 +87,7 @@ export async function askModel(
     summarise: (conversation) => summarise(conversation, context, route.model.provider),
   });
   const budgetTokens = Math.max(0, spaceTokens - await historyTokens(fitted.history));
-  const material = await gather(question, { context, budgetTokens });
+  const material = await gather(question, { context, budgetTokens, leftOut });
   const messages = composeMessages({
     system,
     history: fitted.history,
@@ -143,13 +148,28 @@ function freeTokens(
   );
 }
 
+interface GatherOptions {
+  context: ToolContext;
+  budgetTokens: number;
+  /** Images that cannot be shown. */
+  leftOut: readonly Omission[];
+}
+
 async function gather(
   { material, history = NO_HISTORY }: ModelQuestion,
-  { context, budgetTokens }: { context: ToolContext; budgetTokens: number },
+  { context, budgetTokens, leftOut }: GatherOptions,
 ): Promise<Material> {
   const { workspace, signal } = context;
-  const earlier = [...material.earlier ?? [], ...filesShown(history.exchanges)];
-  return await collect({ ...material, earlier }, { workspace, budgetTokens, estimateTokens, signal });
+  const shown = filesShown(history.exchanges);
+  const earlier = [...material.earlier ?? [], ...shown.filter(({ named }) => named).map(({ path }) => path)];
+  const shownEarlier = shown.map(({ path }) => path);
+  const omitted = [...material.leftOut ?? [], ...leftOut];
+  return await collect({ ...material, leftOut: omitted, earlier, shownEarlier }, {
+    workspace,
+    budgetTokens,
+    estimateTokens,
+    signal,
+  });
 }
 
 function toRequest(
@@ -182,7 +202,9 @@ function toReply(
     warnings,
     leftOut: leftOutDefault,
   } = result;
-  const files = attachments.flatMap(({ path, hash }) => path === undefined ? [] : [{ path, hash }]);
+  const files = attachments.flatMap(({ path, hash, isNamed }) =>
+    path === undefined ? [] : [isNamed ? { path, hash, named: true } : { path, hash }]
+  );
   return {
     text,
     model,
@@ -205,7 +227,7 @@ function toReply(
         why: routing.why,
         ...(routing.tried.length > 0 ? { tried: routing.tried.map((attempt) => ({ ...attempt })) } : {}),
       },
-      ...(attachments.length > 0 ? { shown: attachments.map(({ name }) => name) } : {}),
+      ...(attachments.length > 0 ? { shown: shownNames(attachments) } : {}),
       ...(leftOut.length > 0 ? { not_shown: leftOut.map((one) => ({ ...one })) } : {}),
       ...(fitted.leftOut > 0 ? { thread: describeFit(fitted) } : {}),
       ...(leftOutDefault === undefined ? {} : { default_left_out: leftOutDefault }),

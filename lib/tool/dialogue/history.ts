@@ -90,8 +90,13 @@ function isSentFile(value: Json): value is SentFile {
   return isObject(value) && typeof value.path === "string" && typeof value.hash === "string";
 }
 
-/** Returns the paths of the files shown in `exchanges`, latest first, without duplicates. */
-export function filesShown(exchanges: readonly DialogueExchange[]): string[] {
-  const paths = exchanges.toReversed().flatMap(({ files }) => files.map(({ path }) => path));
-  return [...new Set(paths)];
+/** Returns the files shown in `exchanges`, latest first, without duplicates. */
+export function filesShown(exchanges: readonly DialogueExchange[]): SentFile[] {
+  const byPath = new Map<string, SentFile>();
+  for (const file of exchanges.toReversed().flatMap(({ files }) => files)) {
+    const known = byPath.get(file.path);
+    // Once it was named, it stays the caller's choice.
+    byPath.set(file.path, { ...(known ?? file), named: known?.named === true || file.named === true });
+  }
+  return [...byPath.values()];
 }

@@ -1,6 +1,7 @@
 import type { ChatMessage, ImagePart } from "../../provider/provider.ts";
-import { type Attachment, type LeftOut, renderAttachment } from "../material/attachment.ts";
-import type { Material } from "../material/collect.ts";
+import { type Attachment, renderAttachment } from "../material/attachment.ts";
+import { type LeftOut, renderNote } from "../material/left_out.ts";
+import type { Material } from "../material/material_builder.ts";
 import type { DialogueExchange, History } from "./history.ts";
 
 /** The parts of a request. */
@@ -60,8 +61,7 @@ function placeAttachments(
 
 function describeLeftOut(leftOut: readonly LeftOut[]): string {
   if (leftOut.length === 0) return "";
-  const lines = leftOut.map(({ name, reason }) => `- ${name}: ${reason}`);
-  return `Not shown:\n${lines.join("\n")}`;
+  return `Not shown:\n${leftOut.map(renderNote).join("\n")}`;
 }
 
 function joinParts(parts: readonly string[]): string {

@@ -1,153 +1,209 @@
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { MAX_FILE_BYTES, type Workspace, type WorkspaceEntry } from "../../workspace/workspace.ts";
-import { type Attachment, hashOf, type LeftOut, renderAttachment } from "./attachment.ts";
+import { NOT_WORTH_READING, notWorthReading } from "../../workspace/worth_reading.ts";
+import { type Attachment, hashOf } from "./attachment.ts";
+import type { Omission } from "./left_out.ts";
+import { type BuilderOptions, type Material, MaterialBuilder } from "./material_builder.ts";
 import { decodeText, numberLines } from "./text_content.ts";
 
-/** Files read from one directory. */
-const MAX_FROM_DIRECTORY = 200;
+/** Files read from one directory, or found by a tool. */
+const MAX_FOUND = 200;
+/** Files found by a tool of which the newest are read. */
+const MAX_CANDIDATES = 5000;
 
 /** The material to collect for a question. */
 export interface MaterialRequest {
   /** Texts other than files; first in order. */
   documents?: readonly Attachment[];
-  /** Files and directories named in this call; an error in one rejects the call. */
+  /** What the tool itself left out of the documents. */
+  leftOut?: readonly Omission[];
+  /** Files and directories named in this call. */
   named: readonly string[];
-  /** Real paths of files from earlier, latest first; an error in one only omits it. */
+  /**
+   * Whether a file of `named` that cannot be shown is noted; otherwise it rejects the call. One outside the session's
+   * directories always does.
+   */
+  notesErrors?: boolean;
+  /** Files and directories named earlier, latest first; an error in one is noted. */
   earlier?: readonly string[];
+  /** Files shown earlier that nobody named, latest first. */
+  shownEarlier?: readonly string[];
+  /** Files that the tool found, such as untracked ones; shown if they are worth reading. */
+  found?: readonly string[];
   /** Whether to number the lines. */
   lineNumbers: boolean;
 }
 
-interface CollectOptions {
+interface CollectOptions extends BuilderOptions {
   workspace: Workspace;
-  /** The token budget for all material. */
-  budgetTokens: number;
-  estimateTokens(text: string): number | Promise<number>;
   signal: AbortSignal;
 }
 
-/** The collected material, most important first, and what was omitted. */
-export interface Material {
-  attachments: readonly Attachment[];
-  leftOut: readonly LeftOut[];
-}
-
 /**
- * Reads the requested material without duplicates until the budget is used up: files named in this call before those
- * from earlier, most recently changed first.
+ * Reads the requested material without duplicates until the budget is used up: documents, files named in this call,
+ * files named earlier, files that were found; each most recently changed first.
  *
- * @throws {ExaiError} for a named file that is forbidden, missing, too large or not text
+ * @throws {ExaiError} for a named file that is forbidden, missing, too large, no text or a private key, unless errors
+ * are noted
  */
 export async function collect(request: MaterialRequest, options: CollectOptions): Promise<Material> {
-  const { workspace, signal } = options;
-  const { lineNumbers } = request;
-  const builder = new MaterialBuilder(options);
-  for (const document of request.documents ?? []) await builder.add(document);
-  const found = await findNamed(request.named, { workspace, signal });
-  builder.leftOut.push(...found.leftOut);
-  const seen = new Set<string>();
-  for (const { entry, isOptional } of found.files) {
-    seen.add(entry.path);
-    if (signal.aborted) throw abortError(signal);
-    await readInto(builder, entry, { isOptional, lineNumbers, workspace });
-  }
-  for (const path of request.earlier ?? []) {
-    if (seen.has(path)) continue;
-    seen.add(path);
-    if (signal.aborted) throw abortError(signal);
-    const entry = await workspace.find(path).catch((thrown) => void builder.omit(path, thrown));
-    if (entry?.kind === "file") await readInto(builder, entry, { isOptional: true, lineNumbers, workspace });
-  }
-  return builder;
+  return await new Collector(request, options).collect();
 }
 
-/** Resolves named paths to distinct files, most recently changed first. */
-async function findNamed(
-  named: readonly string[],
-  { workspace, signal }: Pick<CollectOptions, "workspace" | "signal">,
-) {
-  const files = new Map<string, { entry: WorkspaceEntry; isOptional: boolean }>();
-  const leftOut: LeftOut[] = [];
-  for (const path of named) {
-    const entry = await workspace.find(path);
-    if (entry.kind === "file") {
-      files.set(entry.path, { entry, isOptional: false });
-      continue;
+/** What an error does to a call: each rejects it, only that of a forbidden path does, or it is noted. */
+type OnError = "reject" | "reject_forbidden" | "note";
+
+/** A file to read. */
+interface FileCandidate {
+  entry: WorkspaceEntry;
+  /** Whether the caller named it, or it was found. */
+  isNamed: boolean;
+  onError: OnError;
+}
+
+class Collector {
+  readonly #request: MaterialRequest;
+  readonly #options: CollectOptions;
+  readonly #builder: MaterialBuilder;
+  readonly #seen = new Set<string>();
+  readonly #resolved = new Set<string>();
+
+  constructor(request: MaterialRequest, options: CollectOptions) {
+    this.#request = request;
+    this.#options = options;
+    this.#builder = new MaterialBuilder(options);
+  }
+
+  async collect(): Promise<Material> {
+    const { documents = [], leftOut = [], named, notesErrors } = this.#request;
+    const { earlier = [], shownEarlier = [], found = [] } = this.#request;
+    for (const omission of leftOut) this.#builder.omit(omission);
+    for (const document of documents) await this.#builder.add(document);
+    const now = await this.#resolve(named, { onError: notesErrors ? "reject_forbidden" : "reject" });
+    for (const candidate of now.sort(newestFirst)) await this.#read(candidate);
+    // These are in order.
+    for (const candidate of await this.#resolve(earlier, { onError: "note" })) await this.#read(candidate);
+    for (const { entry } of await this.#resolve(shownEarlier, { onError: "note" })) {
+      await this.#read({ entry, isNamed: false, onError: "note" });
     }
-    const walked = await workspace.walk(entry, { maxFiles: MAX_FROM_DIRECTORY, signal });
-    for (const file of walked.files) {
-      if (!files.has(file.path)) files.set(file.path, { entry: file, isOptional: true });
+    for (const candidate of await this.#find(found)) await this.#read(candidate);
+    return await this.#builder.finish();
+  }
+
+  /** Resolves paths to distinct files; a directory to the files in it. */
+  async #resolve(paths: readonly string[], { onError }: { onError: OnError }): Promise<FileCandidate[]> {
+    const { workspace, signal } = this.#options;
+    const files = new Map<string, FileCandidate>();
+    for (const path of paths) {
+      throwIfAborted(signal);
+      if (this.#resolved.has(path)) continue;
+      this.#resolved.add(path);
+      const entry = await workspace.find(path).catch((thrown) => {
+        const isForbidden = thrown instanceof ExaiError && thrown.code === "FORBIDDEN";
+        if (onError === "reject" || (onError === "reject_forbidden" && isForbidden)) throw thrown;
+        this.#builder.omitError(path, thrown);
+      });
+      if (entry === undefined) continue;
+      if (entry.kind === "file") {
+        files.set(entry.path, { entry, isNamed: true, onError });
+        continue;
+      }
+      const walked = await workspace.walk(entry, { maxFiles: MAX_FOUND, signal });
+      for (const file of walked.files) {
+        if (!files.has(file.path)) files.set(file.path, { entry: file, isNamed: false, onError: "note" });
+      }
+      this.#builder.omitSkipped(entry, walked, MAX_FOUND);
     }
-    if (walked.more) {
-      const reason =
-        `only its ${MAX_FROM_DIRECTORY} files changed last are looked at; name others one by one`;
-      leftOut.push({ name: `${entry.shownAs}/…`, reason });
+    return [...files.values()];
+  }
+
+  /** Resolves files that were found: those worth reading, the newest of them first. */
+  async #find(paths: readonly string[]): Promise<FileCandidate[]> {
+    const { workspace, signal } = this.#options;
+    const files: FileCandidate[] = [];
+    for (const path of paths.slice(0, MAX_CANDIDATES)) {
+      throwIfAborted(signal);
+      const entry = await workspace.find(path).catch((thrown) => this.#builder.omitError(path, thrown));
+      if (entry?.kind !== "file") continue;
+      // The path may be a link to a file of another name.
+      const why = notWorthReading(entry.shownAs);
+      if (why === undefined) files.push({ entry, isNamed: false, onError: "note" });
+      else this.#builder.omit({ name: entry.shownAs, reason: NOT_WORTH_READING[why], kind: kindOf(why) });
+    }
+    const rest = Math.max(0, paths.length - MAX_CANDIDATES) + Math.max(0, files.length - MAX_FOUND);
+    if (rest > 0) {
+      const reason = `only the ${MAX_FOUND} changed last are looked at; name others one by one`;
+      this.#builder.omit({ name: `${rest} files nobody named`, reason, kind: "too_many", count: rest });
+    }
+    return files.sort(newestFirst).slice(0, MAX_FOUND);
+  }
+
+  async #read({ entry, isNamed, onError }: FileCandidate): Promise<void> {
+    const { workspace, signal } = this.#options;
+    throwIfAborted(signal);
+    if (this.#seen.has(entry.path)) return;
+    this.#seen.add(entry.path);
+    const { path, shownAs: name } = entry;
+    // Too large for any window is an error of the caller's, too large for what is left is not.
+    if (
+      entry.sizeBytes <= MAX_FILE_BYTES && !this.#builder.hasRoomFor(entry.sizeBytes / MAX_BYTES_PER_CHAR)
+    ) {
+      return this.#builder.omitForRoom(name);
+    }
+    try {
+      const bytes = await workspace.read(entry, { maxBytes: MAX_FILE_BYTES });
+      const { text, guessed } = readText(bytes, name);
+      const prepare = this.#request.lineNumbers ? numberLines : undefined;
+      await this.#builder.add({ name, text, hash: await hashOf(bytes), path, isNamed }, prepare);
+      if (guessed !== undefined) {
+        const reason = `read as ${guessed}, which is a guess: it is not UTF-8`;
+        this.#builder.omit({ name, reason, kind: "guessed" });
+      }
+    } catch (thrown) {
+      if (onError === "reject") throw thrown;
+      this.#builder.omitError(name, thrown);
     }
   }
-  const newestFirst = [...files.values()].sort((a, b) => b.entry.modifiedAtMs - a.entry.modifiedAtMs);
-  return { files: newestFirst, leftOut };
 }
 
-interface FileReadOptions {
-  /** Whether an error omits the file instead of rejecting the call. */
-  isOptional: boolean;
-  lineNumbers: boolean;
-  workspace: Workspace;
-}
+/** In UTF-8; other encodings take fewer. */
+const MAX_BYTES_PER_CHAR = 4;
 
-async function readInto(
-  builder: MaterialBuilder,
-  entry: WorkspaceEntry,
-  { isOptional, lineNumbers, workspace }: FileReadOptions,
-): Promise<void> {
-  try {
-    const bytes = await workspace.read(entry, { maxBytes: MAX_FILE_BYTES });
-    const text = decodeText(bytes);
-    if (text === undefined) {
+/**
+ * The text of a file called `name`.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` when it is binary, or in an encoding that cannot be told
+ */
+export function readText(bytes: Uint8Array, name: string): { text: string; guessed?: string } {
+  const decoded = decodeText(bytes);
+  switch (decoded.kind) {
+    case "text":
+      return decoded;
+    case "binary":
       throw new ExaiError(
         "INVALID_PARAMS",
-        `${entry.shownAs} is no text file; leave it out, or name it in images if it is one`,
+        `${name} is no text file; leave it out, or name it in images if it is one`,
       );
-    }
-    const shown = lineNumbers ? numberLines(text) : text;
-    await builder.add({ name: entry.shownAs, text: shown, hash: await hashOf(bytes), path: entry.path });
-  } catch (thrown) {
-    if (!isOptional) throw thrown;
-    builder.omit(entry.shownAs, thrown);
+    case "unclear":
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        `${name} is no UTF-8, and which encoding it has cannot be told (${
+          decoded.candidates.join(" or ") || "none fits"
+        }); ` +
+          "save it as UTF-8",
+      );
   }
 }
 
-/** Collects attachments within a token budget and without duplicates. */
-class MaterialBuilder implements Material {
-  readonly attachments: Attachment[] = [];
-  readonly leftOut: LeftOut[] = [];
-  readonly #nameByHash = new Map<string, string>();
-  readonly #options: CollectOptions;
-  #remainingTokens: number;
+function kindOf(why: keyof typeof NOT_WORTH_READING): "secret" | "skipped" {
+  return why === "secret" ? "secret" : "skipped";
+}
 
-  constructor(options: CollectOptions) {
-    this.#options = options;
-    this.#remainingTokens = options.budgetTokens;
-  }
+function newestFirst(a: FileCandidate, b: FileCandidate): number {
+  return b.entry.modifiedAtMs - a.entry.modifiedAtMs;
+}
 
-  async add(attachment: Attachment): Promise<void> {
-    const { name, hash } = attachment;
-    const same = this.#nameByHash.get(hash);
-    if (same !== undefined) return void this.leftOut.push({ name, reason: `same content as ${same}` });
-    const tokens = await this.#options.estimateTokens(renderAttachment(attachment));
-    if (tokens > this.#remainingTokens) {
-      const reason = `about ${tokens} tokens, and the model's window has ${
-        Math.max(0, this.#remainingTokens)
-      } left`;
-      return void this.leftOut.push({ name, reason });
-    }
-    this.#remainingTokens -= tokens;
-    this.#nameByHash.set(hash, name);
-    this.attachments.push(attachment);
-  }
-
-  omit(name: string, thrown: unknown): void {
-    this.leftOut.push({ name, reason: ExaiError.from(thrown).message });
-  }
+function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw abortError(signal);
 }

@@ -3,7 +3,11 @@ import type { JsonObject } from "../../base/json.ts";
 import { quoteName } from "../../base/text.ts";
 import { MIB } from "../../base/units.ts";
 import type { GitOutput, Repository, Workspace, WorkspaceEntry } from "../../workspace/workspace.ts";
+import { NOT_WORTH_READING, notWorthReading, usuallyHoldsSecrets } from "../../workspace/worth_reading.ts";
 import { type Attachment, hashOf } from "./attachment.ts";
+import { listChanges, type ListedChange } from "./change_list.ts";
+import { type ChangedFile, parseChanges, splitDiff } from "./git_diff.ts";
+import type { Omission } from "./left_out.ts";
 
 /** Which changes of a repository to collect. */
 interface ChangeQuery {
@@ -28,11 +32,20 @@ interface Range {
 }
 
 const MAX_DIFF_BYTES = 4 * MIB;
-const MAX_LIST_BYTES = MIB;
+const MAX_LIST_BYTES = 8 * MIB;
+const BEYOND_END = `beyond the first ${MAX_DIFF_BYTES} bytes of the diff`;
 const MAX_REF_CHARS = 250;
 const MAX_REASON_CHARS = 300;
 
 const DIFF = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--relative"];
+
+/** The changes as material for a model. */
+interface ChangeMaterial {
+  documents: readonly Attachment[];
+  leftOut: readonly Omission[];
+  /** Full paths of untracked files. */
+  files: readonly string[];
+}
 
 /** The changes of one repository below one directory. */
 export class GitChanges implements AsyncDisposable {
@@ -86,54 +99,84 @@ export class GitChanges implements AsyncDisposable {
     }
   }
 
-  /** Lists the changed files with their line counts. */
+  /** Lists the changed files with their line counts, in bounded space. */
   async summarize(): Promise<JsonObject> {
-    const files: JsonObject[] = [];
-    for (const { name, args } of this.#ranges) {
-      const { stdout } = await this.#mustRun([...DIFF, "--numstat", ...args, "--", "."], MAX_LIST_BYTES);
-      for (const line of stdout.split("\n")) {
-        const [added, removed, path] = line.split("\t");
-        if (path !== undefined) {
-          files.push({ path, in: name, added: parseCount(added), removed: parseCount(removed) });
-        }
-      }
+    const listed: ListedChange[] = [];
+    let isCut = false;
+    for (const range of this.#ranges) {
+      const { files, cut } = await this.#changedIn(range);
+      listed.push(...files.map((file) => describeChange(file, range.name)));
+      isCut ||= cut;
     }
-    for (const path of await this.#untrackedNames()) files.push({ path, in: "untracked" });
+    const untracked = await this.#untrackedNames();
+    for (const path of untracked.names) {
+      listed.push({ path, in: "untracked", ...notShown(whyNotShown(path)) });
+    }
     const branch = await this.#run(["rev-parse", "--abbrev-ref", "HEAD"], MAX_LIST_BYTES);
     return {
       repository: this.#entry.path,
       branch: branch.ok ? branch.stdout.trim() : "(no commit yet)",
-      files,
+      ...listChanges(listed),
+      incomplete: isCut || untracked.cut ? "git lists more than is read" : undefined,
     };
   }
 
-  /** Returns the diffs, one text per file and range. */
-  async diffs(): Promise<Attachment[]> {
-    const texts: Attachment[] = [];
-    for (const { name, args } of this.#ranges) {
-      const { stdout, cut } = await this.#mustRun([...DIFF, ...args, "--", "."], MAX_DIFF_BYTES);
-      for (const [index, text] of splitDiff(stdout).entries()) {
-        const path = /^diff --git a\/(.*?) b\//.exec(text)?.[1] ?? `part ${index + 1}`;
-        texts.push({ name: `DIFF ${path} (${name})`, text, hash: await hashOf(`${name}\n${text}`) });
+  /** Returns the diffs, one text per file and range, what was left out of them, and the paths of untracked files. */
+  async material(): Promise<ChangeMaterial> {
+    const documents: Attachment[] = [];
+    const leftOut: Omission[] = [];
+    for (const range of this.#ranges) {
+      const { files } = await this.#changedIn(range);
+      const shown = files.filter((file) => {
+        const why = whyNoDiff(file);
+        if (why !== undefined) leftOut.push({ name: diffName(file.path, range), ...why });
+        return why === undefined;
+      });
+      const { bytes, cut } = await this.#mustRun([...DIFF, ...range.args, "--", "."], MAX_DIFF_BYTES);
+      const texts = new Map(splitDiff(bytes, files).map(({ path, text }) => [path, text]));
+      for (const { path } of shown) {
+        const name = diffName(path, range);
+        const text = texts.get(path);
+        if (text !== undefined) {
+          documents.push({ name, text, hash: await hashOf(`${range.name}\n${text}`) });
+        } else if (texts.has(path)) {
+          leftOut.push({ name, reason: "its encoding cannot be told; save it as UTF-8", kind: "unreadable" });
+        } else if (cut) {
+          leftOut.push({ name, reason: BEYOND_END, kind: "no_room" });
+        }
       }
-      if (cut) {
-        const text = `The ${name} diff is larger than ${MAX_DIFF_BYTES} bytes; its end is missing.`;
-        texts.push({ name: `NOTE on ${name}`, text, hash: await hashOf(text) });
-      }
+      if (cut) leftOut.push({ name: `the ${range.name} diff`, reason: BEYOND_END, kind: "unreadable" });
     }
-    return texts;
+    const untracked = await this.#untrackedNames();
+    return { documents, leftOut, files: this.#foundIn(untracked.names, leftOut) };
   }
 
-  /** Returns the full paths of the untracked files that are not ignored. */
-  async untracked(): Promise<string[]> {
-    return (await this.#untrackedNames()).map((name) => `${this.#entry.path}/${name}`);
+  /** The full paths of the untracked files worth reading. The others are added to `leftOut`. */
+  #foundIn(names: readonly string[], leftOut: Omission[]): string[] {
+    const found: string[] = [];
+    for (const name of names) {
+      const why = whyNotShown(name);
+      if (why === undefined) found.push(`${this.#entry.path}/${name}`);
+      else leftOut.push({ name: `${name} (untracked)`, ...why });
+    }
+    return found;
   }
 
-  async #untrackedNames(): Promise<string[]> {
-    if (!this.#includesUntracked) return [];
+  async #changedIn({ name, args }: Range): Promise<{ files: ChangedFile[]; cut: boolean }> {
+    const list = [...DIFF, "--raw", "--numstat", "-z", ...args, "--", "."];
+    const { stdout, cut } = await this.#mustRun(list, MAX_LIST_BYTES);
+    const files = parseChanges(stdout);
+    // Both sets name a file in conflict; the difference is in the unstaged one.
+    const isNamedTwice = name === "staged" && this.#ranges.some((range) => range.name === "unstaged");
+    return { files: isNamedTwice ? files.filter(({ status }) => status !== "conflict") : files, cut };
+  }
+
+  async #untrackedNames(): Promise<{ names: string[]; cut: boolean }> {
+    if (!this.#includesUntracked) return { names: [], cut: false };
     const args = ["ls-files", "-z", "--others", "--exclude-standard", "--", "."];
-    const { stdout } = await this.#mustRun(args, MAX_LIST_BYTES);
-    return stdout.split("\0").filter((name) => name !== "");
+    const { stdout, cut } = await this.#mustRun(args, MAX_LIST_BYTES);
+    // The last one ends with NUL too, unless it was cut off.
+    return { names: stdout.split("\0").slice(0, -1).sort(byDepth), cut };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -200,13 +243,53 @@ async function mergeBase(commit: string, git: Git): Promise<string> {
   return ok ? stdout.trim() : commit;
 }
 
-function splitDiff(diff: string): string[] {
-  return diff.split(/^(?=diff --git )/m).filter((part) => part.trim() !== "");
+type WhyNot = Pick<Omission, "reason" | "kind">;
+
+/** Files near the top first: of thousands, those deep down are rather the work of programs. */
+function byDepth(a: string, b: string): number {
+  return a.split("/").length - b.split("/").length || (a < b ? -1 : 1);
 }
 
-/** Parses a line count of `--numstat`; undefined for binary files. */
-function parseCount(text: string | undefined): number | undefined {
-  return text === undefined || text === "-" ? undefined : Number(text);
+function diffName(path: string, { name }: Range): string {
+  return `DIFF ${path} (${name})`;
+}
+
+/** Why an untracked file is not shown. */
+function whyNotShown(path: string): WhyNot | undefined {
+  if (path.endsWith("/")) return { reason: "a git repository of its own", kind: "skipped" };
+  const why = notWorthReading(path);
+  return why && { reason: NOT_WORTH_READING[why], kind: why === "secret" ? "secret" : "skipped" };
+}
+
+/** Why the diff of a file is not shown. In which directory a tracked file lies does not matter. */
+function whyNoDiff({ path, from, isBinary }: ChangedFile): WhyNot | undefined {
+  if ([path, from].some((name) => name !== undefined && usuallyHoldsSecrets(name))) {
+    return { reason: "changed; a file of this name usually holds secrets", kind: "secret" };
+  }
+  if (isBinary) return { reason: "changed; it is binary", kind: "skipped" };
+  const why = notWorthReading(path);
+  if (why !== "binary" && why !== "generated") return undefined;
+  return { reason: `changed; ${NOT_WORTH_READING[why]}`, kind: "skipped" };
+}
+
+function describeChange(file: ChangedFile, set: Range["name"]): ListedChange {
+  const { path, from, status, mode, added, removed, isBinary } = file;
+  return {
+    path,
+    in: set,
+    added,
+    removed,
+    ...(from === undefined ? {} : { [status === "copied" ? "copied_from" : "renamed_from"]: from }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(status === "conflict" ? { conflict: true } : {}),
+    ...(isBinary ? { binary: true } : {}),
+    ...notShown(whyNoDiff(file)),
+  };
+}
+
+/** Tells the caller of files with secrets in the change, whose content no model is shown. */
+function notShown(why: WhyNot | undefined): JsonObject {
+  return why?.kind === "secret" ? { not_shown: why.reason } : {};
 }
 
 function invalidField(field: string, value: string, problem: string): ExaiError {

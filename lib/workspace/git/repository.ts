@@ -53,10 +53,7 @@ export async function openRepository(dir: string, options: OpenOptions): Promise
   const privateDir = await makePrivateDir(options.privateDirs);
   try {
     const repository = new PrivateRepository(privateDir, at, options.timeoutMs);
-    if (!await repository.fill(options.signal)) {
-      await repository[Symbol.asyncDispose]();
-      return undefined;
-    }
+    await repository.fill(options.signal);
     await repository.openAt(dir, options.signal);
     return repository;
   } catch (thrown) {
@@ -91,11 +88,21 @@ class PrivateRepository implements Repository {
     return runGit(args, { cwd: this.#cwd, env: this.#env, timeoutMs: this.#timeoutMs }, options);
   }
 
-  /** Fills the private git directory; false when the repository has no work tree. */
-  async fill(signal: AbortSignal): Promise<boolean> {
+  /** Fills the private git directory. */
+  async fill(signal: AbortSignal): Promise<void> {
     const [repository, user] = await Promise.all([this.#repositoryConfig(signal), this.#userConfig(signal)]);
-    await checkOwner(this.#at, user.filter(([key]) => key === "safe.directory").map(([, value]) => value));
-    if (isBare(repository, this.#at)) return false;
+    const home = this.#base.HOME ?? "";
+    const trusted = user.filter(([key]) => key === "safe.directory").map(([, value]) =>
+      value.startsWith("~/") ? join(home, value.slice(2)) : value
+    );
+    await checkOwner(this.#at, trusted);
+    if (isBare(repository, this.#at)) {
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        `the repository ${this.#at.gitDir} is bare (core.bare), so it has no work tree; name a clone of it, or a work ` +
+          "tree made with git worktree add",
+      );
+    }
     await this.#checkWorkTree(lastValue(repository, "core.worktree"));
     const borrowed = await fillPrivateDir(
       this.#dir,
@@ -105,7 +112,6 @@ class PrivateRepository implements Repository {
     const config = [...userValues(user, this.#base), ...repositoryValues(repository), ...PRIVATE_CONFIG];
     await Deno.writeTextFile(join(this.#dir, "config"), renderConfig(config));
     this.#use(borrowed);
-    return true;
   }
 
   /**

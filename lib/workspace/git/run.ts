@@ -35,7 +35,7 @@ export function runGit(
       windowsHide: true,
       signal: AbortSignal.any([signal, deadline]),
       killSignal: "SIGKILL",
-      encoding: "utf8" as const,
+      encoding: "buffer" as const,
     }, (error, stdout, stderr) => {
       if (signal.aborted) return reject(abortError(signal));
       const cut = error?.code as unknown === KILLED_FOR_OUTPUT;
@@ -43,12 +43,24 @@ export function runGit(
         // A number is the exit status of git; anything else is the system's code for why it did not run.
         return reject(deadline.aborted ? tooSlow(args[0], timeoutMs) : cannotRun(error));
       }
-      resolve({ ok: error === null || cut, stdout, stderr, cut });
+      resolve({
+        ok: error === null || cut,
+        bytes: stdout,
+        get stdout() {
+          return decode(stdout);
+        },
+        stderr: decode(stderr),
+        cut,
+      });
     });
     // Git may end without reading its input.
     child.stdin?.on("error", () => {});
     child.stdin?.end(stdin);
   });
+}
+
+function decode(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 function tooSlow(command: string | undefined, timeoutMs: number): ExaiError {

@@ -1,0 +1,118 @@
+/** Why a file that nobody named is not shown to a model. */
+type NotWorthReading = "secret" | "binary" | "generated" | "directory";
+
+/** What {@linkcode NotWorthReading} means, as the reason in a note. */
+export const NOT_WORTH_READING: Readonly<Record<NotWorthReading, string>> = {
+  secret: "a file of this name usually holds secrets; only one that is named itself is shown",
+  binary: "not text, by its name",
+  generated: "generated, by its name",
+  directory: "in a directory of dependencies, build output, caches or credentials",
+};
+
+/** Directories of dependencies, build output, caches and the state of tools. */
+const SKIPPED_DIRS: ReadonlySet<string> = new Set([
+  ".git",
+  ".hg",
+  ".svn",
+  "node_modules",
+  "bower_components",
+  "vendor",
+  "dist",
+  "build",
+  "out",
+  "target",
+  "coverage",
+  ".next",
+  ".nuxt",
+  ".cache",
+  ".venv",
+  "venv",
+  "__pycache__",
+  ".mypy_cache",
+  ".pytest_cache",
+  ".tox",
+  ".gradle",
+  ".terraform",
+  ".idea",
+]);
+
+/** Directories of credentials. */
+const SECRET_DIRS: ReadonlySet<string> = new Set([".ssh", ".gnupg", ".aws"]);
+
+/** Files with secrets whose names alone say nothing. */
+const SECRET_PATHS =
+  /(?:^|[/\\])(?:\.docker[/\\]config\.json|\.kube[/\\]config|\.azure[/\\](?:accessTokens|msal_token|service_principal)[^/\\]*)$/i;
+
+const BINARY = new RegExp(
+  String
+    .raw`\.(?:png|jpe?g|gif|webp|bmp|ico|icns|tiff?|avif|heic|svgz|psd|mp[34]|m4[av]|wav|ogg|flac|webm|mov|avi|mkv|` +
+    String
+      .raw`pdf|docx?|xlsx?|pptx?|odt|ods|zip|gz|tgz|bz2|xz|zst|7z|rar|tar|jar|war|class|o|a|so|dylib|dll|exe|bin|` +
+    String.raw`wasm|pyc|pyo|node|db|sqlite3?|woff2?|ttf|otf|eot)$`,
+  "i",
+);
+
+const GENERATED =
+  /(?:\.(?:min\.js|min\.css|map|lock|lockb)|(?:^|[/\\])(?:package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|go\.sum|packages\.lock\.json|gradle\.lockfile))$/i;
+
+/** Names of examples of secret files, which hold none. */
+const EXAMPLE = /(?:^|[.\-_])(?:example|sample|template|tmpl|dist|defaults?|schema)(?:\.[a-z]+)?$/i;
+
+/** Whole names of files that usually hold secrets. */
+const SECRET_NAMES = new RegExp(
+  "^(?:" + [
+    String.raw`\.env(?:[.\-_].*)?`,
+    String.raw`\.envrc`,
+    String.raw`[_.]netrc(?:\.gpg)?`,
+    String
+      .raw`\.(?:npmrc|yarnrc|pypirc|htpasswd|pgpass|my\.cnf|mylogin\.cnf|git-credentials|dockercfg|s3cfg|boto)`,
+    String
+      .raw`\.(?:vault-token|vault_pass|renviron|secrets?|passwd|credentials|[a-z]*sh_history|[a-z]*_history)`,
+    String.raw`id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss)(?:[.\-_].*)?`,
+    String.raw`credentials(?:\.(?:json|ini|csv|toml|ya?ml|xml|properties))?`,
+    String.raw`(?:client[_-]?secrets?|service[_-]?account|application_default_credentials|adminsdk).*\.json`,
+    String.raw`(?:.*[.\-_])?secrets?\.(?:json5?|ya?ml|toml|ini|env|properties|txt|xml|tfvars)`,
+    String.raw`passwords?\.(?:json|ya?ml|toml|ini|txt|csv)`,
+    String.raw`kubeconfig(?:\..*)?|local\.settings\.json|auth\.json|htpasswd|shadow|sftp-config\.json`,
+    String.raw`secring\..*|wallet\.dat|.*\.auto\.tfvars\.json`,
+  ].join("|") + ")$",
+  "i",
+);
+
+/** Ends of names of files that usually hold secrets. */
+const SECRET_ENDS =
+  /\.(?:env|pem|key|p8|p12|pfx|pkcs12|pk8|jks|jceks|bks|keystore|ppk|kdbx?|agekey|gpg|pgp|ovpn|tfvars|tfstate(?:\.backup)?|mobileprovision)$/i;
+
+/**
+ * Why the file `path` is not shown to a model unless somebody names it; undefined when it is. `path` is relative to what
+ * was listed.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { notWorthReading } from "./worth_reading.ts";
+ *
+ * assertEquals(notWorthReading("deploy/.env.production"), "secret");
+ * assertEquals(notWorthReading("deploy/.env.example"), undefined);
+ * ```
+ */
+export function notWorthReading(path: string): NotWorthReading | undefined {
+  const parts = path.split(/[/\\]/);
+  if (usuallyHoldsSecrets(path)) return "secret";
+  if (BINARY.test(path)) return "binary";
+  if (GENERATED.test(path)) return "generated";
+  return parts.slice(0, -1).some((part) => isSkippedDirectory(part)) ? "directory" : undefined;
+}
+
+/** Whether a file of this name usually holds secrets. */
+export function usuallyHoldsSecrets(path: string): boolean {
+  const parts = path.split(/[/\\]/);
+  const name = parts.pop()!;
+  if (SECRET_PATHS.test(path) || parts.some((part) => SECRET_DIRS.has(part.toLowerCase()))) return true;
+  return (SECRET_NAMES.test(name) || SECRET_ENDS.test(name)) && !EXAMPLE.test(name) && !/\.pub$/i.test(name);
+}
+
+/** Whether nothing in a directory of this name is shown unless it is named. */
+export function isSkippedDirectory(name: string): boolean {
+  return SKIPPED_DIRS.has(name) || SECRET_DIRS.has(name.toLowerCase());
+}
