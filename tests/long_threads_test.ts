@@ -15,7 +15,7 @@ function smallModels(more: Parameters<typeof fakeModel>[1] = {}): FakeModels {
   const models = new FakeModels((asked) =>
     isSummary(asked) ? "They settled on SQLite." : `answer ${++answers} ${LONG}`
   );
-  models.models = [fakeModel("small", { contextTokens: 3000, maxOutputTokens: 500, ...more })];
+  models.models = [fakeModel("small", { contextTokens: 3800, maxOutputTokens: 500, ...more })];
   return models;
 }
 
@@ -77,7 +77,7 @@ Deno.test("a summary that fails does not fail the call", async () => {
     if (isSummary(asked)) throw new Error("no");
     return LONG;
   });
-  models.models = [fakeModel("small", { contextTokens: 3000, maxOutputTokens: 500, class: "fast" })];
+  models.models = [fakeModel("small", { contextTokens: 3800, maxOutputTokens: 500, class: "fast" })];
   using tools = new TestTools({ models });
   const { answer } = await converse(tools, 5);
   assertEquals((answer.metadata.thread as JsonObject).summarised_by, undefined);

@@ -33,6 +33,7 @@ Deno.test("an answer without the end of its stream is broken off, whatever it sa
     assert(isError, content);
     assertStringIncludes(content, "broke off");
     assertEquals(facts.error_code, "OUTCOME_UNKNOWN");
+    assertEquals(facts.partial_answer, "Half an", "what there is of it may have been paid for");
   }
 });
 
@@ -41,7 +42,6 @@ Deno.test("a stream that marks its end without a reason gives its text, with a w
     chunks([delta("Whole."), delta("", "")]),
     chunks([delta("Whole.")], [
       '{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}',
-      "[DONE]",
     ]),
     () =>
       new Response('data: {"choices":[{"delta":{"content":"Whole."}}]}\n\ndata:[DONE]\n\n', {
@@ -61,6 +61,31 @@ Deno.test("a stream that marks its end without a reason gives its text, with a w
     assertEquals([outcome.content, outcome.isError], ["Whole.", false]);
     assertStringIncludes(warningsOf(outcome), "no reason for the end");
   }
+});
+
+Deno.test("an answer that has ended is whole, however its connection ends", async () => {
+  const whole = `data: ${JSON.stringify({ choices: [delta("Whole.", "stop")] })}\n\n`;
+  const broken: Script = () => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(whole)),
+      pull: (controller) => controller.error(new Error("reset")),
+    }, { highWaterMark: 0 });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+  const open: Script = () => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(whole)),
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+  for (const script of [broken, open]) {
+    await using one = rig({ scripts: [script], setup: { silenceMs: 200 } });
+    const { text, warnings } = await one.ask(MODEL);
+    assertEquals([text, warnings], ["Whole.", undefined]);
+  }
+  const reasonWithEachPart = chunks([delta("Half", "stop"), delta(" an", "stop")], ["{"]);
+  await using one = rig({ scripts: [reasonWithEachPart] });
+  assertEquals((await assertRejects(() => one.ask(MODEL), ExaiError)).details?.fault, "cut");
 });
 
 Deno.test("finish reasons of every vendor mean what they mean there", async (test) => {

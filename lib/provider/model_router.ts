@@ -1,4 +1,3 @@
-import type { Sample } from "./client_sample.ts";
 import type {
   ChatOptions,
   ChatRequest,
@@ -10,6 +9,7 @@ import type {
   RawRequest,
   ThinkingMode,
 } from "./provider.ts";
+import type { Sample } from "./sample.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
 /** What a call needs of its model besides text. */

@@ -24,6 +24,8 @@ export function waysToAModel(): string {
 /** Why no model can be asked, and what to do, as sentences: what is set up and has none, or how to set one up. */
 export function describeNoModel(configured: readonly ProviderStatus[]): string {
   if (configured.length === 0) return `there is no model to ask. ${waysToAModel()}`;
-  const each = configured.map(({ name, reason }) => `${name} (${reason ?? "it lists no model"})`);
+  const each = configured.map(({ name, reason }) =>
+    `${name} (${reason ?? "it lists no model: load one there, or name it in models.json"})`
+  );
   return `there is no model to ask: what is set up has none now: ${each.join("; ")}. ${waysToAModel()}`;
 }

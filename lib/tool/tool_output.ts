@@ -1,5 +1,6 @@
-import type { ErrorCode } from "../base/errors.ts";
+import type { ErrorCode, ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
+import { partialAnswerOf } from "../provider/partial_answer.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 
 /** The output of a tool; {@linkcode toToolResult} wraps it in an {@linkcode Envelope}. */
@@ -83,10 +84,10 @@ export function toToolResult(
 
 /** Wraps an error as a tool execution error, which the model can read and act on. */
 export function toErrorResult(
-  failure: ToolFailure & { message: string },
+  failure: ExaiError,
   facts: { tool: string; durationMs: number },
 ): ToolResult {
-  return toToolResult({ content: failure.message, failure }, facts);
+  return toToolResult({ content: failure.message, failure, facts: partialAnswerOf(failure) }, facts);
 }
 
 function wrap(envelope: Envelope): ToolResult {

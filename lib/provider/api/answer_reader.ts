@@ -24,11 +24,16 @@ export abstract class AnswerReader {
   readonly warnings: string[] = [];
   /** Whether the provider sent one document in place of a stream, so that an error in it is all there is. */
   isWhole = false;
+  /** Whether the provider has counted the whole answer, which it does at its end. */
+  protected isCounted = false;
   /** What the model said in refusing to answer, where the API has a field for that. */
   protected refusal = "";
   /** What a filter calls what it found, as the provider puts it. */
   #heldBackBy = "";
   protected readonly errorInfo: ProviderErrorInfo;
+
+  #endedAtChars: number | undefined;
+  #isAtEnd = false;
 
   constructor(errorInfo: ProviderErrorInfo) {
     this.errorInfo = errorInfo;
@@ -54,6 +59,16 @@ export abstract class AnswerReader {
     return this.text.length + this.reasoning.length + this.refusal.length;
   }
 
+  /** Whether a reason for the end came, and nothing after it: some servers give one with every part. */
+  get hasEnded(): boolean {
+    return this.#endedAtChars === this.chars;
+  }
+
+  /** Whether the last event ended the answer without adding to it. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd;
+  }
+
   /** Whether there is any output: from then on the request has been billed. */
   get hasOutput(): boolean {
     return this.chars > 0 || this.toolCalls.length > 0;
@@ -76,7 +91,10 @@ export abstract class AnswerReader {
    * @throws {ExaiError} the provider error `malformed`, `too_large` or `cut`
    */
   add(event: unknown): void {
+    const before = this.chars;
     this.read(event);
+    if (this.finishReason !== undefined) this.#endedAtChars ??= this.chars;
+    this.#isAtEnd = this.hasEnded && this.chars === before;
     if (this.chars <= MAX_ANSWER_CHARS) return;
     throw providerError(
       "too_large",
@@ -122,7 +140,9 @@ export abstract class AnswerReader {
    * @throws {ExaiError} the provider error `cut` or `empty`
    */
   finish({ hasEnded = false } = {}): void {
-    if (this.finishReason === undefined && !hasEnded) throw this.truncated("the stream ended too soon");
+    if (this.finishReason === undefined && !hasEnded && !this.isCounted) {
+      throw this.truncated("the stream ended too soon");
+    }
     const { thoughts, text } = splitThoughts(this.text);
     this.text = text;
     if (thoughts !== "") this.reasoning += (this.reasoning === "" ? "" : "\n\n") + thoughts;

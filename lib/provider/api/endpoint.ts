@@ -4,9 +4,10 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { trimEndOf } from "../../base/text.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
+import { withPartialAnswer } from "../partial_answer.ts";
 import type { AnswerReader } from "./answer_reader.ts";
-import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
 import { readErrorBody } from "./error_body.ts";
+import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
 import { leftOutFields, refusedField, withoutRefused } from "./optional_parameters.ts";
 import type { ApiProtocol, Exchange, ProviderAddress } from "./protocol.ts";
 import { type BreakerOptions, ProviderBreaker } from "./provider_breaker.ts";
@@ -65,6 +66,9 @@ interface CompletionOptions extends WaitOptions {
 }
 
 const BREAKER: BreakerOptions = { failures: 5, openMs: 30 * SECOND_MS };
+
+/** How long the end of a stream is waited for once the answer is complete. */
+const END_WAIT_MS = 5 * SECOND_MS;
 
 /** A token takes about 200 bytes of a stream. */
 const MAX_STREAM_BYTES = 128 * MIB;
@@ -205,13 +209,20 @@ export class ProviderEndpoint {
       for await (const event of events) {
         answer.add(event);
         onDelta?.(answer);
+        // Only the usage may follow, and some servers leave the connection open.
+        if (answer.isAtEnd) guard.shortenSilence(END_WAIT_MS);
       }
       if (signal.aborted) throw abortError(signal);
       answer.finish({ hasEnded: guard.hasEnded });
       return answer;
     } catch (thrown) {
+      if (answer.hasEnded && !signal.aborted && isOfConnection(thrown)) {
+        answer.finish();
+        return answer;
+      }
       const { hasOutput } = answer;
-      throw this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput, answer });
+      const error = this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput, answer });
+      throw withPartialAnswer(error, answer.text);
     }
   }
 
@@ -227,7 +238,7 @@ export class ProviderEndpoint {
         : { ...guard.refused, error: guard.refused.body, message: "" };
       return fromApiError(whole, { ...errorInfo, cause: thrown }, { hasOutput, isWhole: guard.isWhole });
     }
-    if (cause instanceof SyntaxError) {
+    if (cause instanceof SyntaxError && !hasOutput) {
       return providerError("malformed", `${this.name} sent what is no JSON${wrongPathAdvice(this.#site)}`, {
         ...errorInfo,
         cause,
@@ -256,6 +267,11 @@ interface FailureContext {
   protocol?: Pick<ApiProtocol, "readError">;
   hasOutput: boolean;
   answer?: AnswerReader;
+}
+
+/** Whether the connection failed, and not what came over it. */
+function isOfConnection(thrown: unknown): boolean {
+  return !(thrown instanceof ExaiError) || faultKindOf(thrown) === "timeout";
 }
 
 /** The packages wrap every error of their `fetch`. */

@@ -14,6 +14,10 @@ export interface ErrorBody {
   /** The parameter it names in a field of its own. */
   parameter?: string;
   retryAfterMs?: number;
+  /** Whether it is a web page, which no API sends but what stands before it. */
+  isPage?: boolean;
+  /** Whether it has the form of an OpenAI API, so that there is one at the URL. */
+  isOfApi?: boolean;
 }
 
 /** Errors within errors that are read: of a gateway, of the provider it asked, of its server. */
@@ -29,6 +33,7 @@ const INNER = [
   "original_error",
   "response",
   "body",
+  "base_resp",
 ] as const;
 
 /** Fields that hold the reason. */
@@ -39,6 +44,7 @@ const REASONS = [
   "error_message",
   "error_msg",
   "error_description",
+  "status_msg",
   "errorMessage",
   "msg",
   "description",
@@ -48,7 +54,7 @@ const REASONS = [
 ] as const;
 
 /** Fields that hold a code. */
-const CODES = ["code", "type", "status", "reason", "error_type", "err_code"] as const;
+const CODES = ["code", "type", "status", "reason", "error_type", "error_code", "status_code"] as const;
 
 /**
  * Reads an error in any of the shapes providers and gateways give it: nested objects, lists, JSON within texts, plain text,
@@ -66,6 +72,8 @@ const CODES = ["code", "type", "status", "reason", "error_type", "err_code"] as 
  */
 export function readErrorBody(body: unknown): ErrorBody {
   const found: ErrorBody = { reason: "", codes: [] };
+  const error = isObject(body) ? body.error : undefined;
+  if (isObject(error) && typeof error.message === "string") found.isOfApi = true;
   found.reason = read(body as Json | undefined, found, 0).replaceAll(/\s+/g, " ").trim();
   return found;
 }
@@ -83,7 +91,10 @@ function read(value: Json | undefined, found: ErrorBody, depth: number): string 
 }
 
 function readText(text: string, found: ErrorBody, depth: number): string {
-  if (/^\s*<(?:!doctype|html|head|body|\?xml|[a-z]+>)/i.test(text)) return titleOfPage(text);
+  if (/^\s*<(?:!doctype|html|head|body|\?xml|[a-z]+>)/i.test(text)) {
+    found.isPage = true;
+    return titleOfPage(text);
+  }
   if (!text.includes("{")) return text.trim();
   for (const object of jsonObjectsIn(text)) {
     const reason = readObject(object, found, depth + 1);
@@ -129,6 +140,8 @@ function readCodes(error: JsonObject, found: ErrorBody): void {
   }
   if (typeof error.param === "string" && error.param !== "") found.parameter ??= error.param;
   found.retryAfterMs ??= waitOf(error);
+  // OpenRouter names what a moderator flagged, and answers 403.
+  if (isObject(error.metadata) && Array.isArray(error.metadata.reasons)) found.codes.push("content_filter");
   // What a Google API says beside its message, such as why a key is invalid and when to ask again.
   for (const detail of Array.isArray(error.details) ? error.details : []) {
     if (!isObject(detail)) continue;

@@ -35,7 +35,8 @@ export class EventBody {
 
   /** Reads as much of the body of `response` as tells what it is. */
   static async read(response: Response): Promise<EventBody> {
-    if (response.body === null) return new EventBody(response, {});
+    // The packages take a response without a body for a fault of their own.
+    if (response.body === null) return new EventBody(new Response(""), {});
     const reader = response.body.getReader();
     const first: Bytes[] = [];
     let start = "";
@@ -49,7 +50,7 @@ export class EventBody {
     const { headers } = response;
     const isDocument = start.startsWith("{") || start.startsWith("[");
     const isEvents = EVENT_START.test(start) || /event-stream/i.test(headers.get("content-type") ?? "");
-    if (!isDocument && isEvents) return new EventBody(new Response(body, { headers }), {});
+    if (start === "" || (!isDocument && isEvents)) return new EventBody(new Response(body, { headers }), {});
     if (!isDocument && start !== "") {
       return new EventBody(new Response(null), { page: await beginning(body) });
     }

@@ -4,25 +4,48 @@ import type { ErrorBody } from "./error_body.ts";
 
 type ResponseFault = Extract<FaultKind, "rate_limit" | "outage" | "auth" | "refused" | "cut">;
 
+/** Codes of an account without credit. Waiting does not help, although they are sent with 429. */
+const NO_CREDIT = [
+  "insufficient_quota",
+  "exceeded_current_quota_error",
+  "billing_hard_limit_reached",
+  "billing_not_active",
+  "insufficient_balance",
+  "insufficient_credits",
+  "insufficient_user_quota",
+  "billing_error",
+  "arrearage",
+  "1113",
+  "1309",
+];
+
+/** Codes of a question that is longer than the window. */
+const TOO_LONG = [
+  "context_length_exceeded",
+  "request_too_large",
+  "exceed_context_size_error",
+  "string_above_max_length",
+];
+
+/** Codes of a question that a filter holds back. */
+const FILTERED = [
+  "content_filter",
+  "content_policy_violation",
+  "responsibleaipolicyviolation",
+  "data_inspection_failed",
+  "datainspectionfailed",
+  "1301",
+];
+
+const NO_MODEL = ["model_not_found", "model_not_available", "invalid_model", "1211"];
+
 /**
  * Codes and types of error responses that say more than the HTTP status, in lower case. Numbers are Z.AI's
  * (https://docs.z.ai/api-reference/api-code).
  */
 const BY_CODE: Readonly<Partial<Record<ResponseFault, readonly string[]>>> = {
   auth: [
-    // No credit: waiting does not help, although it is sent with 429.
-    "insufficient_quota",
-    "exceeded_current_quota_error",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-    "insufficient_balance",
-    "insufficient_credits",
-    "insufficient_user_quota",
-    "billing_error",
-    "arrearage",
-    "1113",
-    "1309",
-    // No access.
+    ...NO_CREDIT,
     "invalid_api_key",
     "incorrect_api_key_error",
     "invalid_authentication_error",
@@ -57,18 +80,7 @@ const BY_CODE: Readonly<Partial<Record<ResponseFault, readonly string[]>>> = {
     "1303",
     "1305",
   ],
-  refused: [
-    "context_length_exceeded",
-    "request_too_large",
-    "model_not_found",
-    "content_filter",
-    "content_policy_violation",
-    "responsibleaipolicyviolation",
-    "data_inspection_failed",
-    "unsupported_parameter",
-    "unsupported_value",
-    "1301",
-  ],
+  refused: [...TOO_LONG, ...FILTERED, ...NO_MODEL, "unsupported_parameter", "unsupported_value"],
   outage: ["overloaded_error", "service_unavailable", "service_unavailable_error", "unavailable"],
 };
 
@@ -118,19 +130,9 @@ function faultOfStatus(status: number): ResponseFault {
 export function subjectOf(
   { codes }: Pick<ErrorBody, "codes">,
 ): "credit" | "window" | "content" | "model" | undefined {
-  const has = (...names: string[]) => names.some((name) => codes.includes(name));
-  if (has(...BY_CODE.auth!.slice(0, 10), "1309")) return "credit";
-  if (has("context_length_exceeded", "request_too_large", "exceed_context_size_error")) return "window";
-  if (
-    has(
-      "content_filter",
-      "content_policy_violation",
-      "responsibleaipolicyviolation",
-      "data_inspection_failed",
-      "1301",
-    )
-  ) {
-    return "content";
-  }
-  return has("model_not_found", "model_not_available", "not_found_error") ? "model" : undefined;
+  const has = (names: readonly string[]) => names.some((name) => codes.includes(name));
+  if (has(NO_CREDIT)) return "credit";
+  if (has(TOO_LONG)) return "window";
+  if (has(FILTERED)) return "content";
+  return has(NO_MODEL) ? "model" : undefined;
 }

@@ -55,8 +55,18 @@ export class GuardedFetch implements Disposable {
   #refused: RefusedResponse | undefined;
   #events: EventBody | undefined;
 
+  #silenceMs: number;
+
   constructor(options: GuardedFetchOptions) {
     this.#options = options;
+    this.#silenceMs = options.silenceMs;
+  }
+
+  /** Lets the server be silent for `silenceMs` at most from now on. */
+  shortenSilence(silenceMs: number): void {
+    if (silenceMs >= this.#silenceMs) return;
+    this.#silenceMs = silenceMs;
+    this.#restartTimer();
   }
 
   /** The last error response, whole: the packages keep a part of it only. */
@@ -218,7 +228,8 @@ export class GuardedFetch implements Disposable {
 
   #restartTimer(): void {
     this.#clearTimer();
-    const { silenceMs, errorInfo } = this.#options;
+    const { errorInfo } = this.#options;
+    const silenceMs = this.#silenceMs;
     this.#timer = setTimeout(() => {
       this.#silence.abort(providerError(
         "timeout",

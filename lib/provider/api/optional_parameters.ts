@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, valueAt } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, ownEntry, valueAt } from "../../base/json.ts";
 import type { ErrorBody } from "./error_body.ts";
 
 /**
@@ -89,7 +89,7 @@ export function withoutRefused(body: JsonObject, refused: RefusedFields): JsonOb
   const rest = Object.entries(body).flatMap(([name, value]): [string, JsonObject[string]][] => {
     if (name === "stream_options" && refused.has(STREAM)) return [];
     if (!refused.has(name)) return withoutNested(name, value, refused);
-    const other = Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name]! : undefined;
+    const other = ownEntry(OTHER_NAMES, name);
     return other === undefined || refused.has(other) ? [] : [[other, value]];
   });
   return Object.fromEntries(rest);
@@ -114,9 +114,10 @@ function nestedIn(body: JsonObject, path: string): Json | undefined {
 /** The fields of `body` that are in `refused` and are sent under no other name. */
 export function leftOutFields(body: JsonObject, refused: RefusedFields): string[] {
   const sent = withoutRefused(body, refused);
-  const has = (name: string) =>
-    sent[name] !== undefined ||
-    (Object.hasOwn(OTHER_NAMES, name) && sent[OTHER_NAMES[name]!] !== undefined);
+  const has = (name: string) => {
+    const other = ownEntry(OTHER_NAMES, name);
+    return sent[name] !== undefined || (other !== undefined && sent[other] !== undefined);
+  };
   const nested = NESTED.filter((path) => refused.has(path) && nestedIn(body, path) !== undefined);
   return [...Object.keys(body).filter((name) => refused.has(name) && !has(name)), ...nested];
 }

@@ -5,7 +5,7 @@ import { clip, trimEndOf } from "../../base/text.ts";
 import type { FaultKind } from "../provider.ts";
 import { type ErrorBody, readErrorBody } from "./error_body.ts";
 import { faultOf, subjectOf } from "./fault_codes.ts";
-import { keyAdvice, type ProviderSite, wrongPathAdvice } from "./provider_site.ts";
+import { keyAdvice, likelyUrl, type ProviderSite, wrongPathAdvice } from "./provider_site.ts";
 
 const CODES: Readonly<Record<FaultKind, ErrorCode>> = {
   rate_limit: "UPSTREAM_UNAVAILABLE",
@@ -141,6 +141,9 @@ function adviceFor({ fault, body, status }: Refusal, { model, site }: ProviderEr
   const subject = subjectOf(body);
   switch (fault) {
     case "auth":
+      if (body.isPage) {
+        return ". That is the page of a proxy or firewall before it: check the network and its URL";
+      }
       return `. ${keyAdvice(site, subject === "credit" || status === 402 ? "credit" : "key")}`;
     case "rate_limit":
       return ". It is asked too often; wait, or name a model of another provider";
@@ -155,7 +158,10 @@ function adviceFor({ fault, body, status }: Refusal, { model, site }: ProviderEr
   if (subject === "content") {
     return ". Its filter refused the question; put it differently, or name another model";
   }
-  if (status !== 404 && status !== 405 && subject !== "model") return "";
+  if (status !== 404 && status !== 405 && subject !== "model") {
+    return ". Change what it names, or name another model";
+  }
   const listed = model === undefined ? "" : `. Check that it has ${model}; listmodels shows what it has`;
-  return subject === "model" ? listed : `${listed}${wrongPathAdvice(site)}`;
+  if (subject === "model" || (body.isOfApi && likelyUrl(site) === undefined)) return listed;
+  return `${listed}${wrongPathAdvice(site)}`;
 }

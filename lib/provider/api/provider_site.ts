@@ -121,7 +121,8 @@ export function toKey(key: string): string {
 }
 
 /** The URL at which the API of a site most likely begins; undefined if that is the one it has. */
-function likelyUrl({ baseUrl }: Pick<ProviderSite, "baseUrl">): string | undefined {
+export function likelyUrl(site: Pick<ProviderSite, "baseUrl"> | undefined): string | undefined {
+  const baseUrl = site?.baseUrl ?? "";
   const url = URL.parse(baseUrl);
   if (url === null) return undefined;
   const path = trimEndOf(url.pathname, "/");
@@ -167,7 +168,7 @@ export function keyAdvice(site: ProviderSite | undefined, subject: "key" | "cred
   const check = subject === "credit"
     ? "Its account has nothing left for this"
     : site.hasKey
-    ? `Check its key (${key}), and that the key may use this model`
+    ? `Check its key, ${key}, and that it may use this model`
     : `It wants a key: set ${key}`;
   const elsewhere = otherPlatforms(site);
   return elsewhere === "" ? check : `${check}. ${elsewhere}`;
@@ -198,15 +199,15 @@ export function urlSetting(site: Pick<ProviderSite, "name" | "kind">): string {
 /** The setting of the key of a site. */
 function keySetting(site: Pick<ProviderSite, "name" | "kind">): string {
   if (site.name !== site.kind) return `apiKey of ${site.name} in models.json`;
-  return settingOf(site.kind, /^\w+_KEY$/) ?? `the key of ${site.name}`;
+  return settingOf(site.kind, /^\w+_KEY$/) ?? "where you wrote it";
 }
 
-/** The first variable of a kind of provider that fits `pattern`, as a setting. */
+/** The variables of a kind of provider that fit `pattern`, as settings. */
 function settingOf(kind: ProviderName, pattern: RegExp): string | undefined {
   const row = PROVIDER_KINDS.find((one) => one.name === kind);
   const variables = [...row?.setUpBy ?? [], ...row?.options ?? []].map((one) => one.split(" ")[0]!);
-  const variable = variables.find((one) => pattern.test(one));
-  return variable === undefined ? undefined : `${settingKey(variable)} (${variable})`;
+  const settings = variables.filter((one) => pattern.test(one)).map((one) => `${settingKey(one)} (${one})`);
+  return settings.length === 0 ? undefined : settings.join(" or ");
 }
 
 /** The key in `exai.json` of the setting with the environment variable `variable`. */

@@ -1,3 +1,5 @@
+import { ownEntry } from "../../base/json.ts";
+
 /** The part of a page that is looked at. */
 const MAX_PAGE_CHARS = 65_536;
 const MAX_TITLE_CHARS = 200;
@@ -51,7 +53,10 @@ function textOfMarkup(markup: string): string {
       text += " ";
     } else if (isText) text += part;
   }
-  const clean = text.replaceAll(/&([a-z]+|#39);/g, (entity, name: string) => ENTITIES[name] ?? entity)
+  const clean = text.replaceAll(
+    /&([a-z]+|#39);/g,
+    (entity, name: string) => ownEntry(ENTITIES, name) ?? entity,
+  )
     .replaceAll(/\s+/g, " ").trim();
   return clean.slice(0, MAX_TITLE_CHARS);
 }

@@ -74,13 +74,18 @@ export class CompletionReader extends AnswerReader {
 
   protected override read(chunk: unknown): void {
     if (!isObject(chunk)) throw this.malformed("an event that is no object");
-    if (typeof chunk.model === "string") this.model = chunk.model;
+    if (typeof chunk.model === "string" && chunk.model !== "") this.model = chunk.model;
     const choice = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
     // Without stream_options Kimi reports the usage only within the choice.
     this.#addUsage(chunk.usage ?? (isObject(choice) ? choice.usage : undefined));
     this.#addCitations(chunk.web_search, "link");
+    this.#addCitations(chunk.search_results, "url");
+    // Perplexity and xAI.
+    if (Array.isArray(chunk.citations)) { for (const url of chunk.citations) this.cite(url, undefined); }
     if (!isObject(choice)) {
       this.#rejectErrors(chunk);
+      // The usage alone comes last: a gateway that leaves out the reason and the end mark still counts at the end.
+      if (isObject(chunk.usage)) this.isCounted = true;
       return;
     }
     if (isObject(choice.error)) throw this.failed(choice.error);
@@ -94,11 +99,13 @@ export class CompletionReader extends AnswerReader {
   /** Servers report errors in place of choices, in various shapes; other events without choices are keep-alives. */
   #rejectErrors(event: JsonObject): void {
     if (Array.isArray(event.choices) || event.usage !== undefined) return;
+    const { base_resp: minimax } = event;
+    if (isObject(minimax) && minimax.status_code !== 0) throw this.failed(event);
     if (ERROR_FIELDS.some((field) => event[field] !== undefined)) throw this.failed(event);
   }
 
   #addDelta(delta: JsonObject): void {
-    const { text, reasoning, refusal } = readContent(delta.content);
+    const { text, reasoning, refusal } = readContent(delta.content ?? delta.text);
     this.#text.add(text);
     this.#thoughts.add(reasoning || thoughtsOf(delta));
     this.refusal += refusal + flatText(delta.refusal);
@@ -128,8 +135,8 @@ export class CompletionReader extends AnswerReader {
     this.chargedUsd = this.#dialect.chargedUsd?.(usage);
     const count = (value: Json | undefined) => typeof value === "number" ? value : undefined;
     const details = (value: Json | undefined) => isObject(value) ? value : {};
-    const inputTokens = count(usage.prompt_tokens);
-    const outputTokens = count(usage.completion_tokens);
+    const inputTokens = count(usage.prompt_tokens) ?? count(usage.input_tokens);
+    const outputTokens = count(usage.completion_tokens) ?? count(usage.output_tokens);
     if (inputTokens === undefined || outputTokens === undefined) return;
     this.usage = {
       inputTokens,

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
+import { partialAnswerOf } from "../../provider/partial_answer.ts";
 import { roundUsd } from "../../provider/spending.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 import { askModel } from "../dialogue/ask_model.ts";
@@ -194,8 +195,17 @@ async function askOne(
       ...facts,
     };
   } catch (thrown) {
-    const { message, code, retryAfterMs } = ExaiError.from(thrown);
-    return { model, stance, status: "error", error: message, error_code: code, retry_after_ms: retryAfterMs };
+    const failure = ExaiError.from(thrown);
+    const { message, code, retryAfterMs } = failure;
+    return {
+      model,
+      stance,
+      status: "error",
+      error: message,
+      error_code: code,
+      retry_after_ms: retryAfterMs,
+      ...partialAnswerOf(failure),
+    };
   }
 }
 
