@@ -26,10 +26,11 @@ Deno.test("config check names each fault of each file with its place, and exits 
     "exai.json": '{\n  "callTimeout": "soon"\n}',
     "mcp.json": '{"mcpServers": {\n  "a": {"comand": "x"},\n  "b": {"command": "y", "disabled": true}\n}}',
     "models.json": "{\n  nonsense\n}",
+    "clink.json": '{"agents": {\n  "mine": {}\n}}',
   });
   const { text, code, json } = await home.run("check");
   assertEquals(code, 1);
-  for (const place of ["exai.json:2:", "mcp.json:2:", "models.json:2:"]) {
+  for (const place of ["exai.json:2:", "mcp.json:2:", "models.json:2:", "clink.json:2:"]) {
     assertStringIncludes(text, join(home.path, place));
   }
   const [exai, mcp] = json as { faults: { line: number; server?: string; key?: string }[]; holds: string }[];
@@ -41,7 +42,7 @@ Deno.test("config check names each fault of each file with its place, and exits 
 Deno.test("config check of files in order exits with 0, also where there are none", async () => {
   await using none = await homeWith({});
   const { text, code } = await none.run();
-  assertEquals([code, text.match(/none there/g)?.length], [0, 3]);
+  assertEquals([code, text.match(/none there/g)?.length], [0, 4]);
   await using some = await homeWith({ "mcp.json": '{"mcpServers": {"a": {"command": "x"}}}' });
   const one = await some.run("check", "mcp.json");
   assertEquals(one.code, 0);
@@ -61,13 +62,13 @@ Deno.test("config path says where each file is, and one alone for scripts", asyn
 
 Deno.test("config schema prints the schemas that docs/ has", async () => {
   await using home = await homeWith({});
-  for (const name of ["mcp", "exai"]) {
+  for (const name of ["mcp", "exai", "clink"]) {
     const shown = JSON.parse((await home.run("schema", name)).text);
     const file = new URL(`../docs/${name}.schema.json`, import.meta.url);
     assertEquals(shown, JSON.parse(await Deno.readTextFile(file)));
   }
   assertEquals((await home.run("schema")).text, (await home.run("schema", "mcp")).text);
-  await assertRejects(() => home.run("schema", "models"), UsageError, "mcp and exai");
+  await assertRejects(() => home.run("schema", "models"), UsageError, "mcp, exai and clink");
   await assertRejects(() => home.run("check", "modles"), UsageError, "did you mean models?");
 });
 

@@ -93,14 +93,16 @@ Deno.test("doctor: the clock of a server behind a URL shows that this machine's 
   assertStringIncludes(remedy, "timedatectl");
 });
 
-Deno.test("doctor: faults in mcp.json and models.json have their line", async () => {
+Deno.test("doctor: faults in mcp.json, models.json and clink.json have their line", async () => {
   await using home = await privateHome({
     "mcp.json": '{\n  "mcpServers": {\n    "a": { "command": "true", "args": 5 }\n  }\n}',
     "models.json": '{\n  "models": [}\n',
+    "clink.json": '{\n  "agents": {"mine": {}}\n}',
   });
   const diagnosis = await diagnose({ home: home.path });
   assertStringIncludes(finding(diagnosis, "servers-file").what, `${home.path}/mcp.json:3:`);
   assertStringIncludes(finding(diagnosis, "models-file").what, `${home.path}/models.json:2:`);
+  assertStringIncludes(finding(diagnosis, "clink-file").what, `${home.path}/clink.json:2:`);
 });
 
 Deno.test("doctor: a variable that is not set is named with its server", async () => {

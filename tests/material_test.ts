@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join, relative } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import { LeftOutList } from "../lib/tool/material/left_out.ts";
 import { investigationStep } from "./helpers/exai_tools.ts";
 import { git, tempDir } from "./helpers/files.ts";
+import { filesBelow } from "./helpers/files_below.ts";
 import { precommitStep } from "./helpers/git_repository.ts";
 import { toolsIn } from "./helpers/material.ts";
 
@@ -177,6 +178,20 @@ Deno.test("what a listing leaves out is named with its reason: binaries, builds,
   assertStringIncludes(notShown["libs/sub"]!, "submodule");
   const named = await at.shown("chat", { prompt: "q", files: ["libs/sub"] });
   assertStringIncludes(named.prompt, "inner");
+});
+
+Deno.test("no other file of the tools reads files: all material passes one place", async () => {
+  const root = fromFileUrl(new URL("../lib/tool/", import.meta.url));
+  const readers: string[] = [];
+  for await (const path of filesBelow(root)) {
+    if (/workspace\.(?:read|walk)\(/.test(await Deno.readTextFile(path))) readers.push(relative(root, path));
+  }
+  assertEquals(readers.toSorted(), [
+    "builtin/kimi_upload_and_extract.ts",
+    "material/collect.ts",
+    "material/images.ts",
+    "user_tool_services.ts",
+  ]);
 });
 
 Deno.test("a name cannot end the part of the prompt that is material", async () => {

@@ -46,6 +46,16 @@ Deno.test("a secret that is set is replaced, its name is not; the password in a 
     clean("API_KEY=9f8e7d6c5b4a39281706f5e4d3c2b1a0\n"),
     "API_KEY=[not shown: a secret that is set]\n",
   );
+  const awsKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY";
+  const set: Record<string, string> = {
+    [`aws_secret_access_key = ${awsKey}`]: "aws_secret_access_key = [not shown: a secret that is set]",
+    "SECRET_KEY = 'django-#k3x$9@f!q2w8e7'": "SECRET_KEY = '[not shown: a secret that is set]'",
+    "  POSTGRES_PASSWORD: hunter2": "  POSTGRES_PASSWORD: [not shown: a password that is set]",
+    "DB_PASSWORD=hunter2\n": "DB_PASSWORD=[not shown: a password that is set]\n",
+    "Authorization: Bearer 9f8e7d6c5b4a39281706f5e4":
+      "Authorization: Bearer [not shown: credentials of a request]",
+  };
+  for (const [text, shown] of Object.entries(set)) assertEquals(clean(text), shown);
   assertEquals(clean("postgres://app:h4nter2x@db/x"), "postgres://app:[not shown: a password in a URL]@db/x");
 });
 
@@ -58,6 +68,13 @@ Deno.test("code that only speaks of secrets stays as it is", () => {
     "API_KEY=your-api-key-goes-here-1234",
     'apiKey: "${API_KEY_FROM_VAULT_0123}"',
     "password = hash(password, salt)",
+    "MAX_TOKEN=100000",
+    "TOKEN_LIMIT=4096",
+    "DB_PASSWORD=password",
+    "const API_TOKEN = readToken();",
+    "  API_TOKEN: apiToken,",
+    'const secret = "${await vault.read(1234567)}";',
+    "auth: Bearer <token>",
     "sk-learn-is-a-library-for-machine-learning",
     '"auth": "oauth2.client.v2.provider"',
     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",

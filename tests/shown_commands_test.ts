@@ -3,6 +3,7 @@ import { fromFileUrl } from "@std/path";
 import { COMMANDS } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
 import { loadSettings } from "../lib/config/load.ts";
+import { readClink } from "../lib/config/clink_file.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
 import { readSettingsFile } from "../lib/config/settings_file.ts";
@@ -182,7 +183,7 @@ Deno.test("each test shown is there, and its filter fits one", async () => {
   }
 });
 
-Deno.test("each configuration shown is one: of a client, mcp.json, models.json or exai.json", async () => {
+Deno.test("each configuration shown is one: of a client, mcp.json, models.json, clink.json or exai.json", async () => {
   await using dir = await tempDir({});
   const env = { ISSUES_TOKEN: "t", LAB_KEY: "k", HOME: dir.path };
   for (const [page, text] of await readPages()) {
@@ -191,6 +192,8 @@ Deno.test("each configuration shown is one: of a client, mcp.json, models.json o
       await Deno.writeTextFile(path, block, { mode: 0o600 });
       if (/^ {2}"providers"/m.test(block)) {
         assertEquals((await readModels(path, env)).faults.map(formatFault), [], page);
+      } else if (/^ {2}"(agents|roles)"/m.test(block)) {
+        assertEquals((await readClink(path, env)).faults.map(formatFault), [], page);
       } else if (/"\$schema": .*exai\.schema/.test(block)) {
         await dir.write(".secrets/kimi", "k");
         assertEquals((await readSettingsFile(path, env)).faults.map(formatFault), [], page);

@@ -27,6 +27,8 @@ const NAMES = [
   "testgen",
   "debug",
   "consensus",
+  "apilookup",
+  "clink",
   "kimi_chat_with_tools",
   "kimi_upload_and_extract",
 ];
@@ -134,6 +136,8 @@ const FIELDS: Record<string, { required: string[]; optional: string[] }> = {
       ...MODEL_FIELDS.slice(1),
     ],
   },
+  apilookup: { required: ["prompt"], optional: ["continuation_id", "model"] },
+  clink: { required: ["prompt"], optional: ["agent", "role", "files", "continuation_id", "model"] },
   kimi_chat_with_tools: {
     required: ["messages"],
     optional: ["model", "tools", "tool_choice", "temperature", "stream", "use_websearch"],
@@ -261,6 +265,8 @@ Deno.test("the SDK's own client lists, calls and validates every tool", async ()
     tracer: { ...step, findings: "f", trace_mode: "precision", target_description: "t" },
     docgen: { ...step, findings: "f", ...docs },
     chat: { prompt: "p" },
+    apilookup: { prompt: "p" },
+    clink: { prompt: "p" },
     consensus: { ...step, models: [{ model: "one" }] },
     precommit: { ...step, findings: "f", path: repository.path },
     testgen: { ...step, findings: "f", relevant_files: ["a.ts"] },

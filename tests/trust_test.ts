@@ -5,6 +5,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { readTokenFile } from "../lib/edge/token.ts";
 import { ensureStateDir } from "../lib/state/state_files.ts";
 import { loadSettings } from "../lib/config/load.ts";
+import { readClink } from "../lib/config/clink_file.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { readServers } from "../lib/config/servers.ts";
@@ -116,7 +117,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "no configuration that others can change is read: mcp.json, models.json, .env, what they name, keys, tokens",
+    "no configuration that others can change is read: mcp.json, models.json, clink.json, .env, what they name, keys, tokens",
   ignore: isWindows,
   fn: () =>
     inDir(async (dir) => {
@@ -128,6 +129,9 @@ Deno.test({
       const models = await readModels(open("models.json", '{"providers": {"x": {"url": "http://h/"}}}'), {});
       assertEquals([models.providers.length, models.readable], [0, false]);
       assertStringIncludes(models.faults[0]!.message, reads);
+      const clink = await readClink(open("clink.json", '{"agents": {"x": {"command": "c"}}}'), {});
+      assertEquals([clink.agents.length, clink.readable], [0, false]);
+      assertStringIncludes(clink.faults[0]!.message, reads);
       const envFile = open("env", "EXAI_WS_PORT=1\nKEY=x");
       const load = () => loadSettings({ args: [], env: { ENV_FILE: envFile } });
       assertStringIncludes(assertThrows(load, ExaiError).message, reads);

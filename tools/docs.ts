@@ -1,10 +1,11 @@
 // deno-lint-ignore-file no-console -- a program of the command line speaks on it
 /**
  * Writes the generated parts of docs/: what stands between `<!-- generated: NAME -->` and
- * `<!-- end -->`, and the JSON Schemas of mcp.json and exai.json. With `--check` it writes nothing and fails when a part is stale or a
+ * `<!-- end -->`, and the JSON Schemas of mcp.json, exai.json and clink.json. With `--check` it writes nothing and fails when a part is stale or a
  * JSON example does not parse.
  */
 import { fromFileUrl, join } from "@std/path";
+import { clinkJsonSchema } from "../lib/config/clink_file.ts";
 import { serversJsonSchema } from "../lib/config/servers.ts";
 import { settingsJsonSchema } from "../lib/config/settings_schema.ts";
 import { TABLES } from "./tables.ts";
@@ -16,6 +17,7 @@ const JSON_EXAMPLE = /^```json\n([\s\S]*?)^```$/gm;
 const SCHEMAS: Readonly<Record<string, () => unknown>> = {
   "docs/mcp.schema.json": serversJsonSchema,
   "docs/exai.schema.json": settingsJsonSchema,
+  "docs/clink.schema.json": clinkJsonSchema,
 };
 
 /** The faults of all pages, each in a line; with `check` nothing is written. */

@@ -82,6 +82,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "wire", "config", "transport", "call", "session", "router", "upstream", "observe"],
     outsideWorld: true,
   },
+  agent: {
+    holds: "command lines of other agents: presets, how each is started, how its output is read",
+    mayImport: ["base", "config", "process"],
+  },
   provider: {
     holds: "models: dialects, catalogue, routing",
     mayImport: ["base"],
@@ -94,7 +98,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   tool: {
     holds: "the in-process tools and their registry",
-    mayImport: ["base", "wire", "call", "provider", "state", "workspace"],
+    mayImport: ["base", "wire", "call", "agent", "provider", "state", "workspace"],
   },
   user_tools: {
     holds: "the tools a user has written, each in a worker",
@@ -184,6 +188,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "adopt",
       "observe",
       "state",
+      "agent",
       "provider",
       "workspace",
       "tool",
@@ -290,6 +295,7 @@ export const ONE_FILE_PER_ENTRY: readonly string[] = [
 /** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/call/schema_compiler.ts": "what is loaded late, in place of a package of CommonJS",
+  "lib/process/system_trees.ts": "what starts servers and what starts agents choose alike",
   "lib/config/path_kind.ts": "what every room asks of a path, in one meaning each",
   "lib/config/entry_shapes.ts": "the door through which `adopt` reads entries by the rules of `mcp.json`",
 };

@@ -12,11 +12,18 @@ import { CHECKS } from "../lib/doctor/checks.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
 import { plantedTable, promptsTable } from "./prompt_tables.ts";
 import { type Room, ROOMS } from "./rooms.ts";
+import { agentRows, clinkKeyRows } from "./agent_tables.ts";
 import { modelFieldRows, stepFieldRows, toolRows } from "./tool_tables.ts";
 
 /** The generated parts of docs/, by the name their markers carry. */
 export const TABLES: Readonly<Record<string, () => string>> = {
   settings: settingsTable,
+  agents: () =>
+    markdownTable(
+      ["agent", "started as", "what lets it do no more than read", "variables it gets"],
+      agentRows(),
+    ),
+  "clink keys": () => markdownTable(["key", "in", "allowed", "what it is"], clinkKeyRows()),
   "server keys": serverKeysTable,
   "client keys": clientKeysTable,
   tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks a"], toolRows()),

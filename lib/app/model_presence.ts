@@ -1,3 +1,4 @@
+import type { Agents } from "../agent/agents.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
 import { providedNeeds } from "../tool/window_tools.ts";
@@ -6,23 +7,27 @@ import { providedNeeds } from "../tool/window_tools.ts";
 const LOOK_EVERY_MS = 30 * SECOND_MS;
 
 interface ModelPresenceOptions {
-  /** Called when a model, or Kimi, has come or gone: other tools can work now. */
+  agents: Agents;
+  /** Called when a model, Kimi or the first agent has come or gone: other tools can work now. */
   onTurn(): void;
   everyMs?: number;
 }
 
 /**
- * Notices when what the tools need is there or not. Only while no model is there, providers are asked for their models: a
+ * Notices when what the tools need is there or not. Only while no agent is there they are looked for, and only while no
+ * model is there, providers are asked for their models: a
  * local server may have been started since, and no call comes that would find it.
  */
 export class ModelPresence implements Disposable {
   readonly #models: ModelRouter;
+  readonly #agents: Agents;
   readonly #onTurn: () => void;
   readonly #timer: ReturnType<typeof setInterval>;
   #last: string;
 
-  constructor(models: ModelRouter, { onTurn, everyMs = LOOK_EVERY_MS }: ModelPresenceOptions) {
+  constructor(models: ModelRouter, { agents, onTurn, everyMs = LOOK_EVERY_MS }: ModelPresenceOptions) {
     this.#models = models;
+    this.#agents = agents;
     this.#onTurn = onTurn;
     this.#last = this.#now;
     this.#timer = setInterval(() => void this.#look(everyMs), everyMs);
@@ -38,12 +43,16 @@ export class ModelPresence implements Disposable {
   }
 
   async #look(maxAgeMs: number): Promise<void> {
-    if (!providedNeeds(this.#models).has("model")) await this.#models.ensureFresh(maxAgeMs / 2);
+    const [models, agents] = [this.#models, this.#agents];
+    const met = providedNeeds({ models, agents });
+    // Whether there is one is known once they are looked for.
+    if (!met.has("agent")) await agents.list();
+    if (!met.has("model")) await models.ensureFresh(maxAgeMs / 2);
     this.check();
   }
 
   get #now(): string {
-    return [...providedNeeds(this.#models)].join();
+    return [...providedNeeds({ models: this.#models, agents: this.#agents })].join();
   }
 
   [Symbol.dispose](): void {

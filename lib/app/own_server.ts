@@ -1,3 +1,4 @@
+import type { Agents } from "../agent/agents.ts";
 import { VERSION } from "../base/version.ts";
 import type { Caller, Whereabouts } from "../call/call.ts";
 import { type StatePaths, userHome } from "../config/paths.ts";
@@ -17,12 +18,14 @@ import type { ToolsMode } from "../tool/window_tools.ts";
 import { REVISIONS } from "../wire/mcp.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import { ConfiguredAgents } from "./configured_agents.ts";
 import { ConfiguredModels } from "./model_providers.ts";
 import { choiceNotes, modelDefaultsOf } from "./model_choice.ts";
 import { ModelPresence } from "./model_presence.ts";
 import { windowModes } from "./window_modes.ts";
 import { UserTools } from "../user_tools/user_tools.ts";
 import { sessionWorkspaces } from "../workspace/session_workspace.ts";
+import type { OpenWorkspace } from "../workspace/workspace.ts";
 
 /** EXAI's own tools, those the user has written, and their threads. */
 export interface OwnServer extends AsyncDisposable {
@@ -60,8 +63,7 @@ export async function openOwnServer(
   const spending = new SqliteSpendingRecords(paths.spending, options);
   const configured = await openModels(settings, paths, { events, ledger: spending });
   const models = configured.router;
-  const { disabledTools, leanMode, allowedDirs } = settings;
-  const openWorkspace = sessionWorkspaces({ allowedDirs, deniedDirs: [paths.home], gitDir: paths.git });
+  const clink = await ConfiguredAgents.open(paths);
   const userTools = await UserTools.open(paths.tools, {
     databaseDir: paths.home,
     onChange: (tools) => events.emit("userToolsChanged", tools),
@@ -70,14 +72,15 @@ export async function openOwnServer(
     host: new DaemonHost(models, telemetry),
     threads,
     models,
-    openWorkspace,
-    disabledTools,
-    leanMode,
+    agents: clink.agents,
+    openWorkspace: openWorkspaces(settings, paths),
+    disabledTools: settings.disabledTools,
+    leanMode: settings.leanMode,
     modeOf: modeOf(settings),
     userTools: userTools.tools,
     modelDefaults: () => modelDefaultsOf(configured.settings),
   });
-  const presence = watchPresence(settings, models, { server, events });
+  const presence = watchPresence(settings, models, { agents: clink.agents, server, events });
   events.on("userToolsChanged", (tools) => {
     server.setUserTools(tools);
     events.emit("serversChanged", [server.name]);
@@ -96,19 +99,22 @@ export async function openOwnServer(
     faults: () => [
       ...[threads.fault, spending.fault].filter((fault) => fault !== undefined),
       ...configured.faults(),
+      ...clink.faults(),
       ...userTools.faults(),
       ...models.status().flatMap(breakerFault),
     ],
     notes: () => choiceNotes(configured.settings, { models, toolNames: server.toolNames }),
-    reload: async () => void await Promise.all([configured.reload(), userTools.reload()]),
+    reload: async () => void await Promise.all([configured, clink, userTools].map((part) => part.reload())),
     [Symbol.asyncDispose]: async () => {
       presence?.[Symbol.dispose]();
-      await userTools[Symbol.asyncDispose]();
-      await configured[Symbol.asyncDispose]();
-      threads[Symbol.dispose]();
-      spending[Symbol.dispose]();
+      for (const part of [userTools, clink, configured]) await part[Symbol.asyncDispose]();
+      for (const part of [threads, spending]) part[Symbol.dispose]();
     },
   };
+}
+
+function openWorkspaces({ allowedDirs }: Settings, { home, git }: StatePaths): OpenWorkspace {
+  return sessionWorkspaces({ allowedDirs, deniedDirs: [home], gitDir: git });
 }
 
 async function openModels(
@@ -134,10 +140,13 @@ function modeOf({ ownTools }: Settings): (caller: Caller) => ToolsMode {
 function watchPresence(
   { ownTools }: Settings,
   models: ModelRouter,
-  { server, events }: { server: ExaiServer; events: DaemonEvents },
+  { agents, server, events }: { agents: Agents; server: ExaiServer; events: DaemonEvents },
 ): ModelPresence | undefined {
   if (!ownTools.some(({ mode }) => mode === "auto")) return undefined;
-  const presence = new ModelPresence(models, { onTurn: () => events.emit("serversChanged", [server.name]) });
+  const presence = new ModelPresence(models, {
+    agents,
+    onTurn: () => events.emit("serversChanged", [server.name]),
+  });
   events.on("modelsChanged", () => presence.check());
   return presence;
 }

@@ -78,7 +78,7 @@ async function serve(window: WindowSettings): Promise<number> {
   const bridge: Bridge = new Bridge(client, {
     ...settings,
     cwd: startDirectory(),
-    window: settings.window ? { id: settings.window } : parentProcess(),
+    window: { ...parentProcess(), ...(settings.window ? { id: settings.window } : {}) },
     advice: adviceFor(settings, paths),
     onDemand: () => dialer.connectSoon(),
   });

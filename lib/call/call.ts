@@ -26,6 +26,8 @@ export interface Caller {
   readonly via?: readonly string[];
   /** The window of an editor that it belongs to, with the clients of the window's sub-agents; undefined: not known. */
   readonly window?: { readonly key: string };
+  /** The process of this machine that started its shim; undefined: not known. */
+  readonly parentPid?: number;
   /** What is wrong with what its window has set, if anything. */
   readonly notice?: ServerTrouble;
   /** The one mounted server the session sees (`/mcp/NAME`); undefined for the merged catalog. */

@@ -6,7 +6,9 @@ import { configSchema } from "./config_actions/schema.ts";
 
 export const configCommand: CommandGroup = {
   summary: "Check, find or edit the configuration files, or print their JSON Schemas",
-  about: ["The files are exai.json (settings), mcp.json (mounted servers) and models.json (models)."],
+  about: [
+    "The files are exai.json (settings), mcp.json (mounted servers), models.json (models) and clink.json (agents).",
+  ],
   actions: { check: checkConfig, path: configPaths, schema: configSchema, edit: editConfig },
   fallback: "check",
 };

@@ -6,7 +6,8 @@ import { EXIT } from "./exit_codes.ts";
 import { MAX_ERROR_CHARS } from "./table.ts";
 
 export const reloadCommand: Action = {
-  summary: "Have the running daemon read exai.json, mcp.json, models.json and your own tools again",
+  summary:
+    "Have the running daemon read exai.json, mcp.json, models.json, clink.json and your own tools again",
   forms: [{
     args: "",
     does: "reads the configuration again and prints what is wrong with it; " +

@@ -4,7 +4,7 @@ export interface Position {
   column: number;
 }
 
-/** Something wrong in `mcp.json` or `models.json`. */
+/** Something wrong in `mcp.json`, `models.json` or `clink.json`. */
 export interface ConfigFault extends Partial<Position> {
   path: string;
   /** The server's name in the file; undefined for a fault of the file as a whole. */

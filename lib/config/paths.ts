@@ -63,13 +63,17 @@ export interface StatePaths {
   config: string;
   /** Custom providers and what models can do: `models.json`, which the user writes. */
   models: string;
+  /** The agents of `clink`: `clink.json`, which the user writes. */
+  clink: string;
   /** The directory of user tools. */
   tools: string;
 }
 
 /** The paths for `settings` on this system. */
 export function statePaths(
-  settings: Pick<Settings, "home"> & Partial<Pick<Settings, "config" | "modelsFile" | "toolsDir">>,
+  settings:
+    & Pick<Settings, "home">
+    & Partial<Pick<Settings, "config" | "modelsFile" | "clinkFile" | "toolsDir">>,
 ): StatePaths {
   const home = settings.home || defaultHome();
   const configDir = settings.home || defaultConfigDir();
@@ -105,6 +109,7 @@ export function statePaths(
     socketLock: join(home, "daemon.sock.lock"),
     config,
     models: settings.modelsFile || join(dirname(config), "models.json"),
+    clink: settings.clinkFile || join(dirname(config), "clink.json"),
     tools: settings.toolsDir || join(dirname(config), "tools"),
   };
 }

@@ -93,6 +93,7 @@ async function missingFiles({ settings }: Installation): Promise<Finding[]> {
   const chosen = [
     ["EXAI_CONFIG", settings.config],
     ["EXAI_MODELS", settings.modelsFile],
+    ["EXAI_CLINK", settings.clinkFile],
     ["EXAI_TOOLS_DIR", settings.toolsDir],
   ] as const;
   const found = await Promise.all(chosen.map(async ([variable, path]) => {

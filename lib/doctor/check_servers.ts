@@ -6,6 +6,7 @@ import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import { inheritedFrom, PLATFORM } from "../config/inherited_variables.ts";
+import { readClink } from "../config/clink_file.ts";
 import { readModels } from "../config/models_file.ts";
 import { isDirectory, isFile } from "../config/path_kind.ts";
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
@@ -87,6 +88,20 @@ export async function checkModelsFile({ paths, env }: Installation): Promise<Fin
       "models-file",
       formatFault(found),
       "correct that place in models.json; it is read again when it is saved",
+    )
+  );
+}
+
+/** What is wrong in `clink.json`. */
+export async function checkClinkFile({ paths, env }: Installation): Promise<Finding[]> {
+  const distrusted = trustFinding(paths.clink, paths);
+  if (distrusted) return [distrusted];
+  const { faults } = await readClink(paths.clink, env);
+  return faults.map((found) =>
+    fault(
+      "clink-file",
+      formatFault(found),
+      "correct that place in clink.json; it is read again when it is saved",
     )
   );
 }

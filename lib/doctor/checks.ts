@@ -8,7 +8,13 @@ import { checkFiles } from "./check_files.ts";
 import { checkHome } from "./check_home.ts";
 import { checkProxies } from "./check_network.ts";
 import { checkPort } from "./check_port.ts";
-import { checkModelsFile, checkServers, checkServersFile, readServersHere } from "./check_servers.ts";
+import {
+  checkClinkFile,
+  checkModelsFile,
+  checkServers,
+  checkServersFile,
+  readServersHere,
+} from "./check_servers.ts";
 import { checkRecords } from "./check_records.ts";
 import { checkAccess, checkSettings } from "./check_settings.ts";
 import { checkPrograms, checkSystem } from "./check_system.ts";
@@ -94,6 +100,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
     run: checkClients,
   },
   "models.json": { looksFor: "faults by line", run: checkModelsFile },
+  "clink.json": { looksFor: "faults by line, files others can change", run: checkClinkFile },
   records: {
     looksFor: "daemons that were killed, reports of crashes, databases that are damaged",
     run: checkRecords,

@@ -4,20 +4,17 @@ import { overCapacityFor } from "../base/exhaustion.ts";
 import { redact } from "../base/log.ts";
 import { visible } from "../base/visible.ts";
 import type { StdioServerConfig } from "../config/server_config.ts";
-import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { adviceOnScript, resolveCommand, searchedDirs } from "./executable.ts";
-import { type Environment, inheritedFrom, withVariables } from "./environment.ts";
+import { adviceOnScript, searchedDirs } from "./executable.ts";
+import type { Environment } from "./environment.ts";
 import { PLATFORM } from "../config/inherited_variables.ts";
 import { isDirectory } from "../config/path_kind.ts";
-import { FILES, type Launch, type StartedChild, startServer } from "./launch.ts";
-import { loginEnvironment } from "./login_shell.ts";
+import { type Launch, type StartedChild, startServer } from "./launch.ts";
 import { type TreeFiles, treeFiles } from "./held_files.ts";
-import { PosixTrees } from "./posix_trees.ts";
 import { type TreeUsage, treeUsage } from "./process_table.ts";
-import { searchPath } from "./search_path.ts";
+import { ProgramSearch } from "./program_search.ts";
 import type { ProcessTrees } from "./process_trees.ts";
-import { WindowsTrees } from "./windows_trees.ts";
+import { systemTrees } from "./system_trees.ts";
 import { PROCESS_LIMITS, type ProcessLimits, ServerProcess } from "./server_process.ts";
 import { behindCmd } from "./wrappers/read_wrapper.ts";
 import { type ProgramBehind, type Wrapped, WrapperResolver } from "./wrappers/wrapper_resolver.ts";
@@ -50,21 +47,18 @@ const START_TIMEOUT_MS = MINUTE_MS;
 /** Longest line about a start in the log of a server, in characters. */
 const MAX_LINE_CHARS = 4096;
 
-/** After this time the login shell is asked again when a program is not found. */
-const LOGIN_ENV_MAX_AGE_MS = 10 * SECOND_MS;
-
 /** Starts the stdio servers of one daemon as child processes and ends them with it. */
 export class ProcessHost implements AsyncDisposable {
   readonly #options: ProcessHostOptions;
-  readonly #trees: ProcessTrees = PLATFORM === "windows" ? new WindowsTrees() : new PosixTrees();
+  readonly #trees: ProcessTrees = systemTrees();
   readonly #running = new Set<ServerProcess>();
   readonly #looking = new Set<Promise<unknown>>();
   readonly #wrappers: WrapperResolver | undefined;
-  #login: { atMs: number; env: Promise<Record<string, string>> } | undefined;
+  readonly #search: ProgramSearch;
 
   constructor(options: ProcessHostOptions) {
     this.#options = options;
-    if (options.login) this.#login = { atMs: monotonicNow(), env: Promise.resolve(options.login) };
+    this.#search = new ProgramSearch(options);
     const { wrapperDir: dir } = options;
     this.#wrappers = dir === undefined ? undefined : new WrapperResolver({ dir, trees: this.#trees });
   }
@@ -76,18 +70,12 @@ export class ProcessHost implements AsyncDisposable {
 
   /** The environment of the user's login shell, empty when it is not known. Cached. */
   loginEnv(): Promise<Record<string, string>> {
-    // The registry is read in a millisecond, and an installer may have changed the PATH since.
-    if (PLATFORM === "windows" && this.#isLoginOld) this.#login = undefined;
-    this.#login ??= {
-      atMs: monotonicNow(),
-      env: loginEnvironment(this.#options.env).then((env) => env ?? {}),
-    };
-    return this.#login.env;
+    return this.#search.loginEnv();
   }
 
   /** Has the login shell asked again when its environment is needed next: its profile may have changed. */
   forgetLoginEnv(): void {
-    this.#login = undefined;
+    this.#search.forgetLoginEnv();
   }
 
   /**
@@ -104,15 +92,9 @@ export class ProcessHost implements AsyncDisposable {
         "correct cwd in mcp.json or, if it is the window's own, open the window in a directory that is there";
       throw unavailable(command, `its directory ${cwd} does not exist; ${advice}`, { details });
     }
-    const launch = await this.#find(command, cwd);
+    const launch = await this.#search.find(command, cwd);
     if (launch) return launch;
-    // It may have been installed, or added to the profile, since the shell was asked.
-    if (this.#isLoginOld) {
-      this.#login = undefined;
-      const retried = await this.#find(command, cwd);
-      if (retried) return retried;
-    }
-    throw notFound(command, await this.#environmentFor(command));
+    throw notFound(command, await this.#search.environmentFor(command.env));
   }
 
   /**
@@ -177,7 +159,7 @@ export class ProcessHost implements AsyncDisposable {
     if (!this.#wrappers) return undefined;
     const inner = PLATFORM === "windows" ? behindCmd(command.command, command.args) : undefined;
     if (!inner) return { ...command, launch, timeoutMs };
-    const found = await this.#find({ ...command, ...inner }, launch.cwd);
+    const found = await this.#search.findNow({ ...command, ...inner }, launch.cwd);
     return found && { ...inner, launch: found, timeoutMs };
   }
 
@@ -221,29 +203,11 @@ export class ProcessHost implements AsyncDisposable {
     };
   }
 
-  get #isLoginOld(): boolean {
-    return this.#login !== undefined && monotonicNow() - this.#login.atMs > LOGIN_ENV_MAX_AGE_MS;
-  }
-
   #log(command: ServerCommand, line: string): void {
     this.#options.log?.(
       command.name,
       `${new Date().toISOString()} (${visible(redact(line), MAX_LINE_CHARS)})\n`,
     );
-  }
-
-  async #find(command: ServerCommand, cwd: string): Promise<Launch | undefined> {
-    const env = await this.#environmentFor(command);
-    const options = { cwd, env, platform: PLATFORM, files: FILES };
-    const executable = await resolveCommand(command.command, command.args, options);
-    return executable && { ...executable, env, cwd };
-  }
-
-  async #environmentFor(command: ServerCommand): Promise<Record<string, string>> {
-    const own = this.#options.env;
-    const login = await this.loginEnv();
-    const base = { ...inheritedFrom(login, PLATFORM), ...inheritedFrom(own, PLATFORM) };
-    return withVariables({ ...base, PATH: await searchPath(login, own) }, command.env, PLATFORM);
   }
 }
 

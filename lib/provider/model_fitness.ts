@@ -29,7 +29,10 @@ export function unmetNeeds(model: ModelInfo, needs: ModelNeeds): string | undefi
     needs.documents && !abilities.documents &&
     "reads no PDF: leave it out, or give its text (kimi_upload_and_extract has that of a PDF)",
     needs.tools && !abilities.tools && "calls no tools",
-    needs.webSearch && !abilities.search && "cannot search the web: leave out use_websearch",
+    needs.webSearch && !abilities.search &&
+    (needs.webSearch === "required"
+      ? "cannot search the web"
+      : "cannot search the web: leave out use_websearch"),
     thinking && `${thinking.problem}: ${thinking.remedy}`,
     needs.inputTokens !== undefined && needs.inputTokens >= model.contextTokens &&
     `holds ${model.contextTokens} tokens, and this is about ${needs.inputTokens}`,

@@ -19,7 +19,8 @@ export interface ModelNeeds {
   documents?: boolean;
   /** Whether it must think, or how hard. */
   thinking?: boolean | ThinkingMode;
-  webSearch?: boolean;
+  /** `required`: what is asked makes no sense without it. */
+  webSearch?: boolean | "required";
   tools?: boolean;
   /** The estimated size of the request, in tokens. */
   inputTokens?: number;

@@ -23,7 +23,7 @@ import { answerCommand, type CommandHooks } from "./command_request.ts";
 import { bindConnection, type ConnectionHooks } from "./connection.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session, UnusedSettings } from "./session.ts";
-import { type WindowGroup, windowGroupOf } from "./window_group.ts";
+import { startOf } from "./window_group.ts";
 
 /** Longer than any path a system allows. */
 const MAX_CWD_CHARS = 32 * KIB;
@@ -146,9 +146,8 @@ class Handshake {
     try {
       assertNoLoop(parseVia(hello.via), hooks.daemonId);
       checkDirectory(hello.cwd ?? "");
-      const endpoint = this.#context?.endpoint ?? SOCKET_ENDPOINT;
-      const window = windowGroupOf(hello, { principal: this.#principal.id, endpoint });
-      const { session, waiting } = findSession(hello, hooks.registry, { principal: this.#principal, window });
+      const from = { principal: this.#principal, endpoint: this.#context?.endpoint ?? SOCKET_ENDPOINT };
+      const { session, waiting } = findSession(hello, hooks.registry, from);
       if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
       this.#context?.admitted();
       const unused = hello.settings && hooks.unusedSettings?.(hello.settings);
@@ -230,10 +229,11 @@ function checkDirectory({ length }: string): void {
 function findSession(
   hello: Hello,
   registry: SessionRegistry,
-  { principal, window }: { principal: HelloPrincipal; window: WindowGroup | undefined },
+  { principal, endpoint }: { principal: HelloPrincipal; endpoint: string },
 ): { session: Session; waiting?: RequestId[] } {
   const wantedId = hello.session_id || undefined;
-  const wanted: NewSession = { ...newSession(hello), ...grantsOf(principal), window };
+  const started = startOf(hello, { principal: principal.id, endpoint });
+  const wanted: NewSession = { ...newSession(hello), ...grantsOf(principal), ...started };
   if (wantedId !== undefined && typeof hello.resume === "object" && hello.resume) {
     const { token, waiting = [] } = hello.resume;
     const session = registry.resume(wantedId, token, principal.id) ??

@@ -37,7 +37,7 @@ export interface RegistryOptions {
 export type NewSession =
   & Pick<
     SessionOptions,
-    "client" | "cwd" | "server" | "isResumable" | "namedDirs" | "principal" | "via" | "window"
+    "client" | "cwd" | "server" | "isResumable" | "namedDirs" | "principal" | "via" | "window" | "parentPid"
   >
   & {
     wantedId?: string;

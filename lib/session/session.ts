@@ -34,6 +34,8 @@ export interface SessionOptions {
   via?: readonly string[];
   /** The window of an editor that the client belongs to, if it is known. */
   window?: WindowGroup;
+  /** The process of this machine that started the client's shim, if it is known. */
+  parentPid?: number;
   /** Whether the client may resume after a cut connection. */
   isResumable: boolean;
   replayLimits: ReplayLimits;
@@ -78,6 +80,7 @@ export class Session implements Caller {
   readonly server: string | undefined;
   readonly via: readonly string[] | undefined;
   readonly window: WindowGroup | undefined;
+  readonly parentPid: number | undefined;
   readonly maxFrameBytes: number;
   readonly calls: ActiveCalls;
   readonly subscriptions = new SubscriptionQuota();
@@ -124,6 +127,7 @@ export class Session implements Caller {
     this.server = options.server;
     this.via = options.via;
     this.window = options.window;
+    this.parentPid = options.parentPid;
     this.isResumable = options.isResumable;
     this.maxFrameBytes = options.maxFrameBytes;
     this.calls = new ActiveCalls(options.maxRunning);

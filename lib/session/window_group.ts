@@ -17,7 +17,7 @@ export interface WindowGroup {
  *
  * @param at on whose behalf the client connects, and the address or socket it came to
  */
-export function windowGroupOf(
+function windowGroupOf(
   { window }: Pick<Hello, "window">,
   at: { principal: string; endpoint: string },
 ): WindowGroup | undefined {
@@ -27,6 +27,15 @@ export function windowGroupOf(
   // The ids of processes on another machine mean nothing here.
   if (pid === undefined || !isHere(at.endpoint)) return undefined;
   return { key: JSON.stringify([at.principal, "process", pid, started ?? null]), label: String(pid) };
+}
+
+/** What `hello` says of how its client was started: its window, and the process of this machine that started it. */
+export function startOf(
+  hello: Pick<Hello, "window">,
+  at: { principal: string; endpoint: string },
+): { window: WindowGroup | undefined; parentPid: number | undefined } {
+  const parentPid = isHere(at.endpoint) ? hello.window?.pid : undefined;
+  return { window: windowGroupOf(hello, at), parentPid };
 }
 
 /** How many windows `sessions` belong to; one that belongs to none counts as a window of its own. */

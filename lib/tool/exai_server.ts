@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { type Agents, NO_AGENTS } from "../agent/agents.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { Call, Caller, Whereabouts } from "../call/call.ts";
@@ -37,13 +38,15 @@ const INSTRUCTIONS =
   "step found, with evidence. relevant_context: functions, classes. issues_found: severity critical, high, medium or " +
   "low. backtrack_from_step drops that step and later ones. model: a name or alias of listmodels; left out: chosen " +
   "for the task. temperature: 0 to 1. images: paths or data: URLs, at most 5. chat and consensus ask models at once; " +
-  "challenge makes you re-examine a claim.";
+  "challenge makes you re-examine a claim; apilookup searches the web; clink has another agent do a task here.";
 
 export interface ExaiServerOptions {
   host: ToolHost;
   threads: ThreadStore;
   /** The models for the tools. */
   models: ModelRouter;
+  /** The command lines of other agents; left out: none. */
+  agents?: Agents;
   openWorkspace: OpenWorkspace;
   /** How models are asked where neither the call nor the tool says; may change. */
   modelDefaults?: () => ModelDefaults;
@@ -100,7 +103,12 @@ class ExaiToolServer implements ExaiServer {
     const userTools = options.userTools ?? [];
     this.#offered = this.#offer(userTools);
     this.#tools = this.#toolsByWindow(userTools);
-    this.#dependencies = { ...options, queue: this.#queue, tools: this.#offered.definitions };
+    this.#dependencies = {
+      agents: NO_AGENTS,
+      ...options,
+      queue: this.#queue,
+      tools: this.#offered.definitions,
+    };
     for (const warning of this.warnings) log.warning("{warning}", { warning });
   }
 
@@ -206,9 +214,10 @@ class ExaiToolServer implements ExaiServer {
   }
 
   #toolsByWindow(userTools: readonly Tool[]): WindowTools {
-    const { models, modeOf } = this.#options;
+    const { models, agents = NO_AGENTS, modeOf } = this.#options;
     return new WindowTools(this.#offered, {
       models,
+      agents,
       modeOf,
       userTools: new Set(userTools.map(({ name }) => name)),
     });
@@ -238,6 +247,7 @@ class ExaiToolServer implements ExaiServer {
     return await complete(call.params, {
       tools: this.#tools.of(call.caller),
       models: this.#options.models,
+      agents: this.#dependencies.agents,
       threads: this.#threadsOf(whereaboutsOf(call)),
       canSample: isObject(call.caller.capabilities.sampling),
     });

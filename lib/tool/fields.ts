@@ -31,10 +31,10 @@ export const SEVERITIES = ["critical", "high", "medium", "low"] as const;
 /** The lowest severity to report. */
 export const severityFilter = z.enum([...SEVERITIES, "all"]).optional();
 
-/** For tools with threads. */
-export const continuationField = {
-  continuation_id: z.string().min(1).optional().describe("from an earlier answer"),
-};
+const continuationId = z.string().min(1).optional();
+
+/** For tools with threads that are continued by the caller's choice. */
+export const continuationField = { continuation_id: continuationId.describe("from an earlier answer") };
 
 /** For tools that may ask a model. */
 export const modelFields = {
@@ -52,7 +52,8 @@ export const stepFields = {
   total_steps: stepNumber,
   next_step_required: z.boolean(),
   backtrack_from_step: stepNumber.optional(),
-  ...continuationField,
+  // Not described: each answer gives it in next_call.
+  continuation_id: continuationId,
 };
 
 /** An issue; further fields (file, line, remedy) are kept unchanged. */

@@ -19,7 +19,7 @@ import { toErrorResult, toToolResult } from "./tool_output.ts";
 const log = getLogger(["exai", "tool"]);
 
 /** The dependencies shared by all calls of all tools. */
-export interface ToolDependencies extends Pick<ToolContext, "models" | "host" | "tools"> {
+export interface ToolDependencies extends Pick<ToolContext, "models" | "agents" | "host" | "tools"> {
   /** How models are asked where neither the call nor the tool says; may change. */
   modelDefaults?: () => ModelDefaults;
   threads: ThreadStore;
@@ -101,6 +101,10 @@ class ToolRunContext implements ToolContext {
 
   get modelDefaults() {
     return this.#dependencies.modelDefaults?.() ?? {};
+  }
+
+  get agents() {
+    return this.#dependencies.agents;
   }
 
   get sample() {

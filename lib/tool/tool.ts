@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { Agents } from "../agent/agents.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, Progress, Whereabouts } from "../call/call.ts";
@@ -26,6 +27,8 @@ export interface ToolContext {
   progress(progress: Progress): void;
   readonly threads: OwnThreads;
   readonly models: ModelRouter;
+  /** The command lines of other agents. */
+  readonly agents: Agents;
   /** How models are asked where neither the call nor the tool says. */
   readonly modelDefaults: ModelDefaults;
   /** The client's model, if the client supports sampling. */
@@ -42,8 +45,8 @@ export interface ToolContext {
 /** The return value of a tool; without one the result says that the tool is done. */
 export type OptionalToolOutput = ToolOutput | undefined | void;
 
-/** What a tool cannot work without: a model of any provider or of the client, or Kimi. */
-export type ToolNeeds = "model" | "kimi";
+/** What a tool cannot work without: a model of any provider or of the client, Kimi, or another agent. */
+export type ToolNeeds = "model" | "kimi" | "agent";
 
 /** The definition of a tool for {@linkcode defineTool}. */
 export interface ToolSpec<Input extends z.ZodObject> {

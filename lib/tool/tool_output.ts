@@ -46,13 +46,10 @@ export interface Envelope extends JsonObject {
 }
 
 /**
- * The schema of {@linkcode Envelope}. It is part of every definition and therefore minimal: `content` is an object if
- * `content_type` is json, `continuation_offer` may be null.
+ * The schema of {@linkcode Envelope}. It is part of every definition and therefore says no more than that there is
+ * structured content: models read the answer itself.
  */
-export const OUTPUT_SCHEMA: JsonObject = {
-  type: "object",
-  required: ["status", "content"],
-};
+export const OUTPUT_SCHEMA: JsonObject = { type: "object" };
 
 const NO_OUTPUT: ToolOutput = { content: "The tool has nothing to say; it is done." };
 

@@ -1,3 +1,4 @@
+import type { Agents } from "../agent/agents.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
@@ -13,11 +14,21 @@ export type ToolsMode = "all" | "auto" | "lean" | "off";
 
 interface WindowToolsOptions {
   models: Pick<ModelRouter, "status">;
+  agents: Pick<Agents, "hasAny">;
   /** Left out: every window sees all tools. */
   modeOf?(caller: Caller): ToolsMode;
   /** The names of the tools the user has written. */
   userTools: ReadonlySet<string>;
 }
+
+/** What a tool that needs no model lacks, and how to get it. */
+const MISSING: Readonly<Record<Exclude<ToolNeeds, "model">, readonly [needs: string, how: string]>> = {
+  kimi: ["Kimi, which is not set up", "listmodels says how"],
+  agent: [
+    "the command line of another agent, and none is found",
+    "install Claude Code, Codex, Gemini CLI or opencode, or describe one in clink.json",
+  ],
+};
 
 const NO_NEEDS: ReadonlySet<ToolNeeds> = new Set();
 
@@ -67,9 +78,9 @@ export class WindowTools {
     const mode = this.#modeOf(caller);
     if (this.#isSeen(tool, mode, this.#metNeeds(mode, caller))) return undefined;
     if (mode === "auto") {
-      const [needs, how] = tool.needs === "kimi"
-        ? ["Kimi, which is not set up", "listmodels says how"]
-        : ["a model", describeNoModel([])];
+      const [needs, how] = tool.needs === undefined || tool.needs === "model"
+        ? ["a model", describeNoModel([])]
+        : MISSING[tool.needs];
       return `the tool ${name} needs ${needs} (exai is auto, so that it is not listed): ${how}`;
     }
     return `the tool ${name} is not offered to this window: exai (EXAI_OWN_TOOLS) is ${mode} for its client and directory`;
@@ -83,7 +94,7 @@ export class WindowTools {
   /** The needs of tools that count in `mode`, and are met now. */
   #metNeeds(mode: ToolsMode, { capabilities }: Caller): ReadonlySet<ToolNeeds> {
     if (mode !== "auto") return NO_NEEDS;
-    const met = providedNeeds(this.#options.models);
+    const met = providedNeeds(this.#options);
     if (isObject(capabilities.sampling)) met.add("model");
     return met;
   }
@@ -100,13 +111,16 @@ export class WindowTools {
 }
 
 /**
- * What the providers give the tools of every window: a provider with models, Kimi. An open circuit breaker is passing and
- * does not count.
+ * What the tools of every window have: a provider with models, Kimi, another agent. An open circuit breaker is passing
+ * and does not count.
  */
-export function providedNeeds(models: Pick<ModelRouter, "status">): Set<ToolNeeds> {
+export function providedNeeds(
+  { models, agents }: { models: Pick<ModelRouter, "status">; agents: Pick<Agents, "hasAny"> },
+): Set<ToolNeeds> {
   const providers = models.status();
   const met = new Set<ToolNeeds>();
   if (providers.some(({ models }) => models.length > 0)) met.add("model");
   if (providers.some(({ name, kind = name }) => kind === "kimi")) met.add("kimi");
+  if (agents.hasAny) met.add("agent");
   return met;
 }

@@ -12,6 +12,7 @@ import { toRpcError } from "../../lib/wire/codes.ts";
 import type { ToolResult } from "../../lib/wire/mcp.ts";
 import { responseTo, type RpcRequest } from "../../lib/wire/rpc.ts";
 import { FakeModels } from "./fake_models.ts";
+import { ScriptedAgents } from "./scripted_agents.ts";
 import { openThreads, SOMEBODY, type TestThreads } from "./threads.ts";
 
 export const TEST_HOST: ToolHost = {
@@ -53,6 +54,7 @@ export class TestTools implements Disposable {
     this.server = createExaiServer({
       host: TEST_HOST,
       models: new FakeModels(),
+      agents: new ScriptedAgents(),
       openWorkspace: sessionWorkspaces({ allowedDirs: [], deniedDirs: [] }),
       ...rest,
       threads: this.threads.store,

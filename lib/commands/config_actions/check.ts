@@ -8,7 +8,7 @@ import { CONFIG_FILES, configFile, type FileReport } from "./config_files.ts";
 export const checkConfig: Action = {
   summary: "Read the configuration files and say what is wrong with them, and where",
   forms: [{
-    args: "[exai|mcp|models]",
+    args: "[exai|mcp|models|clink]",
     does: "checks every file, or one; neither a daemon nor a server is started",
   }],
   exits: { 0: "no file has a fault", 1: "a file has a fault" },

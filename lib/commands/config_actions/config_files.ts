@@ -2,6 +2,7 @@ import { UsageError } from "../../base/errors.ts";
 import { ownEntry } from "../../base/json.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { counted, quoteName } from "../../base/text.ts";
+import { clinkJsonSchema, readClink } from "../../config/clink_file.ts";
 import type { ConfigFault } from "../../config/config_fault.ts";
 import { readModels } from "../../config/models_file.ts";
 import { isThere } from "../../config/path_kind.ts";
@@ -70,6 +71,17 @@ export const CONFIG_FILES: Readonly<Record<string, ConfigFile>> = {
       return { path, isBlank: !await isThere(path), holds, faults, warnings: [] };
     },
     skeleton: "{\n}\n",
+  },
+  clink: {
+    pathIn: ({ clink }) => clink,
+    read: async (settings) => {
+      const { clink: path } = statePaths(settings);
+      const { agents, roles, faults, isBlank } = await readClink(path, environment());
+      const holds = `${counted(agents.length, "agent")}, ${counted(roles.length, "role")}`;
+      return { path, isBlank, holds, faults, warnings: [] };
+    },
+    schema: clinkJsonSchema,
+    skeleton: '{\n  "agents": {}\n}\n',
   },
 };
 

@@ -10,6 +10,10 @@ export const TOOL_SETTINGS = {
     env: "EXAI_TOOLS_DIR",
     help: "Directory of tools of your own; empty: tools beside mcp.json",
   }),
+  clinkFile: text({
+    env: "EXAI_CLINK",
+    help: "File of the agents that clink hands tasks to; empty: clink.json beside mcp.json",
+  }),
   allowedDirs: directories({
     env: "EXAI_ALLOWED_DIRS",
     help:

@@ -1,15 +1,15 @@
 import * as z from "zod";
 import { ASKS_MODELS } from "../annotations.ts";
-import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
+import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
 import { makeRoom } from "../dialogue/make_room.ts";
 import { toPrompt } from "../dialogue/prompt.ts";
 import { PromptDocument } from "../dialogue/prompt_document.ts";
+import { storeExchange } from "../dialogue/store_exchange.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
 import type { ToolOutput } from "../tool_output.ts";
-import { continuationOf, notStoredNote } from "../workflow.ts";
 import text from "../prompts/chat.md" with { type: "text" };
 
 const input = z.object({
@@ -60,7 +60,13 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     { onProgress },
   );
   const { text, model, provider, usage, facts } = reply;
-  const thread = await storeExchange(args, reply, context);
+  const thread = await storeExchange({
+    threadId: continuation_id,
+    tool: "chat",
+    title: prompt,
+    request: { prompt, ...(files.length > 0 ? { files } : {}) },
+    reply: reply.stored,
+  }, context);
   return {
     content: text,
     contentType: "markdown",
@@ -70,26 +76,4 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     facts: { ...facts, ...room, ...thread.facts },
     continuation: thread.continuation,
   };
-}
-
-/** The part of the output that depends on whether the thread could be stored. */
-type ThreadState = Pick<ToolOutput, "facts" | "continuation">;
-
-async function storeExchange(
-  { prompt, files = [], continuation_id }: ChatArgs,
-  { stored }: ModelReply,
-  { threads }: ToolContext,
-): Promise<ThreadState> {
-  try {
-    const { thread } = await threads.record({
-      threadId: continuation_id,
-      tool: "chat",
-      title: prompt,
-      request: { prompt, ...(files.length > 0 ? { files } : {}) },
-      reply: stored,
-    });
-    return { continuation: continuationOf(thread) };
-  } catch (thrown) {
-    return { facts: { note: notStoredNote(thrown) } };
-  }
 }

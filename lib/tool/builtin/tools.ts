@@ -1,8 +1,10 @@
 import type { Prompt } from "../dialogue/prompt.ts";
 import type { Tool } from "../tool.ts";
 import { analyze, ANALYZE_PROMPT } from "./analyze.ts";
+import { apilookup, APILOOKUP_PROMPT } from "./apilookup.ts";
 import { challenge } from "./challenge.ts";
 import { chat, CHAT_PROMPT } from "./chat.ts";
+import { clink } from "./clink.ts";
 import { codereview, CODEREVIEW_PROMPT } from "./codereview.ts";
 import { consensus, CONSENSUS_PROMPT } from "./consensus.ts";
 import { activity, health } from "./daemon_reports.ts";
@@ -42,6 +44,8 @@ export const BUILTIN_TOOLS: readonly Tool[] = [
   testgen,
   debug,
   consensus,
+  apilookup,
+  clink,
   kimiChatWithTools,
   kimiUploadAndExtract,
 ];
@@ -58,4 +62,5 @@ export const BUILTIN_PROMPTS: readonly Prompt[] = [
   TESTGEN_PROMPT,
   DEBUG_PROMPT,
   CONSENSUS_PROMPT,
+  APILOOKUP_PROMPT,
 ];

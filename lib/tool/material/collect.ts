@@ -1,7 +1,7 @@
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { MAX_FILE_BYTES, type Workspace, type WorkspaceEntry } from "../../workspace/workspace.ts";
-import { NOT_WORTH_READING, notWorthReading } from "../../workspace/worth_reading.ts";
+import { NOT_WORTH_READING, usuallyHoldsSecrets } from "../../workspace/worth_reading.ts";
 import { type Attachment, hashOf } from "./attachment.ts";
 import type { Omission } from "./left_out.ts";
 import { type BuilderOptions, type Material, MaterialBuilder } from "./material_builder.ts";
@@ -29,7 +29,7 @@ export interface MaterialRequest {
   earlier?: readonly string[];
   /** Files shown earlier that nobody named, latest first. */
   shownEarlier?: readonly string[];
-  /** Files that the tool found, such as untracked ones; shown if they are worth reading. */
+  /** Files that the tool found worth reading, such as untracked ones. */
   found?: readonly string[];
   /** Whether to number the lines. */
   lineNumbers: boolean;
@@ -127,9 +127,9 @@ class Collector {
       const entry = await workspace.find(path).catch((thrown) => this.#builder.omitError(path, thrown));
       if (entry?.kind !== "file") continue;
       // The path may be a link to a file of another name.
-      const why = notWorthReading(entry.shownAs);
-      if (why === undefined) files.push({ entry, isNamed: false, onError: "note" });
-      else this.#builder.omit({ name: entry.shownAs, reason: NOT_WORTH_READING[why], kind: kindOf(why) });
+      if (usuallyHoldsSecrets(entry.shownAs)) {
+        this.#builder.omit({ name: entry.shownAs, reason: NOT_WORTH_READING.secret, kind: "secret" });
+      } else files.push({ entry, isNamed: false, onError: "note" });
     }
     const rest = Math.max(0, paths.length - MAX_CANDIDATES) + Math.max(0, files.length - MAX_FOUND);
     if (rest > 0) {
@@ -194,10 +194,6 @@ export function readText(bytes: Uint8Array, name: string): { text: string; guess
           "save it as UTF-8",
       );
   }
-}
-
-function kindOf(why: keyof typeof NOT_WORTH_READING): "secret" | "skipped" {
-  return why === "secret" ? "secret" : "skipped";
 }
 
 function newestFirst(a: FileCandidate, b: FileCandidate): number {

@@ -1,3 +1,4 @@
+import { ownEntry } from "../../base/json.ts";
 import { decodeDiff } from "./text_content.ts";
 
 /** A changed file, as `git diff --raw --numstat -z` has it. */
@@ -42,7 +43,7 @@ export function parseChanges(output: string): ChangedFile[] {
       const from = letter === "R" || letter === "C" ? fields[++i] : undefined;
       const path = fields[++i] ?? "";
       const isOther = before !== after && before !== "000000" && after !== "000000";
-      const status = STATUS[letter] ?? "changed";
+      const status = ownEntry(STATUS, letter) ?? "changed";
       // A file in conflict is listed a second time, compared with one side of it.
       if (raw.get(path)?.status === "conflict") continue;
       raw.set(path, { from, status, mode: isOther ? `${before} → ${after}` : undefined });
@@ -128,7 +129,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
 /** A path as git writes it in a heading, with `core.quotePath` off. */
 function quotePath(path: string): string {
   const quoted = Array.from(path, (char) => {
-    if (ESCAPES[char] !== undefined) return ESCAPES[char];
+    const escaped = ownEntry(ESCAPES, char);
+    if (escaped !== undefined) return escaped;
     return char < " " || char === "\x7f" ? `\\${char.charCodeAt(0).toString(8).padStart(3, "0")}` : char;
   }).join("");
   return quoted === path ? path : `"${quoted}"`;

@@ -1,4 +1,5 @@
 import { ExaiError } from "../../base/errors.ts";
+import { ownEntry } from "../../base/json.ts";
 import { quoteName } from "../../base/text.ts";
 import { formatBytes, MIB } from "../../base/units.ts";
 import type { ImagePart } from "../../provider/provider.ts";
@@ -120,7 +121,7 @@ function readDataUrl(url: string): LoadedImage {
   const shown = clipped(url);
   const [head, type = "image/png"] = DATA_URL.exec(url.slice(0, 500)) ?? [];
   if (head === undefined) throw unusable(shown, "is no data URL in base64, as data:image/png;base64,…");
-  const namedType = ALIASES[type.toLowerCase()] ?? type.toLowerCase();
+  const namedType = ownEntry(ALIASES, type.toLowerCase()) ?? type.toLowerCase();
   if (!TYPES.some(([mime]) => mime === namedType)) {
     throw unusable(shown, `has the type ${type}; an image may be ${TAKEN}`);
   }

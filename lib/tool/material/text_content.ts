@@ -6,6 +6,11 @@ const SNIFFED_BYTES = 8000;
 /** Share of undecodable characters among those outside ASCII in a text that is UTF-8 but for a few errors. */
 const MAX_ERROR_SHARE = 0.1;
 
+/** Share of bytes outside ASCII in a text that is readable without them. */
+const MAX_ODD_SHARE = 0.01;
+
+const WITH_ERRORS = "UTF-8 with errors";
+
 const BYTE_ORDER_MARKS: readonly [mark: readonly number[], encoding: string | undefined][] = [
   [[0xef, 0xbb, 0xbf], "utf-8"],
   // UTF-32, which no decoder here knows.
@@ -54,10 +59,16 @@ function decodeBytes(bytes: Uint8Array): FileText {
   }
   const repaired = new TextDecoder().decode(bytes);
   if (errorShare(repaired) <= MAX_ERROR_SHARE) {
-    return { kind: "text", text: repaired, guessed: "UTF-8 with errors" };
+    return { kind: "text", text: repaired, guessed: WITH_ERRORS };
   }
   const legacy = decodeLegacy(bytes);
-  if ("candidates" in legacy) return { kind: "unclear", ...legacy };
+  if ("candidates" in legacy) {
+    // A few odd bytes in a source file are no reason to withhold it.
+    const isNearlyAscii = bytes.filter((byte) => byte > 0x7f).length <= bytes.length * MAX_ODD_SHARE;
+    return isNearlyAscii
+      ? { kind: "text", text: repaired, guessed: WITH_ERRORS }
+      : { kind: "unclear", ...legacy };
+  }
   return { kind: "text", text: legacy.text, guessed: legacy.encoding };
 }
 

@@ -1,3 +1,4 @@
+import type { Agents } from "../../agent/agents.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import type { ModelRouter } from "../../provider/model_router.ts";
@@ -14,6 +15,7 @@ const MAX_VALUES = 100;
 interface CompletionSources {
   tools: readonly ToolDefinition[];
   models: ModelRouter;
+  agents: Agents;
   /** The threads of the caller. */
   threads: OwnThreads;
   /** Whether the client supports sampling. */
@@ -45,7 +47,9 @@ export async function complete(
     const known = parameters.map(({ name }) => name).join(", ") || "none";
     throw new ExaiError("INVALID_PARAMS", `${argument.name} is no argument of this prompt; it has: ${known}`);
   }
-  return toCompletion(await valuesFor(parameter, sources), typed, {
+  // The models of another agent are not those of EXAI.
+  const isKnown = ref.name !== "clink" || parameter.field !== "model";
+  return toCompletion(isKnown ? await valuesFor(parameter, sources) : [], typed, {
     isList: parameter.schema.type === "array",
   });
 }
@@ -59,6 +63,8 @@ async function valuesFor({ field, schema }: Parameter, sources: CompletionSource
       return modelNames(sources);
     case "continuation_id":
       return await threadIds(sources);
+    case "agent":
+      return (await sources.agents.list()).map(({ name }) => name);
     default:
       return [];
   }

@@ -1,0 +1,318 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { JsonObject } from "../lib/base/json.ts";
+import type { Caller } from "../lib/call/call.ts";
+import { agentRig, PRINTED, printing } from "./helpers/fake_agents.ts";
+import { makeCall } from "./helpers/exai_tools.ts";
+
+const ALL = Object.fromEntries(Object.entries(PRINTED).map(([name, lines]) => [name, printing(lines)]));
+
+/** The least permissions each preset is started with. */
+const RESTRICTED: Record<string, string[]> = {
+  claude: ["--permission-mode", "default", "--setting-sources", "user"],
+  codex: ["--sandbox", "read-only"],
+  gemini: ["--approval-mode", "default"],
+  opencode: ["--pure"],
+};
+
+/** Arguments by which an agent would do whatever it likes. */
+const UNSAFE = /dangerous|bypass|yolo|acceptEdits|full-access|workspace-write|--auto\b|skip-trust/i;
+
+for (const name of Object.keys(PRINTED)) {
+  Deno.test(`clink hands a task to ${name} in the session's directory, by stdin, and gives its answer`, async () => {
+    await using rig = await agentRig(ALL);
+    const { answer, isError } = await rig.tools.call("clink", {
+      prompt: "look at it",
+      agent: name,
+      files: ["a.ts"],
+    });
+    assertEquals([isError, answer.content], [false, `${name}'s answer`]);
+    assertEquals(answer.metadata.provider, name);
+    assert(answer.continuation_offer !== null);
+    const { input, args, cwd } = await rig.startOf(name);
+    assertStringIncludes(input, "# Task\nlook at it");
+    assertStringIncludes(input, `- ${rig.cwd}/a.ts`);
+    assertEquals(cwd, rig.cwd);
+    assertEquals(args.some((arg) => arg.includes("look at it")), false);
+  });
+
+  Deno.test(`${name} is started with the least permissions, unless clink.json gives it others`, async (test) => {
+    await test.step("as it is", async () => {
+      await using rig = await agentRig(ALL);
+      await rig.tools.call("clink", { prompt: "p", agent: name });
+      const { args } = await rig.startOf(name);
+      assertEquals(RESTRICTED[name]!.filter((arg) => !args.includes(arg)), []);
+      assertEquals(args.filter((arg) => UNSAFE.test(arg)), []);
+    });
+    await test.step("with others", async () => {
+      const clink = { agents: { [name]: { permissions: ["--dangerously-do-it"] } } };
+      await using rig = await agentRig(ALL, { clink });
+      await rig.tools.call("clink", { prompt: "p", agent: name });
+      const { args, env } = await rig.startOf(name);
+      assert(args.includes("--dangerously-do-it"));
+      assertEquals(RESTRICTED[name]!.filter((arg) => args.includes(arg)), []);
+      assertEquals(env.OPENCODE_PERMISSION, undefined);
+    });
+  });
+
+  Deno.test(`a task for ${name} that goes on continues its own session`, async () => {
+    await using rig = await agentRig(ALL);
+    const first = await rig.tools.call("clink", { prompt: "primary", agent: name });
+    const { continuation_id } = first.answer.continuation_offer!;
+    const second = await rig.tools.call("clink", { prompt: "secondary", continuation_id });
+    assertEquals(second.answer.metadata.resumed, true);
+    const { args, input } = await rig.startOf(name, 2);
+    assert(args.includes(String(first.answer.metadata.agent_session)), args.join(" "));
+    // It knows what it was told and what it said.
+    assertEquals(input.includes("primary"), false);
+    assertEquals(second.answer.continuation_offer!.continuation_id, continuation_id);
+  });
+}
+
+Deno.test("what an agent reports is in the metadata: model, tokens, money, what it was not permitted", async () => {
+  await using rig = await agentRig(ALL);
+  const { metadata } = (await rig.tools.call("clink", { prompt: "p", agent: "claude" })).answer;
+  assertEquals(metadata.model, "claude-opus-4-8");
+  assertEquals(metadata.usage, { input_tokens: 12, output_tokens: 3, cached_tokens: 5 });
+  assertEquals([metadata.cost_usd, metadata.not_permitted], [0.25, ["Bash rm x"]]);
+  assertStringIncludes(String(metadata.permissions), "clink.json");
+});
+
+Deno.test("a model is handed on to the agent, as the call or clink.json names it", async () => {
+  await using rig = await agentRig(ALL, { clink: { agents: { codex: { model: "from-file" } } } });
+  await rig.tools.call("clink", { prompt: "p", agent: "codex" });
+  await rig.tools.call("clink", { prompt: "p", agent: "codex", model: "from-call" });
+  const models = [await rig.startOf("codex", 1), await rig.startOf("codex", 2)].map(({ args }) =>
+    args[args.indexOf("--model") + 1]
+  );
+  assertEquals(models, ["from-file", "from-call"]);
+  const { args } = await rig.startOf("codex", 2);
+  assertEquals(args.at(-1), "-");
+});
+
+Deno.test("a conversation is told to another agent, whole, and to an agent that lost its session", async (test) => {
+  const gone = `case "$*" in *--resume*) echo '${
+    JSON.stringify({ type: "result", is_error: true, errors: ["No conversation found with session ID: c-1"] })
+  }'; exit 1;; esac\n${ALL.claude}`;
+  await using rig = await agentRig({ ...ALL, claude: gone });
+  const first = await rig.tools.call("clink", { prompt: "first question", agent: "claude" });
+  const { continuation_id } = first.answer.continuation_offer!;
+  await test.step("another agent", async () => {
+    await rig.tools.call("clink", { prompt: "second", agent: "codex", continuation_id });
+    const { input } = await rig.startOf("codex");
+    assertStringIncludes(input, "first question");
+    assertStringIncludes(input, "claude's answer");
+  });
+  await test.step("a lost session", async () => {
+    const { answer, isError } = await rig.tools.call("clink", {
+      prompt: "third",
+      agent: "claude",
+      continuation_id,
+    });
+    assertEquals([isError, answer.content, answer.metadata.resumed], [false, "claude's answer", undefined]);
+    const { input } = await rig.startOf("claude", 3);
+    assertStringIncludes(input, "first question");
+    assertStringIncludes(input, "codex's answer");
+  });
+});
+
+Deno.test("an agent that answers a chat's thread is told what the model said, and chat sees its answer", async () => {
+  await using rig = await agentRig(ALL);
+  const chat = await rig.tools.call("chat", { prompt: "which database?" });
+  const { continuation_id } = chat.answer.continuation_offer!;
+  await rig.tools.call("clink", { prompt: "build it", agent: "gemini", continuation_id });
+  const { input } = await rig.startOf("gemini");
+  assertStringIncludes(input, "which database?");
+  assertStringIncludes(input, "an answer");
+});
+
+Deno.test("roles are instructions: built in, of clink.json as text or file; an unknown one is named", async () => {
+  const clink = { roles: { tester: "You test.", writer: { file: "writer.md" } } };
+  await using rig = await agentRig(ALL, { clink, files: { "writer.md": "You write." } });
+  const said = async (role: string) => {
+    const { answer } = await rig.tools.call("clink", { prompt: "p", agent: "codex", role });
+    return String(answer.content);
+  };
+  await said("tester");
+  await said("writer");
+  await said("planner");
+  assertStringIncludes((await rig.startOf("codex", 1)).input, "# Role\nYou test.");
+  assertStringIncludes((await rig.startOf("codex", 2)).input, "# Role\nYou write.");
+  assertStringIncludes((await rig.startOf("codex", 3)).input, "You are a planner");
+  assertStringIncludes(await said("testr"), "did you mean tester?");
+});
+
+Deno.test("an agent of clink.json runs: its arguments, the prompt among them, its environment, its output as text", async () => {
+  const mine = {
+    command: "{bin}/mine",
+    args: ["--ask", "{prompt}"],
+    env: { MINE: "${env:SECRET}" },
+    model: "m",
+  };
+  await using rig = await agentRig({ mine: 'printf "\\033[1mbold\\033[0m\\nanswer\\n"' }, {
+    clink: { agents: { mine: { ...mine, modelArgs: ["-m", "{model}"] } } },
+    env: { SECRET: "s3cret" },
+  });
+  assertEquals(rig.faults, []);
+  const { answer } = await rig.tools.call("clink", { prompt: "a $(task) 'quoted' $&", agent: "mine" });
+  assertEquals(answer.content, "bold\nanswer");
+  const { args, env, input } = await rig.startOf("mine");
+  assertEquals(args.slice(0, 3), ["-m", "m", "--ask"]);
+  assertStringIncludes(args[3]!, "a $(task) 'quoted' $&");
+  assertEquals([env.MINE, input], ["s3cret", ""]);
+});
+
+Deno.test("without a name the first agent there is is asked; with none, each is named with how to get it", async (test) => {
+  await test.step("one", async () => {
+    await using rig = await agentRig({ gemini: ALL.gemini! });
+    const { answer } = await rig.tools.call("clink", { prompt: "p" });
+    assertEquals(answer.metadata.provider, "gemini");
+  });
+  await test.step("none", async () => {
+    await using rig = await agentRig({});
+    const { answer, isError } = await rig.tools.call("clink", { prompt: "p" });
+    assertEquals(isError, true);
+    for (const name of Object.keys(PRINTED)) assertStringIncludes(String(answer.content), name);
+    assertStringIncludes(String(answer.content), "npm install -g @openai/codex");
+  });
+  await test.step("a wrong name", async () => {
+    await using rig = await agentRig({});
+    const { answer } = await rig.tools.call("clink", { prompt: "p", agent: "cluade" });
+    assertStringIncludes(String(answer.content), "did you mean claude?");
+  });
+  await test.step("a disabled one", async () => {
+    await using rig = await agentRig(ALL, { clink: { agents: { claude: { disabled: true } } } });
+    const { answer } = await rig.tools.call("clink", { prompt: "p" });
+    assertEquals(answer.metadata.provider, "codex");
+  });
+});
+
+Deno.test("an agent that fails says why: its own error, its stderr, or that it said nothing", async (test) => {
+  const failures: Record<string, [script: string, ...says: string[]]> = {
+    "its own": [
+      printing([
+        PRINTED.claude[0]!,
+        { type: "result", is_error: true, result: "Not logged in · Please run /login", session_id: "c" },
+      ]) + "\nexit 1",
+      "Not logged in",
+      "code 1",
+    ],
+    "its stderr": [
+      `printf '\\033[91mError: \\033[0mno such profile\\n' >&2; exit 3`,
+      "Error: no such profile",
+      "code 3",
+    ],
+    "nothing": ["exit 0", "without an answer"],
+    "a signal": ["kill -9 $$", "SIGKILL"],
+    "half an answer": [printing(PRINTED.codex.slice(0, 4)) + "\nexit 1", "code 1"],
+  };
+  for (const [name, [script, ...says]] of Object.entries(failures)) {
+    await test.step(name, async () => {
+      await using rig = await agentRig({ claude: script });
+      const { answer, isError } = await rig.tools.call("clink", { prompt: "p", agent: "claude" });
+      assertEquals([isError, answer.metadata.error_code], [true, "UPSTREAM_UNAVAILABLE"]);
+      for (const text of says) assertStringIncludes(String(answer.content), text);
+      assertEquals(String(answer.content).includes("[91m"), false);
+    });
+  }
+});
+
+Deno.test("a turn of Codex that fails is an error, and one that it overcame is none", async () => {
+  const failed: JsonObject[] = [
+    { type: "thread.started", thread_id: "x" },
+    { type: "error", message: "Reconnecting... 1/5" },
+    { type: "turn.failed", error: { message: "usage limit reached" } },
+  ];
+  await using bad = await agentRig({ codex: printing(failed) });
+  const { answer, isError } = await bad.tools.call("clink", { prompt: "p", agent: "codex" });
+  assert(isError);
+  assertStringIncludes(String(answer.content), "usage limit reached");
+  const lines = [...PRINTED.codex.slice(0, 3), failed[1]!, ...PRINTED.codex.slice(3)];
+  await using good = await agentRig({ codex: printing(lines) });
+  assertEquals(
+    (await good.tools.call("clink", { prompt: "p", agent: "codex" })).answer.content,
+    "codex's answer",
+  );
+});
+
+Deno.test("what an agent does is progress, each message with its name", async () => {
+  await using rig = await agentRig(ALL);
+  const seen: string[] = [];
+  await rig.tools.call("clink", { prompt: "p", agent: "claude" }, {
+    progressToken: 1,
+    notify: (_method, { message }) => void seen.push(String(message)),
+  });
+  assertEquals(seen, ["claude: Read src/a.ts"]);
+});
+
+Deno.test("an answer without end is cut in its middle, and a line without end is left out", async () => {
+  const text = { type: "item.completed", item: { type: "agent_message", text: "x".repeat(100_000) + "END" } };
+  await using rig = await agentRig({ codex: printing([PRINTED.codex[0]!, text]) });
+  const { answer } = await rig.tools.call("clink", { prompt: "p", agent: "codex" });
+  const content = String(answer.content);
+  assert(content.length < 61_000 && content.endsWith("END"), String(content.length));
+  assertMatch(content, /\[40003 characters are left out here\]/);
+  const long = `head -c 9000000 /dev/zero | tr '\\0' x; echo; ${ALL.codex}`;
+  await using other = await agentRig({ codex: long });
+  assertEquals(
+    (await other.tools.call("clink", { prompt: "p", agent: "codex" })).answer.content,
+    "codex's answer",
+  );
+});
+
+Deno.test("a caller cannot give an agent a flag in place of a model", async () => {
+  await using rig = await agentRig(ALL);
+  for (const model of ["--yolo", "-y", "m --yolo", "m\n--yolo"]) {
+    const { answer } = await rig.tools.call("clink", { prompt: "p", agent: "gemini", model });
+    assertEquals(answer.metadata.error_code, "INVALID_PARAMS", model);
+  }
+  const { isError } = await rig.tools.call("clink", {
+    prompt: "p",
+    agent: "claude",
+    model: "claude-opus-4-8[1m]",
+  });
+  assertEquals(isError, false);
+});
+
+Deno.test("Gemini CLI in a directory it does not trust says how the user can change that", async () => {
+  const script = "echo 'Gemini CLI is not running in a trusted directory.' >&2; exit 55";
+  await using rig = await agentRig({ gemini: script });
+  const { answer } = await rig.tools.call("clink", { prompt: "p", agent: "gemini" });
+  assertStringIncludes(String(answer.content), "not running in a trusted directory");
+  assertStringIncludes(String(answer.content), '"permissions": ["--skip-trust"');
+});
+
+Deno.test("the arguments of clink are completed: its agents, and no models of EXAI's", async () => {
+  await using rig = await agentRig(ALL, { clink: { agents: { mine: { command: "mine" } } } });
+  await using client = await rig.tools.sdkClient();
+  const complete = async (name: string) => {
+    const ref = { type: "ref/prompt" as const, name: "clink" };
+    return (await client.complete({ ref, argument: { name, value: "" } })).completion.values;
+  };
+  assertEquals((await complete("agent")).toSorted(), ["claude", "codex", "gemini", "mine", "opencode"]);
+  assertEquals(await complete("model"), []);
+});
+
+Deno.test("agents run for windows of this user alone, in a directory the session may read", async (test) => {
+  await using rig = await agentRig(ALL);
+  const { caller } = makeCall("tools/call", {});
+  const refusals: Record<string, Partial<Caller>> = {
+    "over HTTP": { cwd: rig.cwd, namedDirs: "start" },
+    "of another user": { cwd: undefined, namedDirs: "none" },
+    "without a directory": { cwd: undefined },
+    "at the root of the disk": { cwd: "/" },
+  };
+  for (const [name, parts] of Object.entries(refusals)) {
+    await test.step(name, async () => {
+      const call = rig.tools.server.target({
+        ...makeCall("tools/call", { name: "clink", arguments: { prompt: "p" } }),
+        caller: { ...caller, ...parts } as Caller,
+      });
+      const { result } = await call;
+      assertStringIncludes(JSON.stringify(result), "FORBIDDEN");
+    });
+  }
+  await test.step("files outside", async () => {
+    const { answer } = await rig.tools.call("clink", { prompt: "p", files: ["/etc/passwd"] });
+    assertEquals(answer.metadata.error_code, "FORBIDDEN");
+  });
+});
