@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../base/json.ts";
 import type { ModelNeeds, ModelRoute, RoutedResult } from "../../provider/model_router.ts";
 import type { ChatRequest, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
+import { attributeTurns } from "../../provider/speakers.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
 import { shownNames } from "../material/attachment.ts";
@@ -57,8 +58,8 @@ const IMAGE_TOKENS = 1600;
 /**
  * Selects a model, gathers the material that fits its context window, and sends the question.
  *
- * @throws {ExaiError} `INVALID_PARAMS` for an unusable file, image or model; `TOO_LARGE` when the conversation exceeds
- * the context window; what the provider throws
+ * @throws {ExaiError} `INVALID_PARAMS` for an unusable file, image or model; `TOO_LARGE` when the question exceeds the
+ * context window; what the provider throws
  */
 export async function askModel(
   question: ModelQuestion,
@@ -99,7 +100,8 @@ export async function askModel(
     parts: [...all.flatMap(({ parts }) => parts), ...images],
   });
   using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
-  const result = await models.chat(route, toRequest(question, messages, context.modelDefaults), {
+  const request = toRequest(question, attributeTurns(messages, route.model), context.modelDefaults);
+  const result = await models.chat(route, request, {
     signal,
     deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => heartbeat.send(message),
