@@ -158,6 +158,7 @@ class DetachableRun implements RepeatableCall {
   /** Keeps the result for whoever asks for it by its handle, or makes the call again. */
   #keep(): DetachedCall {
     this.isAwaited = false;
+    if (this.call.trace) this.call.trace.goesOn = this.#work;
     return this.#kept ??= this.#options.calls.add(this.call.caller, {
       tool: this.call.calledName ?? textOf(this.call.params.name) ?? "the call",
       startedAtMs: this.startedAtMs,

@@ -251,15 +251,6 @@ function toReply(
   };
 }
 
-/** What was done to a thread that outgrew the model's window. */
-function describeFit({ leftOut, summary, usage }: FittedHistory): JsonObject {
-  return {
-    exchanges_left_out: leftOut,
-    summarised_by: summary?.by,
-    summary_usage: usage && describeUsage(usage),
-  };
-}
-
 /** What an answer cost, if that is known, and the warning of a daily budget, for the metadata. */
 export function describeBill(
   { cost, budgetWarning }: Pick<RoutedResult, "cost" | "budgetWarning">,
@@ -267,6 +258,16 @@ export function describeBill(
   return {
     ...(cost === undefined ? {} : { cost: { ...cost } }),
     ...(budgetWarning === undefined ? {} : { budget_warning: budgetWarning }),
+  };
+}
+
+/** What was done to a thread that outgrew the model's window. */
+function describeFit({ leftOut, summary, usage, cost }: FittedHistory): JsonObject {
+  return {
+    exchanges_left_out: leftOut,
+    summarised_by: summary?.by,
+    summary_usage: usage && describeUsage(usage),
+    summary_cost: cost && { ...cost },
   };
 }
 

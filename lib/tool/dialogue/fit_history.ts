@@ -1,4 +1,5 @@
 import type { Usage } from "../../provider/provider.ts";
+import type { Cost } from "../../provider/provider_status.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { DialogueExchange, History, HistorySummary } from "./history.ts";
 import type { Summary } from "./summarise.ts";
@@ -19,6 +20,7 @@ export interface FittedHistory {
   summary?: HistorySummary;
   /** What a summary that was written now took. */
   usage?: Usage;
+  cost?: Cost;
 }
 
 /** The share of the space that a conversation may take before its oldest exchanges are left out. */
@@ -54,6 +56,7 @@ export async function fitHistory(history: History, options: FitOptions): Promise
     leftOut,
     summary: summary && { text: summary.text, by: summary.by, throughMs: summary.throughMs },
     usage: summary?.usage,
+    cost: summary?.cost,
   };
 }
 
@@ -104,7 +107,7 @@ async function summaryOf(
   dropped: readonly DialogueExchange[],
   { earlier = "", summary: known }: History,
   { summarise }: FitOptions,
-): Promise<(HistorySummary & { usage?: Usage }) | undefined> {
+): Promise<(HistorySummary & Pick<FittedHistory, "usage" | "cost">) | undefined> {
   const throughMs = dropped.at(-1)!.atMs;
   if (known?.throughMs === throughMs) return known;
   const rest = known ? dropped.filter(({ atMs }) => atMs > known.throughMs) : dropped;

@@ -1,6 +1,7 @@
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { getLogger } from "@logtape/logtape";
 import type { Usage } from "../../provider/provider.ts";
+import type { Cost } from "../../provider/provider_status.ts";
 import text from "../prompts/summary.md" with { type: "text" };
 import type { ToolContext } from "../tool.ts";
 import { PromptDocument } from "./prompt_document.ts";
@@ -22,6 +23,8 @@ export interface Summary {
   text: string;
   by: string;
   usage: Usage;
+  /** Undefined if its price is not known. */
+  cost?: Cost;
 }
 
 /**
@@ -48,8 +51,8 @@ export async function summarise(
       maxOutputTokens: MAX_OUTPUT_TOKENS,
     }, { signal, deadlineMs });
     const summary = result.text.trim();
-    if (summary === "") return undefined;
-    return { text: summary, by: result.routing.chosen, usage: result.usage };
+    const { usage, cost, routing } = result;
+    return summary === "" ? undefined : { text: summary, by: routing.chosen, usage, cost };
   } catch (thrown) {
     if (signal.aborted) throw ExaiError.from(thrown);
     log.warning("no summary of a conversation: {reason}", { reason: messageOf(thrown) });
