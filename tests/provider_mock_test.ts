@@ -20,11 +20,6 @@ async function start(fixtures: Fixture[]) {
       const setups = [{ kind, apiKey: "mock-key-1234", baseUrl: `${mock.url}/v1`, models }];
       return routers.use(createModelRouter({ setups, retry: { initialDelayMs: 0 } }));
     },
-    native: (kind: "gemini" | "anthropic") => {
-      const baseUrl = kind === "gemini" ? `${mock.url}/v1beta` : mock.url;
-      const setups = [{ kind, apiKey: "mock-key-1234", baseUrl }];
-      return routers.use(createModelRouter({ setups, retry: { initialDelayMs: 0 } }));
-    },
     [Symbol.asyncDispose]: async () => {
       routers[Symbol.dispose]();
       const closed = new Promise((resolve) => mock.server.close(resolve));
@@ -119,42 +114,4 @@ Deno.test("a mock of others' making answers through the Responses API: reasoning
     { role: "tool" as const, toolCallId: call!.id, content: "rain" },
   ];
   assertEquals((await router.chat(route, { messages, tools }, { signal })).text, "It rains.");
-});
-
-Deno.test("a mock of others' making is understood by the native providers: text, thoughts, usage, tool calls", async () => {
-  const toolCalls = [{ name: "weather", arguments: '{"city":"Oslo"}' }];
-  const usage = { input_tokens: 7, output_tokens: 5, promptTokenCount: 7, candidatesTokenCount: 5 };
-  await using mock = await start([
-    {
-      match: { userMessage: "greet" },
-      response: { content: "Hello from elsewhere.", reasoning: "A guest.", usage },
-    },
-    { match: { userMessage: "weather" }, response: { toolCalls } },
-    { match: { userMessage: "refuse" }, response: { error: { message: "bad", type: "x" }, status: 400 } },
-  ]);
-  for (const [kind, requested] of [["gemini", "gemini-4-argon"], ["anthropic", "claude-opus-5"]] as const) {
-    const router = mock.native(kind);
-    const ask = async (content: string, tools?: { name: string }[]) => {
-      const route = await router.resolve({ requested, tool: "chat" });
-      return await router.chat(
-        route,
-        { messages: [{ role: "user", content }], tools, thinkingMode: "high" },
-        { signal },
-      );
-    };
-    const said = await ask("please greet me");
-    assertEquals([said.text, said.reasoning, said.finishReason], [
-      "Hello from elsewhere.",
-      "A guest.",
-      "stop",
-    ]);
-    assertEquals([said.usage.inputTokens, said.usage.outputTokens], [7, 5], kind);
-    const called = await ask("the weather", [{ name: "weather" }]);
-    assertEquals(called.finishReason, "tool_calls");
-    assertEquals(called.toolCalls?.map(({ name, arguments: args }) => [name, JSON.parse(args)]), [
-      ["weather", { city: "Oslo" }],
-    ]);
-    const refused = await assertRejects(() => ask("refuse"), ExaiError);
-    assertEquals(refused.details?.fault, "refused");
-  }
 });

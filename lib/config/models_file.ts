@@ -44,6 +44,7 @@ const model = z.strictObject({
   tools: z.optional(z.boolean()),
   search: z.optional(z.boolean()),
   jsonSchema: z.optional(z.boolean()),
+  documents: z.optional(z.boolean()),
   thinking: z.optional(z.union([
     z.enum(["none", "switch", "always"]),
     z.array(z.enum(EFFORTS)).check(z.minLength(1)),

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
+import type { ChatContent } from "./chat_content.ts";
 import type { ModelPrice } from "./catalogue/prices.ts";
 import type { FileService } from "./file_service.ts";
 import type { ProviderName } from "./provider_kinds.ts";
@@ -20,6 +21,8 @@ export interface ModelAbilities extends Abilities {
   tools: boolean;
   /** Keeps to a JSON schema it is given. */
   jsonSchema: boolean;
+  /** Reads PDF documents. */
+  documents?: boolean;
 }
 
 /** The effort levels of the providers' APIs, lowest first. */
@@ -60,18 +63,7 @@ export interface ModelInfo {
   price?: ModelPrice;
 }
 
-export interface TextPart {
-  type: "text";
-  text: string;
-}
-
-export interface ImagePart {
-  type: "image";
-  /** A `data:` URL with base64 content, or an `https:` URL if the provider fetches images. */
-  url: string;
-}
-
-export type ChatContent = string | readonly (TextPart | ImagePart)[];
+export type { ChatContent, ContentPart, DocumentPart, ImagePart, TextPart } from "./chat_content.ts";
 
 /** A function call requested by a model. */
 export interface ToolCall {

@@ -13,7 +13,14 @@ const geminiParts = {
   thought: z.strictObject({ text: z.string(), thought: z.literal(true), ...signature }),
   inline: z.strictObject({
     inlineData: z.strictObject({
-      mimeType: z.enum(["image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"]),
+      mimeType: z.enum([
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+        "image/heic",
+        "image/heif",
+        "application/pdf",
+      ]),
       data: base64,
     }),
   }),
@@ -100,6 +107,15 @@ const block = {
       z.strictObject({ type: z.literal("url"), url: z.url() }),
     ]),
   }),
+  document: z.strictObject({
+    type: z.literal("document"),
+    title: z.string().min(1),
+    source: z.strictObject({
+      type: z.literal("base64"),
+      media_type: z.literal("application/pdf"),
+      data: base64,
+    }),
+  }),
   result: z.strictObject({ type: z.literal("tool_result"), tool_use_id: z.string(), content: z.string() }),
   thinking: z.strictObject({
     type: z.literal("thinking"),
@@ -124,7 +140,7 @@ const block = {
 const turn = z.discriminatedUnion("role", [
   z.strictObject({
     role: z.literal("user"),
-    content: z.array(z.union([block.text, block.image, block.result])).min(1),
+    content: z.array(z.union([block.text, block.image, block.document, block.result])).min(1),
   }),
   z.strictObject({
     role: z.literal("assistant"),

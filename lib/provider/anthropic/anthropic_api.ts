@@ -19,6 +19,7 @@ const BUDGET_SHARE = 1 / 2;
 /** The Messages API (https://platform.claude.com/docs/en/api/messages/create). */
 const MESSAGES: ApiProtocol = {
   headers: ["anthropic-version"],
+  requiredFields: ["max_tokens"],
   toBody: toMessagesBody,
   questionText,
   open,
@@ -71,6 +72,7 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> {
     images: isSupported(capabilities.image_input),
     search: isSupported(valueIn(capabilities.server_tools, "web_search")),
     jsonSchema: isSupported(capabilities.structured_outputs),
+    documents: isSupported(capabilities.pdf_input),
     thinking: isSupported(thinking) ? effortsOf(capabilities.effort, types) : "none",
     thinkingBudget: !isAdaptive && isSupported(types.enabled) && maxOutputTokens !== undefined
       ? Math.floor(maxOutputTokens * BUDGET_SHARE)

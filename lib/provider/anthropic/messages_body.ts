@@ -5,6 +5,7 @@ import { definedFields, outputLimit, withSchema } from "../openai/request_body.t
 import type {
   ChatMessage,
   ChatRequest,
+  ContentPart,
   ImagePart,
   ModelInfo,
   ModelToolChoice,
@@ -87,7 +88,20 @@ function toBlocks(message: ChatMessage, model: ModelInfo): JsonObject[] {
     default: {
       const { content } = message;
       if (typeof content === "string") return toTextBlocks(content);
-      return content.flatMap((part) => part.type === "text" ? toTextBlocks(part.text) : [toImage(part)]);
+      return content.flatMap(toPartBlocks);
+    }
+  }
+}
+
+function toPartBlocks(part: ContentPart): JsonObject[] {
+  switch (part.type) {
+    case "text":
+      return toTextBlocks(part.text);
+    case "image":
+      return [toImage(part)];
+    case "document": {
+      const { mimeType = "application/pdf", data = "" } = parseDataUrl(part.url) ?? {};
+      return [{ type: "document", title: part.name, source: { type: "base64", media_type: mimeType, data } }];
     }
   }
 }

@@ -128,7 +128,7 @@ export abstract class AnswerReader {
   }
 
   /** Takes what a filter that ended the answer says: its category, and why. */
-  protected heldBackBy(category: string | undefined, message: string | undefined): void {
+  protected heldBackBy(category: string | undefined, message?: string): void {
     if (this.finishReason !== "content_filter") return;
     this.#heldBackBy = [category, message].filter((text) => text !== undefined && text !== "").join(": ");
   }

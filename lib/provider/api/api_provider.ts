@@ -6,6 +6,7 @@ import type { ModelNeeds } from "../model_router.ts";
 import type {
   ChatOptions,
   ChatResult,
+  ContentPart,
   FileService,
   ModelInfo,
   Provider,
@@ -74,10 +75,18 @@ export class ApiProvider implements Provider {
 
   chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult> {
     const { model, thinkingMode, webSearch, tools } = request;
-    const images = request.messages.some(({ content }) =>
-      typeof content !== "string" && content.some((part) => part.type === "image")
-    );
-    assertMeets(model, { images, thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
+    const has = (type: ContentPart["type"]) =>
+      request.messages.some(({ content }) =>
+        typeof content !== "string" && content.some((part) => part.type === type)
+      );
+    const [images, documents] = [has("image"), has("document")];
+    assertMeets(model, {
+      images,
+      documents,
+      thinking: thinkingMode,
+      webSearch,
+      tools: (tools?.length ?? 0) > 0,
+    });
     return this.#protocols.ask(
       request,
       (protocol) => this.#complete({ protocol, body: protocol.toBody(request), model }, options),

@@ -10,7 +10,21 @@ const OPTIONAL: readonly (readonly string[])[] = [
   ["top_p"],
   ["stream_options"],
   ["max_tokens", "max_completion_tokens", "max_output_tokens"],
-  ["reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget", "think"],
+  [
+    "reasoning_effort",
+    "reasoning",
+    "thinking",
+    "enable_thinking",
+    "thinking_budget",
+    "think",
+    // Gemini names the parts of the field.
+    "thinkingConfig",
+    "thinking_config",
+    "thinking_level",
+  ],
+  // Anthropic's effort is a part of the field.
+  ["output_config", "effort"],
+  ["cache_control"],
   ["tool_choice"],
   ["parallel_tool_calls"],
   ["include"],

@@ -38,6 +38,8 @@ export interface Exchange {
 export interface ApiProtocol {
   /** Headers it sends besides `accept`, `authorization` and `content-type`; all others are dropped. */
   readonly headers?: readonly string[];
+  /** Fields of a body that are never left out, whatever the provider says of them. */
+  readonly requiredFields?: readonly string[];
   /**
    * Builds the body of a request.
    *

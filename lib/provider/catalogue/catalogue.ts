@@ -17,6 +17,8 @@ export interface ModelEntry {
   search?: boolean;
   files?: boolean;
   jsonSchema?: boolean;
+  /** Whether it reads PDF documents. */
+  documents?: boolean;
   thinking?: ThinkingControl;
   /** The most tokens it may think, for a model whose thinking is set in tokens. */
   thinkingBudget?: number;
@@ -46,6 +48,7 @@ const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider" | "thinkingBudget"
   search: false,
   files: false,
   jsonSchema: false,
+  documents: false,
   thinking: "none",
   temperature: true,
   searchStopsThinking: false,
@@ -106,6 +109,7 @@ function abilitiesOf(entry: Partial<ModelEntry>, thinking: ThinkingControl): Mod
     images: entry.images === true,
     tools: entry.tools === true,
     jsonSchema: entry.jsonSchema === true,
+    documents: entry.documents === true || undefined,
   };
 }
 

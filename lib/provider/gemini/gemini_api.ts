@@ -82,6 +82,7 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
     tools: isGemini,
     search: isGemini,
     jsonSchema: isGemini,
+    documents: isGemini,
     // Gemini 3 loops with a temperature below its default; Gemini 4 ignores it.
     temperature: takesBudget || !isGemini,
     thinking: listed.thinking !== true

@@ -45,7 +45,7 @@ export class GeminiReader extends AnswerReader {
     for (const part of Array.isArray(parts) ? parts : []) this.#addPart(part);
     this.#addSources(candidate.groundingMetadata);
     this.endBy(textOf(candidate.finishReason) ?? "");
-    this.heldBackBy(textOf(candidate.finishReason), textOf(candidate.finishMessage));
+    this.heldBackBy(textOf(candidate.finishReason));
   }
 
   #addPart(part: Json): void {

@@ -5,6 +5,7 @@ import { budgetOf, nearestEffort } from "../catalogue/thinking.ts";
 import { definedFields, outputLimit, schemaPrompt } from "../openai/request_body.ts";
 import type {
   ChatMessage,
+  ContentPart,
   ImagePart,
   ModelInfo,
   ModelToolChoice,
@@ -147,7 +148,18 @@ function toParts(message: Exclude<ChatMessage, { role: "tool" }>, model: ModelIn
     return [...toTextParts(message.content), ...toolCalls.map((call, i) => toCall(call, i, model))];
   }
   if (typeof content === "string") return toTextParts(content);
-  return content.flatMap((part) => part.type === "text" ? toTextParts(part.text) : [toImage(part)]);
+  return content.flatMap(toContentParts);
+}
+
+function toContentParts(part: ContentPart): JsonObject[] {
+  switch (part.type) {
+    case "text":
+      return toTextParts(part.text);
+    case "image":
+      return [toImage(part)];
+    case "document":
+      return [{ text: part.name }, { inlineData: { ...parseDataUrl(part.url) } }];
+  }
 }
 
 function toTextParts(text: string): JsonObject[] {

@@ -120,6 +120,9 @@ function toContent(content: ChatContent, dialect: Dialect): string | JsonObject[
   if (typeof content === "string") return content;
   return content.map((part): JsonObject => {
     if (part.type === "text") return { type: "text", text: part.text };
+    if (part.type === "document") {
+      return { type: "file", file: { filename: part.name, file_data: part.url } };
+    }
     if (!dialect.fetchesImages && !part.url.startsWith("data:")) {
       throw new ExaiError(
         "INVALID_PARAMS",

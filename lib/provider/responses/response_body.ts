@@ -93,11 +93,16 @@ function toItems(message: ChatMessage, model: ModelInfo): readonly JsonObject[] 
 
 function toContent(content: ChatContent): string | JsonObject[] {
   if (typeof content === "string") return content;
-  return content.map((part): JsonObject =>
-    part.type === "text"
-      ? { type: "input_text", text: part.text }
-      : { type: "input_image", image_url: part.url, detail: "auto" }
-  );
+  return content.map((part): JsonObject => {
+    switch (part.type) {
+      case "text":
+        return { type: "input_text", text: part.text };
+      case "image":
+        return { type: "input_image", image_url: part.url, detail: "auto" };
+      case "document":
+        return { type: "input_file", filename: part.name, file_data: part.url };
+    }
+  });
 }
 
 function toToolChoice(choice: ModelToolChoice | undefined): string | JsonObject | undefined {
