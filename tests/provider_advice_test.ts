@@ -153,7 +153,10 @@ Deno.test("a redirect is not followed, and where it leads is named", async () =>
 Deno.test("a server that has no model loaded says so", async () => {
   await using server = serve(() => Response.json({ object: "list", data: [] }));
   const { text } = await chat({ kind: "custom", baseUrl: `${server.origin}/v1` });
-  assertStringIncludes(text, "custom (it lists no model: load one there, or name it in models.json)");
+  assertStringIncludes(
+    text,
+    "custom is set up and lists no models: load one there, or name it in its models in models.json",
+  );
 });
 
 Deno.test("lists of models are read in every shape", async () => {
@@ -176,7 +179,7 @@ Deno.test("a wrong key is told from a missing one, with the setting it stands in
   const { text } = await chat({ kind: "custom", baseUrl: `${server.origin}/v1`, apiKey: TEST_KEY });
   assertStringIncludes(
     text,
-    "custom (custom answered 401: Invalid API key. Check its key, customApiKey",
+    "custom is set up and cannot be used: custom answered 401: Invalid API key. Check its key, customApiKey",
   );
   const named = await refusal(denied, { kind: "custom", model: "m", setup: { name: "lab", models: ["m"] } });
   assertStringIncludes(named, "apiKey of lab in models.json");

@@ -51,6 +51,8 @@ export interface ProviderStatus {
   abilities: Abilities;
   /** Those that may be asked. */
   models: readonly ModelStatus[];
+  /** Whether they are those it lists itself; otherwise those that are known of it. */
+  isListed?: boolean;
   /** Set where a variable says which of its models may be asked: how many may not, and which names it does not list. */
   restricted?: { by: string; hidden: number; unknown: readonly string[] };
   /** What it was used for today; undefined if nothing. */
