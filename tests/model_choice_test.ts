@@ -68,6 +68,9 @@ Deno.test("only allowed models are chosen, asked for by name, and listed; the re
 
 Deno.test("a star in the allowed models stands for any characters, and an unknown name is told", async () => {
   await using it = new Choosing(["glm"], { allowedModels: { glm: ["glm-4.*", "glm-99"] } });
+  assertEquals(it.models.status()[0]!.restricted!.unknown, [], "the list may have it");
+  it.servers.get("glm")!.models = ["glm-4.5", "glm-4.6", "glm-4.7", "glm-4.8", "glm-5"].map((id) => ({ id }));
+  await it.models.ensureFresh(0);
   const [glm] = it.models.status();
   assert(glm!.models.length > 3 && glm!.models.every(({ name }) => name.startsWith("glm-4.")));
   assertEquals(glm!.restricted!.unknown, ["glm-99"]);
@@ -76,7 +79,10 @@ Deno.test("a star in the allowed models stands for any characters, and an unknow
 Deno.test("a provider none of whose models is allowed says which variable does that", async () => {
   await using it = new Choosing(["glm"], { allowedModels: { glm: ["glm-99"] } });
   assertEquals(it.models.status()[0]!.reason, "GLM_ALLOWED_MODELS allows none of its models");
-  assertStringIncludes(await it.refusal({}), "glm (GLM_ALLOWED_MODELS allows none of its models)");
+  assertStringIncludes(
+    await it.refusal({}),
+    "glm is set up and cannot be used: GLM_ALLOWED_MODELS allows none of its models",
+  );
 });
 
 Deno.test("a tool's own default model goes before the default of all, and a call's model before both", async () => {
@@ -187,7 +193,7 @@ Deno.test("a provider that is set up and lists nothing is named, with its reason
   await using it = new Choosing(["custom"]);
   it.servers.get("custom")!.other = fail(401, { error: { message: "wrong key" } });
   const message = await it.refusal({});
-  assertStringIncludes(message, "what is set up has none now: custom (");
+  assertStringIncludes(message, "custom is set up and cannot be used");
   assertStringIncludes(message, "wrong key");
 });
 

@@ -1,6 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import type { CallTrace } from "../lib/call/call.ts";
+import { callsCommand } from "../lib/commands/calls.ts";
+import { loadSettings } from "../lib/config/load.ts";
+import { readModels } from "../lib/config/models_file.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
 import { listPrice } from "../lib/provider/catalogue/prices.ts";
 import { SHIPPED_MODELS } from "../lib/provider/catalogue/catalogue.ts";
@@ -8,9 +12,10 @@ import { createModelRouter, type ProviderSetup } from "../lib/provider/configure
 import type { ModelChoice } from "../lib/provider/model_choice.ts";
 import { MemoryLedger, type SpendingLedger } from "../lib/provider/spending.ts";
 import { SqliteSpendingRecords } from "../lib/state/spending_records.ts";
-import { cutAfter, fail, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
+import { after, cutAfter, fail, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
+import { runCommandAlone } from "./helpers/command.ts";
 import { testDaemon } from "./helpers/daemon.ts";
-import { TestTools } from "./helpers/exai_tools.ts";
+import { makeCall, TestTools } from "./helpers/exai_tools.ts";
 import { FakeModels } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
 import { QUESTION, TEST_KEY } from "./helpers/provider_rig.ts";
@@ -82,8 +87,15 @@ Deno.test("every model that auto may choose has a price, with the date it was re
   const unpriced = SHIPPED_MODELS.filter(({ provider, name, auto }) =>
     auto && provider !== "openrouter" && !listPrice(provider, name)
   );
-  // These cost something for each search beside the tokens.
-  assertEquals(unpriced.map(({ name }) => name).filter((name) => !name.includes("-search-")), []);
+  // The search models cost something for each search beside the tokens; the other has no price that could be read.
+  const known = /-search-|^gemini-3.5-flash-lite$/;
+  assertEquals(unpriced.map(({ name }) => name).filter((name) => !known.test(name)), []);
+});
+
+Deno.test("a price that was announced for a day holds from that day on", () => {
+  const input = (today: string) => listPrice("gemini", "gemini-4-argon", today)?.input;
+  assertEquals([input("2026-11-30"), input("2026-12-01"), input("2027-05-01")], [2, 4, 4]);
+  assertEquals(listPrice("gemini", "gemini-4-argon", "2026-12-24")?.source, "list price of 2026-12-01");
 });
 
 Deno.test("a price in models.json goes before the list price, and what OpenRouter lists is used", async () => {
@@ -129,6 +141,27 @@ Deno.test("a daily budget warns from 80 % on, then stops, and starts anew at mid
   assertEquals([it.sent, it.models.status()[0]!.available], [4, true]);
 });
 
+Deno.test("a provider that reports less than nothing gives no budget back", async () => {
+  const script = used(-5_000_000, 100, { cost: -3, prompt_tokens_details: { cached_tokens: -7 } });
+  await using it = new SpendingRig(script, {
+    kinds: ["openrouter"],
+    dailyBudgets: { OpenRouter: { unit: "tokens", amount: 150 } },
+  });
+  it.servers[0]!.models = [{ id: "x-ai/grok-4.7", pricing: { prompt: "0.000002", completion: "0.000006" } }];
+  await it.models.ensureFresh(0);
+  assertEquals((await it.ask("x-ai/grok-4.7")).cost?.usd, 0.0006);
+  await it.ask("x-ai/grok-4.7");
+  assertStringIncludes((await it.refusal("x-ai/grok-4.7")).message, "openrouter has used 200 of 150 tokens");
+});
+
+Deno.test("requests sent at once see each other: a budget is exceeded by answers, not by questions", async () => {
+  await using it = new SpendingRig(used(30, 0), { dailyBudgets: { openai: { unit: "tokens", amount: 30 } } });
+  const answers = await Promise.allSettled(Array.from({ length: 8 }, () => it.ask("gpt-5")));
+  assert(it.sent < 5 && it.sent > 1, `${it.sent}`);
+  assertEquals(answers.filter(({ status }) => status === "fulfilled").length, it.sent);
+  assertEquals(it.models.status()[0]!.spentToday?.inputTokens, 30 * it.sent);
+});
+
 Deno.test("auto goes on to a provider with budget left, and says why", async () => {
   await using it = new SpendingRig(used(60, 0), {
     kinds: ["kimi", "openai"],
@@ -160,6 +193,10 @@ Deno.test("under a budget in money a model without a price is not asked, and aut
   assertStringIncludes(message, `{"name": "gpt-99", "price": {"input"`);
   assertEquals(it.sent, 0);
   await it.ask("gpt-5");
+  const setups: ProviderSetup[] = [{ kind: "openai", apiKey: TEST_KEY, baseUrl: it.servers[0]!.url }];
+  it.models.configure({ setups, models: [{ name: "gpt-99", class: "fast", auto: true }] });
+  const { model } = await it.models.resolve({ tool: "chat", class: "fast" });
+  assertEquals(model.name, "gpt-5", "the fast model has no price");
   await using own = new SpendingRig(used(10, 10), {
     kinds: ["custom"],
     dailyBudgets: { all: { unit: "usd", amount: 5 } },
@@ -221,6 +258,11 @@ Deno.test("a daemon's budget holds after its restart, its health warns, and call
     const { calls } = await (await fetch(`${it.http}calls?tool=chat`)).json();
     const [{ input_tokens, output_tokens, cost_usd }] = calls;
     assertEquals([input_tokens, output_tokens, cost_usd], [90_000, 0, 0.1125]);
+    const port = new URL(it.url).port;
+    const loaded = loadSettings({ args: [`--home=${home.path}`, `--port=${port}`], env: { ENV_FILE: "" } });
+    const table = (await runCommandAlone(callsCommand, [], loaded)).split("\n");
+    assertMatch(table[0]!, /TOKENS +COST/);
+    assertMatch(table.find((row) => row.includes(" chat "))!, / 90000 +\$0\.11 /);
   }
   await using it = await testDaemon({ settings });
   await ask(it);
@@ -240,4 +282,66 @@ Deno.test("consensus adds up what its answers cost, and names those without a pr
     models: [{ model: "one" }, { model: "two" }, { model: "three" }],
   });
   assertEquals(answer.metadata.cost, { usd: 0.2, without_price: ["three"] });
+});
+
+Deno.test("a call that was answered with a handle shows what it cost once it has ended", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using server = new OpenAiServer(after(gate.promise, used(1_000_000, 0)));
+  await using it = await testDaemon({
+    settings: { findLocal: false, openaiApiKey: TEST_KEY, openaiUrl: server.url, detachAfterMs: 50 },
+  });
+  using client = await RawClient.hello(it.url);
+  const handle = firstText(await client.call("chat", { prompt: "Hello?", model: "gpt-5" }));
+  assertStringIncludes(handle, "is still running");
+  const recorded = async () => {
+    const { calls } = await (await fetch(`${it.http}calls?tool=chat`)).json();
+    return [calls.length, calls[0].input_tokens, calls[0].cost_usd];
+  };
+  assertEquals(await recorded(), [1, undefined, undefined]);
+  gate.resolve();
+  const [, id] = /"handle": "([^"]+)"/.exec(handle)!;
+  const { metadata } = JSON.parse(firstText(await client.call("await_call", { handle: id! })));
+  assertEquals(metadata.cost.usd, 1.25);
+  assertEquals(await recorded(), [1, 1_000_000, 1.25]);
+});
+
+Deno.test("a price in models.json is a number for input and output, and a faulty one is told by its place", async () => {
+  const price = { input: 1, cachedInput: 0.1, output: 2, long: { above: 200_000, input: 2, output: 3 } };
+  await using dir = await tempDir({
+    "models.json": JSON.stringify({
+      models: [{ name: "a", price }, { name: "b", price: { input: 1 } }, { name: "c", price: -1 }],
+    }),
+  });
+  await Deno.chmod(`${dir.path}/models.json`, 0o600);
+  const file = await readModels(`${dir.path}/models.json`, {});
+  assertEquals(file.models, [{ name: "a", price }]);
+  assertEquals(file.faults.map(({ key, message }) => [key, message.includes("US dollars per million")]), [
+    ["models[1].price.output", true],
+    ["models[2].price", true],
+  ]);
+});
+
+Deno.test("a raw completion says what it cost, and counts towards the budget", async () => {
+  await using it = new SpendingRig(used(1_000_000, 0), { kinds: ["kimi"] });
+  using tools = new TestTools({ models: it.models });
+  const { answer } = await tools.call("kimi_chat_with_tools", {
+    messages: [{ role: "user", content: "Hello?" }],
+    model: "kimi-k2.6",
+  });
+  assertEquals((answer.metadata.cost as JsonObject).usd, 0.95);
+  assertEquals(it.models.status()[0]!.spentToday, { inputTokens: 1_000_000, outputTokens: 0, usd: 0.95 });
+});
+
+Deno.test("what the client's own model used is in the record of the call, without a cost", async () => {
+  await using it = new SpendingRig(used(1, 1), { kinds: [] });
+  const trace: CallTrace = {};
+  const caller = { ...makeCall("", {}).caller, capabilities: { sampling: {} } };
+  const ask = () =>
+    Promise.resolve({
+      result: { role: "assistant", model: "lent", content: { type: "text", text: "Yes." } },
+    });
+  using tools = new TestTools({ models: it.models });
+  const { answer } = await tools.call("chat", { prompt: "Hello?" }, { caller, ask, trace });
+  assertEquals([answer.metadata.provider, answer.metadata.cost], ["client", undefined]);
+  assert(trace.spent!.inputTokens > 10 && trace.spent!.usd === undefined);
 });

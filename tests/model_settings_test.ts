@@ -10,6 +10,7 @@ import { SettingsLoader } from "../lib/config/program_settings.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
 import type { ProviderStatus } from "../lib/provider/provider_status.ts";
 import { createModelRouter } from "../lib/provider/configured_router.ts";
+import { OpenAiServer } from "./fixtures/openai_server.ts";
 import { investigationStep, TEST_HOST, TestTools } from "./helpers/exai_tools.ts";
 import { FakeModels, promptOf } from "./helpers/fake_models.ts";
 import { testDaemon } from "./helpers/daemon.ts";
@@ -171,12 +172,15 @@ Deno.test("where no model can be had, every tool that needs one says the same th
 });
 
 Deno.test("health tells which names in the settings mean no model, no provider and no tool", async () => {
+  await using server = new OpenAiServer();
+  server.models = [{ id: "glm-4.7" }, { id: "glm-5" }];
   await using home = await tempDir({});
   await using it = await testDaemon({
     settings: {
       home: home.path,
       findLocal: false,
       glmApiKey: "z-123456",
+      glmUrl: server.url,
       glmAllowedModels: ["glm-4.7", "glm-99"],
       dailyBudget: SETTINGS.dailyBudget.schema.parse("openia=5 USD"),
       toolModels: { codreview: "glm-4.7" },

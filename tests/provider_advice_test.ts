@@ -114,6 +114,25 @@ Deno.test("a server that is down is named, with what to start", async () => {
   assertStringIncludes(text, "There is no host no-such-host.invalid");
 });
 
+Deno.test("a URL or a key of which no request can be made is named, and nothing is said to be billed", async () => {
+  const setups: Partial<ProviderSetup>[] = [{ baseUrl: "not a url" }, { apiKey: "two\nlines" }, {
+    apiKey: "schlüssel…",
+  }];
+  for (const setup of setups) {
+    const { text } = await chat({
+      kind: "custom",
+      baseUrl: "http://127.0.0.1:1234/v1",
+      models: ["m"],
+      ...setup,
+    }, "m");
+    assertStringIncludes(text, "cannot be asked");
+    assertStringIncludes(text, "Check customApiUrl (CUSTOM_API_URL) and customApiKey (CUSTOM_API_KEY)");
+    assert(!text.includes("billed"), text);
+  }
+  const { text } = await chat({ kind: "custom", baseUrl: "http://127.0.0.1:6000/v1", models: ["m"] }, "m");
+  assertStringIncludes(text, "Port 6000 is reserved");
+});
+
 Deno.test("TLS where none is spoken is named, with the URL without it", async () => {
   await using server = serve(lmStudio);
   const baseUrl = `${server.origin.replace("http:", "https:")}/v1`;
@@ -134,7 +153,10 @@ Deno.test("a redirect is not followed, and where it leads is named", async () =>
 Deno.test("a server that has no model loaded says so", async () => {
   await using server = serve(() => Response.json({ object: "list", data: [] }));
   const { text } = await chat({ kind: "custom", baseUrl: `${server.origin}/v1` });
-  assertStringIncludes(text, "custom (it lists no model: load one there, or name it in models.json)");
+  assertStringIncludes(
+    text,
+    "custom is set up and lists no models: load one there, or name it in its models in models.json",
+  );
 });
 
 Deno.test("lists of models are read in every shape", async () => {
@@ -157,7 +179,7 @@ Deno.test("a wrong key is told from a missing one, with the setting it stands in
   const { text } = await chat({ kind: "custom", baseUrl: `${server.origin}/v1`, apiKey: TEST_KEY });
   assertStringIncludes(
     text,
-    "custom (custom answered 401: Invalid API key. Check its key, customApiKey",
+    "custom is set up and cannot be used: custom answered 401: Invalid API key. Check its key, customApiKey",
   );
   const named = await refusal(denied, { kind: "custom", model: "m", setup: { name: "lab", models: ["m"] } });
   assertStringIncludes(named, "apiKey of lab in models.json");

@@ -141,7 +141,7 @@ Deno.test("a mere default is left out where it cannot be had with the rest, and 
   assertEquals(kimi.server.lastBody.thinking, { type: "disabled" });
   assertEquals(
     leftOut,
-    "thinking_mode high, the default of the tool: kimi-k2.6 searches the web only while it does not think",
+    "thinking_mode high, which is a default: kimi-k2.6 searches the web only while it does not think",
   );
   const alone = await kimi.ask("kimi-k2.6", { defaultThinkingMode: "high" });
   assertEquals([kimi.server.lastBody.thinking, alone.leftOut], [{ type: "enabled" }, undefined]);

@@ -44,6 +44,11 @@ export class CallControl {
     for (const listener of this.#listeners) listener(record);
   }
 
+  /** Records a call again that has used more since. */
+  amend(record: CallRecord): void {
+    this.#options.store?.add(record);
+  }
+
   /** Current faults of the call history, each in a sentence. */
   faults(): string[] {
     const fault = this.#options.store?.fault;

@@ -78,6 +78,7 @@ export class Telemetry implements AsyncDisposable {
     this.#options = options;
     this.policy = recordCalls({
       running: options.calls.running,
+      amend: (record) => options.calls.amend(record),
       record: (record, exchange) => {
         this.#metrics.record(record);
         this.activity.record(record);

@@ -46,7 +46,7 @@ export function choiceNotes(
   const statuses = models.status();
   const providers = [ALL_PROVIDERS, ...PROVIDER_NAMES, ...statuses.map(({ name }) => name)];
   const without = (names: Readonly<Record<string, unknown>>, known: readonly string[]) =>
-    Object.keys(names).filter((name) => !known.includes(name));
+    Object.keys(names).filter((name) => !known.some((one) => one.toLowerCase() === name.toLowerCase()));
   return [
     ...new Set(statuses.flatMap(({ budgetWarning }) => budgetWarning ?? [])),
     ...statuses.flatMap(unknownModels),

@@ -112,6 +112,8 @@ export interface CallTrace {
   note?: string;
   /** What it has used of models. */
   spent?: CallSpending;
+  /** Settles when the work of a call that was answered before its end has ended. */
+  goesOn?: Promise<unknown>;
 }
 
 /** What a call has used of models. */

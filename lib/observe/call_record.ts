@@ -52,6 +52,8 @@ export interface RecordedExchange {
 interface RecordCallsOptions {
   /** Called for each call that has ended. `exchange` may be large and must not be retained. */
   record: (record: CallRecord, exchange: RecordedExchange) => void;
+  /** Called when a call that was answered before its end has ended, with what it has used by then. */
+  amend?: (record: CallRecord) => void;
   /** Holds the calls in flight. */
   running?: RunningCalls;
 }
@@ -82,8 +84,16 @@ export function recordCalls(options: RecordCallsOptions): Policy {
       const bytesOut = result === undefined ? 0 : payloadBytes(result.result?.content);
       const record = toRecord(begun, { durationMs, bytesOut, outcome, message });
       options.record(record, { params: call.params, result });
+      call.trace?.goesOn?.finally(() => amend(record, call, options)).catch(() => {});
     }
   };
+}
+
+function amend(record: CallRecord, { trace }: Call, { amend }: RecordCallsOptions): void {
+  if (trace?.spent === record.spent) return;
+  // The record is shared by those that keep it in memory.
+  record.spent = trace?.spent;
+  amend?.(record);
 }
 
 /** A policy that puts the name of the call's server on its trace, for the record. */

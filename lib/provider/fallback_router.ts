@@ -4,6 +4,7 @@ import { askClientModel, CLIENT_PROVIDER, clientModel } from "./client_model.ts"
 import { sendWithin } from "./cost/billing.ts";
 import { DailyBudgets } from "./cost/daily_budgets.ts";
 import { MemoryLedger, type SpendingLedger, tokensOf } from "./spending.ts";
+import { setupAdvice } from "./no_model.ts";
 import { applyDefaults, needsOf } from "./model_fitness.ts";
 import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "./model_router.ts";
 import type {
@@ -19,13 +20,12 @@ import type { ProviderStatus } from "./provider_status.ts";
 import { askWithFallback } from "./routing/fallback_chain.ts";
 import { classForTool } from "./routing/model_classes.ts";
 import { defaultModelFor, type ModelChoice } from "./model_choice.ts";
-import { chooseAuto, explainChoice, MAX_CHAIN } from "./routing/model_selection.ts";
+import { chooseAuto, explainChoice, MAX_CHAIN, withoutResting } from "./routing/model_selection.ts";
 import { isWanted, OfferedModels } from "./routing/offered_models.ts";
 import {
   forbiddenModel,
   noSuitableModel,
   samplingUnavailable,
-  setupAdvice,
   unknownModel,
   unsuitableModel,
   withSetting,
@@ -208,7 +208,7 @@ export class FallbackRouter implements ModelRouter {
   #resolveClient(requested: string, query: RouteQuery): ModelRoute | undefined {
     const [prefix, ...hint] = requested.split("/");
     if (prefix !== CLIENT_PROVIDER) return undefined;
-    if (query.sample === undefined) throw samplingUnavailable(this.#offered.all(query));
+    if (query.sample === undefined) throw samplingUnavailable(this.#offered.all(query), this.status());
     if (!isWanted(query, CLIENT_PROVIDER)) return undefined;
     return this.#resolveNamed(requested, { model: clientModel(hint.join("/")), query });
   }
@@ -216,8 +216,8 @@ export class FallbackRouter implements ModelRouter {
   #unknown(requested: string, query: RouteQuery): ExaiError {
     const available = this.#offered.all(query);
     const forbidden = this.#offered.forbidden(requested, query);
-    if (forbidden !== undefined) return forbiddenModel(forbidden, available);
-    return unknownModel(requested, available, this.#offered.statusFor(query));
+    if (forbidden !== undefined) return forbiddenModel(forbidden, available, { configured: this.status() });
+    return unknownModel(requested, available, { configured: this.status() });
   }
 
   #resolveNamed(requested: string, { model, query }: { model: ModelInfo; query: RouteQuery }): ModelRoute {
@@ -250,7 +250,9 @@ export class FallbackRouter implements ModelRouter {
     const unavailable = statuses.filter(({ available }) => !available);
     const isUnavailable = ([first]: readonly ModelInfo[]) =>
       unavailable.some(({ name }) => name === first?.provider);
-    const all = this.#offered.byProvider(query).map((models) => this.#affordable(models));
+    const all = this.#offered.byProvider(query).map((models) =>
+      this.#affordable(withoutResting(models, statuses))
+    );
     // Unavailable providers come last: one of them may have recovered.
     const chain = [
       ...chooseAuto(all.filter((models) => !isUnavailable(models)), { preferredClass, needs }),
@@ -258,7 +260,10 @@ export class FallbackRouter implements ModelRouter {
     ];
     const [model, ...fallbacks] = chain.slice(0, MAX_CHAIN);
     if (model === undefined) {
-      throw noSuitableModel(needs, this.#offered.all(query), { provider: query.provider, statuses });
+      throw noSuitableModel(needs, this.#offered.all(query), {
+        provider: query.provider,
+        configured: this.status(),
+      });
     }
     const why = explainChoice(model, { query, preferredClass, unavailable });
     return { requested, model, fallbacks, why, preferredClass, sample };

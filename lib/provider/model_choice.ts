@@ -1,4 +1,3 @@
-import { ownEntry } from "../base/json.ts";
 import type { Provider } from "./provider.ts";
 
 /** What the requests of one day may use. */
@@ -22,12 +21,17 @@ export const ALL_PROVIDERS = "all";
 /** What identifies a provider in the settings. */
 export type ProviderId = Pick<Provider, "name" | "kind">;
 
-/** The entry for a provider in a table by name or kind. */
+/** The entry for a provider in a table by name or kind, in any case. */
 export function entryFor<T>(
-  table: Readonly<Record<string, T>> | undefined,
+  table: Readonly<Record<string, T>> = {},
   { name, kind }: ProviderId,
 ): T | undefined {
-  return table && (ownEntry(table, name) ?? ownEntry(table, kind));
+  return entryIn(table, name) ?? entryIn(table, kind);
+}
+
+/** The entry of `table` under `name`, in any case. */
+export function entryIn<T>(table: Readonly<Record<string, T>> = {}, name: string): T | undefined {
+  return Object.entries(table).find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1];
 }
 
 /** The model for calls of `tool` that name none, and the variable that says so. */
@@ -35,7 +39,7 @@ export function defaultModelFor(
   tool: string,
   { toolModels = {}, defaultModel = "" }: ModelChoice,
 ): { model: string; by?: string } {
-  const own = ownEntry(toolModels, tool);
+  const own = entryIn(toolModels, tool);
   if (own !== undefined) return { model: own, by: "EXAI_TOOL_MODELS" };
   return defaultModel === "" ? { model: "auto" } : { model: defaultModel, by: "DEFAULT_MODEL" };
 }

@@ -41,7 +41,7 @@ export function applyDefaults(
   const mismatch = thinkingMismatch(model, { thinking: defaultThinkingMode, webSearch });
   if (mismatch === undefined) return { request: { ...rest, thinkingMode: defaultThinkingMode } };
   const leftOut =
-    `thinking_mode ${defaultThinkingMode}, the default of the tool: ${model.name} ${mismatch.problem}`;
+    `thinking_mode ${defaultThinkingMode}, which is a default: ${model.name} ${mismatch.problem}`;
   return { request: rest, leftOut };
 }
 

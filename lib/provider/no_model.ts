@@ -21,11 +21,25 @@ export function waysToAModel(): string {
   return `The shortest ways to get one: ${WAYS_TO_A_MODEL.map((way, i) => `(${i + 1}) ${way}`).join("; ")}`;
 }
 
+/** Advice on how to configure `provider`. */
+export function setupAdvice(provider: string): string {
+  const variables = PROVIDER_KINDS.find(({ name }) => name === provider)?.setUpBy ?? [];
+  if (variables.length === 0) return "it takes a client that lends its model";
+  return `set ${variables.join(" or ")} (${variables.map(settingKey).join(" or ")} in exai.json)`;
+}
+
+/** Why `provider` has no models, as the predicate of a sentence that starts with its name. */
+export function setupFault(provider: string, configured: readonly ProviderStatus[]): string {
+  const status = configured.find(({ name }) => name === provider);
+  if (status === undefined) return `is not set up: ${setupAdvice(provider)}`;
+  return status.reason === undefined
+    ? "is set up and lists no models: load one there, or name it in its models in models.json"
+    : `is set up and cannot be used: ${status.reason}`;
+}
+
 /** Why no model can be asked, and what to do, as sentences: what is set up and has none, or how to set one up. */
 export function describeNoModel(configured: readonly ProviderStatus[]): string {
   if (configured.length === 0) return `there is no model to ask. ${waysToAModel()}`;
-  const each = configured.map(({ name, reason }) =>
-    `${name} (${reason ?? "it lists no model: load one there, or name it in models.json"})`
-  );
-  return `there is no model to ask: what is set up has none now: ${each.join("; ")}. ${waysToAModel()}`;
+  const faults = configured.map(({ name }) => `${name} ${setupFault(name, configured)}`);
+  return `there is no model to ask: ${faults.join("; ")}`;
 }

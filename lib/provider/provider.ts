@@ -1,7 +1,10 @@
 import type { JsonObject } from "../base/json.ts";
 import type { ModelPrice } from "./catalogue/prices.ts";
+import type { FileService } from "./file_service.ts";
 import type { ProviderName } from "./provider_kinds.ts";
 import type { Abilities, Cost, ProviderStatus, Spending } from "./provider_status.ts";
+
+export type { FileService, FileUpload, TextCache, UploadedFile } from "./file_service.ts";
 
 /** Requested thinking effort, lowest first. Only models with the ability `thinking` take it. */
 export const THINKING_MODES = ["minimal", "low", "medium", "high", "max"] as const;
@@ -157,14 +160,14 @@ export interface ChatResult {
   citations?: readonly Citation[];
   /** The reasoning, if the provider returns it. */
   reasoning?: string;
-  /** What is unusual about the answer, each in a sentence without a full stop. */
-  warnings?: readonly string[];
   /** What the provider says it charged, in US dollars. */
   chargedUsd?: number;
   /** Set by the router, if the price is known. */
   cost?: Cost;
   /** Set by the router once most of a daily budget is used. */
   budgetWarning?: string;
+  /** What is unusual about the answer, each in a sentence without a full stop. */
+  warnings?: readonly string[];
   /** A sentence on a default of the request that was omitted because the model does not support it. */
   leftOut?: string;
 }
@@ -244,40 +247,3 @@ export type FaultKind =
   | "too_large"
   /** The provider sent nothing for too long. */
   | "timeout";
-
-/** `file-extract` returns the text and deletes the file; `assistants` keeps the file under an id. */
-type FilePurpose = "file-extract" | "assistants";
-
-export interface FileUpload {
-  /** The name with its extension, by which the provider detects the format. */
-  name: string;
-  bytes: Uint8Array;
-  purpose: FilePurpose;
-}
-
-export interface UploadedFile {
-  /** The provider's id; absent if the file was deleted after extraction. */
-  id?: string;
-  name: string;
-  sizeBytes: number;
-  /** The extracted text; for `file-extract` only. */
-  text?: string;
-  /** Whether the text came from the cache. */
-  cached: boolean;
-}
-
-/** The file storage of a provider. */
-export interface FileService {
-  /**
-   * Uploads `file`; for `file-extract` fetches its text and deletes the upload.
-   *
-   * @throws {ExaiError} as {@linkcode Provider.chat}
-   */
-  upload(file: FileUpload, options: Pick<ChatOptions, "signal">): Promise<UploadedFile>;
-}
-
-/** A cache of extracted texts, by the hash of the uploaded content. */
-export interface TextCache {
-  get(key: string): Promise<string | undefined> | string | undefined;
-  set(key: string, text: string): Promise<void> | void;
-}

@@ -44,11 +44,15 @@ export interface ProviderStatus {
   available: boolean;
   /** Why it is unavailable. */
   reason?: string;
+  /** Models that failed several times in a row and are left alone for a while. */
+  resting?: readonly string[];
   /** How much longer its circuit breaker stays open, in milliseconds; undefined while it is closed. */
   circuitOpenForMs?: number;
   abilities: Abilities;
   /** Those that may be asked. */
   models: readonly ModelStatus[];
+  /** Whether they are those it lists itself; otherwise those that are known of it. */
+  isListed?: boolean;
   /** Set where a variable says which of its models may be asked: how many may not, and which names it does not list. */
   restricted?: { by: string; hidden: number; unknown: readonly string[] };
   /** What it was used for today; undefined if nothing. */

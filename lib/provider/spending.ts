@@ -11,9 +11,13 @@ export interface SpendingLedger {
 
 export const NOTHING_SPENT: Spending = { inputTokens: 0, outputTokens: 0 };
 
-/** The spending for an answer whose cost is not known. */
+/** The most tokens that an answer is believed to have used, whatever its provider says. */
+const MAX_TOKENS = 1_000_000_000;
+
+/** The spending for an answer whose cost is not known. A provider may report anything. */
 export function tokensOf({ inputTokens, outputTokens }: Usage): Spending {
-  return { inputTokens, outputTokens };
+  const credible = (tokens: number) => Math.min(Math.max(0, tokens), MAX_TOKENS);
+  return { inputTokens: credible(inputTokens), outputTokens: credible(outputTokens) };
 }
 
 /** The sum of two amounts; its `usd` is that of the part with a known price. */

@@ -89,7 +89,7 @@ export class ApiProvider implements Provider {
   }
 
   status(): ProviderStatus {
-    const { open } = this.#options.endpoint.breaker;
+    const { open, resting } = this.#options.endpoint.breaker;
     const reason = open === undefined
       ? this.#listError?.message
       : `${open.model ?? "it"} failed several times in a row and is left alone for ${
@@ -103,6 +103,7 @@ export class ApiProvider implements Provider {
       kind: this.kind,
       available: reason === undefined,
       reason,
+      ...(resting.length === 0 ? {} : { resting }),
       ...(open === undefined ? {} : { circuitOpenForMs: open.openForMs }),
       abilities: {
         files: this.files !== undefined,
@@ -111,6 +112,7 @@ export class ApiProvider implements Provider {
         images: hasAny("images"),
       },
       models,
+      isListed: this.#options.modelList.isListed,
     };
   }
 
@@ -138,8 +140,8 @@ export class ApiProvider implements Provider {
     const { endpoint } = this.#options;
     const progress = new ProgressReporter(model.name, options.onProgress);
     const usages: Usage[] = [];
-    const warnings = new Set<string>();
     const charges: (number | undefined)[] = [];
+    const warnings = new Set<string>();
     let body = firstBody;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
@@ -151,8 +153,8 @@ export class ApiProvider implements Provider {
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
       usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
-      for (const warning of answer.warnings) warnings.add(warning);
       charges.push(answer.chargedUsd);
+      for (const warning of answer.warnings) warnings.add(warning);
       const next = answer.followUp(body);
       if (next === undefined) {
         const result = this.#result(answer, model, { usages, warnings: [...warnings] });

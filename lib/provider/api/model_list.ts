@@ -21,6 +21,7 @@ export class ModelList {
   /** From the catalogue and the provider, without overrides. */
   #entries: readonly ModelEntry[];
   #overrides: readonly ModelEntry[];
+  #isListed = false;
   #models: readonly ModelInfo[];
 
   constructor(options: ModelListOptions) {
@@ -34,6 +35,11 @@ export class ModelList {
     return this.#models;
   }
 
+  /** Whether the provider's own list has been taken over. */
+  get isListed(): boolean {
+    return this.#isListed;
+  }
+
   /** Replaces the user's overrides. */
   override(overrides: readonly ModelEntry[]): void {
     this.#overrides = overrides;
@@ -42,6 +48,7 @@ export class ModelList {
 
   /** Replaces the list with the entries of `/models`. Models without any description get the defaults. */
   setListed(listed: readonly JsonObject[]): void {
+    this.#isListed = true;
     const entries = new Map<string, ModelEntry>();
     for (const one of listed) {
       const name = textOf(one.id);

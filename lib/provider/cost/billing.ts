@@ -39,19 +39,23 @@ export async function sendWithin(
   const { model } = question;
   const refusal = budgets.refusal(model, provider);
   if (refusal !== undefined) throw refusal;
+  const asked = askedOnly(question);
   const add = (spent: Spending) => {
     budgets.add(provider.name, spent);
     onSpent?.(spent);
   };
+  let result: ChatResult;
   try {
-    const result = await send();
-    const cost = billOf(result, model.price);
-    add({ ...tokensOf(result.usage), usd: cost?.usd });
-    return { ...result, cost, budgetWarning: budgets.warning(provider) };
+    // Requests that are sent at once see each other.
+    using _underWay = budgets.reserve(provider.name, asked);
+    result = await send();
   } catch (thrown) {
-    if (signal.aborted || BILLED.includes(faultKindOf(thrown))) add(askedOnly(question));
+    if (signal.aborted || BILLED.includes(faultKindOf(thrown))) add(asked);
     throw thrown;
   }
+  const cost = billOf(result, model.price);
+  add({ ...tokensOf(result.usage), usd: cost?.usd });
+  return { ...result, cost, budgetWarning: budgets.warning(provider) };
 }
 
 /** What the provider charged, else what the price makes of the tokens. */

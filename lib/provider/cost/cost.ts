@@ -1,5 +1,5 @@
 import type { ModelPrice } from "../catalogue/prices.ts";
-import { roundUsd } from "../spending.ts";
+import { roundUsd, tokensOf } from "../spending.ts";
 import type { Usage } from "../provider.ts";
 import type { Cost } from "../provider_status.ts";
 
@@ -19,10 +19,10 @@ const TOKENS = 1_000_000;
  * ```
  */
 export function costOf(usage: Usage, price: ModelPrice): Cost {
-  const { inputTokens, outputTokens, cachedTokens = 0 } = usage;
+  const { inputTokens, outputTokens } = tokensOf(usage);
   const { long } = price;
   const rates = long !== undefined && inputTokens > long.above ? long : price;
-  const cached = Math.min(cachedTokens, inputTokens);
+  const cached = Math.min(Math.max(0, usage.cachedTokens ?? 0), inputTokens);
   const usd = (inputTokens - cached) * rates.input + cached * (rates.cachedInput ?? rates.input) +
     outputTokens * rates.output;
   return {

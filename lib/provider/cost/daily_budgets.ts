@@ -6,6 +6,7 @@ import {
   ALL_PROVIDERS,
   type DailyBudget,
   entryFor,
+  entryIn,
   type ModelChoice,
   type ProviderId,
 } from "../model_choice.ts";
@@ -39,6 +40,8 @@ interface BudgetState {
  */
 export class DailyBudgets {
   readonly #options: DailyBudgetsOptions;
+  /** The questions that are under way, by provider. */
+  readonly #underWay = new Map<string, Spending[]>();
 
   constructor(options: DailyBudgetsOptions) {
     this.#options = options;
@@ -52,6 +55,18 @@ export class DailyBudgets {
   /** Adds what a request to a provider has used. */
   add(provider: string, spent: Spending): void {
     this.#options.ledger.add(this.#day, provider, spent);
+  }
+
+  /** Counts a question to `provider` as used until it is disposed of; then {@linkcode add} has counted what it used. */
+  reserve(provider: string, question: Spending): Disposable {
+    const all = this.#underWay.get(provider) ?? [];
+    this.#underWay.set(provider, [...all, question]);
+    return {
+      [Symbol.dispose]: () => {
+        const others = (this.#underWay.get(provider) ?? []).filter((one) => one !== question);
+        this.#underWay.set(provider, others);
+      },
+    };
   }
 
   /** Why `provider` gets no more requests today, as the predicate of a sentence; undefined if it does. */
@@ -99,15 +114,20 @@ export class DailyBudgets {
 
   #statesOf(provider: ProviderId): BudgetState[] {
     const budgets = this.#options.choice().dailyBudgets;
-    const [own, all] = [entryFor(budgets, provider), budgets?.[ALL_PROVIDERS]];
+    const [own, all] = [entryFor(budgets, provider), entryIn(budgets, ALL_PROVIDERS)];
     return [
-      ...own === undefined ? [] : [toState(provider.name, own, this.spentBy(provider))],
+      ...own === undefined ? [] : [toState(provider.name, own, this.#usedBy(provider.name))],
       ...all === undefined ? [] : [toState("all providers", all, this.#total)],
     ];
   }
 
   get #total(): Spending {
-    return [...this.#today.values()].reduce(addSpending, NOTHING_SPENT);
+    const names = new Set([...this.#today.keys(), ...this.#underWay.keys()]);
+    return Array.from(names, (name) => this.#usedBy(name)).reduce(addSpending, NOTHING_SPENT);
+  }
+
+  #usedBy(name: string): Spending {
+    return [this.#today.get(name) ?? NOTHING_SPENT, ...this.#underWay.get(name) ?? []].reduce(addSpending);
   }
 
   get #today(): ReadonlyMap<string, Spending> {

@@ -58,7 +58,7 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
  * on top (https://openrouter.ai/docs/cookbook/administration/usage-accounting).
  */
 function chargedUsd({ cost, is_byok, cost_details }: JsonObject): number | undefined {
-  if (typeof cost !== "number") return undefined;
+  if (typeof cost !== "number" || cost < 0) return undefined;
   const upstream = isObject(cost_details) ? cost_details.upstream_inference_cost : undefined;
   return is_byok === true && typeof upstream === "number" ? cost + upstream : cost;
 }

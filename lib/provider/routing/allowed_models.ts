@@ -30,7 +30,7 @@ export function unknownAllowed(provider: Provider, choice: ModelChoice): string[
 /** The variable that says which models of a kind of provider may be asked: `OPENAI_ALLOWED_MODELS`. */
 export function allowedModelsVariable(kind: ProviderName): string {
   const [key = ""] = PROVIDER_KINDS.find(({ name }) => name === kind)?.setUpBy ?? [];
-  return `${key.replace(/_API_(KEY|URL)$/, "") || kind.toUpperCase()}_ALLOWED_MODELS`;
+  return `${key.replace(/_(API_KEY|API_URL|ENDPOINT)$/, "") || kind.toUpperCase()}_ALLOWED_MODELS`;
 }
 
 function matcherFor(provider: ProviderId, { allowedModels }: ModelChoice): Matcher | undefined {
@@ -42,8 +42,10 @@ function toMatcher(names: readonly string[]): Matcher {
   return anyOf(names, { ignoreCase: true });
 }
 
+/** Names of OpenRouter begin with the vendor, which may be left out. */
 function isAllowed({ name, aliases, provider }: ModelInfo, allowed: Matcher): boolean {
   return [...namesWithBase(name), ...aliases].some((one) =>
-    allowed.test(one) || allowed.test(`${provider}/${one}`)
+    allowed.test(one) || allowed.test(`${provider}/${one}`) ||
+    allowed.test(one.slice(one.lastIndexOf("/") + 1))
   );
 }

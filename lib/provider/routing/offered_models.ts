@@ -83,7 +83,7 @@ export class OfferedModels {
     const by = allowedModelsVariable(provider.kind);
     const reason = budgets.whySpent(provider) ?? status.reason ??
       (hidden > 0 && models.length === 0 ? `${by} allows none of its models` : undefined);
-    const unknown = unknownAllowed(provider, choice());
+    const unknown = status.isListed ? unknownAllowed(provider, choice()) : [];
     const spent = budgets.spentBy(provider);
     const budgetWarning = budgets.warning(provider);
     return {

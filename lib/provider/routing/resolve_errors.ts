@@ -2,14 +2,12 @@ import { ExaiError } from "../../base/errors.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import { quoteName } from "../../base/text.ts";
 import { SHIPPED_MODELS } from "../catalogue/catalogue.ts";
-import { settingKey } from "../api/provider_site.ts";
 import { unmetNeeds } from "../model_fitness.ts";
+import { describeNoModel, setupFault, waysToAModel } from "../no_model.ts";
 import type { ModelNeeds } from "../model_router.ts";
 import type { ModelInfo } from "../provider.ts";
-import { PROVIDER_KINDS } from "../provider_kinds.ts";
 import type { ProviderStatus } from "../provider_status.ts";
 import { findModel } from "./model_selection.ts";
-import { describeNoModel, waysToAModel } from "../no_model.ts";
 import { describeNoVariant } from "./variants.ts";
 
 /** Names listed in one message; `listmodels` shows all. */
@@ -19,11 +17,12 @@ const MAX_NAMES = 30;
 export function forbiddenModel(
   { model, by }: { model: ModelInfo; by: string },
   available: readonly ModelInfo[],
+  { configured }: { configured: readonly ProviderStatus[] },
 ): ExaiError {
   return new ExaiError(
     "INVALID_PARAMS",
     `the model ${model.name} of ${model.provider} is not among those that ${by} allows. ${
-      listing(available)
+      listing(available, configured)
     }`,
   );
 }
@@ -32,7 +31,7 @@ export function forbiddenModel(
 export function unknownModel(
   requested: string,
   available: readonly ModelInfo[],
-  statuses: readonly ProviderStatus[],
+  { configured }: { configured: readonly ProviderStatus[] },
 ): ExaiError {
   const elsewhere = SHIPPED_MODELS.find(({ name, aliases = [] }) =>
     name === requested || aliases.includes(requested)
@@ -41,20 +40,22 @@ export function unknownModel(
     const { name, provider } = elsewhere;
     return new ExaiError(
       "INVALID_PARAMS",
-      `the model ${name} is one of ${provider}, which ${setupFault(provider, statuses)}. ${
-        listing(available)
+      `the model ${name} is one of ${provider}, which ${setupFault(provider, configured)}. ${
+        listing(available, configured)
       }`,
     );
   }
-  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(statuses));
+  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(configured));
   const noVariant = describeNoVariant(requested, available);
-  if (noVariant !== undefined) return new ExaiError("INVALID_PARAMS", `${noVariant}. ${listing(available)}`);
+  if (noVariant !== undefined) {
+    return new ExaiError("INVALID_PARAMS", `${noVariant}. ${listing(available, configured)}`);
+  }
   const names = available.flatMap(({ name, aliases }) => [name, ...aliases]);
   return new ExaiError(
     "INVALID_PARAMS",
-    `there is no model ${quoteName(requested)}${didYouMean(requested, names)}. ${listing(available)}${
-      silentProviders(statuses)
-    }`,
+    `there is no model ${quoteName(requested)}${didYouMean(requested, names)}. ${
+      listing(available, configured)
+    }${silentProviders(configured)}`,
   );
 }
 
@@ -67,10 +68,15 @@ export function withSetting(error: ExaiError, model: string, variable: string): 
 }
 
 /** The error for a request for the client's model from a client without sampling. */
-export function samplingUnavailable(available: readonly ModelInfo[]): ExaiError {
+export function samplingUnavailable(
+  available: readonly ModelInfo[],
+  configured: readonly ProviderStatus[],
+): ExaiError {
   return new ExaiError(
     "INVALID_PARAMS",
-    `this client does not lend its model (it has no MCP sampling); name another. ${listing(available)}`,
+    `this client does not lend its model (it has no MCP sampling); name another. ${
+      listing(available, configured)
+    }`,
   );
 }
 
@@ -91,50 +97,33 @@ export function unsuitableModel(
 export function noSuitableModel(
   needs: ModelNeeds,
   available: readonly ModelInfo[],
-  { provider, statuses }: { provider?: string; statuses: readonly ProviderStatus[] },
+  { provider, configured }: { provider?: string; configured: readonly ProviderStatus[] },
 ): ExaiError {
   const where = provider === undefined ? "" : ` of ${provider}`;
-  if (available.length === 0 && provider !== undefined && statuses.length === 0) {
-    return new ExaiError(
-      "INVALID_PARAMS",
-      `there is no model${where} to ask; ${provider} is not set up: ${setupAdvice(provider)}`,
-    );
+  if (available.length === 0 && provider !== undefined) {
+    const fault = `${provider} ${setupFault(provider, configured)}`;
+    return new ExaiError("INVALID_PARAMS", `there is no model${where} to ask; ${fault}`);
   }
-  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(statuses));
+  if (available.length === 0) return new ExaiError("INVALID_PARAMS", describeNoModel(configured));
   const faults = available.filter(({ auto }) => auto).slice(0, 5)
     .map((model) => `${model.name} ${unmetNeeds(model, needs) ?? "can"}`);
   return new ExaiError(
     "INVALID_PARAMS",
     `no model${where} can do this: ${faults.join(" | ") || "none may be chosen by itself; name one"}. ${
-      listing(available)
+      listing(available, configured)
     }`,
   );
 }
 
-/** Advice on how to configure `provider`. */
-export function setupAdvice(provider: string): string {
-  const variables = PROVIDER_KINDS.find(({ name }) => name === provider)?.setUpBy ?? [];
-  if (variables.length === 0) return "it takes a client that lends its model";
-  return `set ${variables.join(" or ")} (${variables.map(settingKey).join(" or ")} in exai.json)`;
-}
-
-/** Why `provider` has no models, as the predicate of a sentence that starts with its name. */
-function setupFault(provider: string, statuses: readonly ProviderStatus[]): string {
-  const status = statuses.find(({ name }) => name === provider);
-  if (status === undefined) return `is not set up: ${setupAdvice(provider)}`;
-  return status.reason === undefined
-    ? "is set up and lists no models: load one there, or name it in its models in models.json"
-    : `is set up and cannot be used: ${status.reason}`;
-}
-
 /** The configured providers that have no models, and why; empty if there are none. */
-function silentProviders(statuses: readonly ProviderStatus[]): string {
-  const silent = statuses.filter(({ models }) => models.length === 0);
-  return silent.map(({ name }) => `. ${name} ${setupFault(name, statuses)}`).join("");
+function silentProviders(configured: readonly ProviderStatus[]): string {
+  const silent = configured.filter(({ models }) => models.length === 0);
+  return silent.map(({ name }) => `. ${name} ${setupFault(name, configured)}`).join("");
 }
 
-function listing(available: readonly ModelInfo[]): string {
-  return available.length === 0 ? `There is no other. ${waysToAModel()}` : `Available: ${names(available)}`;
+function listing(available: readonly ModelInfo[], configured: readonly ProviderStatus[]): string {
+  if (available.length > 0) return `Available: ${names(available)}`;
+  return configured.length > 0 ? "No model is available" : `There is no other. ${waysToAModel()}`;
 }
 
 function names(models: readonly ModelInfo[]): string {

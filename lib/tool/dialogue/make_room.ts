@@ -44,6 +44,7 @@ export async function makeRoom(
       why: "the thread was full (MAX_CONVERSATION_TURNS)",
       summarised_by: summary?.by,
       summary_usage: summary && describeUsage(summary.usage),
+      summary_cost: summary?.cost && { ...summary.cost },
     },
   };
 }
