@@ -73,7 +73,7 @@ Deno.test("what an agent reports is in the metadata: model, tokens, money, what 
   const { metadata } = (await rig.tools.call("clink", { prompt: "p", agent: "claude" })).answer;
   assertEquals(metadata.model, "claude-opus-4-8");
   assertEquals(metadata.usage, { input_tokens: 12, output_tokens: 3, cached_tokens: 5 });
-  assertEquals([metadata.cost_usd, metadata.not_permitted], [0.25, ["Bash rm x"]]);
+  assertEquals([metadata.cost, metadata.not_permitted], [{ usd: 0.25 }, ["Bash rm x"]]);
   assertStringIncludes(String(metadata.permissions), "clink.json");
 });
 
@@ -232,6 +232,39 @@ Deno.test("a turn of Codex that fails is an error, and one that it overcame is n
     (await good.tools.call("clink", { prompt: "p", agent: "codex" })).answer.content,
     "codex's answer",
   );
+});
+
+Deno.test("what each agent was not permitted is named", async () => {
+  const item = (more: JsonObject): JsonObject => ({ type: "item.completed", item: { id: "i", ...more } });
+  const failed = item({ type: "file_change", status: "failed", changes: [{ path: "a.ts", kind: "update" }] });
+  const declined = item({ type: "command_execution", status: "declined", command: "rm a.ts" });
+  const use: JsonObject = {
+    type: "tool_use",
+    tool_name: "write_file",
+    tool_id: "w",
+    parameters: { path: "b.ts" },
+  };
+  const refused: JsonObject = {
+    type: "tool_result",
+    tool_id: "w",
+    status: "error",
+    error: { type: "policy_violation", message: "denied" },
+  };
+  const part: JsonObject = {
+    tool: "bash",
+    state: { status: "error", input: { command: "ls" }, error: "rejected" },
+  };
+  const { codex, gemini, opencode } = PRINTED;
+  await using rig = await agentRig({
+    codex: printing([...codex.slice(0, 3), failed, declined, ...codex.slice(3)]),
+    gemini: printing([gemini[0]!, use, refused, ...gemini.slice(1)]),
+    opencode: printing([opencode[0]!, { type: "tool_use", sessionID: "s", part }, ...opencode.slice(1)]),
+  });
+  const denied = async (agent: string) =>
+    (await rig.tools.call("clink", { prompt: "p", agent })).answer.metadata.not_permitted;
+  assertEquals(await denied("codex"), ["change a.ts", "rm a.ts"]);
+  assertEquals(await denied("gemini"), ["write_file b.ts"]);
+  assertEquals(await denied("opencode"), ["bash ls"]);
 });
 
 Deno.test("what an agent does is progress, each message with its name", async () => {

@@ -341,9 +341,21 @@ Deno.test("an analysis is found in its answer, whatever stands around it", () =>
     `Use {"name} as a key. ${json}`,
     `{"a": {"b": "draft"}}\nNo:\n${json}`,
   ];
-  for (const answer of [...prose, `[${json}]`, JSON.stringify(json), '{"a": {"b": "}",},}']) {
+  for (
+    const answer of [
+      ...prose,
+      `[${json}]`,
+      JSON.stringify(json),
+      '{"a": {"b": "}",},}',
+      '{ // a {\n"a": /* } */ {"b": "}", // c\n}}',
+    ]
+  ) {
     assertEquals(parseAnalysis(answer), analysis, answer);
   }
+  assertEquals(parseAnalysis('So: {\'a\': 1} {"a": True, "b": [None, False]}'), {
+    a: true,
+    b: [null, false],
+  });
   const format = '{\n  "summary": "…",\n  "issues": [{"title": "…"}]\n}';
   const fits = { summary: "fine", issues: [{ title: "none" }] };
   const example = `${JSON.stringify(fits)}\nSend it as {"title": "none"}.`;

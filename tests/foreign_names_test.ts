@@ -157,6 +157,8 @@ const REVIEWED = new Set([
   "router/client_lists.ts LISTS[kind]",
   'session/active_calls.ts this.#running[request.space ?? "mcp"]',
   "session/active_calls.ts this.#running[space]",
+  "agent/output/read_output.ts OUTPUTS[format]",
+  "tool/window_tools.ts MISSING[tool.needs]",
   "tool/builtin/tracer.ts SECTIONS[modeOf(args)]",
   "tool/builtin/tracer.ts SECTIONS[mode]",
   "provider/api/finish_reasons.ts MEANINGS[meaning]",

@@ -1,21 +1,23 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
+import type { ChatMessage, ModelInfo } from "../lib/provider/provider.ts";
+import { attributeTurns } from "../lib/provider/speakers.ts";
 import { say } from "./fixtures/openai_server.ts";
 import { investigationStep, TestTools } from "./helpers/exai_tools.ts";
 import { type Asked, fakeModel, FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
 import { rig } from "./helpers/provider_rig.ts";
 
-/** About 400 tokens. */
-const LONG = Array.from({ length: 400 }, (_, i) => `w${i % 10}`).join(" ").replaceAll(" ", "-");
+/** More than 1000 tokens. */
+const LONG = Array.from({ length: 1000 }, (_, i) => `w${i % 10}`).join(" ").replaceAll(" ", "-");
 
-/** Answers of 400 words, and summaries, of a model that is small, fast or neither. */
+/** Long answers, and summaries, of a model that is small, fast or neither. */
 function smallModels(more: Parameters<typeof fakeModel>[1] = {}): FakeModels {
   let answers = 0;
   const models = new FakeModels((asked) =>
     isSummary(asked) ? "They settled on SQLite." : `answer ${++answers} ${LONG}`
   );
-  models.models = [fakeModel("small", { contextTokens: 3800, maxOutputTokens: 500, ...more })];
+  models.models = [fakeModel("small", { contextTokens: 16_000, maxOutputTokens: 500, ...more })];
   return models;
 }
 
@@ -57,7 +59,7 @@ Deno.test("a thread that outgrows a model's window goes on: the newest exchanges
 Deno.test("where a fast model of the same provider is there, it summarises what is left out, once for several questions", async () => {
   const models = smallModels({ class: "fast" });
   using tools = new TestTools({ models });
-  const { answer, continuation_id } = await converse(tools, 4);
+  const { answer, continuation_id } = await converse(tools, 8);
   assertEquals((answer.metadata.thread as JsonObject).summarised_by, "fake/small");
   const prompt = promptOf(models.asked.at(-1)!);
   assertStringIncludes(prompt, "are summarised by fake/small.]\nThey settled on SQLite.");
@@ -77,9 +79,9 @@ Deno.test("a summary that fails does not fail the call", async () => {
     if (isSummary(asked)) throw new Error("no");
     return LONG;
   });
-  models.models = [fakeModel("small", { contextTokens: 3800, maxOutputTokens: 500, class: "fast" })];
+  models.models = [fakeModel("small", { contextTokens: 16_000, maxOutputTokens: 500, class: "fast" })];
   using tools = new TestTools({ models });
-  const { answer } = await converse(tools, 5);
+  const { answer } = await converse(tools, 9);
   assertEquals((answer.metadata.thread as JsonObject).summarised_by, undefined);
 });
 
@@ -151,6 +153,23 @@ Deno.test("steps of an investigation that goes on are kept while a full thread m
   for (const part of ["found 1", "found 2", "found 3", "found 4"]) assertStringIncludes(prompt, part);
 });
 
+Deno.test("chats that fill a thread do not push out the steps of an investigation in it", async () => {
+  const models = new FakeModels(() => "{}");
+  using tools = new TestTools({ models, maxTurns: 5 });
+  const step = async (number: number, continuation_id?: string) => {
+    const args = { continuation_id, total_steps: 3, next_step_required: number < 3 };
+    const { answer, isError } = await tools.call("debug", investigationStep(number, args));
+    assertEquals(isError, false, JSON.stringify(answer.content));
+    return answer.continuation_offer!.continuation_id;
+  };
+  const continuation_id = await step(1);
+  await step(2, continuation_id);
+  for (let i = 1; i <= 8; i++) await tools.call("chat", { prompt: `question ${i}`, continuation_id });
+  await step(3, continuation_id);
+  const prompt = promptOf(models.asked.at(-1)!);
+  for (const part of ["found 1", "found 2", "found 3", "question 8"]) assertStringIncludes(prompt, part);
+});
+
 Deno.test("of two models in a thread neither is given the other's words as its own, in chat and in codereview", async () => {
   await using dir = await tempDir({ "a.ts": "alpha" });
   await using one = rig({
@@ -208,4 +227,32 @@ Deno.test("a thread too long for the named model is not refused, and auto takes 
   const { isError, answer } = await tools.call("chat", { prompt: "q", continuation_id });
   assertEquals(isError, false);
   assertEquals((answer.metadata.thread as JsonObject).exchanges_left_out, 2);
+});
+
+Deno.test("a model that takes over from another mid-way is told which words are whose", () => {
+  const messages: ChatMessage[] = [
+    { role: "system", content: "Be brief." },
+    { role: "user", content: "one" },
+    { role: "assistant", content: "of a", speaker: "p/a" },
+    { role: "user", content: "two" },
+    { role: "assistant", content: "of b", speaker: "p/b" },
+    { role: "user", content: [{ type: "image", url: "data:," }, { type: "text", text: "three" }] },
+  ];
+  const [a, b] = ["a", "b"].map((name) => fakeModel(name, { provider: "p" })) as [ModelInfo, ModelInfo];
+  const forA = attributeTurns(messages, a);
+  assertEquals(forA.map(({ role }) => role), ["system", "user", "assistant", "user"]);
+  const forB = attributeTurns(forA, b);
+  assertEquals(forB.map(({ role }) => role), ["system", "user"]);
+  const [system, said] = forB.map(textOf) as [string, string];
+  assertEquals(system.match(/you are p\/[ab]/g), ["you are p/b"]);
+  assertStringIncludes(system, "Be brief.");
+  assertStringIncludes(said, "[p/a answered:]\nof a\n[end of the answer of p/a]");
+  assertEquals(["one", "of a", "two", "of b", "three"].map((part) => said.split(part).length), [
+    2,
+    2,
+    2,
+    2,
+    2,
+  ]);
+  assertEquals(messages[2]!.content, "of a");
 });

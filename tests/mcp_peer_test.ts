@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import { ExaiError } from "../lib/base/errors.ts";
+import { GivenUp } from "../lib/call/wait.ts";
 import type { Json, JsonObject } from "../lib/base/json.ts";
 import type { RegistryOptions } from "../lib/session/registry.ts";
 import { textResult } from "../lib/wire/mcp.ts";
@@ -130,6 +131,30 @@ Deno.test("a cancelled request gets no answer, and its id is free again", async 
   assertEquals((seen[1]!.reason as ExaiError).message, "the client cancelled the call: no reason given");
   daemon.answer = () => ({ result: {} });
   assertEquals((await say(request(1, "tools/call"))).length, 1);
+});
+
+Deno.test("a client whose time is up is told from a user who cancels, by the reasons that clients give", async () => {
+  const { say, daemon } = mcpClient();
+  const reasons: unknown[] = [];
+  daemon.answer = ({ signal }) =>
+    new Promise((_, reject) =>
+      signal.onabort = () => {
+        reasons.push(signal.reason);
+        reject(signal.reason);
+      }
+    );
+  const timeouts = [
+    "McpError: MCP error -32001: Request timed out",
+    "McpError: MCP error -32001: Maximum total timeout exceeded",
+    "request timeout",
+    "not answered in time",
+  ];
+  const others = ["AbortError: This operation was aborted", "User cancelled", "enough", undefined];
+  for (const reason of [...timeouts, ...others]) {
+    await say(request(1, "tools/call"), notification("notifications/cancelled", { requestId: 1, reason }));
+  }
+  const given = reasons.map((reason) => reason instanceof GivenUp && reason.why === "timed_out");
+  assertEquals(given, [...timeouts.map(() => true), ...others.map(() => false)]);
 });
 
 Deno.test("what a call says reaches its client: progress, and what is as severe as it wants", async () => {

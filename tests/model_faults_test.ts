@@ -101,6 +101,23 @@ Deno.test("a model that breaks off is left alone, the others of its provider are
   assertEquals(one.models.status()[0]?.available, true, "a provider that answers is available");
 });
 
+Deno.test("failures of calls side by side count each", async () => {
+  const broken = raw('{"choices":[{"delta":{"content":"Half"}}]}');
+  await using one = rig({ scripts: [broken], breaker: { failures: 3, openMs: 60_000 } });
+  await Promise.all([1, 2, 3].map(() => assertRejects(() => one.ask(MODEL), ExaiError, "broke off")));
+  await assertRejects(() => one.ask(MODEL), ExaiError, "left alone");
+});
+
+Deno.test("auto passes over a model that is left alone, for another of its provider", async () => {
+  await using one = rig({ breaker: { failures: 1, openMs: 60_000 } });
+  const { model: best } = await one.models.resolve({ tool: "chat" });
+  const broken = raw('{"choices":[{"delta":{"content":"Half"}}]}');
+  one.server.script((request) => request.body.model === best.name ? broken(request) : say("Fine.")(request));
+  await assertRejects(() => one.ask({ tool: "chat" }), ExaiError, "broke off");
+  const { text, model } = await one.ask({ tool: "chat" });
+  assertEquals([text, model === best.name], ["Fine.", false]);
+});
+
 Deno.test("a provider whose models all fail is left alone as a whole", async () => {
   await using one = rig({
     scripts: [fail(500, {})],

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
+import type { Sample, SampleRequest } from "../lib/provider/client_sample.ts";
 import type { ChatResult } from "../lib/provider/provider.ts";
-import type { Sample, SampleRequest } from "../lib/provider/sample.ts";
 import { createModelRouter, type ModelEntry, type ProviderSetup } from "../lib/provider/configured_router.ts";
 import type { ModelRouter, RouteQuery } from "../lib/provider/model_router.ts";
 import { cutAfter, fail, hang, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { Json, JsonObject } from "../lib/base/json.ts";
+import { parseAnalysis } from "../lib/tool/dialogue/analysis.ts";
 import type { FaultKind } from "../lib/provider/provider.ts";
 import { answer, raw, say, type Script } from "./fixtures/openai_server.ts";
 import { investigationStep, TestTools } from "./helpers/exai_tools.ts";
@@ -200,6 +201,28 @@ Deno.test("thoughts that a server leaves in the text are cut from it", async (te
   }
 });
 
+Deno.test("an answer full of tags or braces takes no longer than any other", async () => {
+  const startedMs = performance.now();
+  for (
+    const part of [
+      "<think>",
+      "</think>",
+      "`</think>",
+      "<think></think>",
+      " <|end|>",
+      '{"a":"</think>',
+      "\n```</think>",
+    ]
+  ) {
+    const text = `${part.repeat(300_000 / part.length)} Done.`;
+    await using one = rig({ scripts: [chunks([delta(text, "stop")])] });
+    const { reasoning = "", text: shown } = await one.ask(MODEL);
+    assert(shown.length + reasoning.length > 0);
+    parseAnalysis(text);
+  }
+  assert(performance.now() - startedMs < 5000);
+});
+
 Deno.test("an analysis is found behind thoughts and prose with braces", async () => {
   const analysis = { verdict: "approve", summary: "fine" };
   await using one = rig({ scripts: [say(`Is it {x}?</think>Of {x} I say:\n${JSON.stringify(analysis)}`)] });
@@ -238,101 +261,6 @@ Deno.test("a refusal is shown as what it is", async () => {
     const outcome = await chat(script);
     assertEquals([outcome.content, outcome.facts.finish_reason], ["I will not.", "content_filter"]);
     assertStringIncludes(warningsOf(outcome), "refused");
-  }
-});
-
-/** A part of a tool call as a delta has it. */
-const toolCall = (id: string | undefined, name: string | undefined, args: Json | undefined, index?: number) =>
-  ({ id, index, type: "function", function: { name, arguments: args } }) as JsonObject;
-/** Two calls, as they should come out. */
-const two = ['look {"a":1}', 'find {"b":2}'];
-/** Deltas of tool calls, and what they come to. */
-const TOOL_CALLS: Record<string, [JsonObject[][], string[]]> = {
-  "as OpenAI sends them, interleaved": [[
-    [toolCall("x", "look", "", 0)],
-    [toolCall("y", "find", "", 1)],
-    [toolCall(undefined, undefined, '{"a"', 0)],
-    [toolCall(undefined, undefined, '{"b":', 1)],
-    [toolCall(undefined, undefined, ":1}", 0), toolCall(undefined, undefined, "2}", 1)],
-  ], two],
-  "one number for all": [[[toolCall("x", "look", '{"a":1}', 0)], [toolCall("y", "find", '{"b":2}', 0)]], two],
-  "one number for all, in one event": [
-    [[toolCall("x", "look", '{"a":1}', 0), toolCall("y", "find", '{"b":2}', 0)]],
-    two,
-  ],
-  "one number for all, in parts": [[
-    [toolCall("x", "look", '{"a"', 0)],
-    [toolCall(undefined, undefined, ":1}", 0)],
-    [toolCall("y", "find", '{"b"', 0)],
-    [toolCall(undefined, undefined, ":2}", 0)],
-  ], two],
-  "no number": [[[toolCall("x", "look", '{"a":1}')], [toolCall("y", "find", '{"b":2}')]], two],
-  "no number, in parts": [[
-    [toolCall("x", "look", "")],
-    [toolCall(undefined, undefined, '{"a":1}')],
-    [toolCall("y", "find", "")],
-    [toolCall(undefined, undefined, '{"b"')],
-    [toolCall(undefined, undefined, ":2}")],
-  ], two],
-  "neither number nor id": [
-    [[toolCall(undefined, "look", '{"a":1}')], [toolCall(undefined, "find", '{"b":2}')]],
-    two,
-  ],
-  "neither number nor id, in one event": [
-    [[toolCall("", "look", '{"a":1}'), toolCall("", "find", '{"b":2}')]],
-    two,
-  ],
-  "the same function twice without an id": [
-    [[toolCall(undefined, "look", '{"a":1}', 0)], [toolCall(undefined, "look", '{"a":2}', 0)]],
-    ['look {"a":1}', 'look {"a":2}'],
-  ],
-  "names without arguments": [
-    [[toolCall(undefined, "look", "", 0)], [toolCall(undefined, "find", "", 0)]],
-    ["look {}", "find {}"],
-  ],
-  "id and name again in each part": [
-    [[toolCall("x", "look", '{"a"', 0)], [toolCall("x", "look", ":1}", 0)]],
-    ['look {"a":1}'],
-  ],
-  "another id in each part": [
-    [[toolCall("x", "look", '{"a"', 0)], [toolCall("y", undefined, ":1}", 0)]],
-    ['look {"a":1}'],
-  ],
-  "a name after the arguments": [
-    [[toolCall("x", undefined, '{"a":1}', 0)], [toolCall(undefined, "look", undefined, 0)]],
-    ['look {"a":1}'],
-  ],
-  "one id for all": [[[toolCall("x", "look", '{"a":1}', 0)], [toolCall("x", "find", '{"b":2}', 1)]], two],
-  "arguments as an object": [[[toolCall("x", "look", { a: 1 }, 0)]], ['look {"a":1}']],
-  "arguments once more at the end": [
-    [[toolCall("x", "look", '{"a":', 0)], [toolCall("x", undefined, "1}", 0)], [
-      toolCall("x", "look", '{"a":1}', 0),
-    ]],
-    ['look {"a":1}'],
-  ],
-  "all arguments so far each time": [
-    [[toolCall("x", "look", '{"a"', 0)], [toolCall("x", undefined, '{"a":1', 0)], [
-      toolCall("x", undefined, '{"a":1}', 0),
-    ]],
-    ['look {"a":1}'],
-  ],
-};
-
-Deno.test("tool calls are kept apart by id, name and order, and put together from any parts", async (test) => {
-  for (const [name, [events, expected]] of Object.entries(TOOL_CALLS)) {
-    await test.step(name, async () => {
-      // Ollama says stop where it calls tools.
-      const choices = [...events.map((tool_calls) => ({ delta: { tool_calls } })), {
-        delta: {},
-        finish_reason: "stop",
-      }];
-      await using one = rig({ scripts: [chunks(choices as JsonObject[])] });
-      const { toolCalls = [], finishReason } = await one.ask(MODEL);
-      assertEquals(toolCalls.map((made) => `${made.name} ${made.arguments}`), expected);
-      assertEquals(finishReason, "tool_calls");
-      const ids = new Set(toolCalls.map(({ id }) => id));
-      assert(ids.size === toolCalls.length && !ids.has(""), "each can be answered by its id");
-    });
   }
 });
 

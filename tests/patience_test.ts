@@ -1,3 +1,4 @@
+import { delay } from "@std/async/delay";
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { CallTimeouts } from "../lib/app/call_timeouts.ts";
@@ -8,15 +9,16 @@ import { type Identity, ownerOf } from "../lib/call/owner.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import type { Settings } from "../lib/config/settings.ts";
 import { textResult } from "../lib/wire/mcp.ts";
-import { after, fail, hang, OpenAiServer, say } from "./fixtures/openai_server.ts";
+import { GivenUp } from "../lib/call/wait.ts";
+import { after, hang, OpenAiServer, say } from "./fixtures/openai_server.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { makeCall, TestTools } from "./helpers/exai_tools.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { tempDir } from "./helpers/files.ts";
+import { McpWindow } from "./helpers/mcp_window.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { sdkClient } from "./helpers/sdk_client.ts";
 import { SOMEBODY } from "./helpers/threads.ts";
-import { until } from "./helpers/until.ts";
 
 const MODEL = "slow-model";
 
@@ -129,10 +131,31 @@ Deno.test("a window that is started anew in its directory finds the reply to wha
   await restarted.close();
 });
 
+Deno.test("so does a window whose directory is known by its roots alone, which nobody had asked for", async () => {
+  await using at = await rig();
+  const gate = Promise.withResolvers<void>();
+  at.model.script(after(gate.promise, say("For whoever asks.")));
+  const params = { name: "chat", arguments: { prompt: "a long one" } };
+  const options = { roots: [`file://${at.dir}`] };
+  {
+    await using before = await McpWindow.open(at.url, { roots: {} }, options);
+    void before.request("tools/call", params);
+    await at.model.asked(1);
+  }
+  await using restarted = await McpWindow.open(at.url, { roots: {} }, options);
+  const again = restarted.request("tools/call", params);
+  gate.resolve();
+  const { continuation_offer, content } = envelopeOf((await again).result);
+  assertEquals([content, at.model.chats.length], ["For whoever asks.", 1]);
+  const { continuation_id } = continuation_offer as JsonObject;
+  const more = { name: "chat", arguments: { prompt: "more", continuation_id } };
+  assertEquals(envelopeOf((await restarted.request("tools/call", more)).result).status, "success");
+  assertStringIncludes(JSON.stringify(conversation(at.model.lastBody)), "a long one");
+});
+
 Deno.test("what one directory's window lost is not given to a window of another", async () => {
   await using at = await rig();
   await using elsewhere = await tempDir({});
-  at.model.script(say("mine"), say("yours"));
   const gate = Promise.withResolvers<void>();
   at.model.script(after(gate.promise, say("mine")), say("yours"));
   {
@@ -170,28 +193,36 @@ Deno.test("a window without a directory leaves nobody who could find a reply: it
 });
 
 Deno.test("a failure after the client gave up is not what the same call made again gets", async () => {
-  await using at = await rig();
-  const gate = Promise.withResolvers<void>();
-  at.model.script(after(gate.promise, fail(400, { error: { message: "no" } })), say("Fine now."));
-  await using client = await sdkClient(at.url);
-  await assertRejects(() => chat(client, { prompt: "q" }, { timeout: 300 }), Error, "-32001");
-  gate.resolve();
-  await until("the next call is a question of its own", async () => {
-    const { content } = envelopeOf(await chat(client, { prompt: "q" }));
-    return content === "Fine now." || undefined;
+  using tools = new TestTools();
+  const timeouts = new CallTimeouts(defaultSettings({}), tools.server);
+  const outcomes = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let runs = 0;
+  const target = timeouts.limit(tools.server)(async () => {
+    const run = runs++;
+    await outcomes[run]!.promise;
+    return { result: textResult(`run ${run}`, { isError: run === 0 }) };
   });
-  assertEquals(at.model.chats.length, 2);
+  const controller = new AbortController();
+  const params = { name: "chat", arguments: { prompt: "q" } };
+  const first = target(
+    makeCall("tools/call", params, { caller: callerNamed("c"), signal: controller.signal }),
+  );
+  controller.abort(new GivenUp("timed_out", "too slow"));
+  await assertRejects(() => first, GivenUp);
+  outcomes[0]!.resolve();
+  await delay(0);
+  outcomes[1]!.resolve();
+  const { result } = await target(makeCall("tools/call", params, { caller: callerNamed("c") }));
+  assertEquals(result, textResult("run 1"));
 });
 
 Deno.test("the daemon stops with calls that nobody waits for, and their models stop with it", async () => {
-  const model = new OpenAiServer(hang());
-  model.models = [{ id: MODEL, object: "model" }];
-  await using _model = model;
-  const it = await testDaemon({ settings: { customUrl: model.url, findLocal: false, detachAfterMs: 10 } });
-  await using client = await sdkClient(it.url);
-  assertEquals(envelopeOf(await chat(client, { prompt: "q", model: MODEL })).status, "running");
-  const { closed } = await model.asked(1);
-  await it[Symbol.asyncDispose]();
+  await using at = await rig({ detachAfterMs: 10 });
+  at.model.script(hang());
+  using client = await RawClient.hello(at.url, { cwd: at.dir });
+  assertStringIncludes(JSON.stringify(await client.call("chat", { prompt: "q" })), "still running");
+  const { closed } = await at.model.asked(1);
+  await at.daemon.daemon.stop();
   await closed;
 });
 
@@ -272,8 +303,8 @@ Deno.test("a client that has given a call up is given a handle before that the n
   const gate = Promise.withResolvers<void>();
   at.model.script(after(gate.promise, say("done")));
   await using client = await sdkClient(at.url, { name: "hasty" });
-  await assertRejects(() => chat(client, { prompt: "one" }, { timeout: 1100 }), Error, "-32001");
-  const early = envelopeOf(await chat(client, { prompt: "two" }, { timeout: 1100 }));
+  await assertRejects(() => chat(client, { prompt: "one" }, { timeout: 600 }), Error, "-32001");
+  const early = envelopeOf(await chat(client, { prompt: "two" }, { timeout: 5000 }));
   assertEquals(early.status, "running");
   assert(early.metadata !== undefined);
   gate.resolve();

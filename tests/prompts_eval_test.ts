@@ -127,6 +127,16 @@ Deno.test("place and kind decide: one without the other is not found, correct co
   assertEquals(score(at(repository.decoys[0]!, "a magic text")).falseAlarms, []);
 });
 
+Deno.test("a fault may be reported two lines beside its place, and not three", () => {
+  const repository = repositoryOf("rust-ledger");
+  const fault = repository.faults.find(({ id }) => id === "one-more")!;
+  const found = [-3, -2, 0, 2, 3].map((lines) => {
+    const location = `src/recent.rs:${fault.places[0]!.from + lines}`;
+    return scoreFindings([{ location, text: "off by one" }], { ...repository, faults: [fault] }).found.length;
+  });
+  assertEquals(found, [0, 1, 1, 1, 0]);
+});
+
 Deno.test("a finding counts once, and a second one about the same fault is neither another nor a false alarm", () => {
   const repository = repositoryOf("python-notes");
   const [sql, page] = repository.faults;
@@ -141,7 +151,7 @@ Deno.test("a finding counts once, and a second one about the same fault is neith
     { location: place, text: "SQL injection" },
     { location: place, text: "inject SQL by order" },
   ], { ...repository, faults });
-  assertEquals([twice.found.length, twice.others, twice.falseAlarms], [1, [], []]);
+  assertEquals([twice.found.length, twice.placeOnly, twice.others, twice.falseAlarms], [1, [], [], []]);
 });
 
 Deno.test("a finding that fits two faults leaves the one that another fits too, in whatever order they come", () => {
@@ -246,4 +256,16 @@ Deno.test("a judge looks only at what place and words have not decided, and has 
   assertStringIncludes(question, other!.what);
   assertEquals(question.includes(found!.what), false);
   assertStringIncludes(formatEval(reportOf([result], "two")).split("\n")[0]!, "with judge");
+});
+
+Deno.test("a judge that fails takes nothing from the score, and is reported", async () => {
+  const one = caseOf("secaudit", "php-gallery");
+  const [first] = perfectReports(one);
+  const models = new FakeModels(({ model }) => {
+    if (model === "two") throw new ExaiError("UPSTREAM_UNAVAILABLE", "the judge is down");
+    return answerOf("secaudit", [first!, { location: "src/session.php:1", title: "no type" }]);
+  });
+  const result = await runCase(one, { models, run: 1, judge: { models, model: "two" } });
+  assertEquals([result.score!.found.length, result.error, result.judged], [1, undefined, undefined]);
+  assertStringIncludes(formatEval(reportOf([result], "two")), "1 x judge: the judge is down");
 });

@@ -114,6 +114,25 @@ Deno.test("a server that is down is named, with what to start", async () => {
   assertStringIncludes(text, "There is no host no-such-host.invalid");
 });
 
+Deno.test("a URL or a key of which no request can be made is named, and nothing is said to be billed", async () => {
+  const setups: Partial<ProviderSetup>[] = [{ baseUrl: "not a url" }, { apiKey: "two\nlines" }, {
+    apiKey: "schlüssel…",
+  }];
+  for (const setup of setups) {
+    const { text } = await chat({
+      kind: "custom",
+      baseUrl: "http://127.0.0.1:1234/v1",
+      models: ["m"],
+      ...setup,
+    }, "m");
+    assertStringIncludes(text, "cannot be asked");
+    assertStringIncludes(text, "Check customApiUrl (CUSTOM_API_URL) and customApiKey (CUSTOM_API_KEY)");
+    assert(!text.includes("billed"), text);
+  }
+  const { text } = await chat({ kind: "custom", baseUrl: "http://127.0.0.1:6000/v1", models: ["m"] }, "m");
+  assertStringIncludes(text, "Port 6000 is reserved");
+});
+
 Deno.test("TLS where none is spoken is named, with the URL without it", async () => {
   await using server = serve(lmStudio);
   const baseUrl = `${server.origin.replace("http:", "https:")}/v1`;

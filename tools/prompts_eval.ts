@@ -28,7 +28,7 @@ Asks the models of your keys (exai.json, models.json, variables), which costs mo
   --thinking MODE  ${THINKING_MODES.join(", ")}; left out: the tool's own
   --judge NAME     a model that looks at what place and words do not decide; a column of its own
   --baseline FILE  compare with this earlier --json
-  --json FILE      write all results there
+  --json FILE      write all results there, each as it comes
   --dry-run        say what would be asked, and ask nothing`;
 
 const DEADLINE_MS = 6 * 60 * 60_000;
@@ -57,42 +57,45 @@ async function evaluate(): Promise<void> {
   if (options.isDryRun) return say(await describePlan(cases, options.runs));
   const { settings } = await new SettingsLoader({ args: [] }).read();
   await using models = await ConfiguredModels.open(settings, statePaths(settings));
-  const results = await runAll(cases, models, options);
   const { model, judge } = options;
   const report: EvalReport = {
     at: new Date().toISOString(),
     commit: await commitHere(),
     model,
     judge,
-    results,
+    results: [],
   };
-  if (options.json) await Deno.writeTextFile(options.json, JSON.stringify(report, undefined, 2) + "\n");
+  await runAll(cases, models, { ...options, report });
+  const { results } = report;
   say(formatEval(report, options.baseline));
   if (results.every(({ error }) => error !== undefined)) throw new Error(results[0]!.error);
 }
 
+/** Adds the results to `report`, and keeps what there is: an answer that was paid for is not lost by an interrupt. */
 async function runAll(
   cases: readonly EvalCase[],
   { router }: ConfiguredModels,
-  { runs, model, judge, parallel, thinking }: Options,
-): Promise<CaseResult[]> {
+  { runs, model, judge, parallel, thinking, json, report }: Options & { report: EvalReport },
+): Promise<void> {
   const all = Array.from({ length: runs }, (_, i) => cases.map((one) => ({ one, run: i + 1 }))).flat();
-  let done = 0;
-  const results = pooledMap(parallel, all, async ({ one, run }: { one: EvalCase; run: number }) => {
-    const result = await runCase(one, {
+  const results = pooledMap(parallel, all, ({ one, run }: { one: EvalCase; run: number }) =>
+    runCase(one, {
       models: router,
       model,
       thinkingMode: thinking,
       run,
       judge: judge === undefined ? undefined : { models: router, model: judge },
-    });
-    const { tool, repository, symptom, score, expected, error } = result;
-    const outcome = error ?? `${score?.found.length ?? 0} of ${expected.length} found`;
-    const about = symptom === undefined ? repository : `${repository}/${symptom}`;
-    progress(`${++done}/${all.length} ${tool} ${about}: ${outcome}`);
-    return result;
-  });
-  return await Array.fromAsync(results);
+    }));
+  for await (const result of results) {
+    report.results.push(result);
+    progress(`${report.results.length}/${all.length} ${describeResult(result)}`);
+    if (json) await Deno.writeTextFile(json, JSON.stringify(report, undefined, 2) + "\n");
+  }
+}
+
+function describeResult({ tool, repository, symptom, score, expected, error }: CaseResult): string {
+  const about = symptom === undefined ? repository : `${repository}/${symptom}`;
+  return `${tool} ${about}: ${error ?? `${score?.found.length ?? 0} of ${expected.length} found`}`;
 }
 
 async function describePlan(cases: readonly EvalCase[], runs: number): Promise<string> {

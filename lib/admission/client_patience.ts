@@ -29,7 +29,7 @@ const UNKNOWN_CLIENT: Patience = { waitMs: 60 * SECOND_MS, countsProgress: false
 const SHARE = 0.75;
 
 /** A client that cancels its calls sooner than this does not do so because its time is up. */
-const MIN_LEARNED_MS = SECOND_MS;
+const MIN_LEARNED_MS = SECOND_MS / 4;
 
 /** How long clients wait for the answer to a call: what is known by their names, and what they have shown. */
 export class ClientPatience {

@@ -95,6 +95,8 @@ class DetachableRun implements RepeatableCall {
     { key, repeats }: { key: string; repeats: RepeatedCalls<DetachableRun> },
   ): Promise<Result> {
     repeats.add(key, this);
+    // Once its session has ended, a client can no longer be asked for its roots.
+    this.call.caller.identity().catch(() => {});
     this.#release = () => repeats.delete(key, this);
     try {
       return await this.run(next);
@@ -115,7 +117,7 @@ class DetachableRun implements RepeatableCall {
     }));
     this.#wait();
     try {
-      return await Promise.race([this.#work, this.#late.promise]) ?? handleResult(this.#keep());
+      return await Promise.race([this.#work, this.#late.promise]) ?? this.#giveHandle();
     } finally {
       clearTimeout(this.#timer);
       signal.removeEventListener("abort", forward);
@@ -127,9 +129,13 @@ class DetachableRun implements RepeatableCall {
     const kept = this.#keep();
     const outcome = await resultWithin(kept, call, waitMs);
     if (call.signal.aborted) throw abortError(call.signal);
-    if (outcome === undefined) return handleResult(kept);
+    if (outcome === undefined) return this.#giveHandle();
     kept.release?.();
     return outcome;
+  }
+
+  #giveHandle(): Result {
+    return handleResult(this.#keep(), { isRepeatable: this.#options.options.keepsGivenUp ?? false });
   }
 
   #abort(reason: unknown): void {

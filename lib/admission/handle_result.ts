@@ -6,13 +6,19 @@ import { AWAIT_CALL, type DetachedCall } from "./detached_calls.ts";
 /**
  * The result of a call that goes on: what to do to get its own. The structured content has the fields that EXAI's own
  * tools promise.
+ *
+ * @param isRepeatable whether the same call made again gets the result too
  */
-export function handleResult({ tool, handle, startedAtMs, progress }: DetachedCall): Result {
+export function handleResult(
+  { tool, handle, startedAtMs, progress }: DetachedCall,
+  { isRepeatable }: { isRepeatable: boolean },
+): Result {
   const text =
     `${tool} is still running after ${secondsSince(startedAtMs)} and goes on. ${progressText(progress)}` +
     `Its handle is ${handle}. ` +
     `Call ${AWAIT_CALL} with {"handle": "${handle}"} to wait for its result, again if need be; ` +
-    `with "cancel": true to stop it.`;
+    `with "cancel": true to stop it.` +
+    (isRepeatable ? " The same call made again waits for it too, and costs nothing more." : "");
   return {
     result: {
       content: [{ type: "text", text }],

@@ -37,10 +37,10 @@ function roleNames(entries: readonly RoleEntry[]): string[] {
  */
 export async function instructionsOf(name: string, entries: readonly RoleEntry[]): Promise<string> {
   const entry = entries.find((one) => one.name === name);
+  const builtIn = ownEntry(ROLES, name);
+  if (entry === undefined && builtIn !== undefined) return builtIn;
   if (entry === undefined) {
     const known = roleNames(entries);
-    const own = ownEntry(ROLES, name);
-    if (own !== undefined) return own;
     throw new ExaiError(
       "INVALID_PARAMS",
       `there is no role ${quoteName(name)}${didYouMean(name, known)}; there are: ${

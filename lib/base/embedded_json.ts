@@ -6,17 +6,21 @@ const SPACE = /[ \t\r\n]*/y;
 /** A JSON number, `true`, `false` or `null`. */
 const LITERAL = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 
+/** Literals of Python, and what they are in JSON. */
+const PYTHON_LITERAL = /True|False|None/y;
+const JSON_LITERALS: Readonly<Record<string, string>> = { True: "true", False: "false", None: "null" };
+
 /** A part of a string up to a backslash, its end, or a character that must be escaped. */
 // deno-lint-ignore no-control-regex
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 
 /** The beginning of an object with a key, or an empty object. */
-const OBJECT_START = /\{[ \t\r\n]*["}]/g;
+const OBJECT_START = /\{[ \t\r\n]*["}/]/g;
 
 /**
  * Returns the JSON objects in `text`, whatever stands around them, in order. Objects within objects are not listed, nor
- * are those within an object that is broken. A comma before a closing bracket and raw line breaks in strings, both common
- * in what models write, are accepted. Takes time linear in the length of `text`.
+ * are those within an object that is broken. Accepted is what models often write: a comma before a closing bracket, raw
+ * line breaks in strings, comments, literals of Python. Takes time linear in the length of `text`.
  *
  * @example
  * ```ts
@@ -86,13 +90,11 @@ class ObjectScan {
       // A value has ended: close what ends with it, or go on to the next one.
       for (;;) {
         if (open.length === 0) return true;
-        this.#skip(SPACE);
+        this.#skipSpace();
         if (this.#text[this.end] === ",") {
-          const comma = this.end++;
-          if (this.#closes(open)) {
-            this.#replace(comma, "");
-            continue;
-          }
+          this.#replace(this.end++, "");
+          if (this.#isBeforeEnd(open)) continue;
+          this.#repaired += ",";
           if (!this.#readKey(open)) return false;
           break;
         }
@@ -107,10 +109,15 @@ class ObjectScan {
     return open.length === 0 || last === "}" || last === "]";
   }
 
+  /** Whether only space stands before the closing bracket of the innermost value. */
+  #isBeforeEnd(open: readonly string[]): boolean {
+    this.#skipSpace();
+    return this.#text[this.end] === (open.at(-1) === "{" ? "}" : "]");
+  }
+
   /** Reads the closing bracket of the innermost value, if it comes next. */
   #closes(open: string[]): boolean {
-    this.#skip(SPACE);
-    if (this.#text[this.end] !== (open.at(-1) === "{" ? "}" : "]")) return false;
+    if (!this.#isBeforeEnd(open)) return false;
     open.pop();
     this.end++;
     return true;
@@ -118,18 +125,23 @@ class ObjectScan {
 
   /** Reads the key of the next value; in an array there is none. */
   #readKey(open: readonly string[]): boolean {
-    this.#skip(SPACE);
+    this.#skipSpace();
     if (open.at(-1) !== "{") return true;
     if (this.#text[this.end] !== '"' || !this.#readString()) return false;
-    this.#skip(SPACE);
+    this.#skipSpace();
     if (this.#text[this.end] !== ":") return false;
     this.end++;
-    this.#skip(SPACE);
+    this.#skipSpace();
     return true;
   }
 
   #readScalar(): boolean {
-    return this.#text[this.end] === '"' ? this.#readString() : this.#skip(LITERAL) > 0;
+    if (this.#text[this.end] === '"') return this.#readString();
+    if (this.#skip(LITERAL) > 0) return true;
+    const start = this.end;
+    if (this.#skip(PYTHON_LITERAL) === 0) return false;
+    this.#replace(start, JSON_LITERALS[this.#text.slice(start, this.end)]!);
+    return true;
   }
 
   #readString(): boolean {
@@ -147,9 +159,25 @@ class ObjectScan {
     }
   }
 
+  /** Skips whitespace and comments. */
+  #skipSpace(): void {
+    this.#skip(SPACE);
+    while (this.#text[this.end] === "/") {
+      const start = this.end;
+      const isBlock = this.#text[start + 1] === "*";
+      if (!isBlock && this.#text[start + 1] !== "/") return;
+      const end = this.#text.indexOf(isBlock ? "*/" : "\n", start);
+      if (end < 0) return;
+      this.end = end + (isBlock ? 2 : 1);
+      this.#replace(start, "");
+      this.#skip(SPACE);
+    }
+  }
+
+  /** Replaces the text from `at` to where the scan stands. */
   #replace(at: number, by: string): void {
     this.#repaired += this.#text.slice(this.#start, at) + by;
-    this.#start = at + 1;
+    this.#start = this.end;
   }
 
   #skip(pattern: RegExp): number {

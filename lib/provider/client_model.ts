@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { toModelStatus } from "./catalogue/catalogue.ts";
 import { unmetNeeds } from "./model_fitness.ts";
 import { schemaPrompt } from "./openai/request_body.ts";
+import type { Sample, SampleMessage, SampleRequest } from "./client_sample.ts";
 import type {
   ChatContent,
   ChatOptions,
@@ -12,7 +13,6 @@ import type {
   ProviderRequest,
   TextPart,
 } from "./provider.ts";
-import type { Sample, SampleMessage, SampleRequest } from "./sample.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
 export const CLIENT_PROVIDER = "client";

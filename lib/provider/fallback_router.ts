@@ -20,7 +20,7 @@ import type { ProviderStatus } from "./provider_status.ts";
 import { askWithFallback } from "./routing/fallback_chain.ts";
 import { classForTool } from "./routing/model_classes.ts";
 import { defaultModelFor, type ModelChoice } from "./model_choice.ts";
-import { chooseAuto, explainChoice, MAX_CHAIN } from "./routing/model_selection.ts";
+import { chooseAuto, explainChoice, MAX_CHAIN, withoutResting } from "./routing/model_selection.ts";
 import { isWanted, OfferedModels } from "./routing/offered_models.ts";
 import {
   forbiddenModel,
@@ -250,7 +250,9 @@ export class FallbackRouter implements ModelRouter {
     const unavailable = statuses.filter(({ available }) => !available);
     const isUnavailable = ([first]: readonly ModelInfo[]) =>
       unavailable.some(({ name }) => name === first?.provider);
-    const all = this.#offered.byProvider(query).map((models) => this.#affordable(models));
+    const all = this.#offered.byProvider(query).map((models) =>
+      this.#affordable(withoutResting(models, statuses))
+    );
     // Unavailable providers come last: one of them may have recovered.
     const chain = [
       ...chooseAuto(all.filter((models) => !isUnavailable(models)), { preferredClass, needs }),

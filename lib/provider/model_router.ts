@@ -1,3 +1,4 @@
+import type { Sample } from "./client_sample.ts";
 import type {
   ChatOptions,
   ChatRequest,
@@ -9,7 +10,6 @@ import type {
   RawRequest,
   ThinkingMode,
 } from "./provider.ts";
-import type { Sample } from "./sample.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
 /** What a call needs of its model besides text. */

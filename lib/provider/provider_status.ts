@@ -44,6 +44,8 @@ export interface ProviderStatus {
   available: boolean;
   /** Why it is unavailable. */
   reason?: string;
+  /** Models that failed several times in a row and are left alone for a while. */
+  resting?: readonly string[];
   /** How much longer its circuit breaker stays open, in milliseconds; undefined while it is closed. */
   circuitOpenForMs?: number;
   abilities: Abilities;

@@ -1,8 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, ownEntry } from "../base/json.ts";
 import type { Call } from "../call/call.ts";
+import type { Sample, SampleRequest } from "../provider/client_sample.ts";
 import type { ChatResult, FinishReason, ModelClass } from "../provider/provider.ts";
-import type { Sample, SampleRequest } from "../provider/sample.ts";
 import { estimateTokens } from "../provider/token_estimate.ts";
 
 /**

@@ -4,7 +4,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, Progress, Whereabouts } from "../call/call.ts";
 import type { ModelRouter } from "../provider/model_router.ts";
-import type { Sample } from "../provider/sample.ts";
+import type { Sample } from "../provider/client_sample.ts";
 import type { ToolDefinition } from "../wire/mcp.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import type { ToolAnnotations } from "./annotations.ts";

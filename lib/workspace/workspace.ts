@@ -59,6 +59,11 @@ export interface GitOutput {
 /** Read-only access to a git repository. No program that it names is run, and nothing in it is written. */
 export interface Repository extends AsyncDisposable {
   /**
+   * The submodules below the directory it was opened for, relative to that, with `/`. Changes within them are not looked
+   * at.
+   */
+  readonly submodules: readonly string[];
+  /**
    * Runs git in the directory the repository was opened for, without a shell. The caller has checked `args`.
    *
    * @throws {ExaiError} `TIMEOUT`; `UPSTREAM_UNAVAILABLE` when git cannot be run; the abort reason of `options.signal`

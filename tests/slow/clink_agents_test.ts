@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { testDaemon } from "../helpers/daemon.ts";
@@ -51,6 +51,24 @@ Deno.test("an agent that mounts EXAI by its shim is told that clink starts no ag
   });
   const said = contentOf(await shim.call("clink", { prompt: "p", agent: "nested" }));
   assertStringIncludes(said, "maxDepth of clink.json is 1");
+});
+
+Deno.test("an agent that outlasts the client's patience goes on, and await_call gives its answer", async () => {
+  await using dir = await tempDir({ "work/file": "" });
+  const command = `${dir.path}/agent.sh`;
+  const script = `#!/bin/sh\nwhile [ ! -e "${dir.path}/go" ]; do sleep 0.05; done\necho it is done\n`;
+  await Deno.writeTextFile(command, script, { mode: 0o755 });
+  await using home = await tempDir({ "clink.json": JSON.stringify({ agents: { slow: { command } } }) });
+  const settings = { home: home.path, findLocal: false, detachAfterMs: 100 };
+  await using at = await testDaemon({ settings });
+  const port = Number(new URL(at.url).port);
+  await using shim = await Shim.ready({ port, home: home.path, cwd: `${dir.path}/work` });
+  const { result } = await shim.call("clink", { prompt: "p", agent: "slow" });
+  const handle = /"(?:call_id|handle)":\s*"([^"]+)"/.exec(JSON.stringify(result).replaceAll('\\"', '"'));
+  assert(handle !== null, JSON.stringify(result));
+  await Deno.writeTextFile(`${dir.path}/go`, "");
+  const ended = await shim.call("await_call", { handle: handle?.[1] ?? "" });
+  assertStringIncludes(JSON.stringify(ended), "it is done");
 });
 
 Deno.test("an agent ends with a daemon that is killed, and so does what it has started", async () => {

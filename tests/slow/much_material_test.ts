@@ -44,3 +44,19 @@ Deno.test("with thousands of staged files too, and what is not shown is counted"
   assertEquals(shown.length - 1 + more + notShown.length - 1 + Number(rest![1]), 1500);
   assertStringIncludes(String(notShown.at(-1)!.reason), "do not fit into the model's window");
 });
+
+Deno.test("one diff of megabytes does not take the room of the others", async () => {
+  await using at = await toolsIn({ "a_big.txt": "x\n", "b.ts": "1\n", "yarn.lock": "1\n" }, {
+    isRepository: true,
+  });
+  await at.git("add", ".");
+  await at.git("commit", "-q", "-m", "first");
+  await at.dir.write("a_big.txt", "line of text\n".repeat(400_000));
+  await at.dir.write("b.ts", "2\n");
+  await at.dir.write("yarn.lock", "line of text\n".repeat(400_000));
+  const { answer, prompt, notShown } = await at.shown("precommit", precommitStep());
+  assertEquals(answer.metadata.shown, ["DIFF b.ts (unstaged)"]);
+  assertStringIncludes(prompt, "-1\n+2");
+  assertStringIncludes(notShown["DIFF a_big.txt (unstaged)"]!, "its diff is longer than 4194304 bytes");
+  assertStringIncludes(notShown["DIFF yarn.lock (unstaged)"]!, "generated");
+});

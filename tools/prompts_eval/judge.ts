@@ -48,5 +48,5 @@ async function choose(
   const { text } = await models.chat(route, {
     messages: [{ role: "system", content: INSTRUCTIONS }, { role: "user", content: question }],
   }, { signal: new AbortController().signal });
-  return Number(parseAnalysis(text).finding) || 0;
+  return Number(parseAnalysis(text, '  "finding": 0').finding) || 0;
 }

@@ -118,8 +118,13 @@ function neverFound(results: readonly CaseResult[]): string {
 }
 
 function failures(results: readonly CaseResult[]): string {
-  const counts = groupBy(results.filter(({ error }) => error !== undefined), ({ error }) => error!);
-  const lines = Array.from(counts, ([error, { length }]) => `  ${length} x ${error}`);
+  const reasons = results.flatMap(({ error, judgeError }) =>
+    error ?? (judgeError ? `judge: ${judgeError}` : [])
+  );
+  const lines = Array.from(
+    groupBy(reasons, (reason) => reason),
+    ([reason, { length }]) => `  ${length} x ${reason}`,
+  );
   return lines.length === 0 ? "" : `failed:\n${lines.join("\n")}`;
 }
 

@@ -1,11 +1,12 @@
 import { dirname, join, relative } from "@std/path";
+import { messageOf } from "../../lib/base/errors.ts";
 import { isObject, type JsonObject } from "../../lib/base/json.ts";
 import type { ModelRouter } from "../../lib/provider/model_router.ts";
 import { TestTools } from "../../tests/helpers/exai_tools.ts";
 import { git } from "../../tests/helpers/files.ts";
 import { hold } from "../lib/held.ts";
 import { type Judge, judgeMissed } from "./judge.ts";
-import { filesBelow, type Planted } from "./planted.ts";
+import { filesBelow } from "./planted.ts";
 import { type Finding, type Score, scoreFindings } from "./score.ts";
 import { type EvalCase, SCORED_TOOLS } from "./scored_tools.ts";
 
@@ -23,6 +24,8 @@ export interface CaseResult {
   score?: Score;
   /** Faults that only the judge has found described, beside those of `score`. */
   judged?: string[];
+  /** Why the judge has not judged; the score does not depend on it. */
+  judgeError?: string;
   findings: Finding[];
   inputTokens: number;
   outputTokens: number;
@@ -57,7 +60,7 @@ export async function runCase(evalCase: EvalCase, options: CaseOptions): Promise
   try {
     await ask(evalCase, options, result);
   } catch (thrown) {
-    result.error = thrown instanceof Error ? thrown.message : String(thrown);
+    result.error = messageOf(thrown);
   }
   result.seconds = Math.round((performance.now() - startedMs) / 100) / 10;
   return result;
@@ -69,7 +72,7 @@ async function ask(evalCase: EvalCase, options: CaseOptions, result: CaseResult)
   const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "exai-eval-" }));
   // Also when the program is stopped meanwhile.
   await using _copy = hold("directory", () => Deno.remove(path, { recursive: true }));
-  await copyTo(path, repository);
+  await copyTo(path, evalCase);
   using tools = new TestTools({ models, cwd: path });
   const choice = {
     ...(model === undefined ? {} : { model }),
@@ -91,25 +94,28 @@ async function ask(evalCase: EvalCase, options: CaseOptions, result: CaseResult)
   }
   result.findings = SCORED_TOOLS[tool]!.findings(analysis);
   result.score = scoreFindings(result.findings, { ...repository, faults });
-  if (judge) result.judged = await judgeMissed({ ...result, score: result.score }, repository, judge);
+  if (!judge) return;
+  await judgeMissed({ ...result, score: result.score }, repository, judge).then(
+    (judged) => result.judged = judged,
+    (thrown) => result.judgeError = messageOf(thrown),
+  );
 }
 
-/** Makes a repository of git with the files in the work tree; the state before the change, if any, is committed. */
-async function copyTo(path: string, { dir, before, change }: Planted): Promise<void> {
+/** Copies the files; for a change, into a repository of git that has the state before it as its commit. */
+async function copyTo(path: string, { repository: { dir, before }, tool }: EvalCase): Promise<void> {
+  if (tool !== "precommit") return await copyInto(path, dir);
   await git(path, "init", "-q");
-  const [first, ...later] = change === undefined ? [[dir]] : [[dir, before], [dir]];
-  await copyInto(path, first!);
+  await copyInto(path, dir);
+  await copyInto(path, before);
   await git(path, "add", ".");
-  await git(path, "commit", "-q", "-m", "as it is");
-  for (const dirs of later) await copyInto(path, dirs);
+  await git(path, "commit", "-q", "-m", "as it was");
+  await copyInto(path, dir);
 }
 
-async function copyInto(path: string, dirs: readonly string[]): Promise<void> {
-  for (const dir of dirs) {
-    for await (const file of filesBelow(dir)) {
-      const to = join(path, relative(dir, file));
-      await Deno.mkdir(dirname(to), { recursive: true });
-      await Deno.copyFile(file, to);
-    }
+async function copyInto(path: string, dir: string): Promise<void> {
+  for await (const file of filesBelow(dir)) {
+    const to = join(path, relative(dir, file));
+    await Deno.mkdir(dirname(to), { recursive: true });
+    await Deno.copyFile(file, to);
   }
 }

@@ -50,15 +50,15 @@ export function scoreFindings(
     }).toSorted((a, b) => a.distance - b.distance || a.finding - b.finding)
   );
   const found = match(candidates.map((some) => some.filter(({ isKind }) => isKind)));
-  const used = new Set(found.values());
+  // A second finding about a fault that is found already is neither false nor about another fault.
+  const named = new Set(candidates.flat().filter(({ isKind }) => isKind).map(({ finding }) => finding));
   const placeOnly = match(
-    candidates.map((some, fault) => found.has(fault) ? [] : some.filter(({ finding }) => !used.has(finding))),
+    candidates.map((some, fault) =>
+      found.has(fault) ? [] : some.filter(({ finding }) => !named.has(finding))
+    ),
   );
-  for (const finding of placeOnly.values()) used.add(finding);
-  // A second finding about a fault that is found already is neither false nor another fault.
-  const further = findings.map((_, i) => i).filter((i) =>
-    !used.has(i) && !candidates.flat().some(({ finding, isKind }) => finding === i && isKind)
-  );
+  const used = new Set([...named, ...placeOnly.values()]);
+  const further = findings.map((_, i) => i).filter((i) => !used.has(i));
   const falseAlarms = further.filter((i) =>
     decoys.some((decoy) => distanceOf(places[i]!, decoy.places) === 0 && isOfKind(findings[i]!.text, decoy))
   );

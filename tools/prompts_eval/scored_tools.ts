@@ -23,12 +23,16 @@ const REVIEWED: readonly Category[] = ["correctness", "concurrency", "resource",
 /** The tools whose answers name faults by place, in the order in which they run. */
 export const SCORED_TOOLS: Readonly<Record<string, ScoredTool>> = {
   codereview: {
-    cases: (repository) => whole(repository, REVIEWED, "Review this code: "),
+    cases: (repository) => whole(repository, { categories: REVIEWED, task: "Review this code" }),
     findings: listed("issues"),
   },
   secaudit: {
     cases: (repository) =>
-      whole(repository, ["security"], "Audit the security of this code: ", { threat_level: "high" }),
+      whole(repository, {
+        categories: ["security"],
+        task: "Audit the security of this code",
+        more: { threat_level: "high" },
+      }),
     findings: listed("vulnerabilities"),
   },
   precommit: {
@@ -49,26 +53,35 @@ export const SCORED_TOOLS: Readonly<Record<string, ScoredTool>> = {
     findings: ({ root_cause }) => isObject(root_cause) ? [toFinding(root_cause)] : [],
   },
   testgen: {
-    cases: (repository) => whole(repository, ["correctness"], "Write tests for this code: "),
+    cases: (repository) =>
+      whole(repository, { categories: ["correctness"], task: "Write tests for this code" }),
     findings: listed("suspected_bugs"),
   },
   refactor: {
-    cases: (repository) => whole(repository, ["smell"], "Plan the refactoring of this code: "),
+    cases: (repository) =>
+      whole(repository, { categories: ["smell"], task: "Plan the refactoring of this code" }),
     findings: listed("opportunities"),
   },
 };
 
+interface WholeOptions {
+  /** The faults to look for. */
+  categories: readonly Category[];
+  task: string;
+  /** Arguments of the tool's own. */
+  more?: JsonObject;
+}
+
 /** One question about a whole repository, unless it has no fault of the categories. */
 function whole(
   { faults, files, about }: Planted,
-  categories: readonly Category[],
-  ...[task, more = {}]: [task: string, more?: JsonObject]
+  { categories, task, more = {} }: WholeOptions,
 ): Omit<EvalCase, "tool" | "repository">[] {
   const expected = faults.filter(({ category }) => categories.includes(category));
   if (expected.length === 0) return [];
   return [{
     faults: expected,
-    args: stepOf(`${task}${about}.`, { relevant_files: [...files], ...more }),
+    args: stepOf(`${task}: ${about}.`, { relevant_files: [...files], ...more }),
   }];
 }
 
@@ -88,7 +101,7 @@ function listed(field: string): ScoredTool["findings"] {
   return ({ [field]: list }) => Array.isArray(list) ? list.filter(isObject).map(toFinding) : [];
 }
 
-/** A finding may give its place by fields of another name: the models of others do. */
+/** Fields that give a place where a model has not kept to `location`. */
 const PLACE_FIELDS = ["location", "file", "path", "line", "lines"];
 
 function toFinding(entry: JsonObject): Finding {

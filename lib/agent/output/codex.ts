@@ -44,10 +44,17 @@ export class CodexOutput extends AgentOutput {
       case "agent_message":
         if (isDone && textOf(item.text)) this.setText(String(item.text));
         return textOf(item.text);
-      case "command_execution":
-        return isDone ? undefined : `runs ${textOf(item.command) ?? "a command"}`;
-      case "file_change":
-        return isDone ? `changed ${objectsIn(item.changes).map(({ path }) => path).join(", ")}` : undefined;
+      case "command_execution": {
+        const command = textOf(item.command) ?? "a command";
+        if (item.status === "declined") this.deny(command);
+        return isDone ? undefined : `runs ${command}`;
+      }
+      case "file_change": {
+        const paths = objectsIn(item.changes).map(({ path }) => path).join(", ");
+        // A change fails in a sandbox that lets it read only.
+        if (item.status === "failed") this.deny(`change ${paths}`);
+        return isDone && item.status !== "failed" ? `changed ${paths}` : undefined;
+      }
       case "mcp_tool_call":
         return isDone ? undefined : `calls ${[item.server, item.tool].filter(textOf).join("/")}`;
       case "web_search":

@@ -58,7 +58,7 @@ export const TOOL_SETTINGS = {
     {
       env: "MAX_CONVERSATION_TURNS",
       fallback: 50,
-      help: "Exchanges one thread holds; a full one is refused",
+      help: "Exchanges one thread holds; in a full one the oldest are summarised or left out",
     },
     1,
     10_000,

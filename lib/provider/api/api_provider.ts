@@ -89,7 +89,7 @@ export class ApiProvider implements Provider {
   }
 
   status(): ProviderStatus {
-    const { open } = this.#options.endpoint.breaker;
+    const { open, resting } = this.#options.endpoint.breaker;
     const reason = open === undefined
       ? this.#listError?.message
       : `${open.model ?? "it"} failed several times in a row and is left alone for ${
@@ -103,6 +103,7 @@ export class ApiProvider implements Provider {
       kind: this.kind,
       available: reason === undefined,
       reason,
+      ...(resting.length === 0 ? {} : { resting }),
       ...(open === undefined ? {} : { circuitOpenForMs: open.openForMs }),
       abilities: {
         files: this.files !== undefined,

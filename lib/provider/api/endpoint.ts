@@ -1,23 +1,18 @@
 import { getLogger } from "@logtape/logtape";
 import { abortError } from "../../base/abort.ts";
-import { ExaiError, messageOf } from "../../base/errors.ts";
+import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { trimEndOf } from "../../base/text.ts";
 import { MIB, SECOND_MS } from "../../base/units.ts";
 import { withPartialAnswer } from "../partial_answer.ts";
 import type { AnswerReader } from "./answer_reader.ts";
 import { readErrorBody } from "./error_body.ts";
+import { toProviderError } from "./exchange_errors.ts";
 import { type FetchLimits, GuardedFetch } from "./guarded_fetch.ts";
 import { leftOutFields, refusedField, withoutRefused } from "./optional_parameters.ts";
 import type { ApiProtocol, Exchange, ProviderAddress } from "./protocol.ts";
 import { type BreakerOptions, ProviderBreaker } from "./provider_breaker.ts";
-import {
-  asApiError,
-  faultKindOf,
-  fromApiError,
-  providerError,
-  type ProviderErrorInfo,
-} from "./provider_errors.ts";
+import { asApiError, faultKindOf, fromApiError, providerError } from "./provider_errors.ts";
 import { type ProviderSite, toBaseUrl, urlSetting, wrongPathAdvice } from "./provider_site.ts";
 import { RateLimits } from "./rate_limits.ts";
 import {
@@ -161,7 +156,7 @@ export class ProviderEndpoint {
     try {
       return await send({ address: this.#options, guard, signal });
     } catch (thrown) {
-      throw this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput: false });
+      throw toProviderError(thrown, { signal, guard, errorInfo, protocol, hasOutput: false });
     }
   }
 
@@ -221,32 +216,9 @@ export class ProviderEndpoint {
         return answer;
       }
       const { hasOutput } = answer;
-      const error = this.#toError(thrown, { signal, guard, errorInfo, protocol, hasOutput, answer });
+      const error = toProviderError(thrown, { signal, guard, errorInfo, protocol, hasOutput, answer });
       throw withPartialAnswer(error, answer.text);
     }
-  }
-
-  #toError(thrown: unknown, context: FailureContext): ExaiError {
-    const { signal, guard, errorInfo, protocol, hasOutput, answer } = context;
-    if (signal.aborted) return abortError(signal);
-    const cause = unwrap(guard.causeOfBodyError(thrown));
-    if (cause instanceof ExaiError) return cause;
-    const response = protocol?.readError?.(thrown) ?? asApiError(thrown);
-    if (response !== undefined) {
-      const whole = guard.refused === undefined
-        ? response
-        : { ...guard.refused, error: guard.refused.body, message: "" };
-      return fromApiError(whole, { ...errorInfo, cause: thrown }, { hasOutput, isWhole: guard.isWhole });
-    }
-    if (cause instanceof SyntaxError && !hasOutput) {
-      return providerError("malformed", `${this.name} sent what is no JSON${wrongPathAdvice(this.#site)}`, {
-        ...errorInfo,
-        cause,
-      });
-    }
-    const reason = messageOf(cause);
-    if (answer) return answer.truncated(reason);
-    return providerError("outage", `${this.name}: ${reason}`, { ...errorInfo, cause });
   }
 
   #warningsOf(model: string, leftOut: readonly string[]): string[] {
@@ -260,23 +232,9 @@ export class ProviderEndpoint {
   }
 }
 
-interface FailureContext {
-  signal: AbortSignal;
-  guard: GuardedFetch;
-  errorInfo: ProviderErrorInfo;
-  protocol?: Pick<ApiProtocol, "readError">;
-  hasOutput: boolean;
-  answer?: AnswerReader;
-}
-
 /** Whether the connection failed, and not what came over it. */
 function isOfConnection(thrown: unknown): boolean {
   return !(thrown instanceof ExaiError) || faultKindOf(thrown) === "timeout";
-}
-
-/** The packages wrap every error of their `fetch`. */
-function unwrap(thrown: unknown): unknown {
-  return thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
 }
 
 /** The field of `body` that a refusal names and that may be left out. */

@@ -13,6 +13,7 @@ const NO_CREDIT = [
   "insufficient_balance",
   "insufficient_credits",
   "insufficient_user_quota",
+  "billing_error",
   "arrearage",
   "1113",
   "1309",
@@ -102,6 +103,9 @@ const REFUSED_TYPES = [
  */
 const MAY_HAVE_RUN: readonly number[] = [499, 504, 520, 524, 598, 599];
 
+/** Types of a failure at the provider that count where there is no status, as in an answer that has begun. */
+const OUTAGE_TYPES = ["api_error", "internal", "internal_server_error"];
+
 /** What an error response means; undefined if it says nothing of the kind. */
 export function faultOf(
   { codes }: Pick<ErrorBody, "codes">,
@@ -110,6 +114,7 @@ export function faultOf(
   const byCode = codes.map((code) => ownEntry(FAULT_BY_CODE, code)).find((fault) => fault !== undefined);
   if (byCode !== undefined && !(status === 401 || status === 402)) return byCode;
   if (status !== undefined) return faultOfStatus(status);
+  if (codes.some((code) => OUTAGE_TYPES.includes(code))) return "outage";
   return codes.some((code) => REFUSED_TYPES.includes(code)) ? "refused" : undefined;
 }
 

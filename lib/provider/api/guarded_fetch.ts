@@ -52,6 +52,7 @@ export class GuardedFetch implements Disposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #refused: RefusedResponse | undefined;
   #events: EventBody | undefined;
+  #isSent = false;
 
   #silenceMs: number;
 
@@ -70,6 +71,11 @@ export class GuardedFetch implements Disposable {
   /** The last error response, whole: the packages keep a part of it only. */
   get refused(): RefusedResponse | undefined {
     return this.#refused;
+  }
+
+  /** Whether a request was sent, or at least tried: a URL or a key may be such that none can be made of it. */
+  get isSent(): boolean {
+    return this.#isSent;
   }
 
   /** Whether the server marked the end of the events, or sent one whole document in place of them. */
@@ -92,6 +98,7 @@ export class GuardedFetch implements Disposable {
     const caller = init.signal ?? undefined;
     const signals = caller ? [caller, this.#silence.signal] : [this.#silence.signal];
     this.#restartTimer();
+    this.#isSent = true;
     let response: Response;
     try {
       response = await fetch(input, {
@@ -185,9 +192,10 @@ export class GuardedFetch implements Disposable {
     if (events.page === undefined) return events.response;
     this.#clearTimer();
     const { errorInfo } = this.#options;
+    const title = titleOfPage(events.page);
     throw providerError(
       "malformed",
-      `${errorInfo.provider} answered with a page in place of an answer (${titleOfPage(events.page)})${
+      `${errorInfo.provider} answered with a page in place of an answer${title === "" ? "" : ` (${title})`}${
         wrongPathAdvice(errorInfo.site)
       }`,
       errorInfo,

@@ -28,7 +28,7 @@ export class ProviderBreaker {
   readonly #provider: string;
   readonly #options: BreakerOptions;
   readonly #circuit: CircuitBreaker;
-  /** Of the models that have failed since they last answered. */
+  /** Of the models that have been asked. */
   readonly #models = new Map<string, CircuitBreaker>();
   /** The models that have failed since any has answered. */
   readonly #failed = new Set<string>();
@@ -50,10 +50,17 @@ export class ProviderBreaker {
     return undefined;
   }
 
+  /** The models that are left alone now. */
+  get resting(): string[] {
+    return [...this.#models].filter(([, circuit]) => circuit.refusesForMs !== undefined).map(([model]) =>
+      model
+    );
+  }
+
   /** Closes the breakers. */
   reset(): void {
     this.#circuit.reset();
-    this.#models.clear();
+    for (const circuit of this.#models.values()) circuit.reset();
     this.#failed.clear();
   }
 
@@ -63,7 +70,7 @@ export class ProviderBreaker {
    * @throws {ExaiError} the provider error `breaker_open` with `retryAfterMs`; what `work` throws
    */
   async run<T>(model: string, work: () => Promise<T>): Promise<T> {
-    const own = this.#models.get(model) ?? new CircuitBreaker(this.#options);
+    const own = this.#circuitOf(model);
     const ownEra = own.enter();
     if (ownEra === 0) throw this.#openError({ model, openForMs: own.refusesForMs ?? 0 });
     const era = this.#circuit.enter();
@@ -75,19 +82,23 @@ export class ProviderBreaker {
       const result = await work();
       own.leave(ownEra, "success");
       this.#circuit.leave(era, "success");
-      this.#models.delete(model);
       this.#failed.clear();
       return result;
     } catch (thrown) {
       const isFailure = FAILURES.includes(faultKindOf(thrown));
-      if (isFailure) {
-        this.#models.set(model, own);
-        this.#failed.add(model);
-      }
+      if (isFailure) this.#failed.add(model);
       own.leave(ownEra, isFailure ? "failure" : "ignored");
       this.#circuit.leave(era, isFailure && this.#isOfProvider(thrown) ? "failure" : "ignored");
       throw thrown;
     }
+  }
+
+  #circuitOf(model: string): CircuitBreaker {
+    const known = this.#models.get(model);
+    if (known !== undefined) return known;
+    const circuit = new CircuitBreaker(this.#options);
+    this.#models.set(model, circuit);
+    return circuit;
   }
 
   #isOfProvider(thrown: unknown): boolean {

@@ -145,6 +145,15 @@ export function wrongPathAdvice(site: ProviderSite | undefined): string {
   return `${where}, and its API most likely begins at ${likely}: set ${urlSetting(site)} to that`;
 }
 
+/** What to do where no request can be made of the URL and the key of `site`. */
+export function settingsAdvice(site: ProviderSite | undefined): string {
+  if (site === undefined) return "Check its URL and its key";
+  return `Check ${urlSetting(site)} and ${
+    keySetting(site)
+  }: a URL begins with http:// or https://, a key is one line of ` +
+    "ASCII characters";
+}
+
 /** What to do where `site` cannot be reached because of `reason`. */
 export function unreachableAdvice(site: ProviderSite | undefined, reason: string): string {
   const url = site === undefined ? null : URL.parse(site.baseUrl);
@@ -155,6 +164,9 @@ export function unreachableAdvice(site: ProviderSite | undefined, reason: string
   }
   if (reason.includes("dns error")) {
     return `. There is no host ${url.hostname}: check ${setting}, and the network`;
+  }
+  if (reason.includes("are blocked")) {
+    return `. Port ${url.port} is reserved for another protocol: let the server listen at another, and correct ${setting}`;
   }
   if (!isLoopback(url.hostname)) return `. Check ${setting} (${site.baseUrl}), the network and the firewall`;
   const server = ownEntry(LOCAL_SERVERS, url.port);

@@ -13,6 +13,9 @@ const TEMPLATE_TOKEN = /<\|(?:channel|message|start|end|return|im_end|endoftext|
 /** Template tokens that a server left at the end of the text. */
 const END_TOKENS = ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<|return|>", "<end_of_turn>"];
 
+/** Code within a line that names a tag is short. */
+const MAX_CODE_CHARS = 200;
+
 const QUOTES = "`'\"";
 
 /** Thoughts separated from an answer. */
@@ -42,7 +45,7 @@ export function splitThoughts(text: string): SplitAnswer {
     return { thoughts, text: withoutEndTokens(text.slice(final + FINAL_CHANNEL.length)).trim() };
   }
   const kept: string[] = [];
-  let thoughts: string[] = [];
+  const thoughts: string[] = [];
   let copied = 0;
   let open: { at: number; end: number; depth: number } | undefined;
   for (const { at, end, closes } of tagsIn(text)) {
@@ -50,7 +53,7 @@ export function splitThoughts(text: string): SplitAnswer {
       if (open === undefined) open = { at, end, depth: 1 };
       else open.depth++;
     } else if (open === undefined) {
-      thoughts = [...thoughts, ...kept.splice(0), text.slice(copied, at)];
+      thoughts.push(...kept.splice(0), text.slice(copied, at));
       copied = end;
     } else if (--open.depth === 0) {
       const inner = text.slice(open.end, at);
@@ -74,32 +77,41 @@ export function splitThoughts(text: string): SplitAnswer {
   };
 }
 
-/** The tags in `text` that are not in quotes or code. */
+/** The tags in `text` that are not in quotes or code. Each character is looked at once, however many tags there are. */
 function* tagsIn(text: string): Generator<{ at: number; end: number; closes: boolean }> {
   let scanned = 0;
   let inFence = false;
+  /** Whether a code within the line is open where the last tag stands. */
+  let inCode = false;
   for (const tag of text.matchAll(TAG)) {
     const at = tag.index;
     const end = at + tag[0].length;
-    if (text.slice(scanned, at).split("\n```").length % 2 === 0) inFence = !inFence;
+    const between = text.slice(scanned, at);
+    if (between.split("\n```").length % 2 === 0) inFence = !inFence;
+    const line = between.slice(between.lastIndexOf("\n") + 1);
+    const hasOddTicks = line.split("`").length % 2 === 0;
+    inCode = line.length < between.length ? hasOddTicks : inCode !== hasOddTicks;
     scanned = at;
-    if (inFence || isQuoted(text, at, end)) continue;
+    if (inFence || (inCode && endsCode(text, end)) || isQuoted(text, at, end)) continue;
     yield { at, end, closes: tag.slice(1).some((mark) => mark === "/" || mark === "end") };
   }
 }
 
-/** Whether a tag stands in quotes, or in code within its line. */
 function isQuoted(text: string, at: number, end: number): boolean {
   const before = text[at - 1];
-  if (before !== undefined && QUOTES.includes(before) && text[end] === before) return true;
-  const line = text.slice(text.lastIndexOf("\n", at - 1) + 1, at);
-  if (line.split("`").length % 2 !== 0) return false;
-  const lineEnd = text.indexOf("\n", end);
-  return text.slice(end, lineEnd < 0 ? undefined : lineEnd).includes("`");
+  return before !== undefined && QUOTES.includes(before) && text[end] === before;
+}
+
+/** Whether a code that is open at `at` ends soon, in the same line. */
+function endsCode(text: string, at: number): boolean {
+  const [line = ""] = text.slice(at, at + MAX_CODE_CHARS).split("\n", 1);
+  return line.includes("`");
 }
 
 function startsLine(text: string, at: number): boolean {
-  return text.slice(text.lastIndexOf("\n", at - 1) + 1, at).trim() === "";
+  let start = at;
+  while (start > 0 && (text[start - 1] === " " || text[start - 1] === "\t")) start--;
+  return start === 0 || text[start - 1] === "\n";
 }
 
 function withoutEndTokens(text: string): string {

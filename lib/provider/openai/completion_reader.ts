@@ -126,6 +126,7 @@ export class CompletionReader extends AnswerReader {
     if (Array.isArray(delta.tool_calls)) this.#calls.add(delta.tool_calls);
     // The form before tool_calls, which knows one call.
     if (isObject(delta.function_call)) this.#calls.add([{ index: 0, function: delta.function_call }]);
+    if (this.#calls.count > MAX_TOOL_CALLS) throw this.malformed(`more than ${MAX_TOOL_CALLS} tool calls`);
     const cited = Array.isArray(delta.annotations) ? delta.annotations : [];
     this.#addCitations(cited.map((one) => isObject(one) ? one.url_citation ?? one : one), "url");
   }
@@ -152,6 +153,9 @@ export class CompletionReader extends AnswerReader {
     }
   }
 }
+
+/** A model that makes more calls at once is looping. */
+const MAX_TOOL_CALLS = 1000;
 
 /** The fields by which an event without choices is an error. */
 const ERROR_FIELDS = ["error", "message", "detail", "error_msg", "error_message", "msg"];

@@ -29,8 +29,8 @@ interface CallParts {
 export class ToolCallParts {
   readonly #calls: CallParts[] = [];
 
-  get isEmpty(): boolean {
-    return this.#calls.length === 0;
+  get count(): number {
+    return this.#calls.length;
   }
 
   /** The calls in order. One without an id gets one, by which its result can be told. */
@@ -114,7 +114,8 @@ function beginsNext(call: CallParts, { id, index, name, args }: CallDelta, touch
 }
 
 function isComplete({ parts }: CallParts): boolean {
-  return parts.length > 0 && isJson(joined(parts));
+  // The arguments are an object; to parse them with each part would take too long.
+  return parts.length > 0 && parts.at(-1)!.trimEnd().endsWith("}") && isJson(joined(parts));
 }
 
 /** The arguments as one text. A server may send them whole after their parts, or all so far each time. */

@@ -25,6 +25,17 @@ export function chooseAuto(
   return sortByClass(best, preferredClass);
 }
 
+/** Those of `models` that are not left alone after failures; all if none is left. */
+export function withoutResting(
+  models: readonly ModelInfo[],
+  statuses: readonly ProviderStatus[],
+): readonly ModelInfo[] {
+  const isResting = ({ name, provider }: ModelInfo) =>
+    statuses.some((status) => status.name === provider && status.resting?.includes(name));
+  const awake = models.filter((model) => !isResting(model));
+  return awake.length > 0 ? awake : models;
+}
+
 /** Sorts by distance from the class `preferred`; the sort is stable. */
 function sortByClass(models: readonly ModelInfo[], preferred: ModelClass): ModelInfo[] {
   return models.toSorted((a, b) => classRank(a.class, preferred) - classRank(b.class, preferred));

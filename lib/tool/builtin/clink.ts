@@ -36,7 +36,7 @@ export const clink = defineTool({
   input,
   annotations: { destructiveHint: true, openWorldHint: true },
   needs: "agent",
-  ignores: ["images", "temperature", "thinking_mode", "use_websearch"],
+  ignores: ["temperature", "thinking_mode", "use_websearch"],
   run: handOver,
 });
 
@@ -137,7 +137,7 @@ function factsOf({ role, session, resumed, costUsd, denied }: AgentAnswer): Tool
     role,
     agent_session: session,
     resumed: resumed || undefined,
-    cost_usd: costUsd,
+    ...(costUsd === undefined ? {} : { cost: { usd: costUsd } }),
     ...(denied.length === 0 ? {} : {
       not_permitted: [...denied],
       permissions: "the user can permit more by permissions of this agent in clink.json (docs/clink.md)",

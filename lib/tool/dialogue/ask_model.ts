@@ -2,6 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ModelRoute, RoutedResult } from "../../provider/model_router.ts";
 import type { ChatRequest, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
+import { attributeTurns } from "../../provider/speakers.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
 import { shownNames } from "../material/attachment.ts";
@@ -64,8 +65,8 @@ const MARGIN_SHARE = 0.05;
 /**
  * Selects a model, gathers the material that fits its context window, and sends the question.
  *
- * @throws {ExaiError} `INVALID_PARAMS` for an unusable file, image or model; `TOO_LARGE` when the conversation exceeds
- * the context window; what the provider throws
+ * @throws {ExaiError} `INVALID_PARAMS` for an unusable file, image or model; `TOO_LARGE` when the question exceeds the
+ * context window; what the provider throws
  */
 export async function askModel(
   question: ModelQuestion,
@@ -96,7 +97,8 @@ export async function askModel(
     images,
   });
   using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
-  const result = await models.chat(route, toRequest(question, messages, context.modelDefaults), {
+  const request = toRequest(question, attributeTurns(messages, route.model), context.modelDefaults);
+  const result = await models.chat(route, request, {
     signal,
     deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => heartbeat.send(message),

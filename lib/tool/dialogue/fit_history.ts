@@ -40,34 +40,52 @@ const CHARS_PER_TOKEN = 3;
 
 /** Leaves out the oldest exchanges of a conversation that outgrows `spaceTokens`, with a summary or a note instead. */
 export async function fitHistory(history: History, options: FitOptions): Promise<FittedHistory> {
-  const { exchanges, earlier = "" } = history;
   const { spaceTokens } = options;
-  const sizes = await Promise.all(
-    exchanges.map(({ user, assistant }) => estimateTokens(`${user}\n${assistant}`)),
-  );
-  const otherTokens = await estimateTokens(`${earlier}\n${history.unanswered}`);
-  const allTokens = sizes.reduce((sum, size) => sum + size, otherTokens);
-  if (allTokens <= spaceTokens * MAX_SHARE) return { history, leftOut: 0 };
-  const count = exchanges.length - newestWithin(sizes, spaceTokens * KEPT_SHARE);
+  const sizes = await sizesOf(history);
+  if (sizes.all <= spaceTokens * MAX_SHARE) return { history, leftOut: 0 };
   const unanswered = newestOf(history.unanswered, spaceTokens * UNANSWERED_SHARE);
-  if (count === 0) return { history: { ...history, unanswered }, leftOut: 0 };
-  const dropped = exchanges.slice(0, count);
-  const summary = await summaryOf(dropped, history, options);
-  const note = summary ? `summarised by ${summary.by}` : "left out, for they do not fit";
+  const leftOut = countToLeaveOut(history, sizes, spaceTokens);
+  if (leftOut === 0) return { history: { ...history, unanswered }, leftOut };
+  const summary = await summaryOf(history.exchanges.slice(0, leftOut), history, options);
   const maxChars = spaceTokens * SUMMARY_SHARE * CHARS_PER_TOKEN;
-  const text = summary?.text ?? newestOf(earlier, maxChars / CHARS_PER_TOKEN);
+  const note = summary ? `summarised by ${summary.by}` : "left out, for they do not fit";
+  const head = `[The ${leftOut} oldest exchanges of this conversation are ${note}.]`;
+  const text = (summary?.text ?? history.earlier ?? "").slice(0, maxChars);
   return {
-    history: {
-      exchanges: exchanges.slice(count),
-      unanswered,
-      earlier: `[The ${count} oldest exchanges of this conversation are ${note}.]\n${text.slice(0, maxChars)}`
-        .trim(),
-    },
-    leftOut: count,
+    history: { exchanges: history.exchanges.slice(leftOut), unanswered, earlier: `${head}\n${text}`.trim() },
+    leftOut,
     summary: summary && { text: summary.text, by: summary.by, throughMs: summary.throughMs },
     usage: summary?.usage,
     cost: summary?.cost,
   };
+}
+
+/** The tokens of a conversation. */
+interface HistorySizes {
+  exchanges: readonly number[];
+  /** All but the exchanges. */
+  other: number;
+  all: number;
+}
+
+async function sizesOf({ exchanges, earlier = "", unanswered }: History): Promise<HistorySizes> {
+  const each = await Promise.all(
+    exchanges.map(({ user, assistant }) => estimateTokens(`${user}\n${assistant}`)),
+  );
+  const other = await estimateTokens(`${earlier}\n${unanswered}`);
+  return { exchanges: each, other, all: each.reduce((sum, size) => sum + size, other) };
+}
+
+/** Those that a summary covers already, if what came since fits beside it; else so many that the next ones fit too. */
+function countToLeaveOut(
+  { exchanges, summary }: History,
+  { exchanges: sizes, other }: HistorySizes,
+  spaceTokens: number,
+): number {
+  const covered = summary ? exchanges.filter(({ atMs }) => atMs <= summary.throughMs).length : 0;
+  const since = sizes.slice(covered).reduce((sum, size) => sum + size, other + spaceTokens * SUMMARY_SHARE);
+  if (covered > 0 && since <= spaceTokens * MAX_SHARE) return covered;
+  return exchanges.length - newestWithin(sizes, spaceTokens * KEPT_SHARE);
 }
 
 /** How many of the last `sizes` fit into `tokens` together. */
@@ -91,7 +109,7 @@ async function summaryOf(
   { summarise }: FitOptions,
 ): Promise<(HistorySummary & Pick<FittedHistory, "usage" | "cost">) | undefined> {
   const throughMs = dropped.at(-1)!.atMs;
-  if (known && known.throughMs >= throughMs) return known;
+  if (known?.throughMs === throughMs) return known;
   const rest = known ? dropped.filter(({ atMs }) => atMs > known.throughMs) : dropped;
   const conversation = [known?.text ?? earlier, ...rest.map(writeExchange)].filter((text) => text !== "");
   const written = await summarise(conversation.join("\n\n"));

@@ -21,9 +21,13 @@ export interface SentFile extends JsonObject {
   named?: boolean;
 }
 
-/** Renders an attachment for a message, between the BEGIN and END markers that the prompts refer to. */
+/**
+ * Renders an attachment for a message, between the BEGIN and END markers that the prompts refer to. A line of the text
+ * that looks like one is indented, so that a file cannot end the material and go on as the caller.
+ */
 export function renderAttachment({ name, text }: Attachment): string {
-  return `--- BEGIN ${name} ---\n${text}${text.endsWith("\n") ? "" : "\n"}--- END ${name} ---`;
+  const inner = text.replace(/^-{3} (?:BEGIN|END) /gm, " $&");
+  return `--- BEGIN ${name} ---\n${inner}${inner.endsWith("\n") ? "" : "\n"}--- END ${name} ---`;
 }
 
 /** Returns the SHA-256 of `bytes` in hex. */

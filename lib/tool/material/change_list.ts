@@ -1,4 +1,7 @@
 import type { JsonObject } from "../../base/json.ts";
+import { whyNoDiff, whyNotShown } from "./change_filter.ts";
+import type { ChangedFile } from "./git_diff.ts";
+import type { Omission } from "./left_out.ts";
 
 /** Characters of a list of changes: about 3,000 tokens of an answer. */
 const MAX_CHARS = 10_000;
@@ -10,6 +13,32 @@ export interface ListedChange extends JsonObject {
   path: string;
   /** The set of changes it belongs to, such as `staged`. */
   in: string;
+}
+
+/** Describes a file that git tracks, in one set of changes. */
+export function describeChange(file: ChangedFile, set: string): ListedChange {
+  const { path, from, status, mode, added, removed, isBinary } = file;
+  return {
+    path,
+    in: set,
+    added,
+    removed,
+    ...(from === undefined ? {} : { [status === "copied" ? "copied_from" : "renamed_from"]: from }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(status === "conflict" ? { conflict: true } : {}),
+    ...(isBinary ? { binary: true } : {}),
+    ...notShown(whyNoDiff(file)),
+  };
+}
+
+/** Describes a file that git does not track. */
+export function describeUntracked(path: string): ListedChange {
+  return { path, in: "untracked", ...notShown(whyNotShown(path)) };
+}
+
+/** Tells the caller of files with secrets in the change, whose content no model is shown. */
+function notShown(why: Pick<Omission, "reason" | "kind"> | undefined): JsonObject {
+  return why?.kind === "secret" ? { not_shown: why.reason } : {};
 }
 
 /** A list of changes in bounded space: the first by name, the others by directory and number. */

@@ -3,11 +3,12 @@ import type { JsonObject } from "../../base/json.ts";
 import { quoteName } from "../../base/text.ts";
 import { MIB } from "../../base/units.ts";
 import type { GitOutput, Repository, Workspace, WorkspaceEntry } from "../../workspace/workspace.ts";
-import { NOT_WORTH_READING, notWorthReading, usuallyHoldsSecrets } from "../../workspace/worth_reading.ts";
 import { type Attachment, hashOf } from "./attachment.ts";
-import { listChanges, type ListedChange } from "./change_list.ts";
-import { type ChangedFile, parseChanges, splitDiff } from "./git_diff.ts";
+import { whyNoDiff, whyNotShown } from "./change_filter.ts";
+import { describeChange, describeUntracked, listChanges, type ListedChange } from "./change_list.ts";
+import { type ChangedFile, parseChanges } from "./git_diff.ts";
 import type { Omission } from "./left_out.ts";
+import { MAX_DIFF_BYTES, readDiffs } from "./read_diffs.ts";
 
 /** Which changes of a repository to collect. */
 interface ChangeQuery {
@@ -31,9 +32,8 @@ interface Range {
   args: readonly string[];
 }
 
-const MAX_DIFF_BYTES = 4 * MIB;
 const MAX_LIST_BYTES = 8 * MIB;
-const BEYOND_END = `beyond the first ${MAX_DIFF_BYTES} bytes of the diff`;
+const MAX_SUBMODULES = 20;
 const MAX_REF_CHARS = 250;
 const MAX_REASON_CHARS = 300;
 
@@ -109,14 +109,13 @@ export class GitChanges implements AsyncDisposable {
       isCut ||= cut;
     }
     const untracked = await this.#untrackedNames();
-    for (const path of untracked.names) {
-      listed.push({ path, in: "untracked", ...notShown(whyNotShown(path)) });
-    }
+    listed.push(...untracked.names.map(describeUntracked));
     const branch = await this.#run(["rev-parse", "--abbrev-ref", "HEAD"], MAX_LIST_BYTES);
     return {
       repository: this.#entry.path,
       branch: branch.ok ? branch.stdout.trim() : "(no commit yet)",
       ...listChanges(listed),
+      submodules_not_looked_at: this.#submodules(),
       incomplete: isCut || untracked.cut ? "git lists more than is read" : undefined,
     };
   }
@@ -132,23 +131,31 @@ export class GitChanges implements AsyncDisposable {
         if (why !== undefined) leftOut.push({ name: diffName(file.path, range), ...why });
         return why === undefined;
       });
-      const { bytes, cut } = await this.#mustRun([...DIFF, ...range.args, "--", "."], MAX_DIFF_BYTES);
-      const texts = new Map(splitDiff(bytes, files).map(({ path, text }) => [path, text]));
-      for (const { path } of shown) {
+      const diffs = await readDiffs(
+        shown,
+        (paths) => this.#mustRun([...DIFF, ...range.args, "--", ...paths], MAX_DIFF_BYTES),
+      );
+      for (const [path, diff] of diffs) {
         const name = diffName(path, range);
-        const text = texts.get(path);
-        if (text !== undefined) {
-          documents.push({ name, text, hash: await hashOf(`${range.name}\n${text}`) });
-        } else if (texts.has(path)) {
-          leftOut.push({ name, reason: "its encoding cannot be told; save it as UTF-8", kind: "unreadable" });
-        } else if (cut) {
-          leftOut.push({ name, reason: BEYOND_END, kind: "no_room" });
-        }
+        if ("reason" in diff) leftOut.push({ name, ...diff });
+        else documents.push({ name, text: diff.text, hash: await hashOf(`${range.name}\n${diff.text}`) });
       }
-      if (cut) leftOut.push({ name: `the ${range.name} diff`, reason: BEYOND_END, kind: "unreadable" });
+    }
+    for (const name of this.#submodules() ?? []) {
+      leftOut.push({
+        name,
+        reason: "a submodule: for the changes within it name it in path",
+        kind: "skipped",
+      });
     }
     const untracked = await this.#untrackedNames();
     return { documents, leftOut, files: this.#foundIn(untracked.names, leftOut) };
+  }
+
+  /** The first submodules in the work tree; undefined when it is not looked at, or has none. */
+  #submodules(): string[] | undefined {
+    const { submodules } = this.#repository;
+    return this.#includesUntracked && submodules.length > 0 ? submodules.slice(0, MAX_SUBMODULES) : undefined;
   }
 
   /** The full paths of the untracked files worth reading. The others are added to `leftOut`. */
@@ -243,8 +250,6 @@ async function mergeBase(commit: string, git: Git): Promise<string> {
   return ok ? stdout.trim() : commit;
 }
 
-type WhyNot = Pick<Omission, "reason" | "kind">;
-
 /** Files near the top first: of thousands, those deep down are rather the work of programs. */
 function byDepth(a: string, b: string): number {
   return a.split("/").length - b.split("/").length || (a < b ? -1 : 1);
@@ -252,44 +257,6 @@ function byDepth(a: string, b: string): number {
 
 function diffName(path: string, { name }: Range): string {
   return `DIFF ${path} (${name})`;
-}
-
-/** Why an untracked file is not shown. */
-function whyNotShown(path: string): WhyNot | undefined {
-  if (path.endsWith("/")) return { reason: "a git repository of its own", kind: "skipped" };
-  const why = notWorthReading(path);
-  return why && { reason: NOT_WORTH_READING[why], kind: why === "secret" ? "secret" : "skipped" };
-}
-
-/** Why the diff of a file is not shown. In which directory a tracked file lies does not matter. */
-function whyNoDiff({ path, from, isBinary }: ChangedFile): WhyNot | undefined {
-  if ([path, from].some((name) => name !== undefined && usuallyHoldsSecrets(name))) {
-    return { reason: "changed; a file of this name usually holds secrets", kind: "secret" };
-  }
-  if (isBinary) return { reason: "changed; it is binary", kind: "skipped" };
-  const why = notWorthReading(path);
-  if (why !== "binary" && why !== "generated") return undefined;
-  return { reason: `changed; ${NOT_WORTH_READING[why]}`, kind: "skipped" };
-}
-
-function describeChange(file: ChangedFile, set: Range["name"]): ListedChange {
-  const { path, from, status, mode, added, removed, isBinary } = file;
-  return {
-    path,
-    in: set,
-    added,
-    removed,
-    ...(from === undefined ? {} : { [status === "copied" ? "copied_from" : "renamed_from"]: from }),
-    ...(mode === undefined ? {} : { mode }),
-    ...(status === "conflict" ? { conflict: true } : {}),
-    ...(isBinary ? { binary: true } : {}),
-    ...notShown(whyNoDiff(file)),
-  };
-}
-
-/** Tells the caller of files with secrets in the change, whose content no model is shown. */
-function notShown(why: WhyNot | undefined): JsonObject {
-  return why?.kind === "secret" ? { not_shown: why.reason } : {};
 }
 
 function invalidField(field: string, value: string, problem: string): ExaiError {

@@ -83,7 +83,9 @@ export class MaterialBuilder {
     if (!this.hasRoomFor(attachment.text.length)) return this.omitForRoom(name);
     const redaction = redactSecrets(attachment.text, { keysOnly: isNamed });
     if (isOnlyKey(redaction)) throw keyError(name);
-    const added = { ...attachment, name, text: prepare(redaction.text) };
+    // Some providers reject a request with a NUL in it.
+    const text = redaction.text.replaceAll("\0", "\ufffd");
+    const added = { ...attachment, name, text: prepare(text) };
     const tokens = await this.#options.estimateTokens(renderAttachment(added));
     if (tokens > this.#remainingTokens) return this.omitForRoom(name, tokens);
     if (redaction.secrets.length > 0) {
@@ -104,8 +106,8 @@ export class MaterialBuilder {
   }
 
   omitForRoom(name: string, tokens?: number): void {
-    const size = tokens === undefined ? "" : `about ${tokens} tokens, and `;
-    const reason = `${size}the model's window has ${this.#remainingTokens} tokens left`;
+    const size = tokens === undefined ? "too large" : `about ${tokens} tokens`;
+    const reason = `${size}, and the model's window has ${this.#remainingTokens} tokens left`;
     this.omit({ name, reason, kind: "no_room" });
   }
 

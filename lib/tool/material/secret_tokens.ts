@@ -61,7 +61,7 @@ const SURROUNDED: readonly [kind: string, pattern: RegExp, isSecret: (value: str
     new RegExp(
       String.raw`${SECRET_NAME}[a-z0-9_-]{0,20}${IS_SET_TO}` +
         String
-          .raw`(?:(?<quote>["'\x60])(?<value>[^"'\x60\s]{16,200})\k<quote>|(?<bare>[A-Za-z0-9+/_.~=-]{16,200})(?=\r?$|\s+#))`,
+          .raw`(?:(?<quote>["'\x60])(?<value>[^"'\x60\s]{16,200})\k<quote>|(?=(?<bare>[A-Za-z0-9+/_.~-]{16,200}={0,2}))\k<bare>(?=\r?$|\s+#))`,
       "gim",
     ),
     looksRandom,
@@ -83,7 +83,7 @@ const TOKEN = new RegExp(TOKENS.map(([, pattern], i) => `(?<k${i}>${pattern})`).
 
 /** Values that stand for a secret and are none. */
 const PLACEHOLDER =
-  /^(?:[xX*.<>_-]+|(?:.*[^a-z])?(?:example|sample|placeholder|changeme|change[_-]me|your|dummy|fake|redacted)(?:[^a-z].*)?|.*(?:\$\{|\{\{|%[({]|<).*|passw(?:or)?d|pass|pwd|secret|token|user|root|admin|postgres|guest|test|foobar)$/i;
+  /^(?:[xX*.<>_-]+|[$%]\w+%?|\[[^\]]*\]|(?:.*[^a-z])?(?:example|sample|placeholder|changeme|change[_-]me|your|dummy|fake|redacted)(?:[^a-z].*)?|.*(?:\$\{|\{\{|%[({]|<).*|passw(?:or)?d|pass|pwd|secret|token|user|root|admin|postgres|guest|test|foobar)$/i;
 
 /** Finds tokens, passwords and other secrets in `text`, but no private keys. */
 export function findTokens(text: string): Span[] {
@@ -132,7 +132,8 @@ function looksRandom(value: string): boolean {
   const digits = value.replace(/\D/g, "").length;
   const isMixed = /[a-z]/.test(value) && /[A-Z]/.test(value) && value.length >= 32;
   if (PLACEHOLDER.test(value) || digits < (isMixed ? 1 : 3) || !/[A-Za-z]/.test(value)) return false;
-  // An expression of code.
+  // A URL, of which the password is found by itself, and an expression of code.
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return false;
   if (/[(){}[\]]|\$\{/.test(value)) return false;
   // Paths, versions and names in code: words that are joined.
   if (

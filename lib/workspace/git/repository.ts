@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
-import { isAbsolute, join } from "@std/path";
+import { isAbsolute, join, relative, SEPARATOR } from "@std/path";
+import { isWithin } from "../../base/directories.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { foreignOnWindows } from "../../base/file_uri.ts";
 import { MIB } from "../../base/units.ts";
@@ -74,6 +75,7 @@ class PrivateRepository implements Repository {
   readonly #timeoutMs: number;
   readonly #base = Deno.env.toObject();
   #cwd: string;
+  #submodules: readonly string[] = [];
   #env: Record<string, string>;
 
   constructor(dir: string, at: RepositoryLocation, timeoutMs: number) {
@@ -82,6 +84,10 @@ class PrivateRepository implements Repository {
     this.#timeoutMs = timeoutMs;
     this.#cwd = dir;
     this.#env = gitEnvironment(dir, this.#base);
+  }
+
+  get submodules(): readonly string[] {
+    return this.#submodules;
   }
 
   run(args: readonly string[], options: GitOptions): Promise<GitOutput> {
@@ -126,7 +132,9 @@ class PrivateRepository implements Repository {
     const staged = await this.run(LIST_STAGED, { signal, maxBytes: MAX_STAGED_BYTES });
     if (staged.cut) throw unusable(top, "has too many files");
     // An unreadable index fails later runs too, which report it.
-    await checkSubmodules(staged.stdout, this.#at);
+    const submodules = await checkSubmodules(staged.stdout, this.#at);
+    this.#submodules = submodules.filter((path) => isWithin(path, dir) && path !== dir)
+      .map((path) => relative(dir, path).replaceAll(SEPARATOR, "/"));
     this.#cwd = dir;
     if (below === undefined) return;
     this.#cwd = below;
