@@ -44,6 +44,12 @@ export interface ModelInfo {
   maxOutputTokens: number;
   abilities: ModelAbilities;
   thinking: ThinkingControl;
+  /** The API it is asked through. Default: chat. */
+  api?: "chat" | "responses";
+  /** Whether its provider works on the answer without a connection, and keeps it meanwhile. */
+  inBackground?: boolean;
+  /** The most tokens it may think, for a model whose thinking is set in tokens. */
+  thinkingBudget?: number;
   /** Whether it takes a temperature; many thinking models do not. */
   takesTemperature: boolean;
   /** Whether web search requires thinking to be off. */
@@ -85,6 +91,7 @@ export type ChatMessage =
     speaker?: string;
     toolCalls?: readonly ToolCall[];
     reasoning?: string;
+    providerItems?: ChatResult["providerItems"];
   }
   | { role: "tool"; toolCallId: string; content: string };
 
@@ -158,6 +165,8 @@ export interface ChatResult {
   finishReason: FinishReason;
   toolCalls?: readonly ToolCall[];
   citations?: readonly Citation[];
+  /** What the model needs unchanged when it goes on after `toolCalls`: encrypted reasoning, signatures. */
+  providerItems?: { provider: string; model: string; items: readonly JsonObject[] };
   /** The reasoning, if the provider returns it. */
   reasoning?: string;
   /** What the provider says it charged, in US dollars. */

@@ -69,13 +69,15 @@ function streamFields(dialect: Dialect): JsonObject {
   return { stream: true, stream_options: dialect.asksForUsage ? { include_usage: true } : undefined };
 }
 
-function definedFields(body: JsonObject): JsonObject {
+/** `body` without the fields that are undefined. */
+export function definedFields(body: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
 }
 
-function outputLimit(
+/** The limit on the tokens of the answer; undefined leaves it to the provider. */
+export function outputLimit(
   { model, messages, maxOutputTokens }: ProviderRequest,
-  dialect: Dialect,
+  dialect: Pick<Dialect, "alwaysBoundsOutput">,
 ): number | undefined {
   if (maxOutputTokens !== undefined) return Math.min(maxOutputTokens, model.maxOutputTokens);
   return dialect.alwaysBoundsOutput
@@ -140,7 +142,7 @@ function responseFormat({ model, jsonSchema }: ProviderRequest, dialect: Dialect
 }
 
 /** Adds the schema as a system message for a model without native support. */
-function withSchema(request: ProviderRequest): readonly ChatMessage[] {
+export function withSchema(request: ProviderRequest): readonly ChatMessage[] {
   const { model, messages, jsonSchema } = request;
   if (jsonSchema === undefined || model.abilities.jsonSchema) return messages;
   return [{ role: "system", content: schemaPrompt(jsonSchema) }, ...messages];
