@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "./json.ts";
+import { isObject, type JsonObject, ownEntry } from "./json.ts";
 
 /** Whitespace of JSON. */
 const SPACE = /[ \t\r\n]*/y;
@@ -140,7 +140,7 @@ class ObjectScan {
     if (this.#skip(LITERAL) > 0) return true;
     const start = this.end;
     if (this.#skip(PYTHON_LITERAL) === 0) return false;
-    this.#replace(start, JSON_LITERALS[this.#text.slice(start, this.end)]!);
+    this.#replace(start, ownEntry(JSON_LITERALS, this.#text.slice(start, this.end))!);
     return true;
   }
 
@@ -164,8 +164,8 @@ class ObjectScan {
     this.#skip(SPACE);
     while (this.#text[this.end] === "/") {
       const start = this.end;
-      const isBlock = this.#text[start + 1] === "*";
-      if (!isBlock && this.#text[start + 1] !== "/") return;
+      const isBlock = this.#text.startsWith("/*", start);
+      if (!isBlock && !this.#text.startsWith("//", start)) return;
       const end = this.#text.indexOf(isBlock ? "*/" : "\n", start);
       if (end < 0) return;
       this.end = end + (isBlock ? 2 : 1);
