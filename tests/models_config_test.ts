@@ -42,6 +42,13 @@ Deno.test("a provider with a key is set up, under either of its names, and no ot
       "openai",
       "openrouter",
     ]);
+    assertEquals(await names({ xaiApiKey: "x-123456" }), ["xai"]);
+    assertEquals(await names({ azureApiKey: "a-123456" }), [], "a resource of Azure takes an address");
+    assertEquals(
+      await names({ azureEndpoint: "https://acme.openai.azure.com" }),
+      ["azure"],
+      "by Entra token",
+    );
     assertEquals(await names({ customApiKey: "c-123456" }), [], "a custom server takes an address");
     const customUrl = "http://127.0.0.1:9/v1";
     assertEquals(await names({ customUrl, customModel: "m" }), ["custom"]);

@@ -1,15 +1,18 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ChatRequest, ThinkingMode } from "../lib/provider/provider.ts";
-import type { ModelEntry, ProviderSetup } from "../lib/provider/configured_router.ts";
+import type { ModelEntry } from "../lib/provider/configured_router.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ModelStatus } from "../lib/provider/provider_status.ts";
 import { say } from "./fixtures/openai_server.ts";
+import { respond } from "./fixtures/response_events.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { assertDocumented } from "./helpers/documented_bodies.ts";
+import { assertDocumentedResponse } from "./helpers/documented_responses.ts";
 import { rig, type RigOptions, TEST_KEY } from "./helpers/provider_rig.ts";
 
-type Kind = ProviderSetup["kind"];
+/** The kinds that are asked through chat completions. */
+type Kind = Parameters<typeof assertDocumented>[0];
 
 /** Asks `model` and gives back the body the provider got, after checking that the provider documents all of it. */
 async function bodyOf(kind: Kind, model: string, request: Partial<ChatRequest>) {
@@ -122,7 +125,7 @@ Deno.test("web search reaches the providers in their own words", async () => {
 
 Deno.test("web search is refused by name where there is none", async () => {
   for (
-    const [kind, model] of [["openai", "gpt-5.2"], ["custom", "llama3"], ["kimi", "kimi-k2.7-code"]] as [
+    const [kind, model] of [["openai", "gpt-4.1"], ["custom", "llama3"], ["kimi", "kimi-k2.7-code"]] as [
       Kind,
       string,
     ][]
@@ -304,7 +307,8 @@ Deno.test("whatever a tool asks a model for by itself, the provider gets only wh
     images: ["data:image/png;base64,iVBORw0KGgo="],
   };
   for (const [kind, model] of [...Object.entries(MODELS) as [Kind, string][], ...others]) {
-    await using one = rig({ ...ableCustom(kind), scripts: [say('{"summary": "done"}')] });
+    const done = '{"summary": "done"}';
+    await using one = rig({ ...ableCustom(kind), scripts: [say(done)], responses: [respond(done)] });
     using tools = new TestTools({ models: one.models });
     const [{ abilities }] = one.models.status()[0]!.models.filter(({ name }) => name === model) as [
       ModelStatus,
@@ -320,9 +324,11 @@ Deno.test("whatever a tool asks a model for by itself, the provider gets only wh
     for (const [name, args] of calls) {
       const { isError, answer } = await tools.call(name, args);
       assertEquals(isError, false, `${model} ${name}: ${JSON.stringify(answer.content)}`);
-      assertDocumented(kind, one.server.lastBody);
+      const { path, body } = one.server.requests.at(-1)!;
+      if (path === "/responses") assertDocumentedResponse("openai", body);
+      else assertDocumented(kind, body);
     }
-    assertEquals(one.server.chats.length, calls.length);
+    assertEquals(one.server.chats.length + one.server.responses.length, calls.length);
   }
 });
 

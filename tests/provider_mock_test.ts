@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createServer, type Fixture } from "@copilotkit/aimock";
 import { ExaiError } from "../lib/base/errors.ts";
-import { createModelRouter, type ProviderSetup } from "../lib/provider/configured_router.ts";
+import { createModelRouter } from "../lib/provider/configured_router.ts";
 import type { ModelRouter } from "../lib/provider/model_router.ts";
 
 const { signal } = new AbortController();
@@ -12,8 +12,10 @@ async function start(fixtures: Fixture[]) {
   const mock = await createServer(fixtures, { port: 0, logLevel: "silent" });
   const routers = new DisposableStack();
   return {
-    requests: () => mock.journal.getAll().filter(({ path }) => path.endsWith("/chat/completions")).length,
-    models: (kind: ProviderSetup["kind"]) => {
+    requests: () =>
+      mock.journal.getAll().filter(({ path }) => /\/(chat\/completions|responses)$/.test(path)).length,
+    url: mock.url,
+    models: (kind: Kind) => {
       const models = kind === "custom" ? [MODELS.custom] : undefined;
       const setups = [{ kind, apiKey: "mock-key-1234", baseUrl: `${mock.url}/v1`, models }];
       return routers.use(createModelRouter({ setups, retry: { initialDelayMs: 0 } }));
@@ -28,7 +30,7 @@ async function start(fixtures: Fixture[]) {
   };
 }
 
-const MODELS: Record<ProviderSetup["kind"], string> = {
+const MODELS = {
   kimi: "kimi-k2.6",
   glm: "glm-4.7",
   openrouter: "anthropic/claude-sonnet-4.5",
@@ -36,18 +38,24 @@ const MODELS: Record<ProviderSetup["kind"], string> = {
   custom: "qwen3-coder",
 };
 
+type Kind = keyof typeof MODELS;
+
 async function ask(models: ModelRouter, content: string, tools?: { name: string }[]) {
-  const requested = MODELS[models.status()[0]!.kind as ProviderSetup["kind"]];
+  const requested = MODELS[models.status()[0]!.kind as Kind];
   const route = await models.resolve({ requested, tool: "chat" });
   return await models.chat(route, { messages: [{ role: "user", content }], tools }, { signal });
 }
 
-const GREETING: Fixture = { match: { userMessage: "greet" }, response: { content: "Hello from elsewhere." } };
+const GREETING: Fixture = {
+  match: { userMessage: "greet" },
+  // The mock counts tokens only in chat completions.
+  response: { content: "Hello from elsewhere.", usage: { prompt_tokens: 9, completion_tokens: 3 } },
+};
 
 Deno.test("a mock of others' making is understood by every kind of provider: text, usage, tool calls", async () => {
   const toolCalls = [{ name: "weather", arguments: '{"city":"Oslo"}' }];
   await using mock = await start([GREETING, { match: { userMessage: "weather" }, response: { toolCalls } }]);
-  for (const kind of Object.keys(MODELS) as ProviderSetup["kind"][]) {
+  for (const kind of Object.keys(MODELS) as Kind[]) {
     const router = mock.models(kind);
     const said = await ask(router, "please greet me");
     assertEquals([said.text, said.finishReason], ["Hello from elsewhere.", "stop"]);
@@ -81,4 +89,29 @@ Deno.test("a stream that a mock of others' making cuts is not asked again", asyn
   await using mock = await start([{ ...GREETING, chunkSize: 4, truncateAfterChunks: 3 }]);
   const cut = await assertRejects(() => ask(mock.models("openai"), "greet"), ExaiError);
   assertEquals([cut.details?.fault, mock.requests()], ["cut", 1]);
+});
+
+Deno.test("a mock of others' making answers through the Responses API: reasoning, search, calls in rounds", async () => {
+  const toolCalls = [{ name: "weather", arguments: '{"city":"Oslo"}' }];
+  await using mock = await start([
+    { ...GREETING, response: { content: "Hello.", reasoning: "A greeting.", webSearches: ["greetings"] } },
+    { match: { hasToolResult: true }, response: { content: "It rains." } },
+    { match: { userMessage: "weather" }, response: { toolCalls } },
+  ]);
+  const router = mock.models("openai");
+  const route = await router.resolve({ requested: "gpt-5-codex", tool: "chat" });
+  const user = (content: string) => ({ role: "user" as const, content });
+  const said = await router.chat(route, { messages: [user("greet")], webSearch: true }, { signal });
+  assertEquals([said.text, said.reasoning, said.finishReason], ["Hello.", "A greeting.", "stop"]);
+
+  const tools = [{ name: "weather" }];
+  const first = await router.chat(route, { messages: [user("the weather")], tools }, { signal });
+  const [call] = first.toolCalls!;
+  assertEquals(first.providerItems?.items.map(({ type }) => type), ["reasoning", "function_call"]);
+  const messages = [
+    user("the weather"),
+    { role: "assistant" as const, content: "", toolCalls: [call!], providerItems: first.providerItems },
+    { role: "tool" as const, toolCallId: call!.id, content: "rain" },
+  ];
+  assertEquals((await router.chat(route, { messages, tools }, { signal })).text, "It rains.");
 });

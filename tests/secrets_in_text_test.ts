@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { redactSecrets } from "../lib/tool/material/secrets.ts";
+import { replaceSecrets } from "../lib/tool/material/secrets.ts";
 import { notWorthReading } from "../lib/workspace/worth_reading.ts";
 
 function clean(text: string, { keysOnly = false } = {}): string {
-  return redactSecrets(text, { keysOnly }).text;
+  return replaceSecrets(text, { keysOnly }).text;
 }
 
 const BODY = `${"MIIEow1B".repeat(8)}\n${"Zz09+/aB".repeat(8)}\n`;
@@ -68,6 +68,9 @@ Deno.test("code that only speaks of secrets stays as it is", () => {
     "API_KEY=your-api-key-goes-here-1234",
     'apiKey: "${API_KEY_FROM_VAULT_0123}"',
     "password = hash(password, salt)",
+    "https://x-access-token:$TOKEN@github.com/a/b",
+    "https://u:[secret]@w.example/mcp",
+    '"OAUTH_REDIRECT_URI": "http://localhost:8080/callback"',
     "MAX_TOKEN=100000",
     "TOKEN_LIMIT=4096",
     "DB_PASSWORD=password",
@@ -119,6 +122,17 @@ Deno.test("private keys in every form are replaced, also in files the caller nam
     }
   }
   assertStringIncludes(clean(`AGE-SECRET-KEY-1${"QZ7X".repeat(15)}`, { keysOnly: true }), "a private key");
+});
+
+Deno.test("code that looks for private keys is shown, but for the borders in it", () => {
+  const code = [
+    'const begin = "-----BEGIN PRIVATE KEY-----";',
+    "if (!text.startsWith(begin)) throw new Error(`${path} is no key`);",
+    'const end = "-----END PRIVATE KEY-----";',
+    "return text.slice(begin.length, -end.length);",
+  ];
+  const shown = clean(code.join("\n"));
+  for (const line of [code[1]!, code[3]!]) assertStringIncludes(shown, line);
 });
 
 Deno.test("looking for secrets takes time linear in the text, whatever is in it", () => {

@@ -36,7 +36,7 @@ function exampleOf({ types = ["string"], values, range, fallback, env }: Setting
   if (range) return range[1];
   if (values) return values.find((value) => value !== fallback);
   if (env === "EXAI_SOCKET") return "off";
-  return /URL$/.test(env) ? "https://example.com/v1" : "something";
+  return /(URL|ENDPOINT)$/.test(env) ? "https://example.com/v1" : "something";
 }
 
 const example = Object.fromEntries(

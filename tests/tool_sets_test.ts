@@ -42,7 +42,7 @@ Deno.test("each client sees the tools its entry in mcp.json gives it, whatever t
   };
   assertEquals(await names("Cursor-vscode"), ["challenge", "read_file", "version"]);
   assertEquals(await names("vscode"), []);
-  assertEquals((await names("zed")).length, 24);
+  assertEquals((await names("zed")).length, 26);
   using client = await RawClient.hello(at.it.url, { client: "cursor" });
   const { tools } = await client.ask({ op: "list_tools" });
   assertEquals((tools as unknown[]).length, 3);

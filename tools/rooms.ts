@@ -298,6 +298,4 @@ export const THIN_FILES: Readonly<Record<string, string>> = {
   "lib/process/system_trees.ts": "what starts servers and what starts agents choose alike",
   "lib/config/path_kind.ts": "what every room asks of a path, in one meaning each",
   "lib/config/entry_shapes.ts": "the door through which `adopt` reads entries by the rules of `mcp.json`",
-  "lib/provider/api/provider_api.ts":
-    "a contract that the endpoint and the protocols it names may both import",
 };

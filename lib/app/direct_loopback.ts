@@ -1,5 +1,6 @@
 import { addressBytes, isLoopback, isUnspecified } from "../base/ip_address.ts";
 import { namesProxies, withoutProxies } from "../config/process_variables.ts";
+import { isSingleUse, singleUseClient } from "../provider/single_use_client.ts";
 
 type GlobalFetch = typeof globalThis.fetch;
 type ClientInit = RequestInit & { client?: Deno.HttpClient };
@@ -19,8 +20,9 @@ let isKept = false;
 function pastProxies(fetch: GlobalFetch): GlobalFetch {
   let direct: Deno.HttpClient | undefined;
   return (input, init?: ClientInit) => {
-    if (init?.client || !isOnLoopback(input)) return fetch(input, init);
-    direct ??= withoutProxies(() => Deno.createHttpClient({}));
+    const isOwn = init?.client !== undefined && !isSingleUse(init.client);
+    if (isOwn || !isOnLoopback(input)) return fetch(input, init);
+    direct ??= withoutProxies(singleUseClient);
     return fetch(input, { ...init, client: direct } as ClientInit);
   };
 }

@@ -119,6 +119,19 @@ function setupsOf(settings: Settings): ProviderSetup[] {
     { kind: "kimi", apiKey: kimiKey, baseUrl: kimiUrl, silenceMs: kimiSilenceMs },
     { kind: "glm", apiKey: glmKey, baseUrl: glmUrl, silenceMs: glmSilenceMs },
     { kind: "openai", apiKey: settings.openaiApiKey, baseUrl: openaiUrl, silenceMs: openaiSilenceMs },
+    { kind: "xai", apiKey: settings.xaiApiKey, baseUrl: settings.xaiUrl, silenceMs: settings.xaiSilenceMs },
+    {
+      kind: "gemini",
+      apiKey: settings.geminiApiKey || settings.googleApiKey,
+      baseUrl: settings.geminiUrl,
+      silenceMs: settings.geminiSilenceMs,
+    },
+    {
+      kind: "anthropic",
+      apiKey: settings.anthropicApiKey,
+      baseUrl: settings.anthropicUrl,
+      silenceMs: settings.anthropicSilenceMs,
+    },
     {
       kind: "openrouter",
       apiKey: settings.openrouterApiKey,
@@ -126,7 +139,7 @@ function setupsOf(settings: Settings): ProviderSetup[] {
       headers: attribution(settings),
     },
   ];
-  const withKey: ProviderSetup[] = keyed.filter(({ apiKey }) => apiKey !== "");
+  const withKey: ProviderSetup[] = [...keyed.filter(({ apiKey }) => apiKey !== ""), ...azureSetups(settings)];
   const { customUrl, customApiKey, customModel, customSilenceMs } = settings;
   if (customUrl === "") return withKey;
   const models = customModel === "" ? undefined : [customModel];
@@ -136,6 +149,21 @@ function setupsOf(settings: Settings): ProviderSetup[] {
     apiKey: customApiKey,
     silenceMs: customSilenceMs,
     models,
+  }];
+}
+
+/** Azure has an address of its own for each resource, and may do without a key. */
+function azureSetups(settings: Settings): ProviderSetup[] {
+  const { azureEndpoint, azureApiKey, azureApiVersion, azureDeployments, azureTokenCommand } = settings;
+  if (azureEndpoint === "") return [];
+  return [{
+    kind: "azure",
+    baseUrl: azureEndpoint,
+    apiKey: azureApiKey,
+    apiVersion: azureApiVersion,
+    models: azureDeployments,
+    tokenCommand: azureTokenCommand,
+    silenceMs: settings.azureSilenceMs,
   }];
 }
 

@@ -10,6 +10,7 @@ import { type ConfigFault, formatKey } from "./config_fault.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
 
+const MODEL_APIS = ["chat", "responses"] as const;
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
 const name = z.string().check(z.minLength(1), z.maxLength(200));
@@ -43,11 +44,15 @@ const model = z.strictObject({
   tools: z.optional(z.boolean()),
   search: z.optional(z.boolean()),
   jsonSchema: z.optional(z.boolean()),
+  documents: z.optional(z.boolean()),
   thinking: z.optional(z.union([
     z.enum(["none", "switch", "always"]),
     z.array(z.enum(EFFORTS)).check(z.minLength(1)),
   ])),
+  thinkingBudget: z.optional(tokens),
   temperature: z.optional(z.boolean()),
+  api: z.optional(z.enum(MODEL_APIS)),
+  background: z.optional(z.boolean()),
   auto: z.optional(z.boolean()),
   price: z.optional(price),
 });
@@ -81,7 +86,19 @@ export interface ModelsFile {
 }
 
 /** Names a custom provider may not have: those of built-in providers, and words with a meaning as a model. */
-const TAKEN_NAMES = ["kimi", "glm", "openai", "openrouter", "client", "auto", "all"];
+const TAKEN_NAMES = [
+  "kimi",
+  "glm",
+  "openai",
+  "azure",
+  "xai",
+  "gemini",
+  "anthropic",
+  "openrouter",
+  "client",
+  "auto",
+  "all",
+];
 
 /**
  * Reads the custom providers and models from the file at `path` (docs/models.md); variables as in `mcp.json`. A missing
@@ -147,6 +164,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   class: "must be fast, balanced or deep",
   contextTokens: "must be a whole number of at least 256",
   maxOutputTokens: "must be a whole number of at least 256",
+  api: "must be chat or responses",
+  thinkingBudget: "must be a whole number of at least 256",
   price: 'must be {"input": …, "output": …, "cachedInput": …} in US dollars per million tokens',
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };

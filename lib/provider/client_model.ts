@@ -7,11 +7,12 @@ import type {
   ChatContent,
   ChatOptions,
   ChatResult,
+  ContentPart,
+  DocumentPart,
   ImagePart,
   ModelClass,
   ModelInfo,
   ProviderRequest,
-  TextPart,
 } from "./provider.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 
@@ -101,14 +102,15 @@ function toSamples(message: ProviderRequest["messages"][number]): SampleMessage[
     );
   }
   const { role, content } = message;
-  return partsOf(content).map((part) => ({ role, content: part.type === "text" ? part : toImage(part) }));
+  return partsOf(content).map((part) => ({ role, content: part.type === "text" ? part : toMedia(part) }));
 }
 
-function partsOf(content: ChatContent): readonly (TextPart | ImagePart)[] {
+function partsOf(content: ChatContent): readonly ContentPart[] {
   return typeof content === "string" ? [{ type: "text", text: content }] : content;
 }
 
-function toImage({ url }: ImagePart): SampleMessage["content"] {
+function toMedia({ type, url }: ImagePart | DocumentPart): SampleMessage["content"] {
+  if (type === "document") throw new ExaiError("INVALID_PARAMS", "MCP carries no PDF; name another model");
   const [, mimeType, data] = /^data:([^;,]+);base64,(.*)$/s.exec(url) ?? [];
   if (mimeType === undefined || data === undefined) {
     throw new ExaiError("INVALID_PARAMS", "MCP carries images as base64 only; give the image as a file");

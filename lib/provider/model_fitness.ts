@@ -6,6 +6,17 @@ import { estimateTokens } from "./token_estimate.ts";
 /** Estimated tokens of an image; vendors count a few hundred to two thousand. */
 const IMAGE_TOKENS = 1500;
 
+/** Estimated tokens of a page of a document, as text and as a picture. */
+export const PAGE_TOKENS = 2000;
+
+/** Estimated characters of a page in a `data:` URL. */
+const PAGE_CHARS = 100_000;
+
+/** The pages of a document, by the length of its `data:` URL: the pages in it are compressed. */
+export function pagesOf(urlChars: number): number {
+  return Math.ceil(urlChars / PAGE_CHARS);
+}
+
 /**
  * Describes which of `needs` the model does not meet, as the predicate of a sentence that starts with its name;
  * undefined if it meets all of them.
@@ -15,6 +26,8 @@ export function unmetNeeds(model: ModelInfo, needs: ModelNeeds): string | undefi
   const thinking = thinkingMismatch(model, needs);
   const unmet = [
     needs.images && !abilities.images && "takes no images",
+    needs.documents && !abilities.documents &&
+    "reads no PDF: leave it out, or give its text (kimi_upload_and_extract has that of a PDF)",
     needs.tools && !abilities.tools && "calls no tools",
     needs.webSearch && !abilities.search &&
     (needs.webSearch === "required"
@@ -81,12 +94,15 @@ export async function needsOf(
     typeof content === "string" ? [{ type: "text" as const, text: content }] : content
   );
   const images = parts.filter((part) => part.type === "image").length;
+  const documents = parts.filter((part) => part.type === "document");
+  const pages = documents.reduce((sum, { url }) => sum + pagesOf(url.length), 0);
   const text = parts.map((part) => part.type === "text" ? part.text : "").join("\n");
   return {
     images: images > 0,
+    documents: documents.length > 0,
     thinking: thinkingMode,
     webSearch,
     tools: (tools?.length ?? 0) > 0,
-    inputTokens: await estimateTokens(text) + images * IMAGE_TOKENS,
+    inputTokens: await estimateTokens(text) + images * IMAGE_TOKENS + pages * PAGE_TOKENS,
   };
 }

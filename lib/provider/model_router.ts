@@ -15,6 +15,8 @@ import type { ProviderStatus } from "./provider_status.ts";
 /** What a call needs of its model besides text. */
 export interface ModelNeeds {
   images?: boolean;
+  /** Whether it must read PDF documents. */
+  documents?: boolean;
   /** Whether it must think, or how hard. */
   thinking?: boolean | ThinkingMode;
   /** `required`: what is asked makes no sense without it. */

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
+import type { ChatContent } from "./chat_content.ts";
 import type { ModelPrice } from "./catalogue/prices.ts";
 import type { FileService } from "./file_service.ts";
 import type { ProviderName } from "./provider_kinds.ts";
@@ -20,6 +21,8 @@ export interface ModelAbilities extends Abilities {
   tools: boolean;
   /** Keeps to a JSON schema it is given. */
   jsonSchema: boolean;
+  /** Reads PDF documents. */
+  documents?: boolean;
 }
 
 /** The effort levels of the providers' APIs, lowest first. */
@@ -44,6 +47,12 @@ export interface ModelInfo {
   maxOutputTokens: number;
   abilities: ModelAbilities;
   thinking: ThinkingControl;
+  /** The API it is asked through. Default: chat. */
+  api?: "chat" | "responses";
+  /** Whether its provider works on the answer without a connection, and keeps it meanwhile. */
+  inBackground?: boolean;
+  /** The most tokens it may think, for a model whose thinking is set in tokens. */
+  thinkingBudget?: number;
   /** Whether it takes a temperature; many thinking models do not. */
   takesTemperature: boolean;
   /** Whether web search requires thinking to be off. */
@@ -54,18 +63,7 @@ export interface ModelInfo {
   price?: ModelPrice;
 }
 
-export interface TextPart {
-  type: "text";
-  text: string;
-}
-
-export interface ImagePart {
-  type: "image";
-  /** A `data:` URL with base64 content, or an `https:` URL if the provider fetches images. */
-  url: string;
-}
-
-export type ChatContent = string | readonly (TextPart | ImagePart)[];
+export type { ChatContent, ContentPart, DocumentPart, ImagePart, TextPart } from "./chat_content.ts";
 
 /** A function call requested by a model. */
 export interface ToolCall {
@@ -85,6 +83,7 @@ export type ChatMessage =
     speaker?: string;
     toolCalls?: readonly ToolCall[];
     reasoning?: string;
+    providerItems?: ChatResult["providerItems"];
   }
   | { role: "tool"; toolCallId: string; content: string };
 
@@ -158,6 +157,8 @@ export interface ChatResult {
   finishReason: FinishReason;
   toolCalls?: readonly ToolCall[];
   citations?: readonly Citation[];
+  /** What the model needs unchanged when it goes on after `toolCalls`: encrypted reasoning, signatures. */
+  providerItems?: { provider: string; model: string; items: readonly JsonObject[] };
   /** The reasoning, if the provider returns it. */
   reasoning?: string;
   /** What the provider says it charged, in US dollars. */

@@ -9,7 +9,18 @@ interface ProviderKind {
   notes: string;
 }
 
-export const PROVIDER_NAMES = ["kimi", "glm", "openrouter", "openai", "custom", "client"] as const;
+export const PROVIDER_NAMES = [
+  "kimi",
+  "glm",
+  "openrouter",
+  "openai",
+  "azure",
+  "xai",
+  "gemini",
+  "anthropic",
+  "custom",
+  "client",
+] as const;
 
 export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
@@ -34,6 +45,35 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = [
     notes: "many vendors' models",
   },
   { name: "openai", setUpBy: ["OPENAI_API_KEY"], options: ["OPENAI_BASE_URL"], notes: "OpenAI's models" },
+  {
+    name: "azure",
+    setUpBy: ["AZURE_OPENAI_ENDPOINT"],
+    options: [
+      "AZURE_OPENAI_API_KEY (else an Entra token)",
+      "AZURE_OPENAI_DEPLOYMENTS",
+      "AZURE_OPENAI_API_VERSION",
+      "AZURE_OPENAI_TOKEN_COMMAND (az account get-access-token)",
+    ],
+    notes: "OpenAI's models as deployments of a resource of Azure",
+  },
+  {
+    name: "xai",
+    setUpBy: ["XAI_API_KEY"],
+    options: ["XAI_API_URL (https://api.x.ai/v1)"],
+    notes: "Grok; web search, thinking",
+  },
+  {
+    name: "gemini",
+    setUpBy: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    options: ["GEMINI_BASE_URL (https://generativelanguage.googleapis.com/v1beta)"],
+    notes: "web search, thinking, long context",
+  },
+  {
+    name: "anthropic",
+    setUpBy: ["ANTHROPIC_API_KEY"],
+    options: ["ANTHROPIC_BASE_URL (https://api.anthropic.com)"],
+    notes: "web search, thinking, context cache",
+  },
   {
     name: "custom",
     setUpBy: ["CUSTOM_API_URL"],

@@ -1,12 +1,16 @@
 import { isDeepStrictEqual } from "node:util";
 import { registerSecret } from "../base/log.ts";
 import { MINUTE_MS } from "../base/units.ts";
+import { ANTHROPIC_API } from "./anthropic/anthropic_api.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "./catalogue/catalogue.ts";
-import { CUSTOM } from "./dialect/custom.ts";
+import { azureAddress } from "./azure/azure_address.ts";
+import { azureApi, deploymentEntry } from "./azure/azure_api.ts";
+import { CUSTOM, CUSTOM_RESPONSES } from "./dialect/custom.ts";
 import { GLM } from "./dialect/glm.ts";
 import { KIMI } from "./dialect/kimi.ts";
-import { OPENAI } from "./dialect/openai.ts";
+import { OPENAI, OPENAI_RESPONSES } from "./dialect/openai.ts";
 import { OPENROUTER } from "./dialect/openrouter.ts";
+import { GEMINI_API } from "./gemini/gemini_api.ts";
 import { KimiFiles } from "./kimi/kimi_files.ts";
 import { findOllama, listOllama, ollamaOrigin } from "./local/ollama.ts";
 import { ApiProvider } from "./api/api_provider.ts";
@@ -17,6 +21,8 @@ import { toKey } from "./api/provider_site.ts";
 import type { ProviderApi } from "./api/provider_api.ts";
 import type { RetryPolicy } from "./api/retry.ts";
 import { chatCompletionsApi } from "./openai/chat_completions.ts";
+import { openAiApis } from "./responses/responses_api.ts";
+import { xaiApi } from "./responses/xai_api.ts";
 import type { Provider, TextCache } from "./provider.ts";
 import type { ProviderName } from "./provider_kinds.ts";
 
@@ -33,7 +39,11 @@ export interface ProviderSetup {
   headers?: Readonly<Record<string, string>>;
   /** How long the provider may send nothing before the request times out. */
   silenceMs?: number;
-  /** Models of a server that does not list them. */
+  /** Azure: the dated version of the API; without one its v1 API is used. */
+  apiVersion?: string;
+  /** Azure: the command line that prints an Entra token where there is no key. */
+  tokenCommand?: string;
+  /** Models of a server that does not list them; deployments of Azure, as `deployment=model`. */
   models?: readonly string[];
 }
 
@@ -70,8 +80,20 @@ const DEFAULTS: Readonly<Record<ProviderSetup["kind"], ProviderDefaults>> = {
     baseUrl: "https://openrouter.ai/api/v1",
     silenceMs: 5 * MINUTE_MS,
   },
-  openai: { api: chatCompletionsApi(OPENAI), baseUrl: "https://api.openai.com/v1", silenceMs: 5 * MINUTE_MS },
-  custom: { api: chatCompletionsApi(CUSTOM), baseUrl: "", silenceMs: 10 * MINUTE_MS },
+  openai: {
+    api: openAiApis(OPENAI, OPENAI_RESPONSES),
+    baseUrl: "https://api.openai.com/v1",
+    silenceMs: 5 * MINUTE_MS,
+  },
+  azure: { api: azureApi(), baseUrl: "", silenceMs: 5 * MINUTE_MS },
+  xai: { api: xaiApi(), baseUrl: "https://api.x.ai/v1", silenceMs: 5 * MINUTE_MS },
+  gemini: {
+    api: GEMINI_API,
+    baseUrl: "https://generativelanguage.googleapis.com/v1beta",
+    silenceMs: 5 * MINUTE_MS,
+  },
+  anthropic: { api: ANTHROPIC_API, baseUrl: "https://api.anthropic.com", silenceMs: 5 * MINUTE_MS },
+  custom: { api: openAiApis(CUSTOM, CUSTOM_RESPONSES), baseUrl: "", silenceMs: 10 * MINUTE_MS },
 };
 
 const OLLAMA = "ollama";
@@ -123,11 +145,13 @@ function createProvider(setup: ProviderSetup, options: ProviderSetOptions): ApiP
   const apiKey = toKey(setup.apiKey ?? "");
   registerSecret(apiKey);
   const { api, baseUrl, silenceMs } = DEFAULTS[kind];
+  const address = kind === "azure"
+    ? azureAddress({ ...setup, apiKey })
+    : { apiKey, baseUrl: setup.baseUrl || baseUrl };
   const endpoint = createEndpoint({
     name,
     kind,
-    apiKey,
-    baseUrl: setup.baseUrl || baseUrl,
+    ...address,
     headers,
     silenceMs: setup.silenceMs ?? silenceMs,
   }, options);
@@ -159,10 +183,7 @@ function createOllama(origin: string, options: ProviderSetOptions): ApiProvider 
 }
 
 function createEndpoint(
-  address: Pick<
-    ConstructorParameters<typeof ProviderEndpoint>[0],
-    "name" | "kind" | "apiKey" | "baseUrl" | "headers" | "silenceMs"
-  >,
+  address: Omit<ConstructorParameters<typeof ProviderEndpoint>[0], "admit" | "retry" | "breaker">,
   { admit, retry, breaker }: ProviderSetOptions,
 ): ProviderEndpoint {
   return new ProviderEndpoint({ ...address, admit, retry, breaker });
@@ -173,7 +194,9 @@ function overridesForSetup(
   { kind, name = kind, models = [] }: ProviderSetup,
   options: ProviderSetOptions,
 ): ModelEntry[] {
-  const named = models.map((model): ModelEntry => ({ name: model, provider: name, auto: true }));
+  const named = models.map((model): ModelEntry =>
+    kind === "azure" ? deploymentEntry(model) : { name: model, provider: name, auto: true }
+  );
   return mergeByName([...named, ...overridesOf(name, options)]);
 }
 

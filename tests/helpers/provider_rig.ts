@@ -24,6 +24,8 @@ export interface Rig extends AsyncDisposable {
 export interface RigOptions extends Partial<Omit<ConfigurableRouterOptions, "setups">> {
   kind?: ProviderSetup["kind"];
   scripts?: Script[];
+  /** What its Responses API does; omitted: it has none. */
+  responses?: Script[];
   setup?: Partial<ProviderSetup>;
 }
 
@@ -33,12 +35,13 @@ export const TEST_KEY = "sk-test-9f8e7d6c5b4a";
 export const QUESTION: ChatRequest = { messages: [{ role: "user", content: "Hello?" }] };
 
 /** Sets up a provider of `options.kind` at a server that does as `options.scripts` say. No retry waits. */
-export function rig({ kind = "openai", scripts = [], setup, ...rest }: RigOptions = {}): Rig {
+export function rig({ kind = "openai", scripts = [], responses = [], setup, ...rest }: RigOptions = {}): Rig {
   const server = new OpenAiServer(...scripts);
+  server.scriptResponses(...responses);
   const models = createModelRouter({
     retry: { initialDelayMs: 0 },
     ...rest,
-    setups: [{ kind, apiKey: TEST_KEY, baseUrl: server.url, ...setup }],
+    setups: [{ kind, apiKey: TEST_KEY, baseUrl: kind === "azure" ? server.origin : server.url, ...setup }],
   });
   return {
     server,

@@ -2,6 +2,9 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { bundleDaemon } from "../../tools/compile/daemon.ts";
 import { bundleShim } from "../../tools/compile/shim.ts";
+import { claudeError, sayClaude } from "../fixtures/anthropic_events.ts";
+import { geminiError, sayGemini } from "../fixtures/gemini_events.ts";
+import { NativeServer } from "../fixtures/native_server.ts";
 import { ScriptedDaemon, SERVER_INFO } from "../fixtures/scripted_daemon.ts";
 import { tempDir } from "../helpers/files.ts";
 import { png } from "../helpers/images.ts";
@@ -74,6 +77,32 @@ Deno.test("no package that the bundled daemon loads late is of CommonJS: it woul
     if (/export default \w+\(\);?\s*$/.test(text)) nameless.push(name);
   }
   assertEquals(nameless, []);
+});
+
+Deno.test("the bundled daemon has what it loads late: native providers are asked, and their errors read", async () => {
+  await using dir = await tempDir({});
+  const program = join(dir.path, "daemon", "daemon.js");
+  await bundleDaemon(join(dir.path, "daemon"));
+  await using gemini = new NativeServer("gemini", sayGemini("From Gemini."));
+  await using claude = new NativeServer("anthropic", sayClaude("From Claude."));
+  const env = {
+    EXAI_SOCKET: "off",
+    EXAI_FIND_LOCAL: "false",
+    GEMINI_API_KEY: "key-of-gemini",
+    GEMINI_BASE_URL: gemini.url,
+    ANTHROPIC_API_KEY: "key-of-claude",
+    ANTHROPIC_BASE_URL: claude.url,
+  };
+  await using daemon = await startDaemon({ program, home: join(dir.path, "home"), env });
+  await using shim = await Shim.ready({ port: Number(new URL(daemon.url).port) });
+  const ask = async (model: string) =>
+    JSON.stringify((await shim.call("chat", { prompt: "Hello?", model })).result);
+  assertStringIncludes(await ask("gemini-4-argon"), "From Gemini.");
+  assertStringIncludes(await ask("claude-opus-5"), "From Claude.");
+  gemini.script(geminiError(400, "INVALID_ARGUMENT", "API key not valid", [{ reason: "API_KEY_INVALID" }]));
+  assertStringIncludes(await ask("gemini-4-argon"), "Check its key");
+  claude.script(claudeError(401, "authentication_error", "invalid key"));
+  assertStringIncludes(await ask("claude-opus-5"), "Check its key");
 });
 
 Deno.test("the bundled daemon carries its prompts: it reads no file of them", async () => {

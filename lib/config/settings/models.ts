@@ -1,4 +1,4 @@
-import { flag, integer, seconds, secret, text, url } from "../setting.ts";
+import { flag, integer, list, seconds, secret, text, url } from "../setting.ts";
 
 const SILENCE_HELP = (provider: string) =>
   `How long ${provider} may send nothing at all before it is given up`;
@@ -42,6 +42,42 @@ export const MODEL_SETTINGS = {
     help: "Where OpenAI's API begins",
   }),
   openaiSilenceMs: silence("OpenAI", "OPENAI_TIMEOUT", 300),
+  azureEndpoint: url({
+    env: "AZURE_OPENAI_ENDPOINT",
+    help: "A resource of Azure OpenAI: https://NAME.openai.azure.com",
+  }),
+  azureApiKey: secret({ env: "AZURE_OPENAI_API_KEY", help: "Its key; empty: an Entra token is used" }),
+  azureTokenCommand: text({
+    env: "AZURE_OPENAI_TOKEN_COMMAND",
+    help: "Command line that prints an Entra token; empty: az account get-access-token",
+  }),
+  azureDeployments: list({
+    env: "AZURE_OPENAI_DEPLOYMENTS",
+    help: "Its deployments, as DEPLOYMENT=MODEL or DEPLOYMENT; empty: those the resource lists",
+  }),
+  azureApiVersion: text({
+    env: "AZURE_OPENAI_API_VERSION",
+    help: "Dated version of its API, such as 2025-04-01-preview; empty: the v1 API, which has none",
+  }),
+  azureSilenceMs: silence("Azure OpenAI", "AZURE_OPENAI_TIMEOUT", 300),
+  xaiApiKey: secret({ env: "XAI_API_KEY", help: "Key of xAI (Grok)" }),
+  xaiUrl: url({ env: "XAI_API_URL", fallback: "https://api.x.ai/v1", help: "Where xAI's API begins" }),
+  xaiSilenceMs: silence("xAI", "XAI_TIMEOUT", 300),
+  geminiApiKey: secret({ env: "GEMINI_API_KEY", help: "Key of Gemini (Google)" }),
+  googleApiKey: secret({ env: "GOOGLE_API_KEY", help: "The same, where GEMINI_API_KEY is empty" }),
+  geminiUrl: url({
+    env: "GEMINI_BASE_URL",
+    fallback: "https://generativelanguage.googleapis.com/v1beta",
+    help: "Where Gemini's API begins",
+  }),
+  geminiSilenceMs: silence("Gemini", "GEMINI_TIMEOUT", 300),
+  anthropicApiKey: secret({ env: "ANTHROPIC_API_KEY", help: "Key of Anthropic (Claude)" }),
+  anthropicUrl: url({
+    env: "ANTHROPIC_BASE_URL",
+    fallback: "https://api.anthropic.com",
+    help: "Where Anthropic's API begins",
+  }),
+  anthropicSilenceMs: silence("Anthropic", "ANTHROPIC_TIMEOUT", 300),
   openrouterApiKey: secret({ env: "OPENROUTER_API_KEY", help: "Key of OpenRouter" }),
   openrouterReferer: text({
     env: "OPENROUTER_REFERER",

@@ -28,6 +28,8 @@ export abstract class AnswerReader {
   protected isCounted = false;
   /** What the model said in refusing to answer, where the API has a field for that. */
   protected refusal = "";
+  /** What a filter calls what it found, as the provider puts it. */
+  #heldBackBy = "";
   protected readonly errorInfo: ProviderErrorInfo;
 
   #endedAtChars: number | undefined;
@@ -46,6 +48,11 @@ export abstract class AnswerReader {
    * @throws {ExaiError} the provider error `malformed` or `cut`
    */
   protected abstract read(event: unknown): void;
+
+  /** What a follow-up has to repeat unchanged beside the text; undefined if nothing. */
+  get itemsToRepeat(): readonly JsonObject[] | undefined {
+    return undefined;
+  }
 
   /** Characters received, including reasoning. */
   get chars(): number {
@@ -74,6 +81,9 @@ export abstract class AnswerReader {
   followUp(_body: JsonObject): JsonObject | undefined {
     return undefined;
   }
+
+  /** Called with the answer that this one follows, which may be its beginning. */
+  continueFrom(_earlier: AnswerReader): void {}
 
   /**
    * Adds one event.
@@ -115,6 +125,12 @@ export abstract class AnswerReader {
       );
     }
     this.finishReason = meaning ?? "stop";
+  }
+
+  /** Takes what a filter that ended the answer says: its category, and why. */
+  protected heldBackBy(category: string | undefined, message?: string): void {
+    if (this.finishReason !== "content_filter") return;
+    this.#heldBackBy = [category, message].filter((text) => text !== undefined && text !== "").join(": ");
   }
 
   /**
@@ -168,11 +184,15 @@ export abstract class AnswerReader {
       this.warnings.push(`the answer of ${this.#who} was cut at its longest; ask for the rest, or for less`);
     } else if (this.finishReason === "content_filter" && this.refusal === "") {
       this.warnings.push(
-        `a filter of ${this.errorInfo.provider} stopped the answer; what there is of it is shown`,
+        `a filter of ${this.errorInfo.provider} stopped the answer${this.#why}; what there is of it is shown`,
       );
     }
     if (this.finishReason === "length" || this.finishReason === "content_filter") return;
     this.finishReason = calls ? "tool_calls" : "stop";
+  }
+
+  get #why(): string {
+    return this.#heldBackBy === "" ? "" : ` (${this.#heldBackBy})`;
   }
 
   get #who(): string {
@@ -195,7 +215,7 @@ export abstract class AnswerReader {
       case "length":
         return "all it may write went into thinking; ask for less, or set a lower thinking_mode";
       case "content_filter":
-        return "its filter held the answer back; put the question differently";
+        return `its filter held the answer back${this.#why}; put the question differently, or name another model`;
       default:
         return "try again, put the question differently, or name another model. A local server says nothing when the " +
           "question is longer than the window it has loaded the model with";

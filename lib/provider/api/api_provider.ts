@@ -6,6 +6,7 @@ import type { ModelNeeds } from "../model_router.ts";
 import type {
   ChatOptions,
   ChatResult,
+  ContentPart,
   FileService,
   ModelInfo,
   Provider,
@@ -21,6 +22,7 @@ import type { ProviderEndpoint } from "./endpoint.ts";
 import type { ModelList } from "./model_list.ts";
 import { ProgressReporter } from "./progress_reporter.ts";
 import type { ApiProtocol } from "./protocol.ts";
+import { ProtocolChoice } from "./protocol_choice.ts";
 import type { ProviderApi } from "./provider_api.ts";
 import { faultKindOf, providerError } from "./provider_errors.ts";
 
@@ -50,6 +52,7 @@ export class ApiProvider implements Provider {
   readonly kind: ProviderName;
   readonly files?: FileService;
   readonly #options: ApiProviderOptions;
+  readonly #protocols: ProtocolChoice;
   /** The error of the last attempt to list the models. */
   #listError: ExaiError | undefined;
 
@@ -58,6 +61,7 @@ export class ApiProvider implements Provider {
     this.kind = options.kind;
     this.files = options.files;
     this.#options = options;
+    this.#protocols = new ProtocolChoice(options.api);
   }
 
   models(): readonly ModelInfo[] {
@@ -71,20 +75,31 @@ export class ApiProvider implements Provider {
 
   chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult> {
     const { model, thinkingMode, webSearch, tools } = request;
-    const images = request.messages.some(({ content }) =>
-      typeof content !== "string" && content.some((part) => part.type === "image")
+    const has = (type: ContentPart["type"]) =>
+      request.messages.some(({ content }) =>
+        typeof content !== "string" && content.some((part) => part.type === type)
+      );
+    const [images, documents] = [has("image"), has("document")];
+    assertMeets(model, {
+      images,
+      documents,
+      thinking: thinkingMode,
+      webSearch,
+      tools: (tools?.length ?? 0) > 0,
+    });
+    return this.#protocols.ask(
+      request,
+      (protocol) => this.#complete({ protocol, body: protocol.toBody(request), model }, options),
     );
-    assertMeets(model, { images, thinking: thinkingMode, webSearch, tools: (tools?.length ?? 0) > 0 });
-    const protocol = this.#options.api.protocolOf(model);
-    return this.#complete({ protocol, body: protocol.toBody(request), model }, options);
   }
 
   complete(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult> {
     const { model, webSearch, tools } = request;
     assertMeets(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
-    const protocol = this.#options.api.protocolOf(model);
-    const body = protocol.toRawBody?.(request);
-    if (body !== undefined) return this.#complete({ protocol, body, model }, options);
+    for (const protocol of this.#protocols.candidates(model)) {
+      const body = protocol.toRawBody?.(request);
+      if (body !== undefined) return this.#complete({ protocol, body, model }, options);
+    }
     throw new ExaiError("INVALID_PARAMS", `${model.name} takes no raw completions; name another model`);
   }
 
@@ -122,6 +137,7 @@ export class ApiProvider implements Provider {
     try {
       modelList.setListed(await list(signal));
       endpoint.breaker.reset();
+      this.#protocols.forget();
       this.#listError = undefined;
     } catch (thrown) {
       if (signal.aborted) return;
@@ -143,6 +159,7 @@ export class ApiProvider implements Provider {
     const charges: (number | undefined)[] = [];
     const warnings = new Set<string>();
     let body = firstBody;
+    let earlier: AnswerReader | undefined;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
       const answer = await endpoint.complete({ protocol, body, model: model.name }, {
@@ -152,6 +169,8 @@ export class ApiProvider implements Provider {
         onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
+      if (earlier !== undefined) answer.continueFrom(earlier);
+      earlier = answer;
       usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
       charges.push(answer.chargedUsd);
       for (const warning of answer.warnings) warnings.add(warning);
@@ -175,7 +194,7 @@ export class ApiProvider implements Provider {
     model: ModelInfo,
     { usages, warnings }: { usages: readonly Usage[]; warnings: readonly string[] },
   ): ChatResult {
-    const { toolCalls, citations, reasoning } = answer;
+    const { toolCalls, citations, reasoning, itemsToRepeat: items } = answer;
     return {
       text: answer.text,
       model: answer.model ?? model.name,
@@ -185,6 +204,7 @@ export class ApiProvider implements Provider {
       toolCalls: toolCalls.length > 0 ? toolCalls : undefined,
       citations: citations.length > 0 ? citations : undefined,
       reasoning: reasoning === "" ? undefined : reasoning,
+      providerItems: items && { provider: this.name, model: model.name, items },
       warnings: warnings.length > 0 ? warnings : undefined,
     };
   }

@@ -110,7 +110,7 @@ export class ProviderEndpoint {
       } catch (thrown) {
         if (options.signal.aborted) throw abortError(options.signal);
         const error = ExaiError.from(thrown);
-        const field = refusedFieldOf(error, sent.body);
+        const field = refusedFieldOf(error, sent);
         if (field !== undefined && !refused.has(field)) {
           this.#refused.set(model, refused.add(field));
           continue;
@@ -235,9 +235,11 @@ function isOfConnection(thrown: unknown): boolean {
   return !(thrown instanceof ExaiError) || faultKindOf(thrown) === "timeout";
 }
 
-/** The field of `body` that a refusal names and that may be left out. */
-function refusedFieldOf(error: ExaiError, body: JsonObject): string | undefined {
+/** The field of a body that a refusal names and that may be left out. */
+function refusedFieldOf(error: ExaiError, { body, protocol }: ProtocolRequest): string | undefined {
   if (faultKindOf(error) !== "refused") return undefined;
   const response = error.cause as ReturnType<typeof asApiError>;
-  return response === undefined ? undefined : refusedField(readErrorBody(response.error), body);
+  const { requiredFields: required = [] } = protocol;
+  const optional = Object.fromEntries(Object.entries(body).filter(([name]) => !required.includes(name)));
+  return response === undefined ? undefined : refusedField(readErrorBody(response.error), optional);
 }

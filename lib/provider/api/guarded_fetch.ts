@@ -2,6 +2,7 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
 import { beginningOf } from "../../base/http_response.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";
+import { singleUseClient } from "../single_use_client.ts";
 import { EventBody } from "./event_body.ts";
 import { providerError, type ProviderErrorInfo } from "./provider_errors.ts";
 import { toBaseUrl, unreachableAdvice, urlSetting, wrongPathAdvice } from "./provider_site.ts";
@@ -49,6 +50,7 @@ interface RefusedResponse {
 export class GuardedFetch implements Disposable {
   readonly #options: GuardedFetchOptions;
   readonly #silence = new AbortController();
+  readonly #client = singleUseClient();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #refused: RefusedResponse | undefined;
   #events: EventBody | undefined;
@@ -103,6 +105,7 @@ export class GuardedFetch implements Disposable {
     try {
       response = await fetch(input, {
         ...init,
+        client: this.#client,
         headers: this.#filterHeaders(new Headers(init.headers)),
         redirect: "manual",
         signal: AbortSignal.any(signals),
@@ -124,6 +127,7 @@ export class GuardedFetch implements Disposable {
 
   [Symbol.dispose](): void {
     this.#clearTimer();
+    this.#client.close();
   }
 
   /** The time-out error if it aborted the body; otherwise `thrown`. */

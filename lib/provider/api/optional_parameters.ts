@@ -1,4 +1,4 @@
-import { type JsonObject, ownEntry } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, ownEntry, valueAt } from "../../base/json.ts";
 import type { ErrorBody } from "./error_body.ts";
 
 /**
@@ -10,10 +10,28 @@ const OPTIONAL: readonly (readonly string[])[] = [
   ["top_p"],
   ["stream_options"],
   ["max_tokens", "max_completion_tokens", "max_output_tokens"],
-  ["reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget", "think"],
+  [
+    "reasoning_effort",
+    "reasoning",
+    "thinking",
+    "enable_thinking",
+    "thinking_budget",
+    "think",
+    // Gemini names the parts of the field.
+    "thinkingConfig",
+    "thinking_config",
+    "thinking_level",
+  ],
+  // Anthropic's effort is a part of the field.
+  ["output_config", "effort"],
+  ["cache_control"],
   ["tool_choice"],
   ["parallel_tool_calls"],
+  ["include"],
 ];
+
+/** Fields within a field that may be left out alone: a summary takes a verified account at OpenAI, an effort none. */
+const NESTED: readonly string[] = ["reasoning.summary", "reasoning.effort"];
 
 /** Left out only where the provider names it in a field of its own: a stream takes a verified account at OpenAI. */
 const STREAM = "stream";
@@ -47,6 +65,9 @@ export function refusedField(
 ): string | undefined {
   const inBody = OPTIONAL.map((names) => ({ names, field: names.find((name) => body[name] !== undefined) }))
     .flatMap(({ names, field }) => field === undefined ? [] : [{ names, field }]);
+  if (parameter !== undefined && NESTED.includes(parameter) && nestedIn(body, parameter) !== undefined) {
+    return parameter;
+  }
   if (parameter !== undefined) {
     const [root] = parameter.split(/[.[]/);
     if (root === STREAM) return body.stream === undefined ? undefined : STREAM;
@@ -67,11 +88,27 @@ export function withoutRefused(body: JsonObject, refused: RefusedFields): JsonOb
   if (refused.size === 0) return body;
   const rest = Object.entries(body).flatMap(([name, value]): [string, JsonObject[string]][] => {
     if (name === "stream_options" && refused.has(STREAM)) return [];
-    if (!refused.has(name)) return [[name, value]];
+    if (!refused.has(name)) return withoutNested(name, value, refused);
     const other = ownEntry(OTHER_NAMES, name);
     return other === undefined || refused.has(other) ? [] : [[other, value]];
   });
   return Object.fromEntries(rest);
+}
+
+/** A field of a body without its refused parts; nothing if none is left. */
+function withoutNested(
+  name: string,
+  value: JsonObject[string],
+  refused: RefusedFields,
+): [string, JsonObject[string]][] {
+  if (!isObject(value)) return [[name, value]];
+  const rest = Object.entries(value).filter(([part]) => !refused.has(`${name}.${part}`));
+  return rest.length === 0 && Object.keys(value).length > 0 ? [] : [[name, Object.fromEntries(rest)]];
+}
+
+/** The value in `body` of a field within a field. */
+function nestedIn(body: JsonObject, path: string): Json | undefined {
+  return valueAt(body, path.split("."));
 }
 
 /** The fields of `body` that are in `refused` and are sent under no other name. */
@@ -81,5 +118,6 @@ export function leftOutFields(body: JsonObject, refused: RefusedFields): string[
     const other = ownEntry(OTHER_NAMES, name);
     return sent[name] !== undefined || (other !== undefined && sent[other] !== undefined);
   };
-  return Object.keys(body).filter((name) => refused.has(name) && !has(name));
+  const nested = NESTED.filter((path) => refused.has(path) && nestedIn(body, path) !== undefined);
+  return [...Object.keys(body).filter((name) => refused.has(name) && !has(name)), ...nested];
 }

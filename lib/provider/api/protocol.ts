@@ -4,12 +4,26 @@ import type { AnswerReader } from "./answer_reader.ts";
 import type { GuardedFetch } from "./guarded_fetch.ts";
 import type { ApiError, ProviderErrorInfo } from "./provider_errors.ts";
 
+/** A key that expires. */
+export interface AccessToken {
+  /**
+   * Returns a token that is valid now.
+   *
+   * @throws {ExaiError} the provider error `auth`
+   */
+  get(): Promise<string>;
+}
+
 /** The URL and key of a provider. */
 export interface ProviderAddress {
   /** The URL up to, and without, the paths of the API. */
   baseUrl: string;
   /** Empty for servers that need none. */
   apiKey: string;
+  /** Takes the place of the key. */
+  token?: AccessToken;
+  /** The `api-version` of Azure, whose paths then name the deployment. */
+  apiVersion?: string;
 }
 
 /** What one request is sent with. */
@@ -24,6 +38,8 @@ export interface Exchange {
 export interface ApiProtocol {
   /** Headers it sends besides `accept`, `authorization` and `content-type`; all others are dropped. */
   readonly headers?: readonly string[];
+  /** Fields of a body that are never left out, whatever the provider says of them. */
+  readonly requiredFields?: readonly string[];
   /**
    * Builds the body of a request.
    *

@@ -8,6 +8,8 @@ import type { ApiProtocol } from "./protocol.ts";
 export interface ProviderApi {
   /** The protocol by which `model` is asked. */
   protocolOf(model: ModelInfo): ApiProtocol;
+  /** The protocol that may be there where the provider does not have `protocol` for a model. */
+  alternativeTo?(protocol: ApiProtocol): ApiProtocol;
   /**
    * Lists the models, each as an object with an `id`.
    *

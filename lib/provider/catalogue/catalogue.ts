@@ -17,9 +17,15 @@ export interface ModelEntry {
   search?: boolean;
   files?: boolean;
   jsonSchema?: boolean;
+  /** Whether it reads PDF documents. */
+  documents?: boolean;
   thinking?: ThinkingControl;
+  /** The most tokens it may think, for a model whose thinking is set in tokens. */
+  thinkingBudget?: number;
   temperature?: boolean;
   searchStopsThinking?: boolean;
+  api?: ModelInfo["api"];
+  background?: boolean;
   /** Whether `auto` may select it. */
   auto?: boolean;
   /** In US dollars per million tokens; defaults to the shipped list price. */
@@ -32,7 +38,7 @@ type EntryPrice = Omit<ModelPrice, "source"> & { source?: string };
 type ShippedEntry = ModelEntry & { provider: string };
 
 /** Defaults for a model without a description: no ability that a provider might reject. */
-const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider" | "price">> = {
+const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider" | "thinkingBudget" | "price">> = {
   aliases: [],
   class: "balanced",
   contextTokens: 32_768,
@@ -42,9 +48,12 @@ const DEFAULTS: Required<Omit<ModelEntry, "name" | "provider" | "price">> = {
   search: false,
   files: false,
   jsonSchema: false,
+  documents: false,
   thinking: "none",
   temperature: true,
   searchStopsThinking: false,
+  api: "chat",
+  background: false,
   auto: false,
 };
 
@@ -70,7 +79,7 @@ export function mergeEntries(entry: ModelEntry, overrides: Omit<ModelEntry, "nam
 
 /** Returns the model of `provider` that `entry` describes. */
 export function toModel(entry: ModelEntry, provider: string): ModelInfo {
-  const { aliases, class: modelClass, contextTokens, thinking, searchStopsThinking, auto, ...rest } =
+  const { aliases, class: modelClass, contextTokens, thinking, searchStopsThinking, api, auto, ...rest } =
     mergeEntries({ ...DEFAULTS, name: entry.name }, entry) as Required<ModelEntry>;
   return {
     name: entry.name,
@@ -82,6 +91,9 @@ export function toModel(entry: ModelEntry, provider: string): ModelInfo {
     maxOutputTokens: Math.min(rest.maxOutputTokens, Math.ceil(contextTokens / 2)),
     abilities: abilitiesOf(rest, thinking),
     thinking,
+    api,
+    inBackground: rest.background || undefined,
+    thinkingBudget: rest.thinkingBudget,
     takesTemperature: rest.temperature,
     searchStopsThinking: searchStopsThinking || undefined,
     auto,
@@ -97,6 +109,7 @@ function abilitiesOf(entry: Partial<ModelEntry>, thinking: ThinkingControl): Mod
     images: entry.images === true,
     tools: entry.tools === true,
     jsonSchema: entry.jsonSchema === true,
+    documents: entry.documents === true || undefined,
   };
 }
 

@@ -20,6 +20,32 @@ export function nearestEffort(efforts: readonly Effort[], mode: ThinkingMode): E
   return sorted.reduce((best, effort) => distance(effort) <= distance(best) ? effort : best);
 }
 
+/** What of the largest budget an effort may use. */
+const BUDGET_SHARES: Readonly<Record<Effort, number>> = {
+  none: 0,
+  minimal: 0.005,
+  low: 0.08,
+  medium: 0.33,
+  high: 0.67,
+  xhigh: 0.85,
+  max: 1,
+};
+
+/**
+ * The tokens a model may think at `effort`, of at most `most`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { budgetOf } from "./thinking.ts";
+ *
+ * assertEquals([budgetOf("none", 32_000), budgetOf("low", 32_000), budgetOf("max", 32_000)], [0, 2560, 32_000]);
+ * ```
+ */
+export function budgetOf(effort: Effort, most: number): number {
+  return Math.round(most * BUDGET_SHARES[effort]);
+}
+
 /** Whether a model with this `control` thinks at all under `mode`. */
 export function isThinking(control: ThinkingControl, mode: ThinkingMode): boolean {
   switch (control) {

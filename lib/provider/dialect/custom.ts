@@ -2,10 +2,18 @@ import { isObject, type JsonObject, textOf } from "../../base/json.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
 import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode } from "../provider.ts";
+import type { ResponsesDialect } from "../responses/response_body.ts";
 import { type Dialect, windowOf } from "./dialect.ts";
 
 /** Ids of models that local servers list and that do not chat. */
 const NO_CHAT = /embed|rerank|whisper|\btts\b|diffusion/i;
+
+/** The Responses API of such a server, for models whose entry in models.json says `"api": "responses"`. */
+export const CUSTOM_RESPONSES: ResponsesDialect = {
+  summarisesReasoning: false,
+  searchIncludes: [],
+  hasJsonMode: false,
+};
 
 /** Any server of the OpenAI API: LM Studio, vLLM, llama.cpp, Ollama, a gateway. */
 export const CUSTOM: Dialect = {

@@ -76,8 +76,8 @@ export class KimiFiles implements FileService {
     const { endpoint } = this.#options;
     const id = await this.#send(file, { signal });
     try {
-      return await endpoint.request({ signal, limits: LIMITS }, async ({ address, guard }) => {
-        const client = await createClient(address, guard);
+      return await endpoint.request({ signal, limits: LIMITS }, async (exchange) => {
+        const client = await createClient(exchange);
         return await (await client.files.content(id, { signal })).text();
       });
     } finally {
@@ -91,8 +91,8 @@ export class KimiFiles implements FileService {
   ): Promise<string> {
     const { endpoint, admit } = this.#options;
     using _slot = await admit?.(endpoint.name, signal);
-    return await endpoint.request({ signal, limits: LIMITS }, async ({ address, guard }) => {
-      const client = await createClient(address, guard);
+    return await endpoint.request({ signal, limits: LIMITS }, async (exchange) => {
+      const client = await createClient(exchange);
       const file = new File([bytes as Uint8Array<ArrayBuffer>], name);
       // The type of the package does not know "file-extract", a purpose of Kimi's.
       const { id } = await client.files.create({ file, purpose: purpose as "assistants" }, { signal });
@@ -109,7 +109,7 @@ export class KimiFiles implements FileService {
     try {
       await this.#options.endpoint.request(
         { signal, limits: LIMITS },
-        async ({ address, guard }) => await (await createClient(address, guard)).files.delete(id, { signal }),
+        async (exchange) => await (await createClient(exchange)).files.delete(id, { signal }),
       );
     } catch (thrown) {
       log.warning("a file uploaded to kimi could not be deleted there: {reason}", {

@@ -17,7 +17,7 @@ export function chatCompletionsApi(dialect: Dialect): ProviderApi {
 }
 
 /** The OpenAI chat completions API (https://developers.openai.com/api/docs/api-reference/chat/create). */
-function chatCompletions(dialect: Dialect): ApiProtocol {
+export function chatCompletions(dialect: Dialect): ApiProtocol {
   return {
     toBody: (request) => toBody(request, dialect),
     toRawBody: (request) => toRawBody(request, dialect),
@@ -28,8 +28,9 @@ function chatCompletions(dialect: Dialect): ApiProtocol {
   };
 }
 
-async function open(body: JsonObject, { address, guard, signal }: Exchange): Promise<AsyncIterable<unknown>> {
-  const client = await createClient(address, guard);
+async function open(body: JsonObject, exchange: Exchange): Promise<AsyncIterable<unknown>> {
+  const { signal } = exchange;
+  const client = await createClient(exchange);
   // Read as a stream even if the body asks for none: the guard turns a whole answer into one event.
   return await client.post<AsyncIterable<unknown>>("/chat/completions", { body, signal, stream: true });
 }
@@ -38,9 +39,9 @@ async function open(body: JsonObject, { address, guard, signal }: Exchange): Pro
  * Lists the entries of `/models`, which all servers of the OpenAI API share. Some send the list alone, or call it
  * `models`.
  */
-function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
-  return endpoint.request({ signal, limits: LIST_LIMITS }, async ({ address, guard }) => {
-    const client = await createClient(address, guard);
+export function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
+  return endpoint.request({ signal, limits: LIST_LIMITS }, async (exchange) => {
+    const client = await createClient(exchange);
     const page: unknown = await client.get("/models", { signal });
     const listed = isObject(page) ? page.data ?? page.models : page;
     if (!Array.isArray(listed)) throw endpoint.notAnApi(page);

@@ -69,13 +69,15 @@ function streamFields(dialect: Dialect): JsonObject {
   return { stream: true, stream_options: dialect.asksForUsage ? { include_usage: true } : undefined };
 }
 
-function definedFields(body: JsonObject): JsonObject {
+/** `body` without the fields that are undefined. */
+export function definedFields(body: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
 }
 
-function outputLimit(
+/** The limit on the tokens of the answer; undefined leaves it to the provider. */
+export function outputLimit(
   { model, messages, maxOutputTokens }: ProviderRequest,
-  dialect: Dialect,
+  dialect: Pick<Dialect, "alwaysBoundsOutput">,
 ): number | undefined {
   if (maxOutputTokens !== undefined) return Math.min(maxOutputTokens, model.maxOutputTokens);
   return dialect.alwaysBoundsOutput
@@ -118,6 +120,9 @@ function toContent(content: ChatContent, dialect: Dialect): string | JsonObject[
   if (typeof content === "string") return content;
   return content.map((part): JsonObject => {
     if (part.type === "text") return { type: "text", text: part.text };
+    if (part.type === "document") {
+      return { type: "file", file: { filename: part.name, file_data: part.url } };
+    }
     if (!dialect.fetchesImages && !part.url.startsWith("data:")) {
       throw new ExaiError(
         "INVALID_PARAMS",
@@ -140,7 +145,7 @@ function responseFormat({ model, jsonSchema }: ProviderRequest, dialect: Dialect
 }
 
 /** Adds the schema as a system message for a model without native support. */
-function withSchema(request: ProviderRequest): readonly ChatMessage[] {
+export function withSchema(request: ProviderRequest): readonly ChatMessage[] {
   const { model, messages, jsonSchema } = request;
   if (jsonSchema === undefined || model.abilities.jsonSchema) return messages;
   return [{ role: "system", content: schemaPrompt(jsonSchema) }, ...messages];

@@ -1,6 +1,6 @@
 import type OpenAI from "openai";
-import type { GuardedFetch } from "../api/guarded_fetch.ts";
-import type { ProviderAddress } from "../api/protocol.ts";
+import { untilAborted } from "../../base/abort.ts";
+import type { Exchange } from "../api/protocol.ts";
 
 /** The longest possible timer: `GuardedFetch` has the time-outs. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
@@ -9,14 +9,11 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
  * Creates a client of the `openai` package that fetches through `guard`. The package takes about 25 MB and is loaded on
  * first use.
  */
-export async function createClient(
-  { baseUrl, apiKey }: ProviderAddress,
-  guard: GuardedFetch,
-): Promise<OpenAI> {
-  const { default: Client } = await import("openai");
-  return new Client({
-    baseURL: baseUrl,
-    apiKey: apiKey || "none",
+export async function createClient({ address, guard, signal }: Exchange): Promise<OpenAI> {
+  const { baseUrl: baseURL, apiKey, token, apiVersion } = address;
+  const { default: Client, AzureOpenAI } = await import("openai");
+  const options = {
+    baseURL,
     fetch: guard.fetch,
     // Its retries do not spare requests that may have been billed.
     maxRetries: 0,
@@ -27,5 +24,11 @@ export async function createClient(
     organization: null,
     project: null,
     webhookSecret: null,
-  });
+  } as const;
+  const accessToken = token && await untilAborted(token.get(), signal);
+  if (apiVersion === undefined) return new Client({ ...options, apiKey: accessToken ?? (apiKey || "none") });
+  const credential = accessToken === undefined
+    ? { apiKey: apiKey || "none" }
+    : { apiKey: "", azureADTokenProvider: () => Promise.resolve(accessToken) };
+  return new AzureOpenAI({ ...options, apiVersion, ...credential });
 }

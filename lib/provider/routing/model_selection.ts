@@ -71,9 +71,10 @@ function findWithoutVendor(models: readonly ModelInfo[], wanted: string): ModelI
 }
 
 /** Describes `needs` as a relative clause, such as " that takes images and thinks"; empty if there are none. */
-function describeNeeds({ images, thinking, webSearch, tools }: ModelNeeds): string {
+function describeNeeds({ images, documents, thinking, webSearch, tools }: ModelNeeds): string {
   const words = [
     images && "takes images",
+    documents && "reads PDFs",
     thinking && "thinks",
     webSearch && "searches the web",
     tools && "calls tools",

@@ -1,12 +1,12 @@
-import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import type { ModelRoute, RoutedResult } from "../../provider/model_router.ts";
+import type { ModelNeeds, ModelRoute, RoutedResult } from "../../provider/model_router.ts";
 import type { ChatRequest, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
 import { attributeTurns } from "../../provider/speakers.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
 import { shownNames } from "../material/attachment.ts";
 import { collect, type MaterialRequest } from "../material/collect.ts";
+import { isPdfName, loadDocuments, type LoadedDocuments } from "../material/pdf_documents.ts";
 import { loadImages } from "../material/images.ts";
 import type { Omission } from "../material/left_out.ts";
 import type { Material } from "../material/material_builder.ts";
@@ -18,6 +18,7 @@ import { composeMessages } from "./messages.ts";
 import { defaultThinkingMode, languageInstruction, type ModelDefaults } from "../model_defaults.ts";
 import { type Prompt, promptId, renderPrompt } from "./prompt.ts";
 import { summarise } from "./summarise.ts";
+import { freeTokens } from "./window_space.ts";
 
 /** A question from a tool to a model. */
 export interface ModelQuestion {
@@ -54,14 +55,6 @@ interface DialogueOptions {
 /** Estimated tokens of an image of any size. */
 const IMAGE_TOKENS = 1600;
 
-/** The largest share of the context window reserved for the answer. */
-const MAX_ANSWER_SHARE = 0.25;
-
-/**
- * The share of the context window reserved for errors of the token estimate, which uses one vocabulary for all models.
- */
-const MARGIN_SHARE = 0.05;
-
 /**
  * Selects a model, gathers the material that fits its context window, and sends the question.
  *
@@ -78,23 +71,33 @@ export async function askModel(
   const { workspace } = context;
   const { notesErrors } = question.material;
   const { parts: images, leftOut } = await loadImages(args.images ?? [], { workspace, notesErrors });
+  const documents = await loadDocuments(question.material.named, { workspace, notesErrors });
   const language = languageInstruction(context.modelDefaults);
   const system = [renderPrompt(question.prompt), question.instructions ?? "", language].join("\n").trim();
-  const baseTokens = await estimateTokens(`${system}\n${question.text}`) + images.length * IMAGE_TOKENS;
-  const route = await resolve(question, context, { hasImages: images.length > 0, baseTokens });
+  const baseTokens = await estimateTokens(`${system}\n${question.text}`) + images.length * IMAGE_TOKENS +
+    documents.tokens;
+  const needs = { images: images.length > 0, documents: documents.parts.length > 0 };
+  const route = await resolve(question, context, { needs, baseTokens });
   const spaceTokens = freeTokens(route.model, baseTokens, tool);
   const fitted = await fitHistory(history, {
     spaceTokens,
     summarise: (conversation) => summarise(conversation, context, route.model.provider),
   });
-  const budgetTokens = Math.max(0, spaceTokens - await historyTokens(fitted.history));
-  const material = await gather(question, { context, budgetTokens, leftOut });
+  const earlier = await earlierDocuments(history, { model: route.model, workspace, documents });
+  const all = [documents, earlier];
+  const spentTokens = await historyTokens(fitted.history) + earlier.tokens;
+  const material = await gather(question, {
+    context,
+    budgetTokens: Math.max(0, spaceTokens - spentTokens),
+    leftOut: [...leftOut, ...all.flatMap(({ leftOut }) => leftOut)],
+    documents: all,
+  });
   const messages = composeMessages({
     system,
     history: fitted.history,
     text: question.text,
     material,
-    images,
+    parts: [...all.flatMap(({ parts }) => parts), ...images],
   });
   using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
   const request = toRequest(question, attributeTurns(messages, route.model), context.modelDefaults);
@@ -103,21 +106,21 @@ export async function askModel(
     deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => heartbeat.send(message),
   });
-  return toReply(result, question, { material, fitted });
+  return toReply(result, question, { material, fitted, documents: all });
 }
 
 /** Chooses a model whose window takes the whole thread; if there is none, one that takes the question. */
 async function resolve(
   { args, history = NO_HISTORY, tool }: ModelQuestion,
   { models, sample }: ToolContext,
-  { hasImages, baseTokens }: { hasImages: boolean; baseTokens: number },
+  { needs, baseTokens }: { needs: Pick<ModelNeeds, "images" | "documents">; baseTokens: number },
 ): Promise<ModelRoute> {
   const choose = (inputTokens: number) =>
     models.resolve({
       requested: args.model,
       tool,
       needs: {
-        images: hasImages,
+        ...needs,
         thinking: args.thinking_mode,
         webSearch: args.use_websearch === true,
         inputTokens,
@@ -134,39 +137,42 @@ async function historyTokens({ exchanges, unanswered, earlier = "" }: History): 
   return await estimateTokens([earlier, ...exchanged, unanswered].join("\n").trim());
 }
 
-/** Returns the tokens left for the thread and for files in the context window of `model`. */
-function freeTokens(
-  { name, contextTokens, maxOutputTokens }: ModelInfo,
-  baseTokens: number,
-  tool: string,
-): number {
-  const answerTokens = Math.min(maxOutputTokens, Math.floor(contextTokens * MAX_ANSWER_SHARE));
-  const takesTokens = contextTokens - answerTokens - Math.ceil(contextTokens * MARGIN_SHARE);
-  if (baseTokens <= takesTokens) return takesTokens - baseTokens;
-  throw new ExaiError(
-    "TOO_LARGE",
-    `this ${tool} call has about ${baseTokens} tokens without its thread and files, and ${name} takes ` +
-      `${takesTokens}; name a model with a larger window (listmodels shows them), or say it in fewer words`,
-  );
-}
-
 interface GatherOptions {
   context: ToolContext;
   budgetTokens: number;
-  /** Images that cannot be shown. */
+  /** Images and documents that cannot be shown. */
   leftOut: readonly Omission[];
+  /** Of this call, and of its thread. */
+  documents: readonly LoadedDocuments[];
+}
+
+/** The documents that the caller named earlier in the thread, if `model` reads them. */
+async function earlierDocuments(
+  { exchanges }: History,
+  { model, workspace, documents }: {
+    model: ModelInfo;
+    workspace: ToolContext["workspace"];
+    documents: LoadedDocuments;
+  },
+): Promise<LoadedDocuments> {
+  const paths = filesShown(exchanges).map(({ path }) => path).filter((path) =>
+    isPdfName(path) && !documents.files.some((file) => file.path === path)
+  );
+  return await loadDocuments(model.abilities.documents ? paths : [], { workspace, notesErrors: true });
 }
 
 async function gather(
   { material, history = NO_HISTORY }: ModelQuestion,
-  { context, budgetTokens, leftOut }: GatherOptions,
+  { context, budgetTokens, leftOut, documents }: GatherOptions,
 ): Promise<Material> {
   const { workspace, signal } = context;
-  const shown = filesShown(history.exchanges);
+  const asDocuments = documents.flatMap(({ files }) => files.map(({ path }) => path));
+  const shown = filesShown(history.exchanges).filter(({ path }) => !asDocuments.includes(path));
   const earlier = [...material.earlier ?? [], ...shown.filter(({ named }) => named).map(({ path }) => path)];
   const shownEarlier = shown.map(({ path }) => path);
   const omitted = [...material.leftOut ?? [], ...leftOut];
-  return await collect({ ...material, leftOut: omitted, earlier, shownEarlier }, {
+  const named = documents[0]?.others ?? material.named;
+  return await collect({ ...material, named: [...named], leftOut: omitted, earlier, shownEarlier }, {
     workspace,
     budgetTokens,
     estimateTokens,
@@ -191,7 +197,11 @@ function toRequest(
 function toReply(
   result: RoutedResult,
   { prompt }: ModelQuestion,
-  { material: { attachments, leftOut }, fitted }: { material: Material; fitted: FittedHistory },
+  { material: { attachments, leftOut }, fitted, documents }: {
+    material: Material;
+    fitted: FittedHistory;
+    documents: readonly LoadedDocuments[];
+  },
 ): ModelReply {
   const {
     text,
@@ -207,6 +217,7 @@ function toReply(
   const files = attachments.flatMap(({ path, hash, isNamed }) =>
     path === undefined ? [] : [isNamed ? { path, hash, named: true } : { path, hash }]
   );
+  const shown = [...documents.flatMap(({ names }) => names), ...shownNames(attachments)];
   return {
     text,
     model,
@@ -217,7 +228,7 @@ function toReply(
       model,
       provider,
       speaker: routing.chosen,
-      files,
+      files: [...documents.flatMap(({ files }) => files), ...files],
       summary: fitted.summary && { ...fitted.summary },
     },
     facts: {
@@ -229,7 +240,7 @@ function toReply(
         why: routing.why,
         ...(routing.tried.length > 0 ? { tried: routing.tried.map((attempt) => ({ ...attempt })) } : {}),
       },
-      ...(attachments.length > 0 ? { shown: shownNames(attachments) } : {}),
+      ...(shown.length > 0 ? { shown } : {}),
       ...(leftOut.length > 0 ? { not_shown: leftOut.map((one) => ({ ...one })) } : {}),
       ...(fitted.leftOut > 0 ? { thread: describeFit(fitted) } : {}),
       ...(leftOutDefault === undefined ? {} : { default_left_out: leftOutDefault }),

@@ -1,4 +1,4 @@
-import type { ChatMessage, ImagePart } from "../../provider/provider.ts";
+import type { ChatMessage, ContentPart } from "../../provider/provider.ts";
 import { type Attachment, renderAttachment } from "../material/attachment.ts";
 import { type LeftOut, renderNote } from "../material/left_out.ts";
 import type { Material } from "../material/material_builder.ts";
@@ -11,7 +11,8 @@ interface Composition {
   /** The question itself. */
   text: string;
   material: Material;
-  images: readonly ImagePart[];
+  /** Images and documents shown with the question. */
+  parts: readonly ContentPart[];
 }
 
 /**
@@ -19,7 +20,7 @@ interface Composition {
  * its current content was first shown, which keeps the provider's prompt cache valid; a file edited since is placed
  * with the question.
  */
-export function composeMessages({ system, history, text, material, images }: Composition): ChatMessage[] {
+export function composeMessages({ system, history, text, material, parts }: Composition): ChatMessage[] {
   const { exchanges, unanswered, earlier = "" } = history;
   const placed = placeAttachments(material.attachments, exchanges);
   const past = exchanges.flatMap((exchange, i): ChatMessage[] => [
@@ -39,7 +40,7 @@ export function composeMessages({ system, history, text, material, images }: Com
   return [
     { role: "system", content: system },
     ...past,
-    { role: "user", content: images.length === 0 ? now : [...images, { type: "text", text: now }] },
+    { role: "user", content: parts.length === 0 ? now : [...parts, { type: "text", text: now }] },
   ];
 }
 

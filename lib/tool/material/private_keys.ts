@@ -26,15 +26,28 @@ function keyBlocks(text: string): Span[] {
         spans.push({ ...begin, end: endOfKeyLines(text, begin.end), kind: PRIVATE_KEY });
       }
       begin = { start, end };
-    } else if (begin === undefined) {
-      spans.push({ start: startOfKeyLines(text, start), end, kind: PRIVATE_KEY });
-    } else {
+    } else if (begin !== undefined && isKeyText(text.slice(begin.end, start))) {
       spans.push({ start: begin.start, end, kind: PRIVATE_KEY });
       begin = undefined;
+    } else {
+      // The other border is missing, or code that looks for keys lies between the two.
+      if (begin !== undefined) {
+        spans.push({ ...begin, end: endOfKeyLines(text, begin.end), kind: PRIVATE_KEY });
+      }
+      begin = undefined;
+      spans.push({ start: startOfKeyLines(text, start), end, kind: PRIVATE_KEY });
     }
   }
   if (begin !== undefined) spans.push({ ...begin, end: endOfKeyLines(text, begin.end), kind: PRIVATE_KEY });
   return spans;
+}
+
+const MAX_KEY_CHARS = 30_000;
+/** A line between the borders, of whatever the key is written in; no line of code. */
+const KEY_TEXT = /^[+\- \t"'|>]{0,12}(?:[A-Za-z-]{1,30}: [^\n]{0,200}|[\w+/=\s"',\\:.-]{0,30000})$/;
+
+function isKeyText(text: string): boolean {
+  return text.length <= MAX_KEY_CHARS && text.split("\n").every((line) => KEY_TEXT.test(line));
 }
 
 /** A line of a key in PEM, perhaps of a diff, quoted or indented; a header of one or an empty line. */

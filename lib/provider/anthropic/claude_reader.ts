@@ -1,0 +1,201 @@
+import { isObject, type Json, type JsonObject, textOf } from "../../base/json.ts";
+import { AnswerReader } from "../api/answer_reader.ts";
+import type { ToolCall } from "../provider.ts";
+
+/** The turn goes on in the next request (https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons). */
+const PAUSED = "pause_turn";
+
+/** A block of the answer, as it is sent back, and the JSON of its input so far. */
+interface OpenBlock {
+  block: JsonObject;
+  input: string;
+}
+
+/**
+ * Assembles an answer from the events of a stream (https://platform.claude.com/docs/en/build-with-claude/streaming).
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ClaudeReader } from "./claude_reader.ts";
+ *
+ * const answer = new ClaudeReader({ provider: "anthropic" });
+ * answer.add({ type: "content_block_start", index: 0, content_block: { type: "text", text: "" } });
+ * answer.add({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Hello" } });
+ * answer.add({ type: "message_delta", delta: { stop_reason: "end_turn" }, usage: { output_tokens: 2 } });
+ * answer.finish();
+ * assertEquals([answer.text, answer.finishReason], ["Hello", "stop"]);
+ * ```
+ */
+export class ClaudeReader extends AnswerReader {
+  readonly #blocks = new Map<number, OpenBlock>();
+  /** Sources that were found and not cited. */
+  readonly #found: JsonObject[] = [];
+  readonly #counts: Record<string, number> = {};
+  #paused = false;
+
+  get toolCalls(): ToolCall[] {
+    return this.#sorted().filter(({ block }) => block.type === "tool_use").map(({ block, input }) => ({
+      id: textOf(block.id) ?? "",
+      name: textOf(block.name) ?? "",
+      arguments: input || JSON.stringify(block.input ?? {}),
+    }));
+  }
+
+  override get itemsToRepeat(): JsonObject[] | undefined {
+    return this.finishReason === "tool_calls" ? this.#content() : undefined;
+  }
+
+  /** The provider's own tools may take so long that it answers in several turns. */
+  override followUp(body: JsonObject): JsonObject | undefined {
+    if (!this.#paused) return undefined;
+    const turn = { role: "assistant", content: this.#content() };
+    return { ...body, messages: [...body.messages as JsonObject[], turn] };
+  }
+
+  override continueFrom(earlier: AnswerReader): void {
+    this.text = earlier.text + this.text;
+    this.reasoning = [earlier.reasoning, this.reasoning].filter((text) => text !== "").join("\n\n");
+    for (const { url, title } of earlier.citations) this.cite(url, title);
+  }
+
+  override finish(options?: { hasEnded?: boolean }): void {
+    if (this.#paused) return;
+    if (this.citations.length === 0) { for (const { url, title } of this.#found) this.cite(url, title); }
+    super.finish(options);
+  }
+
+  protected override read(event: unknown): void {
+    if (!isObject(event)) throw this.malformed("an event that is no object");
+    switch (event.type) {
+      case "message_start":
+        return this.#start(event.message);
+      // A server without streaming answers with the whole message.
+      case "message":
+        return this.#readWhole(event);
+      case "content_block_start":
+        return this.#open(indexOf(event), event.content_block);
+      case "content_block_delta":
+        return this.#addDelta(indexOf(event), event.delta);
+      case "message_delta":
+        this.#addStop(event.delta);
+        return this.#addUsage(event.usage);
+      case "error":
+        throw this.failed(event);
+    }
+    // Events of types to come are skipped, as the versioning of the API asks.
+  }
+
+  #start(message: Json | undefined): void {
+    if (!isObject(message)) return;
+    this.model = textOf(message.model) ?? this.model;
+    this.#addUsage(message.usage);
+  }
+
+  #readWhole(message: JsonObject): void {
+    this.#start(message);
+    const blocks = Array.isArray(message.content) ? message.content : [];
+    blocks.forEach((block, index) => this.#open(index, block));
+    this.#addStop(message);
+  }
+
+  #open(index: number, block: Json | undefined): void {
+    if (!isObject(block)) return;
+    this.#blocks.set(index, { block: { ...block }, input: "" });
+    switch (block.type) {
+      case "text":
+        this.#addCitations(block.citations);
+        this.text += textOf(block.text) ?? "";
+        break;
+      case "thinking":
+        if (this.reasoning !== "") this.reasoning += "\n\n";
+        this.reasoning += textOf(block.thinking) ?? "";
+        break;
+      case "web_search_tool_result":
+        if (Array.isArray(block.content)) this.#found.push(...block.content.filter(isObject));
+    }
+  }
+
+  #addDelta(index: number, delta: Json | undefined): void {
+    const open = this.#blocks.get(index);
+    if (!isObject(delta) || open === undefined) return;
+    const { block } = open;
+    const append = (key: string, added: string) => block[key] = (textOf(block[key]) ?? "") + added;
+    switch (delta.type) {
+      case "text_delta":
+        this.text += textOf(delta.text) ?? "";
+        append("text", textOf(delta.text) ?? "");
+        break;
+      case "thinking_delta":
+        this.reasoning += textOf(delta.thinking) ?? "";
+        append("thinking", textOf(delta.thinking) ?? "");
+        break;
+      case "signature_delta":
+        append("signature", textOf(delta.signature) ?? "");
+        break;
+      case "input_json_delta":
+        open.input += textOf(delta.partial_json) ?? "";
+        break;
+      case "citations_delta":
+        block.citations = [...Array.isArray(block.citations) ? block.citations : [], delta.citation ?? null];
+        this.#addCitations([delta.citation ?? null]);
+    }
+  }
+
+  #addCitations(citations: Json | undefined): void {
+    for (const one of Array.isArray(citations) ? citations : []) {
+      if (isObject(one)) this.cite(one.url, one.title);
+    }
+  }
+
+  #addStop(delta: Json | undefined): void {
+    if (!isObject(delta) || typeof delta.stop_reason !== "string") return;
+    this.#paused = delta.stop_reason === PAUSED;
+    if (!this.#paused) this.endBy(delta.stop_reason);
+    const { stop_details: details } = delta;
+    if (isObject(details)) this.heldBackBy(textOf(details.category), textOf(details.explanation));
+  }
+
+  /** The counts are cumulative; what a later event leaves out stays. */
+  #addUsage(usage: Json | undefined): void {
+    if (!isObject(usage)) return;
+    for (const [name, value] of Object.entries(usage)) {
+      if (typeof value === "number") this.#counts[name] = value;
+    }
+    const details = usage.output_tokens_details;
+    if (isObject(details) && typeof details.thinking_tokens === "number") {
+      this.#counts.thinking_tokens = details.thinking_tokens;
+    }
+    const { input_tokens, output_tokens, cache_creation_input_tokens = 0, cache_read_input_tokens } =
+      this.#counts;
+    if (input_tokens === undefined || output_tokens === undefined) return;
+    this.usage = {
+      inputTokens: input_tokens + cache_creation_input_tokens + (cache_read_input_tokens ?? 0),
+      outputTokens: output_tokens,
+      cachedTokens: cache_read_input_tokens,
+      reasoningTokens: this.#counts.thinking_tokens,
+    };
+  }
+
+  #sorted(): OpenBlock[] {
+    return [...this.#blocks.entries()].sort(([a], [b]) => a - b).map(([, open]) => open);
+  }
+
+  /** The blocks to be sent back; empty texts would be rejected. */
+  #content(): JsonObject[] {
+    return this.#sorted().map(({ block, input }) => input === "" ? block : { ...block, input: parse(input) })
+      .filter(({ type, text }) => type !== "text" || text !== "");
+  }
+}
+
+function indexOf({ index }: JsonObject): number {
+  return typeof index === "number" ? index : 0;
+}
+
+function parse(input: string): Json {
+  try {
+    return JSON.parse(input);
+  } catch {
+    return {};
+  }
+}

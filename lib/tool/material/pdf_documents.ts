@@ -1,0 +1,102 @@
+import { ExaiError } from "../../base/errors.ts";
+import { formatBytes } from "../../base/units.ts";
+import { PAGE_TOKENS, pagesOf } from "../../provider/model_fitness.ts";
+import type { DocumentPart } from "../../provider/provider.ts";
+import type { Workspace, WorkspaceEntry } from "../../workspace/workspace.ts";
+import { hashOf, type SentFile } from "./attachment.ts";
+import type { Omission } from "./left_out.ts";
+
+/** All documents of a request together: in base64 they take a third more, and a request may have 32 MB. */
+const MAX_BYTES_IN_ALL = 15_000_000;
+
+/** Where the mark of a PDF stands at the latest. */
+const MARK_WITHIN_BYTES = 1024;
+
+/** PDFs, which models read themselves, apart from the files that are shown as text. */
+export interface LoadedDocuments {
+  parts: readonly DocumentPart[];
+  files: readonly SentFile[];
+  /** Names for the answer. */
+  names: readonly string[];
+  /** Estimated. */
+  tokens: number;
+  /** The paths of all other files. */
+  others: readonly string[];
+  leftOut: readonly Omission[];
+}
+
+interface LoadDocumentsOptions {
+  workspace: Workspace;
+  /** Whether a document that cannot be shown is noted; otherwise, or when it is forbidden, it rejects the call. */
+  notesErrors?: boolean;
+}
+
+/**
+ * Loads the PDFs among `paths`, known by their names and their content.
+ *
+ * @throws {ExaiError} `FORBIDDEN`, and unless errors are noted `TOO_LARGE`, naming the document
+ */
+export async function loadDocuments(
+  paths: readonly string[],
+  { workspace, notesErrors = false }: LoadDocumentsOptions,
+): Promise<LoadedDocuments> {
+  const loaded = new Map<string, { part: DocumentPart; file: SentFile }>();
+  const others: string[] = [];
+  const leftOut: Omission[] = [];
+  let remainingBytes = MAX_BYTES_IN_ALL;
+  for (const path of paths) {
+    // What is wrong with any other path is said where it is read as text.
+    const entry = isPdfName(path) ? await workspace.find(path).catch(() => undefined) : undefined;
+    if (entry?.kind !== "file") {
+      others.push(path);
+      continue;
+    }
+    if (loaded.has(entry.path)) continue;
+    try {
+      const bytes = await read(entry, { workspace, maxBytes: remainingBytes });
+      if (!isPdf(bytes)) {
+        others.push(path);
+        continue;
+      }
+      remainingBytes -= bytes.length;
+      loaded.set(entry.path, await toDocument(entry, bytes));
+    } catch (thrown) {
+      const { code, message } = ExaiError.from(thrown);
+      if (!notesErrors || code === "FORBIDDEN") throw thrown;
+      leftOut.push({ name: entry.shownAs, reason: message, kind: "unreadable" });
+    }
+  }
+  const parts = [...loaded.values()].map(({ part }) => part);
+  const pages = parts.reduce((sum, { url }) => sum + pagesOf(url.length), 0);
+  const files = [...loaded.values()].map(({ file }) => file);
+  return { parts, files, names: parts.map(({ name }) => name), tokens: pages * PAGE_TOKENS, others, leftOut };
+}
+
+/** Whether a file of this name may be a document. */
+export function isPdfName(path: string): boolean {
+  return /\.pdf$/i.test(path);
+}
+
+async function read(
+  entry: WorkspaceEntry,
+  { workspace, maxBytes }: { workspace: Workspace; maxBytes: number },
+): Promise<Uint8Array> {
+  if (entry.sizeBytes <= maxBytes) return await workspace.read(entry, { maxBytes });
+  throw new ExaiError(
+    "TOO_LARGE",
+    `${entry.shownAs} has ${formatBytes(entry.sizeBytes)}, and the PDFs of a call may have ${
+      formatBytes(MAX_BYTES_IN_ALL)
+    } in all; give a part of it`,
+  );
+}
+
+function isPdf(bytes: Uint8Array): boolean {
+  return new TextDecoder("latin1").decode(bytes.subarray(0, MARK_WITHIN_BYTES)).includes("%PDF-");
+}
+
+async function toDocument({ path, shownAs: name }: WorkspaceEntry, bytes: Uint8Array) {
+  const url = `data:application/pdf;base64,${bytes.toBase64()}`;
+  const part: DocumentPart = { type: "document", name, url };
+  const file: SentFile = { path, hash: await hashOf(bytes), named: true };
+  return { part, file };
+}
