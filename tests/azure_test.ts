@@ -50,6 +50,7 @@ Deno.test("a deployment of the v1 API is asked by its own name, with what its mo
   assertEquals([path, search, body.model], ["/openai/v1/responses", "", "prod"]);
   assertEquals(body.reasoning, { effort: "high", summary: "auto" });
   assertEquals(headers.get("authorization"), `Bearer ${TEST_KEY}`);
+  assert(result.cost !== undefined && result.cost.usd > 0, "the list price of the model");
   await one.ask("gpt-5-codex");
   assertEquals(one.server.responses[1]!.body.model, "prod", "the name of the model leads to its deployment");
 });

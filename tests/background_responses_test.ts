@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { type Recorded, type Script } from "./fixtures/openai_server.ts";
-import { breakOff, finalResponse, respond, stream } from "./fixtures/response_events.ts";
+import { breakOff, breakOffAfter, finalResponse, respond, stream } from "./fixtures/response_events.ts";
 import { assertDocumentedResponse } from "./helpers/documented_responses.ts";
 import { rig } from "./helpers/provider_rig.ts";
 
@@ -57,6 +57,21 @@ Deno.test("a stream that breaks is taken up where it was, and the model is asked
   assert(first!.startsWith("GET /responses/resp_1?stream=true&starting_after="), first);
   assert(second !== undefined);
   assertEquals(asked.at(-1), "DELETE /responses/resp_1");
+});
+
+Deno.test("a stream may break as often as it goes on in between", async () => {
+  let sequence = 50;
+  const bit: Script = (request) =>
+    breakOffAfter({
+      type: "response.output_text.delta",
+      output_index: 0,
+      item_id: "msg_1",
+      delta: ".",
+      sequence_number: sequence++,
+    })(request);
+  await using one = backgroundRig(breakOff("Half an"), bit, bit, bit, bit, bit, bit, rest(" answer."));
+  assertEquals((await one.ask()).text, "Half an...... answer.");
+  assertEquals(one.server.responses.length, 1);
 });
 
 Deno.test("a response that cannot be taken up is a broken answer: not refused, and not asked again", async () => {

@@ -174,7 +174,7 @@ Deno.test("an allowed model of OpenRouter allows its routing variants, an allowe
 
 Deno.test("with OpenRouter alone, auto finds a model that EXAI knows from its vendor", async () => {
   await using it = await openrouter();
-  assertEquals(await it.chosen({ tool: "thinkdeep" }), "openrouter/z-ai/glm-5.3");
+  assertEquals(await it.chosen({ tool: "thinkdeep" }), "openrouter/x-ai/grok-4.7");
 });
 
 Deno.test("where no model can be had, the three ways to get one are told in the same words", async () => {

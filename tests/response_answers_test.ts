@@ -195,3 +195,39 @@ Deno.test("an answer of the Responses API that never ends is stopped", async () 
   );
   assertEquals((await faultOf(stream(...flood))).fault, "too_large");
 });
+
+Deno.test("without its encrypted reasoning an answer is repeated without the ids that would ask for it", async () => {
+  const calls = [{ id: "call_1", name: "weather", arguments: "{}" }];
+  const items = async (encrypted: string | null) => {
+    await using one = rig({ responses: [respond("", { reasoning: "Hm.", encrypted, calls })] });
+    const { providerItems } = await one.ask("gpt-5.2", { tools: TOOLS });
+    return providerItems?.items.map(({ type, id }) => [type, id]);
+  };
+  assertEquals(await items("gAAA"), [["reasoning", "rs_1"], ["function_call", "fc_0"]]);
+  assertEquals(await items(null), [["function_call", undefined]]);
+});
+
+Deno.test("messages stay apart when all events have the same index, and end otherwise than they were streamed", async () => {
+  const said = (id: string, text: string) => ({
+    type: "message",
+    id,
+    role: "assistant",
+    content: text === "" ? [] : [{ type: "output_text", text, annotations: [] }],
+  });
+  const events = ["One.", "Two."].flatMap((text, i) => [
+    { type: "response.output_item.added", output_index: 0, item: said(`m${i}`, "") },
+    { type: "response.output_text.delta", output_index: 0, item_id: `m${i}`, delta: text },
+  ]);
+  const call = { type: "function_call", id: "fc", call_id: "call_1", name: "weather", arguments: "{}" };
+  const done = [...["One. ", "Two. "].map((text, i) => said(`m${i}`, text)), call];
+  await using one = rig({
+    responses: [stream(
+      ...events,
+      ...done.map((item) => ({ type: "response.output_item.done", output_index: 0, item })),
+      { type: "response.completed", response: { object: "response", status: "completed", output: done } },
+    )],
+  });
+  const { text, providerItems } = await one.ask("gpt-5.2", { tools: TOOLS });
+  assertEquals(text, "One.\n\nTwo.");
+  assertEquals(providerItems?.items.map(({ id }) => id), ["m0", "m1", "fc"]);
+});

@@ -3,9 +3,10 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ChatMessage, ChatRequest, ThinkingMode } from "../lib/provider/provider.ts";
-import { fail } from "./fixtures/openai_server.ts";
+import { answer, fail } from "./fixtures/openai_server.ts";
 import { respond, respondWhole } from "./fixtures/response_events.ts";
 import { assertDocumentedResponse } from "./helpers/documented_responses.ts";
+import { TestTools } from "./helpers/exai_tools.ts";
 import { rig } from "./helpers/provider_rig.ts";
 
 /** The body OpenAI gets, after checking that it documents all of it. */
@@ -294,9 +295,39 @@ Deno.test("an effort the model does not have is left out, and its summary is kep
   assertEquals(warnings, ["gpt-5.2 does not take reasoning.effort, so it was left out"]);
 });
 
+Deno.test("a local server behind OPENAI_BASE_URL is asked by chat completions, whatever it says of other paths", async () => {
+  const unexpected = answer(
+    '{"error":"Unexpected endpoint or method. (POST /v1/responses)"}',
+    "application/json",
+  );
+  await using one = rig({ responses: [unexpected] });
+  one.server.models = ["qwen3-coder", "openai/gpt-oss-20b", "gpt-oss-20b", "gpt-5.2"].map((id) => ({ id }));
+  await one.models.refresh();
+  for (const model of ["qwen3-coder", "openai/gpt-oss-20b", "gpt-oss-20b"]) {
+    await one.ask(model, { temperature: 0.5 });
+  }
+  assertEquals([one.server.responses.length, one.server.lastBody.temperature], [0, 0.5]);
+  assertEquals((await one.ask("gpt-5.2")).text, "Hello.");
+});
+
 Deno.test("a gateway that says by a code that a model has the other API is believed", async () => {
   const other = fail(400, { error: { message: "not accessible", code: "unsupported_api_for_model" } });
   const models = [{ name: "gpt-4.9-codex", provider: "openai" }];
   await using one = rig({ responses: [respond("Here.")], scripts: [other], models });
   assertEquals((await one.ask("gpt-4.9-codex")).text, "Here.");
+});
+
+Deno.test("chat with gpt-5-codex works through the tool, with the web, and says where it looked", async () => {
+  await using one = rig({
+    responses: [respond("Use the new API.", { cited: [{ url: "https://docs.example/new", title: "New" }] })],
+  });
+  one.server.models = [{ id: "gpt-5-codex", object: "model" }];
+  await one.models.refresh();
+  using tools = new TestTools({ models: one.models });
+  const args = { prompt: "Which API?", model: "gpt-5-codex", use_websearch: true, thinking_mode: "high" };
+  const { isError, answer } = await tools.call("chat", args);
+  assertEquals(isError, false, JSON.stringify(answer));
+  assertStringIncludes(JSON.stringify(answer), "Use the new API.");
+  assertStringIncludes(JSON.stringify(answer), "https://docs.example/new");
+  assertDocumentedResponse("openai", one.server.responses[0]!.body);
 });

@@ -69,8 +69,10 @@ export class ProtocolChoice {
 
 function isNotThere(thrown: unknown): boolean {
   if (!(thrown instanceof ExaiError)) return false;
-  if (NOT_THERE.includes(thrown.details?.status)) return true;
-  const { error } = (thrown.cause ?? {}) as Partial<ApiError>;
-  return faultKindOf(thrown) === "refused" &&
-    readErrorBody(error).codes.some((code) => OTHER_API.includes(code));
+  const status = thrown.details?.status;
+  if (NOT_THERE.includes(status)) return true;
+  if (faultKindOf(thrown) !== "refused") return false;
+  const { codes } = readErrorBody((thrown.cause as Partial<ApiError> | undefined)?.error);
+  // LM Studio names a path that it does not have in a document without any code, sent with 200.
+  return codes.length === 0 ? status === undefined : codes.some((code) => OTHER_API.includes(code));
 }

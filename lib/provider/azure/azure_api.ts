@@ -3,6 +3,7 @@ import { MIB, SECOND_MS } from "../../base/units.ts";
 import type { ProviderEndpoint } from "../api/endpoint.ts";
 import type { ProviderApi } from "../api/provider_api.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "../catalogue/catalogue.ts";
+import { listPrice } from "../catalogue/prices.ts";
 import { OPENAI, OPENAI_RESPONSES } from "../dialect/openai.ts";
 import { createClient } from "../openai/sdk_client.ts";
 import { openAiApis } from "../responses/responses_api.ts";
@@ -47,7 +48,13 @@ function describeDeployment(model: string): Omit<ModelEntry, "name"> | undefined
   const known = SHIPPED_MODELS.find((entry) => entry.provider === "openai" && entry.name === name);
   const { name: _, provider: __, aliases = [], ...facts } = known ?? { name, provider: "openai" };
   const described = known === undefined ? OPENAI.describe({ id: name }) : facts;
-  return described && { ...described, aliases: [model, ...aliases], auto: true };
+  return described && {
+    ...described,
+    aliases: [model, ...aliases],
+    auto: true,
+    // A deployment costs what its model costs at OpenAI.
+    price: listPrice("openai", model),
+  };
 }
 
 /**

@@ -8,8 +8,11 @@ import { type Dialect, windowOf } from "./dialect.ts";
 const NO_CHAT =
   /embedding|whisper|tts|dall-e|image|moderation|realtime|audio|transcribe|translate|live|sora|babbage|davinci|instruct|deep-research|computer-use/;
 
-/** Ids of models that are older than the Responses API, or that only chat completions has. */
-const CHAT_ONLY = /^(ft:)?(gpt-3|gpt-4|chatgpt)|-search-/;
+/**
+ * Ids of OpenAI's own models that are not older than the Responses API. A gateway lists others, which it mostly has in chat
+ * completions alone, as it has open models and the search models.
+ */
+const HAS_RESPONSES = /^(ft:)?(gpt-(?!3|4|oss)|o\d|codex-)(?!.*-search-)/;
 
 /** The Responses API of OpenAI (https://developers.openai.com/api/docs/api-reference/responses/create). */
 export const OPENAI_RESPONSES: ResponsesDialect = {
@@ -33,7 +36,9 @@ export const OPENAI: Dialect = {
     const id = textOf(listed.id) ?? "";
     if (NO_CHAT.test(id)) return undefined;
     const contextTokens = windowOf(listed);
-    return CHAT_ONLY.test(id) ? { contextTokens } : { contextTokens, api: "responses", temperature: false };
+    return HAS_RESPONSES.test(id)
+      ? { contextTokens, api: "responses", temperature: false }
+      : { contextTokens };
   },
 };
 

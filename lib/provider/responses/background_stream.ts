@@ -11,7 +11,7 @@ const log = getLogger(["exai", "provider"]);
 const MAX_RESUMES = 5;
 
 /** The delay before the first of them, in milliseconds; longer for each further one. */
-const RESUME_DELAY_MS = SECOND_MS / 4;
+const RESUME_DELAY_MS = SECOND_MS / 10;
 
 /** How long a response may take to be cancelled or deleted. */
 const CLEAN_UP_MS = 5 * SECOND_MS;

@@ -50,11 +50,16 @@ export class OutputItems {
 
   /**
    * The items as the input of a follow-up. Reasoning without its encrypted content exists only at a provider that has
-   * stored it; `null`, as outputs have it, is no value of an input.
+   * stored it, and the items after it ask for it by their ids; `null`, as outputs have it, is no value of an input.
    */
   asInput(): JsonObject[] {
-    return this.#sorted().map(({ item }) => item).filter(isRepeatable).map((item) =>
-      Object.fromEntries(Object.entries(item).filter(([, value]) => value !== null))
+    const items = this.#sorted().map(({ item }) => item);
+    const repeatable = items.filter(isRepeatable);
+    const keepsIds = repeatable.length === items.length;
+    return repeatable.map((item) =>
+      Object.fromEntries(
+        Object.entries(item).filter(([key, value]) => value !== null && (keepsIds || key !== "id")),
+      )
     );
   }
 
