@@ -162,6 +162,7 @@ const REVIEWED = new Set([
   "tool/builtin/tracer.ts SECTIONS[modeOf(args)]",
   "tool/builtin/tracer.ts SECTIONS[mode]",
   "provider/api/finish_reasons.ts MEANINGS[meaning]",
+  "provider/catalogue/thinking.ts BUDGET_SHARES[effort]",
   "provider/openai/tool_call_parts.ts this.#calls[where.position]",
   "base/embedded_json.ts this.#text[this.end]",
   "base/embedded_json.ts this.#text[start + 1]",

@@ -52,5 +52,7 @@ export function azureAddress(
 export function resourceUrl(baseUrl: string): string {
   const url = URL.parse(baseUrl);
   if (url === null) return trimEndOf(baseUrl, "/");
-  return trimEndOf(url.origin + url.pathname.replace(/\/(openai|models)(\/.*)?$/, ""), "/");
+  const segments = url.pathname.split("/");
+  const api = segments.findIndex((segment) => segment === "openai" || segment === "models");
+  return trimEndOf(url.origin + segments.slice(0, api < 0 ? undefined : api).join("/"), "/");
 }
