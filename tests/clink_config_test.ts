@@ -119,6 +119,9 @@ Deno.test("a change of clink.json takes effect while running; a faulty or missin
   await configured.reload();
   assert((await names()).includes("two"));
   assertStringIncludes(configured.faults().join(), "agents.two");
+  await home.write("clink.json", "{");
+  await configured.reload();
+  assert((await names()).includes("two"));
   await Deno.remove(`${home.path}/clink.json`);
   await configured.reload();
   assert((await names()).includes("two"));

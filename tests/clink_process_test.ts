@@ -24,8 +24,9 @@ Deno.test("an agent gets what it signs in with, and nothing of the window that s
 });
 
 Deno.test("a cancelled task ends the agent with everything it has started", async () => {
-  // The child ignores the signal that asks it to end.
-  const script = `sh -c 'trap "" TERM; echo $$ > child; while :; do sleep 1; done' &\necho started\nwait`;
+  // Both ignore the signal that asks them to end.
+  const script =
+    `trap "" TERM; sh -c 'trap "" TERM; echo $$ > child; while :; do sleep 1; done' &\necho started\nwait`;
   await using rig = await agentRig({ claude: script });
   const abort = new AbortController();
   const call = rig.tools.call("clink", { prompt: "p", agent: "claude" }, { signal: abort.signal })

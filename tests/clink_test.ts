@@ -342,6 +342,7 @@ Deno.test("agents run for windows of this user alone, in a directory the session
       });
       const { result } = await call;
       assertStringIncludes(JSON.stringify(result), "FORBIDDEN");
+      if (parts.cwd !== "/") assertStringIncludes(JSON.stringify(result), "clink starts agents only for");
     });
   }
   await test.step("files outside", async () => {

@@ -150,6 +150,7 @@ const REVIEWED = new Set([
   "observe/metrics.ts BUCKETS_S[bucket]",
   "observe/ring_buffer.ts this.#items[this.#next]",
   "provider/api/provider_errors.ts CODES[kind]",
+  "provider/catalogue/thinking.ts BUDGET_SHARES[effort]",
   "provider/provider_set.ts DEFAULTS[kind]",
   "provider/routing/model_classes.ts PREFERENCE[preferred]",
   "router/catalog.ts KEY[kind]",

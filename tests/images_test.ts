@@ -13,13 +13,14 @@ async function sent(files: Record<string, Uint8Array>, images: string[]) {
   const models = new FakeModels();
   using tools = new TestTools({ cwd: dir.path, models });
   const { answer, isError } = await tools.call("chat", { prompt: "q", images });
-  if (isError) return { refusal: String(answer.content), images: [] };
+  if (isError) return { refusal: String(answer.content), notes: "", images: [] };
   const parts = models.asked[0]!.request.messages.at(-1)!.content as readonly {
     type: string;
     url?: string;
   }[];
   return {
     refusal: undefined,
+    notes: JSON.stringify(answer.metadata.not_shown ?? []),
     images: parts.filter(({ type }) => type === "image").map(({ url }) => {
       const [head, base64] = url!.split(";base64,");
       const bytes = Uint8Array.fromBase64(base64!);
@@ -39,7 +40,8 @@ Deno.test("an image that no provider takes as it is is scaled down until it fits
   const large = png({ width: 1400, height: 1000, noise: true });
   assert(large.length > 4_000_000);
   const wide = png({ width: 6001, height: 30 });
-  const { images } = await sent({ "large.png": large, "wide.png": wide }, ["large.png", "wide.png"]);
+  const { images, notes } = await sent({ "large.png": large, "wide.png": wide }, ["large.png", "wide.png"]);
+  assertStringIncludes(notes, "6001 x 30 to 2048 x 10 pixels");
   const [first, second] = images;
   assert(first!.bytes.length <= 3_750_000, `${first!.bytes.length} bytes`);
   assertEquals([first!.size!.width, first!.size!.height, first!.type], [1400, 1000, "image/jpeg"]);

@@ -121,7 +121,7 @@ Deno.test("auto passes over a model that is left alone, for another of its provi
 Deno.test("a provider whose models all fail is left alone as a whole", async () => {
   await using one = rig({
     scripts: [fail(500, {})],
-    breaker: { failures: 3, openMs: 60_000 },
+    breaker: { failures: 2, openMs: 60_000 },
     retry: { maxAttempts: 1 },
   });
   const ask = async (model: string) => (await assertRejects(() => one.ask(model), ExaiError)).details?.fault;

@@ -38,6 +38,18 @@ Deno.test("an answer without the end of its stream is broken off, whatever it sa
   }
 });
 
+Deno.test("what there is of a broken answer is in the metadata of every tool", async () => {
+  await using one = rig({ scripts: [chunks([delta("Half an")], [])] });
+  using tools = new TestTools({ models: one.models });
+  const step = { ...investigationStep(1), next_step_required: false, model: MODEL };
+  const { answer } = await tools.call("codereview", step);
+  assertEquals(answer.metadata.partial_answer, "Half an");
+  const models = [{ model: MODEL }];
+  const { answer: opinions } = await tools.call("consensus", { ...step, model: undefined, models });
+  const { responses } = opinions.content as { responses: JsonObject[] };
+  assertEquals(responses[0]!.partial_answer, "Half an");
+});
+
 Deno.test("a stream that marks its end without a reason gives its text, with a warning", async () => {
   const ends: Script[] = [
     chunks([delta("Whole."), delta("", "")]),

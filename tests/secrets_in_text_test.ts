@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { redactSecrets } from "../lib/tool/material/secrets.ts";
+import { replaceSecrets } from "../lib/tool/material/secrets.ts";
 import { notWorthReading } from "../lib/workspace/worth_reading.ts";
 
 function clean(text: string, { keysOnly = false } = {}): string {
-  return redactSecrets(text, { keysOnly }).text;
+  return replaceSecrets(text, { keysOnly }).text;
 }
 
 const BODY = `${"MIIEow1B".repeat(8)}\n${"Zz09+/aB".repeat(8)}\n`;

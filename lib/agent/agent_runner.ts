@@ -2,17 +2,26 @@ import { abortError } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { clip, quoteName } from "../base/text.ts";
-import { SECOND_MS } from "../base/units.ts";
-import { visibleLines } from "../base/visible.ts";
+import { monotonicNow } from "../base/time.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { ClinkInForce } from "../config/clink_watch.ts";
 import { PLATFORM } from "../config/inherited_variables.ts";
-import { type CommandEnd, CommandHost } from "../process/command_host.ts";
+import { CommandHost } from "../process/command_host.ts";
 import { type Environment, valueOf } from "../process/environment.ts";
 import { ProgramSearch } from "../process/program_search.ts";
 import { type AgentCommand, agentCommands } from "./agent_command.ts";
+import {
+  type Attempt,
+  failed,
+  hasFailed,
+  notFound,
+  timedOut,
+  unavailable,
+  withoutColours,
+} from "./attempt.ts";
 import { agentPrompt } from "./agent_prompt.ts";
 import type { AgentAnswer, AgentInfo, AgentRunOptions, Agents, AgentTask } from "./agents.ts";
-import { type AgentOutput, readOutput } from "./output/read_output.ts";
+import { readOutput } from "./output/read_output.ts";
 import { instructionsOf } from "./roles.ts";
 
 interface AgentRunnerOptions {
@@ -28,13 +37,10 @@ interface AgentRunnerOptions {
 /** Between two progress messages, which may come with each line. */
 const PROGRESS_INTERVAL_MS = 300;
 const MAX_PROGRESS_CHARS = 200;
-const MAX_REASON_CHARS = 2000;
+/** How long what the login shell said is enough where no agent is found. */
+const ASK_SHELL_AFTER_MS = 10 * MINUTE_MS;
 /** When to try again while too many agents run. */
 const RETRY_AFTER_MS = 30 * SECOND_MS;
-
-/** Colours of terminals. */
-// deno-lint-ignore no-control-regex
-const COLOURS = /\x1b\[[\d;]*[A-Za-z]/g;
 
 /** Runs agents as child processes, which end with the daemon. */
 export class AgentRunner implements Agents, AsyncDisposable {
@@ -45,6 +51,7 @@ export class AgentRunner implements Agents, AsyncDisposable {
   readonly #depths = new Map<number, number>();
   #started = 0;
   #hasAny = false;
+  #shellAskedMs = monotonicNow();
 
   constructor(options: AgentRunnerOptions) {
     this.#options = options;
@@ -57,13 +64,15 @@ export class AgentRunner implements Agents, AsyncDisposable {
   }
 
   async list(): Promise<AgentInfo[]> {
-    const found = await Promise.all(this.#commands.map(async (command): Promise<AgentInfo> => {
-      const { name } = command;
-      const launch = await this.#search.find({ command: command.command, args: [], env: {} }, "/");
-      return launch ? { name } : { name, why: notFound(command) };
-    }));
-    this.#hasAny = found.some(({ why }) => why === undefined);
-    return [...found.filter(({ why }) => why === undefined), ...found.filter(({ why }) => why !== undefined)];
+    let found = await this.#look();
+    // The profile may say more than when the login shell was asked, but looking must not start one each time.
+    if (!found.some(isThere) && monotonicNow() - this.#shellAskedMs > ASK_SHELL_AFTER_MS) {
+      this.#shellAskedMs = monotonicNow();
+      this.#search.forgetLoginEnv();
+      found = await this.#look();
+    }
+    this.#hasAny = found.some(isThere);
+    return [...found.filter(isThere), ...found.filter((one) => !isThere(one))];
   }
 
   async run(task: AgentTask, options: AgentRunOptions): Promise<AgentAnswer> {
@@ -72,9 +81,10 @@ export class AgentRunner implements Agents, AsyncDisposable {
     const instructions = await instructionsOf(role, this.#options.clink().roles);
     const depth = await this.#depthBelow(task);
     using _place = this.#takePlace();
-    checkWord("model", task.model);
-    const session = command.canResume ? task.session : undefined;
-    checkWord("session", session);
+    if (task.model !== undefined && !isWord(task.model)) {
+      throw new ExaiError("INVALID_PARAMS", `model ${quoteName(task.model)} is no name of a model`);
+    }
+    const session = command.canResume && isWord(task.session ?? "") ? task.session : undefined;
     const attempt = (session?: string) => {
       const prompt = agentPrompt(task, { role: instructions, isResumed: session !== undefined });
       return this.#attempt(command, { task, session, prompt, depth }, options);
@@ -99,6 +109,14 @@ export class AgentRunner implements Agents, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#host[Symbol.asyncDispose]();
+  }
+
+  #look(): Promise<AgentInfo[]> {
+    return Promise.all(this.#commands.map(async (command): Promise<AgentInfo> => {
+      const { name } = command;
+      const launch = await this.#search.findNow({ command: command.command, args: [], env: {} }, "/");
+      return launch ? { name } : { name, why: notFound(command) };
+    }));
   }
 
   get #commands(): AgentCommand[] {
@@ -164,7 +182,7 @@ export class AgentRunner implements Agents, AsyncDisposable {
         input: command.takesPromptArgument ? "" : prompt,
         signal: limit.signal,
         onStart: (started) => void this.#depths.set(pid = started, run.depth),
-        onLine: (line) => send(output.take(line.replaceAll(COLOURS, ""))),
+        onLine: (line) => send(output.take(withoutColours(line))),
       });
       output.finish();
       return { output, end };
@@ -188,16 +206,6 @@ export class AgentRunner implements Agents, AsyncDisposable {
     });
     return { ...Object.fromEntries(passed), ...env };
   }
-}
-
-/** What one start of an agent came to. */
-interface Attempt {
-  output: AgentOutput;
-  end: CommandEnd;
-}
-
-function hasFailed({ output, end }: Attempt): boolean {
-  return end.code !== 0 || output.error !== undefined || output.text.trim() === "";
 }
 
 /** Aborts after a time, or with another signal. */
@@ -230,55 +238,11 @@ function throttled(send: (message: string) => void): (message: string | undefine
   };
 }
 
-function notFound({ name, command, install }: AgentCommand): string {
-  const advice = install === undefined
-    ? `correct command of ${name} in clink.json`
-    : `install it (${install}), or write its full path as command of ${name} into clink.json`;
-  return `${command} is not found in the PATH; ${advice}`;
+/** Whether no program could take `word` for one of its flags: it would then do more than the user lets it. */
+function isWord(word: string): boolean {
+  return /^[A-Za-z0-9][\w./:@+[\]-]*$/.test(word);
 }
 
-function unavailable({ name }: AgentCommand, why: string): ExaiError {
-  return new ExaiError("UPSTREAM_UNAVAILABLE", `${name} cannot be asked: ${why}`);
-}
-
-function failed(command: AgentCommand, { output, end }: Attempt): ExaiError {
-  const { name } = command;
-  const stderr = visibleLines(end.stderrTail.replaceAll(COLOURS, ""));
-  const how = end.signal !== null
-    ? `was ended by ${end.signal}`
-    : end.code === 0
-    ? "ended without an answer"
-    : `ended with code ${end.code}`;
-  const reason = [output.error, output.error === undefined ? stderr || output.noise : undefined]
-    .filter((part) => part).join("; ");
-  const said = output.text.trim() === "" || output.text === output.error
-    ? ""
-    : `\n\nIt had said: ${clip(output.text, MAX_REASON_CHARS)}`;
-  const why = reason === "" ? "it gives no reason" : clip(reason, MAX_REASON_CHARS);
-  return new ExaiError(
-    "UPSTREAM_UNAVAILABLE",
-    `${name} ${how}: ${why}. ${adviceOn(command, end)}${said}`,
-  );
-}
-
-function adviceOn({ command, adviceByCode }: AgentCommand, { code }: CommandEnd): string {
-  const known = code === null ? undefined : adviceByCode[code];
-  return `To mend it, ${known ?? `see what ${command} says in a terminal in this directory`}`;
-}
-
-/** Refuses what a program could take for one of its flags: it would then do more than the user lets it. */
-function checkWord(what: string, word: string | undefined): void {
-  if (word === undefined || /^[A-Za-z0-9][\w./:@+[\]-]*$/.test(word)) return;
-  throw new ExaiError("INVALID_PARAMS", `${what} ${quoteName(word)} is no name of a ${what}`);
-}
-
-function timedOut({ name, timeoutMs }: AgentCommand, { text }: AgentOutput): ExaiError {
-  const said = text.trim() === "" ? "" : `\n\nIt had said: ${clip(text, MAX_REASON_CHARS)}`;
-  return new ExaiError(
-    "TIMEOUT",
-    `${name} did not end within ${
-      timeoutMs / SECOND_MS
-    } s and was stopped; give it a smaller task, or more time by ` +
-      `timeoutSeconds in clink.json${said}`,
-  );
+function isThere({ why }: AgentInfo): boolean {
+  return why === undefined;
 }

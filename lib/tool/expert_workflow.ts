@@ -1,6 +1,7 @@
 import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { Json, JsonObject } from "../base/json.ts";
+import { partialAnswerOf } from "../provider/partial_answer.ts";
 import { ASKS_MODELS } from "./annotations.ts";
 import { filesNeeded, parseAnalysis } from "./dialogue/analysis.ts";
 import { askModel, type ModelQuestion } from "./dialogue/ask_model.ts";
@@ -203,16 +204,18 @@ async function earlierHistory(tool: string, { continuation_id }: WorkflowArgs, {
 }
 
 function toFailure(error: ExaiError): WorkflowResult {
+  const { partial_answer: _shownInMetadata, ...details } = error.details ?? {};
   return {
     completion: "error",
     content: {
       error: error.message,
-      details: error.details as JsonObject | undefined,
+      details: error.details && details as JsonObject,
       required_actions: [
         "Every step is kept. Send this step again as next_call has it, with another model if this one will not do.",
         "To end without a second opinion, send it with use_assistant_model false.",
       ],
     },
+    facts: partialAnswerOf(error),
     failure: { code: error.code, retryAfterMs: error.retryAfterMs },
   };
 }

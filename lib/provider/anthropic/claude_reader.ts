@@ -31,7 +31,7 @@ export class ClaudeReader extends AnswerReader {
   readonly #blocks = new Map<number, OpenBlock>();
   /** Sources that were found and not cited. */
   readonly #found: JsonObject[] = [];
-  readonly #counts: Record<string, number> = {};
+  readonly #counts = new Map<string, number>();
   #paused = false;
 
   get toolCalls(): ToolCall[] {
@@ -160,20 +160,20 @@ export class ClaudeReader extends AnswerReader {
   #addUsage(usage: Json | undefined): void {
     if (!isObject(usage)) return;
     for (const [name, value] of Object.entries(usage)) {
-      if (typeof value === "number") this.#counts[name] = value;
+      if (typeof value === "number") this.#counts.set(name, value);
     }
     const details = usage.output_tokens_details;
     if (isObject(details) && typeof details.thinking_tokens === "number") {
-      this.#counts.thinking_tokens = details.thinking_tokens;
+      this.#counts.set("thinking_tokens", details.thinking_tokens);
     }
-    const { input_tokens, output_tokens, cache_creation_input_tokens = 0, cache_read_input_tokens } =
-      this.#counts;
+    const { input_tokens, output_tokens, cache_creation_input_tokens = 0, cache_read_input_tokens } = Object
+      .fromEntries(this.#counts);
     if (input_tokens === undefined || output_tokens === undefined) return;
     this.usage = {
       inputTokens: input_tokens + cache_creation_input_tokens + (cache_read_input_tokens ?? 0),
       outputTokens: output_tokens,
       cachedTokens: cache_read_input_tokens,
-      reasoningTokens: this.#counts.thinking_tokens,
+      reasoningTokens: this.#counts.get("thinking_tokens"),
     };
   }
 

@@ -60,8 +60,6 @@ interface CompletionOptions extends WaitOptions {
   onRetry?: (waitMs: number, reason: ExaiError) => void;
 }
 
-const BREAKER: BreakerOptions = { failures: 5, openMs: 30 * SECOND_MS };
-
 /** How long the end of a stream is waited for once the answer is complete. */
 const END_WAIT_MS = 5 * SECOND_MS;
 
@@ -90,7 +88,7 @@ export class ProviderEndpoint {
     this.#limits = new RateLimits(options.name, this.#retry.maxDelayMs);
     const { name, kind, apiKey } = options;
     this.#site = { name, kind, baseUrl, hasKey: apiKey !== "" };
-    this.breaker = new ProviderBreaker(options.name, { ...BREAKER, ...options.breaker });
+    this.breaker = new ProviderBreaker(options.name, options.breaker);
   }
 
   /**

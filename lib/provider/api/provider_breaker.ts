@@ -1,14 +1,23 @@
 import { CircuitBreaker } from "../../base/circuit_breaker.ts";
 import type { ExaiError } from "../../base/errors.ts";
+import { SECOND_MS } from "../../base/units.ts";
 import type { FaultKind } from "../provider.ts";
 import { faultKindOf, providerError } from "./provider_errors.ts";
 
 export interface BreakerOptions {
-  /** Consecutive failures that open the breaker. */
+  /** Consecutive failures that open the breaker of the provider. */
   failures: number;
+  /** Those that open the breaker of a model. */
+  modelFailures: number;
   /** How long it stays open before a call may try the provider again, in milliseconds. */
   openMs: number;
 }
+
+/** Some models fail now and then: five failures in a row are chance there, and would shut out one that mostly answers. */
+const DEFAULTS: BreakerOptions = { failures: 5, modelFailures: 10, openMs: 30 * SECOND_MS };
+
+/** So many models left alone, while no other has answered, are the fault of their provider. */
+const MIN_FAILING_MODELS = 2;
 
 /** Errors that count as failures. A rejected or rate-limited request does not. */
 const FAILURES: readonly (FaultKind | undefined)[] = ["outage", "timeout", "cut"];
@@ -22,7 +31,7 @@ interface OpenBreaker {
 
 /**
  * The circuit breakers of one provider: one for each model that fails, and one for the provider. A failure is the
- * provider's if it could not be reached, or if more than one model has failed since one has answered.
+ * provider's if it could not be reached; once several models are left alone and none has answered, all are.
  */
 export class ProviderBreaker {
   readonly #provider: string;
@@ -33,10 +42,11 @@ export class ProviderBreaker {
   /** The models that have failed since any has answered. */
   readonly #failed = new Set<string>();
 
-  constructor(provider: string, options: BreakerOptions) {
+  constructor(provider: string, options: Partial<BreakerOptions> = {}) {
     this.#provider = provider;
-    this.#options = options;
-    this.#circuit = new CircuitBreaker(options);
+    const { failures, modelFailures = failures } = options;
+    this.#options = { ...DEFAULTS, ...options, modelFailures: modelFailures ?? DEFAULTS.modelFailures };
+    this.#circuit = new CircuitBreaker(this.#options);
   }
 
   /** What is left alone now: the provider, or a model of which no other has answered since; undefined for nothing. */
@@ -88,7 +98,9 @@ export class ProviderBreaker {
       const isFailure = FAILURES.includes(faultKindOf(thrown));
       if (isFailure) this.#failed.add(model);
       own.leave(ownEra, isFailure ? "failure" : "ignored");
-      this.#circuit.leave(era, isFailure && this.#isOfProvider(thrown) ? "failure" : "ignored");
+      this.#circuit.leave(era, isFailure && isUnreachable(thrown) ? "failure" : "ignored");
+      const failing = this.resting.filter((one) => this.#failed.has(one));
+      if (isFailure && failing.length >= MIN_FAILING_MODELS) this.#circuit.openFor(this.#options.openMs);
       throw thrown;
     }
   }
@@ -96,27 +108,27 @@ export class ProviderBreaker {
   #circuitOf(model: string): CircuitBreaker {
     const known = this.#models.get(model);
     if (known !== undefined) return known;
-    const circuit = new CircuitBreaker(this.#options);
+    const { openMs } = this.#options;
+    const circuit = new CircuitBreaker({ failures: this.#options.modelFailures, openMs });
     this.#models.set(model, circuit);
     return circuit;
-  }
-
-  #isOfProvider(thrown: unknown): boolean {
-    const isUnreachable = faultKindOf(thrown) === "outage" &&
-      (thrown as ExaiError).details?.status === undefined;
-    return isUnreachable || this.#failed.size > 1;
   }
 
   #openError({ model, openForMs }: OpenBreaker): ExaiError {
     const retryAfterMs = Math.ceil(openForMs);
     const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
     const who = model === undefined ? this.#provider : `${model} of ${this.#provider}`;
+    const times = model === undefined ? "several" : this.#options.modelFailures;
     const other = model === undefined ? "a model of another provider" : "another model";
     return providerError(
       "breaker_open",
-      `${who} failed ${this.#options.failures} times in a row and is left alone for ${seconds} s more; name ${other}, ` +
+      `${who} failed ${times} times in a row and is left alone for ${seconds} s more; name ${other}, ` +
         "or try again then",
       { provider: this.#provider, model, retryAfterMs },
     );
   }
+}
+
+function isUnreachable(thrown: unknown): boolean {
+  return faultKindOf(thrown) === "outage" && (thrown as ExaiError).details?.status === undefined;
 }

@@ -79,7 +79,9 @@ export async function loadImages(
   // One after the other: each may have 20 MB.
   for (const image of images) {
     try {
-      parts.push({ type: "image", url: await load(image, { workspace, maxBytes }) });
+      const { url, scaled } = await load(image, { workspace, maxBytes });
+      parts.push({ type: "image", url });
+      if (scaled !== undefined) leftOut.push({ name: clipped(image), reason: scaled, kind: "scaled" });
     } catch (thrown) {
       const { code, message } = ExaiError.from(thrown);
       if (!notesErrors || code === "FORBIDDEN") throw thrown;
@@ -95,8 +97,15 @@ interface ImageLoadOptions {
   maxBytes: number;
 }
 
-async function load(image: string, { workspace, maxBytes }: ImageLoadOptions): Promise<string> {
-  if (/^https:\/\//i.test(image)) return image;
+/** An image that can be sent. */
+interface SendableImage {
+  url: string;
+  /** What was done to it. */
+  scaled?: string;
+}
+
+async function load(image: string, { workspace, maxBytes }: ImageLoadOptions): Promise<SendableImage> {
+  if (/^https:\/\//i.test(image)) return { url: image };
   if (/^http:\/\//i.test(image)) {
     throw unusable(
       clipped(image),
@@ -139,7 +148,7 @@ function readDataUrl(url: string): LoadedImage {
 async function prepare(
   { bytes, namedType }: LoadedImage,
   { name, maxBytes }: { name: string; maxBytes: number },
-): Promise<string> {
+): Promise<SendableImage> {
   const [found, , , use = "sent"] = typeOf(bytes) ?? [];
   // The content counts: a provider refuses a JPEG called PNG. A type it does not show is left to the provider.
   const type = found ?? namedType;
@@ -157,14 +166,21 @@ async function prepare(
     );
   }
   const isWide = size !== undefined && Math.max(size.width, size.height) > MAX_SIDE;
-  if (use === "sent" && bytes.length <= maxBytes && !isWide) return toDataUrl(type, bytes);
+  if (use === "sent" && bytes.length <= maxBytes && !isWide) return { url: toDataUrl(type, bytes) };
   try {
     const scaled = await scaleImage({
       bytes: bytes as Uint8Array<ArrayBuffer>,
       maxSide: SCALED_SIDE,
       maxBytes,
     });
-    return toDataUrl(scaled.type, scaled.bytes);
+    const to = await sizeOf(scaled.bytes);
+    const pixels = size && to && `${size.width} x ${size.height} to ${to.width} x ${to.height} pixels`;
+    return {
+      url: toDataUrl(scaled.type, scaled.bytes),
+      scaled: `shown smaller: from ${formatBytes(bytes.length)} to ${
+        formatBytes(scaled.bytes.length)
+      }, ${pixels}`,
+    };
   } catch (thrown) {
     const { code, message } = ExaiError.from(thrown);
     throw new ExaiError(code, `the image ${quoteName(name)} cannot be used: ${message}`, { cause: thrown });

@@ -12,6 +12,7 @@ const KINDS = {
   unreadable: "cannot be shown",
   secret: "usually hold secrets",
   redacted: "have secrets in them, which are not shown",
+  scaled: "were scaled down",
   guessed: "were read in an encoding that is a guess",
   skipped: "are not worth reading",
   too_many: "are too many to look at",

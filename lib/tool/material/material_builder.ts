@@ -4,7 +4,7 @@ import type { WalkResult, WorkspaceEntry } from "../../workspace/workspace.ts";
 import { NOT_WORTH_READING } from "../../workspace/worth_reading.ts";
 import { type Attachment, renderAttachment } from "./attachment.ts";
 import { type LeftOut, LeftOutList, type Omission } from "./left_out.ts";
-import { describeSecrets, isOnlyKey, redactSecrets } from "./secrets.ts";
+import { describeSecrets, isOnlyKey, replaceSecrets } from "./secrets.ts";
 import { decodeText } from "./text_content.ts";
 
 /** The collected material, most important first, and what was omitted. */
@@ -36,7 +36,7 @@ const MAX_KEY_FILE_BYTES = 1_000_000;
 export function rejectKey(name: string, bytes: Uint8Array): void {
   const decoded = bytes.length > MAX_KEY_FILE_BYTES ? undefined : decodeText(bytes);
   if (decoded?.kind !== "text") return;
-  if (redactSecrets(decoded.text, { keysOnly: true }).secrets.length === 0) return;
+  if (replaceSecrets(decoded.text, { keysOnly: true }).secrets.length === 0) return;
   throw new ExaiError("FORBIDDEN", `${name} holds a private key, which no model is sent; take it out`);
 }
 
@@ -81,7 +81,7 @@ export class MaterialBuilder {
       return this.omit({ name, reason: `same content as ${same}`, kind: "duplicate" });
     }
     if (!this.hasRoomFor(attachment.text.length)) return this.omitForRoom(name);
-    const redaction = redactSecrets(attachment.text, { keysOnly: isNamed });
+    const redaction = replaceSecrets(attachment.text, { keysOnly: isNamed });
     if (isOnlyKey(redaction)) throw keyError(name);
     // Some providers reject a request with a NUL in it.
     const text = redaction.text.replaceAll("\0", "\ufffd");

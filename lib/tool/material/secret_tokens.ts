@@ -54,7 +54,7 @@ const SURROUNDED: readonly [kind: string, pattern: RegExp, isSecret: (value: str
   [
     "a password in a URL",
     /\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@"'<>]{0,80}:(?<value>[^\s/@"'<>]{3,120})@/gi,
-    (value) => !PLACEHOLDER.test(value),
+    (value) => !isPlaceholder(value),
   ],
   [
     "a secret that is set",
@@ -70,7 +70,7 @@ const SURROUNDED: readonly [kind: string, pattern: RegExp, isSecret: (value: str
     "a password that is set",
     // As in an environment file or in YAML: code sets a constant to an expression.
     /\b[A-Z][A-Z0-9_]{0,60}(?:PASSWORD|PASSWD|_PASS|SECRET|SECRET_KEY|_TOKEN|API_KEY|ACCESS_KEY)(?:=|["']?: )["']?(?<value>[^\s"'$<>{}(),;]{6,200})["']?(?=,?\r?$)/gm,
-    (value) => /\d/.test(value) && /\D/.test(value) && !PLACEHOLDER.test(value),
+    (value) => /\d/.test(value) && /\D/.test(value) && !isPlaceholder(value),
   ],
   [
     "credentials of a request",
@@ -81,9 +81,21 @@ const SURROUNDED: readonly [kind: string, pattern: RegExp, isSecret: (value: str
 
 const TOKEN = new RegExp(TOKENS.map(([, pattern], i) => `(?<k${i}>${pattern})`).join("|"), "g");
 
-/** Values that stand for a secret and are none. */
-const PLACEHOLDER =
-  /^(?:[xX*.<>_-]+|[$%]\w+%?|\[[^\]]*\]|(?:.*[^a-z])?(?:example|sample|placeholder|changeme|change[_-]me|your|dummy|fake|redacted)(?:[^a-z].*)?|.*(?:\$\{|\{\{|%[({]|<).*|passw(?:or)?d|pass|pwd|secret|token|user|root|admin|postgres|guest|test|foobar)$/i;
+/** Whole values, and words within a value, of one that stands for a secret. */
+const STAND_INS = new Set(
+  "password passwd pass pwd secret token user root admin postgres guest test foobar".split(" "),
+);
+const STAND_IN_WORDS = new Set(
+  "example sample placeholder changeme change your dummy fake redacted".split(" "),
+);
+
+/** Whether `value` stands for a secret, or is one that is put in later. */
+function isPlaceholder(value: string): boolean {
+  const lower = value.toLowerCase();
+  return STAND_INS.has(lower) || lower.split(/[^a-z]+/).some((word) => STAND_IN_WORDS.has(word)) ||
+    ["${", "{{", "%(", "%{", "<"].some((sign) => value.includes(sign)) ||
+    /^[xX*.<>_-]+$/.test(value) || /^[$%]\w+%?$/.test(value) || /^\[[^\]]*\]$/.test(value);
+}
 
 /** Finds tokens, passwords and other secrets in `text`, but no private keys. */
 export function findTokens(text: string): Span[] {
@@ -131,7 +143,7 @@ const MIN_ENTROPY = 3.4;
 function looksRandom(value: string): boolean {
   const digits = value.replace(/\D/g, "").length;
   const isMixed = /[a-z]/.test(value) && /[A-Z]/.test(value) && value.length >= 32;
-  if (PLACEHOLDER.test(value) || digits < (isMixed ? 1 : 3) || !/[A-Za-z]/.test(value)) return false;
+  if (isPlaceholder(value) || digits < (isMixed ? 1 : 3) || !/[A-Za-z]/.test(value)) return false;
   // A URL, of which the password is found by itself, and an expression of code.
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return false;
   if (/[(){}[\]]|\$\{/.test(value)) return false;

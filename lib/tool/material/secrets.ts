@@ -25,14 +25,14 @@ interface RedactOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { redactSecrets } from "./secrets.ts";
+ * import { replaceSecrets } from "./secrets.ts";
  *
- * const { text, secrets } = redactSecrets(`\nkey = "ghp_${"a1".repeat(18)}"`, { keysOnly: false });
+ * const { text, secrets } = replaceSecrets(`\nkey = "ghp_${"a1".repeat(18)}"`, { keysOnly: false });
  * assertEquals(text, '\nkey = "[not shown: a GitHub token]"');
  * assertEquals(secrets, [{ kind: "a GitHub token", line: 2 }]);
  * ```
  */
-export function redactSecrets(text: string, { keysOnly }: RedactOptions): Redaction {
+export function replaceSecrets(text: string, { keysOnly }: RedactOptions): Redaction {
   const spans = keysOnly ? findKeys(text) : [...findKeys(text), ...findTokens(text)];
   if (spans.length === 0) return { text, secrets: [] };
   return replace(text, spans.sort((a, b) => a.start - b.start));
