@@ -164,8 +164,8 @@ class ObjectScan {
     this.#skip(SPACE);
     while (this.#text[this.end] === "/") {
       const start = this.end;
-      const isBlock = this.#text[start + 1] === "*";
-      if (!isBlock && this.#text[start + 1] !== "/") return;
+      const isBlock = this.#text.startsWith("/*", start);
+      if (!isBlock && !this.#text.startsWith("//", start)) return;
       const end = this.#text.indexOf(isBlock ? "*/" : "\n", start);
       if (end < 0) return;
       this.end = end + (isBlock ? 2 : 1);
