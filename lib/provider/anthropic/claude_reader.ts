@@ -166,15 +166,14 @@ export class ClaudeReader extends AnswerReader {
     if (isObject(details) && typeof details.thinking_tokens === "number") {
       this.#counts.set("thinking_tokens", details.thinking_tokens);
     }
-    const count = (name: string) => this.#counts.get(name);
-    const [inputTokens, outputTokens] = [count("input_tokens"), count("output_tokens")];
-    if (inputTokens === undefined || outputTokens === undefined) return;
-    const cachedTokens = count("cache_read_input_tokens");
+    const { input_tokens, output_tokens, cache_creation_input_tokens = 0, cache_read_input_tokens } = Object
+      .fromEntries(this.#counts);
+    if (input_tokens === undefined || output_tokens === undefined) return;
     this.usage = {
-      inputTokens: inputTokens + (count("cache_creation_input_tokens") ?? 0) + (cachedTokens ?? 0),
-      outputTokens,
-      cachedTokens,
-      reasoningTokens: count("thinking_tokens"),
+      inputTokens: input_tokens + cache_creation_input_tokens + (cache_read_input_tokens ?? 0),
+      outputTokens: output_tokens,
+      cachedTokens: cache_read_input_tokens,
+      reasoningTokens: this.#counts.get("thinking_tokens"),
     };
   }
 
