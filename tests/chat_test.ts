@@ -254,6 +254,17 @@ Deno.test("what the caller says of the model reaches it", async () => {
   await at.refused({ prompt: "q", temperature: 1.5 }, "INVALID_PARAMS", "temperature must be at most 1");
 });
 
+Deno.test("half a character or a NUL in what was said does not reach a provider, in this question or a later one", async () => {
+  await using at = await setUp({}, new FakeModels(() => "half \ud83d an answer"));
+  const { id, asked } = await at.say({ prompt: "cut \ud83d here\0" });
+  const later = await at.say({ prompt: "and now?", continuation_id: id });
+  for (const { request } of [asked, later.asked]) {
+    const prompt = request.messages.map(textOf).join("\n");
+    assertEquals([prompt.isWellFormed(), prompt.includes("\0")], [true, false]);
+    assertStringIncludes(prompt, "cut \ufffd here\ufffd");
+  }
+});
+
 Deno.test("a cancelled chat stops its model and leaves no exchange behind", async () => {
   const begun = Promise.withResolvers<AbortSignal>();
   const models = new FakeModels(({ options }) => {

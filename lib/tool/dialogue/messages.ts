@@ -28,7 +28,7 @@ export function composeMessages({ system, history, text, material, parts }: Comp
       role: "user",
       content: joinParts([i === 0 ? earlier : "", ...placed[i]!.map(renderAttachment), exchange.user]),
     },
-    { role: "assistant", content: exchange.assistant, speaker: exchange.speaker },
+    { role: "assistant", content: toSendable(exchange.assistant), speaker: exchange.speaker },
   ]);
   const now = joinParts([
     exchanges.length === 0 ? earlier : "",
@@ -38,10 +38,15 @@ export function composeMessages({ system, history, text, material, parts }: Comp
     text,
   ]);
   return [
-    { role: "system", content: system },
+    { role: "system", content: toSendable(system) },
     ...past,
     { role: "user", content: parts.length === 0 ? now : [...parts, { type: "text", text: now }] },
   ];
+}
+
+/** Some providers reject a request with a NUL or half a character in it; the caller and earlier answers may have them. */
+export function toSendable(text: string): string {
+  return text.toWellFormed().replaceAll("\0", "\ufffd");
 }
 
 /** Groups the attachments by exchange; the last group belongs to the question. */
@@ -66,5 +71,5 @@ function describeLeftOut(leftOut: readonly LeftOut[]): string {
 }
 
 function joinParts(parts: readonly string[]): string {
-  return parts.filter((part) => part !== "").join("\n\n");
+  return toSendable(parts.filter((part) => part !== "").join("\n\n"));
 }

@@ -4,6 +4,7 @@ import type { Usage } from "../../provider/provider.ts";
 import type { Cost } from "../../provider/provider_status.ts";
 import text from "../prompts/summary.md" with { type: "text" };
 import type { ToolContext } from "../tool.ts";
+import { toSendable } from "./messages.ts";
 import { PromptDocument } from "./prompt_document.ts";
 
 const log = getLogger(["exai", "tool"]);
@@ -45,7 +46,7 @@ export async function summarise(
     const result = await models.chat({ ...route, fallbacks: [] }, {
       messages: [
         { role: "system", content: INSTRUCTIONS },
-        { role: "user", content: conversation.slice(-maxChars) },
+        { role: "user", content: toSendable(conversation.slice(-maxChars)) },
       ],
       temperature: 0.2,
       maxOutputTokens: MAX_OUTPUT_TOKENS,

@@ -83,9 +83,7 @@ export class MaterialBuilder {
     if (!this.hasRoomFor(attachment.text.length)) return this.omitForRoom(name);
     const redaction = replaceSecrets(attachment.text, { keysOnly: isNamed });
     if (isOnlyKey(redaction)) throw keyError(name);
-    // Some providers reject a request with a NUL in it.
-    const text = redaction.text.replaceAll("\0", "\ufffd");
-    const added = { ...attachment, name, text: prepare(text) };
+    const added = { ...attachment, name, text: prepare(redaction.text) };
     const tokens = await this.#options.estimateTokens(renderAttachment(added));
     if (tokens > this.#remainingTokens) return this.omitForRoom(name, tokens);
     if (redaction.secrets.length > 0) {
