@@ -40,7 +40,7 @@ Deno.test("a call that takes too long is answered with a handle, goes on, and it
   const waiting = client.call("await_call", { handle });
   odd.release.resolve();
   assertEquals([firstText(await waiting), odd.runs], ["released", 1]);
-  assertEquals(firstText(await client.call("await_call", { handle })), "released");
+  assertEquals(firstText(await client.call("await_call", { handle, wait_ms: "", cancel: "" })), "released");
   await client.close();
 });
 
@@ -90,8 +90,8 @@ Deno.test("bad arguments of await_call are named", async () => {
   using client = await RawClient.hello(it.url);
   const bad = {
     handle: [{}, { handle: 1 }],
-    wait_ms: [{ handle: "x", wait_ms: -1 }],
-    cancel: [{ handle: "x", cancel: 1 }],
+    wait_ms: [{ handle: "x", wait_ms: -1 }, { handle: "x", wait_ms: "30 s" }],
+    cancel: [{ handle: "x", cancel: 1 }, { handle: "x", cancel: "please" }],
   };
   for (const [name, cases] of Object.entries(bad)) {
     for (const args of cases) {

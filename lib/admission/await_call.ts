@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import type { Json, JsonObject } from "../base/json.ts";
 import { plainValue } from "../base/plain_values.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
@@ -83,9 +83,10 @@ export class AwaitServer implements Server {
   }
 }
 
-function readArguments({ handle, wait_ms, cancel: givenCancel }: JsonObject) {
-  const waitMs = typeof wait_ms === "string" ? plainValue(wait_ms, "number") : wait_ms ?? DEFAULT_WAIT_MS;
-  const cancel = typeof givenCancel === "string" ? plainValue(givenCancel, "boolean") : givenCancel ?? false;
+function readArguments(args: JsonObject) {
+  const { handle } = args;
+  const waitMs = given(args.wait_ms, "number") ?? DEFAULT_WAIT_MS;
+  const cancel = given(args.cancel, "boolean") ?? false;
   if (typeof handle !== "string") {
     throw new ExaiError("INVALID_PARAMS", "handle must be the text that stands in the answer of the call");
   }
@@ -94,4 +95,12 @@ function readArguments({ handle, wait_ms, cancel: givenCancel }: JsonObject) {
   }
   if (typeof cancel !== "boolean") throw new ExaiError("INVALID_PARAMS", "cancel must be true or false");
   return { handle, waitMs: Number(waitMs), cancel };
+}
+
+/** What an optional argument plainly means, as EXAI's own tools take theirs; undefined if it is left out. */
+function given(value: Json | undefined, type: "number" | "boolean"): Json | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (typeof value !== "string") return value;
+  if (value.trim() === "") return undefined;
+  return (type === "number" ? plainValue(value, "number") : plainValue(value, "boolean")) ?? value;
 }
