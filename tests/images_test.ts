@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { imageDimensionsFromData } from "image-dimensions";
 import { exifOf, withExif } from "../lib/tool/material/jpeg_exif.ts";
 import { scaleImage } from "../lib/tool/material/image_scaler.ts";
@@ -61,8 +61,9 @@ Deno.test("an image is called what its content is, whatever its name or its data
 });
 
 Deno.test("a BMP is converted; what no model takes is refused with what to convert it to", async () => {
-  const { images } = await sent({ "a.bmp": bmp(20, 10) }, ["a.bmp"]);
+  const { images, notes } = await sent({ "a.bmp": bmp(20, 10) }, ["a.bmp"]);
   assertEquals([images[0]!.type, images[0]!.size!.width], ["image/png", 20]);
+  assertMatch(notes, /"a\.bmp","reason":"shown as image\/png: from 654 B to \d+ B"/);
   const heic = joined([Uint8Array.of(0, 0, 0, 24), new TextEncoder().encode("ftypheic")]);
   const { refusal } = await sent({ "a.heic": heic }, ["a.heic"]);
   assertStringIncludes(refusal!, "image/heic, which models do not take; convert it to PNG or JPEG");

@@ -12,10 +12,7 @@ const running = new Map<string, Promise<ScaledImage>>();
 let last: Promise<unknown> = Promise.resolve();
 
 /** An image that was scaled down. */
-interface ScaledImage {
-  bytes: Uint8Array;
-  type: string;
-}
+type ScaledImage = Exclude<ScaleResult, { error: string }>;
 
 /**
  * Scales an image down, in a thread of its own. PNG, JPEG, GIF (its first picture), WebP and BMP are decoded.

@@ -64,8 +64,8 @@ interface LoadImagesOptions {
 }
 
 /**
- * Loads images given by path, `data:` URL or `https:` URL. Files become `data:` URLs. One that is larger than providers
- * take is scaled down.
+ * Loads images given by path, `data:` URL or `https:` URL. Files become `data:` URLs. One that providers do not take as
+ * it is is scaled down or converted.
  *
  * @throws {ExaiError} `FORBIDDEN`, and unless errors are noted `INVALID_PARAMS` or `TOO_LARGE`, naming the image
  */
@@ -79,9 +79,11 @@ export async function loadImages(
   // One after the other: each may have 20 MB.
   for (const image of images) {
     try {
-      const { url, scaled } = await load(image, { workspace, maxBytes });
+      const { url, conversion } = await load(image, { workspace, maxBytes });
       parts.push({ type: "image", url });
-      if (scaled !== undefined) leftOut.push({ name: clipped(image), reason: scaled, kind: "scaled" });
+      if (conversion !== undefined) {
+        leftOut.push({ name: clipped(image), reason: conversion, kind: "converted" });
+      }
     } catch (thrown) {
       const { code, message } = ExaiError.from(thrown);
       if (!notesErrors || code === "FORBIDDEN") throw thrown;
@@ -100,8 +102,8 @@ interface ImageLoadOptions {
 /** An image that can be sent. */
 interface SendableImage {
   url: string;
-  /** What was done to it. */
-  scaled?: string;
+  /** What was done to it, if anything. */
+  conversion?: string;
 }
 
 async function load(image: string, { workspace, maxBytes }: ImageLoadOptions): Promise<SendableImage> {
@@ -174,12 +176,9 @@ async function prepare(
       maxBytes,
     });
     const to = await sizeOf(scaled.bytes);
-    const pixels = size && to && `${size.width} x ${size.height} to ${to.width} x ${to.height} pixels`;
     return {
       url: toDataUrl(scaled.type, scaled.bytes),
-      scaled: `shown smaller: from ${formatBytes(bytes.length)} to ${
-        formatBytes(scaled.bytes.length)
-      }, ${pixels}`,
+      conversion: describeConversion({ bytes, size }, { ...scaled, size: to }),
     };
   } catch (thrown) {
     const { code, message } = ExaiError.from(thrown);
@@ -187,13 +186,32 @@ async function prepare(
   }
 }
 
-async function sizeOf(bytes: Uint8Array): Promise<{ width: number; height: number } | undefined> {
+/** Width and height in pixels. */
+interface ImageSize {
+  width: number;
+  height: number;
+}
+
+/** What was done to an image; its size is only said where its header shows it, and it is another. */
+function describeConversion(
+  from: { bytes: Uint8Array; size?: ImageSize },
+  to: { bytes: Uint8Array; size?: ImageSize; type: string },
+): string {
+  const inPixels = from.size && to.size && to.size.width !== from.size.width
+    ? `, ${from.size.width} x ${from.size.height} to ${to.size.width} x ${to.size.height} pixels`
+    : "";
+  return `shown as ${to.type}: from ${formatBytes(from.bytes.length)} to ${
+    formatBytes(to.bytes.length)
+  }${inPixels}`;
+}
+
+async function sizeOf(bytes: Uint8Array): Promise<ImageSize | undefined> {
   const { imageDimensionsFromData } = await import("image-dimensions");
   return imageDimensionsFromData(bytes) ?? bmpSize(bytes);
 }
 
 /** Where a BMP has its size (BITMAPINFOHEADER). */
-function bmpSize(bytes: Uint8Array): { width: number; height: number } | undefined {
+function bmpSize(bytes: Uint8Array): ImageSize | undefined {
   if (typeOf(bytes)?.[0] !== "image/bmp" || bytes.length < 26) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { width: Math.abs(view.getInt32(18, true)), height: Math.abs(view.getInt32(22, true)) };

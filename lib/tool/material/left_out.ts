@@ -12,7 +12,7 @@ const KINDS = {
   unreadable: "cannot be shown",
   secret: "usually hold secrets",
   redacted: "have secrets in them, which are not shown",
-  scaled: "were scaled down",
+  converted: "were scaled down or converted",
   guessed: "were read in an encoding that is a guess",
   skipped: "are not worth reading",
   too_many: "are too many to look at",
@@ -76,7 +76,7 @@ export class LeftOutList {
     if (unnamed.length === 0) return notes;
     const total = unnamed.reduce((sum, [, count]) => sum + count, 0);
     const reason = unnamed.map(([kind, count]) => `${count} ${KINDS[kind]}`).join("; ");
-    return [...notes, { name: `${counted(total, "more file")}`, reason }];
+    return [...notes, { name: counted(total, "more file"), reason }];
   }
 }
 
