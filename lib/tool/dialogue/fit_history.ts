@@ -1,7 +1,13 @@
 import type { Usage } from "../../provider/provider.ts";
 import type { Cost } from "../../provider/provider_status.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
-import type { DialogueExchange, History, HistorySummary } from "./history.ts";
+import {
+  type DialogueExchange,
+  type History,
+  type HistorySummary,
+  writeHistory,
+  writeStandIn,
+} from "./history.ts";
 import type { Summary } from "./summarise.ts";
 
 interface FitOptions {
@@ -47,12 +53,14 @@ export async function fitHistory(history: History, options: FitOptions): Promise
   const leftOut = countToLeaveOut(history, sizes, spaceTokens);
   if (leftOut === 0) return { history: { ...history, unanswered }, leftOut };
   const summary = await summaryOf(history.exchanges.slice(0, leftOut), history, options);
-  const maxChars = spaceTokens * SUMMARY_SHARE * CHARS_PER_TOKEN;
-  const note = summary ? `summarised by ${summary.by}` : "left out, for they do not fit";
-  const head = `[The ${leftOut} oldest exchanges of this conversation are ${note}.]`;
-  const text = (summary?.text ?? history.earlier ?? "").slice(0, maxChars);
+  const earlier = writeStandIn(leftOut, {
+    summary,
+    whyLeftOut: "for they do not fit",
+    earlier: history.earlier ?? "",
+    maxChars: spaceTokens * SUMMARY_SHARE * CHARS_PER_TOKEN,
+  });
   return {
-    history: { exchanges: history.exchanges.slice(leftOut), unanswered, earlier: `${head}\n${text}`.trim() },
+    history: { exchanges: history.exchanges.slice(leftOut), unanswered, earlier },
     leftOut,
     summary: summary && { text: summary.text, by: summary.by, throughMs: summary.throughMs },
     usage: summary?.usage,
@@ -111,12 +119,7 @@ async function summaryOf(
   const throughMs = dropped.at(-1)!.atMs;
   if (known?.throughMs === throughMs) return known;
   const rest = known ? dropped.filter(({ atMs }) => atMs > known.throughMs) : dropped;
-  const conversation = [known?.text ?? earlier, ...rest.map(writeExchange)].filter((text) => text !== "");
-  const written = await summarise(conversation.join("\n\n"));
+  const conversation = { earlier: known?.text ?? earlier, exchanges: rest, unanswered: "" };
+  const written = await summarise(writeHistory(conversation).join("\n\n"));
   return written && { ...written, throughMs };
-}
-
-/** An exchange as a text in which everybody is named. */
-export function writeExchange({ user, assistant, speaker }: DialogueExchange): string {
-  return `User:\n${user}\n\n${speaker}:\n${assistant}`;
 }

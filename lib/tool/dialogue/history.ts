@@ -90,6 +90,32 @@ function isSentFile(value: Json): value is SentFile {
   return isObject(value) && typeof value.path === "string" && typeof value.hash === "string";
 }
 
+/** The parts of a conversation as texts in which everybody is named, oldest first. */
+export function writeHistory({ earlier = "", exchanges, unanswered }: History): string[] {
+  const said = exchanges.map(({ user, assistant, speaker }) => `User:\n${user}\n\n${speaker}:\n${assistant}`);
+  return [earlier, ...said, unanswered].filter((part) => part !== "");
+}
+
+interface StandInOptions {
+  /** Undefined if no model has summarised them. */
+  summary: Pick<HistorySummary, "text" | "by"> | undefined;
+  /** Why they are missing where there is no summary. */
+  whyLeftOut: string;
+  /** What stood for still older ones. */
+  earlier: string;
+  maxChars?: number;
+}
+
+/** What stands in a conversation for its `count` oldest exchanges. */
+export function writeStandIn(
+  count: number,
+  { summary, whyLeftOut, earlier, maxChars }: StandInOptions,
+): string {
+  const note = summary === undefined ? `left out, ${whyLeftOut}` : `summarised by ${summary.by}`;
+  const text = (summary?.text ?? earlier).slice(0, maxChars);
+  return `[The ${count} oldest exchanges of this conversation are ${note}.]\n${text}`.trim();
+}
+
 /** Returns the files shown in `exchanges`, latest first, without duplicates. */
 export function filesShown(exchanges: readonly DialogueExchange[]): SentFile[] {
   const byPath = new Map<string, SentFile>();

@@ -2,8 +2,7 @@ import type { JsonObject } from "../../base/json.ts";
 import type { Turn } from "../../state/thread_store.ts";
 import type { ToolContext } from "../tool.ts";
 import { describeUsage } from "./ask_model.ts";
-import { CONDENSED, toHistory } from "./history.ts";
-import { writeExchange } from "./fit_history.ts";
+import { CONDENSED, toHistory, writeHistory, writeStandIn } from "./history.ts";
 import { summarise, type Summary } from "./summarise.ts";
 
 interface RoomOptions {
@@ -34,8 +33,12 @@ export async function makeRoom(
   const count = dropped.reduce((sum, turn) => sum + exchangesIn(turn), 0);
   // One that goes alone leaves no place for a note.
   const { earlier = "" } = toHistory(dropped);
-  const request = describe(count, summary, earlier.slice(-MAX_EARLIER_CHARS));
-  const instead = drop.length > 1 ? { tool: CONDENSED, request } : undefined;
+  const text = writeStandIn(count, {
+    summary,
+    whyLeftOut: "for the thread was full",
+    earlier: earlier.slice(-MAX_EARLIER_CHARS),
+  });
+  const instead = drop.length > 1 ? { tool: CONDENSED, request: { text, exchanges: count } } : undefined;
   const isDone = await context.threads.condense(threadId, { of: turns.length, drop, instead });
   if (!isDone) return undefined;
   return {
@@ -71,18 +74,9 @@ function oldestOf(turns: readonly Turn[], tool: string | undefined): number[] {
 async function summaryOf(dropped: readonly Turn[], context: ToolContext): Promise<Summary | undefined> {
   const provider = dropped.findLast(({ reply }) => typeof reply?.provider === "string")?.reply?.provider;
   if (typeof provider !== "string") return undefined;
-  const { earlier = "", exchanges, unanswered } = toHistory(dropped);
-  const parts = [earlier, ...exchanges.map(writeExchange), unanswered].filter((part) => part !== "");
-  return await summarise(parts.join("\n\n"), context, provider);
+  return await summarise(writeHistory(toHistory(dropped)).join("\n\n"), context, provider);
 }
 
 function exchangesIn({ tool, request }: Turn): number {
   return tool === CONDENSED ? Number(request.exchanges) : 1;
-}
-
-/** `earlier`: what stood for exchanges that had to go before. */
-function describe(count: number, summary: Summary | undefined, earlier: string): JsonObject {
-  const note = summary === undefined ? "left out, for the thread was full" : `summarised by ${summary.by}`;
-  const head = `[The ${count} oldest exchanges of this conversation are ${note}.]`;
-  return { text: `${head}\n${summary?.text ?? earlier}`.trim(), exchanges: count };
 }
