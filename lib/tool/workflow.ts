@@ -1,9 +1,10 @@
 import type * as z from "zod";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { Recorded, Thread, Turn } from "../state/thread_store.ts";
+import type { Recorded, Turn } from "../state/thread_store.ts";
 import { STEPWISE } from "./annotations.ts";
 import { makeRoom } from "./dialogue/make_room.ts";
+import { continuationOf, notStoredNote } from "./dialogue/store_exchange.ts";
 import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
 import type { Continuation, ToolOutput } from "./tool_output.ts";
@@ -139,18 +140,6 @@ async function finish<Args extends StepArgs>(
     ...metadata,
     continuation: "thread" in stored ? continuationOf(stored.thread) : undefined,
   };
-}
-
-export function continuationOf({ id, remainingTurns }: Thread): Continuation {
-  return { continuation_id: id, remaining_turns: remainingTurns };
-}
-
-/**
- * The note for an output that could not be stored in its thread. The output is still returned: it has been paid
- * for.
- */
-export function notStoredNote(thrown: unknown): string {
-  return `this answer could not be added to its thread: ${ExaiError.from(thrown).message}`;
 }
 
 function checkThread({ step_number, continuation_id, backtrack_from_step }: StepArgs): void {

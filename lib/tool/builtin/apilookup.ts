@@ -5,7 +5,7 @@ import { ASKS_MODELS } from "../annotations.ts";
 import { askModel, type ModelReply } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
-import { makeRoom } from "../dialogue/make_room.ts";
+import { openThread } from "../dialogue/open_thread.ts";
 import { toPrompt } from "../dialogue/prompt.ts";
 import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { storeExchange } from "../dialogue/store_exchange.ts";
@@ -48,13 +48,8 @@ async function lookUp(args: LookupArgs, context: ToolContext): Promise<ToolOutpu
     needs: { webSearch: "required" },
     sample: context.sample,
   });
-  const { threads, signal } = context;
   const onProgress = progressSender(context);
-  using _turn = continuation_id === undefined
-    ? undefined
-    : await threads.enter(continuation_id, { signal, onWait: onProgress });
-  const earlier = continuation_id === undefined ? undefined : await threads.show(continuation_id);
-  const room = continuation_id === undefined ? undefined : await makeRoom(continuation_id, context);
+  using thread = await openThread(continuation_id, context, onProgress);
   const reply = await askModel(
     {
       tool: "apilookup",
@@ -62,14 +57,14 @@ async function lookUp(args: LookupArgs, context: ToolContext): Promise<ToolOutpu
       text: `Today is ${new Date().toISOString().slice(0, 10)}.\n\n${prompt}`,
       args: { model: args.model, use_websearch: true },
       defaults: { temperature: 0.2 },
-      history: earlier && toHistory(earlier.turns),
+      history: toHistory(thread.turns),
       material: { named: [], lineNumbers: false },
     },
     context,
     { onProgress },
   );
   const { text, model, provider, usage, facts } = reply;
-  const thread = await storeExchange({
+  const stored = await storeExchange({
     threadId: continuation_id,
     tool: "apilookup",
     title: prompt,
@@ -82,8 +77,8 @@ async function lookUp(args: LookupArgs, context: ToolContext): Promise<ToolOutpu
     model,
     provider,
     usage,
-    facts: { ...facts, ...sourceFacts(reply), ...room, ...thread.facts },
-    continuation: thread.continuation,
+    facts: { ...facts, ...sourceFacts(reply), ...thread.room, ...stored.facts },
+    continuation: stored.continuation,
   };
 }
 

@@ -3,7 +3,7 @@ import { ASKS_MODELS } from "../annotations.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
-import { makeRoom } from "../dialogue/make_room.ts";
+import { openThread } from "../dialogue/open_thread.ts";
 import { toPrompt } from "../dialogue/prompt.ts";
 import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { storeExchange } from "../dialogue/store_exchange.ts";
@@ -38,14 +38,8 @@ export const chat = defineTool({
 
 async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutput> {
   const { prompt, files = [], continuation_id } = args;
-  const { threads, signal } = context;
   const onProgress = progressSender(context);
-  using _turn = continuation_id === undefined
-    ? undefined
-    : await threads.enter(continuation_id, { signal, onWait: onProgress });
-  // This question is asked with all there is; what has to go is missed by the next one.
-  const earlier = continuation_id === undefined ? undefined : await threads.show(continuation_id);
-  const room = continuation_id === undefined ? undefined : await makeRoom(continuation_id, context);
+  using thread = await openThread(continuation_id, context, onProgress);
   const reply = await askModel(
     {
       tool: "chat",
@@ -53,14 +47,14 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
       text: prompt,
       args,
       defaults: { temperature: 0.5 },
-      history: earlier && toHistory(earlier.turns),
+      history: toHistory(thread.turns),
       material: { named: files, lineNumbers: true },
     },
     context,
     { onProgress },
   );
   const { text, model, provider, usage, facts } = reply;
-  const thread = await storeExchange({
+  const stored = await storeExchange({
     threadId: continuation_id,
     tool: "chat",
     title: prompt,
@@ -73,7 +67,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     model,
     provider,
     usage,
-    facts: { ...facts, ...room, ...thread.facts },
-    continuation: thread.continuation,
+    facts: { ...facts, ...thread.room, ...stored.facts },
+    continuation: stored.continuation,
   };
 }

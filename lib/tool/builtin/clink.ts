@@ -5,7 +5,7 @@ import { textOf } from "../../base/json.ts";
 import type { Turn } from "../../state/thread_store.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { toHistory, writeHistory } from "../dialogue/history.ts";
-import { makeRoom } from "../dialogue/make_room.ts";
+import { openThread } from "../dialogue/open_thread.ts";
 import { storeExchange } from "../dialogue/store_exchange.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
 import { defineTool, type ToolContext } from "../tool.ts";
@@ -41,18 +41,15 @@ export const clink = defineTool({
 
 async function handOver(args: ClinkArgs, context: ToolContext): Promise<ToolOutput> {
   const { prompt, role, files = [], continuation_id, model } = args;
-  const { agents, caller, threads, workspace, signal } = context;
+  const { agents, caller, workspace, signal } = context;
   const cwd = await workingDirectory(context);
   const paths = await Promise.all(files.map(async (file) => (await workspace.find(file)).path));
   const send = progressSender(context);
-  using _turn = continuation_id === undefined
-    ? undefined
-    : await threads.enter(continuation_id, { signal, onWait: send });
-  const turns = continuation_id === undefined ? [] : (await threads.show(continuation_id)).turns;
-  const room = continuation_id === undefined ? undefined : await makeRoom(continuation_id, context);
+  using thread = await openThread(continuation_id, context, send);
+  const { turns, room } = thread;
   const agent = args.agent ?? agentOf(turns.findLast(isOfAgent)) ?? await firstAgent(context);
   const last = turns.findLastIndex((turn) => agentOf(turn) === agent);
-  using heartbeat = new ProgressHeartbeat((message) => send(message));
+  using heartbeat = new ProgressHeartbeat(send);
   const answer = await agents.run({
     agent,
     role,
@@ -64,7 +61,7 @@ async function handOver(args: ClinkArgs, context: ToolContext): Promise<ToolOutp
     conversation: { whole: conversationOf(turns), since: conversationOf(turns.slice(last + 1)) },
     parentPid: caller.parentPid,
   }, { signal, onProgress: heartbeat.send });
-  const thread = await storeExchange({
+  const stored = await storeExchange({
     threadId: continuation_id,
     tool: "clink",
     title: prompt,
@@ -83,8 +80,8 @@ async function handOver(args: ClinkArgs, context: ToolContext): Promise<ToolOutp
     model: answer.model,
     provider: agent,
     usage: answer.usage,
-    facts: { ...factsOf(answer), ...room, ...thread.facts },
-    continuation: thread.continuation,
+    facts: { ...factsOf(answer), ...room, ...stored.facts },
+    continuation: stored.continuation,
   };
 }
 

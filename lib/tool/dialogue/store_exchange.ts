@@ -1,7 +1,7 @@
-import type { TurnEntry } from "../../state/thread_store.ts";
+import { ExaiError } from "../../base/errors.ts";
+import type { Thread, TurnEntry } from "../../state/thread_store.ts";
 import type { ToolContext } from "../tool.ts";
-import type { ToolOutput } from "../tool_output.ts";
-import { continuationOf, notStoredNote } from "../workflow.ts";
+import type { Continuation, ToolOutput } from "../tool_output.ts";
 
 /** The part of the output that depends on whether the thread could be stored. */
 type ThreadState = Pick<ToolOutput, "facts" | "continuation">;
@@ -17,4 +17,17 @@ export async function storeExchange(
   } catch (thrown) {
     return { facts: { note: notStoredNote(thrown) } };
   }
+}
+
+/** How to go on in a thread. */
+export function continuationOf({ id, remainingTurns }: Thread): Continuation {
+  return { continuation_id: id, remaining_turns: remainingTurns };
+}
+
+/**
+ * The note for an output that could not be stored in its thread. The output is still returned: it has been paid
+ * for.
+ */
+export function notStoredNote(thrown: unknown): string {
+  return `this answer could not be added to its thread: ${ExaiError.from(thrown).message}`;
 }
