@@ -33,8 +33,8 @@ interface ExpertWorkflowSpec<Args extends WorkflowArgs>
 /** Material that a tool gathers for the model. */
 interface ToolMaterial {
   /** Texts other than files; shown first. */
-  documents: readonly Attachment[];
-  /** Changed files that were left out of the documents. */
+  texts: readonly Attachment[];
+  /** Changed files that were left out of the texts. */
   leftOut: readonly Omission[];
   /** The paths of files; shown if they are worth reading, as far as the budget allows. */
   files: readonly string[];
@@ -183,7 +183,7 @@ async function toQuestion<Args extends WorkflowArgs>(
     defaults: spec.defaults,
     history: await earlierHistory(spec.name, args, context),
     material: {
-      documents: gathered?.documents,
+      texts: gathered?.texts,
       leftOut: gathered?.leftOut,
       named: args.relevant_files ?? [],
       // The step is the work of an hour: a file deleted since, or one that is no text, does not stop it.

@@ -1,4 +1,4 @@
-import type { Skipped } from "./workspace.ts";
+import type { Skipped, WhySkipped } from "./workspace.ts";
 
 /** Files that are named for each reason; a directory may hold thousands. */
 const MAX_EXAMPLES = 10;
@@ -7,7 +7,7 @@ const MAX_REASONS = 20;
 
 /** Counts what a listing leaves out by reason, in bounded space. */
 export class SkippedTally {
-  readonly #byReason = new Map<string, { count: number; paths: string[] }>();
+  readonly #byReason = new Map<string, { why: WhySkipped; count: number; paths: string[] }>();
   readonly #shownAs: (path: string) => Promise<string>;
 
   /** @param shownAs the displayed form of a path */
@@ -15,18 +15,20 @@ export class SkippedTally {
     this.#shownAs = shownAs;
   }
 
-  add(reason: string, path: string): void {
+  /** @param why a reason alone is none of a secret */
+  add(why: WhySkipped | string, path: string): void {
+    const { reason, kind } = typeof why === "string" ? { reason: why, kind: "skipped" as const } : why;
     const known = this.#byReason.get(reason);
     if (known === undefined && this.#byReason.size >= MAX_REASONS) return;
-    const group = known ?? { count: 0, paths: [] };
+    const group = known ?? { why: { reason, kind }, count: 0, paths: [] };
     group.count++;
     if (group.paths.length < MAX_EXAMPLES) group.paths.push(path);
     this.#byReason.set(reason, group);
   }
 
   list(): Promise<Skipped[]> {
-    const groups = [...this.#byReason].map(async ([reason, { count, paths }]) => ({
-      reason,
+    const groups = Array.from(this.#byReason.values(), async ({ why, count, paths }) => ({
+      ...why,
       count,
       examples: await Promise.all(paths.map(this.#shownAs)),
     }));

@@ -21,9 +21,15 @@ export interface WalkOptions {
   signal: AbortSignal;
 }
 
-/** What {@linkcode Workspace.walk} left out for one reason. */
-export interface Skipped {
+/** Why a file or a directory is left out. */
+export interface WhySkipped {
   reason: string;
+  /** Secrets are the more important to name. */
+  kind: "secret" | "skipped";
+}
+
+/** What {@linkcode Workspace.walk} left out for one reason. */
+export interface Skipped extends WhySkipped {
   count: number;
   /** The first few, as {@linkcode WorkspaceEntry.shownAs}. */
   examples: readonly string[];

@@ -1,12 +1,17 @@
+import type { WhySkipped } from "./workspace.ts";
+
 /** Why a file that nobody named is not shown to a model. */
 type NotWorthReading = "secret" | "binary" | "generated" | "directory";
 
-/** What {@linkcode NotWorthReading} means, as the reason in a note. */
-export const NOT_WORTH_READING: Readonly<Record<NotWorthReading, string>> = {
-  secret: "a file of this name usually holds secrets; only one that is named itself is shown",
-  binary: "not text, by its name",
-  generated: "generated, by its name",
-  directory: "in a directory of dependencies, build output, caches or credentials",
+/** What {@linkcode NotWorthReading} means, for a note. */
+export const NOT_WORTH_READING: Readonly<Record<NotWorthReading, WhySkipped>> = {
+  secret: {
+    reason: "a file of this name usually holds secrets; only one that is named itself is shown",
+    kind: "secret",
+  },
+  binary: { reason: "not text, by its name", kind: "skipped" },
+  generated: { reason: "generated, by its name", kind: "skipped" },
+  directory: { reason: "in a directory of dependencies, build output or caches", kind: "skipped" },
 };
 
 /** Directories of dependencies, build output, caches and the state of tools. */
@@ -97,11 +102,10 @@ const SECRET_ENDS =
  * ```
  */
 export function notWorthReading(path: string): NotWorthReading | undefined {
-  const parts = path.split(/[/\\]/);
   if (usuallyHoldsSecrets(path)) return "secret";
   if (BINARY.test(path)) return "binary";
   if (GENERATED.test(path)) return "generated";
-  return parts.slice(0, -1).some((part) => isSkippedDirectory(part)) ? "directory" : undefined;
+  return path.split(/[/\\]/).slice(0, -1).some(isSkippedDirectory) ? "directory" : undefined;
 }
 
 /** Whether a file of this name usually holds secrets. */

@@ -51,7 +51,7 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
   actions: toStepActions(document),
   async material({ steps }: WorkflowRun<PrecommitArgs>, context: ToolContext) {
     await using changes = await openChanges(steps, context);
-    return await changes?.material() ?? { documents: [], leftOut: [], files: [] };
+    return await changes?.material() ?? { texts: [], leftOut: [], files: [] };
   },
 });
 

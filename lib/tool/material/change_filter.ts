@@ -2,13 +2,14 @@ import { NOT_WORTH_READING, notWorthReading, usuallyHoldsSecrets } from "../../w
 import type { ChangedFile } from "./git_diff.ts";
 import type { Omission } from "./left_out.ts";
 
-type WhyNot = Pick<Omission, "reason" | "kind">;
+/** Why something is left out. */
+export type WhyNot = Pick<Omission, "reason" | "kind">;
 
 /** Why an untracked file is not shown. */
 export function whyNotShown(path: string): WhyNot | undefined {
   if (path.endsWith("/")) return { reason: "a git repository of its own", kind: "skipped" };
   const why = notWorthReading(path);
-  return why && { reason: NOT_WORTH_READING[why], kind: why === "secret" ? "secret" : "skipped" };
+  return why && NOT_WORTH_READING[why];
 }
 
 /** Why the diff of a file is not shown. In which directory a tracked file lies does not matter. */
@@ -19,5 +20,5 @@ export function whyNoDiff({ path, from, isBinary }: ChangedFile): WhyNot | undef
   if (isBinary) return { reason: "changed; it is binary", kind: "skipped" };
   const why = notWorthReading(path);
   if (why !== "binary" && why !== "generated") return undefined;
-  return { reason: `changed; ${NOT_WORTH_READING[why]}`, kind: "skipped" };
+  return { reason: `changed; ${NOT_WORTH_READING[why].reason}`, kind: "skipped" };
 }

@@ -1,7 +1,6 @@
 import type { JsonObject } from "../../base/json.ts";
-import { whyNoDiff, whyNotShown } from "./change_filter.ts";
+import { whyNoDiff, type WhyNot, whyNotShown } from "./change_filter.ts";
 import type { ChangedFile } from "./git_diff.ts";
-import type { Omission } from "./left_out.ts";
 
 /** Characters of a list of changes: about 3,000 tokens of an answer. */
 const MAX_CHARS = 10_000;
@@ -37,7 +36,7 @@ export function describeUntracked(path: string): ListedChange {
 }
 
 /** Tells the caller of files with secrets in the change, whose content no model is shown. */
-function notShown(why: Pick<Omission, "reason" | "kind"> | undefined): JsonObject {
+function notShown(why: WhyNot | undefined): JsonObject {
   return why?.kind === "secret" ? { not_shown: why.reason } : {};
 }
 

@@ -15,8 +15,8 @@ const MAX_CANDIDATES = 5000;
 /** The material to collect for a question. */
 export interface MaterialRequest {
   /** Texts other than files; first in order. */
-  documents?: readonly Attachment[];
-  /** What the tool itself left out of the documents. */
+  texts?: readonly Attachment[];
+  /** What the tool itself left out of the texts. */
   leftOut?: readonly Omission[];
   /** Files and directories named in this call. */
   named: readonly string[];
@@ -41,7 +41,7 @@ interface CollectOptions extends BuilderOptions {
 }
 
 /**
- * Reads the requested material without duplicates until the budget is used up: documents, files named in this call,
+ * Reads the requested material without duplicates until the budget is used up: texts, files named in this call,
  * files named earlier, files that were found; each most recently changed first.
  *
  * @throws {ExaiError} for a named file that is forbidden, missing, too large, no text or a private key, unless errors
@@ -76,10 +76,10 @@ class Collector {
   }
 
   async collect(): Promise<Material> {
-    const { documents = [], leftOut = [], named, notesErrors } = this.#request;
+    const { texts = [], leftOut = [], named, notesErrors } = this.#request;
     const { earlier = [], shownEarlier = [], found = [] } = this.#request;
     for (const omission of leftOut) this.#builder.omit(omission);
-    for (const document of documents) await this.#builder.add(document);
+    for (const text of texts) await this.#builder.add(text);
     const now = await this.#resolve(named, { onError: notesErrors ? "reject_forbidden" : "reject" });
     for (const candidate of now.sort(newestFirst)) await this.#read(candidate);
     // These are in order.
@@ -128,7 +128,7 @@ class Collector {
       if (entry?.kind !== "file") continue;
       // The path may be a link to a file of another name.
       if (usuallyHoldsSecrets(entry.shownAs)) {
-        this.#builder.omit({ name: entry.shownAs, reason: NOT_WORTH_READING.secret, kind: "secret" });
+        this.#builder.omit({ name: entry.shownAs, ...NOT_WORTH_READING.secret });
       } else files.push({ entry, isNamed: false, onError: "note" });
     }
     const rest = Math.max(0, paths.length - MAX_CANDIDATES) + Math.max(0, files.length - MAX_FOUND);

@@ -41,7 +41,7 @@ const DIFF = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-re
 
 /** The changes as material for a model. */
 interface ChangeMaterial {
-  documents: readonly Attachment[];
+  texts: readonly Attachment[];
   leftOut: readonly Omission[];
   /** Full paths of untracked files. */
   files: readonly string[];
@@ -122,7 +122,7 @@ export class GitChanges implements AsyncDisposable {
 
   /** Returns the diffs, one text per file and range, what was left out of them, and the paths of untracked files. */
   async material(): Promise<ChangeMaterial> {
-    const documents: Attachment[] = [];
+    const texts: Attachment[] = [];
     const leftOut: Omission[] = [];
     for (const range of this.#ranges) {
       const { files } = await this.#changedIn(range);
@@ -138,7 +138,7 @@ export class GitChanges implements AsyncDisposable {
       for (const [path, diff] of diffs) {
         const name = diffName(path, range);
         if ("reason" in diff) leftOut.push({ name, ...diff });
-        else documents.push({ name, text: diff.text, hash: await hashOf(`${range.name}\n${diff.text}`) });
+        else texts.push({ name, text: diff.text, hash: await hashOf(`${range.name}\n${diff.text}`) });
       }
     }
     for (const name of this.#submodules() ?? []) {
@@ -149,7 +149,7 @@ export class GitChanges implements AsyncDisposable {
       });
     }
     const untracked = await this.#untrackedNames();
-    return { documents, leftOut, files: this.#foundIn(untracked.names, leftOut) };
+    return { texts, leftOut, files: this.#foundIn(untracked.names, leftOut) };
   }
 
   /** The first submodules in the work tree; undefined when it is not looked at, or has none. */

@@ -1,7 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
 import type { WalkResult, WorkspaceEntry } from "../../workspace/workspace.ts";
-import { NOT_WORTH_READING } from "../../workspace/worth_reading.ts";
 import { type Attachment, renderAttachment } from "./attachment.ts";
 import { type LeftOut, LeftOutList, type Omission } from "./left_out.ts";
 import { describeSecrets, isOnlyKey, replaceSecrets } from "./secrets.ts";
@@ -115,9 +114,8 @@ export class MaterialBuilder {
 
   /** Notes what a listing of `directory` left out. */
   omitSkipped({ shownAs }: WorkspaceEntry, { skipped, more }: WalkResult, maxFiles: number): void {
-    for (const { reason, count, examples } of skipped) {
+    for (const { reason, kind, count, examples } of skipped) {
       const names = examples.join(", ") + (count > examples.length ? `, … (${count} in all)` : "");
-      const kind = reason === NOT_WORTH_READING.secret ? "secret" : "skipped";
       this.omit({ name: names, reason, kind, count });
     }
     if (!more) return;

@@ -1,7 +1,7 @@
 import { MIB } from "../../base/units.ts";
 import type { GitOutput } from "../../workspace/workspace.ts";
+import type { WhyNot } from "./change_filter.ts";
 import { type ChangedFile, splitDiff } from "./git_diff.ts";
-import type { Omission } from "./left_out.ts";
 
 /** Most bytes of one run of git, and of all. */
 export const MAX_DIFF_BYTES = 4 * MIB;
@@ -11,7 +11,7 @@ const MAX_ALL_BYTES = 16 * MIB;
 const MAX_PATH_CHARS = 20_000;
 
 /** The diffs by path, or why there is none. */
-type Diffs = Map<string, { text: string } | Pick<Omission, "reason" | "kind">>;
+type Diffs = Map<string, { text: string } | WhyNot>;
 
 /**
  * Reads the diffs of `files`, and only of them: one that is not shown would take the room of the others. A file whose
