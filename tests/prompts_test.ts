@@ -23,6 +23,7 @@ const PUBLISHED: Record<string, string> = {
   "precommit@2": "7086dfeba400cf8f",
   "refactor@2": "e5161fdaf356bb23",
   "secaudit@2": "5360b273afdd735f",
+  "shared@1": "3e9f5c0d428f5900",
   "summary@1": "247778fcc40e51f8",
   "testgen@2": "3ba66ccdde4f29a6",
   "thinkdeep@2": "3bc474aaf313bfc3",
@@ -40,7 +41,7 @@ const PLAIN_FIELDS = ["path"];
 async function readDocuments(): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   for await (const { name } of Deno.readDir(FOLDER)) {
-    if (name !== "shared.md") texts.set(name, await Deno.readTextFile(new URL(name, FOLDER)));
+    texts.set(name, await Deno.readTextFile(new URL(name, FOLDER)));
   }
   return texts;
 }
@@ -63,7 +64,7 @@ Deno.test("each prompt is a Markdown file of its own, named after its tool, or w
   const names = Array.from(documents.values(), (text) => new PromptDocument(text).name);
   assertEquals(names.map((name) => `${name}.md`), [...documents.keys()]);
   const tools = BUILTIN_TOOLS.map(({ name }) => name);
-  assertEquals(names.filter((name) => !tools.includes(name)), ["summary"]);
+  assertEquals(names.filter((name) => !tools.includes(name)), ["shared", "summary"]);
   assertEquals(BUILTIN_PROMPTS.map(({ name }) => name).filter((name) => !names.includes(name)), []);
 });
 

@@ -1,5 +1,5 @@
 import shared from "../prompts/shared.md" with { type: "text" };
-import { parseSections, type PromptDocument } from "./prompt_document.ts";
+import { PromptDocument } from "./prompt_document.ts";
 
 /** The system prompt of a tool. */
 export interface Prompt {
@@ -29,10 +29,10 @@ export interface StepActions {
   conclude: readonly string[];
 }
 
-const SHARED = parseSections(shared);
+const SHARED = new PromptDocument(shared);
 
 /** Rules for every tool. The material is untrusted and may contain instructions. */
-const RULES = sharedText("Rules");
+const RULES = SHARED.text("Rules");
 
 /** Reads the system prompt of `document`. An answer shown as JSON is requested as JSON. */
 export function toPrompt(document: PromptDocument): Prompt {
@@ -65,11 +65,7 @@ function writeOutput(answer: string): string {
   const shape = /^```json\n([\s\S]*?)\n```$/m.exec(answer)?.[1];
   return shape === undefined
     ? answer
-    : [sharedText("JSON answer"), shape, sharedText("JSON notes")].join("\n");
-}
-
-function sharedText(title: string): string {
-  return SHARED.get(`${title}\n`) ?? "";
+    : [SHARED.text("JSON answer"), shape, SHARED.text("JSON notes")].join("\n");
 }
 
 /** Renders `prompt` as the text of a system message. */

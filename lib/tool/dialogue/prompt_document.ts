@@ -63,7 +63,7 @@ function keyOf(title: string, within = ""): string {
 }
 
 /** Splits a text at its headings of the first two levels; a section of the first holds those of the second. */
-export function parseSections(markdown: string): Map<string, string> {
+function parseSections(markdown: string): Map<string, string> {
   const sections = new Map<string, string>();
   let [title, within] = ["", ""];
   for (const line of unwrap(markdown)) {
