@@ -6,7 +6,8 @@ import { sayGemini } from "./fixtures/gemini_events.ts";
 import { type NativeKind, NativeServer } from "./fixtures/native_server.ts";
 import { OpenAiServer } from "./fixtures/openai_server.ts";
 import type { ChatRequest } from "../lib/provider/provider.ts";
-import { TestTools } from "./helpers/exai_tools.ts";
+import { investigationStep, TestTools } from "./helpers/exai_tools.ts";
+import { fakeModel, FakeModels } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
 import { assertNativeBody } from "./helpers/native_bodies.ts";
 import { rig } from "./helpers/provider_rig.ts";
@@ -130,4 +131,61 @@ Deno.test("OpenAI gets a PDF as it documents one, in either of its APIs", async 
     filename: "spec.pdf",
     file_data: url,
   });
+});
+
+/** A PDF of so many bytes. */
+function pdfOf(sizeBytes: number): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes);
+  bytes.set(PDF);
+  return bytes;
+}
+
+/** Tools in a directory with `files` and a model that reads PDFs, and which ones it was sent last. */
+async function readerOf(files: Record<string, Uint8Array>, contextTokens = 1_000_000) {
+  const dir = await tempDir(files);
+  const models = new FakeModels(() => "{}");
+  const { abilities } = fakeModel("reader");
+  models.models = [fakeModel("reader", { contextTokens, abilities: { ...abilities, documents: true } })];
+  const tools = new TestTools({ cwd: dir.path, models });
+  return {
+    tools,
+    async ask(tool: string, args: JsonObject) {
+      const { answer, isError } = await tools.call(tool, args);
+      assertEquals(isError, false, JSON.stringify(answer.content));
+      const { content } = models.asked.at(-1)?.request.messages.at(-1) ?? {};
+      const parts = Array.isArray(content) ? content : [];
+      return {
+        id: answer.continuation_offer!.continuation_id,
+        sent: parts.flatMap((part) => part.type === "document" ? [part.name] : []),
+        notShown: (answer.metadata.not_shown ?? []) as { name: string; reason: string }[],
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      tools[Symbol.dispose]();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("PDFs of earlier questions are sent again as far as a request and the model's window take them", async () => {
+  const files = { "a.pdf": pdfOf(8_000_000), "b.pdf": pdfOf(8_000_000), "c.pdf": pdfOf(1000) };
+  await using wide = await readerOf(files);
+  const first = await wide.ask("chat", { prompt: "a?", files: ["a.pdf", "c.pdf"] });
+  const second = await wide.ask("chat", { prompt: "b?", files: ["b.pdf"], continuation_id: first.id });
+  assertEquals([first.sent, second.sent], [["a.pdf", "c.pdf"], ["b.pdf", "c.pdf"]]);
+  assertEquals(second.notShown.map(({ name }) => name), ["a.pdf"]);
+  assertStringIncludes(second.notShown[0]!.reason, "the PDFs of a call may have 14.3 MiB in all");
+  await using narrow = await readerOf({ "a.pdf": pdfOf(1_000_000), "b.pdf": pdfOf(2_900_000) }, 100_000);
+  const { id } = await narrow.ask("chat", { prompt: "a?", files: ["a.pdf"] });
+  const next = await narrow.ask("chat", { prompt: "b?", files: ["b.pdf"], continuation_id: id });
+  assertEquals([next.sent, next.notShown.map(({ name }) => name)], [["b.pdf"], ["a.pdf"]]);
+  assertStringIncludes(next.notShown[0]!.reason, "and the model's window has");
+});
+
+Deno.test("a PDF of an earlier step is sent in the last one, and none is said to be no text", async () => {
+  await using one = await readerOf({ "a.pdf": pdfOf(1000), "b.pdf": pdfOf(1000) });
+  const { id } = await one.ask("debug", investigationStep(1, { relevant_files: ["a.pdf"] }));
+  const last = investigationStep(2, { continuation_id: id, relevant_files: ["b.pdf"] });
+  const { sent, notShown } = await one.ask("debug", last);
+  assertEquals([sent, notShown], [["b.pdf", "a.pdf"], []]);
 });

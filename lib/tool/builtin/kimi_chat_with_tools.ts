@@ -4,7 +4,7 @@ import type { JsonObject } from "../../base/json.ts";
 import type { RoutedResult } from "../../provider/model_router.ts";
 import type { RawRequest } from "../../provider/provider.ts";
 import { ASKS_MODELS } from "../annotations.ts";
-import { describeBill, describeUsage } from "../dialogue/ask_model.ts";
+import { describeBill, describeUsage } from "../dialogue/model_reply.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { modelFields } from "../fields.ts";
 import { publishAs } from "../schema.ts";

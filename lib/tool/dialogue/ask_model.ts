@@ -1,22 +1,21 @@
-import type { JsonObject } from "../../base/json.ts";
-import type { ModelNeeds, ModelRoute, RoutedResult } from "../../provider/model_router.ts";
-import type { ChatRequest, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
+import type { ModelNeeds, ModelRoute } from "../../provider/model_router.ts";
+import type { ChatRequest, ModelInfo, ThinkingMode } from "../../provider/provider.ts";
 import { attributeTurns } from "../../provider/speakers.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
-import { shownNames } from "../material/attachment.ts";
 import { collect, type MaterialRequest } from "../material/collect.ts";
-import { isPdfName, loadDocuments, type LoadedDocuments } from "../material/pdf_documents.ts";
+import { loadDocuments, type LoadedDocuments } from "../material/pdf_documents.ts";
 import { loadImages } from "../material/images.ts";
 import type { Omission } from "../material/left_out.ts";
 import type { Material } from "../material/material_builder.ts";
 import type { ToolContext } from "../tool.ts";
 import { ProgressHeartbeat } from "./call_progress.ts";
-import { fitHistory, type FittedHistory } from "./fit_history.ts";
+import { fitHistory } from "./fit_history.ts";
 import { filesShown, type History, NO_HISTORY } from "./history.ts";
 import { composeMessages } from "./messages.ts";
 import { defaultThinkingMode, languageInstruction, type ModelDefaults } from "../model_defaults.ts";
-import { type Prompt, promptId, renderPrompt } from "./prompt.ts";
+import { type ModelReply, toReply } from "./model_reply.ts";
+import { type Prompt, renderPrompt } from "./prompt.ts";
 import { summarise } from "./summarise.ts";
 import { freeTokens } from "./window_space.ts";
 
@@ -33,18 +32,6 @@ export interface ModelQuestion {
   defaults: { temperature?: number; thinkingMode?: ThinkingMode };
   history?: History;
   material: MaterialRequest;
-}
-
-/** The answer to a {@linkcode ModelQuestion}. */
-export interface ModelReply {
-  text: string;
-  model: string;
-  provider: string;
-  usage: JsonObject;
-  /** For the metadata: the routing decision, omitted material, the finish reason. */
-  facts: JsonObject;
-  /** What its thread keeps of it: the text, who said it, which files it was shown. */
-  stored: JsonObject;
 }
 
 interface DialogueOptions {
@@ -69,9 +56,9 @@ export async function askModel(
   const { args, history = NO_HISTORY, tool } = question;
   const { models, signal } = context;
   const { workspace } = context;
-  const { notesErrors } = question.material;
+  const { named, earlier: namedEarlier = [], notesErrors } = question.material;
   const { parts: images, leftOut } = await loadImages(args.images ?? [], { workspace, notesErrors });
-  const documents = await loadDocuments(question.material.named, { workspace, notesErrors });
+  const documents = await loadDocuments([...named, ...namedEarlier], { workspace, notesErrors });
   const language = languageInstruction(context.modelDefaults);
   const system = [renderPrompt(question.prompt), question.instructions ?? "", language].join("\n").trim();
   const baseTokens = await estimateTokens(`${system}\n${question.text}`) + images.length * IMAGE_TOKENS +
@@ -83,12 +70,19 @@ export async function askModel(
     spaceTokens,
     summarise: (conversation) => summarise(conversation, context, route.model.provider),
   });
-  const earlier = await earlierDocuments(history, { model: route.model, workspace, documents });
+  const materialTokens = Math.max(0, spaceTokens - await historyTokens(fitted.history));
+  const earlier = await earlierDocuments(history, {
+    model: route.model,
+    workspace,
+    documents,
+    budgetTokens: materialTokens,
+  });
   const all = [documents, earlier];
-  const spentTokens = await historyTokens(fitted.history) + earlier.tokens;
-  const material = await gather(question, {
+  const isText = (path: string) => documents.others.includes(path);
+  const texts = { ...question.material, named: named.filter(isText), earlier: namedEarlier.filter(isText) };
+  const material = await gather({ ...question, material: texts }, {
     context,
-    budgetTokens: Math.max(0, spaceTokens - spentTokens),
+    budgetTokens: materialTokens - earlier.tokens,
     leftOut: [...leftOut, ...all.flatMap(({ leftOut }) => leftOut)],
     documents: all,
   });
@@ -106,7 +100,7 @@ export async function askModel(
     deadlineMs: context.deadlineMs,
     onProgress: ({ message }) => heartbeat.send(message),
   });
-  return toReply(result, question, { material, fitted, documents: all });
+  return toReply(result, { prompt: question.prompt, material, fitted, documents: all });
 }
 
 /** Chooses a model whose window takes the whole thread; if there is none, one that takes the question. */
@@ -146,19 +140,28 @@ interface GatherOptions {
   documents: readonly LoadedDocuments[];
 }
 
-/** The documents that the caller named earlier in the thread, if `model` reads them. */
+interface EarlierDocumentsOptions {
+  model: ModelInfo;
+  workspace: ToolContext["workspace"];
+  /** Of this call, which go first. */
+  documents: LoadedDocuments;
+  budgetTokens: number;
+}
+
+/** The documents that the caller named earlier in the thread, if `model` reads them, as far as there is room. */
 async function earlierDocuments(
   { exchanges }: History,
-  { model, workspace, documents }: {
-    model: ModelInfo;
-    workspace: ToolContext["workspace"];
-    documents: LoadedDocuments;
-  },
+  { model, workspace, documents, budgetTokens }: EarlierDocumentsOptions,
 ): Promise<LoadedDocuments> {
   const paths = filesShown(exchanges).map(({ path }) => path).filter((path) =>
-    isPdfName(path) && !documents.files.some((file) => file.path === path)
+    !documents.paths.includes(path)
   );
-  return await loadDocuments(model.abilities.documents ? paths : [], { workspace, notesErrors: true });
+  return await loadDocuments(model.abilities.documents ? paths : [], {
+    workspace,
+    notesErrors: true,
+    otherBytes: documents.sizeBytes,
+    budgetTokens,
+  });
 }
 
 async function gather(
@@ -166,13 +169,12 @@ async function gather(
   { context, budgetTokens, leftOut, documents }: GatherOptions,
 ): Promise<Material> {
   const { workspace, signal } = context;
-  const asDocuments = documents.flatMap(({ files }) => files.map(({ path }) => path));
+  const asDocuments = documents.flatMap(({ paths }) => paths);
   const shown = filesShown(history.exchanges).filter(({ path }) => !asDocuments.includes(path));
   const earlier = [...material.earlier ?? [], ...shown.filter(({ named }) => named).map(({ path }) => path)];
   const shownEarlier = shown.map(({ path }) => path);
   const omitted = [...material.leftOut ?? [], ...leftOut];
-  const named = documents[0]?.others ?? material.named;
-  return await collect({ ...material, named: [...named], leftOut: omitted, earlier, shownEarlier }, {
+  return await collect({ ...material, leftOut: omitted, earlier, shownEarlier }, {
     workspace,
     budgetTokens,
     estimateTokens,
@@ -191,93 +193,5 @@ function toRequest(
     thinkingMode: args.thinking_mode,
     defaultThinkingMode: defaultThinkingMode(modelDefaults, tool) ?? defaults.thinkingMode,
     webSearch: args.use_websearch === true || undefined,
-  };
-}
-
-function toReply(
-  result: RoutedResult,
-  { prompt }: ModelQuestion,
-  { material: { attachments, leftOut }, fitted, documents }: {
-    material: Material;
-    fitted: FittedHistory;
-    documents: readonly LoadedDocuments[];
-  },
-): ModelReply {
-  const {
-    text,
-    model,
-    provider,
-    usage,
-    routing,
-    finishReason,
-    citations,
-    warnings,
-    leftOut: leftOutDefault,
-  } = result;
-  const files = attachments.flatMap(({ path, hash, isNamed }) =>
-    path === undefined ? [] : [isNamed ? { path, hash, named: true } : { path, hash }]
-  );
-  const shown = [...documents.flatMap(({ names }) => names), ...shownNames(attachments)];
-  return {
-    text,
-    model,
-    provider,
-    usage: describeUsage(usage),
-    stored: {
-      content: text,
-      model,
-      provider,
-      speaker: routing.chosen,
-      files: [...documents.flatMap(({ files }) => files), ...files],
-      summary: fitted.summary && { ...fitted.summary },
-    },
-    facts: {
-      prompt: promptId(prompt),
-      ...describeBill(result),
-      routing: {
-        requested: routing.requested,
-        chosen: routing.chosen,
-        why: routing.why,
-        ...(routing.tried.length > 0 ? { tried: routing.tried.map((attempt) => ({ ...attempt })) } : {}),
-      },
-      ...(shown.length > 0 ? { shown } : {}),
-      ...(leftOut.length > 0 ? { not_shown: leftOut.map((one) => ({ ...one })) } : {}),
-      ...(fitted.leftOut > 0 ? { thread: describeFit(fitted) } : {}),
-      ...(leftOutDefault === undefined ? {} : { default_left_out: leftOutDefault }),
-      ...(warnings === undefined ? {} : { warnings: [...warnings] }),
-      ...(finishReason === "stop" ? {} : { finish_reason: finishReason }),
-      ...(citations && citations.length > 0 ? { citations: citations.map((one) => ({ ...one })) } : {}),
-    },
-  };
-}
-
-/** What an answer cost, if that is known, and the warning of a daily budget, for the metadata. */
-export function describeBill(
-  { cost, budgetWarning }: Pick<RoutedResult, "cost" | "budgetWarning">,
-): JsonObject {
-  return {
-    ...(cost === undefined ? {} : { cost: { ...cost } }),
-    ...(budgetWarning === undefined ? {} : { budget_warning: budgetWarning }),
-  };
-}
-
-/** What was done to a thread that outgrew the model's window. */
-function describeFit({ leftOut, summary, usage, cost }: FittedHistory): JsonObject {
-  return {
-    exchanges_left_out: leftOut,
-    summarised_by: summary?.by,
-    summary_usage: usage && describeUsage(usage),
-    summary_cost: cost && { ...cost },
-  };
-}
-
-/** Converts `usage` to the field names of the envelope. */
-export function describeUsage(usage: Usage): JsonObject {
-  return {
-    input_tokens: usage.inputTokens,
-    output_tokens: usage.outputTokens,
-    cached_tokens: usage.cachedTokens,
-    reasoning_tokens: usage.reasoningTokens,
-    estimated: usage.estimated,
   };
 }

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../base/json.ts";
 import type { Turn } from "../../state/thread_store.ts";
 import type { ToolContext } from "../tool.ts";
-import { describeUsage } from "./ask_model.ts";
+import { describeUsage } from "./model_reply.ts";
 import { CONDENSED, toHistory, writeHistory, writeStandIn } from "./history.ts";
 import { summarise, type Summary } from "./summarise.ts";
 

@@ -16,11 +16,14 @@ const MARK_WITHIN_BYTES = 1024;
 export interface LoadedDocuments {
   parts: readonly DocumentPart[];
   files: readonly SentFile[];
+  /** The real paths of all PDFs, those that are left out included. */
+  paths: readonly string[];
   /** Names for the answer. */
   names: readonly string[];
+  sizeBytes: number;
   /** Estimated. */
   tokens: number;
-  /** The paths of all other files. */
+  /** The other paths, as they were given. */
   others: readonly string[];
   leftOut: readonly Omission[];
 }
@@ -29,6 +32,10 @@ interface LoadDocumentsOptions {
   workspace: Workspace;
   /** Whether a document that cannot be shown is noted; otherwise, or when it is forbidden, it rejects the call. */
   notesErrors?: boolean;
+  /** The size of the documents that are sent beside these. */
+  otherBytes?: number;
+  /** One that takes more of the model's window is noted; unlimited by default. */
+  budgetTokens?: number;
 }
 
 /**
@@ -38,12 +45,14 @@ interface LoadDocumentsOptions {
  */
 export async function loadDocuments(
   paths: readonly string[],
-  { workspace, notesErrors = false }: LoadDocumentsOptions,
+  { workspace, notesErrors = false, otherBytes = 0, budgetTokens = Infinity }: LoadDocumentsOptions,
 ): Promise<LoadedDocuments> {
-  const loaded = new Map<string, { part: DocumentPart; file: SentFile }>();
+  const loaded: { part: DocumentPart; file: SentFile }[] = [];
+  const pdfs = new Set<string>();
   const others: string[] = [];
   const leftOut: Omission[] = [];
-  let remainingBytes = MAX_BYTES_IN_ALL;
+  let sizeBytes = 0;
+  let tokens = 0;
   for (const path of paths) {
     // What is wrong with any other path is said where it is read as text.
     const entry = isPdfName(path) ? await workspace.find(path).catch(() => undefined) : undefined;
@@ -51,29 +60,41 @@ export async function loadDocuments(
       others.push(path);
       continue;
     }
-    if (loaded.has(entry.path)) continue;
+    if (pdfs.has(entry.path)) continue;
+    pdfs.add(entry.path);
     try {
-      const bytes = await read(entry, { workspace, maxBytes: remainingBytes });
+      const bytes = await read(entry, { workspace, maxBytes: MAX_BYTES_IN_ALL - otherBytes - sizeBytes });
       if (!isPdf(bytes)) {
+        pdfs.delete(entry.path);
         others.push(path);
         continue;
       }
-      remainingBytes -= bytes.length;
-      loaded.set(entry.path, await toDocument(entry, bytes));
+      const document = await toDocument(entry, bytes);
+      const ownTokens = pagesOf(document.part.url.length) * PAGE_TOKENS;
+      if (ownTokens > budgetTokens - tokens) {
+        const reason = `about ${ownTokens} tokens, and the model's window has ${
+          budgetTokens - tokens
+        } tokens left`;
+        leftOut.push({ name: entry.shownAs, reason, kind: "no_room" });
+        continue;
+      }
+      sizeBytes += bytes.length;
+      tokens += ownTokens;
+      loaded.push(document);
     } catch (thrown) {
       const { code, message } = ExaiError.from(thrown);
       if (!notesErrors || code === "FORBIDDEN") throw thrown;
       leftOut.push({ name: entry.shownAs, reason: message, kind: "unreadable" });
     }
   }
-  const parts = [...loaded.values()].map(({ part }) => part);
-  const pages = parts.reduce((sum, { url }) => sum + pagesOf(url.length), 0);
-  const files = [...loaded.values()].map(({ file }) => file);
-  return { parts, files, names: parts.map(({ name }) => name), tokens: pages * PAGE_TOKENS, others, leftOut };
+  const parts = loaded.map(({ part }) => part);
+  const files = loaded.map(({ file }) => file);
+  const names = parts.map(({ name }) => name);
+  return { parts, files, paths: [...pdfs], names, sizeBytes, tokens, others, leftOut };
 }
 
 /** Whether a file of this name may be a document. */
-export function isPdfName(path: string): boolean {
+function isPdfName(path: string): boolean {
   return /\.pdf$/i.test(path);
 }
 
