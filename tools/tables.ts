@@ -26,7 +26,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   "clink keys": () => markdownTable(["key", "in", "allowed", "what it is"], clinkKeyRows()),
   "server keys": serverKeysTable,
   "client keys": clientKeysTable,
-  tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks a"], toolRows()),
+  tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks"], toolRows()),
   "step fields": () => markdownTable(["field", "type", "what it is"], stepFieldRows()),
   "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
   "adopted clients": adoptedClientsTable,

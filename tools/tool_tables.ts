@@ -1,5 +1,6 @@
 import type { JsonObject } from "../lib/base/json.ts";
 import { BUILTIN_TOOLS } from "../lib/tool/builtin/tools.ts";
+import type { ToolNeeds } from "../lib/tool/tool.ts";
 
 /** A field of a tool as the documentation shows it. */
 interface Field {
@@ -19,19 +20,26 @@ const STEP_FIELDS = fieldsOf(STEP_EXAMPLE).map(({ name }) => name).filter((name)
   !MODEL_FIELDS.includes(name)
 );
 
-/** Rows of tool, what it is for, its own fields, and which common ones it takes. */
+/** What a tool asks, by what it needs. */
+const ASKED: Readonly<Record<ToolNeeds, string>> = {
+  model: "a model",
+  kimi: "Kimi",
+  agent: "another agent",
+};
+
+/** Rows of tool, what it is for, its own fields, and whether it works in steps and what it asks. */
 export function toolRows(): string[][] {
-  return DEFINITIONS.map(({ name, description }) => {
+  return BUILTIN_TOOLS.map(({ name, needs, definition: { description } }) => {
     const fields = fieldsOf(name);
-    const asks = fields.some((field) => field.name === "model");
+    const isAskedAsOthers = fields.some((field) => field.name === "model");
     const steps = fields.some((field) => field.name === "step");
-    const common = [...(steps ? STEP_FIELDS : []), ...(asks ? MODEL_FIELDS : [])];
+    const common = [...(steps ? STEP_FIELDS : []), ...(isAskedAsOthers ? MODEL_FIELDS : [])];
     const own = fields.filter((field) => !common.includes(field.name)).map(describe).join(", ");
     return [
       `\`${name}\``,
       String(description),
       own,
-      [steps && "steps", asks && "model"].filter(Boolean).join(", "),
+      [steps && "steps", needs && ASKED[needs]].filter(Boolean).join(", "),
     ];
   });
 }
