@@ -4,7 +4,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { HOUR_MS } from "../lib/base/units.ts";
 import { ProgressHeartbeat } from "../lib/tool/dialogue/call_progress.ts";
-import { TestTools } from "./helpers/exai_tools.ts";
+import { makeCall, TestTools } from "./helpers/exai_tools.ts";
 import { fakeModel, FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
 import { openThreads } from "./helpers/threads.ts";
@@ -223,6 +223,21 @@ Deno.test("images are sent as they are, five at most, each checked", async () =>
   await at.refused({ prompt: "q", images: ["data:image/png,raw"] }, "INVALID_PARAMS", "base64");
   const huge = `data:image/png;base64,${"A".repeat(28_000_000)}`;
   await at.refused({ prompt: "q", images: [huge] }, "TOO_LARGE", "scale it down");
+});
+
+Deno.test("an answer is in its thread even if its window, which is gone meanwhile, can no longer say who it is", async () => {
+  await using at = await setUp({});
+  const { id } = await at.say({ prompt: "one" });
+  const { caller } = makeCall("", {});
+  let isAsked = false;
+  const identity = () => {
+    if (isAsked) return Promise.reject(new Error("the session is over"));
+    isAsked = true;
+    return caller.identity();
+  };
+  const parts = { caller: { ...caller, identity } };
+  const { answer } = await at.tools.call("chat", { prompt: "two", continuation_id: id }, parts);
+  assertEquals(answer.continuation_offer?.continuation_id, id, JSON.stringify(answer.metadata));
 });
 
 Deno.test("an answer whose thread vanished meanwhile is given all the same", async () => {

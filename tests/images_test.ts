@@ -48,6 +48,16 @@ Deno.test("an image that no provider takes as it is is scaled down until it fits
   assertEquals([second!.size!.width, second!.type], [2048, "image/png"]);
 });
 
+Deno.test("five images together are no larger than what every provider takes of a request", async () => {
+  const files = {
+    "large.png": png({ width: 1100, height: 1000, noise: true }),
+    "a.png": png({ width: 1, height: 1 }),
+  };
+  assert(files["large.png"].length < 3_750_000);
+  const { images } = await sent(files, ["large.png", "a.png", "a.png", "a.png", "a.png"]);
+  assert(images[0]!.bytes.length <= 3_000_000, `${images[0]!.bytes.length} bytes`);
+});
+
 Deno.test("an image is called what its content is, whatever its name or its data URL says", async () => {
   const small = png({ width: 2, height: 2 });
   const jpeg = Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0);

@@ -74,7 +74,9 @@ Deno.test("renames, modes, types, binaries and conflicts are told as what they a
   await Deno.remove(join(at.dir.path, "to_link"));
   await Deno.symlink("run.sh", join(at.dir.path, "to_link"));
   await at.dir.write("blob", Uint8Array.of(3, 0, 4));
-  const byPath = Object.fromEntries((await at.listed()).map(({ path, ...rest }) => [path, rest]));
+  const listed = await at.listed();
+  const byPath = Object.fromEntries(listed.map(({ path, ...rest }) => [path, rest]));
+  assertEquals(listed.length, Object.keys(byPath).length, "each is listed once");
   assertEquals(byPath, {
     "new b/name.ts": { in: "staged", added: 0, removed: 0, renamed_from: "old name.ts" },
     "both.txt": { in: "unstaged", conflict: true },

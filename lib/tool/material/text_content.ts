@@ -45,9 +45,8 @@ export function decodeDiff(bytes: Uint8Array): FileText {
   const others = lines.filter(({ text }) => text === undefined).map(({ line }) => line);
   const decoded = decodeBytes(join(others));
   if (decoded.kind !== "text") return decoded;
+  // As many as before: no encoding here has the byte of a line end within a character.
   const texts = decoded.text.split(/(?<=\n)/);
-  // An encoding whose characters may hold the byte of a line end would shift the lines.
-  if (texts.length !== others.length) return { kind: "unclear", candidates: [decoded.guessed ?? "UTF-8"] };
   let next = 0;
   return { ...decoded, text: lines.map(({ text }) => text ?? texts[next++]).join("") };
 }
