@@ -138,7 +138,7 @@ Deno.test("a file deleted since, a binary one or one too large does not stop the
   assertStringIncludes(asked, "there is no file");
 });
 
-Deno.test("a file with a private key is not uploaded either", async () => {
+Deno.test("a file with a private key is not uploaded either, nor are those beside it", async () => {
   await using at = await toolsIn({ "id_rsa": KEY, "a.txt": "text" });
   const uploaded: string[] = [];
   at.models.fileService = {
@@ -147,7 +147,7 @@ Deno.test("a file with a private key is not uploaded either", async () => {
       return Promise.resolve({ id: undefined, name, text: "t", sizeBytes: 1, cached: false });
     },
   };
-  const { answer } = await at.tools.call("kimi_upload_and_extract", { files: ["id_rsa"] });
+  const { answer } = await at.tools.call("kimi_upload_and_extract", { files: ["a.txt", "id_rsa"] });
   assertStringIncludes(String(answer.content), "id_rsa holds a private key");
   await at.tools.call("kimi_upload_and_extract", { files: ["a.txt"] });
   assertEquals(uploaded, ["a.txt"]);

@@ -37,13 +37,13 @@ async function extract({ files, purpose }: ExtractArgs, context: ToolContext): P
   const service = models.files("kimi");
   // All files are validated before the first upload.
   const entries = await Promise.all(files.map((file) => findFile(file, context)));
+  for (const entry of entries) await rejectKey(entry, workspace);
   const sendProgress = progressSender(context);
   const results: JsonObject[] = [];
   for (const [index, entry] of entries.entries()) {
     const name = entry.shownAs.split("/").at(-1)!;
     sendProgress(`${name} (${index + 1} of ${entries.length})`);
     const bytes = await workspace.read(entry, { maxBytes: MAX_UPLOAD_BYTES });
-    rejectKey(entry.shownAs, bytes);
     const { id, text, sizeBytes, cached } = await service.upload({ name, bytes, purpose }, { signal });
     results.push({ file: entry.shownAs, file_id: id, size_bytes: sizeBytes, cached, text });
   }

@@ -1,6 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
-import type { WalkResult, WorkspaceEntry } from "../../workspace/workspace.ts";
+import type { WalkResult, Workspace, WorkspaceEntry } from "../../workspace/workspace.ts";
 import { type Attachment, renderAttachment } from "./attachment.ts";
 import { type LeftOut, LeftOutList, type Omission } from "./left_out.ts";
 import { describeSecrets, isOnlyKey, replaceSecrets } from "./secrets.ts";
@@ -28,13 +28,15 @@ function keyError(name: string): ExaiError {
 const MAX_KEY_FILE_BYTES = 1_000_000;
 
 /**
- * Rejects a file that is uploaded as it is, if there is a private key in it.
+ * Rejects a file that is to be uploaded as it is, if there is a private key in it.
  *
- * @throws {ExaiError} `FORBIDDEN`
+ * @throws {ExaiError} `FORBIDDEN`; what {@linkcode Workspace.read} throws
  */
-export function rejectKey(name: string, bytes: Uint8Array): void {
-  const decoded = bytes.length > MAX_KEY_FILE_BYTES ? undefined : decodeText(bytes);
-  if (decoded?.kind !== "text") return;
+export async function rejectKey(file: WorkspaceEntry, workspace: Workspace): Promise<void> {
+  const { shownAs: name, sizeBytes } = file;
+  if (sizeBytes > MAX_KEY_FILE_BYTES) return;
+  const decoded = decodeText(await workspace.read(file, { maxBytes: MAX_KEY_FILE_BYTES }));
+  if (decoded.kind !== "text") return;
   if (replaceSecrets(decoded.text, { keysOnly: true }).secrets.length === 0) return;
   throw new ExaiError("FORBIDDEN", `${name} holds a private key, which no model is sent; take it out`);
 }
