@@ -1,11 +1,12 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { concat } from "@std/bytes/concat";
 import { imageDimensionsFromData } from "image-dimensions";
 import { exifOf, withExif } from "../lib/tool/material/jpeg_exif.ts";
 import { scaleImage } from "../lib/tool/material/image_scaler.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { FakeModels } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
-import { bmp, joined, png } from "./helpers/images.ts";
+import { bmp, png } from "./helpers/images.ts";
 
 /** What a model is sent for `images` of a directory with `files`. */
 async function sent(files: Record<string, Uint8Array>, images: string[]) {
@@ -74,7 +75,7 @@ Deno.test("a BMP is converted; what no model takes is refused with what to conve
   const { images, notes } = await sent({ "a.bmp": bmp(20, 10) }, ["a.bmp"]);
   assertEquals([images[0]!.type, images[0]!.size!.width], ["image/png", 20]);
   assertMatch(notes, /"a\.bmp","reason":"shown as image\/png: from 654 B to \d+ B"/);
-  const heic = joined([Uint8Array.of(0, 0, 0, 24), new TextEncoder().encode("ftypheic")]);
+  const heic = concat([Uint8Array.of(0, 0, 0, 24), new TextEncoder().encode("ftypheic")]);
   const { refusal } = await sent({ "a.heic": heic }, ["a.heic"]);
   assertStringIncludes(refusal!, "image/heic, which models do not take; convert it to PNG or JPEG");
 });
@@ -111,16 +112,16 @@ Deno.test("several models are shown one scaled image that is scaled once", async
 });
 
 Deno.test("a photograph that is scaled down keeps which side is up", () => {
-  const exif = joined([
+  const exif = concat([
     Uint8Array.of(0xff, 0xe1, 0, 10),
     new TextEncoder().encode("Exif\0\0"),
     Uint8Array.of(1, 2),
   ]);
   const start = Uint8Array.of(0xff, 0xd8);
   const other = Uint8Array.of(0xff, 0xe0, 0, 3, 7);
-  const photograph = joined([start, other, exif, Uint8Array.of(0xff, 0xda, 0, 2)]);
+  const photograph = concat([start, other, exif, Uint8Array.of(0xff, 0xda, 0, 2)]);
   assertEquals(exifOf(photograph), exif);
-  assertEquals(withExif(joined([start, other]), exif), joined([start, exif, other]));
+  assertEquals(withExif(concat([start, other]), exif), concat([start, exif, other]));
   assertEquals([exifOf(start), exifOf(photograph.subarray(0, 12)), exifOf(png({ width: 1, height: 1 }))], [
     undefined,
     undefined,

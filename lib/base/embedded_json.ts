@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, ownEntry } from "./json.ts";
+import { isObject, type JsonObject, ownEntry, parseJson } from "./json.ts";
 
 /** Whitespace of JSON. */
 const SPACE = /[ \t\r\n]*/y;
@@ -35,19 +35,11 @@ export function jsonObjectsIn(text: string): JsonObject[] {
   OBJECT_START.lastIndex = 0;
   for (let start; (start = OBJECT_START.exec(text)) !== null;) {
     const scan = new ObjectScan(text, start.index);
-    const value = scan.isComplete ? parse(scan.json) : undefined;
+    const value = scan.isComplete ? parseJson(scan.json) : undefined;
     if (isObject(value)) found.push(value);
     OBJECT_START.lastIndex = Math.max(scan.resumeAt, start.index + 1);
   }
   return found;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** One object, read until it ends or stops being JSON. No value is kept, so that deep nesting costs no stack. */

@@ -4,6 +4,15 @@ export type Json = null | boolean | number | string | Json[] | JsonObject;
 /** A JSON object; a missing field reads as `undefined`. */
 export type JsonObject = { [key: string]: Json | undefined };
 
+/** The value in `text`; undefined if it is no JSON. */
+export function parseJson(text: string): Json | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether `value` is a JSON object: neither null nor an array. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);

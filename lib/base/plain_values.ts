@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from "./json.ts";
+import { isObject, type Json, type JsonObject, parseJson } from "./json.ts";
 
 /**
  * The value a text plainly stands for where a value of `type` is wanted, since some models write all arguments as texts;
@@ -27,20 +27,12 @@ export function plainValue(text: string, type: "number" | "boolean" | "array" | 
     case "boolean":
       return /^(?:true|false)$/i.test(trimmed) ? trimmed.toLowerCase() === "true" : undefined;
     case "array": {
-      const value = trimmed.startsWith("[") ? tryParse(trimmed) : undefined;
+      const value = trimmed.startsWith("[") ? parseJson(trimmed) : undefined;
       return Array.isArray(value) ? value : undefined;
     }
     case "object": {
-      const value = trimmed.startsWith("{") ? tryParse(trimmed) : undefined;
+      const value = trimmed.startsWith("{") ? parseJson(trimmed) : undefined;
       return isObject(value) ? value : undefined;
     }
-  }
-}
-
-function tryParse(text: string): Json | undefined {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes/concat";
 import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { quoteName } from "../base/text.ts";
@@ -152,13 +153,7 @@ async function readUpTo(
     total += chunk.length;
     if (total > maxBytes) throw tooLarge(shownAs, total, maxBytes);
   }
-  const bytes = new Uint8Array(total);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return concat(chunks);
 }
 
 function tooLarge(name: string, bytes: number, maxBytes: number): ExaiError {

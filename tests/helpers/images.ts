@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes/concat";
 import { crc32, deflateSync } from "node:zlib";
 
 interface PngOptions {
@@ -19,7 +20,7 @@ export function png({ width, height, noise = false }: PngOptions): Uint8Array<Ar
   view.setUint32(0, width);
   view.setUint32(4, height);
   header.set([8, 2, 0, 0, 0], 8);
-  return joined([
+  return concat([
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10),
     chunk("IHDR", header),
     chunk("IDAT", deflateSync(rows, { level: 1 })),
@@ -28,7 +29,7 @@ export function png({ width, height, noise = false }: PngOptions): Uint8Array<Ar
 }
 
 function chunk(name: string, data: Uint8Array): Uint8Array {
-  const body = joined([new TextEncoder().encode(name), data]);
+  const body = concat([new TextEncoder().encode(name), data]);
   const whole = new Uint8Array(body.length + 8);
   const view = new DataView(whole.buffer);
   view.setUint32(0, data.length);
@@ -51,14 +52,4 @@ export function bmp(width: number, height: number): Uint8Array<ArrayBuffer> {
   view.setUint16(26, 1, true);
   view.setUint16(28, 24, true);
   return bytes;
-}
-
-export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes/concat";
 import { createHash } from "node:crypto";
 
 const HEADER_BYTES = 12;
@@ -35,14 +36,4 @@ function prefixed(names: Uint8Array, prefix: string): Uint8Array {
   const list = new TextDecoder().decode(names).split("\0").filter((name) => name !== "");
   const text = list.map((name) => `${prefix}${name}\0`).join("");
   return new TextEncoder().encode(text.padEnd(Math.ceil(text.length / 4) * 4, "\0"));
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

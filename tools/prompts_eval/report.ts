@@ -45,7 +45,7 @@ export function formatEval(report: EvalReport, baseline?: EvalReport): string {
   const table = (title: string, keyOf: (result: CaseResult) => string) =>
     formatTable(
       [title, ...head],
-      Array.from(groupBy(results, keyOf), ([key, group]) => [key, ...cellsOf(sum(group), judge)]),
+      Array.from(Map.groupBy(results, keyOf), ([key, group]) => [key, ...cellsOf(sum(group), judge)]),
     );
   const parts = [
     table("tool and prompt", ({ tool, prompt }) => prompt ?? tool),
@@ -77,7 +77,7 @@ function cellsOf(sums: Sums, judge: string | undefined): string[] {
 function sum(results: readonly CaseResult[]): Sums {
   const total = (of: (result: CaseResult) => number) => results.reduce((all, one) => all + of(one), 0);
   const expected = total(({ expected }) => expected.length);
-  const shares = Array.from(groupBy(results, ({ run }) => String(run)).values(), shareFound);
+  const shares = Array.from(Map.groupBy(results, ({ run }) => String(run)).values(), shareFound);
   const found = total(({ score }) => score?.found.length ?? 0);
   return {
     runs: results.length,
@@ -122,14 +122,14 @@ function failures(results: readonly CaseResult[]): string {
     error ?? (judgeError ? `judge: ${judgeError}` : [])
   );
   const lines = Array.from(
-    groupBy(reasons, (reason) => reason),
+    Map.groupBy(reasons, (reason) => reason),
     ([reason, { length }]) => `  ${length} x ${reason}`,
   );
   return lines.length === 0 ? "" : `failed:\n${lines.join("\n")}`;
 }
 
 function compare(report: EvalReport, baseline: EvalReport): string {
-  const byTool = (results: readonly CaseResult[]) => groupBy(results, ({ tool }) => tool);
+  const byTool = (results: readonly CaseResult[]) => Map.groupBy(results, ({ tool }) => tool);
   const before = byTool(baseline.results);
   const rows = Array.from(byTool(report.results)).flatMap(([tool, results]) => {
     // Only what both have: a baseline of other repositories says nothing of these.
@@ -159,8 +159,4 @@ function compare(report: EvalReport, baseline: EvalReport): string {
 
 function caseKey({ tool, repository, symptom = "" }: CaseResult): string {
   return `${tool} ${repository} ${symptom}`;
-}
-
-function groupBy<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
-  return Map.groupBy(all, keyOf);
 }

@@ -1,5 +1,5 @@
 import { jsonObjectsIn } from "../../base/embedded_json.ts";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject, parseJson } from "../../base/json.ts";
 
 /** The field names of an output format at its first level, as a prompt shows it: two spaces in, a name per line. */
 const FIELD = /^ {2}"(\w+)":/gm;
@@ -21,7 +21,7 @@ const FIELD = /^ {2}"(\w+)":/gm;
  * ```
  */
 export function parseAnalysis(answer: string, format = ""): JsonObject {
-  const whole = tryParse(answer);
+  const whole = parseJson(answer);
   if (isObject(whole)) return whole;
   // Encoded twice.
   if (typeof whole === "string") return parseAnalysis(whole, format);
@@ -32,14 +32,6 @@ export function parseAnalysis(answer: string, format = ""): JsonObject {
   const most = objects.reduce((most, object) => Math.max(most, countFields(object)), 0);
   // A draft may lack fields that the final object has; an example has one or two of them by chance.
   return objects.findLast((object) => countFields(object) * 2 >= most) ?? { text: answer };
-}
-
-function tryParse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Returns the files that the model requested in its analysis. */

@@ -1,3 +1,5 @@
+import { concat } from "@std/bytes/concat";
+
 const START_OF_IMAGE = 0xd8;
 const APP1 = 0xe1;
 const START_OF_SCAN = 0xda;
@@ -17,9 +19,5 @@ export function exifOf(jpeg: Uint8Array): Uint8Array | undefined {
 
 /** `jpeg` with the segment `exif` at its beginning. */
 export function withExif(jpeg: Uint8Array, exif: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(jpeg.length + exif.length);
-  whole.set(jpeg.subarray(0, 2));
-  whole.set(exif, 2);
-  whole.set(jpeg.subarray(2), 2 + exif.length);
-  return whole;
+  return concat([jpeg.subarray(0, 2), exif, jpeg.subarray(2)]);
 }

@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes/concat";
 import { decodeLegacy } from "./legacy_encoding.ts";
 
 /** The part searched for a NUL byte, as git does. */
@@ -43,7 +44,7 @@ export function decodeDiff(bytes: Uint8Array): FileText {
   if (whole !== undefined) return { kind: "text", text: whole };
   const lines = splitLines(bytes).map((line) => ({ line, text: toUtf8(line) }));
   const others = lines.filter(({ text }) => text === undefined).map(({ line }) => line);
-  const decoded = decodeBytes(join(others));
+  const decoded = decodeBytes(concat(others));
   if (decoded.kind !== "text") return decoded;
   // As many as before: no encoding here has the byte of a line end within a character.
   const texts = decoded.text.split(/(?<=\n)/);
@@ -126,16 +127,6 @@ function splitLines(bytes: Uint8Array): Uint8Array[] {
     start = next;
   }
   return lines;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 /**

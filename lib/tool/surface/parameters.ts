@@ -1,4 +1,5 @@
 import { type Json, type JsonObject, ownEntry } from "../../base/json.ts";
+import { plainValue } from "../../base/plain_values.ts";
 import type { ToolDefinition } from "../../wire/mcp.ts";
 
 /** An argument of the MCP prompt for a tool. Its value is a string, as MCP requires. */
@@ -96,13 +97,8 @@ function toValue(text: string, schema: JsonObject): Json {
 
 /** Parses a list: names separated by commas, or JSON. */
 function toList(text: string, items: JsonObject): Json[] {
-  if (/^\s*\[/.test(text)) {
-    try {
-      return JSON.parse(text) as Json[];
-    } catch {
-      // Not JSON, although it starts with a bracket.
-    }
-  }
+  const list = plainValue(text, "array");
+  if (list !== undefined) return list;
   const parts = text.split(",").map((part) => part.trim()).filter((part) => part !== "");
   if (items.type !== "object") return parts;
   // `kimi:for` for consensus, the only list of objects that a user enters.
