@@ -121,6 +121,15 @@ Deno.test("a thread that is full (MAX_CONVERSATION_TURNS) makes room, and says s
   assertStringIncludes(promptOf(models.asked.at(-1)!), "[The 2");
 });
 
+Deno.test("an answer says both what did not fit into the window and what the full thread lost", async () => {
+  using tools = new TestTools({ models: smallModels(), maxTurns: 8 });
+  const { answer } = await converse(tools, 9);
+  const { exchanges_left_out, made_room } = answer.metadata.thread as JsonObject;
+  assert(Number(exchanges_left_out) >= 4, `${exchanges_left_out}`);
+  const { why } = made_room as JsonObject;
+  assertEquals(why, "the thread was full (MAX_CONVERSATION_TURNS)");
+});
+
 Deno.test("a thread of one exchange goes on for ever", async () => {
   using tools = new TestTools({ maxTurns: 1 });
   await converse(tools, 4);

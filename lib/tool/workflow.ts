@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Recorded, Turn } from "../state/thread_store.ts";
 import { STEPWISE } from "./annotations.ts";
-import { makeRoom } from "./dialogue/make_room.ts";
+import { makeRoom, withRoom } from "./dialogue/make_room.ts";
 import { continuationOf, notStoredNote } from "./dialogue/store_exchange.ts";
 import type { StepArgs } from "./fields.ts";
 import { defineTool, type Tool, type ToolContext, type ToolSpec } from "./tool.ts";
@@ -104,11 +104,16 @@ async function runStep<Args extends StepArgs>(
   const continuation = continuationOf(recorded.thread);
   if (isLast) {
     const output = await finish(spec, run, { context, position, continuation });
-    return { ...output, facts: { ...output.facts, ...room } };
+    return { ...output, facts: withRoom(output.facts, room) };
   }
   const further = await spec.describePause?.(run, context);
   const content = { ...position, ...describePause(spec, run, continuation), ...further };
-  return { status: spec.pauseStatus, content, continuation, facts: { prompt: spec.promptId, ...room } };
+  return {
+    status: spec.pauseStatus,
+    content,
+    continuation,
+    facts: withRoom({ prompt: spec.promptId }, room),
+  };
 }
 
 interface FinishContext {

@@ -6,6 +6,7 @@ import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
 import type { ModelReply } from "../dialogue/model_reply.ts";
+import { withRoom } from "../dialogue/make_room.ts";
 import { openThread } from "../dialogue/open_thread.ts";
 import { toPrompt } from "../dialogue/prompt.ts";
 import { PromptDocument } from "../dialogue/prompt_document.ts";
@@ -78,7 +79,7 @@ async function lookUp(args: LookupArgs, context: ToolContext): Promise<ToolOutpu
     model,
     provider,
     usage,
-    facts: { ...facts, ...sourceFacts(reply), ...thread.room, ...stored.facts },
+    facts: { ...withRoom(facts, thread.room), ...sourceFacts(reply), ...stored.facts },
     continuation: stored.continuation,
   };
 }

@@ -3,6 +3,7 @@ import { ASKS_MODELS } from "../annotations.ts";
 import { askModel } from "../dialogue/ask_model.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { toHistory } from "../dialogue/history.ts";
+import { withRoom } from "../dialogue/make_room.ts";
 import { openThread } from "../dialogue/open_thread.ts";
 import { toPrompt } from "../dialogue/prompt.ts";
 import { PromptDocument } from "../dialogue/prompt_document.ts";
@@ -67,7 +68,7 @@ async function converse(args: ChatArgs, context: ToolContext): Promise<ToolOutpu
     model,
     provider,
     usage,
-    facts: { ...facts, ...thread.room, ...stored.facts },
+    facts: { ...withRoom(facts, thread.room), ...stored.facts },
     continuation: stored.continuation,
   };
 }

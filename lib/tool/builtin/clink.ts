@@ -5,6 +5,7 @@ import { textOf } from "../../base/json.ts";
 import type { Turn } from "../../state/thread_store.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { toHistory, writeHistory } from "../dialogue/history.ts";
+import { withRoom } from "../dialogue/make_room.ts";
 import { openThread } from "../dialogue/open_thread.ts";
 import { storeExchange } from "../dialogue/store_exchange.ts";
 import { continuationField, modelFields, promptText } from "../fields.ts";
@@ -80,7 +81,7 @@ async function handOver(args: ClinkArgs, context: ToolContext): Promise<ToolOutp
     model: answer.model,
     provider: agent,
     usage: answer.usage,
-    facts: { ...factsOf(answer), ...room, ...stored.facts },
+    facts: { ...withRoom(factsOf(answer), room), ...stored.facts },
     continuation: stored.continuation,
   };
 }

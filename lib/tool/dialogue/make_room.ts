@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject } from "../../base/json.ts";
 import type { Turn } from "../../state/thread_store.ts";
 import type { ToolContext } from "../tool.ts";
 import { describeUsage } from "./model_reply.ts";
@@ -42,14 +42,18 @@ export async function makeRoom(
   const isDone = await context.threads.condense(threadId, { of: turns.length, drop, instead });
   if (!isDone) return undefined;
   return {
-    thread: {
-      exchanges_left_out: count,
-      why: "the thread was full (MAX_CONVERSATION_TURNS)",
-      summarised_by: summary?.by,
-      summary_usage: summary && describeUsage(summary.usage),
-      summary_cost: summary?.cost && { ...summary.cost },
-    },
+    exchanges_left_out: count,
+    why: "the thread was full (MAX_CONVERSATION_TURNS)",
+    summarised_by: summary?.by,
+    summary_usage: summary && describeUsage(summary.usage),
+    summary_cost: summary?.cost && { ...summary.cost },
   };
+}
+
+/** `facts` with what {@linkcode makeRoom} has done, beside what the model's window left no room for. */
+export function withRoom(facts: JsonObject | undefined, room: JsonObject | undefined): JsonObject {
+  if (room === undefined) return { ...facts };
+  return { ...facts, thread: isObject(facts?.thread) ? { ...facts.thread, made_room: room } : room };
 }
 
 /** The places of the older half of what may go. Unfinished work of other tools goes only where nothing else can. */

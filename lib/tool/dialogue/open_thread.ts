@@ -7,7 +7,7 @@ import { makeRoom } from "./make_room.ts";
 interface OpenThread extends Disposable {
   /** All there is: what has to go for the next exchange is missed by the next question only. */
   turns: readonly Turn[];
-  /** What was done to make room for the next exchange, for the metadata. */
+  /** What was done to make room for the next exchange; `withRoom` adds it to the metadata. */
   room: JsonObject | undefined;
 }
 
