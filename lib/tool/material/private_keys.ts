@@ -19,42 +19,51 @@ export function findKeys(text: string): Span[] {
 function keyBlocks(text: string): Span[] {
   const spans: Span[] = [];
   let begin: { start: number; end: number } | undefined;
+  const endWithoutBorder = () => {
+    if (begin === undefined) return;
+    spans.push({ start: begin.start, end: endOfKeyLines(text, begin.end), kind: PRIVATE_KEY });
+    begin = undefined;
+  };
   for (const match of text.matchAll(KEY_BORDER)) {
     const [start, end] = [match.index, match.index + match[0].length];
     if (match[1] === "BEGIN") {
-      if (begin !== undefined) {
-        spans.push({ ...begin, end: endOfKeyLines(text, begin.end), kind: PRIVATE_KEY });
-      }
+      endWithoutBorder();
       begin = { start, end };
     } else if (begin !== undefined && isKeyText(text.slice(begin.end, start))) {
       spans.push({ start: begin.start, end, kind: PRIVATE_KEY });
       begin = undefined;
     } else {
       // The other border is missing, or code that looks for keys lies between the two.
-      if (begin !== undefined) {
-        spans.push({ ...begin, end: endOfKeyLines(text, begin.end), kind: PRIVATE_KEY });
-      }
-      begin = undefined;
+      endWithoutBorder();
       spans.push({ start: startOfKeyLines(text, start), end, kind: PRIVATE_KEY });
     }
   }
-  if (begin !== undefined) spans.push({ ...begin, end: endOfKeyLines(text, begin.end), kind: PRIVATE_KEY });
+  endWithoutBorder();
   return spans;
 }
 
 const MAX_KEY_CHARS = 30_000;
+
+/** What may stand before a line of a key: of a diff, a quotation, a string in code. */
+const LINE_START = String.raw`^[+\- \t"'|>]{0,12}`;
+/** And behind it. */
+const LINE_END = String.raw`(?:\\n|["',\\+]|\r|\s){0,8}$`;
+/** Such as `Proc-Type: 4,ENCRYPTED`. */
+const HEADER = String.raw`[A-Za-z-]{1,30}: [^\n]{0,200}`;
+const FULL_LINE = "[A-Za-z0-9+/=]{40,128}";
+
 /** A line between the borders, of whatever the key is written in; no line of code. */
-const KEY_TEXT = /^[+\- \t"'|>]{0,12}(?:[A-Za-z-]{1,30}: [^\n]{0,200}|[\w+/=\s"',\\:.-]{0,30000})$/;
+const KEY_TEXT = new RegExp(String.raw`${LINE_START}(?:${HEADER}|[\w+/=\s"',\\:.-]{0,${MAX_KEY_CHARS}})$`);
 
 function isKeyText(text: string): boolean {
   return text.length <= MAX_KEY_CHARS && text.split("\n").every((line) => KEY_TEXT.test(line));
 }
 
-/** A line of a key in PEM, perhaps of a diff, quoted or indented; a header of one or an empty line. */
-const KEY_LINE =
-  /^[+\- \t"'|>]{0,12}(?:[A-Za-z0-9+/=]{40,128}|[A-Za-z-]{1,30}: [^\n]{0,200})?(?:\\n|["',\\+]|\r|\s){0,8}$/;
+/** A line of a key in PEM; a header of one or an empty line. */
+const KEY_LINE = new RegExp(`${LINE_START}(?:${FULL_LINE}|${HEADER})?${LINE_END}`);
 /** Its last one, which is shorter. */
-const LAST_KEY_LINE = /^[+\- \t"'|>]{0,12}[A-Za-z0-9+/=]{1,64}(?:\\n|["',\\+]|\r|\s){0,8}$/;
+const LAST_KEY_LINE = new RegExp(`${LINE_START}[A-Za-z0-9+/=]{1,64}${LINE_END}`);
+const STARTS_AS_KEY_LINE = new RegExp(`${LINE_START}${FULL_LINE}`);
 const MAX_KEY_LINES = 300;
 
 function endOfKeyLines(text: string, from: number): number {
@@ -79,7 +88,7 @@ function startOfKeyLines(text: string, from: number): number {
   for (let lines = 0; lines < MAX_KEY_LINES && start > 0; lines++) {
     const previous = text.lastIndexOf("\n", start - 2) + 1;
     const line = text.slice(previous, start - 1);
-    if (line.length > 300 || !/^[+\- \t"'|>]{0,12}[A-Za-z0-9+/=]{40,128}/.test(line)) return start;
+    if (line.length > 300 || !STARTS_AS_KEY_LINE.test(line)) return start;
     start = previous;
   }
   return start;
