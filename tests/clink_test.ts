@@ -115,6 +115,22 @@ Deno.test("a conversation is told to another agent, whole, and to an agent that 
   });
 });
 
+Deno.test("of a conversation too long for an agent it is told the newest part, and that the rest is missing", async () => {
+  await using rig = await agentRig(ALL);
+  const { answer } = await rig.tools.call("chat", { prompt: `oldest ${"x".repeat(30_000)}` });
+  const { continuation_id } = answer.continuation_offer!;
+  await rig.tools.call("chat", { prompt: `newer ${"y".repeat(30_000)}`, continuation_id });
+  await rig.tools.call("clink", { prompt: "build it", agent: "gemini", continuation_id });
+  const { input } = await rig.startOf("gemini");
+  assertStringIncludes(input, "(The oldest 1 of 2 exchanges are left out.)");
+  assertEquals([input.includes("oldest x"), input.includes("newer y")], [false, true]);
+  await rig.tools.call("chat", { prompt: `huge ${"z".repeat(50_000)}`, continuation_id });
+  await rig.tools.call("clink", { prompt: "go on", agent: "codex", continuation_id });
+  const later = (await rig.startOf("codex")).input;
+  assertStringIncludes(later, "[The beginning does not fit and is left out.]");
+  assert(later.length < 60_000, `${later.length} characters`);
+});
+
 Deno.test("an agent that answers a chat's thread is told what the model said, and chat sees its answer", async () => {
   await using rig = await agentRig(ALL);
   const chat = await rig.tools.call("chat", { prompt: "which database?" });

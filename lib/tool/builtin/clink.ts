@@ -4,6 +4,7 @@ import { ExaiError } from "../../base/errors.ts";
 import { textOf } from "../../base/json.ts";
 import type { Turn } from "../../state/thread_store.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
+import { newestOf } from "../dialogue/fit_history.ts";
 import { toHistory, writeHistory } from "../dialogue/history.ts";
 import { withRoom } from "../dialogue/make_room.ts";
 import { openThread } from "../dialogue/open_thread.ts";
@@ -116,7 +117,7 @@ function agentOf(turn: Turn | undefined): string | undefined {
 /** What was said in `turns`, for an agent that was not there. */
 function conversationOf(turns: readonly Turn[]): string {
   const parts = writeHistory(toHistory(turns));
-  const kept = parts.slice(-1).map((part) => part.slice(-MAX_CONVERSATION_CHARS));
+  const kept = parts.slice(-1).map((part) => newestOf(part, MAX_CONVERSATION_CHARS));
   let chars = kept.join("").length;
   for (const part of parts.slice(0, -1).toReversed()) {
     chars += part.length;

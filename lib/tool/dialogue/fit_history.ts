@@ -49,7 +49,10 @@ export async function fitHistory(history: History, options: FitOptions): Promise
   const { spaceTokens } = options;
   const sizes = await sizesOf(history);
   if (sizes.all <= spaceTokens * MAX_SHARE) return { history, leftOut: 0 };
-  const unanswered = newestOf(history.unanswered, spaceTokens * UNANSWERED_SHARE);
+  const unanswered = newestOf(
+    history.unanswered,
+    Math.floor(spaceTokens * UNANSWERED_SHARE * CHARS_PER_TOKEN),
+  );
   const leftOut = countToLeaveOut(history, sizes, spaceTokens);
   if (leftOut === 0) return { history: { ...history, unanswered }, leftOut };
   const summary = await summaryOf(history.exchanges.slice(0, leftOut), history, options);
@@ -103,9 +106,8 @@ function newestWithin(sizes: readonly number[], tokens: number): number {
   return sizes.length - first - 1;
 }
 
-/** The end of `text` that surely fits into `tokens`, with a note where something is missing. */
-function newestOf(text: string, tokens: number): string {
-  const maxChars = Math.floor(tokens * CHARS_PER_TOKEN);
+/** The end of `text`, with a note where something is missing. */
+export function newestOf(text: string, maxChars: number): string {
   return text.length <= maxChars
     ? text
     : `[The beginning does not fit and is left out.]\n${text.slice(-maxChars)}`;
