@@ -28,17 +28,15 @@ const TOOL = {
       handle: { type: "string", description: "from that answer" },
       wait_ms: {
         type: "integer",
-        minimum: 0,
-        maximum: MAX_WAIT_MS,
         default: DEFAULT_WAIT_MS,
         description: "less than your limit for one call",
       },
-      cancel: { type: "boolean", default: false, description: "stop the call instead" },
+      cancel: { type: "boolean", description: "stop the call instead" },
     },
     required: ["handle"],
     additionalProperties: false,
   },
-  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: { destructiveHint: false, idempotentHint: true, openWorldHint: false },
 } satisfies JsonObject;
 
 /** The server of the tool {@linkcode AWAIT_CALL}, which is offered to callers whose calls may be detached. */
