@@ -19,18 +19,12 @@ const MAX_WAIT_MS = 10 * MINUTE_MS;
 const TOOL = {
   name: AWAIT_CALL,
   title: "Wait for a call",
-  description:
-    "Waits for a call that was still running when its answer was due, and gives its result. Still running after " +
-    "wait_ms: call again.",
+  description: "Waits for a call that was still running, and gives its result. Still running: call again.",
   inputSchema: {
     type: "object",
     properties: {
       handle: { type: "string", description: "from that answer" },
-      wait_ms: {
-        type: "integer",
-        default: DEFAULT_WAIT_MS,
-        description: "less than your limit for one call",
-      },
+      wait_ms: { type: "integer", description: "less than your limit for one call" },
       cancel: { type: "boolean", description: "stop the call instead" },
     },
     required: ["handle"],
