@@ -51,6 +51,8 @@ export async function collect(request: MaterialRequest, options: CollectOptions)
   return await new Collector(request, options).collect();
 }
 
+const SECRET = { reason: NOT_WORTH_READING.secret, kind: "secret" } as const;
+
 /** What an error does to a call: each rejects it, only that of a forbidden path does, or it is noted. */
 type OnError = "reject" | "reject_forbidden" | "note";
 
@@ -106,6 +108,11 @@ class Collector {
       });
       if (entry === undefined) continue;
       if (entry.kind === "file") {
+        // A link in a repository may have a harmless name: nobody decided to show what it leads to.
+        if (usuallyHoldsSecrets(entry.shownAs) && !usuallyHoldsSecrets(path)) {
+          this.#builder.omit({ name: `${path} (a link to ${entry.shownAs})`, ...SECRET });
+          continue;
+        }
         files.set(entry.path, { entry, isNamed: true, onError });
         continue;
       }
@@ -128,7 +135,7 @@ class Collector {
       if (entry?.kind !== "file") continue;
       // The path may be a link to a file of another name.
       if (usuallyHoldsSecrets(entry.shownAs)) {
-        this.#builder.omit({ name: entry.shownAs, reason: NOT_WORTH_READING.secret, kind: "secret" });
+        this.#builder.omit({ name: entry.shownAs, ...SECRET });
       } else files.push({ entry, isNamed: false, onError: "note" });
     }
     const rest = Math.max(0, paths.length - MAX_CANDIDATES) + Math.max(0, files.length - MAX_FOUND);
