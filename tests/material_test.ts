@@ -70,6 +70,19 @@ Deno.test("a link with a harmless name does not lead a tool to a secret, also wh
   assertStringIncludes(named.prompt, "hunter2");
 });
 
+Deno.test("a directory of credentials is shown by no tool, also when it is named or lies behind a link", async () => {
+  await using at = await toolsIn({ ".aws/config": "hunter2\n", "a.ts": "shown" }, { isRepository: true });
+  await Deno.symlink(".aws", join(at.dir.path, "docs"));
+  await at.git("add", "-A", "-f");
+  const staged = await at.shown("precommit", precommitStep({ path: ".aws" }));
+  for (
+    const { prompt } of [staged, await at.shown("chat", { prompt: "q", files: [".aws", "docs", "a.ts"] })]
+  ) {
+    assertEquals(prompt.includes("hunter2"), false);
+  }
+  assertStringIncludes(staged.notShown["DIFF config (staged)"]!, "secrets");
+});
+
 Deno.test("a token in the name of a file, and the objects of a bare repository, are shown to no model", async () => {
   const name = `backup-${TOKEN}.txt`;
   await using at = await toolsIn({ [name]: "kept\n", "a.ts": "shown" }, { isRepository: true });
