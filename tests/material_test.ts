@@ -174,8 +174,9 @@ Deno.test("a file deleted since, a binary one or one too large does not stop the
   assertStringIncludes(asked, "there is no file");
 });
 
-Deno.test("a file with a private key is not uploaded either", async () => {
-  await using at = await toolsIn({ "id_rsa": KEY, "a.txt": "text" });
+Deno.test("a file with a private key is not uploaded either, nor a secret behind a link", async () => {
+  await using at = await toolsIn({ "id_rsa": KEY, "a.txt": "text", ".env": "PASSWORD=hunter2\n" });
+  await Deno.symlink(".env", join(at.dir.path, "report.txt"));
   const uploaded: string[] = [];
   at.models.fileService = {
     upload: ({ name }) => {
@@ -185,6 +186,8 @@ Deno.test("a file with a private key is not uploaded either", async () => {
   };
   const { answer } = await at.tools.call("kimi_upload_and_extract", { files: ["id_rsa"] });
   assertStringIncludes(String(answer.content), "id_rsa holds a private key");
+  const linked = await at.tools.call("kimi_upload_and_extract", { files: ["report.txt"] });
+  assertStringIncludes(String(linked.answer.content), "a link to .env");
   await at.tools.call("kimi_upload_and_extract", { files: ["a.txt"] });
   assertEquals(uploaded, ["a.txt"]);
 });

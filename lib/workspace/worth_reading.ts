@@ -123,6 +123,14 @@ export function usuallyHoldsSecrets(path: string): boolean {
     !EXAMPLE.test(name) && !/\.pub$/i.test(name);
 }
 
+/**
+ * Whether `path`, as somebody named it, is a link with a harmless name to `target`, which usually holds secrets: nobody
+ * decided to show that.
+ */
+export function isLinkToSecret(path: string, target: string): boolean {
+  return usuallyHoldsSecrets(target) && !usuallyHoldsSecrets(path);
+}
+
 /** What editors, people and programs add to the name of a file that they copy or keep. */
 const COPY_SIGN =
   /(?:~|[.\-_ ](?:bak|backup|old|orig|save|saved|swp|swo|tmp|copy|disabled|rej)\d{0,3}| ?\(\w{1,10}\)|\.\d{1,14})$/i;
