@@ -13,6 +13,7 @@ import { GivenUp } from "../lib/call/wait.ts";
 import { after, hang, OpenAiServer, say } from "./fixtures/openai_server.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { makeCall, TestTools } from "./helpers/exai_tools.ts";
+import { RawHttp } from "./helpers/http_client.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { tempDir } from "./helpers/files.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
@@ -129,6 +130,43 @@ Deno.test("a window that is started anew in its directory finds the reply to wha
   assertStringIncludes(JSON.stringify(await again), "For whoever asks.");
   assertEquals(at.model.chats.length, 1);
   await restarted.close();
+});
+
+Deno.test("so does one whose connection was cut without a word, which the daemon would let it resume", async () => {
+  await using at = await rig();
+  const gate = Promise.withResolvers<void>();
+  at.model.script(after(gate.promise, say("For whoever asks.")), say("paid for twice"));
+  const args = { prompt: "a long one" };
+  const hello = { cwd: at.dir, resume: true };
+  using killed = await RawClient.hello(at.url, hello);
+  killed.send({ op: "call_tool", request_id: "1", name: "chat", arguments: args });
+  await at.model.asked(1);
+  await killed.close();
+  using restarted = await RawClient.hello(at.url, hello);
+  const again = restarted.call("chat", args);
+  gate.resolve();
+  assertStringIncludes(JSON.stringify(await again), "For whoever asks.");
+  assertEquals(at.model.chats.length, 1);
+  await restarted.close();
+});
+
+Deno.test("so does an HTTP client that dropped its request and begins a new session", async () => {
+  await using at = await rig();
+  const gate = Promise.withResolvers<void>();
+  at.model.script(after(gate.promise, say("For whoever asks.")), say("paid for twice"));
+  const headers = { "x-exai-cwd": at.dir };
+  const args = { prompt: "a long one" };
+  const controller = new AbortController();
+  const dropped = await RawHttp.open(`${at.daemon.http}mcp`, headers);
+  const response = await dropped.call(1, "chat", args, controller.signal);
+  await at.model.asked(1);
+  controller.abort();
+  await response.text().catch(() => {});
+  const restarted = await RawHttp.open(`${at.daemon.http}mcp`, headers);
+  const again = await restarted.call(1, "chat", args);
+  gate.resolve();
+  assertStringIncludes(await again.text(), "For whoever asks.");
+  assertEquals(at.model.chats.length, 1);
 });
 
 Deno.test("so does a window whose directory is known by its roots alone, which nobody had asked for", async () => {
