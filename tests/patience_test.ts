@@ -220,6 +220,21 @@ Deno.test("a user who cancels stops the model", async () => {
   await closed;
 });
 
+Deno.test("so does one who cancels the call that was made again", async () => {
+  await using at = await rig();
+  at.model.script(hang());
+  await using client = await sdkClient(at.url);
+  await assertRejects(() => chat(client, { prompt: "q" }, { timeout: 300 }), Error, "-32001");
+  const { closed } = await at.model.asked(1);
+  const controller = new AbortController();
+  const again = chat(client, { prompt: "q" }, { signal: controller.signal });
+  await client.ping();
+  controller.abort("the user pressed Esc");
+  await assertRejects(() => again);
+  await closed;
+  assertEquals(at.model.chats.length, 1);
+});
+
 Deno.test("a window without a directory leaves nobody who could find a reply: its end stops the model", async () => {
   await using at = await rig();
   at.model.script(hang());
