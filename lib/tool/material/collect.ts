@@ -1,7 +1,7 @@
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { MAX_FILE_BYTES, type Workspace, type WorkspaceEntry } from "../../workspace/workspace.ts";
-import { NOT_WORTH_READING, usuallyHoldsSecrets } from "../../workspace/worth_reading.ts";
+import { isLinkToSecret, NOT_WORTH_READING, usuallyHoldsSecrets } from "../../workspace/worth_reading.ts";
 import { type Attachment, hashOf } from "./attachment.ts";
 import type { Omission } from "./left_out.ts";
 import { type BuilderOptions, type Material, MaterialBuilder } from "./material_builder.ts";
@@ -106,6 +106,10 @@ class Collector {
       });
       if (entry === undefined) continue;
       if (entry.kind === "file") {
+        if (isLinkToSecret(path, entry.shownAs)) {
+          this.#builder.omit({ name: `${path} (a link to ${entry.shownAs})`, ...NOT_WORTH_READING.secret });
+          continue;
+        }
         files.set(entry.path, { entry, isNamed: true, onError });
         continue;
       }
