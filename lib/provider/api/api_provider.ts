@@ -171,7 +171,7 @@ export class ApiProvider implements Provider {
       });
       if (earlier !== undefined) answer.continueFrom(earlier);
       earlier = answer;
-      usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
+      usages.push(await usageOf(answer, () => protocol.questionText(body)));
       charges.push(answer.chargedUsd);
       for (const warning of answer.warnings) warnings.add(warning);
       const next = answer.followUp(body);
@@ -216,10 +216,14 @@ function assertMeets(model: ModelInfo, needs: ModelNeeds): void {
   if (unmet !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${unmet}`);
 }
 
-async function estimateUsage(question: string, answer: AnswerReader): Promise<Usage> {
+/** What an answer used. No question is empty: a provider that counts nothing has not counted. */
+async function usageOf(answer: AnswerReader, questionText: () => string): Promise<Usage> {
+  const { usage } = answer;
+  if (usage !== undefined && usage.inputTokens !== 0) return usage;
   return {
-    inputTokens: await estimateTokens(question),
-    outputTokens: await estimateTokens(answer.reasoning + answer.text),
+    ...usage,
+    inputTokens: await estimateTokens(questionText()),
+    outputTokens: usage?.outputTokens || await estimateTokens(answer.reasoning + answer.text),
     estimated: true,
   };
 }
