@@ -24,7 +24,8 @@ import { ProgressReporter } from "./progress_reporter.ts";
 import type { ApiProtocol } from "./protocol.ts";
 import { ProtocolChoice } from "./protocol_choice.ts";
 import type { ProviderApi } from "./provider_api.ts";
-import { faultKindOf, providerError } from "./provider_errors.ts";
+import { faultKindOf, isSafeToRetry, providerError } from "./provider_errors.ts";
+import { withPartialAnswer } from "../partial_answer.ts";
 
 interface ApiProviderOptions {
   kind: ProviderName;
@@ -162,13 +163,14 @@ export class ApiProvider implements Provider {
     let earlier: AnswerReader | undefined;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
-      const answer = await endpoint.complete({ protocol, body, model: model.name }, {
+      const asking = endpoint.complete({ protocol, body, model: model.name }, {
         signal: options.signal,
         deadlineMs: options.deadlineMs,
         onSent: (attempt) => progress.sent(attempt),
         onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
+      const answer = await (earlier === undefined ? asking : asking.catch(afterBilled(earlier.text)));
       if (earlier !== undefined) answer.continueFrom(earlier);
       earlier = answer;
       usages.push(await usageOf(answer, () => protocol.questionText(body)));
@@ -183,7 +185,7 @@ export class ApiProvider implements Provider {
       body = next;
     }
     throw providerError(
-      "malformed",
+      "empty",
       `${model.name} searched the web ${MAX_SEARCHES} times without an answer; put the question more narrowly`,
       { provider: this.name, model: model.name },
     );
@@ -214,6 +216,23 @@ export class ApiProvider implements Provider {
 function assertMeets(model: ModelInfo, needs: ModelNeeds): void {
   const unmet = unmetNeeds(model, needs);
   if (unmet !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${unmet}`);
+}
+
+/** Rethrows the error of a further request for an answer: the first has been billed, so that no other model is asked. */
+function afterBilled(text: string): (thrown: unknown) => never {
+  return (thrown) => {
+    const error = ExaiError.from(thrown);
+    if (!isSafeToRetry(faultKindOf(error))) throw error;
+    const { provider, model, status } = error.details as {
+      provider: string;
+      model?: string;
+      status?: number;
+    };
+    const message =
+      `${error.message}. Its web search before that may have been billed, so no other model was asked`;
+    const cut = providerError("cut", message, { provider, model, status, cause: error });
+    throw withPartialAnswer(cut, text);
+  };
 }
 
 /** What an answer used. No question is empty: a provider that counts nothing has not counted. */

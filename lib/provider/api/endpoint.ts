@@ -99,12 +99,14 @@ export class ProviderEndpoint {
    */
   async complete(request: ProtocolRequest, options: CompletionOptions): Promise<AnswerReader> {
     const { model, body } = request;
-    const refused = this.#refused.get(model) ?? new Set<string>();
+    const refused = new Set(this.#refused.get(model));
     for (let attempt = 1;; attempt++) {
       const sent = { ...request, body: withoutRefused(body, refused) };
       try {
         await this.#limits.wait(model, options);
         const answer = await this.#attempt(sent, { ...options, attempt });
+        // A refusal that stays without the field was not for the field.
+        if (refused.size > 0) this.#refused.set(model, refused.union(this.#refused.get(model) ?? new Set()));
         answer.warnings.push(...this.#warningsOf(model, leftOutFields(body, refused)));
         return answer;
       } catch (thrown) {
@@ -112,7 +114,7 @@ export class ProviderEndpoint {
         const error = ExaiError.from(thrown);
         const field = refusedFieldOf(error, sent);
         if (field !== undefined && !refused.has(field)) {
-          this.#refused.set(model, refused.add(field));
+          refused.add(field);
           continue;
         }
         this.#limits.remember(model, error);
@@ -237,9 +239,15 @@ function isOfConnection(thrown: unknown): boolean {
 
 /** The field of a body that a refusal names and that may be left out. */
 function refusedFieldOf(error: ExaiError, { body, protocol }: ProtocolRequest): string | undefined {
-  if (faultKindOf(error) !== "refused") return undefined;
+  const status = error.details?.status;
+  const isOfRequest = status === undefined || status === 400 || status === 422;
+  if (faultKindOf(error) !== "refused" || !isOfRequest) return undefined;
   const response = error.cause as ReturnType<typeof asApiError>;
   const { requiredFields: required = [] } = protocol;
   const optional = Object.fromEntries(Object.entries(body).filter(([name]) => !required.includes(name)));
-  return response === undefined ? undefined : refusedField(readErrorBody(response.error), optional);
+  if (response === undefined) return undefined;
+  const { reason, parameter } = readErrorBody(response.error);
+  // The name of a model may have that of a field in it, as kimi-k2-thinking has.
+  const words = reason.split(/\s+/).filter((word) => word.replaceAll(/^\W+|\W+$/g, "") !== body.model);
+  return refusedField({ reason: words.join(" "), parameter }, optional);
 }

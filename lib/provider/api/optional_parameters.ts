@@ -71,16 +71,21 @@ export function refusedField(
   if (parameter !== undefined) {
     const [root] = parameter.split(/[.[]/);
     if (root === STREAM) return body.stream === undefined ? undefined : STREAM;
-    const named = inBody.find(({ names }) => names.includes(root!));
+    const named = inBody.find(({ names }) => names.some((name) => plain(name) === plain(root!)));
     if (named !== undefined || body[root!] !== undefined) return named?.field;
   }
-  const words = reason.toLowerCase().split(/[^a-z_]+/);
+  const words = reason.split(/[^A-Za-z_]+/).map(plain);
   const places = inBody.map(({ names, field }) => ({
     field,
-    at: words.findIndex((word) => names.includes(word)),
+    at: words.findIndex((word) => names.some((name) => plain(name) === word)),
   }))
     .filter(({ at }) => at >= 0).sort((a, b) => a.at - b.at);
   return places[0]?.field;
+}
+
+/** A name as it is written in any case: `streamOptions`, `Stream_Options`. */
+function plain(name: string): string {
+  return name.replaceAll("_", "").toLowerCase();
 }
 
 /** `body` without the fields in `refused`, or with them under the other name they have. */

@@ -62,9 +62,20 @@ export class ProtocolChoice {
       this.#learned.set(name, protocol);
       return result;
     } catch (thrown) {
-      throw isNotThere(thrown) ? firstError : thrown;
+      throw isNotThere(thrown) || isOfNoApi(thrown) ? firstError : thrown;
     }
   }
+}
+
+/** Whether something else than the API seems to have answered: a web page, a gate before it, a text without any code. */
+function isOfNoApi(thrown: unknown): boolean {
+  const fault = faultKindOf(thrown);
+  return fault === "malformed" || fault === "auth" || (fault === "refused" && codesOf(thrown).length === 0);
+}
+
+function codesOf(thrown: unknown): string[] {
+  const { cause } = thrown as ExaiError;
+  return readErrorBody((cause as Partial<ApiError> | undefined)?.error).codes;
 }
 
 function isNotThere(thrown: unknown): boolean {
@@ -72,7 +83,7 @@ function isNotThere(thrown: unknown): boolean {
   const status = thrown.details?.status;
   if (NOT_THERE.includes(status)) return true;
   if (faultKindOf(thrown) !== "refused") return false;
-  const { codes } = readErrorBody((thrown.cause as Partial<ApiError> | undefined)?.error);
+  const codes = codesOf(thrown);
   // LM Studio names a path that it does not have in a document without any code, sent with 200.
   return codes.length === 0 ? status === undefined : codes.some((code) => OTHER_API.includes(code));
 }
