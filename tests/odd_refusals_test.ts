@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
+import { createModelRouter } from "../lib/provider/configured_router.ts";
 import { likelyUrl } from "../lib/provider/api/provider_site.ts";
 import { claudeEvents } from "./fixtures/anthropic_events.ts";
 import { streamed } from "./fixtures/native_server.ts";
@@ -143,4 +144,15 @@ Deno.test("the URL that most likely works is named for any page of a server", ()
   for (const [path, likely] of Object.entries(cases)) {
     assertEquals(likelyUrl({ baseUrl: `http://host${path}` }), `http://host${likely}`);
   }
+});
+
+Deno.test("the password in a URL is in no error", async () => {
+  await using one = rig({
+    kind: "custom",
+    scripts: [answer("<html><title>Gone</title></html>", "text/html", 404)],
+  });
+  const baseUrl = `http://user:hunter2-hunter2@${new URL(one.server.url).host}`;
+  using models = createModelRouter({ setups: [{ kind: "custom", baseUrl, models: ["m"] }] });
+  const { content } = await chat({ models }, { model: "m" });
+  assert(content.includes("Gone") && !content.includes("hunter2"), content);
 });

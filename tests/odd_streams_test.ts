@@ -254,3 +254,31 @@ Deno.test("a provider that counts nothing has not counted", async () => {
   const counted = await chat("anthropic", streamed(events));
   assertEquals(counted.facts.usage, { input_tokens: 12, output_tokens: 3 });
 });
+
+Deno.test("arguments of a call are whole, and are said to be no JSON where they are not", async () => {
+  const call = (args: string, reason?: string) =>
+    JSON.stringify({
+      choices: [{
+        delta: { tool_calls: [{ index: 0, id: "x", function: { name: "look", arguments: args } }] },
+        finish_reason: reason,
+      }],
+    });
+  const ask = async (...lines: string[]) => {
+    await using one = rig({ kind: "kimi", scripts: [raw(...lines)] });
+    using tools = new TestTools({ models: one.models });
+    const { answer } = await tools.call("kimi_chat_with_tools", {
+      messages: [{ role: "user", content: "Look." }],
+      tools: [{ type: "function", function: { name: "look" } }],
+    });
+    return answer;
+  };
+  for (const parts of [["{}", '{"a":', "1}"], ['"{\\"a\\":', '1}"'], ['{"a":1}']]) {
+    const { content, metadata } = await ask(...parts.map((part) => call(part)), "[DONE]");
+    const [made] = (content as JsonObject).tool_calls as JsonObject[];
+    assertEquals((made!.function as JsonObject).arguments, '{"a":1}');
+    assert(Number((metadata.usage as JsonObject).output_tokens) > 0, "a call is output");
+  }
+  assertStringIncludes(String((await ask(call('{"a":', "tool_calls"))).content), "broke off");
+  const odd = await ask(call('{"a":', "tool_calls"), "[DONE]");
+  assertStringIncludes(String(odd.metadata.warnings), "no JSON");
+});

@@ -150,6 +150,14 @@ export abstract class AnswerReader {
     if (this.finishReason === undefined && !hasEnded && !this.isMarked) {
       throw this.truncated("the stream ended too soon");
     }
+    const broken = this.toolCalls.find((call) => !isJson(call.arguments));
+    // Some servers give a reason with every part, so that it says nothing of the end.
+    if (broken !== undefined && !hasEnded && !this.isMarked && this.finishReason === "tool_calls") {
+      throw this.truncated(`the arguments of ${quoteName(broken.name)} do not end`);
+    }
+    if (broken !== undefined) {
+      this.warnings.push(`the arguments of ${quoteName(broken.name)}, which ${this.#who} calls, are no JSON`);
+    }
     const { thoughts, text } = splitThoughts(this.text);
     this.text = text;
     if (thoughts !== "") this.reasoning += (this.reasoning === "" ? "" : "\n\n") + thoughts;
@@ -250,5 +258,14 @@ export abstract class AnswerReader {
       `${provider} sent ${what}${wrongPathAdvice(this.errorInfo.site)}`,
       this.errorInfo,
     );
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text || "{}");
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -242,9 +242,13 @@ async function usageOf(answer: AnswerReader, questionText: () => string): Promis
   return {
     ...usage,
     inputTokens: await estimateTokens(questionText()),
-    outputTokens: usage?.outputTokens || await estimateTokens(answer.reasoning + answer.text),
+    outputTokens: usage?.outputTokens || await estimateTokens(outputOf(answer)),
     estimated: true,
   };
+}
+
+function outputOf({ reasoning, text, toolCalls }: AnswerReader): string {
+  return [reasoning, text, ...toolCalls.map((call) => call.name + call.arguments)].join("");
 }
 
 /** Undefined if one of them is not known. */
