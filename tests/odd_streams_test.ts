@@ -282,3 +282,30 @@ Deno.test("arguments of a call are whole, and are said to be no JSON where they 
   const odd = await ask(call('{"a":', "tool_calls"), "[DONE]");
   assertStringIncludes(String(odd.metadata.warnings), "no JSON");
 });
+
+Deno.test("an answer that has ended is given although its server goes on with comments", async () => {
+  const script: Script = ({ closed }) => {
+    let timer: ReturnType<typeof setInterval> | undefined;
+    const encoder = new TextEncoder();
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(encoder.encode(`${rest}\n`));
+        timer = setInterval(() => controller.enqueue(encoder.encode(": ping\n\n")), 20);
+        closed.then(() => clearInterval(timer));
+      },
+      cancel: () => clearInterval(timer),
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+  await using one = rig({ scripts: [script], setup: { silenceMs: 200 } });
+  assertEquals((await one.ask("gpt-4.1")).text, "-two.");
+  await one.server.chats[0]!.closed;
+});
+
+Deno.test("an answer that turns into something else counts as one that was billed", async () => {
+  await using one = rig({ scripts: [raw(JSON.stringify(chunk("Half")), "1")] });
+  using tools = new TestTools({ models: one.models });
+  const { answer } = await tools.call("chat", { prompt: "Hello?", model: "gpt-4.1" });
+  assertStringIncludes(String(answer.content), "broke off");
+  assert(one.models.status()[0]!.spentToday!.inputTokens > 0);
+});

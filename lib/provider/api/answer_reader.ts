@@ -1,6 +1,6 @@
 import type { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { quoteName } from "../../base/text.ts";
+import { quoteName, trimEndOf } from "../../base/text.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
 import { meaningOf } from "./finish_reasons.ts";
 import { fromApiError, providerError, type ProviderErrorInfo } from "./provider_errors.ts";
@@ -226,7 +226,9 @@ export abstract class AnswerReader {
     const { provider } = this.errorInfo;
     return providerError(
       "cut",
-      `the answer of ${provider} broke off after ${this.chars} characters: ${why}. It may have been billed, so it was ` +
+      `the answer of ${provider} broke off after ${this.chars} characters: ${
+        trimEndOf(why, ".")
+      }. It may have been billed, so it was ` +
         "not asked again; repeat the call to ask anew",
       this.errorInfo,
     );
@@ -253,6 +255,7 @@ export abstract class AnswerReader {
   /** The error for an answer that violates the protocol. */
   protected malformed(what: string): ExaiError {
     const { provider } = this.errorInfo;
+    if (this.hasOutput) return this.truncated(`it sent ${what}`);
     return providerError(
       "malformed",
       `${provider} sent ${what}${wrongPathAdvice(this.errorInfo.site)}`,

@@ -63,6 +63,9 @@ interface CompletionOptions extends WaitOptions {
 /** How long the end of a stream is waited for once the answer is complete. */
 const END_WAIT_MS = 5 * SECOND_MS;
 
+/** The same where text came with the reason for the end: some servers give a reason with every part. */
+const DOUBTFUL_END_WAIT_MS = 30 * SECOND_MS;
+
 /** A token takes about 200 bytes of a stream. */
 const MAX_STREAM_BYTES = 128 * MIB;
 
@@ -205,7 +208,9 @@ export class ProviderEndpoint {
         answer.add(event);
         onDelta?.(answer);
         // Only the usage may follow, and some servers leave the connection open.
-        if (answer.isAtEnd) guard.shortenSilence(END_WAIT_MS);
+        if (answer.isAtEnd) guard.awaitEnd(END_WAIT_MS);
+        else if (answer.hasEnded && answer.hasOutput) guard.awaitEnd(DOUBTFUL_END_WAIT_MS);
+        else guard.awaitMore();
       }
       if (signal.aborted) throw abortError(signal);
       answer.finish({ hasEnded: guard.hasEnded });

@@ -4,6 +4,7 @@ import { fromApiError } from "../api/provider_errors.ts";
 import type { ToolCall, Usage } from "../provider.ts";
 import { type OutputItem, OutputItems, textOfParts } from "./output_items.ts";
 import { statusOfCode } from "./response_errors.ts";
+import { isFinal, statusOf } from "./response_status.ts";
 
 /**
  * Assembles an answer from the events of a stream (OpenAI, Responses streaming events), or from a whole response where a
@@ -201,21 +202,6 @@ export class ResponseReader extends AnswerReader {
       isWhole,
     });
   }
-}
-
-/** The state of a response by an event: by the name of the event where the response does not say, or not yet. */
-function statusOf({ type }: JsonObject, response: JsonObject): string | undefined {
-  const status = textOf(response.status);
-  const [, named] =
-    /^response\.(completed|failed|incomplete|cancelled|queued|in_progress|created|done)$/.exec(
-      textOf(type) ?? "",
-    ) ?? [];
-  if (status !== undefined && (isFinal(status) || !isFinal(named))) return status;
-  return named === "done" ? "completed" : named;
-}
-
-function isFinal(status: string | undefined): boolean {
-  return status !== undefined && !["queued", "in_progress", "created"].includes(status);
 }
 
 function usageOf(usage: Json | undefined): Usage | undefined {
