@@ -5,6 +5,7 @@ import { likelyUrl } from "../lib/provider/api/provider_site.ts";
 import { claudeEvents } from "./fixtures/anthropic_events.ts";
 import { streamed } from "./fixtures/native_server.ts";
 import { answer, fail, say, type Script } from "./fixtures/openai_server.ts";
+import { respond } from "./fixtures/response_events.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
 import { nativeRig } from "./helpers/native_rig.ts";
 import { type Rig, rig, type RigOptions } from "./helpers/provider_rig.ts";
@@ -155,4 +156,37 @@ Deno.test("the password in a URL is in no error", async () => {
   using models = createModelRouter({ setups: [{ kind: "custom", baseUrl, models: ["m"] }] });
   const { content } = await chat({ models }, { model: "m" });
   assert(content.includes("Gone") && !content.includes("hunter2"), content);
+});
+
+Deno.test("a model of the other API is asked there, whichever way the first says so", async () => {
+  const ways = [
+    refuse("This model is only supported in v1/responses and not in v1/chat/completions.", {
+      param: "model",
+    }),
+    refuse("The chatCompletion operation does not work with the specified model", {
+      code: "OperationNotSupported",
+    }),
+  ];
+  for (const way of ways) assertEquals(await chatOnce(way, { responses: [respond("Fine.")] }), "Fine.");
+  await using one = rig({
+    responses: [refuse("Unsupported endpoint /v1/responses")],
+    scripts: [say("Fine.")],
+  });
+  assertEquals((await chat(one, { model: "gpt-5.2" })).content, "Fine.");
+});
+
+Deno.test("a gateway that does not know store is asked without it", async () => {
+  const script: Script = (request) =>
+    "store" in request.body
+      ? refuse("Unknown parameter: 'store'.", { param: "store" })(request)
+      : respond("Fine.")(request);
+  await using one = rig({ responses: [script] });
+  assertEquals((await chat(one, { model: "gpt-5.2" })).content, "Fine.");
+});
+
+Deno.test("a redirect is told without its query", async () => {
+  const content = await chatOnce(() =>
+    new Response(null, { status: 302, headers: { location: "https://sso.example.com/login?token=abc123" } })
+  );
+  assert(content.includes("https://sso.example.com/login") && !content.includes("abc123"), content);
 });

@@ -184,7 +184,8 @@ export class GuardedFetch implements Disposable {
       );
     }
     const setting = site === undefined ? "its URL" : urlSetting(site);
-    const message = `${provider} moved to ${to.href}; set ${setting} to where it is now: ${
+    // A query may hold what belongs in no error.
+    const message = `${provider} moved to ${to.origin}${to.pathname}; set ${setting} to where it is now: ${
       toBaseUrl(to.href)
     }`;
     return providerError("refused", message, errorInfo);

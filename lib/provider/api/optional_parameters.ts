@@ -33,8 +33,13 @@ const OPTIONAL: readonly (readonly string[])[] = [
 /** Fields within a field that may be left out alone: a summary takes a verified account at OpenAI, an effort none. */
 const NESTED: readonly string[] = ["reasoning.summary", "reasoning.effort"];
 
-/** Left out only where the provider names it in a field of its own: a stream takes a verified account at OpenAI. */
 const STREAM = "stream";
+
+/**
+ * Left out only where the provider names them in a field of its own: a stream takes a verified account at OpenAI, and
+ * gateways without storage do not know `store`.
+ */
+const ONLY_IF_NAMED: readonly string[] = [STREAM, "store"];
 
 /** A field that is sent under its other name before it is left out. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
@@ -70,7 +75,7 @@ export function refusedField(
   }
   if (parameter !== undefined) {
     const [root] = parameter.split(/[.[]/);
-    if (root === STREAM) return body.stream === undefined ? undefined : STREAM;
+    if (ONLY_IF_NAMED.includes(root!)) return body[root!] === undefined ? undefined : root;
     const named = inBody.find(({ names }) => names.some((name) => plain(name) === plain(root!)));
     if (named !== undefined || body[root!] !== undefined) return named?.field;
   }
