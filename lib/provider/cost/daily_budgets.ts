@@ -71,7 +71,7 @@ export class DailyBudgets {
 
   /** Why `provider` gets no more requests today, as the predicate of a sentence; undefined if it does. */
   whySpent(provider: ProviderId): string | undefined {
-    const spent = this.#statesOf(provider).find(({ used, budget }) => used >= budget.amount);
+    const spent = this.#statesOf(provider).find(isUsedUp);
     return spent && `${describeUse(spent)}, which is its whole budget for today`;
   }
 
@@ -81,7 +81,7 @@ export class DailyBudgets {
    */
   refusal(model: ModelInfo, provider: ProviderId): ExaiError | undefined {
     const states = this.#statesOf(provider);
-    const spent = states.find(({ used, budget }) => used >= budget.amount);
+    const spent = states.find(isUsedUp);
     const info = { provider: provider.name, model: model.name };
     if (spent !== undefined) {
       return providerError(
@@ -109,7 +109,13 @@ export class DailyBudgets {
   warning(provider: ProviderId): string | undefined {
     const states = this.#statesOf(provider).filter(({ used, budget }) => used >= budget.amount * WARN_SHARE);
     if (states.length === 0) return undefined;
-    return `${states.map(describeUse).join("; ")}; at the whole of it no more is asked today`;
+    const told = (isSpent: boolean) =>
+      states.filter((state) => isUsedUp(state) === isSpent).map(describeUse).join("; ");
+    const [spent, nearly] = [told(true), told(false)];
+    return [
+      ...spent === "" ? [] : [`${spent}; no more is asked today`],
+      ...nearly === "" ? [] : [`${nearly}; at the whole of it no more is asked today`],
+    ].join(". ");
   }
 
   #statesOf(provider: ProviderId): BudgetState[] {
@@ -145,6 +151,10 @@ export class DailyBudgets {
 function toState(whose: string, budget: DailyBudget, spent: Spending): BudgetState {
   const used = budget.unit === "usd" ? spent.usd ?? 0 : spent.inputTokens + spent.outputTokens;
   return { whose, budget, used };
+}
+
+function isUsedUp({ used, budget }: BudgetState): boolean {
+  return used >= budget.amount;
 }
 
 function describeUse({ whose, budget: { unit, amount }, used }: BudgetState): string {
