@@ -190,3 +190,11 @@ Deno.test("a redirect is told without its query", async () => {
   );
   assert(content.includes("https://sso.example.com/login") && !content.includes("abc123"), content);
 });
+
+Deno.test("a field that is refused takes no retry away", async () => {
+  const busy = refuse("busy", {}, 503);
+  await using one = rig({
+    scripts: [refuse("Unsupported parameter: temperature"), busy, busy, say("Fine.")],
+  });
+  assertEquals((await chat(one, { temperature: 0.3 })).content, "Fine.");
+});

@@ -118,6 +118,8 @@ export class ProviderEndpoint {
         const field = refusedFieldOf(error, sent);
         if (field !== undefined && !refused.has(field)) {
           refused.add(field);
+          // It is no failure that the retries are for.
+          attempt--;
           continue;
         }
         this.#limits.remember(model, error);
