@@ -47,6 +47,9 @@ interface Question {
 /** Web searches per answer; a model that requests more is looping. */
 const MAX_SEARCHES = 10;
 
+/** One line, and not endless. */
+const MODEL_NAME = /^\P{C}{1,200}$/u;
+
 /** A provider with an API on the network. */
 export class ApiProvider implements Provider {
   readonly name: string;
@@ -199,7 +202,8 @@ export class ApiProvider implements Provider {
     const { toolCalls, citations, reasoning, itemsToRepeat: items } = answer;
     return {
       text: answer.text,
-      model: answer.model ?? model.name,
+      // A server may call it anything, and threads name the speaker by it.
+      model: MODEL_NAME.test(answer.model ?? "") ? answer.model! : model.name,
       provider: this.name,
       usage: sumUsages(usages),
       finishReason: answer.finishReason ?? "stop",
