@@ -60,6 +60,42 @@ Deno.test("a renamed secret is not shown under its new name, and a link to one i
   assertStringIncludes(Object.keys(notShown).join(), "DIFF settings.txt (staged)");
 });
 
+Deno.test("a link with a harmless name does not lead a tool to a secret, also when the link is named", async () => {
+  await using at = await toolsIn({ ".env": "PASSWORD=hunter2\n", "a.ts": "shown" });
+  await Deno.symlink(".env", join(at.dir.path, "readme.txt"));
+  const { prompt, notShown } = await at.shown("chat", { prompt: "q", files: ["readme.txt", "a.ts"] });
+  assertEquals([prompt.includes("hunter2"), prompt.includes("shown")], [false, true]);
+  assertStringIncludes(notShown["readme.txt (a link to .env)"]!, "secrets");
+  const named = await at.shown("chat", { prompt: "q", files: [".env"] });
+  assertStringIncludes(named.prompt, "hunter2");
+});
+
+Deno.test("a directory of credentials is shown by no tool, also when it is named or lies behind a link", async () => {
+  await using at = await toolsIn({ ".aws/config": "hunter2\n", "a.ts": "shown" }, { isRepository: true });
+  await Deno.symlink(".aws", join(at.dir.path, "docs"));
+  await at.git("add", "-A", "-f");
+  const staged = await at.shown("precommit", precommitStep({ path: ".aws" }));
+  for (
+    const { prompt } of [staged, await at.shown("chat", { prompt: "q", files: [".aws", "docs", "a.ts"] })]
+  ) {
+    assertEquals(prompt.includes("hunter2"), false);
+  }
+  assertStringIncludes(staged.notShown["DIFF config (staged)"]!, "secrets");
+});
+
+Deno.test("a token in the name of a file, and the objects of a bare repository, are shown to no model", async () => {
+  const name = `backup-${TOKEN}.txt`;
+  await using at = await toolsIn({ [name]: "kept\n", "a.ts": "shown" }, { isRepository: true });
+  await at.git("init", "-q", "--bare", "copy.git");
+  const untracked = await at.shown("precommit", precommitStep());
+  const listed = await at.shown("chat", { prompt: "q", files: ["."] });
+  for (const { prompt, notShown } of [untracked, listed]) {
+    assertStringIncludes(prompt, "kept");
+    assertEquals([prompt.includes(TOKEN), prompt.includes("copy.git/HEAD ---")], [false, false]);
+    assertEquals(JSON.stringify(notShown).includes(TOKEN), false);
+  }
+});
+
 Deno.test("secrets in a file that was found are replaced by what they are, in the lines where they stood", async () => {
   await using at = await toolsIn({ "src/a.ts": `one\nconst token = "${TOKEN}";\n${KEY}four\n` });
   const { prompt, notShown } = await at.shown("chat", { prompt: "q", files: ["src"] });
@@ -138,8 +174,9 @@ Deno.test("a file deleted since, a binary one or one too large does not stop the
   assertStringIncludes(asked, "there is no file");
 });
 
-Deno.test("a file with a private key is not uploaded either", async () => {
-  await using at = await toolsIn({ "id_rsa": KEY, "a.txt": "text" });
+Deno.test("a file with a private key is not uploaded either, nor a secret behind a link", async () => {
+  await using at = await toolsIn({ "id_rsa": KEY, "a.txt": "text", ".env": "PASSWORD=hunter2\n" });
+  await Deno.symlink(".env", join(at.dir.path, "report.txt"));
   const uploaded: string[] = [];
   at.models.fileService = {
     upload: ({ name }) => {
@@ -149,6 +186,8 @@ Deno.test("a file with a private key is not uploaded either", async () => {
   };
   const { answer } = await at.tools.call("kimi_upload_and_extract", { files: ["id_rsa"] });
   assertStringIncludes(String(answer.content), "id_rsa holds a private key");
+  const linked = await at.tools.call("kimi_upload_and_extract", { files: ["report.txt"] });
+  assertStringIncludes(String(linked.answer.content), "a link to .env");
   await at.tools.call("kimi_upload_and_extract", { files: ["a.txt"] });
   assertEquals(uploaded, ["a.txt"]);
 });

@@ -147,9 +147,16 @@ Deno.test("a client whose time is up is told from a user who cancels, by the rea
     "McpError: MCP error -32001: Request timed out",
     "McpError: MCP error -32001: Maximum total timeout exceeded",
     "request timeout",
+    "context deadline exceeded",
     "not answered in time",
   ];
-  const others = ["AbortError: This operation was aborted", "User cancelled", "enough", undefined];
+  const others = [
+    "AbortError: This operation was aborted",
+    "User cancelled",
+    "context canceled",
+    "enough",
+    undefined,
+  ];
   for (const reason of [...timeouts, ...others]) {
     await say(request(1, "tools/call"), notification("notifications/cancelled", { requestId: 1, reason }));
   }

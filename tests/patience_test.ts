@@ -13,6 +13,7 @@ import { GivenUp } from "../lib/call/wait.ts";
 import { after, hang, OpenAiServer, say } from "./fixtures/openai_server.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { makeCall, TestTools } from "./helpers/exai_tools.ts";
+import { RawHttp } from "./helpers/http_client.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { tempDir } from "./helpers/files.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
@@ -131,6 +132,43 @@ Deno.test("a window that is started anew in its directory finds the reply to wha
   await restarted.close();
 });
 
+Deno.test("so does one whose connection was cut without a word, which the daemon would let it resume", async () => {
+  await using at = await rig();
+  const gate = Promise.withResolvers<void>();
+  at.model.script(after(gate.promise, say("For whoever asks.")), say("paid for twice"));
+  const args = { prompt: "a long one" };
+  const hello = { cwd: at.dir, resume: true };
+  using killed = await RawClient.hello(at.url, hello);
+  killed.send({ op: "call_tool", request_id: "1", name: "chat", arguments: args });
+  await at.model.asked(1);
+  await killed.close();
+  using restarted = await RawClient.hello(at.url, hello);
+  const again = restarted.call("chat", args);
+  gate.resolve();
+  assertStringIncludes(JSON.stringify(await again), "For whoever asks.");
+  assertEquals(at.model.chats.length, 1);
+  await restarted.close();
+});
+
+Deno.test("so does an HTTP client that dropped its request and begins a new session", async () => {
+  await using at = await rig();
+  const gate = Promise.withResolvers<void>();
+  at.model.script(after(gate.promise, say("For whoever asks.")), say("paid for twice"));
+  const headers = { "x-exai-cwd": at.dir };
+  const args = { prompt: "a long one" };
+  const controller = new AbortController();
+  const dropped = await RawHttp.open(`${at.daemon.http}mcp`, headers);
+  const response = await dropped.call(1, "chat", args, controller.signal);
+  await at.model.asked(1);
+  controller.abort();
+  await response.text().catch(() => {});
+  const restarted = await RawHttp.open(`${at.daemon.http}mcp`, headers);
+  const again = await restarted.call(1, "chat", args);
+  gate.resolve();
+  assertStringIncludes(await again.text(), "For whoever asks.");
+  assertEquals(at.model.chats.length, 1);
+});
+
 Deno.test("so does a window whose directory is known by its roots alone, which nobody had asked for", async () => {
   await using at = await rig();
   const gate = Promise.withResolvers<void>();
@@ -180,6 +218,21 @@ Deno.test("a user who cancels stops the model", async () => {
   controller.abort("the user pressed Esc");
   await assertRejects(() => call);
   await closed;
+});
+
+Deno.test("so does one who cancels the call that was made again", async () => {
+  await using at = await rig();
+  at.model.script(hang());
+  await using client = await sdkClient(at.url);
+  await assertRejects(() => chat(client, { prompt: "q" }, { timeout: 300 }), Error, "-32001");
+  const { closed } = await at.model.asked(1);
+  const controller = new AbortController();
+  const again = chat(client, { prompt: "q" }, { signal: controller.signal });
+  await client.ping();
+  controller.abort("the user pressed Esc");
+  await assertRejects(() => again);
+  await closed;
+  assertEquals(at.model.chats.length, 1);
 });
 
 Deno.test("a window without a directory leaves nobody who could find a reply: its end stops the model", async () => {

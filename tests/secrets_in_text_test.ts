@@ -27,6 +27,16 @@ const TOKENS: readonly string[] = [
   "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "dozjgNryP4J3jVmNHl0w5N",
   "123456789:AA" + "a1B2c3D4e5F".repeat(3),
   "xai-" + "a1B2c3D4".repeat(10),
+  "0a1b2c3d".repeat(4) + "." + "a1B2c3D4".repeat(2),
+  "r8_" + "a1B2c3D4e5F6g7H8".repeat(2) + "a1B2c",
+  "pplx-" + "a1B2c3D4".repeat(6),
+  "figd_" + "a1B2c3D4".repeat(5),
+  "ATATT3" + "a1B2c3D4".repeat(8),
+  "dckr_pat_" + "a1B2c3D4e".repeat(3),
+  "dp.pt." + "a1B2c3D4".repeat(5) + "abc",
+  "sbp_" + "0a1b2c3d".repeat(5),
+  "PMAK-" + "0a1b2c3d".repeat(3) + "-" + "0a1b2c3d".repeat(4) + "0a",
+  "SK" + "0a1b2c3d".repeat(4),
 ];
 
 Deno.test("the tokens of well-known issuers are replaced, and nothing around them", () => {
@@ -59,6 +69,45 @@ Deno.test("a secret that is set is replaced, its name is not; the password in a 
   assertEquals(clean("postgres://app:h4nter2x@db/x"), "postgres://app:[not shown: a password in a URL]@db/x");
 });
 
+Deno.test("a secret is found in the forms that files, commands and logs have", () => {
+  const value = "Tr0ub" + "4dor9x";
+  const random = "9f8e7d6c5b4a3928" + "1706f5e4";
+  const forms: readonly string[] = [
+    `  "password": "${value}"`,
+    `{"x":1,"passphrase":"${value}","y":2}`,
+    `db:\n  password: ${value}`,
+    `+spring.datasource.password=${value}`,
+    `[db]\npassword = ${value}`,
+    `const dbPassword = '${value}';`,
+    `connect(user="a", passwd="${value}")`,
+    JSON.stringify({ source: [`password = "${value}"\n`] }),
+    `<server><password>${value}</password></server>`,
+    `"Server=tcp:x;User Id=sa;Password=${value};Encrypt=True"`,
+    `jdbc:mysql://h/db?user=root&password=${value}`,
+    `ENV DB_PASSWORD ${value}`,
+    `PGPASSWORD=${value} psql -h x`,
+    `{"name":"DB_PASSWORD","value":"${value}"}`,
+    `- name: DB_PASSWORD\n  value: ${value}`,
+    `machine h login me password ${value}`,
+    `curl -s -u admin:${value} https://h/`,
+    `mysqldump -uroot -p${value} db`,
+    `ConvertTo-SecureString "${value}" -AsPlainText`,
+    `postgres://u:p@ss${value}@db/x`,
+    `GET /x?access_token=${random}&u=1 200`,
+    `https://b.s3.amazonaws.com/k?X-Amz-Signature=${random}&X-Amz-Expires=1`,
+    `curl -H 'X-Api-Key: ${random}' https://x`,
+    `Authorization: Token ${random}`,
+    `Cookie: session=${random}; path=/`,
+    `{"text":"{\\"api_key\\": \\"${random}\\"}"}`,
+    `https://${random}:x-oauth-basic@github.com/a/b`,
+  ];
+  for (const text of forms) {
+    const shown = clean(text);
+    assertEquals([value, random].some((secret) => shown.includes(secret)), false, shown);
+    assertEquals(shown.split("\n").length, text.split("\n").length);
+  }
+});
+
 Deno.test("code that only speaks of secrets stays as it is", () => {
   const lines = [
     "token: process.env.GITHUB_TOKEN_VALUE_1",
@@ -78,6 +127,14 @@ Deno.test("code that only speaks of secrets stays as it is", () => {
     "  API_TOKEN: apiToken,",
     'const secret = "${await vault.read(1234567)}";',
     "auth: Bearer <token>",
+    "password = password2",
+    "  password: config.password2",
+    "PWD=/home/user1/src",
+    'pwd = "/home/user1/src"',
+    "login(user1, password)",
+    "curl -u admin:$PASSWORD1 https://h/",
+    'name: "token", value: "none"',
+    "https://h/?code=authorization_code",
     "sk-learn-is-a-library-for-machine-learning",
     '"auth": "oauth2.client.v2.provider"',
     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
@@ -102,13 +159,15 @@ Deno.test("private keys in every form are replaced, also in files the caller nam
       "in JSON": JSON.stringify({ private_key: key }),
       "indented in YAML": key.replaceAll(/^/gm, "    "),
       "in a diff": key.replaceAll(/^/gm, "+"),
+      "in base64": `tls.key: ${btoa(key)}`,
+      "in base64, in lines": btoa(key).replaceAll(/.{76}/g, "$&\n"),
       "cut at its end": key.slice(0, -20),
       "cut at its beginning": key.slice(40),
       "in code": `"${key.replaceAll("\n", '\\n" +\n"')}"`,
     };
     for (const [form, text] of Object.entries(forms)) {
       const shown = clean(`first\n${text}\nlast`, { keysOnly: true });
-      assertEquals(/MIIEow1B|Zz09/.test(shown), false, `${kind} ${form}: ${shown}`);
+      assertEquals(/MIIEow1B|Zz09|TUlJRW93MUJN/.test(shown), false, `${kind} ${form}: ${shown}`);
       assertEquals(
         [shown.startsWith("first\n"), shown.endsWith("\nlast")],
         [true, true],
@@ -145,6 +204,11 @@ Deno.test("looking for secrets takes time linear in the text, whatever is in it"
     "a://b:",
     "-",
     "PuTTY-User-Key-File-2: \na\na\na\na\n",
+    "password: ",
+    "curl -u ",
+    "name: a_token, ",
+    "?sig=",
+    " ",
   ];
   for (const part of texts) {
     const started = performance.now();
@@ -187,6 +251,18 @@ Deno.test("names of secrets are known wherever they lie, and names that only loo
       "credentials",
       "x.kdbx",
       ".bash_history",
+      ".env~",
+      "server.pem.bak",
+      "id_rsa (copy)",
+      ".htpasswd.old",
+      "terraform.tfstate.1700000000.backup",
+      "key.pem.txt",
+      "krb5.keytab",
+      "my-firebase-adminsdk-x1.json",
+      ".config/gh/hosts.yml",
+      "rclone.conf",
+      "private_key",
+      "api_key.txt",
     ]);
   for (const path of secrets) assertEquals(notWorthReading(path), "secret", path);
   const others = [
@@ -205,6 +281,10 @@ Deno.test("names of secrets are known wherever they lie, and names that only loo
       "credentials.go",
       "pem.rs",
       "token.ts",
+      "tokens.json",
+      "pass.txt",
+      "key.ts.bak",
+      "config (1).json",
     ]);
   for (const path of others) assertEquals(notWorthReading(path), undefined, path);
   assertEquals(notWorthReading("node_modules/x/index.js"), "directory");

@@ -64,6 +64,13 @@ Deno.test("one wrong byte does not garble the rest of a UTF-8 text", () => {
   );
 });
 
+Deno.test("a file of which the lines are in two encodings is read line by line", () => {
+  const gbk = TEXTS.find(([encoding]) => encoding === "GBK")!;
+  const line = new TextEncoder().encode("// 注释一行\n");
+  const bytes = new Uint8Array([...line, ...Uint8Array.fromHex(gbk[1])]);
+  assertEquals(decodeText(bytes), { kind: "text", text: `// 注释一行\n${gbk[2]}`, guessed: "GBK" });
+});
+
 Deno.test("a file in another encoding is shown as text with a note, one in no encoding is refused by its name", async () => {
   const gbk = TEXTS.find(([encoding]) => encoding === "GBK")!;
   const noise = Uint8Array.from({ length: 400 }, (_, i) => 128 + (i * 89 + 7 * (i % 13)) % 128);

@@ -82,6 +82,9 @@ class DetachableRun implements RepeatableCall {
   #release: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking = 0;
+  #hasHandle = false;
+  /** Requests that wait for the result now: the call itself, and the same call made again. */
+  readonly #waiting = new Set<Call>();
   #progress: Progress | undefined;
 
   constructor(call: Call, options: RunOptions) {
@@ -116,9 +119,11 @@ class DetachableRun implements RepeatableCall {
       ask: (method, params, options) => this.#ask(method, params, options),
     }));
     this.#wait();
+    this.#waiting.add(this.call);
     try {
       return await Promise.race([this.#work, this.#late.promise]) ?? this.#giveHandle();
     } finally {
+      this.#waiting.delete(this.call);
       clearTimeout(this.#timer);
       signal.removeEventListener("abort", forward);
     }
@@ -127,14 +132,22 @@ class DetachableRun implements RepeatableCall {
   /** The result, for the same call made again; a handle when its caller too has to be answered before. */
   async join(call: Call, { waitMs }: Patience): Promise<Result> {
     const kept = this.#keep();
-    const outcome = await resultWithin(kept, call, waitMs);
-    if (call.signal.aborted) throw abortError(call.signal);
+    this.#waiting.add(call);
+    const outcome = await resultWithin(kept, call, waitMs).finally(() => this.#waiting.delete(call));
+    if (call.signal.aborted) {
+      const { reason } = call.signal;
+      const isWanted = [...this.#waiting].some(({ caller }) => !caller.isAway);
+      // Its user no longer wants it, nobody else waits for it, and nobody can ask for it by a handle.
+      if (!isWanted && !this.#hasHandle && !(reason instanceof GivenUp)) kept.cancel(reason);
+      throw abortError(call.signal);
+    }
     if (outcome === undefined) return this.#giveHandle();
     kept.release?.();
     return outcome;
   }
 
   #giveHandle(): Result {
+    this.#hasHandle = true;
     return handleResult(this.#keep(), { isRepeatable: this.#options.options.keepsGivenUp ?? false });
   }
 

@@ -45,7 +45,8 @@ export class RepeatedCalls<T extends RepeatableCall> {
         this.delete(key, earlier);
         continue;
       }
-      if (earlier.isAwaited) {
+      // A window that is started anew makes its call again before the end of the former one is known.
+      if (earlier.isAwaited && !earlier.call.caller.isAway) {
         const isRetry = isSameSession(earlier.call.caller, caller) &&
           Date.now() - earlier.startedAtMs >= MIN_RETRY_MS;
         if (isRetry) return earlier;

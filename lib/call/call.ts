@@ -44,6 +44,8 @@ export interface Caller {
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
   /** The client's roots, in its order; undefined when it has none. Requested once, until they change. */
   roots(): Promise<readonly Root[] | undefined>;
+  /** Whether its client has no connection now on which it could get a response; it may come back. */
+  readonly isAway?: boolean;
   /** Whether its client has been asked for its roots and has not answered in time. */
   readonly areRootsOverdue?: boolean;
   /** Its identity as an owner of data. May request the roots of the client, once until they change. */

@@ -49,6 +49,7 @@ export function openHttpSession(hooks: HttpSessionHooks, options: HttpSessionOpt
         principal,
         wantedId: publicId(),
         isResumable: false,
+        isReading: () => transport.isReading,
         namedDirs: isOwner ? "start" : "none",
         listens: () => transport.listening,
       });

@@ -35,9 +35,10 @@ const MAX_CLIENT_INFO_CHARS = 64 * KIB;
 
 /**
  * The reason of a client whose own time was up, and not of a user who no longer wants the answer. MCP has no code for
- * it: the SDKs write theirs, -32001 (TypeScript), or "request timeout" (rmcp), the shim "not answered in time".
+ * it: the SDKs write theirs, -32001 (TypeScript), "request timeout" (rmcp) or "context deadline exceeded" (Go), the shim
+ * "not answered in time".
  */
-const TIMED_OUT = /-32001|timed?[ -]?out|not answered in time/i;
+const TIMED_OUT = /-32001|timed?[ -]?out|deadline|not answered in time/i;
 
 /** Where the peer's messages go: a connection, or the streams of an HTTP session. */
 export interface MessageSink {

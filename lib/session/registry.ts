@@ -37,7 +37,16 @@ export interface RegistryOptions {
 export type NewSession =
   & Pick<
     SessionOptions,
-    "client" | "cwd" | "server" | "isResumable" | "namedDirs" | "principal" | "via" | "window" | "parentPid"
+    | "client"
+    | "cwd"
+    | "server"
+    | "isReading"
+    | "isResumable"
+    | "namedDirs"
+    | "principal"
+    | "via"
+    | "window"
+    | "parentPid"
   >
   & {
     wantedId?: string;

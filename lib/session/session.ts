@@ -38,6 +38,8 @@ export interface SessionOptions {
   parentPid?: number;
   /** Whether the client may resume after a cut connection. */
   isResumable: boolean;
+  /** Whether the client of an attached session can get a response now. Default: it can. */
+  isReading?: () => boolean;
   replayLimits: ReplayLimits;
   /** Requests that may run and wait at once. Default: unlimited. */
   maxRunning?: number;
@@ -107,6 +109,7 @@ export class Session implements Caller {
   #peer: ClientPeer | undefined;
   readonly #journal: SessionJournal | undefined;
   readonly #listChanges: ListChangeFilter | undefined;
+  readonly #isReading: () => boolean;
   readonly #roots = new ClientRoots({
     ask: (options) => this.ask("roots/list", {}, options),
     onMissing: (why) => this.#warnOfMissingRoots(why),
@@ -136,6 +139,7 @@ export class Session implements Caller {
     this.isRecovered = options.isRecovered ?? false;
     this.#journal = options.journal;
     this.#listChanges = options.listChanges;
+    this.#isReading = options.isReading ?? (() => true);
     this.#ownership = new Ownership({
       principal: this.principal,
       secret: this.resumeToken,
@@ -158,6 +162,10 @@ export class Session implements Caller {
   /** Whether the client is connected now. */
   get isConnected(): boolean {
     return this.output.isAttached;
+  }
+
+  get isAway(): boolean {
+    return !this.isConnected || !this.#isReading();
   }
 
   get belonging(): Belonging {

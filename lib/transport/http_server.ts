@@ -52,6 +52,8 @@ export class HttpServerTransport implements Transport {
   readonly #budget: ByteBudget | undefined;
   #streams = 0;
   #listeners = 0;
+  /** Requests whose streams are about to be opened. */
+  #opening = 0;
 
   constructor(options: HttpTransportOptions) {
     this.#log = new EventLog(options.keep);
@@ -83,6 +85,11 @@ export class HttpServerTransport implements Transport {
     return this.#streams;
   }
 
+  /** Whether the client has, or is about to have, a stream on which it can get an answer. */
+  get isReading(): boolean {
+    return this.#streams + this.#opening > 0;
+  }
+
   /** Whether the client has a standalone stream open. */
   get listening(): boolean {
     return this.#listeners > 0;
@@ -102,7 +109,9 @@ export class HttpServerTransport implements Transport {
     }
     const { body, ids, duplicates } = this.#inFlight.admit(exchange.body);
     if (duplicates.length > 0 && body === undefined) return duplicateErrors(duplicates);
-    const response = await this.#sdk.handleRequest(request, { parsedBody: body });
+    this.#opening++;
+    const response = await this.#sdk.handleRequest(request, { parsedBody: body })
+      .finally(() => this.#opening--);
     if (response.body === null || !isEventStream(response)) {
       this.#inFlight.release(ids);
       return response.ok && duplicates.length > 0 ? duplicateErrors(duplicates) : response;

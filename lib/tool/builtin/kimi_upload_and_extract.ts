@@ -2,7 +2,9 @@ import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { formatBytes, MIB } from "../../base/units.ts";
+import { quoteName } from "../../base/text.ts";
 import type { WorkspaceEntry } from "../../workspace/workspace.ts";
+import { isLinkToSecret } from "../../workspace/worth_reading.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 import { progressSender } from "../dialogue/call_progress.ts";
 import { rejectKey } from "../material/material_builder.ts";
@@ -53,6 +55,12 @@ async function findFile(path: string, { workspace }: ToolContext): Promise<Works
   const entry = await workspace.find(path);
   if (entry.kind !== "file") {
     throw new ExaiError("INVALID_PARAMS", `${entry.shownAs} is a directory; name the files one by one`);
+  }
+  if (isLinkToSecret(path, entry.shownAs)) {
+    throw new ExaiError(
+      "FORBIDDEN",
+      `${quoteName(path)} is a link to ${entry.shownAs}, which usually holds secrets; name that file itself`,
+    );
   }
   if (entry.sizeBytes === 0) {
     throw new ExaiError("INVALID_PARAMS", `${entry.shownAs} is empty; leave it out`);

@@ -4,16 +4,19 @@ import type { Omission } from "./left_out.ts";
 
 type WhyNot = Pick<Omission, "reason" | "kind">;
 
-/** Why an untracked file is not shown. */
-export function whyNotShown(path: string): WhyNot | undefined {
+/** Why an untracked file below `directory` is not shown. */
+export function whyNotShown(path: string, directory: string): WhyNot | undefined {
   if (path.endsWith("/")) return { reason: "a git repository of its own", kind: "skipped" };
-  const why = notWorthReading(path);
+  const why = usuallyHoldsSecrets(`${directory}/${path}`) ? "secret" : notWorthReading(path);
   return why && { reason: NOT_WORTH_READING[why], kind: why === "secret" ? "secret" : "skipped" };
 }
 
-/** Why the diff of a file is not shown. In which directory a tracked file lies does not matter. */
-export function whyNoDiff({ path, from, isBinary }: ChangedFile): WhyNot | undefined {
-  if ([path, from].some((name) => name !== undefined && usuallyHoldsSecrets(name))) {
+/**
+ * Why the diff of a file below `directory` is not shown. In which directory a tracked file lies does not matter, but for
+ * those of credentials.
+ */
+export function whyNoDiff({ path, from, isBinary }: ChangedFile, directory: string): WhyNot | undefined {
+  if ([path, from].some((name) => name !== undefined && usuallyHoldsSecrets(`${directory}/${name}`))) {
     return { reason: "changed; a file of this name usually holds secrets", kind: "secret" };
   }
   if (isBinary) return { reason: "changed; it is binary", kind: "skipped" };

@@ -16,7 +16,10 @@ export interface ListedChange extends JsonObject {
 }
 
 /** Describes a file that git tracks, in one set of changes. */
-export function describeChange(file: ChangedFile, set: string): ListedChange {
+export function describeChange(
+  file: ChangedFile,
+  { set, directory }: { set: string; directory: string },
+): ListedChange {
   const { path, from, status, mode, added, removed, isBinary } = file;
   return {
     path,
@@ -27,13 +30,13 @@ export function describeChange(file: ChangedFile, set: string): ListedChange {
     ...(mode === undefined ? {} : { mode }),
     ...(status === "conflict" ? { conflict: true } : {}),
     ...(isBinary ? { binary: true } : {}),
-    ...notShown(whyNoDiff(file)),
+    ...notShown(whyNoDiff(file, directory)),
   };
 }
 
 /** Describes a file that git does not track. */
-export function describeUntracked(path: string): ListedChange {
-  return { path, in: "untracked", ...notShown(whyNotShown(path)) };
+export function describeUntracked(path: string, directory: string): ListedChange {
+  return { path, in: "untracked", ...notShown(whyNotShown(path, directory)) };
 }
 
 /** Tells the caller of files with secrets in the change, whose content no model is shown. */

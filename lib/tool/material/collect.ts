@@ -1,7 +1,7 @@
 import { abortError } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { MAX_FILE_BYTES, type Workspace, type WorkspaceEntry } from "../../workspace/workspace.ts";
-import { NOT_WORTH_READING, usuallyHoldsSecrets } from "../../workspace/worth_reading.ts";
+import { isLinkToSecret, NOT_WORTH_READING, usuallyHoldsSecrets } from "../../workspace/worth_reading.ts";
 import { type Attachment, hashOf } from "./attachment.ts";
 import type { Omission } from "./left_out.ts";
 import { type BuilderOptions, type Material, MaterialBuilder } from "./material_builder.ts";
@@ -50,6 +50,8 @@ interface CollectOptions extends BuilderOptions {
 export async function collect(request: MaterialRequest, options: CollectOptions): Promise<Material> {
   return await new Collector(request, options).collect();
 }
+
+const SECRET = { reason: NOT_WORTH_READING.secret, kind: "secret" } as const;
 
 /** What an error does to a call: each rejects it, only that of a forbidden path does, or it is noted. */
 type OnError = "reject" | "reject_forbidden" | "note";
@@ -106,6 +108,10 @@ class Collector {
       });
       if (entry === undefined) continue;
       if (entry.kind === "file") {
+        if (isLinkToSecret(path, entry.shownAs)) {
+          this.#builder.omit({ name: `${path} (a link to ${entry.shownAs})`, ...SECRET });
+          continue;
+        }
         files.set(entry.path, { entry, isNamed: true, onError });
         continue;
       }
@@ -128,7 +134,7 @@ class Collector {
       if (entry?.kind !== "file") continue;
       // The path may be a link to a file of another name.
       if (usuallyHoldsSecrets(entry.shownAs)) {
-        this.#builder.omit({ name: entry.shownAs, reason: NOT_WORTH_READING.secret, kind: "secret" });
+        this.#builder.omit({ name: entry.shownAs, ...SECRET });
       } else files.push({ entry, isNamed: false, onError: "note" });
     }
     const rest = Math.max(0, paths.length - MAX_CANDIDATES) + Math.max(0, files.length - MAX_FOUND);

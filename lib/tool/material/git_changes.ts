@@ -105,15 +105,16 @@ export class GitChanges implements AsyncDisposable {
 
   /** Lists the changed files with their line counts, in bounded space. */
   async summarize(): Promise<JsonObject> {
+    const directory = this.#entry.path;
     const listed: ListedChange[] = [];
     let isCut = false;
     for (const range of this.#ranges) {
       const { files, cut } = await this.#changedIn(range);
-      listed.push(...files.map((file) => describeChange(file, range.name)));
+      listed.push(...files.map((file) => describeChange(file, { set: range.name, directory })));
       isCut ||= cut;
     }
     const untracked = await this.#untrackedNames();
-    listed.push(...untracked.names.map(describeUntracked));
+    listed.push(...untracked.names.map((name) => describeUntracked(name, directory)));
     const branch = await this.#run(["rev-parse", "--abbrev-ref", "HEAD"], MAX_LIST_BYTES);
     return {
       repository: this.#entry.path,
@@ -132,7 +133,7 @@ export class GitChanges implements AsyncDisposable {
     for (const range of this.#ranges) {
       const { files } = await this.#changedIn(range);
       const shown = files.filter((file) => {
-        const why = whyNoDiff(file);
+        const why = whyNoDiff(file, this.#entry.path);
         if (why !== undefined) leftOut.push({ name: diffName(file.path, range), ...why });
         return why === undefined;
       });
@@ -167,7 +168,7 @@ export class GitChanges implements AsyncDisposable {
   #foundIn(names: readonly string[], leftOut: Omission[]): string[] {
     const found: string[] = [];
     for (const name of names) {
-      const why = whyNotShown(name);
+      const why = whyNotShown(name, this.#entry.path);
       if (why === undefined) found.push(`${this.#entry.path}/${name}`);
       else leftOut.push({ name: `${name} (untracked)`, ...why });
     }

@@ -29,7 +29,7 @@ const TYPES: readonly [
   ["image/png", "\x89PNG", 0, "sent"],
   ["image/jpeg", "\xff\xd8\xff", 0, "sent"],
   ["image/gif", "GIF8", 0, "sent"],
-  ["image/webp", "WEBP", 8, "sent"],
+  ["image/webp", "WEBPVP8", 8, "sent"],
   ["image/bmp", "BM", 0, "converted"],
   ["image/tiff", "II*\0", 0, "refused"],
   ["image/tiff", "MM\0*", 0, "refused"],

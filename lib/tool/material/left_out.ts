@@ -1,5 +1,5 @@
 import { counted } from "../../base/text.ts";
-import { visible } from "../../base/visible.ts";
+import { shownName } from "./secrets.ts";
 
 /** Omitted material and the reason. */
 export interface LeftOut {
@@ -51,7 +51,7 @@ export class LeftOutList {
     const named = this.#named.get(kind) ?? [];
     this.#named.set(kind, named);
     if (named.length >= MAX_NAMED) return;
-    named.push({ name: visible(name, MAX_NAME_CHARS), reason: visible(reason, MAX_REASON_CHARS) });
+    named.push({ name: shownName(name, MAX_NAME_CHARS), reason: shownName(reason, MAX_REASON_CHARS) });
     this.#counts.set(named.at(-1)!, count);
   }
 

@@ -4,7 +4,7 @@ import type { WalkResult, WorkspaceEntry } from "../../workspace/workspace.ts";
 import { NOT_WORTH_READING } from "../../workspace/worth_reading.ts";
 import { type Attachment, renderAttachment } from "./attachment.ts";
 import { type LeftOut, LeftOutList, type Omission } from "./left_out.ts";
-import { describeSecrets, isOnlyKey, replaceSecrets } from "./secrets.ts";
+import { describeSecrets, isOnlyKey, replaceSecrets, shownName } from "./secrets.ts";
 import { decodeText } from "./text_content.ts";
 
 /** The collected material, most important first, and what was omitted. */
@@ -74,8 +74,10 @@ export class MaterialBuilder {
    * @throws {ExaiError} `FORBIDDEN` for a named file that is a private key and nothing else
    */
   async add(attachment: Attachment, prepare = (text: string) => text): Promise<void> {
-    const name = visible(attachment.name, MAX_NAME_CHARS);
     const { hash, isNamed = false } = attachment;
+    const name = isNamed
+      ? visible(attachment.name, MAX_NAME_CHARS)
+      : shownName(attachment.name, MAX_NAME_CHARS);
     const same = this.#nameByHash.get(hash);
     if (same !== undefined) {
       return this.omit({ name, reason: `same content as ${same}`, kind: "duplicate" });

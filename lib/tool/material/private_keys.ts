@@ -6,9 +6,18 @@ export const PRIVATE_KEY = "a private key";
 /** The first and the last line of a private key: PEM, OpenSSH, PGP, SSH2. */
 const KEY_BORDER = /-{4,5} ?(BEGIN|END) (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}/g;
 
-/** Private keys without borders: of age and of PuTTY. */
-const UNBORDERED =
-  /AGE-SECRET-KEY-1[A-Z0-9]{50,100}|PuTTY-User-Key-File-[23]: [^\n]{0,100}(?:\n[^\n]{1,200}){3,200}/g;
+/** Private keys without borders: of age, of PuTTY, and PEM in base64, as Kubernetes has it. */
+const UNBORDERED = new RegExp(
+  [
+    String.raw`AGE-SECRET-KEY-1[A-Z0-9]{50,100}`,
+    String.raw`PuTTY-User-Key-File-[23]: [^\n]{0,100}(?:\n[^\n]{1,200}){3,200}`,
+    // "-----BEGIN ", and what the names of kinds of private keys begin with.
+    String
+      .raw`LS0tLS1CRUdJTi(?:BSU0EgU|BQUklW|BFQyBQ|BPUEVO|BFTkNS|BEU0Eg|BQR1AgUFJJ)[A-Za-z0-9+/=]{30,30000}` +
+    String.raw`(?:\r?\n[+\- \t]{0,12}[A-Za-z0-9+/=]{20,100}){0,300}`,
+  ].join("|"),
+  "g",
+);
 
 /** Finds the private keys in `text`. */
 export function findKeys(text: string): Span[] {

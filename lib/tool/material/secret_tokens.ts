@@ -1,3 +1,5 @@
+import { SURROUNDED } from "./surrounded_secrets.ts";
+
 /** A secret in a text, by the positions of its characters. */
 export interface Span {
   start: number;
@@ -37,6 +39,21 @@ const TOKENS: readonly [kind: string, pattern: string][] = [
   ["a Vault token", String.raw`\bhv[sbr]\.[A-Za-z0-9_-]{24,250}`],
   ["a Mailgun key", String.raw`\bkey-[a-f0-9]{32}${END}`],
   ["a Linear or Notion key", String.raw`\b(?:lin_api_[A-Za-z0-9]{32,60}|ntn_[A-Za-z0-9]{40,60})`],
+  [API_KEY, String.raw`\b(?:r8_[A-Za-z0-9]{37}|pplx-[A-Za-z0-9]{40,60}|NRAK-[A-Z0-9]{27})${END}`],
+  // Of GLM (Zhipu).
+  [API_KEY, String.raw`\b[a-f0-9]{32}\.[A-Za-z0-9]{16}${END}`],
+  ["a Figma or Atlassian token", String.raw`\b(?:figd_[A-Za-z0-9_-]{40,60}|ATATT3[A-Za-z0-9_=-]{50,250})`],
+  ["a Docker or RubyGems token", String.raw`\b(?:dckr_[po]at_[A-Za-z0-9_-]{27,60}|rubygems_[a-f0-9]{48})`],
+  ["a Doppler or Pulumi token", String.raw`\b(?:dp\.[a-z]{2,6}\.[A-Za-z0-9]{40,44}|pul-[a-f0-9]{40})${END}`],
+  [
+    "a HashiCorp or Fly token",
+    String.raw`\b(?:[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{60,70}|fm[12]_[A-Za-z0-9+/=_-]{60,1000})`,
+  ],
+  ["a database token", String.raw`\b(?:sbp_[a-f0-9]{40}|pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.-]{32,64})`],
+  ["a Postman key", String.raw`\bPMAK-[a-f0-9]{24}-[a-f0-9]{34}`],
+  ["a Twilio key", String.raw`\bSK[a-f0-9]{32}${END}`],
+  ["a Discord token", String.raw`\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}`],
+  ["a Teams webhook", String.raw`/IncomingWebhook/[a-f0-9]{32}`],
   ["an Azure storage key", String.raw`AccountKey=[A-Za-z0-9+/]{80,100}={0,2}`],
   [
     "a JSON web token",
@@ -44,63 +61,12 @@ const TOKENS: readonly [kind: string, pattern: string][] = [
   ],
 ];
 
-/** Names of what is set to a secret. */
-const SECRET_NAME = String
-  .raw`(?:api[_-]?key|secret|token|passw(?:or)?d|passphrase|credential|private[_-]?key|access[_-]?key|auth)`;
-const IS_SET_TO = String.raw`["']?[ \t]{0,3}(?::=|=>|[:=])[ \t]{0,3}`;
-
-/** Secrets that only what is around them tells, and whether their values are any. */
-const SURROUNDED: readonly [kind: string, pattern: RegExp, isSecret: (value: string) => boolean][] = [
-  [
-    "a password in a URL",
-    /\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@"'<>]{0,80}:(?<value>[^\s/@"'<>]{3,120})@/gi,
-    (value) => !isPlaceholder(value),
-  ],
-  [
-    "a secret that is set",
-    new RegExp(
-      String.raw`${SECRET_NAME}[a-z0-9_-]{0,20}${IS_SET_TO}` +
-        String
-          .raw`(?:(?<quote>["'\x60])(?<value>[^"'\x60\s]{16,200})\k<quote>|(?=(?<bare>[A-Za-z0-9+/_.~-]{16,200}={0,2}))\k<bare>(?=\r?$|\s+#))`,
-      "gim",
-    ),
-    looksRandom,
-  ],
-  [
-    "a password that is set",
-    // As in an environment file or in YAML: code sets a constant to an expression.
-    /\b[A-Z][A-Z0-9_]{0,60}(?:PASSWORD|PASSWD|_PASS|SECRET|SECRET_KEY|_TOKEN|API_KEY|ACCESS_KEY)(?:=|["']?: )["']?(?<value>[^\s"'$<>{}(),;]{6,200})["']?(?=,?\r?$)/gm,
-    (value) => /\d/.test(value) && /\D/.test(value) && !isPlaceholder(value),
-  ],
-  [
-    "credentials of a request",
-    /\b(?:Bearer|Basic)[ \t]{1,3}(?<value>[A-Za-z0-9+/_.~-]{20,1000}={0,2})/g,
-    looksRandom,
-  ],
-];
-
 const TOKEN = new RegExp(TOKENS.map(([, pattern], i) => `(?<k${i}>${pattern})`).join("|"), "g");
-
-/** Whole values, and words within a value, of one that stands for a secret. */
-const STAND_INS = new Set(
-  "password passwd pass pwd secret token user root admin postgres guest test foobar".split(" "),
-);
-const STAND_IN_WORDS = new Set(
-  "example sample placeholder changeme change your dummy fake redacted".split(" "),
-);
-
-/** Whether `value` stands for a secret, or is one that is put in later. */
-function isPlaceholder(value: string): boolean {
-  const lower = value.toLowerCase();
-  return STAND_INS.has(lower) || lower.split(/[^a-z]+/).some((word) => STAND_IN_WORDS.has(word)) ||
-    ["${", "{{", "%(", "%{", "<"].some((sign) => value.includes(sign)) ||
-    /^[xX*.<>_-]+$/.test(value) || /^[$%]\w+%?$/.test(value) || /^\[[^\]]*\]$/.test(value);
-}
 
 /** Finds tokens, passwords and other secrets in `text`, but no private keys. */
 export function findTokens(text: string): Span[] {
   const spans = matches(text, TOKEN, kindOfToken);
-  for (const [kind, pattern, isSecret] of SURROUNDED) {
+  for (const { kind, pattern, isSecret } of SURROUNDED) {
     spans.push(...matches(text, pattern, (match) => isSecret(valueOf(match)) ? kind : undefined));
   }
   return spans;
@@ -134,30 +100,4 @@ function kindOfToken(match: RegExpExecArray): string | undefined {
   const kind = TOKENS[index]![0];
   // Names such as sk-learn-… have no digits.
   return kind === API_KEY && !/\d.*\d/.test(match[0]) ? undefined : kind;
-}
-
-/** Least bits in each character of a value that is taken for random. */
-const MIN_ENTROPY = 3.4;
-
-/** Whether `value` looks like one that a program made, and not like a name or a word. */
-function looksRandom(value: string): boolean {
-  const digits = value.replace(/\D/g, "").length;
-  const isMixed = /[a-z]/.test(value) && /[A-Z]/.test(value) && value.length >= 32;
-  if (isPlaceholder(value) || digits < (isMixed ? 1 : 3) || !/[A-Za-z]/.test(value)) return false;
-  // A URL, of which the password is found by itself, and an expression of code.
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return false;
-  if (/[(){}[\]]|\$\{/.test(value)) return false;
-  // Paths, versions and names in code: words that are joined.
-  if (
-    /^[a-z]+(?:[._/-][a-z0-9]+)+$/i.test(value) && value.split(/[._/-]/).every((part) => part.length < 12)
-  ) {
-    return false;
-  }
-  const counts = new Map<string, number>();
-  for (const char of value) counts.set(char, (counts.get(char) ?? 0) + 1);
-  let entropy = 0;
-  for (const count of counts.values()) {
-    entropy -= (count / value.length) * Math.log2(count / value.length);
-  }
-  return entropy >= MIN_ENTROPY;
 }

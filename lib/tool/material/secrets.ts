@@ -1,3 +1,4 @@
+import { visible } from "../../base/visible.ts";
 import { findKeys, PRIVATE_KEY } from "./private_keys.ts";
 import { findTokens, type Span } from "./secret_tokens.ts";
 
@@ -36,6 +37,11 @@ export function replaceSecrets(text: string, { keysOnly }: RedactOptions): Redac
   const spans = keysOnly ? findKeys(text) : [...findKeys(text), ...findTokens(text)];
   if (spans.length === 0) return { text, secrets: [] };
   return replace(text, spans.sort((a, b) => a.start - b.start));
+}
+
+/** A name or a reason as it is shown: visible, in bounded space, without secrets. */
+export function shownName(text: string, maxChars: number): string {
+  return visible(replaceSecrets(text, { keysOnly: false }).text, maxChars);
 }
 
 /** Whether nothing is left of a text but a private key. */

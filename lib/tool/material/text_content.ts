@@ -34,13 +34,19 @@ export function decodeText(bytes: Uint8Array): FileText {
     const encoding = unmarkedUtf16(head);
     return encoding === undefined ? { kind: "binary" } : textIn(bytes, encoding);
   }
-  return decodeBytes(bytes);
+  const decoded = decodeBytes(bytes);
+  // Editors of two ages may have written into one file.
+  return decoded.kind === "unclear" ? decodeLines(bytes) : decoded;
 }
 
 /** Decodes a diff, which has the encodings of its files: a file that is converted has two. */
 export function decodeDiff(bytes: Uint8Array): FileText {
   const whole = toUtf8(bytes);
-  if (whole !== undefined) return { kind: "text", text: whole };
+  return whole === undefined ? decodeLines(bytes) : { kind: "text", text: whole };
+}
+
+/** Decodes the lines that are UTF-8 as such, and all others together. */
+function decodeLines(bytes: Uint8Array): FileText {
   const lines = splitLines(bytes).map((line) => ({ line, text: toUtf8(line) }));
   const others = lines.filter(({ text }) => text === undefined).map(({ line }) => line);
   const decoded = decodeBytes(join(others));
