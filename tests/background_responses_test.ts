@@ -106,3 +106,10 @@ Deno.test("a cancelled call cancels the response in the background", async () =>
     "DELETE /responses/resp_1",
   ]);
 });
+
+Deno.test("a response whose events do not tell its state is taken up as well", async () => {
+  const begun = { type: "response.created", response: { id: "resp_1" }, sequence_number: 0 };
+  await using one = backgroundRig(breakOffAfter(begun), rest("Done."));
+  assertEquals((await one.ask()).text, "Done.");
+  assertEquals(one.server.responses.length, 1);
+});

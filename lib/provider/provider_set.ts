@@ -144,6 +144,8 @@ function createProvider(setup: ProviderSetup, options: ProviderSetOptions): ApiP
   const { kind, name = kind, headers } = setup;
   const apiKey = toKey(setup.apiKey ?? "");
   registerSecret(apiKey);
+  // A password in the URL, which errors show.
+  registerSecret(URL.parse(setup.baseUrl ?? "")?.password ?? "");
   const { api, baseUrl, silenceMs } = DEFAULTS[kind];
   const address = kind === "azure"
     ? azureAddress({ ...setup, apiKey })

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, textOf } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
 import { AnswerReader } from "../api/answer_reader.ts";
 import type { ToolCall } from "../provider.ts";
 
@@ -42,6 +42,11 @@ export class ClaudeReader extends AnswerReader {
     }));
   }
 
+  /** A search and redacted thoughts are billed like any other. */
+  protected override get hasHiddenOutput(): boolean {
+    return this.#blocks.size > 0;
+  }
+
   override get itemsToRepeat(): JsonObject[] | undefined {
     return this.finishReason === "tool_calls" ? this.#content() : undefined;
   }
@@ -74,12 +79,15 @@ export class ClaudeReader extends AnswerReader {
       case "message":
         return this.#readWhole(event);
       case "content_block_start":
-        return this.#open(indexOf(event), event.content_block);
+        return this.#open(this.#freeIndex(event), event.content_block);
       case "content_block_delta":
-        return this.#addDelta(indexOf(event), event.delta);
+        return this.#addDelta(event);
       case "message_delta":
         this.#addStop(event.delta);
         return this.#addUsage(event.usage);
+      case "message_stop":
+        this.isMarked = !this.#paused;
+        return;
       case "error":
         throw this.failed(event);
     }
@@ -94,8 +102,9 @@ export class ClaudeReader extends AnswerReader {
 
   #readWhole(message: JsonObject): void {
     this.#start(message);
-    const blocks = Array.isArray(message.content) ? message.content : [];
-    blocks.forEach((block, index) => this.#open(index, block));
+    const { content } = message;
+    const blocks = typeof content === "string" ? [{ type: "text", text: content }] : content;
+    (Array.isArray(blocks) ? blocks : []).forEach((block, index) => this.#open(index, block));
     this.#addStop(message);
   }
 
@@ -116,9 +125,11 @@ export class ClaudeReader extends AnswerReader {
     }
   }
 
-  #addDelta(index: number, delta: Json | undefined): void {
-    const open = this.#blocks.get(index);
-    if (!isObject(delta) || open === undefined) return;
+  #addDelta(event: JsonObject): void {
+    const { delta } = event;
+    if (!isObject(delta)) return;
+    const open = this.#blockOf(event, textOf(delta.type) ?? "");
+    if (open === undefined) return;
     const { block } = open;
     const append = (key: string, added: string) => block[key] = (textOf(block[key]) ?? "") + added;
     switch (delta.type) {
@@ -142,6 +153,22 @@ export class ClaudeReader extends AnswerReader {
     }
   }
 
+  /** The place of a block that begins: behind all others where its index is taken or not told. */
+  #freeIndex({ index }: JsonObject): number {
+    const isFree = typeof index === "number" && !this.#blocks.has(index);
+    return isFree ? index : Math.max(-1, ...this.#blocks.keys()) + 1;
+  }
+
+  #blockOf(event: JsonObject, deltaType: string): OpenBlock | undefined {
+    const last = Math.max(-1, ...this.#blocks.keys());
+    const known = this.#blocks.get(typeof event.index === "number" ? event.index : last);
+    const begun = ownEntry(BLOCK_OF, deltaType);
+    if (begun === undefined || known?.block.type === begun.type) return known;
+    const index = this.#freeIndex(event);
+    this.#open(index, begun);
+    return this.#blocks.get(index);
+  }
+
   #addCitations(citations: Json | undefined): void {
     for (const one of Array.isArray(citations) ? citations : []) {
       if (isObject(one)) this.cite(one.url, one.title);
@@ -160,7 +187,8 @@ export class ClaudeReader extends AnswerReader {
   #addUsage(usage: Json | undefined): void {
     if (!isObject(usage)) return;
     for (const [name, value] of Object.entries(usage)) {
-      if (typeof value === "number") this.#counts.set(name, value);
+      // Some gateways count once, and nothing in the other events.
+      if (typeof value === "number") this.#counts.set(name, value || (this.#counts.get(name) ?? 0));
     }
     const details = usage.output_tokens_details;
     if (isObject(details) && typeof details.thinking_tokens === "number") {
@@ -188,9 +216,11 @@ export class ClaudeReader extends AnswerReader {
   }
 }
 
-function indexOf({ index }: JsonObject): number {
-  return typeof index === "number" ? index : 0;
-}
+/** The block that a delta begins where a gateway has left out its start. */
+const BLOCK_OF: Readonly<Record<string, JsonObject>> = {
+  text_delta: { type: "text", text: "" },
+  thinking_delta: { type: "thinking", thinking: "" },
+};
 
 function parse(input: string): Json {
   try {

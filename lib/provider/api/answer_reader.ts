@@ -1,6 +1,6 @@
 import type { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { quoteName } from "../../base/text.ts";
+import { quoteName, trimEndOf } from "../../base/text.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
 import { meaningOf } from "./finish_reasons.ts";
 import { fromApiError, providerError, type ProviderErrorInfo } from "./provider_errors.ts";
@@ -24,14 +24,16 @@ export abstract class AnswerReader {
   readonly warnings: string[] = [];
   /** Whether the provider sent one document in place of a stream, so that an error in it is all there is. */
   isWhole = false;
-  /** Whether the provider has counted the whole answer, which it does at its end. */
-  protected isCounted = false;
+  /** Whether the provider has marked the end of the answer without a reason, and nothing has come after it. */
+  protected isMarked = false;
   /** What the model said in refusing to answer, where the API has a field for that. */
   protected refusal = "";
   /** What a filter calls what it found, as the provider puts it. */
   #heldBackBy = "";
   protected readonly errorInfo: ProviderErrorInfo;
 
+  /** A reason for the end that is not known. */
+  #unknownReason: string | undefined;
   #endedAtChars: number | undefined;
   #isAtEnd = false;
 
@@ -71,7 +73,12 @@ export abstract class AnswerReader {
 
   /** Whether there is any output: from then on the request has been billed. */
   get hasOutput(): boolean {
-    return this.chars > 0 || this.toolCalls.length > 0;
+    return this.chars > 0 || this.hasHiddenOutput || this.toolCalls.length > 0;
+  }
+
+  /** Whether there is output without text, such as encrypted thoughts or a search. */
+  protected get hasHiddenOutput(): boolean {
+    return false;
   }
 
   /**
@@ -92,9 +99,13 @@ export abstract class AnswerReader {
    */
   add(event: unknown): void {
     const before = this.chars;
+    const isMarked = this.isMarked;
+    this.isMarked = false;
     this.read(event);
+    if (this.chars === before) this.isMarked ||= isMarked;
     if (this.finishReason !== undefined) this.#endedAtChars ??= this.chars;
-    this.#isAtEnd = this.hasEnded && this.chars === before;
+    // Some servers give a reason with the first event already.
+    this.#isAtEnd = this.hasEnded && this.chars === before && this.hasOutput;
     if (this.chars <= MAX_ANSWER_CHARS) return;
     throw providerError(
       "too_large",
@@ -111,19 +122,15 @@ export abstract class AnswerReader {
   }
 
   /**
-   * Takes the reason for which the answer ends. An empty one is none.
+   * Takes the reason for which the answer ends. One that says nothing is none.
    *
    * @throws {ExaiError} the provider error `cut` if the reason says that the answer is not complete
    */
   protected endBy(reason: string): void {
-    if (reason.trim() === "") return;
     const meaning = meaningOf(reason);
+    if (meaning === "none") return;
     if (meaning === "broken") throw this.truncated(`it ended with ${quoteName(reason)}`);
-    if (meaning === undefined) {
-      this.warnings.push(
-        `the answer ended with ${quoteName(reason)}, which EXAI does not know; it may be incomplete`,
-      );
-    }
+    this.#unknownReason = meaning === undefined ? reason : undefined;
     this.finishReason = meaning ?? "stop";
   }
 
@@ -140,8 +147,16 @@ export abstract class AnswerReader {
    * @throws {ExaiError} the provider error `cut` or `empty`
    */
   finish({ hasEnded = false } = {}): void {
-    if (this.finishReason === undefined && !hasEnded && !this.isCounted) {
+    if (this.finishReason === undefined && !hasEnded && !this.isMarked) {
       throw this.truncated("the stream ended too soon");
+    }
+    const broken = this.toolCalls.find((call) => !isJson(call.arguments));
+    // Some servers give a reason with every part, so that it says nothing of the end.
+    if (broken !== undefined && !hasEnded && !this.isMarked && this.finishReason === "tool_calls") {
+      throw this.truncated(`the arguments of ${quoteName(broken.name)} do not end`);
+    }
+    if (broken !== undefined) {
+      this.warnings.push(`the arguments of ${quoteName(broken.name)}, which ${this.#who} calls, are no JSON`);
     }
     const { thoughts, text } = splitThoughts(this.text);
     this.text = text;
@@ -176,6 +191,13 @@ export abstract class AnswerReader {
 
   #settleReason(): void {
     const calls = this.toolCalls.length > 0;
+    if (this.#unknownReason !== undefined) {
+      this.warnings.push(
+        `the answer ended with ${
+          quoteName(this.#unknownReason)
+        }, which EXAI does not know; it may be incomplete`,
+      );
+    }
     if (this.finishReason === undefined) {
       this.warnings.push(
         `${this.errorInfo.provider} gave no reason for the end of the answer; it may be incomplete`,
@@ -204,7 +226,9 @@ export abstract class AnswerReader {
     const { provider } = this.errorInfo;
     return providerError(
       "cut",
-      `the answer of ${provider} broke off after ${this.chars} characters: ${why}. It may have been billed, so it was ` +
+      `the answer of ${provider} broke off after ${this.chars} characters: ${
+        trimEndOf(why, ".")
+      }. It may have been billed, so it was ` +
         "not asked again; repeat the call to ask anew",
       this.errorInfo,
     );
@@ -231,10 +255,20 @@ export abstract class AnswerReader {
   /** The error for an answer that violates the protocol. */
   protected malformed(what: string): ExaiError {
     const { provider } = this.errorInfo;
+    if (this.hasOutput) return this.truncated(`it sent ${what}`);
     return providerError(
       "malformed",
       `${provider} sent ${what}${wrongPathAdvice(this.errorInfo.site)}`,
       this.errorInfo,
     );
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text || "{}");
+    return true;
+  } catch {
+    return false;
   }
 }

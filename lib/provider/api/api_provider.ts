@@ -24,7 +24,8 @@ import { ProgressReporter } from "./progress_reporter.ts";
 import type { ApiProtocol } from "./protocol.ts";
 import { ProtocolChoice } from "./protocol_choice.ts";
 import type { ProviderApi } from "./provider_api.ts";
-import { faultKindOf, providerError } from "./provider_errors.ts";
+import { faultKindOf, isSafeToRetry, providerError } from "./provider_errors.ts";
+import { withPartialAnswer } from "../partial_answer.ts";
 
 interface ApiProviderOptions {
   kind: ProviderName;
@@ -45,6 +46,9 @@ interface Question {
 
 /** Web searches per answer; a model that requests more is looping. */
 const MAX_SEARCHES = 10;
+
+/** One line, and not endless. */
+const MODEL_NAME = /^\P{C}{1,200}$/u;
 
 /** A provider with an API on the network. */
 export class ApiProvider implements Provider {
@@ -162,16 +166,17 @@ export class ApiProvider implements Provider {
     let earlier: AnswerReader | undefined;
     for (let round = 0; round <= MAX_SEARCHES; round++) {
       progress.queued();
-      const answer = await endpoint.complete({ protocol, body, model: model.name }, {
+      const asking = endpoint.complete({ protocol, body, model: model.name }, {
         signal: options.signal,
         deadlineMs: options.deadlineMs,
         onSent: (attempt) => progress.sent(attempt),
         onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
+      const answer = await (earlier === undefined ? asking : asking.catch(afterBilled(earlier.text)));
       if (earlier !== undefined) answer.continueFrom(earlier);
       earlier = answer;
-      usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
+      usages.push(await usageOf(answer, () => protocol.questionText(body)));
       charges.push(answer.chargedUsd);
       for (const warning of answer.warnings) warnings.add(warning);
       const next = answer.followUp(body);
@@ -183,7 +188,7 @@ export class ApiProvider implements Provider {
       body = next;
     }
     throw providerError(
-      "malformed",
+      "empty",
       `${model.name} searched the web ${MAX_SEARCHES} times without an answer; put the question more narrowly`,
       { provider: this.name, model: model.name },
     );
@@ -197,7 +202,8 @@ export class ApiProvider implements Provider {
     const { toolCalls, citations, reasoning, itemsToRepeat: items } = answer;
     return {
       text: answer.text,
-      model: answer.model ?? model.name,
+      // A server may call it anything, and threads name the speaker by it.
+      model: MODEL_NAME.test(answer.model ?? "") ? answer.model! : model.name,
       provider: this.name,
       usage: sumUsages(usages),
       finishReason: answer.finishReason ?? "stop",
@@ -216,12 +222,37 @@ function assertMeets(model: ModelInfo, needs: ModelNeeds): void {
   if (unmet !== undefined) throw new ExaiError("INVALID_PARAMS", `${model.name} ${unmet}`);
 }
 
-async function estimateUsage(question: string, answer: AnswerReader): Promise<Usage> {
+/** Rethrows the error of a further request for an answer: the first has been billed, so that no other model is asked. */
+function afterBilled(text: string): (thrown: unknown) => never {
+  return (thrown) => {
+    const error = ExaiError.from(thrown);
+    if (!isSafeToRetry(faultKindOf(error))) throw error;
+    const { provider, model, status } = error.details as {
+      provider: string;
+      model?: string;
+      status?: number;
+    };
+    const message =
+      `${error.message}. Its web search before that may have been billed, so no other model was asked`;
+    const cut = providerError("cut", message, { provider, model, status, cause: error });
+    throw withPartialAnswer(cut, text);
+  };
+}
+
+/** What an answer used. No question is empty: a provider that counts nothing has not counted. */
+async function usageOf(answer: AnswerReader, questionText: () => string): Promise<Usage> {
+  const { usage } = answer;
+  if (usage !== undefined && usage.inputTokens !== 0) return usage;
   return {
-    inputTokens: await estimateTokens(question),
-    outputTokens: await estimateTokens(answer.reasoning + answer.text),
+    ...usage,
+    inputTokens: await estimateTokens(questionText()),
+    outputTokens: usage?.outputTokens || await estimateTokens(outputOf(answer)),
     estimated: true,
   };
+}
+
+function outputOf({ reasoning, text, toolCalls }: AnswerReader): string {
+  return [reasoning, text, ...toolCalls.map((call) => call.name + call.arguments)].join("");
 }
 
 /** Undefined if one of them is not known. */

@@ -63,6 +63,9 @@ interface CompletionOptions extends WaitOptions {
 /** How long the end of a stream is waited for once the answer is complete. */
 const END_WAIT_MS = 5 * SECOND_MS;
 
+/** The same where text came with the reason for the end: some servers give a reason with every part. */
+const DOUBTFUL_END_WAIT_MS = 30 * SECOND_MS;
+
 /** A token takes about 200 bytes of a stream. */
 const MAX_STREAM_BYTES = 128 * MIB;
 
@@ -99,12 +102,14 @@ export class ProviderEndpoint {
    */
   async complete(request: ProtocolRequest, options: CompletionOptions): Promise<AnswerReader> {
     const { model, body } = request;
-    const refused = this.#refused.get(model) ?? new Set<string>();
+    const refused = new Set(this.#refused.get(model));
     for (let attempt = 1;; attempt++) {
       const sent = { ...request, body: withoutRefused(body, refused) };
       try {
         await this.#limits.wait(model, options);
         const answer = await this.#attempt(sent, { ...options, attempt });
+        // A refusal that stays without the field was not for the field.
+        if (refused.size > 0) this.#refused.set(model, refused.union(this.#refused.get(model) ?? new Set()));
         answer.warnings.push(...this.#warningsOf(model, leftOutFields(body, refused)));
         return answer;
       } catch (thrown) {
@@ -112,7 +117,9 @@ export class ProviderEndpoint {
         const error = ExaiError.from(thrown);
         const field = refusedFieldOf(error, sent);
         if (field !== undefined && !refused.has(field)) {
-          this.#refused.set(model, refused.add(field));
+          refused.add(field);
+          // It is no failure that the retries are for.
+          attempt--;
           continue;
         }
         this.#limits.remember(model, error);
@@ -203,7 +210,9 @@ export class ProviderEndpoint {
         answer.add(event);
         onDelta?.(answer);
         // Only the usage may follow, and some servers leave the connection open.
-        if (answer.isAtEnd) guard.shortenSilence(END_WAIT_MS);
+        if (answer.isAtEnd) guard.awaitEnd(END_WAIT_MS);
+        else if (answer.hasEnded && answer.hasOutput) guard.awaitEnd(DOUBTFUL_END_WAIT_MS);
+        else guard.awaitMore();
       }
       if (signal.aborted) throw abortError(signal);
       answer.finish({ hasEnded: guard.hasEnded });
@@ -237,9 +246,15 @@ function isOfConnection(thrown: unknown): boolean {
 
 /** The field of a body that a refusal names and that may be left out. */
 function refusedFieldOf(error: ExaiError, { body, protocol }: ProtocolRequest): string | undefined {
-  if (faultKindOf(error) !== "refused") return undefined;
+  const status = error.details?.status;
+  const isOfRequest = status === undefined || status === 400 || status === 422;
+  if (faultKindOf(error) !== "refused" || !isOfRequest) return undefined;
   const response = error.cause as ReturnType<typeof asApiError>;
   const { requiredFields: required = [] } = protocol;
   const optional = Object.fromEntries(Object.entries(body).filter(([name]) => !required.includes(name)));
-  return response === undefined ? undefined : refusedField(readErrorBody(response.error), optional);
+  if (response === undefined) return undefined;
+  const { reason, parameter } = readErrorBody(response.error);
+  // The name of a model may have that of a field in it, as kimi-k2-thinking has.
+  const words = reason.split(/\s+/).filter((word) => word.replaceAll(/^\W+|\W+$/g, "") !== body.model);
+  return refusedField({ reason: words.join(" "), parameter }, optional);
 }

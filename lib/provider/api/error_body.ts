@@ -91,10 +91,12 @@ function read(value: Json | undefined, found: ErrorBody, depth: number): string 
 }
 
 function readText(text: string, found: ErrorBody, depth: number): string {
-  if (/^\s*<(?:!doctype|html|head|body|\?xml|[a-z]+>)/i.test(text)) {
+  if (/^\s*<(?:!|\?xml|[a-z]+[\s>])/i.test(text)) {
     found.isPage = true;
     return titleOfPage(text);
   }
+  const page = text.search(/<(?:!doctype|html)[\s>]/i);
+  if (page > 0) return `${text.slice(0, page).trim()} ${titleOfPage(text.slice(page))}`.trim();
   if (!text.includes("{")) return text.trim();
   for (const object of jsonObjectsIn(text)) {
     const reason = readObject(object, found, depth + 1);
@@ -124,10 +126,22 @@ function readInner(error: JsonObject, found: ErrorBody, depth: number): string {
   const candidates = [metadata.raw, ...INNER.map((field) => error[field])];
   for (const candidate of candidates) {
     if (candidate === undefined || candidate === null) continue;
-    const reason = read(candidate, found, depth + 1);
+    const reason = read(candidate, found, depth + 1) || readFields(candidate, found);
     if (reason !== "") return reason;
   }
   return "";
+}
+
+/** The reason in an object that has what is wrong under the name of each field: `{"temperature": ["must be 1"]}`. */
+function readFields(fields: Json, found: ErrorBody): string {
+  if (!isObject(fields)) return "";
+  const told = Object.entries(fields).flatMap(([name, reasons]) =>
+    Array.isArray(reasons) && reasons.every((reason) => typeof reason === "string") && reasons.length > 0
+      ? [{ name, reason: reasons.join("; ") }]
+      : []
+  );
+  if (told.length > 0) found.parameter ??= told[0]!.name;
+  return told.slice(0, MAX_LISTED).map(({ name, reason }) => `${name}: ${reason}`).join("; ");
 }
 
 function readCodes(error: JsonObject, found: ErrorBody): void {

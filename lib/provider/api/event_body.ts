@@ -1,8 +1,4 @@
-/** What marks the end of a stream of chat completions. */
-const END_MARK = /^data: ?\[DONE\]/m;
-
-/** A longer line is no mark. */
-const MAX_MARK_CHARS = 20;
+import { EventLines } from "./event_lines.ts";
 
 /** The part of a web page that is read. */
 const MAX_PAGE_BYTES = 65_536;
@@ -23,14 +19,13 @@ export class EventBody {
   readonly page: string | undefined;
   /** Whether it is one whole document. */
   readonly isWhole: boolean;
-  #hasEnded: boolean;
-  #tail = "";
+  readonly #lines = new EventLines();
 
   private constructor(response: Response, kind: { page?: string; isWhole?: boolean }) {
     const { page, isWhole = false } = kind;
     this.page = page;
-    this.isWhole = this.#hasEnded = isWhole;
-    this.response = isWhole || page !== undefined ? response : this.#watch(response);
+    this.isWhole = isWhole;
+    this.response = isWhole || page !== undefined ? response : this.#tidied(response);
   }
 
   /** Reads as much of the body of `response` as tells what it is. */
@@ -60,33 +55,44 @@ export class EventBody {
 
   /** Whether the end of the events was marked. */
   get hasEnded(): boolean {
-    return this.#hasEnded;
+    return this.isWhole || this.#lines.hasEnded;
   }
 
-  #watch(response: Response): Response {
+  #tidied(response: Response): Response {
     if (response.body === null) return response;
     const decoder = new TextDecoder();
-    const watch = new TransformStream<Bytes, Bytes>({
+    const encoder = new TextEncoder();
+    const tidy = new TransformStream<Bytes, Bytes>({
       transform: (chunk, controller) => {
-        controller.enqueue(chunk);
-        const text = this.#tail + decoder.decode(chunk, { stream: true });
-        // The mark may come in two chunks, so an unfinished line is kept until it is too long for it.
-        if (text.includes("[DONE]") && END_MARK.test(text)) this.#hasEnded = true;
-        const line = text.slice(text.lastIndexOf("\n") + 1);
-        this.#tail = line.length > MAX_MARK_CHARS ? " " : line;
+        const text = this.#lines.add(decoder.decode(chunk, { stream: true }));
+        if (text !== "") controller.enqueue(encoder.encode(text));
+        // Some servers leave the connection open.
+        if (this.#lines.hasEnded) controller.terminate();
       },
+      flush: (controller) => controller.enqueue(encoder.encode(this.#lines.end())),
     });
-    return new Response(response.body.pipeThrough(watch), { headers: response.headers });
+    return new Response(response.body.pipeThrough(tidy), { headers: response.headers });
   }
 }
 
-/** One document as one event, or lines of JSON as an event each. */
+/** One document as one event; lines of JSON, or a list of events, as an event each. */
 function toEvents(text: string): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const isLines = lines.length > 1 &&
     lines.every((line) => line.startsWith("{") && line.trimEnd().endsWith("}"));
-  const events = isLines ? lines : [text.replace(/[\r\n]+/g, " ")];
+  const events = isLines ? lines : listed(text) ?? [text.replace(/[\r\n]+/g, " ")];
   return events.map((event) => `data: ${event.trim()}\n\n`).join("");
+}
+
+/** The objects of a list, as Gemini sends its events where it is not asked for a stream of them. */
+function listed(text: string): string[] | undefined {
+  if (!text.trimStart().startsWith("[")) return undefined;
+  try {
+    const events: unknown = JSON.parse(text);
+    return Array.isArray(events) ? events.map((event) => JSON.stringify(event)) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The parts that were read, and what follows them. */

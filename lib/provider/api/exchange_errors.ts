@@ -30,6 +30,9 @@ export function toProviderError(thrown: unknown, context: FailureContext): ExaiE
       : { ...guard.refused, error: guard.refused.body, message: "" };
     return fromApiError(whole, { ...errorInfo, cause: thrown }, { hasOutput, isWhole: guard.isWhole });
   }
+  if (cause instanceof SyntaxError && answer && guard.isWhole) {
+    return answer.truncated("it is JSON that does not end");
+  }
   if (cause instanceof SyntaxError && !hasOutput) {
     return providerError("malformed", `${name} sent what is no JSON${wrongPathAdvice(site)}`, {
       ...errorInfo,

@@ -126,6 +126,39 @@ function faultOfStatus(status: number): ResponseFault {
   return "refused";
 }
 
+/** What providers say with no code, or with one for all refusals: Anthropic, xAI, Gemini, Kimi, vLLM, LM Studio. */
+const BY_WORDS: readonly { words: RegExp; code: string }[] = [
+  {
+    words:
+      /context (?:length|size|window)|(?:prompt|input) is too long|maximum prompt length|model token limit|exceeds the maximum number of tokens/i,
+    code: "context_length_exceeded",
+  },
+  {
+    words: /(?:incorrect|invalid) api key|api key (?:not valid|is invalid|expired)|^authentication error/i,
+    code: "invalid_api_key",
+  },
+  {
+    words: /credit balance is too low|insufficient (?:credit|balance|quota)|(?:have|has) any credits/i,
+    code: "insufficient_quota",
+  },
+];
+
+/** The statuses with which a request is refused for any reason. */
+const OF_REQUEST: readonly (number | undefined)[] = [undefined, 400, 403, 422];
+
+/** `body` with the code that its words stand for, where its codes say nothing of what it was refused for. */
+export function withCodeOfWords<T extends Pick<ErrorBody, "codes" | "reason">>(
+  body: T,
+  status: number | undefined,
+): T {
+  const fault = faultOf(body, undefined);
+  const isTold = subjectOf(body) !== undefined ||
+    (fault !== undefined && fault !== "refused" && fault !== "auth");
+  if (isTold || !OF_REQUEST.includes(status)) return body;
+  const found = BY_WORDS.find(({ words }) => words.test(body.reason));
+  return found === undefined ? body : { ...body, codes: [...body.codes, found.code] };
+}
+
 /** What a request was refused for, as far as its codes tell. */
 export function subjectOf(
   { codes }: Pick<ErrorBody, "codes">,

@@ -1,13 +1,16 @@
 import { ownEntry } from "../../base/json.ts";
 import type { FinishReason } from "../provider.ts";
 
-/** What a reason for the end of an answer means; `broken`: the answer is not complete, and nothing can be made of it. */
-type FinishMeaning = FinishReason | "broken";
+/**
+ * What a reason for the end of an answer means; `none`: the answer has not ended; `broken`: it is not complete, and nothing
+ * can be made of it.
+ */
+type FinishMeaning = FinishReason | "none" | "broken";
 
 /**
- * The finish reasons of all providers, in lower case. Chat completions: OpenAI, Kimi, Z.AI (`sensitive`,
+ * The finish reasons of all providers, in the form of {@linkcode normalized}. Chat completions: OpenAI, Kimi, Z.AI (`sensitive`,
  * `network_error`, `model_context_window_exceeded`), DeepSeek (`insufficient_system_resource`), Mistral
- * (`model_length`), OpenRouter (`error`), TGI (`eos_token`), vLLM and SGLang (`abort`, `repetition`), Ollama (`load`).
+ * (`model_length`), DashScope (`null`), watsonx (`not_finished`, `token_limit`, `time_limit`), OpenRouter (`error`), TGI (`eos_token`), vLLM and SGLang (`abort`, `repetition`), Ollama (`load`).
  * Gateways pass on those of Anthropic (`end_turn`), Gemini (`MAX_TOKENS`), Bedrock and Cohere (`COMPLETE`).
  */
 const MEANINGS: Readonly<Record<FinishMeaning, readonly string[]>> = {
@@ -21,6 +24,9 @@ const MEANINGS: Readonly<Record<FinishMeaning, readonly string[]>> = {
     "complete",
     "completed",
     "done",
+    "end",
+    "finished",
+    "eos_token_id",
   ],
   length: [
     "length",
@@ -32,6 +38,9 @@ const MEANINGS: Readonly<Record<FinishMeaning, readonly string[]>> = {
     "model_context_window_exceeded",
     "context_length_exceeded",
     "continuation",
+    "max_new_tokens",
+    "token_limit",
+    "time_limit",
   ],
   tool_calls: ["tool_calls", "tool_call", "tool_use", "function_call", "function_calls"],
   content_filter: [
@@ -55,6 +64,7 @@ const MEANINGS: Readonly<Record<FinishMeaning, readonly string[]>> = {
     "guardrail_intervened",
     "error_toxic",
   ],
+  none: ["", "null", "none", "undefined", "unspecified", "not_finished", "in_progress"],
   broken: [
     "error",
     "error_limit",
@@ -83,11 +93,18 @@ const MEANINGS: Readonly<Record<FinishMeaning, readonly string[]>> = {
 
 const MEANING_BY_REASON: Readonly<Record<string, FinishMeaning>> = Object.fromEntries(
   (Object.keys(MEANINGS) as FinishMeaning[]).flatMap((meaning) =>
-    MEANINGS[meaning].map((reason) => [reason, meaning])
+    MEANINGS[meaning].map((reason) => [normalized(reason), meaning])
   ),
 );
 
-/** What `reason` means, whoever gave it; undefined for one that is not known. */
+/**
+ * What `reason` means, whoever gave it, and however it is written: `tool-calls`, `maxTokens`, `FinishReason.STOP`,
+ * `FINISH_REASON_SAFETY`. Undefined for one that is not known.
+ */
 export function meaningOf(reason: string): FinishMeaning | undefined {
-  return ownEntry(MEANING_BY_REASON, reason.trim().toLowerCase());
+  return ownEntry(MEANING_BY_REASON, normalized(reason));
+}
+
+function normalized(reason: string): string {
+  return reason.toLowerCase().replaceAll(/[^a-z0-9]/g, "").replace(/^finishreason/, "");
 }

@@ -56,17 +56,23 @@ export class GuardedFetch implements Disposable {
   #events: EventBody | undefined;
   #isSent = false;
 
-  #silenceMs: number;
+  #endWaitMs = Infinity;
 
   constructor(options: GuardedFetchOptions) {
     this.#options = options;
-    this.#silenceMs = options.silenceMs;
   }
 
-  /** Lets the server be silent for `silenceMs` at most from now on. */
-  shortenSilence(silenceMs: number): void {
-    if (silenceMs >= this.#silenceMs) return;
-    this.#silenceMs = silenceMs;
+  /** Gives the server `waitMs` from now on to end, whatever it sends meanwhile: some keep the connection open. */
+  awaitEnd(waitMs: number): void {
+    if (this.#endWaitMs <= waitMs) return;
+    this.#endWaitMs = waitMs;
+    this.#startTimer(Math.min(waitMs, this.#options.silenceMs));
+  }
+
+  /** Takes back {@linkcode awaitEnd}, since the answer went on. */
+  awaitMore(): void {
+    if (this.#endWaitMs === Infinity) return;
+    this.#endWaitMs = Infinity;
     this.#restartTimer();
   }
 
@@ -178,7 +184,8 @@ export class GuardedFetch implements Disposable {
       );
     }
     const setting = site === undefined ? "its URL" : urlSetting(site);
-    const message = `${provider} moved to ${to.href}; set ${setting} to where it is now: ${
+    // A query may hold what belongs in no error.
+    const message = `${provider} moved to ${to.origin}${to.pathname}; set ${setting} to where it is now: ${
       toBaseUrl(to.href)
     }`;
     return providerError("refused", message, errorInfo);
@@ -235,9 +242,12 @@ export class GuardedFetch implements Disposable {
   }
 
   #restartTimer(): void {
+    if (this.#endWaitMs === Infinity) this.#startTimer(this.#options.silenceMs);
+  }
+
+  #startTimer(silenceMs: number): void {
     this.#clearTimer();
     const { errorInfo } = this.#options;
-    const silenceMs = this.#silenceMs;
     this.#timer = setTimeout(() => {
       this.#silence.abort(providerError(
         "timeout",

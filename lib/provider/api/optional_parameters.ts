@@ -33,8 +33,13 @@ const OPTIONAL: readonly (readonly string[])[] = [
 /** Fields within a field that may be left out alone: a summary takes a verified account at OpenAI, an effort none. */
 const NESTED: readonly string[] = ["reasoning.summary", "reasoning.effort"];
 
-/** Left out only where the provider names it in a field of its own: a stream takes a verified account at OpenAI. */
 const STREAM = "stream";
+
+/**
+ * Left out only where the provider names them in a field of its own: a stream takes a verified account at OpenAI, and
+ * gateways without storage do not know `store`.
+ */
+const ONLY_IF_NAMED: readonly string[] = [STREAM, "store"];
 
 /** A field that is sent under its other name before it is left out. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
@@ -70,17 +75,22 @@ export function refusedField(
   }
   if (parameter !== undefined) {
     const [root] = parameter.split(/[.[]/);
-    if (root === STREAM) return body.stream === undefined ? undefined : STREAM;
-    const named = inBody.find(({ names }) => names.includes(root!));
+    if (ONLY_IF_NAMED.includes(root!)) return body[root!] === undefined ? undefined : root;
+    const named = inBody.find(({ names }) => names.some((name) => plain(name) === plain(root!)));
     if (named !== undefined || body[root!] !== undefined) return named?.field;
   }
-  const words = reason.toLowerCase().split(/[^a-z_]+/);
+  const words = reason.split(/[^A-Za-z_]+/).map(plain);
   const places = inBody.map(({ names, field }) => ({
     field,
-    at: words.findIndex((word) => names.includes(word)),
+    at: words.findIndex((word) => names.some((name) => plain(name) === word)),
   }))
     .filter(({ at }) => at >= 0).sort((a, b) => a.at - b.at);
   return places[0]?.field;
+}
+
+/** A name as it is written in any case: `streamOptions`, `Stream_Options`. */
+function plain(name: string): string {
+  return name.replaceAll("_", "").toLowerCase();
 }
 
 /** `body` without the fields in `refused`, or with them under the other name they have. */

@@ -8,8 +8,11 @@ import type { ProviderApi } from "./provider_api.ts";
 /** The HTTP statuses by which a server says that it has no such path, or that the model is not to be had there. */
 const NOT_THERE: readonly unknown[] = [404, 405, 501];
 
-/** Error codes that say the same with another status (GitHub Copilot). */
-const OTHER_API: readonly string[] = ["unsupported_api_for_model"];
+/** Error codes that say the same with another status (GitHub Copilot, Azure). */
+const OTHER_API: readonly string[] = ["unsupported_api_for_model", "operationnotsupported"];
+
+/** OpenAI and gateways have no code for it, and name the path. */
+const NAMES_PATH = /\bv1\/(?:responses|chat\/completions)\b/;
 
 /** Chooses the protocol by which each model of a provider is asked, and remembers where another than the first is right. */
 export class ProtocolChoice {
@@ -62,9 +65,20 @@ export class ProtocolChoice {
       this.#learned.set(name, protocol);
       return result;
     } catch (thrown) {
-      throw isNotThere(thrown) ? firstError : thrown;
+      throw isNotThere(thrown) || isOfNoApi(thrown) ? firstError : thrown;
     }
   }
+}
+
+/** Whether something else than the API seems to have answered: a web page, a gate before it, a text without any code. */
+function isOfNoApi(thrown: unknown): boolean {
+  const fault = faultKindOf(thrown);
+  return fault === "malformed" || fault === "auth" || (fault === "refused" && codesOf(thrown).length === 0);
+}
+
+function codesOf(thrown: unknown): string[] {
+  const { cause } = thrown as ExaiError;
+  return readErrorBody((cause as Partial<ApiError> | undefined)?.error).codes;
 }
 
 function isNotThere(thrown: unknown): boolean {
@@ -72,7 +86,8 @@ function isNotThere(thrown: unknown): boolean {
   const status = thrown.details?.status;
   if (NOT_THERE.includes(status)) return true;
   if (faultKindOf(thrown) !== "refused") return false;
-  const { codes } = readErrorBody((thrown.cause as Partial<ApiError> | undefined)?.error);
+  const codes = codesOf(thrown);
+  if (status === 400 && NAMES_PATH.test(thrown.message)) return true;
   // LM Studio names a path that it does not have in a document without any code, sent with 200.
   return codes.length === 0 ? status === undefined : codes.some((code) => OTHER_API.includes(code));
 }

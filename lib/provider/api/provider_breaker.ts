@@ -129,6 +129,10 @@ export class ProviderBreaker {
   }
 }
 
+/** Whether nothing was answered. An error within a stream has no status either, and is mostly that of one model. */
 function isUnreachable(thrown: unknown): boolean {
-  return faultKindOf(thrown) === "outage" && (thrown as ExaiError).details?.status === undefined;
+  if (faultKindOf(thrown) !== "outage") return false;
+  const { details, cause } = thrown as ExaiError;
+  const isSaid = typeof cause === "object" && cause !== null && "error" in cause;
+  return details?.status === undefined && !isSaid;
 }

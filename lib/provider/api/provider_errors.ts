@@ -4,7 +4,7 @@ import { redact } from "../../base/log.ts";
 import { clip, trimEndOf } from "../../base/text.ts";
 import type { FaultKind } from "../provider.ts";
 import { type ErrorBody, readErrorBody } from "./error_body.ts";
-import { faultOf, subjectOf } from "./fault_codes.ts";
+import { faultOf, subjectOf, withCodeOfWords } from "./fault_codes.ts";
 import { keyAdvice, likelyUrl, type ProviderSite, wrongPathAdvice } from "./provider_site.ts";
 
 const CODES: Readonly<Record<FaultKind, ErrorCode>> = {
@@ -98,16 +98,17 @@ export function fromApiError(
   { hasOutput, isWhole = false }: ResponseFacts,
 ): ExaiError {
   const { provider } = info;
-  const body = readErrorBody(error.error);
+  const read = readErrorBody(error.error);
   // An error event in a stream has no HTTP status; OpenRouter sends it as `code`.
-  const status = error.status ?? body.status;
+  const status = error.status ?? read.status;
+  const body = withCodeOfWords(read, status);
   const all = {
     ...info,
     status,
     retryAfterMs: retryAfterMs(error.headers) ?? body.retryAfterMs,
     cause: error,
   };
-  const reason = shortened(body.reason || withoutStatus(error.message));
+  const reason = shortened(read.reason || read.codes[0] || withoutStatus(error.message));
   const fault = faultOf(body, status) ?? (isWhole ? "refused" : undefined);
   if (hasOutput || fault === undefined) {
     return providerError("cut", `${provider} broke off its answer: ${reason}${CUT_ADVICE}`, all);

@@ -14,6 +14,9 @@ export interface ProviderSite {
 /** Paths of an API's endpoints, which its base URL does not have. */
 const ENDPOINT = /\/(?:chat\/completions|completions|responses|messages|embeddings|(?<=\/v\d\w*\/)models)$/i;
 
+/** Paths of pages, and of Ollama's own API, that stand in an address bar or an example. */
+const NO_API = /\/(?:chat|generate|tags|show|docs|redoc|ui|health|metrics|models|[\w-]+\.(?:html|json))$/i;
+
 /** The paths at which the APIs of known hosts begin, the usual one first. */
 const PATHS: Readonly<Record<string, readonly string[]>> = {
   "api.openai.com": ["/v1"],
@@ -101,7 +104,7 @@ export function toBaseUrl(url: string): string {
 }
 
 /**
- * `key` as it is sent: without spaces, quotes and the scheme of the header, which are pasted with it.
+ * `key` as it is sent: without spaces, quotes, the header or the variable, which are pasted with it.
  *
  * @example
  * ```ts
@@ -109,6 +112,7 @@ export function toBaseUrl(url: string): string {
  * import { toKey } from "./provider_site.ts";
  *
  * assertEquals(toKey(' "Bearer sk-1"\n'), "sk-1");
+ * assertEquals(toKey("export KIMI_API_KEY='sk-1'"), "sk-1");
  * ```
  */
 export function toKey(key: string): string {
@@ -117,21 +121,24 @@ export function toKey(key: string): string {
   const bare = (quote === '"' || quote === "'") && text.length > 1 && text.endsWith(quote)
     ? text.slice(1, -1)
     : text;
-  return bare.trim().replace(/^Bearer\s+/i, "");
+  // A line of a shell, or the header as a page shows it.
+  const [, assigned = bare] =
+    /^(?:export\s+)?(?:[A-Z]\w*_KEY\s*=|authorization:|(?:x-)?api-key:)\s*(.*)$/is.exec(bare.trim()) ?? [];
+  return (assigned === bare ? bare : toKey(assigned)).trim().replace(/^Bearer\s+/i, "");
 }
 
 /** The URL at which the API of a site most likely begins; undefined if that is the one it has. */
 export function likelyUrl(site: Pick<ProviderSite, "baseUrl"> | undefined): string | undefined {
   const baseUrl = site?.baseUrl ?? "";
   const url = URL.parse(baseUrl);
-  if (url === null) return undefined;
+  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
   const path = trimEndOf(url.pathname, "/");
   const known = ownEntry(PATHS, url.hostname);
   if (known !== undefined) return known.includes(path) ? undefined : `${url.origin}${known[0]}`;
   if (url.hostname.endsWith(".openai.azure.com")) {
     return path === "/openai/v1" ? undefined : `${url.origin}/openai/v1`;
   }
-  const stem = path.replace(/(?:\/api)?\/v\d\w*(?:\/v\d\w*)*$/, "").replace(/^\/api$/, "");
+  const stem = path.replace(/(?:\/api)?\/v\d\w*(?:\/.*)?$/i, "").replace(NO_API, "").replace(/^\/api$/, "");
   const likely = `${url.origin}${stem}/v1`;
   return likely === trimEndOf(baseUrl, "/") ? undefined : likely;
 }

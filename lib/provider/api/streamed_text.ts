@@ -25,10 +25,13 @@ export class StreamedText {
   #last = "";
   /** Deltas in a row, from the first one, that begin with the one before; -1 once one did not. */
   #repeats = 0;
+  /** Whether all of it came in messages in place of deltas. */
+  #isOfMessages = false;
 
   /** Adds a part. */
   add(part: string): void {
     if (part === "") return;
+    this.#isOfMessages = false;
     this.#repeats = this.#repeats >= 0 && part.length > this.#last.length && part.startsWith(this.#last)
       ? this.#repeats + 1
       : -1;
@@ -37,8 +40,11 @@ export class StreamedText {
     this.#last = this.#repeats >= 0 ? part : "";
   }
 
-  /** Takes `whole` as the complete text, unless it is empty. */
+  /** Takes `whole` as the complete text, unless it is empty. Messages that do not go on from one another are parts. */
   replace(whole: string): void {
-    if (whole !== "") this.value = whole;
+    if (whole === "") return;
+    const isPart = this.#isOfMessages && !whole.startsWith(this.value);
+    if (this.value === "") this.#isOfMessages = true;
+    this.value = isPart ? this.value + whole : whole;
   }
 }

@@ -61,18 +61,19 @@ function textOfMarkup(markup: string): string {
   return clean.slice(0, MAX_TITLE_CHARS);
 }
 
-/** `markup` without scripts and styles. */
+/** `markup` without scripts, styles and comments. */
 function withoutBlocks(markup: string): string {
   const lower = markup.toLowerCase();
   let kept = "";
   let at = 0;
   for (;;) {
-    const starts = ["<script", "<style"].map((tag) => ({ tag, at: lower.indexOf(tag, at) }))
+    const starts = ["<script", "<style", "<!--"].map((tag) => ({ tag, at: lower.indexOf(tag, at) }))
       .filter((one) => one.at >= 0).sort((a, b) => a.at - b.at);
     const first = starts[0];
     if (first === undefined) return kept + markup.slice(at);
     kept += markup.slice(at, first.at);
-    const end = lower.indexOf(`</${first.tag.slice(1)}`, first.at);
+    const closing = first.tag === "<!--" ? "-->" : `</${first.tag.slice(1)}`;
+    const end = lower.indexOf(closing, first.at);
     if (end < 0) return kept;
     at = end;
   }

@@ -25,6 +25,11 @@ export class GeminiReader extends AnswerReader {
     return [...this.#calls];
   }
 
+  /** Thoughts without a summary are counted, or leave their signature alone. */
+  protected override get hasHiddenOutput(): boolean {
+    return this.#parts.length > 0 || (this.usage?.outputTokens ?? 0) > 0;
+  }
+
   override get itemsToRepeat(): JsonObject[] | undefined {
     return this.#calls.length > 0 ? this.#parts : undefined;
   }
@@ -43,9 +48,10 @@ export class GeminiReader extends AnswerReader {
     if (!isObject(candidate)) return;
     const parts = isObject(candidate.content) ? candidate.content.parts : undefined;
     for (const part of Array.isArray(parts) ? parts : []) this.#addPart(part);
+    if (typeof parts === "string") this.#addPart({ text: parts });
     this.#addSources(candidate.groundingMetadata);
     this.endBy(textOf(candidate.finishReason) ?? "");
-    this.heldBackBy(textOf(candidate.finishReason));
+    this.heldBackBy(textOf(candidate.finishReason), textOf(candidate.finishMessage));
   }
 
   #addPart(part: Json): void {

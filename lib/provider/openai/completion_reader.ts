@@ -27,6 +27,7 @@ export class CompletionReader extends AnswerReader {
   readonly #calls = new ToolCallParts();
   readonly #text = new StreamedText();
   readonly #thoughts = new StreamedText();
+  #hasHiddenThoughts = false;
 
   constructor(errorInfo: ProviderErrorInfo, dialect: Pick<Dialect, "answerBuiltin" | "chargedUsd">) {
     super(errorInfo);
@@ -75,7 +76,7 @@ export class CompletionReader extends AnswerReader {
   protected override read(chunk: unknown): void {
     if (!isObject(chunk)) throw this.malformed("an event that is no object");
     if (typeof chunk.model === "string" && chunk.model !== "") this.model = chunk.model;
-    const choice = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
+    const choice = firstChoice(chunk.choices);
     // Without stream_options Kimi reports the usage only within the choice.
     this.#addUsage(chunk.usage ?? (isObject(choice) ? choice.usage : undefined));
     this.#addCitations(chunk.web_search, "link");
@@ -85,15 +86,20 @@ export class CompletionReader extends AnswerReader {
     if (!isObject(choice)) {
       this.#rejectErrors(chunk);
       // The usage alone comes last: a gateway that leaves out the reason and the end mark still counts at the end.
-      if (isObject(chunk.usage)) this.isCounted = true;
+      if (isObject(chunk.usage)) this.isMarked = this.hasOutput;
       return;
     }
-    if (isObject(choice.error)) throw this.failed(choice.error);
-    if (isObject(choice.delta)) this.#addDelta(choice.delta);
+    if (choice.error) throw this.failed(isObject(choice.error) ? choice.error : choice);
+    const { delta, message } = choice;
+    const before = this.chars;
+    if (isObject(delta)) this.#addDelta(delta);
     // A server without streaming answers with the whole message; some send it at the end of a stream.
-    else if (isObject(choice.message)) this.#addMessage(choice.message);
-    else this.#addDelta({ content: choice.text });
-    if (typeof choice.finish_reason === "string") this.endBy(choice.finish_reason);
+    if (isObject(message) && this.chars === before) this.#addMessage(message);
+    else if (!isObject(delta)) this.#addDelta({ content: choice.text });
+    // Some servers call it as Anthropic does, or write it into the delta.
+    const inner = isObject(delta) ? delta : {};
+    const reason = choice.finish_reason ?? choice.stop_reason ?? inner.finish_reason;
+    if (typeof reason === "string") this.endBy(reason);
   }
 
   /** Servers report errors in place of choices, in various shapes; other events without choices are keep-alives. */
@@ -101,10 +107,19 @@ export class CompletionReader extends AnswerReader {
     if (Array.isArray(event.choices) || event.usage !== undefined) return;
     const { base_resp: minimax } = event;
     if (isObject(minimax) && minimax.status_code !== 0) throw this.failed(event);
-    if (ERROR_FIELDS.some((field) => event[field] !== undefined)) throw this.failed(event);
+    const isError = event.type === "error" || ERROR_FIELDS.some((field) => saysSomething(event[field]));
+    if (isError) throw this.failed(event);
+  }
+
+  protected override get hasHiddenOutput(): boolean {
+    return this.#hasHiddenThoughts || (this.usage?.outputTokens ?? 0) > 0;
   }
 
   #addDelta(delta: JsonObject): void {
+    // Encrypted ones have no text.
+    if (Array.isArray(delta.reasoning_details)) {
+      this.#hasHiddenThoughts ||= delta.reasoning_details.length > 0;
+    }
     const { text, reasoning, refusal } = readContent(delta.content ?? delta.text);
     this.#text.add(text);
     this.#thoughts.add(reasoning || thoughtsOf(delta));
@@ -159,6 +174,17 @@ const MAX_TOOL_CALLS = 1000;
 
 /** The fields by which an event without choices is an error. */
 const ERROR_FIELDS = ["error", "message", "detail", "error_msg", "error_message", "msg"];
+
+/** The choice that is asked for; a gateway may send the list as an object, or others before it. */
+function firstChoice(choices: Json | undefined): Json | undefined {
+  const all = Array.isArray(choices) ? choices : isObject(choices) ? Object.values(choices) : [];
+  const [first] = all;
+  return all.length > 1 ? all.find((one) => isObject(one) && one.index === 0) ?? first : first;
+}
+
+function saysSomething(value: Json | undefined): boolean {
+  return value !== undefined && value !== null && value !== "" && value !== false;
+}
 
 /** Kimi, Z.AI and DeepSeek use reasoning_content; OpenRouter, Ollama and newer vLLM reasoning. */
 function thoughtsOf(delta: JsonObject): string {

@@ -118,12 +118,28 @@ function isComplete({ parts }: CallParts): boolean {
   return parts.length > 0 && parts.at(-1)!.trimEnd().endsWith("}") && isJson(joined(parts));
 }
 
-/** The arguments as one text. A server may send them whole after their parts, or all so far each time. */
+/**
+ * The arguments as one text. A server may send them whole after their parts, or all so far each time, or none at first, or
+ * as JSON within JSON.
+ */
 function joined(parts: readonly string[]): string {
-  const text = parts.join("");
+  const text = unwrapped(parts.join(""));
   if (parts.length < 2 || isJson(text)) return text === "" ? "{}" : text;
   const last = parts.at(-1)!;
+  if (parts[0] === NO_ARGUMENTS) return joined(parts.slice(1));
   return last.startsWith(parts.at(-2)!) || last === parts.slice(0, -1).join("") ? last : text;
+}
+
+const NO_ARGUMENTS = "{}";
+
+function unwrapped(text: string): string {
+  if (!text.startsWith('"')) return text;
+  try {
+    const inner: unknown = JSON.parse(text);
+    return typeof inner === "string" && inner.trimStart().startsWith("{") && isJson(inner) ? inner : text;
+  } catch {
+    return text;
+  }
 }
 
 function argumentsOf(body: JsonObject): string {

@@ -4,6 +4,7 @@ import type OpenAI from "openai";
 import { messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
+import { isFinal, statusOf } from "./response_status.ts";
 
 const log = getLogger(["exai", "provider"]);
 
@@ -83,7 +84,7 @@ function follow(cursor: Cursor, event: unknown): void {
   if (typeof sequence === "number") cursor.sequence = sequence;
   if (!isObject(response)) return;
   cursor.id = textOf(response.id) ?? cursor.id;
-  cursor.hasEnded = response.status !== "queued" && response.status !== "in_progress";
+  cursor.hasEnded = isFinal(statusOf(event, response));
 }
 
 /** Cancels a response that still runs, and deletes it. */

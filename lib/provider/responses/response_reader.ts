@@ -4,6 +4,7 @@ import { fromApiError } from "../api/provider_errors.ts";
 import type { ToolCall, Usage } from "../provider.ts";
 import { type OutputItem, OutputItems, textOfParts } from "./output_items.ts";
 import { statusOfCode } from "./response_errors.ts";
+import { isFinal, statusOf } from "./response_status.ts";
 
 /**
  * Assembles an answer from the events of a stream (OpenAI, Responses streaming events), or from a whole response where a
@@ -33,8 +34,8 @@ export class ResponseReader extends AnswerReader {
   }
 
   /** Reasoning that comes encrypted has no characters, and is billed like any other. */
-  override get hasOutput(): boolean {
-    return super.hasOutput || this.#items.size > 0;
+  protected override get hasHiddenOutput(): boolean {
+    return this.#items.size > 0;
   }
 
   override get itemsToRepeat(): readonly JsonObject[] | undefined {
@@ -44,7 +45,9 @@ export class ResponseReader extends AnswerReader {
   protected override read(event: unknown): void {
     if (!isObject(event)) throw this.malformed("an event that is no object");
     // A server that does not stream sends the whole response.
-    if (event.object === "response") return this.#update(event);
+    if (event.object === "response" || (event.type === undefined && Array.isArray(event.output))) {
+      return this.#update(event, textOf(event.status));
+    }
     const delta = textOf(event.delta) ?? "";
     switch (event.type) {
       case "response.output_item.added":
@@ -53,6 +56,14 @@ export class ResponseReader extends AnswerReader {
         return this.#completeItem(event);
       case "response.output_text.delta":
         return this.#addText(this.#items.at(event, "message"), delta);
+      // What a server sends in place of the deltas.
+      case "response.output_text.done":
+        return this.#addWhole(event, textOf(event.text) ?? "");
+      case "response.content_part.done":
+        return this.#addWhole(event, textOfParts([event.part].filter(isObject)));
+      case "response.function_call_arguments.done":
+        this.#items.at(event, "function_call").text ||= textOf(event.arguments) ?? "";
+        return;
       case "response.refusal.delta":
         return this.#addRefusal(this.#items.at(event, "message"), delta);
       case "response.function_call_arguments.delta":
@@ -70,30 +81,30 @@ export class ResponseReader extends AnswerReader {
         throw this.#responseFailed(isObject(event.error) ? event.error : event);
       default:
         // Every event on the state of the response has it whole; the others, such as keepalive, say nothing new.
-        if (isObject(event.response)) this.#update(event.response);
+        if (isObject(event.response)) this.#update(event.response, statusOf(event, event.response));
+        else if (isFinal(statusOf(event, {}))) this.isMarked = true;
     }
   }
 
-  #update(response: JsonObject): void {
-    const { status } = response;
-    if (status === "queued" || status === "in_progress") {
-      this.model = textOf(response.model) ?? this.model;
-    } else this.#end(response);
+  #update(response: JsonObject, status: string | undefined): void {
+    if (isFinal(status)) this.#end(response, status);
+    else this.model = textOf(response.model) ?? this.model;
   }
 
   /** Reads the response in its final state. */
-  #end(response: JsonObject): void {
+  #end(response: JsonObject, status: string | undefined): void {
     this.model = textOf(response.model) ?? this.model;
     this.usage = usageOf(response.usage) ?? this.usage;
     const output = Array.isArray(response.output) ? response.output : [];
     output.forEach((item, index) => this.#completeItem({ item, output_index: index }));
     for (const url of Array.isArray(response.citations) ? response.citations : []) this.cite(url, undefined);
-    if (response.status === "failed") {
+    if (output.length === 0 && !this.hasOutput) this.text = textOf(response.output_text) ?? "";
+    if (status === "failed") {
       throw this.#responseFailed(isObject(response.error) ? response.error : {});
     }
-    if (response.status === "cancelled") throw this.truncated("the response was cancelled");
+    if (status === "cancelled") throw this.truncated("the response was cancelled");
     this.#promoteCommentary();
-    if (response.status === "incomplete") {
+    if (status === "incomplete") {
       const { reason } = isObject(response.incomplete_details) ? response.incomplete_details : {};
       this.endBy(textOf(reason) || "length");
     } else this.endBy("stop");
@@ -116,7 +127,9 @@ export class ResponseReader extends AnswerReader {
   }
 
   #completeMessage(kept: OutputItem, { content }: JsonObject): void {
-    const parts = (Array.isArray(content) ? content : []).filter(isObject);
+    const parts: JsonObject[] = Array.isArray(content)
+      ? content.filter(isObject)
+      : [{ text: content ?? null }];
     if (kept.text === "") {
       const isRefusal = ({ type }: JsonObject) => type === "refusal";
       this.#addText(kept, textOfParts(parts.filter((part) => !isRefusal(part))));
@@ -145,6 +158,11 @@ export class ResponseReader extends AnswerReader {
       if (isFirst && this.text !== "") this.text += "\n\n";
       this.text += delta;
     }
+  }
+
+  #addWhole(event: JsonObject, text: string): void {
+    const message = this.#items.at(event, "message");
+    if (message.text === "") this.#addText(message, text);
   }
 
   #addRefusal(message: OutputItem, delta: string): void {
@@ -193,8 +211,6 @@ function usageOf(usage: Json | undefined): Usage | undefined {
   const inputTokens = count(usage.input_tokens);
   const outputTokens = count(usage.output_tokens);
   if (inputTokens === undefined || outputTokens === undefined) return undefined;
-  // No question is empty: who counts nothing does not count.
-  if (inputTokens === 0) return undefined;
   return {
     inputTokens,
     outputTokens,

@@ -249,7 +249,9 @@ function conclude({ steps }: WorkflowRun<ConsensusArgs>, responses: readonly Opi
 function totalUsage(responses: readonly Opinion[]): JsonObject {
   const sum = (field: string) =>
     responses.reduce((tokens, { usage }) => tokens + Number((usage as JsonObject)[field] ?? 0), 0);
-  return { input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens") };
+  const isEstimated = responses.some(({ usage }) => (usage as JsonObject).estimated === true);
+  const estimated = isEstimated ? { estimated: true } : {};
+  return { input_tokens: sum("input_tokens"), output_tokens: sum("output_tokens"), ...estimated };
 }
 
 /** The sum of what the answers cost; models without a known price are named. Empty if no price is known. */
