@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { untilAborted } from "../lib/base/abort.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { CallTrace } from "../lib/call/call.ts";
@@ -12,7 +13,7 @@ import { createModelRouter, type ProviderSetup } from "../lib/provider/configure
 import type { ModelChoice } from "../lib/provider/model_choice.ts";
 import { MemoryLedger, type SpendingLedger } from "../lib/provider/spending.ts";
 import { SqliteSpendingRecords } from "../lib/state/spending_records.ts";
-import { after, cutAfter, fail, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
+import { after, cutAfter, fail, hang, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
 import { runCommandAlone } from "./helpers/command.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { makeCall, TestTools } from "./helpers/exai_tools.ts";
@@ -205,7 +206,7 @@ Deno.test("under a budget in money a model without a price is not asked, and aut
   await own.ask("llama");
 });
 
-Deno.test("an answer that broke off counts with its question; a refused or unsent request does not", async () => {
+Deno.test("an answer that broke off counts with its question, a refused request does not", async () => {
   const ledger = new MemoryLedger();
   await using it = new SpendingRig(cutAfter("Half an"), { ledger });
   const spent = () => it.models.status()[0]!.spentToday?.inputTokens ?? 0;
@@ -215,6 +216,42 @@ Deno.test("an answer that broke off counts with its question; a refused or unsen
   it.servers[0]!.script(fail(400, { error: { message: "no" } }));
   await assertRejects(() => it.ask("gpt-5"), ExaiError);
   assertEquals(spent(), afterCut);
+});
+
+Deno.test("a call that is cancelled counts if its question was sent, and not while it waits for its turn", async () => {
+  for (const isFull of [true, false]) {
+    await using server = new OpenAiServer(hang());
+    const waits = Promise.withResolvers<void>();
+    using models = createModelRouter({
+      setups: [{ kind: "openai", apiKey: TEST_KEY, baseUrl: server.url }],
+      admit: async (_provider, signal) => {
+        waits.resolve();
+        if (isFull) await untilAborted(new Promise<never>(() => {}), signal);
+        return { [Symbol.dispose]() {} };
+      },
+    });
+    const calling = new AbortController();
+    const route = await models.resolve({ tool: "chat", requested: "gpt-5" });
+    const call = models.chat(route, QUESTION, { signal: calling.signal });
+    await (isFull ? waits.promise : server.asked(1));
+    calling.abort();
+    await assertRejects(() => call);
+    assertEquals(models.status()[0]!.spentToday === undefined, isFull);
+  }
+});
+
+Deno.test("the turns before one that failed count: a web search was billed although its answer never came", async () => {
+  const search = { id: "$web_search:0", name: "$web_search", arguments: "{}", type: "builtin_function" };
+  const searched = say("", { toolCalls: [search], usage: { prompt_tokens: 900, completion_tokens: 9 } });
+  await using it = new SpendingRig(searched, { kinds: ["kimi"] });
+  it.servers[0]!.script(searched, fail(400, { error: { message: "no" } }));
+  const route = await it.models.resolve({ tool: "chat", requested: "kimi-k2.5" });
+  const asked = it.models.chat(route, { ...QUESTION, webSearch: true }, {
+    signal: new AbortController().signal,
+  });
+  await assertRejects(() => asked, ExaiError);
+  const { inputTokens, outputTokens } = it.models.status()[0]!.spentToday!;
+  assertEquals([inputTokens, outputTokens], [900, 9]);
 });
 
 Deno.test("what a day has used is kept over a restart", async () => {

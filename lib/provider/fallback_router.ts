@@ -15,6 +15,7 @@ import type {
   ModelInfo,
   Provider,
   RawRequest,
+  RequestWatch,
 } from "./provider.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 import { askWithFallback } from "./routing/fallback_chain.ts";
@@ -96,7 +97,7 @@ export class FallbackRouter implements ModelRouter {
           return { ...result, leftOut };
         }
         const provider = this.#providerOf(model);
-        const send = () => provider.chat(question, options);
+        const send = (watch: RequestWatch) => provider.chat(question, { ...options, ...watch });
         return { ...await sendWithin(this.#budgets, question, { ...options, provider, send }), leftOut };
       },
     });
@@ -120,7 +121,7 @@ export class FallbackRouter implements ModelRouter {
           );
         }
         const question = { ...request, model };
-        const send = () => provider.complete!(question, options);
+        const send = (watch: RequestWatch) => provider.complete!(question, { ...options, ...watch });
         return await sendWithin(this.#budgets, question, { ...options, provider, send });
       },
     });

@@ -4,7 +4,6 @@ import { type ModelEntry, toModelStatus } from "../catalogue/catalogue.ts";
 import { unmetNeeds } from "../model_fitness.ts";
 import type { ModelNeeds } from "../model_router.ts";
 import type {
-  ChatOptions,
   ChatResult,
   ContentPart,
   FileService,
@@ -13,6 +12,7 @@ import type {
   ProviderRawRequest,
   ProviderRequest,
   Usage,
+  WatchedOptions,
 } from "../provider.ts";
 import type { ProviderName } from "../provider_kinds.ts";
 import type { ModelStatus, ProviderStatus } from "../provider_status.ts";
@@ -73,7 +73,7 @@ export class ApiProvider implements Provider {
     this.#options.modelList.override(overrides);
   }
 
-  chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult> {
+  chat(request: ProviderRequest, options: WatchedOptions): Promise<ChatResult> {
     const { model, thinkingMode, webSearch, tools } = request;
     const has = (type: ContentPart["type"]) =>
       request.messages.some(({ content }) =>
@@ -93,7 +93,7 @@ export class ApiProvider implements Provider {
     );
   }
 
-  complete(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult> {
+  complete(request: ProviderRawRequest, options: WatchedOptions): Promise<ChatResult> {
     const { model, webSearch, tools } = request;
     assertMeets(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
     for (const protocol of this.#protocols.candidates(model)) {
@@ -151,7 +151,7 @@ export class ApiProvider implements Provider {
   /** Sends requests until the model answers; calls of the provider's built-in tools are answered in between. */
   async #complete(
     { protocol, body: firstBody, model }: Question,
-    options: ChatOptions,
+    options: WatchedOptions,
   ): Promise<ChatResult> {
     const { endpoint } = this.#options;
     const progress = new ProgressReporter(model.name, options.onProgress);
@@ -165,13 +165,17 @@ export class ApiProvider implements Provider {
       const answer = await endpoint.complete({ protocol, body, model: model.name }, {
         signal: options.signal,
         deadlineMs: options.deadlineMs,
-        onSent: (attempt) => progress.sent(attempt),
+        onSent: (attempt) => {
+          options.onSent?.();
+          progress.sent(attempt);
+        },
         onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
       if (earlier !== undefined) answer.continueFrom(earlier);
       earlier = answer;
-      usages.push(answer.usage ?? await estimateUsage(protocol.questionText(body), answer));
+      const usage = answer.usage ?? await estimateUsage(protocol.questionText(body), answer);
+      usages.push(usage);
       charges.push(answer.chargedUsd);
       for (const warning of answer.warnings) warnings.add(warning);
       const next = answer.followUp(body);
@@ -179,6 +183,7 @@ export class ApiProvider implements Provider {
         const result = this.#result(answer, model, { usages, warnings: [...warnings] });
         return { ...result, chargedUsd: sumCharges(charges) };
       }
+      options.onTurn?.(usage);
       progress.searching();
       body = next;
     }
