@@ -186,6 +186,18 @@ Deno.test("without a name the first agent there is is asked; with none, each is 
   });
 });
 
+Deno.test("an agent that clink.json disables or says something faulty of is not started as its preset would be", async () => {
+  const clink = { agents: { claude: { disabled: true }, codex: { disabled: true, permision: [] } } };
+  await using rig = await agentRig(ALL, { clink });
+  for (const [agent, says] of [["claude", "claude is disabled in clink.json"], ["codex", "has a fault"]]) {
+    const { answer } = await rig.tools.call("clink", { prompt: "p", agent });
+    assertEquals(answer.metadata.error_code, "CONFIG");
+    assertStringIncludes(String(answer.content), says!);
+  }
+  const listed = (await rig.runner.list()).filter(({ why }) => why === undefined).map(({ name }) => name);
+  assertEquals(listed.toSorted(), ["gemini", "opencode"]);
+});
+
 Deno.test("an agent that fails says why: its own error, its stderr, or that it said nothing", async (test) => {
   const failures: Record<string, [script: string, ...says: string[]]> = {
     "its own": [

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { getLogger } from "@logtape/logtape";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import { type ConfigWatch, watchConfig } from "../config/config_watch.ts";
+import { goneFault } from "../config/entry_file.ts";
 import type { ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
 import { fileKey, SETTING_ENTRIES, type SettingName } from "../config/setting_keys.ts";
 import type { Settings } from "../config/settings.ts";
@@ -182,6 +183,5 @@ function keepGood(before: Reading, { settings, file }: ProgramSettings): Reading
   const { path, faults, warnings, isBlank } = file;
   if (faults.length > 0) return { ...before, faults, warnings };
   if (!isBlank || before.isBlank) return { settings, faults, warnings, isBlank };
-  const message = "is gone or empty; what it said stays; to take that back, write {} into it";
-  return { ...before, faults: [{ path, message }], warnings };
+  return { ...before, faults: [goneFault(path)], warnings };
 }

@@ -84,10 +84,6 @@ const agentShape = Object.fromEntries(
 
 export const agentSchema = z.strictObject(agentShape);
 export const roleSchema = z.union([text, z.strictObject({ file: text })]);
-export const limitsSchema = z.strictObject({
-  maxDepth: z.optional(CLINK_KEYS.maxDepth.schema.check(z.describe(CLINK_KEYS.maxDepth.help))),
-  maxRunning: z.optional(CLINK_KEYS.maxRunning.schema.check(z.describe(CLINK_KEYS.maxRunning.help))),
-});
 
 /** JSON Schema (draft 7, which VS Code reads in full) of `clink.json`, for completion in an editor. */
 export function clinkJsonSchema(): Record<string, unknown> {
@@ -95,7 +91,8 @@ export function clinkJsonSchema(): Record<string, unknown> {
     $schema: z.optional(z.string()),
     agents: z.optional(z.record(z.string(), agentSchema).check(z.describe(CLINK_KEYS.agents.help))),
     roles: z.optional(z.record(z.string(), roleSchema).check(z.describe(CLINK_KEYS.roles.help))),
-    ...limitsSchema.shape,
+    maxDepth: z.optional(CLINK_KEYS.maxDepth.schema.check(z.describe(CLINK_KEYS.maxDepth.help))),
+    maxRunning: z.optional(CLINK_KEYS.maxRunning.schema.check(z.describe(CLINK_KEYS.maxRunning.help))),
   }).check(z.meta({ title: "clink.json of EXAI", description: "Agents that the tool clink hands tasks to" }));
   return z.toJSONSchema(file, { target: "draft-7", io: "input" }) as Record<string, unknown>;
 }
