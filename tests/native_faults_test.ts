@@ -191,7 +191,11 @@ Deno.test("an error that Gemini tells within a stream is one like any other", as
 Deno.test("a native provider's silence, and where it would send the question on, end the request", async () => {
   for (const kind of KINDS) {
     await faultOf(kind, hang(), { fault: "timeout", requests: 1, silenceMs: 200 });
-    await faultOf(kind, SAY[kind]("Half", { end: "open" }), { fault: "timeout", requests: 1, silenceMs: 200 });
+    await faultOf(kind, SAY[kind]("Half", { end: "open" }), {
+      fault: "timeout",
+      requests: 1,
+      silenceMs: 200,
+    });
     const moved = fail(307, {}, { location: "http://elsewhere.example/" });
     const { message } = await faultOf(kind, moved, { fault: "refused", requests: 1 });
     assert(message.includes("http://elsewhere.example/"), message);

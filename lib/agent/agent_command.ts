@@ -1,7 +1,7 @@
-import type { AgentEntry } from "../config/clink_file.ts";
-import type { ClinkInForce } from "../config/clink_watch.ts";
 import { ownEntry } from "../base/json.ts";
-import type { AgentFormat } from "./output/read_output.ts";
+import type { AgentEntry } from "../config/clink_file.ts";
+import type { AgentFormat } from "../config/clink_keys.ts";
+import type { ClinkInForce } from "../config/clink_watch.ts";
 import { type AgentPreset, PRESETS } from "./presets.ts";
 
 /** How an agent is started, with all that the user has said of it. */

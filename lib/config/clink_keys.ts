@@ -15,8 +15,12 @@ function whole(least: number, most: number, help: string) {
 /** Agents that need no `command`. */
 export const PRESET_NAMES = ["claude", "codex", "gemini", "opencode"] as const;
 
+export type PresetName = (typeof PRESET_NAMES)[number];
+
 /** What the output of an agent may be read as. */
 const AGENT_FORMATS = [...PRESET_NAMES, "text"] as const;
+
+export type AgentFormat = (typeof AGENT_FORMATS)[number];
 
 /** The keys of one agent. */
 export const AGENT_KEYS = {
