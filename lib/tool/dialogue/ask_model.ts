@@ -1,7 +1,6 @@
 import type { JsonObject } from "../../base/json.ts";
 import type { ModelNeeds, ModelRoute, RoutedResult } from "../../provider/model_router.ts";
 import type { ChatRequest, ModelInfo, ThinkingMode, Usage } from "../../provider/provider.ts";
-import { attributeTurns } from "../../provider/speakers.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
 import { shownNames } from "../material/attachment.ts";
@@ -100,7 +99,7 @@ export async function askModel(
     parts: [...all.flatMap(({ parts }) => parts), ...images],
   });
   using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
-  const request = toRequest(question, attributeTurns(messages, route.model), context.modelDefaults);
+  const request = toRequest(question, messages, context.modelDefaults);
   const result = await models.chat(route, request, {
     signal,
     deadlineMs: context.deadlineMs,
