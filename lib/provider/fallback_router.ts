@@ -198,8 +198,9 @@ export class FallbackRouter implements ModelRouter {
     if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
     const client = this.#resolveClient(requested, query);
     if (client !== undefined) return client;
-    if (this.#providers.some(({ name }) => name === requested)) {
-      return await this.#resolveAuto(requested, { ...query, provider: requested });
+    const provider = this.#providers.find(({ name }) => name.toLowerCase() === requested.toLowerCase());
+    if (provider !== undefined) {
+      return await this.#resolveAuto(requested, { ...query, provider: provider.name });
     }
     const model = await this.#find(requested, query);
     if (model === undefined) throw this.#unknown(requested, query);
