@@ -271,6 +271,23 @@ Deno.test("what a day has used is kept over a restart", async () => {
   assertEquals(again.of("2026-11-25").size, 0);
 });
 
+Deno.test("what a day has used is forgotten after more than a year", async () => {
+  await using dir = await tempDir({});
+  using records = new SqliteSpendingRecords(`${dir.path}/spending.db`);
+  for (const day of ["2025-09-01", "2026-01-01"]) {
+    records.add(day, "openai", { inputTokens: 1, outputTokens: 1 });
+  }
+  records.add("2026-11-24", "openai", { inputTokens: 1, outputTokens: 1 });
+  assertEquals([records.of("2025-09-01").size, records.of("2026-01-01").size], [0, 1]);
+});
+
+Deno.test("below 80 % of a budget there is no warning", async () => {
+  await using it = new SpendingRig(used(79, 0), {
+    dailyBudgets: { openai: { unit: "tokens", amount: 100 } },
+  });
+  assertEquals((await it.ask("gpt-5")).budgetWarning, undefined);
+});
+
 Deno.test("a daemon's budget holds after its restart, its health warns, and calls show tokens and money", async () => {
   await using home = await tempDir({});
   await using server = new OpenAiServer(used(90_000, 0));
