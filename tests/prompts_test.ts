@@ -48,7 +48,7 @@ async function readDocuments(): Promise<Map<string, string>> {
 Deno.test("every tool that asks a model in its own words has a prompt, and no prompt is without a tool", async () => {
   using tools = new TestTools();
   const asking = (await tools.list())
-    .filter(({ annotations }) => (annotations as { openWorldHint?: boolean }).openWorldHint)
+    .filter(({ annotations }) => (annotations as { openWorldHint?: boolean }).openWorldHint !== false)
     .map(({ name }) => String(name));
   // Their models are told what the caller says.
   const raw = asking.filter((name) => name === "clink" || name.startsWith("kimi_"));

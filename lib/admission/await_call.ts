@@ -19,26 +19,18 @@ const MAX_WAIT_MS = 10 * MINUTE_MS;
 const TOOL = {
   name: AWAIT_CALL,
   title: "Wait for a call",
-  description:
-    "Waits for a call that was still running when its answer was due, and gives its result. Still running after " +
-    "wait_ms: call again.",
+  description: "Waits for a call that was still running, and gives its result. Still running: call again.",
   inputSchema: {
     type: "object",
     properties: {
       handle: { type: "string", description: "from that answer" },
-      wait_ms: {
-        type: "integer",
-        minimum: 0,
-        maximum: MAX_WAIT_MS,
-        default: DEFAULT_WAIT_MS,
-        description: "less than your limit for one call",
-      },
-      cancel: { type: "boolean", default: false, description: "stop the call instead" },
+      wait_ms: { type: "integer", description: "less than your limit for one call" },
+      cancel: { type: "boolean", description: "stop the call instead" },
     },
     required: ["handle"],
     additionalProperties: false,
   },
-  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: { destructiveHint: false, idempotentHint: true, openWorldHint: false },
 } satisfies JsonObject;
 
 /** The server of the tool {@linkcode AWAIT_CALL}, which is offered to callers whose calls may be detached. */

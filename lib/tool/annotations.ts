@@ -15,8 +15,11 @@ export interface ToolAnnotations
 /** For tools that only read, and only the daemon's own state. */
 export const READ_ONLY: ToolAnnotations = { readOnlyHint: true, openWorldHint: false };
 
-/** For tools that send requests to models: they change nothing here, but each call costs money. */
-export const ASKS_MODELS: ToolAnnotations = { destructiveHint: false, openWorldHint: true };
+/**
+ * For tools that send requests to models: they change nothing here, but each call costs money. Left out, `openWorldHint`
+ * is true.
+ */
+export const ASKS_MODELS: ToolAnnotations = { destructiveHint: false };
 
 /** For stepwise tools that ask no model: repeating a step replaces it. */
 export const STEPWISE: ToolAnnotations = {

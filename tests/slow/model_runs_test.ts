@@ -207,10 +207,13 @@ Deno.test("with no key at all a chat is answered by the client's own model, with
   assertStringIncludes(JSON.stringify(first!.messages), "const answer = 42;");
 
   const { continuation_id } = answer.continuation_offer!;
-  await shim.call("chat", { prompt: "And then?", continuation_id, model: "client/small" });
-  assertEquals(asked[1]!.modelPreferences, { ...forChat, hints: [{ name: "small" }] });
+  await shim.call("chat", { prompt: "And then?", continuation_id });
   assertEquals(asked[1]!.messages.map(({ role }) => role), ["user", "assistant", "user"]);
   assertStringIncludes(JSON.stringify(asked[1]!.messages[1]), "reply 1");
+  await shim.call("chat", { prompt: "And you?", continuation_id, model: "client/small" });
+  assertEquals(asked[2]!.modelPreferences, { ...forChat, hints: [{ name: "small" }] });
+  assertEquals(asked[2]!.messages.map(({ role }) => role), ["user"], "another model's words are not its own");
+  assertStringIncludes(JSON.stringify(asked[2]!.messages), "client/client answered:");
 
   for (
     const [args, why] of [[{ use_websearch: true }, "use_websearch"], [{ thinking_mode: "max" }, "thinking"]]
@@ -219,7 +222,7 @@ Deno.test("with no key at all a chat is answered by the client's own model, with
     assertEquals(refused.isError, true);
     assertStringIncludes(String(refused.answer.content), String(why));
   }
-  assertEquals(asked.length, 2, "what the protocol has not is not asked for");
+  assertEquals(asked.length, 3, "what the protocol has not is not asked for");
 });
 
 Deno.test("a client that refuses to lend its model is told what to do, and nothing is lost", async () => {

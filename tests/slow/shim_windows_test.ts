@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { toFileUrl } from "@std/path";
+import { AWAIT_CALL } from "../../lib/admission/detached_calls.ts";
 import { mountingDaemon } from "../helpers/mounts.ts";
 import { sdkClient, shimWindow, textOf } from "../helpers/sdk_client.ts";
 import { asksOf, callAll, callsOf, threeServers } from "../helpers/three_servers.ts";
@@ -40,7 +41,7 @@ Deno.test("ten windows behind real shims share one copy of each server; every to
     const [first] = clients;
     await callAll(first!, asksOf(names[0]!, dir));
     const offered = (await first!.listTools()).tools.map(({ name }) => name);
-    const own = (await ownTools(it.url)).concat(TASK_TOOL);
+    const own = (await ownTools(it.url)).concat(TASK_TOOL, AWAIT_CALL);
     const called = [...callsOf("x", dir), ...asksOf("x", dir)].map(([name]) => name);
     assertEquals(offered.filter((name) => !own.includes(name)).toSorted(), called.toSorted());
     const reports = Promise.all(clients.map((client, i) => research(client, names[i]!)));

@@ -12,9 +12,7 @@ const document = new PromptDocument(text);
 export const challenge = defineTool({
   name: "challenge",
   title: "Challenge",
-  description:
-    "Wraps a claim so that you re-examine it instead of agreeing. Use it when someone questions or disputes " +
-    "what was said.",
+  description: "Wraps a claim so that you re-examine it instead of agreeing: when what was said is disputed.",
   input: z.object({ prompt: promptText.describe("the claim, in its own words") }),
   annotations: READ_ONLY,
   run: ({ prompt }) => ({

@@ -68,8 +68,8 @@ export const consensus = defineWorkflow<ConsensusArgs>({
   name: "consensus",
   title: "Consensus",
   description:
-    "Ask several models about one proposal at once, none seeing the others' answers, each for, against or neutral. " +
-    "They are asked in the step with next_step_required false.",
+    "Ask several models about one proposal at once, blind to each other, each for, against or neutral, in the step " +
+    "with next_step_required false.",
   input,
   annotations: ASKS_MODELS,
   needs: "model",

@@ -24,8 +24,7 @@ type ExtractArgs = z.output<typeof input>;
 export const kimiUploadAndExtract = defineTool({
   name: "kimi_upload_and_extract",
   title: "Kimi upload and extract",
-  description:
-    "Upload documents (PDF, Office, images, code) to Kimi's Files API and get their text back; known content is not sent twice.",
+  description: "Upload documents (PDF, Office, images, code) to Kimi's Files API and get their text back.",
   input,
   annotations: ASKS_MODELS,
   needs: "kimi",

@@ -30,9 +30,7 @@ const document = new PromptDocument(text);
 export const planner = defineWorkflow<PlannerArgs>({
   name: "planner",
   title: "Planner",
-  description:
-    "Plan a task step by step, revising earlier steps and branching into alternatives. Step 1 states the task; " +
-    "each answer says what to think about next.",
+  description: "Plan a task step by step, with revisions and branches. Step 1 states the task.",
   input,
   ignores: MODEL_FIELD_NAMES,
   promptId: promptId(document),
