@@ -55,6 +55,19 @@ Deno.test("all models are asked at once, none seeing the caller's view or anothe
   assertEquals(answer.metadata.usage, { input_tokens: 30, output_tokens: 15 });
 });
 
+Deno.test("models may be named alone, also among entries with a stance or written as JSON", async () => {
+  using tools = new TestTools({ models: new FakeModels() });
+  for (
+    const models of [["one", { model: "two", stance: "for" }, '{"model": "three"}'], "one", '["one", "two"]']
+  ) {
+    const { responses, answered } = await tools.content("consensus", { ...proposal([]), models }) as {
+      responses: JsonObject[];
+    } & JsonObject;
+    const names = ["one", "two", "three"].slice(0, Number(answered));
+    assertEquals(responses.map(({ model }) => model), names);
+  }
+});
+
 Deno.test("one failure is one entry; if all fail the step can be repeated", async () => {
   let down = ["two"];
   const models = new FakeModels(({ model }) => {

@@ -95,6 +95,9 @@ Deno.test("a tool's own default model goes before the default of all, and a call
   assertEquals(await it.chosen({ tool: "codereview", requested: "glm-5" }), "glm/glm-5");
   assertEquals(await it.chosen({ tool: "debug" }), "kimi/kimi-k3");
   assertEquals(await it.chosen({ tool: "constructor" }), "glm/glm-4.7");
+  const why = async (tool: string) => (await it.models.resolve({ tool })).why;
+  assertEquals(await why("chat"), "glm-4.7 was asked for (DEFAULT_MODEL)");
+  assertEquals(await why("codereview"), "k3 was asked for: kimi-k3 (EXAI_TOOL_MODELS)");
 });
 
 const GROK = {

@@ -129,7 +129,10 @@ Deno.test("a daily budget warns from 80 % on, then stops, and starts anew at mid
     (await it.ask("gpt-5")).budgetWarning,
     "openai has used 80 of 100 tokens; at the whole of it no more is asked today",
   );
-  await it.ask("gpt-5");
+  assertEquals(
+    (await it.ask("gpt-5")).budgetWarning,
+    "openai has used 120 of 100 tokens; no more is asked today",
+  );
   const { code, message, details } = await it.refusal("gpt-5");
   assertEquals([code, details?.fault, it.sent], ["CONFIG", "budget", 3]);
   assertStringIncludes(message, "openai has used 120 of 100 tokens, which is the whole budget for today");

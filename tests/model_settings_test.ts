@@ -140,7 +140,7 @@ Deno.test("listmodels tells what a provider may not be asked, and what it was us
   const status = {
     ...provider("openrouter", 1),
     restricted: { by: "OPENROUTER_ALLOWED_MODELS", hidden: 9, unknown: ["gpt-99"] },
-    spentToday: { inputTokens: 10, outputTokens: 5, usd: 0.5 },
+    spentToday: { inputTokens: 10, outputTokens: 5, usd: 0.1 + 0.2 },
     budgetWarning: "openrouter has used $0.50 of $0.60",
   };
   using tools = new TestTools({ host: { ...TEST_HOST, providers: () => [status] } });
@@ -148,7 +148,7 @@ Deno.test("listmodels tells what a provider may not be asked, and what it was us
     const { providers } = await tools.content(tool, {}) as { providers: JsonObject[] };
     const { restricted, today, budget_warning } = providers.find(({ name }) => name === "openrouter")!;
     assertEquals(restricted, { by: "OPENROUTER_ALLOWED_MODELS", hidden_models: 9, unknown: ["gpt-99"] });
-    assertEquals(today, { input_tokens: 10, output_tokens: 5, usd: 0.5 });
+    assertEquals(today, { input_tokens: 10, output_tokens: 5, usd: 0.3 });
     assertEquals(budget_warning, "openrouter has used $0.50 of $0.60");
   }
 });

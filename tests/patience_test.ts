@@ -192,6 +192,27 @@ Deno.test("a window without a directory leaves nobody who could find a reply: it
   await closed;
 });
 
+Deno.test("what goes on without its window is shown as such, and cancel stops the model", async () => {
+  await using at = await rig();
+  at.model.script(hang());
+  {
+    using gone = await RawClient.hello(at.url, { cwd: at.dir });
+    gone.send({ op: "call_tool", request_id: "1", name: "chat", arguments: { prompt: "q" } });
+    await at.model.asked(1);
+    await gone.close();
+  }
+  const ask = async (path: string, method = "GET") => {
+    const response = await fetch(new URL(path, at.url.replace(/^ws/, "http")), { method });
+    return await response.json() as { calls: JsonObject[] };
+  };
+  let call: JsonObject | undefined;
+  while (call?.waits_for === undefined) [call] = (await ask("/calls?tool=chat")).calls;
+  assertStringIncludes(String(call.waits_for), "it goes on until it is done or cancelled");
+  await ask(`/cancel?id=${call.id}`, "POST");
+  await (await at.model.asked(1)).closed;
+  while (call?.waits_for !== undefined) [call] = (await ask("/calls?tool=chat")).calls;
+});
+
 Deno.test("a failure after the client gave up is not what the same call made again gets", async () => {
   using tools = new TestTools();
   const timeouts = new CallTimeouts(defaultSettings({}), tools.server);

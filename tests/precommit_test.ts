@@ -62,6 +62,21 @@ async function setUp() {
   };
 }
 
+Deno.test("where nothing has changed the caller is told so at once, and no model is asked", async () => {
+  await using it = await setUp();
+  const { dir, tools, models } = it;
+  await git(dir.path, "add", ".");
+  await git(dir.path, "commit", "-q", "-m", "third");
+  const pause = await tools.content("precommit", step({ total_steps: 2, next_step_required: true }));
+  assertStringIncludes(String((pause.changes as JsonObject).note), "compare_to");
+  const { answer, isError } = await tools.call("precommit", step());
+  const { completion, note } = answer.content as JsonObject;
+  assertEquals([isError, completion, models.asked], [false, "local", []]);
+  assertStringIncludes(String(note), "There are no such changes");
+  await it.shown({ compare_to: "main" });
+  await it.shown({ relevant_files: ["base.ts"] });
+});
+
 Deno.test("the first step names what changed and shows no content", async () => {
   await using at = await setUp();
   const { changes } = await at.tools.content("precommit", step({ next_step_required: true, total_steps: 2 }));

@@ -98,7 +98,7 @@ Deno.test("each fault is told with its line and column, its key and what is allo
   "port": "9000",
   "callTimeout": -1,
   "token": "hunter2",
-  "disabledTools": "a,b",
+  "disabledTools": "chat, ask",
   "tlsCert": 5,
   "leanMode": true
 }`);
@@ -107,8 +107,8 @@ Deno.test("each fault is told with its line and column, its key and what is allo
     "exai.json:3:18: callTimeout is -1; allowed: a number of seconds from 0.05 to 86400",
     "exai.json:4:12: token is (a secret, not shown); allowed: empty, auto, or 8 to 512 printable ASCII characters, " +
     "with no space at either end",
-    'exai.json:5:20: disabledTools is "a,b"; allowed: names separated by commas; as an array of texts without ' +
-    'commas: ["a", "b"]',
+    'exai.json:5:20: disabledTools is "chat, ask"; allowed: names separated by commas; write it as an array of ' +
+    'texts without commas: ["chat", "ask"]',
     "exai.json:6:14: tlsCert is 5; allowed: any text, as a text in quotes",
   ]);
   assertEquals(daemon.leanMode, true, "the others are read");

@@ -58,6 +58,9 @@ async function evaluate(): Promise<void> {
   const { settings } = await new SettingsLoader({ args: [] }).read();
   await using models = await ConfiguredModels.open(settings, statePaths(settings));
   const { model, judge } = options;
+  // One question per case would fail alike, and a judge that is not there would look like one that found nothing.
+  await models.router.resolve({ requested: model, tool: cases[0]!.tool });
+  if (judge !== undefined) await models.router.resolve({ requested: judge, tool: "chat" });
   const report: EvalReport = {
     at: new Date().toISOString(),
     commit: await commitHere(),

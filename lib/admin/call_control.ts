@@ -11,6 +11,9 @@ import type { Session } from "../session/session.ts";
 /** The outcome of a call that has not ended. */
 const RUNNING = "running";
 
+/** Where what a call waits for is shown: one that was answered, or whose client has gone, is no longer `running`. */
+const GOES_ON = "nobody: it goes on until it is done or cancelled";
+
 interface CallControlOptions {
   /** The call history; undefined when it is disabled. */
   store: CallStore | undefined;
@@ -59,10 +62,15 @@ export class CallControl {
   list(filter: CallFilter, limit: number): CallRecord[] {
     const wantsEnded = filter.outcome !== RUNNING;
     const ended = wantsEnded ? this.#options.store?.list(filter, limit) ?? [] : [];
+    const shown = ended.map((record) => this.#withWork(record));
     const running = filter.outcome === undefined || !wantsEnded
       ? Array.from(this.running, describeRunning).filter((record) => matchesFilter(record, filter))
       : [];
-    return [...ended, ...running].slice(-limit);
+    return [...shown, ...running].slice(-limit);
+  }
+
+  #withWork(record: CallRecord): CallRecord {
+    return this.running.goingOn(record.id) === undefined ? record : { ...record, waitsFor: GOES_ON };
   }
 
   /**
@@ -85,7 +93,7 @@ export class CallControl {
       };
     }
     const found = number === undefined ? undefined : this.#options.store?.find(number);
-    if (found) return found;
+    if (found) return { ...found, record: this.#withWork(found.record) };
     const why = this.#options.store ? "it never existed, or was too old to be kept" : "EXAI_CALLS is off";
     throw new ExaiError("RESOURCE_NOT_FOUND", `there is no call ${quoteName(id)}: ${why}`);
   }
@@ -97,16 +105,21 @@ export class CallControl {
   }
 
   /**
-   * Cancels the call `id`; its client gets the error `CANCELLED`.
+   * Cancels the call `id`, or its work that goes on without it; its client gets the error `CANCELLED`.
    *
-   * @throws {ExaiError} `RESOURCE_NOT_FOUND` when it is not running
+   * @throws {ExaiError} `RESOURCE_NOT_FOUND` when neither runs
    */
   cancel(id: string, sessions: SessionAccess): CallRecord {
     const number = parseCallId(id);
     const running = number === undefined ? undefined : this.running.get(number);
+    const goingOn = number === undefined ? undefined : this.running.goingOn(number);
+    const reason = new ExaiError("CANCELLED", "the call was cancelled by exai-daemon cancel");
+    if (goingOn) {
+      goingOn.work.cancel(reason);
+      return describeRunning(goingOn);
+    }
     if (!running) throw this.#notRunning(id);
     const { caller, signal } = running.call;
-    const reason = new ExaiError("CANCELLED", "the call was cancelled by exai-daemon cancel");
     sessions.get(caller.id)?.calls.cancelBySignal(signal, reason);
     return describeRunning(running);
   }

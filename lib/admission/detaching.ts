@@ -158,19 +158,23 @@ class DetachableRun implements RepeatableCall {
   /** Keeps the result for whoever asks for it by its handle, or makes the call again. */
   #keep(): DetachedCall {
     this.isAwaited = false;
-    if (this.call.trace) this.call.trace.goesOn = this.#work;
+    if (this.call.trace && this.#work) {
+      this.call.trace.goesOn = { ended: this.#work, cancel: (reason) => this.#cancel(reason) };
+    }
     return this.#kept ??= this.#options.calls.add(this.call.caller, {
       tool: this.call.calledName ?? textOf(this.call.params.name) ?? "the call",
       startedAtMs: this.startedAtMs,
       progress: this.#progress,
       outcome: settled(this.#work!).then((result) => this.#ended(result)),
       outlivesSession: this.#options.options.keepsGivenUp,
-      cancel: (reason) => {
-        this.#release?.();
-        this.#controller.abort(reason);
-      },
+      cancel: (reason) => this.#cancel(reason),
       release: () => this.#release?.(),
     });
+  }
+
+  #cancel(reason: Error): void {
+    this.#release?.();
+    this.#controller.abort(reason);
   }
 
   #ended(result: Result): Result {

@@ -112,8 +112,16 @@ export interface CallTrace {
   note?: string;
   /** What it has used of models. */
   spent?: CallSpending;
-  /** Settles when the work of a call that was answered before its end has ended. */
-  goesOn?: Promise<unknown>;
+  /** The work of a call that was answered, or given up, before its end. */
+  goesOn?: OngoingWork;
+}
+
+/** Work that nobody's request waits for. */
+export interface OngoingWork {
+  /** Settles when it has ended. */
+  readonly ended: Promise<unknown>;
+  /** Cancels it with `reason`. */
+  cancel(reason: Error): void;
 }
 
 /** What a call has used of models. */

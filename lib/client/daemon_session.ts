@@ -1,6 +1,8 @@
 import { resolve } from "@std/path/resolve";
+import { resolvedWithin } from "../base/abort.ts";
 import { ERROR_CODES, type ErrorCode, ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import { daemonEnvironment } from "../config/daemon_environment.ts";
 import type { LoadedSettings } from "../config/load.ts";
@@ -32,6 +34,9 @@ interface SentRequest extends PromiseWithResolvers<JsonObject> {
 }
 
 const NORMAL_CLOSURE = 1000;
+
+/** How long the daemon may take to notice that a request is cancelled. */
+const CANCEL_MS = 2 * SECOND_MS;
 
 /**
  * An MCP session with the daemon, as a window has one: what a command calls tools with. The daemon is started where none
@@ -84,7 +89,10 @@ export class DaemonSession implements Disposable {
     this.#pending.set(id, pending);
     const cancel = () => {
       this.#send({ method: "notifications/cancelled", params: { requestId: id } });
-      pending.reject(new ExaiError("CANCELLED", "the call was cancelled"));
+      // The caller may end the process at once: what is answered behind the notification shows that it has arrived.
+      resolvedWithin(this.request("ping", {}).catch(() => {}), CANCEL_MS).finally(() =>
+        pending.reject(new ExaiError("CANCELLED", "the call was cancelled"))
+      );
     };
     signal?.addEventListener("abort", cancel, { once: true });
     try {

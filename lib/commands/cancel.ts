@@ -7,7 +7,10 @@ import type { Action, CommandResult, Invocation } from "./command.ts";
 
 export const cancelCommand: Action = {
   summary: "Cancel a call that runs; its client gets CANCELLED",
-  forms: [{ args: "ID", does: "cancels a call; its client gets `CANCELLED`" }],
+  forms: [{
+    args: "ID",
+    does: "cancels a call, also one that goes on without its client; a client that waits gets `CANCELLED`",
+  }],
   run: cancel,
 };
 

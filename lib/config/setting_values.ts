@@ -40,10 +40,17 @@ function textOf(value: Json): string {
   return isObject(value) ? JSON.stringify(value) : String(value);
 }
 
+/** The array that a text with commas means, which variables and flags take. */
+function arrayOf(value: Json): string {
+  const parts = typeof value === "string" ? value.split(",").map((part) => part.trim()).filter(Boolean) : [];
+  const shown = parts.length > 0 ? parts : ["a", "b"];
+  return `it as an array of texts without commas: [${shown.map((part) => JSON.stringify(part)).join(", ")}]`;
+}
+
 /** How a value of the right content and the wrong type is written. */
 function hint(types: readonly JsonType[], value: Json): string {
   if (types.some((type) => hasType(value, type))) return "";
-  if (types.includes("array")) return '; as an array of texts without commas: ["a", "b"]';
+  if (types.includes("array")) return `; write ${arrayOf(value)}`;
   if (types.includes("string")) return ", as a text in quotes";
   return types.includes("object") ? "" : ", without quotes";
 }

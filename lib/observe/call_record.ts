@@ -84,7 +84,8 @@ export function recordCalls(options: RecordCallsOptions): Policy {
       const bytesOut = result === undefined ? 0 : payloadBytes(result.result?.content);
       const record = toRecord(begun, { durationMs, bytesOut, outcome, message });
       options.record(record, { params: call.params, result });
-      call.trace?.goesOn?.finally(() => amend(record, call, options)).catch(() => {});
+      const goesOn = call.trace?.goesOn;
+      if (goesOn) running.goOn(begun, goesOn).finally(() => amend(record, call, options));
     }
   };
 }

@@ -1,4 +1,4 @@
-import type { Call } from "../call/call.ts";
+import type { Call, OngoingWork } from "../call/call.ts";
 import type { Belonging } from "../call/owner.ts";
 
 /** A call that has begun and not ended. */
@@ -14,9 +14,10 @@ export interface RunningCall {
 /** Ids reserved for each millisecond of uptime, so that the ids of the next daemon do not overlap. */
 const IDS_PER_MS = 32;
 
-/** The calls in flight, each under an id that is unique across daemon restarts. */
+/** The calls in flight, and those whose work goes on without them, each under an id that is unique across daemon restarts. */
 export class RunningCalls {
   readonly #byId = new Map<number, RunningCall>();
+  readonly #goingOn = new Map<number, RunningCall & { work: OngoingWork }>();
   #nextId: number;
 
   constructor(nowMs = Date.now()) {
@@ -40,6 +41,18 @@ export class RunningCalls {
 
   get(id: number): RunningCall | undefined {
     return this.#byId.get(id);
+  }
+
+  /** Keeps a call that has ended while its work goes on; resolves when that has ended. */
+  async goOn(running: RunningCall, work: OngoingWork): Promise<void> {
+    this.#goingOn.set(running.id, { ...running, work });
+    await work.ended.catch(() => {});
+    this.#goingOn.delete(running.id);
+  }
+
+  /** A call that has ended and whose work goes on. */
+  goingOn(id: number): RunningCall & { readonly work: OngoingWork } | undefined {
+    return this.#goingOn.get(id);
   }
 
   [Symbol.iterator](): IterableIterator<RunningCall> {

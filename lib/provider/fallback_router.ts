@@ -163,7 +163,8 @@ export class FallbackRouter implements ModelRouter {
     const isElsewhere = query.provider !== undefined && this.#offered.find(model, query) === undefined;
     if (isElsewhere) return await this.#resolveAuto("auto", query);
     try {
-      return await this.#resolveRequested(model, query);
+      const route = await this.#resolveRequested(model, query);
+      return byDefault.by === undefined ? route : { ...route, why: `${route.why} (${byDefault.by})` };
     } catch (thrown) {
       throw byDefault.by === undefined ? thrown : withSetting(ExaiError.from(thrown), model, byDefault.by);
     }

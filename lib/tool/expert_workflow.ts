@@ -38,6 +38,8 @@ interface ToolMaterial {
   leftOut: readonly Omission[];
   /** The paths of files; shown if they are worth reading, as far as the budget allows. */
   files: readonly string[];
+  /** Set where there is none: why. Without `relevant_files` no model is asked then. */
+  note?: string;
 }
 
 const CONFIDENT: readonly string[] = ["high", "very_high", "almost_certain", "certain"];
@@ -123,7 +125,11 @@ async function finish<Args extends WorkflowArgs>(
     using _turn = args.continuation_id === undefined
       ? undefined
       : await context.threads.enter(args.continuation_id, { signal: context.signal, onWait: onProgress });
-    return await askExpert(spec, run, { context, onProgress });
+    const gathered = await spec.material?.(run, context);
+    if (gathered?.note !== undefined && (state.relevant_files as Json[]).length === 0) {
+      return withoutModel("local", `${gathered.note} No model was asked`);
+    }
+    return await askExpert(spec, { ...run, gathered }, { context, onProgress });
   } catch (thrown) {
     if (context.signal.aborted) throw abortError(context.signal);
     return toFailure(ExaiError.from(thrown));
@@ -139,9 +145,14 @@ function isEmpty(
     steps.every(({ findings }) => findings.trim() === "");
 }
 
+/** A run with the tool's own material for the model. */
+interface GatheredRun<Args> extends WorkflowRun<Args> {
+  gathered: ToolMaterial | undefined;
+}
+
 async function askExpert<Args extends WorkflowArgs>(
   spec: ExpertWorkflowSpec<Args>,
-  run: WorkflowRun<Args>,
+  run: GatheredRun<Args>,
   { context, onProgress }: { context: ToolContext; onProgress: (message: string) => void },
 ): Promise<WorkflowResult> {
   const question = await toQuestion(spec, run, context);
@@ -169,11 +180,10 @@ async function askExpert<Args extends WorkflowArgs>(
 
 async function toQuestion<Args extends WorkflowArgs>(
   spec: ExpertWorkflowSpec<Args>,
-  run: WorkflowRun<Args>,
+  run: GatheredRun<Args>,
   context: ToolContext,
 ): Promise<ModelQuestion> {
-  const { args, steps } = run;
-  const gathered = await spec.material?.(run, context);
+  const { args, steps, gathered } = run;
   return {
     tool: spec.name,
     prompt: spec.prompt,

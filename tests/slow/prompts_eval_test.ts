@@ -65,10 +65,15 @@ Deno.test("a dry run asks nothing; without a model, with a wrong flag and with a
     "--baseline",
     "wrong.json",
   ]];
+  await using server = new OpenAiServer();
+  server.models = [{ id: "reviewer-1", object: "model" }];
   const planned = run(dir.path, ["--dry-run", "--runs", "3"]);
+  const judged = run(dir.path, ["--judge", "nobody"], { CUSTOM_API_URL: server.url });
   const [none, ...wrong] = await Promise.all(lines.map((args) => run(dir.path, args)));
   assertEquals(none!.code, 1);
-  assertStringIncludes(none!.errors, "key");
+  assertEquals(none!.errors.match(/a key: run/g)?.length, 1, none!.errors);
+  assertStringIncludes((await judged).errors, 'there is no model "nobody"');
+  assertEquals(server.chats.length, 0, "nothing is paid for before it is known that all can be asked");
   for (const [i, { code, errors }] of wrong.entries()) {
     assertEquals(code, 2);
     assertStringIncludes(errors, lines[i + 1]!.join(" "));

@@ -112,10 +112,11 @@ Deno.test(
     }).spawn();
     const output = child.output();
     const { url } = JSON.parse(await Deno.readTextFile(`${it.path}/daemon.json`));
-    const outcome = async (): Promise<string[]> => {
+    const recorded = async () => {
       const response = await fetch(new URL("/calls?tool=serves_hold", url.replace(/^ws/, "http")));
-      return (await response.json()).calls.map(({ outcome }: { outcome: string }) => outcome);
+      return (await response.json()).calls as { outcome: string; message?: string }[];
     };
+    const outcome = async () => (await recorded()).map(({ outcome }) => outcome);
     while ((await outcome()).length === 0);
     child.kill("SIGINT");
     const { code, stderr } = await output;
@@ -123,5 +124,7 @@ Deno.test(
     assertStringIncludes(new TextDecoder().decode(stderr), "cancelled");
     while ((await outcome()).includes("running"));
     assertEquals(await outcome(), ["CANCELLED"]);
+    // A model goes on answering for a client that has only gone away.
+    assertStringIncludes((await recorded())[0]!.message!, "the client cancelled the call");
   },
 );

@@ -110,7 +110,13 @@ export class DailyBudgets {
   warning(provider: ProviderId): string | undefined {
     const states = this.#statesOf(provider).filter(({ used, budget }) => used >= budget.amount * WARN_SHARE);
     if (states.length === 0) return undefined;
-    return `${states.map(describeUse).join("; ")}; at the whole of it no more is asked today`;
+    const told = (isSpent: boolean) =>
+      states.filter((state) => isUsedUp(state) === isSpent).map(describeUse).join("; ");
+    const [spent, nearly] = [told(true), told(false)];
+    return [
+      ...spent === "" ? [] : [`${spent}; no more is asked today`],
+      ...nearly === "" ? [] : [`${nearly}; at the whole of it no more is asked today`],
+    ].join(". ");
   }
 
   #statesOf(provider: ProviderId): BudgetState[] {

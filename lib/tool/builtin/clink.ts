@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { AgentAnswer } from "../../agent/agents.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { textOf } from "../../base/json.ts";
+import { roundUsd } from "../../provider/spending.ts";
 import type { Turn } from "../../state/thread_store.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
 import { writeExchange } from "../dialogue/fit_history.ts";
@@ -137,7 +138,7 @@ function factsOf({ role, session, resumed, costUsd, denied }: AgentAnswer): Tool
     role,
     agent_session: session,
     resumed: resumed || undefined,
-    ...(costUsd === undefined ? {} : { cost: { usd: costUsd } }),
+    ...(costUsd === undefined ? {} : { cost: { usd: roundUsd(costUsd) } }),
     ...(denied.length === 0 ? {} : {
       not_permitted: [...denied],
       permissions: "the user can permit more by permissions of this agent in clink.json (docs/clink.md)",

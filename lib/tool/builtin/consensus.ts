@@ -17,11 +17,15 @@ import text from "../prompts/consensus.md" with { type: "text" };
 
 const MAX_MODELS = 10;
 
-const opinion = z.object({
-  model: z.string().min(1).max(200),
-  stance: z.enum(["for", "against", "neutral"]).optional(),
-  stance_prompt: z.string().max(MAX_PROMPT_CHARS).optional(),
-}).strict();
+/** A text is the name of a model, unless it is an entry written as JSON. */
+const opinion = z.preprocess(
+  (value) => typeof value === "string" && !value.trim().startsWith("{") ? { model: value } : value,
+  z.object({
+    model: z.string().min(1).max(200),
+    stance: z.enum(["for", "against", "neutral"]).optional(),
+    stance_prompt: z.string().max(MAX_PROMPT_CHARS).optional(),
+  }).strict(),
+);
 
 const { model: _perOpinion, ...howToAsk } = modelFields;
 

@@ -4,7 +4,7 @@ import { toPrompt, toStepActions } from "../dialogue/prompt.ts";
 import { PromptDocument } from "../dialogue/prompt_document.ts";
 import { defineExpertWorkflow } from "../expert_workflow.ts";
 import { severityFilter, workflowFields } from "../fields.ts";
-import { GitChanges } from "../material/git_changes.ts";
+import { GitChanges, NO_CHANGES } from "../material/git_changes.ts";
 import type { ToolContext } from "../tool.ts";
 import type { WorkflowRun } from "../workflow.ts";
 import text from "../prompts/precommit.md" with { type: "text" };
@@ -51,7 +51,11 @@ export const precommit = defineExpertWorkflow<PrecommitArgs>({
   actions: toStepActions(document),
   async material({ steps }: WorkflowRun<PrecommitArgs>, context: ToolContext) {
     await using changes = await openChanges(steps, context);
-    return await changes?.material() ?? { documents: [], leftOut: [], files: [] };
+    const material = await changes?.material() ?? { documents: [], leftOut: [], files: [] };
+    const { documents, leftOut, files } = material;
+    return documents.length + leftOut.length + files.length > 0
+      ? material
+      : { ...material, note: NO_CHANGES };
   },
 });
 

@@ -2,6 +2,7 @@ import type { JsonObject } from "../../base/json.ts";
 import { clientProviderStatus } from "../../provider/client_model.ts";
 import { PROVIDER_KINDS, PROVIDER_NAMES, type ProviderName } from "../../provider/provider_kinds.ts";
 import type { ProviderStatus } from "../../provider/provider_status.ts";
+import { roundUsd } from "../../provider/spending.ts";
 import type { ToolContext } from "../tool.ts";
 
 /** A provider for display. */
@@ -48,7 +49,7 @@ function describeLimits({ restricted, spentToday, budgetWarning }: ProviderStatu
       today: {
         input_tokens: spentToday.inputTokens,
         output_tokens: spentToday.outputTokens,
-        usd: spentToday.usd,
+        usd: spentToday.usd === undefined ? undefined : roundUsd(spentToday.usd),
       },
     }),
     ...(budgetWarning === undefined ? {} : { budget_warning: budgetWarning }),

@@ -39,6 +39,10 @@ const MAX_REASON_CHARS = 300;
 
 const DIFF = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--relative"];
 
+/** What a caller is told where nothing has changed. */
+export const NO_CHANGES =
+  "There are no such changes in the repository; compare_to (a branch, tag or commit) checks what was committed since.";
+
 /** The changes as material for a model. */
 interface ChangeMaterial {
   documents: readonly Attachment[];
@@ -115,6 +119,7 @@ export class GitChanges implements AsyncDisposable {
       repository: this.#entry.path,
       branch: branch.ok ? branch.stdout.trim() : "(no commit yet)",
       ...listChanges(listed),
+      note: listed.length === 0 && !isCut ? NO_CHANGES : undefined,
       submodules_not_looked_at: this.#submodules(),
       incomplete: isCut || untracked.cut ? "git lists more than is read" : undefined,
     };
