@@ -3,6 +3,7 @@ import { Ajv } from "ajv";
 import { ConfiguredAgents } from "../lib/app/configured_agents.ts";
 import { clinkJsonSchema, readClink } from "../lib/config/clink_file.ts";
 import { formatFault } from "../lib/config/config_fault.ts";
+import { watchClink } from "../lib/config/clink_watch.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { testDaemon } from "./helpers/daemon.ts";
@@ -129,6 +130,21 @@ Deno.test("a change of clink.json takes effect while running; a faulty or missin
   await home.write("clink.json", "{}");
   await configured.reload();
   assertEquals((await names()).includes("two"), false);
+});
+
+Deno.test("a faulty limit in clink.json stays as it was, and so do limits of a file that is gone", async () => {
+  await using home = await tempDir({ "clink.json": '{"maxRunning": 1, "maxDepth": 2}' });
+  const path = `${home.path}/clink.json`;
+  await using watch = await watchClink(path, () => {}, { env: {}, databaseDir: home.path });
+  assertEquals(watch.current.limits, { maxDepth: 2, maxRunning: 1 });
+  await home.write("clink.json", '{"maxRunning": 100, "maxDepth": 3}');
+  assertEquals((await watch.reload()).limits, { maxDepth: 3, maxRunning: 1 });
+  await Deno.remove(path);
+  const { limits, faults } = await watch.reload();
+  assertEquals(limits, { maxDepth: 3, maxRunning: 1 });
+  assertStringIncludes(formatFault(faults[0]!), "is gone or empty");
+  await home.write("clink.json", "{}");
+  assertEquals((await watch.reload()).limits, { maxDepth: 1, maxRunning: 4 });
 });
 
 Deno.test("the health of the daemon names the faults of clink.json", async () => {

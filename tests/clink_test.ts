@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Caller } from "../lib/call/call.ts";
 import { agentRig, PRINTED, printing } from "./helpers/fake_agents.ts";
@@ -200,6 +201,40 @@ Deno.test("without a name the first agent there is is asked; with none, each is 
     const { answer } = await rig.tools.call("clink", { prompt: "p" });
     assertEquals(answer.metadata.provider, "codex");
   });
+});
+
+Deno.test("an agent that clink.json disables or says something faulty of is not started as its preset would be", async () => {
+  const clink = { agents: { claude: { disabled: true }, codex: { disabled: true, permision: [] } } };
+  await using rig = await agentRig(ALL, { clink });
+  for (const [agent, says] of [["claude", "claude is disabled in clink.json"], ["codex", "has a fault"]]) {
+    const { answer } = await rig.tools.call("clink", { prompt: "p", agent });
+    assertEquals(answer.metadata.error_code, "CONFIG");
+    assertStringIncludes(String(answer.content), says!);
+  }
+  const listed = (await rig.runner.list()).filter(({ why }) => why === undefined).map(({ name }) => name);
+  assertEquals(listed.toSorted(), ["gemini", "opencode"]);
+});
+
+Deno.test("an agent whose session had begun when it failed is not asked again: its model may have run", async () => {
+  const begun = `${printing(PRINTED.claude.slice(0, 1))}\nexit 1`;
+  await using rig = await agentRig({ claude: `if [ "$n" = 1 ]; then\n${ALL.claude}\nelse\n${begun}\nfi` });
+  const { answer } = await rig.tools.call("clink", { prompt: "p", agent: "claude" });
+  const { continuation_id } = answer.continuation_offer!;
+  const { isError } = await rig.tools.call("clink", { prompt: "q", continuation_id });
+  assertEquals(isError, true);
+  assert((await rig.startOf("claude", 2)).args.includes("--resume"));
+  await assertRejects(() => rig.startOf("claude", 3), Deno.errors.NotFound);
+});
+
+Deno.test("the file of a role that other users can change is not used", async () => {
+  await using rig = await agentRig(ALL, {
+    clink: { roles: { writer: { file: "writer.md" } } },
+    files: { "writer.md": "You write." },
+  });
+  await Deno.chmod(join(rig.cwd, "../writer.md"), 0o666);
+  const { answer } = await rig.tools.call("clink", { prompt: "p", agent: "codex", role: "writer" });
+  assertEquals(answer.metadata.error_code, "CONFIG");
+  assertStringIncludes(String(answer.content), "writer.md, cannot be used");
 });
 
 Deno.test("an agent that fails says why: its own error, its stderr, or that it said nothing", async (test) => {

@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import type { ChatMessage, ModelInfo } from "../lib/provider/provider.ts";
-import { attributeTurns } from "../lib/provider/speakers.ts";
-import { say } from "./fixtures/openai_server.ts";
+import { createModelRouter } from "../lib/provider/configured_router.ts";
+import { fail, OpenAiServer, say } from "./fixtures/openai_server.ts";
 import { investigationStep, TestTools } from "./helpers/exai_tools.ts";
 import { type Asked, fakeModel, FakeModels, promptOf, textOf } from "./helpers/fake_models.ts";
 import { tempDir } from "./helpers/files.ts";
@@ -238,30 +237,26 @@ Deno.test("a thread too long for the named model is not refused, and auto takes 
   assertEquals((answer.metadata.thread as JsonObject).exchanges_left_out, 2);
 });
 
-Deno.test("a model that takes over from another mid-way is told which words are whose", () => {
-  const messages: ChatMessage[] = [
-    { role: "system", content: "Be brief." },
-    { role: "user", content: "one" },
-    { role: "assistant", content: "of a", speaker: "p/a" },
-    { role: "user", content: "two" },
-    { role: "assistant", content: "of b", speaker: "p/b" },
-    { role: "user", content: [{ type: "image", url: "data:," }, { type: "text", text: "three" }] },
-  ];
-  const [a, b] = ["a", "b"].map((name) => fakeModel(name, { provider: "p" })) as [ModelInfo, ModelInfo];
-  const forA = attributeTurns(messages, a);
-  assertEquals(forA.map(({ role }) => role), ["system", "user", "assistant", "user"]);
-  const forB = attributeTurns(forA, b);
-  assertEquals(forB.map(({ role }) => role), ["system", "user"]);
-  const [system, said] = forB.map(textOf) as [string, string];
-  assertEquals(system.match(/you are p\/[ab]/g), ["you are p/b"]);
-  assertStringIncludes(system, "Be brief.");
-  assertStringIncludes(said, "[p/a answered:]\nof a\n[end of the answer of p/a]");
-  assertEquals(["one", "of a", "two", "of b", "three"].map((part) => said.split(part).length), [
-    2,
-    2,
-    2,
-    2,
-    2,
-  ]);
-  assertEquals(messages[2]!.content, "of a");
+Deno.test("a model that takes over from another mid-way has its own words as its own, and the other's under its name", async () => {
+  await using a = new OpenAiServer(say("of a"));
+  await using b = new OpenAiServer(say("of b"));
+  using models = createModelRouter({
+    setups: [
+      { kind: "custom", name: "one", baseUrl: a.url, models: ["a"] },
+      { kind: "custom", name: "two", baseUrl: b.url, models: ["b"] },
+    ],
+    retry: { maxAttempts: 1 },
+  });
+  using tools = new TestTools({ models });
+  const { answer } = await tools.call("chat", { prompt: "to a", model: "a" });
+  const { continuation_id } = answer.continuation_offer!;
+  await tools.call("chat", { prompt: "to b", model: "b", continuation_id });
+  a.script(fail(429, { error: { message: "busy" } }));
+  const { isError } = await tools.call("chat", { prompt: "to any", model: "auto", continuation_id });
+  assertEquals([isError, a.chats.length, b.chats.length], [false, 2, 2]);
+  const turns = b.lastBody.messages as JsonObject[];
+  assertEquals(turns.map(({ role }) => role), ["system", "user", "assistant", "user"]);
+  assertEquals(String(turns[0]!.content).match(/you are (one|two)\/[ab]/g), ["you are two/b"]);
+  assertStringIncludes(String(turns[1]!.content), "[one/a answered:]\nof a\n[end of the answer of one/a]");
+  assertEquals(turns[2]!.content, "of b");
 });

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { untilAborted } from "../lib/base/abort.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { CallTrace } from "../lib/call/call.ts";
@@ -11,8 +12,7 @@ import { SHIPPED_MODELS } from "../lib/provider/catalogue/catalogue.ts";
 import { createModelRouter, type ProviderSetup } from "../lib/provider/configured_router.ts";
 import type { ModelChoice } from "../lib/provider/model_choice.ts";
 import { MemoryLedger, type SpendingLedger } from "../lib/provider/spending.ts";
-import { SqliteSpendingRecords } from "../lib/state/spending_records.ts";
-import { after, cutAfter, fail, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
+import { after, cutAfter, fail, hang, OpenAiServer, say, type Script } from "./fixtures/openai_server.ts";
 import { runCommandAlone } from "./helpers/command.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { makeCall, TestTools } from "./helpers/exai_tools.ts";
@@ -208,7 +208,7 @@ Deno.test("under a budget in money a model without a price is not asked, and aut
   await own.ask("llama");
 });
 
-Deno.test("an answer that broke off counts with its question; a refused or unsent request does not", async () => {
+Deno.test("an answer that broke off counts with its question, a refused request does not", async () => {
   const ledger = new MemoryLedger();
   await using it = new SpendingRig(cutAfter("Half an"), { ledger });
   const spent = () => it.models.status()[0]!.spentToday?.inputTokens ?? 0;
@@ -220,21 +220,47 @@ Deno.test("an answer that broke off counts with its question; a refused or unsen
   assertEquals(spent(), afterCut);
 });
 
-Deno.test("what a day has used is kept over a restart", async () => {
-  await using dir = await tempDir({});
-  const path = `${dir.path}/spending.db`;
-  {
-    using records = new SqliteSpendingRecords(path);
-    records.add("2026-11-24", "openai", { inputTokens: 10, outputTokens: 5, usd: 0.25 });
-    records.add("2026-11-24", "openai", { inputTokens: 1, outputTokens: 1 });
-    records.add("2026-11-24", "glm", { inputTokens: 7, outputTokens: 0 });
+Deno.test("a call that is cancelled counts if its question was sent, and not while it waits for its turn", async () => {
+  for (const isFull of [true, false]) {
+    await using server = new OpenAiServer(hang());
+    const waits = Promise.withResolvers<void>();
+    using models = createModelRouter({
+      setups: [{ kind: "openai", apiKey: TEST_KEY, baseUrl: server.url }],
+      admit: async (_provider, signal) => {
+        waits.resolve();
+        if (isFull) await untilAborted(new Promise<never>(() => {}), signal);
+        return { [Symbol.dispose]() {} };
+      },
+    });
+    const calling = new AbortController();
+    const route = await models.resolve({ tool: "chat", requested: "gpt-5" });
+    const call = models.chat(route, QUESTION, { signal: calling.signal });
+    await (isFull ? waits.promise : server.asked(1));
+    calling.abort();
+    await assertRejects(() => call);
+    assertEquals(models.status()[0]!.spentToday === undefined, isFull);
   }
-  using again = new SqliteSpendingRecords(path);
-  assertEquals(Object.fromEntries(again.of("2026-11-24")), {
-    openai: { inputTokens: 11, outputTokens: 6, usd: 0.25 },
-    glm: { inputTokens: 7, outputTokens: 0, usd: undefined },
+});
+
+Deno.test("the turns before one that failed count: a web search was billed although its answer never came", async () => {
+  const search = { id: "$web_search:0", name: "$web_search", arguments: "{}", type: "builtin_function" };
+  const searched = say("", { toolCalls: [search], usage: { prompt_tokens: 900, completion_tokens: 9 } });
+  await using it = new SpendingRig(searched, { kinds: ["kimi"] });
+  it.servers[0]!.script(searched, fail(400, { error: { message: "no" } }));
+  const route = await it.models.resolve({ tool: "chat", requested: "kimi-k2.5" });
+  const asked = it.models.chat(route, { ...QUESTION, webSearch: true }, {
+    signal: new AbortController().signal,
   });
-  assertEquals(again.of("2026-11-25").size, 0);
+  await assertRejects(() => asked, ExaiError);
+  const { inputTokens, outputTokens } = it.models.status()[0]!.spentToday!;
+  assertEquals([inputTokens, outputTokens], [900, 9]);
+});
+
+Deno.test("below 80 % of a budget there is no warning", async () => {
+  await using it = new SpendingRig(used(79, 0), {
+    dailyBudgets: { openai: { unit: "tokens", amount: 100 } },
+  });
+  assertEquals((await it.ask("gpt-5")).budgetWarning, undefined);
 });
 
 Deno.test("a daemon's budget holds after its restart, its health warns, and calls show tokens and money", async () => {

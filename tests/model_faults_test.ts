@@ -129,3 +129,16 @@ Deno.test("a provider whose models all fail is left alone as a whole", async () 
   assertEquals(await ask("gpt-4.1-mini"), "breaker_open", "a model that was not asked yet");
   assertEquals(one.server.chats.length, 4);
 });
+
+Deno.test("while a long rate limit holds, calls of the same model are told so and not sent", async () => {
+  const busy = fail(429, { error: { message: "Slow down" } }, { "retry-after": "3600" });
+  await using one = rig({ scripts: [busy], setup: { models: ["m", "n"] } });
+  await assertRejects(() => one.ask("m"), ExaiError, "answered 429");
+  const { retryAfterMs = 0 } = await assertRejects(
+    () => one.ask("m"),
+    ExaiError,
+    "wants no question to m for",
+  );
+  assertEquals([one.server.chats.length, retryAfterMs > 3_590_000], [1, true]);
+  await assertRejects(() => one.ask("n"), ExaiError, "answered 429");
+});

@@ -251,6 +251,7 @@ Deno.test("the name of a provider means the best of its models", async () => {
   await using several = new Several({ kimi: OK, glm: OK });
   const { routing } = await several.ask({ requested: "glm", tool: "thinkdeep" });
   assertEquals([routing.requested, routing.chosen], ["glm", "glm/glm-5.3"]);
+  assertEquals((await several.ask({ requested: "GLM", tool: "thinkdeep" })).routing.chosen, "glm/glm-5.3");
 });
 
 Deno.test("a default model stands where a call names none", async () => {

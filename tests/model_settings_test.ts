@@ -8,6 +8,7 @@ import { defaultSettings } from "../lib/config/load.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { SettingsLoader } from "../lib/config/program_settings.ts";
 import { SETTINGS } from "../lib/config/settings.ts";
+import { PROVIDER_KINDS } from "../lib/provider/provider_kinds.ts";
 import type { ProviderStatus } from "../lib/provider/provider_status.ts";
 import { createModelRouter } from "../lib/provider/configured_router.ts";
 import { OpenAiServer } from "./fixtures/openai_server.ts";
@@ -16,6 +17,20 @@ import { FakeModels, promptOf } from "./helpers/fake_models.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { tempDir } from "./helpers/files.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
+
+Deno.test("the addresses that provider_list names are those of the settings", () => {
+  const named = PROVIDER_KINDS.flatMap(({ options }) => options).flatMap((option) =>
+    /^(\w+) \((https:.+)\)$/.exec(option)?.slice(1) ?? []
+  );
+  const set = Object.values(SETTINGS).filter(({ env }) => named.includes(env)).flatMap((
+    { env, fallback },
+  ) => [
+    env,
+    fallback,
+  ]);
+  assertEquals(named.toSorted(), set.toSorted());
+  assert(named.length >= 10);
+});
 
 Deno.test("models answer in the language of LOCALE, in every tool that asks one, whatever way it is written", async () => {
   for (const written of ["fr-FR", "fr_FR.UTF-8"]) {

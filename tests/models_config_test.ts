@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
@@ -82,7 +82,11 @@ Deno.test("a faulty entry is told by file, line and key, and hides no other", as
     "env": { "url": "http://env.example/v1", "apiKey": "\${env:NOT_SET}" },
     "good": { "url": "http://good.example/v1" }
   },
-  "models": [{ "name": "a", "thinking": "hard" }, { "name": "b", "auto": false }],
+  "models": [
+    { "name": "a", "thinking": "hard" }, { "name": "b", "auto": false },
+    { "name": "c", "images": "yes" },
+    { "name": "d", "price": { "input": 1, "outptu": 2 } }
+  ],
   "model": []
 }`;
   await withHome(text, async (home) => {
@@ -90,13 +94,20 @@ Deno.test("a faulty entry is told by file, line and key, and hides no other", as
     assertEquals(file.providers.map(({ name }) => name), ["good"]);
     assertEquals(file.models.map(({ name }) => name), ["b"]);
     assertEquals(file.faults.map(({ line, key }) => [line, key]), [
-      [10, "model"],
+      [14, "model"],
       [3, "providers.kimi"],
       [4, "providers.lab.url"],
       [5, "providers.desk.key"],
       [6, "providers.env"],
-      [9, "models[0].thinking"],
+      [10, "models[0].thinking"],
+      [11, "models[2].images"],
+      [12, "models[3].price.output"],
+      [12, "models[3].price.outptu"],
     ]);
+    const said = (at: string) => file.faults.find(({ key }) => key === at)?.message ?? "";
+    assertStringIncludes(said("providers.desk.key"), "is no key here; allowed: url, apiKey, headers");
+    assertStringIncludes(said("models[2].images"), "must be true or false");
+    assertStringIncludes(said("models[3].price.outptu"), 'is no key here; price must be {"input": …');
     assert(file.faults.some(({ message }) => message.includes("NOT_SET")));
   });
 });

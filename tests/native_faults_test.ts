@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import { wrongPathAdvice } from "../lib/provider/api/provider_site.ts";
 import type { ChatRequest, FaultKind } from "../lib/provider/provider.ts";
 import { claudeError, claudeEvents, sayClaude } from "./fixtures/anthropic_events.ts";
 import { geminiError, sayGemini } from "./fixtures/gemini_events.ts";
@@ -70,6 +71,26 @@ Deno.test("a key that a native provider does not take is told as such", async ()
   const rejected = claudeError(401, "authentication_error", `invalid x-api-key ${TEST_KEY}`);
   const claude = await faultOf("anthropic", rejected, { fault: "auth", requests: 1 });
   assert(claude.message.includes("invalid x-api-key"), claude.message);
+});
+
+Deno.test("a model that a native provider does not have is told as that, and not as a wrong URL", async (test) => {
+  const hosts = { gemini: "generativelanguage.googleapis.com/v1beta", anthropic: "api.anthropic.com" };
+  const missing = {
+    gemini: geminiError(404, "NOT_FOUND", "models/gemini-9 is not found"),
+    anthropic: claudeError(404, "not_found_error", "model: claude-9"),
+  };
+  for (const kind of KINDS) {
+    await test.step(kind, async () => {
+      const { message } = await faultOf(kind, missing[kind], { fault: "refused", requests: 1 });
+      assertStringIncludes(message, `Check that it has ${MODELS[kind]}; listmodels shows what it has`);
+      assert(!message.includes("most likely begins"), message);
+    });
+    await test.step(`${kind} at its own host`, () => {
+      const site = { name: kind, kind, baseUrl: `https://${hosts[kind]}`, hasKey: true };
+      assert(!wrongPathAdvice(site).includes("most likely"), wrongPathAdvice(site));
+      assert(!wrongPathAdvice(site).includes("OpenAI"), wrongPathAdvice(site));
+    });
+  }
 });
 
 Deno.test("the reason stands in an error of Google even where it is wrapped in another", async () => {
@@ -169,8 +190,12 @@ Deno.test("an error that Gemini tells within a stream is one like any other", as
 
 Deno.test("a native provider's silence, and where it would send the question on, end the request", async () => {
   for (const kind of KINDS) {
-    await faultOf(kind, hang(), { fault: "timeout", requests: 1, silenceMs: 40 });
-    await faultOf(kind, SAY[kind]("Half", { end: "open" }), { fault: "timeout", requests: 1, silenceMs: 40 });
+    await faultOf(kind, hang(), { fault: "timeout", requests: 1, silenceMs: 200 });
+    await faultOf(kind, SAY[kind]("Half", { end: "open" }), {
+      fault: "timeout",
+      requests: 1,
+      silenceMs: 200,
+    });
     const moved = fail(307, {}, { location: "http://elsewhere.example/" });
     const { message } = await faultOf(kind, moved, { fault: "refused", requests: 1 });
     assert(message.includes("http://elsewhere.example/"), message);

@@ -143,7 +143,7 @@ Deno.test("the URL that most likely works is named for any page of a server", ()
     "/index.html": "/v1",
   };
   for (const [path, likely] of Object.entries(cases)) {
-    assertEquals(likelyUrl({ baseUrl: `http://host${path}` }), `http://host${likely}`);
+    assertEquals(likelyUrl({ kind: "custom", baseUrl: `http://host${path}` }), `http://host${likely}`);
   }
 });
 

@@ -1,6 +1,7 @@
-import type { AgentEntry } from "../config/clink_file.ts";
 import { ownEntry } from "../base/json.ts";
-import type { AgentFormat } from "./output/read_output.ts";
+import type { AgentEntry } from "../config/clink_file.ts";
+import type { AgentFormat } from "../config/clink_keys.ts";
+import type { ClinkInForce } from "../config/clink_watch.ts";
 import { type AgentPreset, PRESETS } from "./presets.ts";
 
 /** How an agent is started, with all that the user has said of it. */
@@ -38,10 +39,13 @@ const PLAIN: AgentPreset = {
   install: "",
 };
 
-/** The agents that are not disabled: those of the user in their order, then the presets that the user says nothing of. */
-export function agentCommands(entries: readonly AgentEntry[]): AgentCommand[] {
-  const presets = Object.keys(PRESETS).filter((name) => !entries.some((entry) => entry.name === name));
-  const own = entries.filter(({ disabled }) => !disabled);
+/** The agents that may be started: those of the user in their order, then the presets that the user says nothing of. */
+export function agentCommands(
+  { agents, unusable }: Pick<ClinkInForce, "agents" | "unusable">,
+): AgentCommand[] {
+  const said = [...agents.map(({ name }) => name), ...unusable];
+  const presets = Object.keys(PRESETS).filter((name) => !said.includes(name));
+  const own = agents.filter(({ disabled }) => !disabled);
   return [...own, ...presets.map((name): AgentEntry => ({ name, env: {} }))].map(commandOf);
 }
 

@@ -13,6 +13,7 @@ import { type AgentCommand, agentCommands } from "./agent_command.ts";
 import {
   type Attempt,
   failed,
+  faulty,
   hasFailed,
   notFound,
   timedOut,
@@ -111,22 +112,28 @@ export class AgentRunner implements Agents, AsyncDisposable {
     await this.#host[Symbol.asyncDispose]();
   }
 
-  #look(): Promise<AgentInfo[]> {
-    return Promise.all(this.#commands.map(async (command): Promise<AgentInfo> => {
+  async #look(): Promise<AgentInfo[]> {
+    const found = await Promise.all(this.#commands.map(async (command): Promise<AgentInfo> => {
       const { name } = command;
       const launch = await this.#search.findNow({ command: command.command, args: [], env: {} }, "/");
       return launch ? { name } : { name, why: notFound(command) };
     }));
+    return [...found, ...this.#options.clink().unusable.map((name) => ({ name, why: faulty(name) }))];
   }
 
   get #commands(): AgentCommand[] {
-    return agentCommands(this.#options.clink().agents);
+    return agentCommands(this.#options.clink());
   }
 
   #find(name: string): AgentCommand {
     const commands = this.#commands;
     const found = commands.find((command) => command.name === name);
     if (found) return found;
+    const { agents, unusable } = this.#options.clink();
+    if (unusable.includes(name)) throw new ExaiError("CONFIG", faulty(name));
+    if (agents.some((agent) => agent.name === name)) {
+      throw new ExaiError("CONFIG", `${name} is disabled in clink.json; the user can change that`);
+    }
     const names = commands.map((command) => command.name);
     throw new ExaiError(
       "INVALID_PARAMS",

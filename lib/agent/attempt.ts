@@ -35,6 +35,11 @@ export function notFound({ name, command, install }: AgentCommand): string {
   return `${command} is not found in the PATH; ${advice}`;
 }
 
+/** Why an agent is not started whose entry in `clink.json` could not be read. */
+export function faulty(name: string): string {
+  return `the entry of ${name} in clink.json has a fault, so it is not started; "exai-daemon doctor" says which`;
+}
+
 /** The error for an agent that was not started. */
 export function unavailable({ name }: AgentCommand, why: string): ExaiError {
   return new ExaiError("UPSTREAM_UNAVAILABLE", `${name} cannot be asked: ${why}`);

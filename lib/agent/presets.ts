@@ -1,4 +1,4 @@
-import type { AgentFormat } from "./output/read_output.ts";
+import type { AgentFormat, PresetName } from "../config/clink_keys.ts";
 
 /** How a known agent is started. Its command line is `args`, permissions, model, the user's arguments, then one of the ends. */
 export interface AgentPreset {
@@ -125,4 +125,4 @@ export const PRESETS = {
     ],
     install: "npm install -g opencode-ai",
   },
-} as const satisfies Record<string, AgentPreset>;
+} as const satisfies Record<PresetName, AgentPreset>;

@@ -3,71 +3,34 @@ import { isDeepStrictEqual } from "node:util";
 import { getLogger } from "@logtape/logtape";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import { type ConfigWatch, watchConfig } from "../config/config_watch.ts";
+import { goneFault } from "../config/entry_file.ts";
 import type { ProgramSettings, SettingsLoader } from "../config/program_settings.ts";
 import { fileKey, SETTING_ENTRIES, type SettingName } from "../config/setting_keys.ts";
-import type { Settings } from "../config/settings.ts";
+import { SETTING_TOPICS, type Settings } from "../config/settings.ts";
 import { adviceOnUnused, DAEMON_ONLY, settingDigestText } from "../config/unused_settings.ts";
 import type { UnusedSettings } from "../session/session.ts";
 import type { SettingsOffer } from "../wire/ops.ts";
 
 const log = getLogger(["exai", "config"]);
 
+/** Settings of models that count when the daemon starts: what they say is opened then. */
+const AT_START: readonly string[] = [
+  "modelsFile",
+  "kimiMaxInflight",
+  "glmMaxInflight",
+  "findLocal",
+  "ollamaHost",
+] satisfies SettingName[];
+
+const { Models: MODELS, "Choice of models": CHOICE } = SETTING_TOPICS;
+const OF_MODELS = [...Object.keys(MODELS), ...Object.keys(CHOICE)] as SettingName[];
+
 /** The settings a running daemon takes over; the others hold from its next start on. */
 const LIVE: readonly SettingName[] = [
   "logLevel",
   // Windows opened from now on read the file too, and must get in.
   "token",
-  "kimiApiKey",
-  "moonshotApiKey",
-  "kimiUrl",
-  "kimiSilenceMs",
-  "glmApiKey",
-  "zhipuaiApiKey",
-  "glmUrl",
-  "glmSilenceMs",
-  "openaiApiKey",
-  "openaiUrl",
-  "openaiSilenceMs",
-  "azureEndpoint",
-  "azureApiKey",
-  "azureTokenCommand",
-  "azureDeployments",
-  "azureApiVersion",
-  "azureSilenceMs",
-  "xaiApiKey",
-  "xaiUrl",
-  "xaiSilenceMs",
-  "geminiApiKey",
-  "googleApiKey",
-  "geminiUrl",
-  "geminiSilenceMs",
-  "anthropicApiKey",
-  "anthropicUrl",
-  "anthropicSilenceMs",
-  "openrouterApiKey",
-  "openrouterReferer",
-  "openrouterTitle",
-  "openrouterSilenceMs",
-  "customUrl",
-  "customApiKey",
-  "customModel",
-  "customSilenceMs",
-  "defaultModel",
-  "toolModels",
-  "kimiAllowedModels",
-  "glmAllowedModels",
-  "openaiAllowedModels",
-  "openrouterAllowedModels",
-  "geminiAllowedModels",
-  "googleAllowedModels",
-  "anthropicAllowedModels",
-  "azureAllowedModels",
-  "xaiAllowedModels",
-  "customAllowedModels",
-  "dailyBudget",
-  "defaultThinkingMode",
-  "thinkdeepThinkingMode",
-  "locale",
+  ...OF_MODELS.filter((name) => !AT_START.includes(name)),
 ];
 
 interface LiveSettingsOptions {
@@ -182,6 +145,5 @@ function keepGood(before: Reading, { settings, file }: ProgramSettings): Reading
   const { path, faults, warnings, isBlank } = file;
   if (faults.length > 0) return { ...before, faults, warnings };
   if (!isBlank || before.isBlank) return { settings, faults, warnings, isBlank };
-  const message = "is gone or empty; what it said stays; to take that back, write {} into it";
-  return { ...before, faults: [{ path, message }], warnings };
+  return { ...before, faults: [goneFault(path)], warnings };
 }

@@ -14,9 +14,9 @@ interface ModelPresenceOptions {
 }
 
 /**
- * Notices when what the tools need is there or not. Only while no agent is there they are looked for, and only while no
- * model is there, providers are asked for their models: a
- * local server may have been started since, and no call comes that would find it.
+ * Notices when what the tools need comes or goes. Agents are looked for only while there is none, and providers are asked
+ * for their models only while there is no model: a local server may have been started since, and no call comes that
+ * would find it.
  */
 export class ModelPresence implements Disposable {
   readonly #models: ModelRouter;

@@ -15,8 +15,12 @@ function whole(least: number, most: number, help: string) {
 /** Agents that need no `command`. */
 export const PRESET_NAMES = ["claude", "codex", "gemini", "opencode"] as const;
 
+export type PresetName = (typeof PRESET_NAMES)[number];
+
 /** What the output of an agent may be read as. */
 const AGENT_FORMATS = [...PRESET_NAMES, "text"] as const;
+
+export type AgentFormat = (typeof AGENT_FORMATS)[number];
 
 /** The keys of one agent. */
 export const AGENT_KEYS = {
@@ -84,10 +88,6 @@ const agentShape = Object.fromEntries(
 
 export const agentSchema = z.strictObject(agentShape);
 export const roleSchema = z.union([text, z.strictObject({ file: text })]);
-export const limitsSchema = z.strictObject({
-  maxDepth: z.optional(CLINK_KEYS.maxDepth.schema.check(z.describe(CLINK_KEYS.maxDepth.help))),
-  maxRunning: z.optional(CLINK_KEYS.maxRunning.schema.check(z.describe(CLINK_KEYS.maxRunning.help))),
-});
 
 /** JSON Schema (draft 7, which VS Code reads in full) of `clink.json`, for completion in an editor. */
 export function clinkJsonSchema(): Record<string, unknown> {
@@ -95,7 +95,8 @@ export function clinkJsonSchema(): Record<string, unknown> {
     $schema: z.optional(z.string()),
     agents: z.optional(z.record(z.string(), agentSchema).check(z.describe(CLINK_KEYS.agents.help))),
     roles: z.optional(z.record(z.string(), roleSchema).check(z.describe(CLINK_KEYS.roles.help))),
-    ...limitsSchema.shape,
+    maxDepth: z.optional(CLINK_KEYS.maxDepth.schema.check(z.describe(CLINK_KEYS.maxDepth.help))),
+    maxRunning: z.optional(CLINK_KEYS.maxRunning.schema.check(z.describe(CLINK_KEYS.maxRunning.help))),
   }).check(z.meta({ title: "clink.json of EXAI", description: "Agents that the tool clink hands tasks to" }));
   return z.toJSONSchema(file, { target: "draft-7", io: "input" }) as Record<string, unknown>;
 }

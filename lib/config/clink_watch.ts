@@ -1,12 +1,15 @@
+import { isDeepStrictEqual } from "node:util";
 import {
   type AgentEntry,
   type AgentLimits,
+  type ClinkFile,
   DEFAULT_LIMITS,
   readClink,
   type RoleEntry,
 } from "./clink_file.ts";
 import type { ConfigFault } from "./config_fault.ts";
 import { type ConfigWatch, watchConfig } from "./config_watch.ts";
+import { goneFault } from "./entry_file.ts";
 import type { FileWatchOptions } from "./file_watch.ts";
 
 /** The content of `clink.json` in force, and the faults in the file. */
@@ -14,11 +17,19 @@ export interface ClinkInForce {
   agents: readonly AgentEntry[];
   roles: readonly RoleEntry[];
   limits: AgentLimits;
+  /** Names of the agents that have a fault in the file and never had a good entry: they are not the preset's. */
+  unusable: readonly string[];
   faults: readonly ConfigFault[];
 }
 
 /** What is in force without a file. */
-export const NO_CLINK: ClinkInForce = { agents: [], roles: [], limits: DEFAULT_LIMITS, faults: [] };
+export const NO_CLINK: ClinkInForce = {
+  agents: [],
+  roles: [],
+  limits: DEFAULT_LIMITS,
+  unusable: [],
+  faults: [],
+};
 
 export type ClinkWatch = ConfigWatch<ClinkInForce>;
 
@@ -51,19 +62,24 @@ async function readAfter(
   env: ClinkWatchOptions["env"],
 ): Promise<ClinkInForce> {
   const file = await readClink(path, env);
-  const { faults, faulty, readable } = file;
-  if (file.isBlank && before.agents.length + before.roles.length > 0) {
-    // A file that is gone or empty is most likely being replaced.
-    const message = "is gone or empty; what it said stays; to take that back, write {} into it";
-    return { ...before, faults: [{ path, message }] };
-  }
-  if (!readable) return { ...before, faults };
-  const stays = (good: readonly { name: string }[]) => ({ name }: { name: string }) =>
-    faulty.includes(name) && !good.some((one) => one.name === name);
+  const said = { ...before, faults: [] };
+  if (file.isBlank && !isDeepStrictEqual(said, NO_CLINK)) return { ...before, faults: [goneFault(path)] };
+  return file.readable ? clinkAfter(before, file) : { ...before, faults: file.faults };
+}
+
+/** What is in force once `file` was read, after `before`. */
+export function clinkAfter(
+  before: ClinkInForce,
+  { agents, roles, limits, faulty, faults }: ClinkFile,
+): ClinkInForce {
+  const keptAgents = before.agents.filter(({ name }) => faulty.agents.includes(name));
+  const keptRoles = before.roles.filter(({ name }) => faulty.roles.includes(name));
+  const keptLimits = Object.entries(before.limits).filter(([name]) => faulty.limits.includes(name));
   return {
-    agents: [...file.agents, ...before.agents.filter(stays(file.agents))],
-    roles: [...file.roles, ...before.roles.filter(stays(file.roles))],
-    limits: file.limits,
+    agents: [...agents, ...keptAgents],
+    roles: [...roles, ...keptRoles],
+    limits: { ...DEFAULT_LIMITS, ...limits, ...Object.fromEntries(keptLimits) },
+    unusable: faulty.agents.filter((name) => !keptAgents.some((kept) => kept.name === name)),
     faults,
   };
 }

@@ -1,14 +1,9 @@
-import { dirname } from "@std/path";
 import * as z from "zod/mini";
-import { messageOf } from "../base/errors.ts";
-import { isObject, type JsonObject, ownEntry } from "../base/json.ts";
-import { fill } from "../base/template.ts";
+import { isObject, ownEntry } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { type JsonDocument, parseDocument } from "./json_document.ts";
-import { Expander, VariableFault } from "./variables.ts";
-import { type ConfigFault, formatKey } from "./config_fault.ts";
-import { readRegularFile } from "./regular_file.ts";
-import { whyUntrusted } from "./trust.ts";
+import type { ConfigFault } from "./config_fault.ts";
+import { EntryReader, openEntries } from "./entry_file.ts";
+import { VariableFault } from "./variables.ts";
 
 const MODEL_APIS = ["chat", "responses"] as const;
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
@@ -105,32 +100,17 @@ const TAKEN_NAMES = [
  * file is an empty one. Faults are part of the result: a faulty entry never hides the others.
  */
 export async function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {
-  const distrust = whyUntrusted(path);
-  if (distrust !== undefined) {
-    const message = `is not used, since it says who is sent your keys and questions: ${distrust}`;
-    return { ...emptyFile(), readable: false, faults: [{ path, message }] };
+  const risk = "it says who is sent your keys and questions";
+  const opened = await openEntries(path, { env, risk });
+  switch (opened.kind) {
+    case "unreadable":
+      return { ...emptyFile(), readable: false, faults: [opened.fault] };
+    case "blank":
+      return { ...emptyFile(), isBlank: true };
   }
-  let text: string;
-  try {
-    text = await readRegularFile(path);
-  } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotFound) return { ...emptyFile(), isBlank: true };
-    const message = `cannot be read: ${messageOf(thrown)}`;
-    return { ...emptyFile(), readable: false, faults: [{ path, message }] };
-  }
-  const document = parseDocument(text);
-  if ("reason" in document) {
-    const { reason, line, column } = document;
-    return { ...emptyFile(), readable: false, faults: [{ path, line, column, message: reason }] };
-  }
-  const file = { ...emptyFile(), isBlank: text.trim() === "" };
-  const reader = new ModelsReader(file, {
-    path,
-    document,
-    expander: new Expander({ env, configDir: dirname(path) }),
-  });
+  const reader = new ModelsReader(opened.source);
   await reader.read();
-  return file;
+  return { ...reader.file, faults: reader.faults };
 }
 
 function emptyFile(): ModelsFile {
@@ -145,14 +125,11 @@ function emptyFile(): ModelsFile {
   };
 }
 
-interface ReaderSource {
-  path: string;
-  document: JsonDocument;
-  expander: Expander;
-}
+const FLAGS = ["images", "tools", "search", "jsonSchema", "documents", "temperature", "background", "auto"];
 
 /** What a good value looks like, by key. */
 const ALLOWED: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(FLAGS.map((key) => [key, "must be true or false"])),
   url: "must be a URL with http or https",
   apiKey: "must be a text, best ${env:NAME}",
   headers: "must be an object of names and texts",
@@ -170,20 +147,14 @@ const ALLOWED: Readonly<Record<string, string>> = {
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };
 
-class ModelsReader {
-  readonly #file: ModelsFile;
-  readonly #source: ReaderSource;
-
-  constructor(file: ModelsFile, source: ReaderSource) {
-    this.#file = file;
-    this.#source = source;
-  }
+class ModelsReader extends EntryReader {
+  readonly file = emptyFile();
 
   async read(): Promise<void> {
-    const { value } = this.#source.document;
+    const { value } = this.source.document;
     for (const key of Object.keys(value)) {
       if (!["$schema", "providers", "models"].includes(key)) {
-        this.#fault([key], "is no key here; allowed: providers, models");
+        this.addFault([key], "is no key here; allowed: providers, models");
       }
     }
     const { providers = {}, models = [] } = value;
@@ -197,71 +168,46 @@ class ModelsReader {
   async #readProvider(name: string, entry: unknown): Promise<void> {
     const path = ["providers", name];
     if (!/^[A-Za-z0-9_.-]{1,64}$/.test(name) || TAKEN_NAMES.includes(name)) {
-      this.#fault(path, `cannot be a name; allowed: A-Z a-z 0-9 _ . -, none of ${TAKEN_NAMES.join(", ")}`);
+      this.addFault(path, `cannot be a name; allowed: A-Z a-z 0-9 _ . -, none of ${TAKEN_NAMES.join(", ")}`);
       return;
     }
     try {
-      const expanded = isObject(entry) ? await this.#expand(entry) : entry;
-      const parsed = provider.safeParse(expanded);
+      const parsed = provider.safeParse(await this.expand(entry));
       if (!parsed.success) {
-        this.#file.faultyProviders.push(name);
-        return this.#issues(path, parsed.error.issues);
+        this.file.faultyProviders.push(name);
+        return this.addIssues(path, parsed.error.issues, keysOf(provider));
       }
       const { url: baseUrl, timeoutSeconds, ...rest } = parsed.data;
       const silenceMs = timeoutSeconds === undefined ? undefined : timeoutSeconds * SECOND_MS;
-      this.#file.providers.push({ name, baseUrl, silenceMs, ...rest });
+      this.file.providers.push({ name, baseUrl, silenceMs, ...rest });
     } catch (thrown) {
       if (!(thrown instanceof VariableFault)) throw thrown;
-      this.#file.faultyProviders.push(name);
-      this.#fault(path, thrown.message);
+      this.file.faultyProviders.push(name);
+      this.addFault(path, thrown.message);
     }
   }
 
   #readModel(index: number, entry: unknown): void {
     const parsed = model.safeParse(entry);
     if (parsed.success) {
-      this.#file.models.push(parsed.data);
+      this.file.models.push(parsed.data);
       return;
     }
-    if (isObject(entry) && typeof entry.name === "string") this.#file.faultyModels.push(entry.name);
-    this.#issues(["models", index], parsed.error.issues);
+    if (isObject(entry) && typeof entry.name === "string") this.file.faultyModels.push(entry.name);
+    this.addIssues(["models", index], parsed.error.issues, keysOf(model));
   }
 
   /** Reports a section of the wrong kind; its intended content is unknown, so the file counts as unreadable. */
   #misshapen(section: string, message: string): void {
-    this.#file.readable = false;
-    this.#fault([section], message);
+    this.file.readable = false;
+    this.addFault([section], message);
   }
+}
 
-  /** `entry` with the variables in its strings filled in; those of a session are a fault here. */
-  async #expand(entry: JsonObject): Promise<JsonObject> {
-    const { expander } = this.#source;
-    const put = async (value: unknown): Promise<unknown> => {
-      if (typeof value === "string") {
-        return fill(await expander.expand(value), (name) => {
-          throw new VariableFault(`holds \${${name}}, which only a session has`);
-        });
-      }
-      if (!isObject(value)) return value;
-      const parts = await Promise.all(
-        Object.entries(value).map(async ([key, part]) => [key, await put(part)]),
-      );
-      return Object.fromEntries(parts);
-    };
-    return await put(entry) as JsonObject;
-  }
-
-  #issues(path: (string | number)[], issues: readonly z.core.$ZodIssue[]): void {
-    for (const issue of issues) {
-      const where = [...path, ...issue.path as (string | number)[]];
-      if (issue.code === "unrecognized_keys") {
-        for (const key of issue.keys) this.#fault([...where, key], "is no key here");
-      } else this.#fault(where, ownEntry(ALLOWED, String(issue.path[0])) ?? "is not what is allowed here");
-    }
-  }
-
-  #fault(path: (string | number)[], message: string): void {
-    const { document, path: file } = this.#source;
-    this.#file.faults.push({ path: file, ...document.positionOf(path), key: formatKey(path), message });
-  }
+function keysOf({ shape }: { shape: Readonly<Record<string, unknown>> }) {
+  return {
+    names: Object.keys(shape),
+    allowed: (key?: string) =>
+      ownEntry(ALLOWED, key ?? "") ?? "must be an object of the keys in docs/models.md",
+  };
 }

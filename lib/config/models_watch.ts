@@ -1,4 +1,5 @@
 import { type ConfigWatch, watchConfig } from "./config_watch.ts";
+import { goneFault } from "./entry_file.ts";
 import type { FileWatchOptions } from "./file_watch.ts";
 import { type CustomProvider, type ModelOverride, type ModelsFile, readModels } from "./models_file.ts";
 import type { ConfigFault } from "./config_fault.ts";
@@ -42,9 +43,7 @@ async function readAfter(
 ): Promise<ModelsFile> {
   const file = await readModels(path, env);
   if (!file.isBlank || providers.length + models.length === 0) return file;
-  // A file that is gone or empty is most likely being replaced.
-  const message = "is gone or empty; what it said stays; to take that back, write {} into it";
-  return { ...file, readable: false, faults: [{ path, message }] };
+  return { ...file, readable: false, faults: [goneFault(path)] };
 }
 
 /** The content of `file`; for what has a fault in it, what was in force `before`. */

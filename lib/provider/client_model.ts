@@ -1,7 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
+import { parseDataUrl, systemTexts } from "./api/message_parts.ts";
+import { schemaPrompt } from "./api/request_fields.ts";
 import { toModelStatus } from "./catalogue/catalogue.ts";
 import { unmetNeeds } from "./model_fitness.ts";
-import { schemaPrompt } from "./openai/request_body.ts";
 import type { Sample, SampleMessage, SampleRequest } from "./client_sample.ts";
 import type {
   ChatContent,
@@ -84,13 +85,9 @@ export async function askClientModel(
 }
 
 function systemPrompt({ messages, jsonSchema }: ProviderRequest): SampleRequest["systemPrompt"] {
-  const texts = messages.filter(({ role }) => role === "system").map(({ content }) => textOf(content));
+  const texts = systemTexts(messages);
   if (jsonSchema !== undefined) texts.push(schemaPrompt(jsonSchema));
   return texts.length === 0 ? undefined : texts.join("\n\n");
-}
-
-function textOf(content: ChatContent): string {
-  return partsOf(content).map((part) => part.type === "text" ? part.text : "").join("\n");
 }
 
 function toSamples(message: ProviderRequest["messages"][number]): SampleMessage[] {
@@ -111,9 +108,9 @@ function partsOf(content: ChatContent): readonly ContentPart[] {
 
 function toMedia({ type, url }: ImagePart | DocumentPart): SampleMessage["content"] {
   if (type === "document") throw new ExaiError("INVALID_PARAMS", "MCP carries no PDF; name another model");
-  const [, mimeType, data] = /^data:([^;,]+);base64,(.*)$/s.exec(url) ?? [];
-  if (mimeType === undefined || data === undefined) {
+  const inline = parseDataUrl(url);
+  if (inline === undefined) {
     throw new ExaiError("INVALID_PARAMS", "MCP carries images as base64 only; give the image as a file");
   }
-  return { type: "image", data, mimeType };
+  return { type: "image", ...inline };
 }

@@ -2,6 +2,7 @@ import { FallbackRouter } from "./fallback_router.ts";
 import type { SpendingLedger } from "./spending.ts";
 import type { ModelRouter } from "./model_router.ts";
 import { ProviderSet, type ProviderSetOptions, type ProviderSetUpdate } from "./provider_set.ts";
+import { ListedProviders } from "./routing/listed_providers.ts";
 import type { ModelChoice } from "./model_choice.ts";
 
 export type { ModelEntry } from "./catalogue/catalogue.ts";
@@ -44,25 +45,25 @@ export function createModelRouter(options: ConfigurableRouterOptions): Configura
 
 class ConfiguredRouter extends FallbackRouter implements ConfigurableRouter {
   readonly #set: ProviderSet;
+  readonly #providers: ListedProviders;
   readonly #inForce: { choice: ModelChoice };
 
   constructor(options: ConfigurableRouterOptions) {
     const set = new ProviderSet(options);
     const inForce: { choice: ModelChoice } = { choice: options };
-    super({
+    const providers = new ListedProviders({
       providers: () => set.providers,
-      choice: () => inForce.choice,
-      ledger: options.ledger,
-      now: options.now,
       discover: (signal) => set.discover(signal),
     });
+    super({ providers, choice: () => inForce.choice, ledger: options.ledger, now: options.now });
     this.#set = set;
+    this.#providers = providers;
     this.#inForce = inForce;
   }
 
   configure(update: ProviderSetUpdate, choice = this.#inForce.choice): void {
     this.#set.update(update);
     this.#inForce.choice = choice;
-    this.invalidate();
+    this.#providers.invalidate();
   }
 }

@@ -15,12 +15,14 @@ import type {
   ModelInfo,
   Provider,
   RawRequest,
+  RequestWatch,
 } from "./provider.ts";
 import type { ProviderStatus } from "./provider_status.ts";
 import { askWithFallback } from "./routing/fallback_chain.ts";
 import { classForTool } from "./routing/model_classes.ts";
 import { defaultModelFor, type ModelChoice } from "./model_choice.ts";
 import { chooseAuto, explainChoice, MAX_CHAIN, withoutResting } from "./routing/model_selection.ts";
+import type { ListedProviders } from "./routing/listed_providers.ts";
 import { isWanted, OfferedModels } from "./routing/offered_models.ts";
 import {
   forbiddenModel,
@@ -34,10 +36,8 @@ import { attributeTurns } from "./speakers.ts";
 import { estimateTokens } from "./token_estimate.ts";
 
 interface FallbackRouterOptions {
-  /** In the order in which `auto` prefers them. Read for each request, so the configuration may change. */
-  providers: () => readonly Provider[];
-  /** Finds providers that come and go, such as a local Ollama. Called at once and on each refresh. */
-  discover?: (signal: AbortSignal) => Promise<readonly Provider[]>;
+  /** In the order in which `auto` prefers them. */
+  providers: ListedProviders;
   /** Which models the user wants to be asked; may change. */
   choice?: () => ModelChoice;
   /** What the providers were used for; in memory by default. */
@@ -45,9 +45,6 @@ interface FallbackRouterOptions {
   /** The clock, in milliseconds since 1970. */
   now?: () => number;
 }
-
-/** How long a request waits for the lists of models before it uses the previous ones. */
-const LIST_WAIT_MS = 3 * SECOND_MS;
 
 /** Unknown model names trigger a refresh at most this often. */
 const RELIST_AFTER_MS = 60 * SECOND_MS;
@@ -60,24 +57,16 @@ export class FallbackRouter implements ModelRouter {
   readonly #options: FallbackRouterOptions;
   readonly #budgets: DailyBudgets;
   readonly #offered: OfferedModels;
-  readonly #disposal = new AbortController();
-  #discovered: readonly Provider[] = [];
-  #discovery: Promise<void>;
-  #refresh: Promise<void> | undefined;
-  #refreshedAtMs = -Infinity;
-  /** Incremented by each {@linkcode invalidate}, so that a refresh of the previous providers does not count. */
-  #generation = 0;
 
   constructor(options: FallbackRouterOptions) {
     this.#options = options;
-    const { choice = () => ({}), ledger = new MemoryLedger(), now } = options;
+    const { providers, choice = () => ({}), ledger = new MemoryLedger(), now } = options;
     this.#budgets = new DailyBudgets({ choice, ledger, now });
-    this.#offered = new OfferedModels({ providers: () => this.#providers, choice, budgets: this.#budgets });
-    this.#discovery = this.#discover(this.#disposal.signal);
+    this.#offered = new OfferedModels({ providers: () => providers.all, choice, budgets: this.#budgets });
   }
 
   async resolve(query: RouteQuery): Promise<ModelRoute> {
-    await this.#discovery;
+    await this.#options.providers.discovered();
     const requested = query.requested?.trim();
     return requested ? await this.#resolveRequested(requested, query) : await this.#resolveDefault(query);
   }
@@ -96,7 +85,7 @@ export class FallbackRouter implements ModelRouter {
           return { ...result, leftOut };
         }
         const provider = this.#providerOf(model);
-        const send = () => provider.chat(question, options);
+        const send = (watch: RequestWatch) => provider.chat(question, { ...options, ...watch });
         return { ...await sendWithin(this.#budgets, question, { ...options, provider, send }), leftOut };
       },
     });
@@ -120,7 +109,7 @@ export class FallbackRouter implements ModelRouter {
           );
         }
         const question = { ...request, model };
-        const send = () => provider.complete!(question, options);
+        const send = (watch: RequestWatch) => provider.complete!(question, { ...options, ...watch });
         return await sendWithin(this.#budgets, question, { ...options, provider, send });
       },
     });
@@ -142,33 +131,20 @@ export class FallbackRouter implements ModelRouter {
   }
 
   async ensureFresh(maxAgeMs: number): Promise<void> {
-    await this.#discovery;
-    await this.#ensureListed(LIST_WAIT_MS, { force: performance.now() - this.#refreshedAtMs > maxAgeMs });
+    await this.#options.providers.discovered();
+    await this.#options.providers.ensure(maxAgeMs);
   }
 
   async refresh(signal?: AbortSignal): Promise<void> {
-    const disposed = this.#disposal.signal;
-    const either = signal ? AbortSignal.any([signal, disposed]) : disposed;
-    const generation = this.#generation;
-    this.#discovery = this.#discover(either);
-    await this.#discovery;
-    await Promise.all(this.#providers.map((provider) => provider.refresh(either)));
-    if (!either.aborted && generation === this.#generation) this.#refreshedAtMs = performance.now();
+    await this.#options.providers.refresh(signal);
   }
 
   [Symbol.dispose](): void {
-    this.#disposal.abort();
-  }
-
-  /** Marks the lists as outdated after the providers have changed; they are fetched when next needed. */
-  invalidate(): void {
-    this.#generation++;
-    this.#refresh = undefined;
-    this.#refreshedAtMs = -Infinity;
+    this.#options.providers[Symbol.dispose]();
   }
 
   get #providers(): readonly Provider[] {
-    return [...this.#options.providers(), ...this.#discovered];
+    return this.#options.providers.all;
   }
 
   #providerOf({ provider: name }: ModelInfo): Provider {
@@ -198,8 +174,9 @@ export class FallbackRouter implements ModelRouter {
     if (requested.toLowerCase() === "auto") return await this.#resolveAuto(requested, query);
     const client = this.#resolveClient(requested, query);
     if (client !== undefined) return client;
-    if (this.#providers.some(({ name }) => name === requested)) {
-      return await this.#resolveAuto(requested, { ...query, provider: requested });
+    const provider = this.#providers.find(({ name }) => name.toLowerCase() === requested.toLowerCase());
+    if (provider !== undefined) {
+      return await this.#resolveAuto(requested, { ...query, provider: provider.name });
     }
     const model = await this.#find(requested, query);
     if (model === undefined) throw this.#unknown(requested, query);
@@ -244,7 +221,7 @@ export class FallbackRouter implements ModelRouter {
   }
 
   async #resolveAuto(requested: string, query: RouteQuery): Promise<ModelRoute> {
-    await this.#ensureListed(LIST_WAIT_MS);
+    await this.#options.providers.ensure(Infinity);
     const { needs = {}, sample } = query;
     const preferredClass = preferredClassOf(query);
     const statuses = this.#offered.statusFor(query);
@@ -273,24 +250,10 @@ export class FallbackRouter implements ModelRouter {
   /** Finds the model named `requested`, after a refresh of the lists if it is unknown. */
   async #find(requested: string, query: RouteQuery): Promise<ModelInfo | undefined> {
     const known = this.#offered.find(requested, query);
-    if (known !== undefined || performance.now() - this.#refreshedAtMs < RELIST_AFTER_MS) return known;
-    await this.#ensureListed(Infinity, { force: true });
+    const { providers } = this.#options;
+    if (known !== undefined || providers.ageMs < RELIST_AFTER_MS) return known;
+    await providers.ensure(RELIST_AFTER_MS, Infinity);
     return this.#offered.find(requested, query);
-  }
-
-  /** Waits at most `waitMs` for a refresh in the background, which concurrent requests share. */
-  async #ensureListed(waitMs: number, { force = false } = {}): Promise<void> {
-    if (this.#refreshedAtMs > -Infinity && !force) return;
-    this.#refresh ??= this.refresh().finally(() => this.#refresh = undefined);
-    if (waitMs === Infinity) return await this.#refresh;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, waitMs));
-    await Promise.race([this.#refresh, timeout]);
-    clearTimeout(timer);
-  }
-
-  async #discover(signal: AbortSignal): Promise<void> {
-    this.#discovered = await this.#options.discover?.(signal).catch(() => []) ?? [];
   }
 }
 

@@ -193,6 +193,16 @@ export interface ChatOptions {
   deadlineMs?: number;
 }
 
+/** Tells of a request while a provider works on it, so that what may be billed is known when it fails. */
+export interface RequestWatch {
+  /** Called when the request leaves, and not while it waits for its turn. */
+  onSent(): void;
+  /** Called with the usage of each turn that is complete and takes another one, such as a web search. */
+  onTurn(usage: Usage): void;
+}
+
+export type WatchedOptions = ChatOptions & Partial<RequestWatch>;
+
 /** A chat request to one model, with defaults applied. */
 export type ProviderRequest = Omit<ChatRequest, "defaultThinkingMode"> & { model: ModelInfo };
 
@@ -213,9 +223,9 @@ export interface Provider {
    * `UPSTREAM_UNAVAILABLE`, `CONFIG`, `OUTCOME_UNKNOWN`, `TOO_LARGE`, `TIMEOUT` with `details.provider` and
    * `details.fault` (a {@linkcode FaultKind}); the abort reason of `options.signal`
    */
-  chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult>;
+  chat(request: ProviderRequest, options: WatchedOptions): Promise<ChatResult>;
   /** Like {@linkcode chat} with a raw request. Absent if the provider does not support it. */
-  complete?(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult>;
+  complete?(request: ProviderRawRequest, options: WatchedOptions): Promise<ChatResult>;
   /** Absent if the provider stores no files. */
   readonly files?: FileService;
   /** The current status; does no I/O. */

@@ -33,7 +33,7 @@ export interface ProviderSetup {
   name?: string;
   /** Omitted for servers that need none. */
   apiKey?: string;
-  /** The URL up to, and without, `/chat/completions`; defaults to the public API of the kind. */
+  /** The URL up to, and without, the paths of the API; defaults to the public API of the kind. Azure: any of a resource. */
   baseUrl?: string;
   /** Sent with every request. */
   headers?: Readonly<Record<string, string>>;

@@ -80,9 +80,14 @@ export class SqliteSpendingRecords implements Disposable {
   #turnTo(day: string): void {
     if (day === this.#day) return;
     this.#day = day;
+    // Reading may find the file damaged, and a new one is then given what is in memory: none of another day.
+    this.#spent = new Map();
+    this.#isWhole = false;
     const found = this.#file.use((sql) => read(sql, day));
-    this.#isWhole = found !== undefined;
-    this.#spent = found ?? new Map();
+    if (found !== undefined) {
+      this.#spent = found;
+      this.#isWhole = true;
+    }
     const oldest = new Date(Date.parse(day) - KEPT_DAYS * 24 * HOUR_MS).toISOString().slice(0, 10);
     this.#file.write((sql) => sql.deleteBefore.run(oldest));
   }

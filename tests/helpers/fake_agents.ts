@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import { AgentRunner } from "../../lib/agent/agent_runner.ts";
 import { readClink } from "../../lib/config/clink_file.ts";
-import { NO_CLINK } from "../../lib/config/clink_watch.ts";
+import { clinkAfter, NO_CLINK } from "../../lib/config/clink_watch.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { CommandHost } from "../../lib/process/command_host.ts";
 import { TestTools } from "./exai_tools.ts";
@@ -115,7 +115,7 @@ cat > "$d/input"; pwd > "$d/cwd"; env > "$d/env"; for a in "$@"; do printf '%s\\
     // Programs of this machine must not be found: `claude` may be among them.
     env: { PATH: `${bin}:/usr/bin:/bin`, HOME: dir.path, ...options.env },
     login: {},
-    clink: () => ({ ...NO_CLINK, ...read }),
+    clink: () => clinkAfter(NO_CLINK, read),
     host,
   });
   const cwd = await Deno.realPath(join(dir.path, "work"));

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../base/json.ts";
+import type { AgentFormat } from "../../config/clink_keys.ts";
 import { AgentOutput, bounded } from "./agent_output.ts";
 import { ClaudeOutput } from "./claude.ts";
 import { CodexOutput } from "./codex.ts";
@@ -34,10 +35,7 @@ const OUTPUTS = {
   gemini: GeminiOutput,
   opencode: OpencodeOutput,
   text: TextOutput,
-} as const;
-
-/** What the output of an agent is read as. */
-export type AgentFormat = keyof typeof OUTPUTS;
+} as const satisfies Record<AgentFormat, unknown>;
 
 /** Reads the output of one run of an agent. */
 export function readOutput(format: AgentFormat): AgentOutput {

@@ -1,6 +1,5 @@
 import type { MessageCreateParamsStreaming } from "@anthropic-ai/sdk/resources/messages";
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
-import { MIB, SECOND_MS } from "../../base/units.ts";
 import type { ProviderEndpoint } from "../api/endpoint.ts";
 import type { ApiProtocol, Exchange } from "../api/protocol.ts";
 import type { ProviderApi } from "../api/provider_api.ts";
@@ -10,7 +9,6 @@ import type { AnthropicClient } from "./anthropic_client.ts";
 import { ClaudeReader } from "./claude_reader.ts";
 import { questionText, toMessagesBody } from "./messages_body.ts";
 
-const LIST_LIMITS = { silenceMs: 10 * SECOND_MS, maxBytes: 32 * MIB };
 const MAX_LISTED = 1000;
 
 /** A share of `max_tokens` as large as the thoughts of the models that take a budget. */
@@ -42,7 +40,7 @@ async function createClient(exchange: Exchange): Promise<AnthropicClient> {
 
 /** Lists the models (https://platform.claude.com/docs/en/api/models/list). */
 function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
-  return endpoint.request({ signal, limits: LIST_LIMITS, protocol: MESSAGES }, async (exchange) => {
+  return endpoint.list({ signal, protocol: MESSAGES }, async (exchange) => {
     const client = await createClient(exchange);
     const page = await client.models.list({ limit: MAX_LISTED }, { signal });
     // A server may answer with anything, whatever the type says.

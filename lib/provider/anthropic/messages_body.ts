@@ -1,7 +1,6 @@
-import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { ownItems, parseArguments, parseDataUrl, systemTexts } from "../api/message_parts.ts";
-import { definedFields, outputLimit, withSchema } from "../openai/request_body.ts";
+import { ownItems, parseArguments, parseDataUrl, parseImage, systemTexts } from "../api/message_parts.ts";
+import { definedFields, outputLimit, withSchema } from "../api/request_fields.ts";
 import type {
   ChatMessage,
   ChatRequest,
@@ -115,16 +114,9 @@ function toToolUse({ id, name, arguments: args }: ToolCall): JsonObject {
 }
 
 function toImage({ url }: ImagePart): JsonObject {
-  const inline = parseDataUrl(url);
+  const inline = parseImage(url, { who: "Claude", types: IMAGE_TYPES });
   if (inline === undefined) return { type: "image", source: { type: "url", url } };
-  const { mimeType, data } = inline;
-  if (!IMAGE_TYPES.includes(mimeType)) {
-    throw new ExaiError(
-      "INVALID_PARAMS",
-      `Claude takes images as ${IMAGE_TYPES.join(", ")}, and not as ${mimeType}; convert it`,
-    );
-  }
-  return { type: "image", source: { type: "base64", media_type: mimeType, data } };
+  return { type: "image", source: { type: "base64", media_type: inline.mimeType, data: inline.data } };
 }
 
 function toTool({ name, description, parameters }: NonNullable<ChatRequest["tools"]>[number]): JsonObject {

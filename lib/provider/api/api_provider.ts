@@ -4,7 +4,6 @@ import { type ModelEntry, toModelStatus } from "../catalogue/catalogue.ts";
 import { unmetNeeds } from "../model_fitness.ts";
 import type { ModelNeeds } from "../model_router.ts";
 import type {
-  ChatOptions,
   ChatResult,
   ContentPart,
   FileService,
@@ -13,6 +12,7 @@ import type {
   ProviderRawRequest,
   ProviderRequest,
   Usage,
+  WatchedOptions,
 } from "../provider.ts";
 import type { ProviderName } from "../provider_kinds.ts";
 import type { ModelStatus, ProviderStatus } from "../provider_status.ts";
@@ -77,7 +77,7 @@ export class ApiProvider implements Provider {
     this.#options.modelList.override(overrides);
   }
 
-  chat(request: ProviderRequest, options: ChatOptions): Promise<ChatResult> {
+  chat(request: ProviderRequest, options: WatchedOptions): Promise<ChatResult> {
     const { model, thinkingMode, webSearch, tools } = request;
     const has = (type: ContentPart["type"]) =>
       request.messages.some(({ content }) =>
@@ -97,7 +97,7 @@ export class ApiProvider implements Provider {
     );
   }
 
-  complete(request: ProviderRawRequest, options: ChatOptions): Promise<ChatResult> {
+  complete(request: ProviderRawRequest, options: WatchedOptions): Promise<ChatResult> {
     const { model, webSearch, tools } = request;
     assertMeets(model, { webSearch, tools: (tools?.length ?? 0) > 0 });
     for (const protocol of this.#protocols.candidates(model)) {
@@ -155,7 +155,7 @@ export class ApiProvider implements Provider {
   /** Sends requests until the model answers; calls of the provider's built-in tools are answered in between. */
   async #complete(
     { protocol, body: firstBody, model }: Question,
-    options: ChatOptions,
+    options: WatchedOptions,
   ): Promise<ChatResult> {
     const { endpoint } = this.#options;
     const progress = new ProgressReporter(model.name, options.onProgress);
@@ -169,14 +169,18 @@ export class ApiProvider implements Provider {
       const asking = endpoint.complete({ protocol, body, model: model.name }, {
         signal: options.signal,
         deadlineMs: options.deadlineMs,
-        onSent: (attempt) => progress.sent(attempt),
+        onSent: (attempt) => {
+          options.onSent?.();
+          progress.sent(attempt);
+        },
         onDelta: (answer) => progress.received(answer),
         onRetry: (waitMs) => progress.retrying(waitMs),
       });
       const answer = await (earlier === undefined ? asking : asking.catch(afterBilled(earlier.text)));
       if (earlier !== undefined) answer.continueFrom(earlier);
       earlier = answer;
-      usages.push(await usageOf(answer, () => protocol.questionText(body)));
+      const usage = await usageOf(answer, () => protocol.questionText(body));
+      usages.push(usage);
       charges.push(answer.chargedUsd);
       for (const warning of answer.warnings) warnings.add(warning);
       const next = answer.followUp(body);
@@ -184,6 +188,7 @@ export class ApiProvider implements Provider {
         const result = this.#result(answer, model, { usages, warnings: [...warnings] });
         return { ...result, chargedUsd: sumCharges(charges) };
       }
+      options.onTurn?.(usage);
       progress.searching();
       body = next;
     }

@@ -69,6 +69,9 @@ const DOUBTFUL_END_WAIT_MS = 30 * SECOND_MS;
 /** A token takes about 200 bytes of a stream. */
 const MAX_STREAM_BYTES = 128 * MIB;
 
+/** A list of models is asked for while somebody waits, and is short. */
+const LIST_LIMITS: FetchLimits = { silenceMs: 10 * SECOND_MS, maxBytes: 32 * MIB };
+
 /** Sends requests to one provider, with retries, a circuit breaker and rate limits. */
 export class ProviderEndpoint {
   readonly name: string;
@@ -163,6 +166,14 @@ export class ProviderEndpoint {
     } catch (thrown) {
       throw toProviderError(thrown, { signal, guard, errorInfo, protocol, hasOutput: false });
     }
+  }
+
+  /** Sends a request for a list of models, as {@linkcode request}. */
+  list<T>(
+    { signal, protocol }: { signal: AbortSignal; protocol?: Pick<ApiProtocol, "headers" | "readError"> },
+    send: (exchange: Exchange) => Promise<T>,
+  ): Promise<T> {
+    return this.request({ signal, protocol, limits: LIST_LIMITS }, send);
   }
 
   /** The error for a successful response that is no answer of the API: an error in its body, or anything else. */

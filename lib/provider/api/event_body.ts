@@ -1,3 +1,4 @@
+import { beginningOf } from "../../base/http_response.ts";
 import { EventLines } from "./event_lines.ts";
 
 /** The part of a web page that is read. */
@@ -47,7 +48,9 @@ export class EventBody {
     const isEvents = EVENT_START.test(start) || /event-stream/i.test(headers.get("content-type") ?? "");
     if (start === "" || (!isDocument && isEvents)) return new EventBody(new Response(body, { headers }), {});
     if (!isDocument && start !== "") {
-      return new EventBody(new Response(null), { page: await beginning(body) });
+      return new EventBody(new Response(null), {
+        page: await beginningOf(new Response(body), MAX_PAGE_BYTES).text(),
+      });
     }
     const text = await new Response(body).text();
     return new EventBody(new Response(toEvents(text), { headers }), { isWhole: true });
@@ -110,14 +113,4 @@ function continued(
     },
     cancel: (reason) => reader.cancel(reason),
   });
-}
-
-async function beginning(body: ReadableStream<Bytes>): Promise<string> {
-  let page = "";
-  const decoder = new TextDecoder();
-  for await (const part of body) {
-    page += decoder.decode(part, { stream: true });
-    if (page.length > MAX_PAGE_BYTES) break;
-  }
-  return page;
 }

@@ -1,3 +1,4 @@
+import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import type { ChatContent, ChatMessage, ModelInfo } from "../provider.ts";
 
@@ -26,6 +27,23 @@ export function parseDataUrl(url: string): InlineData | undefined {
   const mimeType = type.toLowerCase();
   // A common misspelling, which no provider takes.
   return { mimeType: mimeType === "image/jpg" ? "image/jpeg" : mimeType, data: data.replace(/\s+/g, "") };
+}
+
+/**
+ * Reads the image at a `data:` URL; undefined for any other URL.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` for one of a type that is not among `types`
+ */
+export function parseImage(
+  url: string,
+  { who, types }: { who: string; types: readonly string[] },
+): InlineData | undefined {
+  const inline = parseDataUrl(url);
+  if (inline === undefined || types.includes(inline.mimeType)) return inline;
+  throw new ExaiError(
+    "INVALID_PARAMS",
+    `${who} takes images as ${types.join(", ")}, and not as ${inline.mimeType}; convert it`,
+  );
 }
 
 /** The texts of the system messages, for an API that has them apart from the conversation. */

@@ -7,7 +7,7 @@ import { faultKindOf, providerError } from "./provider_errors.ts";
 export interface BreakerOptions {
   /** Consecutive failures that open the breaker of the provider. */
   failures: number;
-  /** Those that open the breaker of a model. */
+  /** Those that open the breaker of a model; as many where only `failures` is given. */
   modelFailures: number;
   /** How long it stays open before a call may try the provider again, in milliseconds. */
   openMs: number;

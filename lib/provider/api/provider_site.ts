@@ -127,11 +127,19 @@ export function toKey(key: string): string {
   return (assigned === bare ? bare : toKey(assigned)).trim().replace(/^Bearer\s+/i, "");
 }
 
-/** The URL at which the API of a site most likely begins; undefined if that is the one it has. */
-export function likelyUrl(site: Pick<ProviderSite, "baseUrl"> | undefined): string | undefined {
-  const baseUrl = site?.baseUrl ?? "";
+/** The kinds with APIs of their own, whose clients find the paths whatever part of them the URL has. */
+const OWN_APIS: Readonly<Partial<Record<ProviderName, string>>> = {
+  gemini: "the Gemini API",
+  anthropic: "the Messages API of Anthropic",
+  azure: "Azure OpenAI",
+};
+
+/** The URL at which the OpenAI API of a site most likely begins; undefined if that is the one it has. */
+export function likelyUrl(site: Pick<ProviderSite, "kind" | "baseUrl"> | undefined): string | undefined {
+  const { kind = "custom", baseUrl = "" } = site ?? {};
   const url = URL.parse(baseUrl);
   if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
+  if (ownEntry(OWN_APIS, kind) !== undefined) return undefined;
   const path = trimEndOf(url.pathname, "/");
   const known = ownEntry(PATHS, url.hostname);
   if (known !== undefined) return known.includes(path) ? undefined : `${url.origin}${known[0]}`;
@@ -148,7 +156,11 @@ export function wrongPathAdvice(site: ProviderSite | undefined): string {
   if (site === undefined) return "";
   const likely = likelyUrl(site);
   const where = `. The URL of ${site.name} is ${site.baseUrl}`;
-  if (likely === undefined) return `${where}: check ${urlSetting(site)}, and that an OpenAI API is there`;
+  if (likely === undefined) {
+    return `${where}: check ${urlSetting(site)}, and that ${
+      ownEntry(OWN_APIS, site.kind) ?? "an OpenAI API"
+    } is there`;
+  }
   return `${where}, and its API most likely begins at ${likely}: set ${urlSetting(site)} to that`;
 }
 

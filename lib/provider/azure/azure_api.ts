@@ -1,5 +1,4 @@
 import { isObject, type JsonObject, textOf } from "../../base/json.ts";
-import { MIB, SECOND_MS } from "../../base/units.ts";
 import type { ProviderEndpoint } from "../api/endpoint.ts";
 import type { ProviderApi } from "../api/provider_api.ts";
 import { type ModelEntry, SHIPPED_MODELS } from "../catalogue/catalogue.ts";
@@ -8,8 +7,6 @@ import { OPENAI, OPENAI_RESPONSES } from "../dialect/openai.ts";
 import { createClient } from "../openai/sdk_client.ts";
 import { openAiApis } from "../responses/responses_api.ts";
 import { resourceUrl } from "./azure_address.ts";
-
-const LIST_LIMITS = { silenceMs: 10 * SECOND_MS, maxBytes: 32 * MIB };
 
 /** The version of the API that lists deployments; later ones list what could be deployed. */
 const LISTING_VERSION = "2023-03-15-preview";
@@ -31,7 +28,7 @@ export function azureApi(): ProviderApi {
 
 function listDeployments(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
   const protocol = { headers: HEADERS };
-  return endpoint.request({ signal, limits: LIST_LIMITS, protocol }, async (exchange) => {
+  return endpoint.list({ signal, protocol }, async (exchange) => {
     const baseUrl = `${resourceUrl(exchange.address.baseUrl)}/openai`;
     const address = { ...exchange.address, baseUrl, apiVersion: LISTING_VERSION };
     const client = await createClient({ ...exchange, address });

@@ -7,6 +7,8 @@ import type {
   Provider,
   ProviderRawRequest,
   ProviderRequest,
+  RequestWatch,
+  Usage,
 } from "../provider.ts";
 import type { Cost, Spending } from "../provider_status.ts";
 import { roundUsd, tokensOf } from "../spending.ts";
@@ -17,7 +19,7 @@ type BilledRequest = ProviderRequest | ProviderRawRequest;
 
 interface BillingOptions extends Pick<ChatOptions, "signal" | "onSpent"> {
   provider: Provider;
-  send: () => Promise<ChatResult>;
+  send: (watch: RequestWatch) => Promise<ChatResult>;
 }
 
 /** Faults after which the provider may bill the question all the same. */
@@ -44,13 +46,16 @@ export async function sendWithin(
     budgets.add(provider.name, spent);
     onSpent?.(spent);
   };
+  const turns: Usage[] = [];
+  let isSent = false;
   let result: ChatResult;
   try {
     // Requests that are sent at once see each other.
     using _underWay = budgets.reserve(provider.name, asked);
-    result = await send();
+    result = await send({ onSent: () => isSent = true, onTurn: (usage) => turns.push(usage) });
   } catch (thrown) {
-    if (signal.aborted || BILLED.includes(faultKindOf(thrown))) add(asked);
+    for (const usage of turns) add(spendingOf(usage, model.price));
+    if ((isSent && signal.aborted) || BILLED.includes(faultKindOf(thrown))) add(asked);
     throw thrown;
   }
   const cost = billOf(result, model.price);
@@ -64,11 +69,15 @@ function billOf({ usage, chargedUsd }: ChatResult, price: ModelPrice | undefined
   return price && costOf(usage, price);
 }
 
+function spendingOf(usage: Usage, price: ModelPrice | undefined): Spending {
+  return { ...tokensOf(usage), usd: price && costOf(usage, price).usd };
+}
+
 /** The spending for a question without a usable answer. */
 function askedOnly({ messages, model }: BilledRequest): Spending {
   const text = JSON.stringify(messages, (_key, value) => isDataUrl(value) ? "" : value);
   const usage = { inputTokens: Math.ceil(text.length / CHARS_PER_TOKEN), outputTokens: 0 };
-  return { ...usage, usd: model.price && costOf(usage, model.price).usd };
+  return spendingOf(usage, model.price);
 }
 
 function isDataUrl(value: unknown): boolean {

@@ -30,6 +30,7 @@ const SETTING = "EXAI_DAILY_BUDGET (dailyBudget in exai.json)";
 interface BudgetState {
   /** `openai`, or `all providers`. */
   whose: string;
+  isOfAll: boolean;
   budget: DailyBudget;
   used: number;
 }
@@ -122,8 +123,8 @@ export class DailyBudgets {
     const budgets = this.#options.choice().dailyBudgets;
     const [own, all] = [entryFor(budgets, provider), entryIn(budgets, ALL_PROVIDERS)];
     return [
-      ...own === undefined ? [] : [toState(provider.name, own, this.#usedBy(provider.name))],
-      ...all === undefined ? [] : [toState("all providers", all, this.#total)],
+      ...own === undefined ? [] : [toState(own, this.#usedBy(provider.name), provider.name)],
+      ...all === undefined ? [] : [toState(all, this.#total)],
     ];
   }
 
@@ -148,18 +149,18 @@ export class DailyBudgets {
   }
 }
 
-function toState(whose: string, budget: DailyBudget, spent: Spending): BudgetState {
-  const used = budget.unit === "usd" ? spent.usd ?? 0 : spent.inputTokens + spent.outputTokens;
-  return { whose, budget, used };
-}
-
 function isUsedUp({ used, budget }: BudgetState): boolean {
   return used >= budget.amount;
 }
 
-function describeUse({ whose, budget: { unit, amount }, used }: BudgetState): string {
+/** @param provider left out: all providers together */
+function toState(budget: DailyBudget, spent: Spending, provider?: string): BudgetState {
+  const used = budget.unit === "usd" ? spent.usd ?? 0 : spent.inputTokens + spent.outputTokens;
+  return { whose: provider ?? "all providers", isOfAll: provider === undefined, budget, used };
+}
+
+function describeUse({ whose, isOfAll, budget: { unit, amount }, used }: BudgetState): string {
   const show = (value: number) => unit === "usd" ? formatUsd(value) : value.toLocaleString("en-US");
-  return `${whose} ${whose.startsWith("all ") ? "have" : "has"} used ${show(used)} of ${show(amount)}${
-    unit === "usd" ? "" : " tokens"
-  }`;
+  const ofAmount = `${show(used)} of ${show(amount)}${unit === "usd" ? "" : " tokens"}`;
+  return `${whose} ${isOfAll ? "have" : "has"} used ${ofAmount}`;
 }

@@ -1,6 +1,5 @@
 import type { GenerateContentConfig, GenerateContentParameters, Model } from "@google/genai/web";
 import { type JsonObject, textOf } from "../../base/json.ts";
-import { MIB, SECOND_MS } from "../../base/units.ts";
 import type { ProviderEndpoint } from "../api/endpoint.ts";
 import type { ApiProtocol, Exchange } from "../api/protocol.ts";
 import type { ApiError } from "../api/provider_errors.ts";
@@ -10,7 +9,6 @@ import { createGeminiClient } from "./gemini_client.ts";
 import { questionText, toGenerateBody } from "./generate_body.ts";
 import { GeminiReader } from "./gemini_reader.ts";
 
-const LIST_LIMITS = { silenceMs: 10 * SECOND_MS, maxBytes: 32 * MIB };
 const MAX_LISTED = 1000;
 
 /** Ids of models that Gemini lists and that do not answer in text, or only where they get tools of their own. */
@@ -57,7 +55,7 @@ function readError(thrown: unknown): ApiError | undefined {
 
 /** Lists the models (https://ai.google.dev/api/models#method:-models.list). */
 function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
-  return endpoint.request({ signal, limits: LIST_LIMITS, protocol: GENERATE }, async (exchange) => {
+  return endpoint.list({ signal, protocol: GENERATE }, async (exchange) => {
     const client = await createGeminiClient(exchange);
     const page = await client.models.list({ config: { pageSize: MAX_LISTED, abortSignal: signal } });
     return page.page.map((model) => ({ ...toJson(model), id: (model.name ?? "").replace(/^models\//, "") }));

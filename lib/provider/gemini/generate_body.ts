@@ -1,8 +1,8 @@
 import { ExaiError } from "../../base/errors.ts";
 import { type JsonObject, ownEntry } from "../../base/json.ts";
-import { ownItems, parseArguments, parseDataUrl, systemTexts } from "../api/message_parts.ts";
+import { ownItems, parseArguments, parseDataUrl, parseImage, systemTexts } from "../api/message_parts.ts";
 import { budgetOf, nearestEffort } from "../catalogue/thinking.ts";
-import { definedFields, outputLimit, schemaPrompt } from "../openai/request_body.ts";
+import { definedFields, outputLimit, schemaPrompt } from "../api/request_fields.ts";
 import type {
   ChatMessage,
   ContentPart,
@@ -184,19 +184,8 @@ function toResult(
 }
 
 function toImage({ url }: ImagePart): JsonObject {
-  const inline = parseDataUrl(url);
-  if (inline !== undefined) {
-    return { inlineData: { mimeType: checkType(inline.mimeType), data: inline.data } };
-  }
+  const inlineData = parseImage(url, { who: "Gemini", types: [...new Set(Object.values(IMAGE_TYPES))] });
+  if (inlineData !== undefined) return { inlineData: { ...inlineData } };
   const extension = /\.([a-z]+)$/i.exec(URL.parse(url)?.pathname ?? "")?.[1]?.toLowerCase() ?? "";
   return { fileData: { mimeType: ownEntry(IMAGE_TYPES, extension) ?? "image/jpeg", fileUri: url } };
-}
-
-function checkType(mimeType: string): string {
-  const types = [...new Set(Object.values(IMAGE_TYPES))];
-  if (types.includes(mimeType)) return mimeType;
-  throw new ExaiError(
-    "INVALID_PARAMS",
-    `Gemini takes images as ${types.join(", ")}, and not as ${mimeType}; convert it`,
-  );
 }

@@ -1,5 +1,4 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
-import { MIB, SECOND_MS } from "../../base/units.ts";
 import type { ProviderEndpoint } from "../api/endpoint.ts";
 import type { ApiProtocol, Exchange } from "../api/protocol.ts";
 import type { ProviderApi } from "../api/provider_api.ts";
@@ -7,8 +6,6 @@ import type { Dialect } from "../dialect/dialect.ts";
 import { CompletionReader } from "./completion_reader.ts";
 import { toBody, toRawBody } from "./request_body.ts";
 import { createClient } from "./sdk_client.ts";
-
-const LIST_LIMITS = { silenceMs: 10 * SECOND_MS, maxBytes: 32 * MIB };
 
 /** The OpenAI chat completions API in one dialect, and the list of models beside it. */
 export function chatCompletionsApi(dialect: Dialect): ProviderApi {
@@ -40,7 +37,7 @@ async function open(body: JsonObject, exchange: Exchange): Promise<AsyncIterable
  * `models`.
  */
 export function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
-  return endpoint.request({ signal, limits: LIST_LIMITS }, async (exchange) => {
+  return endpoint.list({ signal }, async (exchange) => {
     const client = await createClient(exchange);
     const page: unknown = await client.get("/models", { signal });
     const listed = isObject(page) ? page.data ?? page.models : page;

@@ -1,21 +1,14 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import { definedFields, outputLimit, roomLeft, withSchema } from "../api/request_fields.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type {
   ChatContent,
   ChatMessage,
-  ChatRequest,
-  ModelInfo,
   ModelToolChoice,
   ProviderRawRequest,
   ProviderRequest,
 } from "../provider.ts";
-
-/** The smallest limit on an answer, even if the question nearly fills the window. */
-const MIN_OUTPUT_TOKENS = 1024;
-
-/** A low estimate of the characters per token, so that the room for an answer is not overestimated. */
-const CHARS_PER_TOKEN = 2.5;
 
 /**
  * Builds the body of a chat completion request (OpenAI, create chat completion) in the given dialect.
@@ -69,33 +62,6 @@ function streamFields(dialect: Dialect): JsonObject {
   return { stream: true, stream_options: dialect.asksForUsage ? { include_usage: true } : undefined };
 }
 
-/** `body` without the fields that are undefined. */
-export function definedFields(body: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
-}
-
-/** The limit on the tokens of the answer; undefined leaves it to the provider. */
-export function outputLimit(
-  { model, messages, maxOutputTokens }: ProviderRequest,
-  dialect: Pick<Dialect, "alwaysBoundsOutput">,
-): number | undefined {
-  if (maxOutputTokens !== undefined) return Math.min(maxOutputTokens, model.maxOutputTokens);
-  return dialect.alwaysBoundsOutput
-    ? roomLeft(model, messages.reduce((sum, one) => sum + lengthOf(one), 0))
-    : undefined;
-}
-
-/** Providers reject a limit that exceeds what the question leaves of the window. */
-function roomLeft(model: ModelInfo, questionChars: number): number {
-  const left = model.contextTokens - Math.ceil(questionChars / CHARS_PER_TOKEN);
-  return Math.max(MIN_OUTPUT_TOKENS, Math.min(model.maxOutputTokens, left));
-}
-
-function lengthOf({ content }: ChatMessage): number {
-  if (typeof content === "string") return content.length;
-  return content.reduce((sum, part) => sum + (part.type === "text" ? part.text.length : 0), 0);
-}
-
 function toMessage(message: ChatMessage, dialect: Dialect): JsonObject {
   switch (message.role) {
     case "tool":
@@ -142,18 +108,4 @@ function responseFormat({ model, jsonSchema }: ProviderRequest, dialect: Dialect
   if (jsonSchema === undefined) return undefined;
   if (model.abilities.jsonSchema) return { type: "json_schema", json_schema: { ...jsonSchema } };
   return dialect.hasJsonMode ? { type: "json_object" } : undefined;
-}
-
-/** Adds the schema as a system message for a model without native support. */
-export function withSchema(request: ProviderRequest): readonly ChatMessage[] {
-  const { model, messages, jsonSchema } = request;
-  if (jsonSchema === undefined || model.abilities.jsonSchema) return messages;
-  return [{ role: "system", content: schemaPrompt(jsonSchema) }, ...messages];
-}
-
-/** An instruction to answer with JSON. The JSON modes of the providers require the word "JSON" in the prompt too. */
-export function schemaPrompt({ schema }: NonNullable<ChatRequest["jsonSchema"]>): string {
-  return `Answer with one JSON object and nothing else: no code fence, no words around it. It fits this JSON Schema:\n${
-    JSON.stringify(schema)
-  }`;
 }

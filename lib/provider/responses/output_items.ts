@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, textOf } from "../../base/json.ts";
-import { definedFields } from "../openai/request_body.ts";
+import { definedFields } from "../api/request_fields.ts";
 
 /** An output item that is being received: a message, a function call, reasoning, a web search. */
 export interface OutputItem {

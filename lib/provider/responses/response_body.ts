@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../base/json.ts";
 import { ownItems } from "../api/message_parts.ts";
 import { nearestEffort } from "../catalogue/thinking.ts";
-import { definedFields, schemaPrompt } from "../openai/request_body.ts";
+import { definedFields, withSchema } from "../api/request_fields.ts";
 import type {
   ChatContent,
   ChatMessage,
@@ -137,10 +137,4 @@ function textFormat(
   }
   // JSON mode cannot be combined with the web search.
   return hasJsonMode && !webSearch ? { format: { type: "json_object" } } : undefined;
-}
-
-/** Adds the schema as a system message for a model without native support. */
-function withSchema({ model, messages, jsonSchema }: ProviderRequest): readonly ChatMessage[] {
-  if (jsonSchema === undefined || model.abilities.jsonSchema) return messages;
-  return [{ role: "system", content: schemaPrompt(jsonSchema) }, ...messages];
 }

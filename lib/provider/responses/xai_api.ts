@@ -1,5 +1,4 @@
 import type { JsonObject } from "../../base/json.ts";
-import { MIB, SECOND_MS } from "../../base/units.ts";
 import type { ProviderEndpoint } from "../api/endpoint.ts";
 import type { ProviderApi } from "../api/provider_api.ts";
 import { faultKindOf } from "../api/provider_errors.ts";
@@ -7,8 +6,6 @@ import { languageModels, XAI, XAI_RESPONSES } from "../dialect/xai.ts";
 import { listModels } from "../openai/chat_completions.ts";
 import { createClient } from "../openai/sdk_client.ts";
 import { openAiApis } from "./responses_api.ts";
-
-const LIST_LIMITS = { silenceMs: 10 * SECOND_MS, maxBytes: 32 * MIB };
 
 /** xAI: OpenAI's two APIs, and a list that says what its models take. */
 export function xaiApi(): ProviderApi {
@@ -18,7 +15,7 @@ export function xaiApi(): ProviderApi {
 /** Lists `/language-models`, or `/models` where a gateway has only that. */
 async function listLanguageModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<JsonObject[]> {
   try {
-    return await endpoint.request({ signal, limits: LIST_LIMITS }, async (exchange) => {
+    return await endpoint.list({ signal }, async (exchange) => {
       const client = await createClient(exchange);
       return languageModels(await client.get("/language-models", { signal }));
     });

@@ -10,9 +10,6 @@ const CLASS_BY_TOOL: Readonly<Record<string, ModelClass>> = {
   consensus: "deep",
   refactor: "deep",
   precommit: "deep",
-  analyze: "balanced",
-  chat: "balanced",
-  testgen: "balanced",
 };
 
 /** The classes in order of preference, by preferred class. */

@@ -1,6 +1,5 @@
 import type { ModelNeeds, ModelRoute } from "../../provider/model_router.ts";
 import type { ChatRequest, ModelInfo, ThinkingMode } from "../../provider/provider.ts";
-import { attributeTurns } from "../../provider/speakers.ts";
 import { estimateTokens } from "../../provider/token_estimate.ts";
 import type { ModelArgs } from "../fields.ts";
 import { collect, type MaterialRequest } from "../material/collect.ts";
@@ -94,7 +93,7 @@ export async function askModel(
     parts: [...all.flatMap(({ parts }) => parts), ...images],
   });
   using heartbeat = new ProgressHeartbeat((message) => options.onProgress?.(message));
-  const request = toRequest(question, attributeTurns(messages, route.model), context.modelDefaults);
+  const request = toRequest(question, messages, context.modelDefaults);
   const result = await models.chat(route, request, {
     signal,
     deadlineMs: context.deadlineMs,
