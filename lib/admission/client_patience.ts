@@ -31,6 +31,9 @@ const SHARE = 0.75;
 /** A client that cancels its calls sooner than this does not do so because its time is up. */
 const MIN_LEARNED_MS = SECOND_MS / 4;
 
+/** Names that are remembered: clients choose them. */
+const MAX_NAMES = 1000;
+
 /** How long clients wait for the answer to a call: what is known by their names, and what they have shown. */
 export class ClientPatience {
   /** The shortest time after which a client gave a call up, by its name. */
@@ -50,5 +53,8 @@ export class ClientPatience {
   learn({ client }: Pick<Caller, "client">, afterMs: number): void {
     if (client === undefined || afterMs < MIN_LEARNED_MS) return;
     this.#learnedMs.set(client.name, Math.min(afterMs, this.#learnedMs.get(client.name) ?? Infinity));
+    // A Map keeps insertion order.
+    const [oldest] = this.#learnedMs.keys();
+    if (this.#learnedMs.size > MAX_NAMES && oldest !== undefined) this.#learnedMs.delete(oldest);
   }
 }
