@@ -9,7 +9,7 @@ const env = (name: string) => Deno.env.get(name) || undefined;
  * `MODEL_RUNS`: how many histories are tried. `MODEL_SEED`, `MODEL_PATH`, `MODEL_REPLAY`: one that failed, as told.
  * `MODEL_SHRINK=false`: a history that fails is not made shorter.
  */
-const RUNS = Number(env("MODEL_RUNS") ?? 30);
+const RUNS = Number(env("MODEL_RUNS") ?? 20);
 const SEED = Number(env("MODEL_SEED") ?? 20_261_126);
 
 /** So long a list may still be asked for anew when all who asked have gone. */
