@@ -78,7 +78,9 @@ class ModelsShown {
 
   summarize(kind = "provider"): string {
     const setUp = this.#entries.flatMap(({ status }) => status ?? []);
-    if (setUp.length === 0) return `No ${kind} is set up: ${describeNoModel([])}.`;
+    if (setUp.length === 0) {
+      return `No ${kind} is set up, so there is no model to ask; ways_to_a_model says how to get one.`;
+    }
     if (this.count === 0 && this.#words.length > 0) {
       return `No model of ${counted(setUp.length, "provider")} fits this filter.`;
     }
