@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, textOf } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, parseJson, textOf } from "../../base/json.ts";
 
 /** Characters of an answer that are kept. */
 const MAX_TEXT_CHARS = 60_000;
@@ -69,12 +69,8 @@ export function bounded(text: string, maxChars = MAX_TEXT_CHARS): string {
 
 function parseEvent(line: string): JsonObject | undefined {
   if (!line.trimStart().startsWith("{")) return undefined;
-  try {
-    const value: unknown = JSON.parse(line);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(line);
+  return isObject(value) ? value : undefined;
 }
 
 /** The objects of a list; none if it is no list. */

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { isObject, ownEntry } from "../../base/json.ts";
+import { isObject, ownEntry, parseJson } from "../../base/json.ts";
 import { list, oneOf, setting, text } from "../setting.ts";
 
 function allowed(provider: string, env: string) {
@@ -118,12 +118,8 @@ function parseTable<T>(
 }
 
 function pairsOfJson(whole: string): [string, string][] | undefined {
-  try {
-    const value: unknown = JSON.parse(whole);
-    return isObject(value) ? Object.entries(value).map(([name, one]) => [name, String(one)]) : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(whole);
+  return isObject(value) ? Object.entries(value).map(([name, one]) => [name, String(one)]) : undefined;
 }
 
 function pairsOfText(whole: string): [string, string][] {

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, ownEntry, parseJson, textOf } from "../../base/json.ts";
 import { AnswerReader } from "../api/answer_reader.ts";
 import type { ToolCall } from "../provider.ts";
 
@@ -223,9 +223,6 @@ const BLOCK_OF: Readonly<Record<string, JsonObject>> = {
 };
 
 function parse(input: string): Json {
-  try {
-    return JSON.parse(input);
-  } catch {
-    return {};
-  }
+  const value = parseJson(input);
+  return value === undefined ? {} : value;
 }

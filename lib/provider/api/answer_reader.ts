@@ -1,5 +1,5 @@
 import type { ExaiError } from "../../base/errors.ts";
-import type { JsonObject } from "../../base/json.ts";
+import { type JsonObject, parseJson } from "../../base/json.ts";
 import { quoteName, trimEndOf } from "../../base/text.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
 import { meaningOf } from "./finish_reasons.ts";
@@ -150,7 +150,7 @@ export abstract class AnswerReader {
     if (this.finishReason === undefined && !hasEnded && !this.isMarked) {
       throw this.truncated("the stream ended too soon");
     }
-    const broken = this.toolCalls.find((call) => !isJson(call.arguments));
+    const broken = this.toolCalls.find((call) => parseJson(call.arguments || "{}") === undefined);
     // Some servers give a reason with every part, so that it says nothing of the end.
     if (broken !== undefined && !hasEnded && !this.isMarked && this.finishReason === "tool_calls") {
       throw this.truncated(`the arguments of ${quoteName(broken.name)} do not end`);
@@ -261,14 +261,5 @@ export abstract class AnswerReader {
       `${provider} sent ${what}${wrongPathAdvice(this.errorInfo.site)}`,
       this.errorInfo,
     );
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text || "{}");
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -1,4 +1,5 @@
 import { beginningOf } from "../../base/http_response.ts";
+import { parseJson } from "../../base/json.ts";
 import { EventLines } from "./event_lines.ts";
 
 /** The part of a web page that is read. */
@@ -90,12 +91,8 @@ function toEvents(text: string): string {
 /** The objects of a list, as Gemini sends its events where it is not asked for a stream of them. */
 function listed(text: string): string[] | undefined {
   if (!text.trimStart().startsWith("[")) return undefined;
-  try {
-    const events: unknown = JSON.parse(text);
-    return Array.isArray(events) ? events.map((event) => JSON.stringify(event)) : undefined;
-  } catch {
-    return undefined;
-  }
+  const events = parseJson(text);
+  return Array.isArray(events) ? events.map((event) => JSON.stringify(event)) : undefined;
 }
 
 /** The parts that were read, and what follows them. */

@@ -1,6 +1,7 @@
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
 import { beginningOf } from "../../base/http_response.ts";
+import { parseJson } from "../../base/json.ts";
 import { formatBytes, KIB, MIB } from "../../base/units.ts";
 import { singleUseClient } from "../single_use_client.ts";
 import { EventBody } from "./event_body.ts";
@@ -279,9 +280,6 @@ function reasonOf(thrown: unknown): string {
 }
 
 function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+  const value = parseJson(text);
+  return value === undefined ? text : value;
 }

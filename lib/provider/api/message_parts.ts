@@ -1,5 +1,5 @@
 import { ExaiError } from "../../base/errors.ts";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject, type JsonObject, parseJson } from "../../base/json.ts";
 import type { ChatContent, ChatMessage, ModelInfo } from "../provider.ts";
 
 /** The bytes in a `data:` URL. */
@@ -58,12 +58,8 @@ function textOf(content: ChatContent): string {
 
 /** The arguments of a call as an object; empty if the model did not write one. */
 export function parseArguments(text: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : {};
-  } catch {
-    return {};
-  }
+  const value = parseJson(text);
+  return isObject(value) ? value : {};
 }
 
 /** What `model` itself said in `message`, as it wants it back; undefined where another model said it. */

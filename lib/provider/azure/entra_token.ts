@@ -1,4 +1,4 @@
-import { isObject } from "../../base/json.ts";
+import { isObject, parseJson } from "../../base/json.ts";
 import { registerSecret } from "../../base/log.ts";
 import { clip } from "../../base/text.ts";
 import { beginningOf } from "../../base/http_response.ts";
@@ -95,12 +95,10 @@ function shellOf(command: string): { file: string; args: string[] } {
 function tokenIn(printed: string): string {
   const text = printed.trim();
   if (!text.startsWith("{")) return text;
-  try {
-    const { accessToken, token, access_token } = JSON.parse(text);
-    return [accessToken, token, access_token].find((one) => typeof one === "string") ?? "";
-  } catch {
-    return "";
-  }
+  const value = parseJson(text);
+  if (!isObject(value)) return "";
+  const { accessToken, token, access_token } = value;
+  return [accessToken, token, access_token].find((one) => typeof one === "string") ?? "";
 }
 
 /** When a JSON Web Token ends, in milliseconds since 1970. */

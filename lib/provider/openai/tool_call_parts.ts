@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, parseJson } from "../../base/json.ts";
 import type { ToolCall } from "../provider.ts";
 
 /** A call that is being received. */
@@ -134,12 +134,8 @@ const NO_ARGUMENTS = "{}";
 
 function unwrapped(text: string): string {
   if (!text.startsWith('"')) return text;
-  try {
-    const inner: unknown = JSON.parse(text);
-    return typeof inner === "string" && inner.trimStart().startsWith("{") && isJson(inner) ? inner : text;
-  } catch {
-    return text;
-  }
+  const inner = parseJson(text);
+  return typeof inner === "string" && inner.trimStart().startsWith("{") && isJson(inner) ? inner : text;
 }
 
 function argumentsOf(body: JsonObject): string {
@@ -148,12 +144,7 @@ function argumentsOf(body: JsonObject): string {
 }
 
 function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return parseJson(text) !== undefined;
 }
 
 function textOr(value: Json | undefined): string {
