@@ -1,3 +1,4 @@
+import { resolvedWithin } from "../../base/abort.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Provider } from "../provider.ts";
 
@@ -46,11 +47,7 @@ export class ListedProviders implements Disposable {
     const isListed = this.#refreshedAtMs > -Infinity;
     if (isListed && this.ageMs <= maxAgeMs) return;
     this.#refresh ??= this.refresh().finally(() => this.#refresh = undefined);
-    if (waitMs === Infinity) return await this.#refresh;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<void>((resolve) => timer = setTimeout(resolve, waitMs));
-    await Promise.race([this.#refresh, timeout]);
-    clearTimeout(timer);
+    await (waitMs === Infinity ? this.#refresh : resolvedWithin(this.#refresh, waitMs));
   }
 
   async refresh(signal?: AbortSignal): Promise<void> {
