@@ -17,8 +17,6 @@ interface CommandOptions {
   onLine(line: string): void;
   /** Called with its process id. */
   onStart?(pid: number): void;
-  /** Longest line taken; a longer one is left out. */
-  maxLineBytes?: number;
 }
 
 /** How a command ended. */
@@ -28,10 +26,9 @@ export interface CommandEnd {
   signal: string | null;
   /** Its last lines on stderr, redacted. */
   stderrTail: string;
-  /** Lines of stdout that were too long to be taken. */
-  leftOutLines: number;
 }
 
+/** Longest line of stdout taken; a longer one is left out. */
 const MAX_LINE_BYTES = 8 * MIB;
 
 /** How long a command may take to end after SIGTERM, before SIGKILL. */
@@ -94,18 +91,16 @@ export class CommandHost implements AsyncDisposable {
   }
 
   async #follow(child: StartedChild, options: CommandOptions): Promise<CommandEnd> {
-    const { signal, input, onLine, maxLineBytes = MAX_LINE_BYTES } = options;
+    const { signal, input, onLine } = options;
     const exited = new Promise<[number | null, string | null]>((resolve) =>
       child.once("exit", (...end) => resolve(end))
     );
     const stop = () => void this.#end(child.pid, exited);
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    let leftOutLines = 0;
     const framer = new LineFramer({
-      maxLineBytes,
+      maxLineBytes: MAX_LINE_BYTES,
       onLine: (line) => onLine(new TextDecoder().decode(line).trimEnd()),
-      onOverlong: () => void leftOutLines++,
     });
     const stderr = new StderrReader(child.stderr!, () => {});
     const read = readAll(child.stdout!, framer);
@@ -117,7 +112,7 @@ export class CommandHost implements AsyncDisposable {
       await resolvedWithin(read, DRAIN_MS);
       await swept;
       framer.end();
-      return { code, signal: endSignal, stderrTail: stderr.tail, leftOutLines };
+      return { code, signal: endSignal, stderrTail: stderr.tail };
     } finally {
       signal.removeEventListener("abort", stop);
       for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
