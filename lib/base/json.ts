@@ -26,6 +26,11 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
+/** `value` if it is a number. */
+export function numberOf(value: unknown): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}
+
 /**
  * The entry of `table` under a foreign name. `table[name]` also finds what every object inherits, such as
  * `constructor` and `__proto__`.

@@ -1,4 +1,4 @@
-import { type JsonObject, textOf } from "../../base/json.ts";
+import { type JsonObject, numberOf, textOf } from "../../base/json.ts";
 import { AgentOutput, describeUse, objectIn } from "./agent_output.ts";
 
 /** `opencode run --format json`. */
@@ -41,10 +41,10 @@ export class OpencodeOutput extends AgentOutput {
 
   #takeStepEnd({ tokens, cost }: JsonObject): undefined {
     const { input, output, reasoning, cache } = objectIn(tokens);
-    this.#tokens.input_tokens += numberOf(input);
-    this.#tokens.output_tokens += numberOf(output);
-    this.#tokens.reasoning_tokens += numberOf(reasoning);
-    this.#tokens.cached_tokens += numberOf(objectIn(cache).read);
+    this.#tokens.input_tokens += numberOf(input) ?? 0;
+    this.#tokens.output_tokens += numberOf(output) ?? 0;
+    this.#tokens.reasoning_tokens += numberOf(reasoning) ?? 0;
+    this.#tokens.cached_tokens += numberOf(objectIn(cache).read) ?? 0;
     this.usage = { ...this.#tokens };
     if (typeof cost === "number") this.costUsd = (this.costUsd ?? 0) + cost;
   }
@@ -52,7 +52,3 @@ export class OpencodeOutput extends AgentOutput {
 
 /** Tools that `OPENCODE_PERMISSION` may deny; an error of another is one of its own. */
 const PERMISSION_TOOLS = ["edit", "write", "patch", "bash"];
-
-function numberOf(value: unknown): number {
-  return typeof value === "number" ? value : 0;
-}

@@ -1,5 +1,5 @@
 import type { MessageCreateParamsStreaming } from "@anthropic-ai/sdk/resources/messages";
-import { isObject, type Json, type JsonObject } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, valueAt } from "../../base/json.ts";
 import type { ProviderEndpoint } from "../api/endpoint.ts";
 import type { ApiProtocol, Exchange } from "../api/protocol.ts";
 import type { ProviderApi } from "../api/provider_api.ts";
@@ -68,7 +68,7 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> {
   return {
     ...common,
     images: isSupported(capabilities.image_input),
-    search: isSupported(valueIn(capabilities.server_tools, "web_search")),
+    search: isSupported(valueAt(capabilities, ["server_tools", "web_search"])),
     jsonSchema: isSupported(capabilities.structured_outputs),
     documents: isSupported(capabilities.pdf_input),
     thinking: isSupported(thinking) ? effortsOf(capabilities.effort, types) : "none",
@@ -85,13 +85,9 @@ function effortsOf(effort: Json | undefined, types: JsonObject): Effort[] {
     : isSupported(types.between_tools)
     ? ["minimal"]
     : [];
-  const efforts = EFFORTS.filter((one) => one !== "none" && isSupported(valueIn(effort, one)));
+  const efforts = EFFORTS.filter((one) => one !== "none" && isSupported(valueAt(effort, [one])));
   const usual: Effort[] = ["low", "medium", "high", "max"];
   return [...lowest, ...isSupported(types.adaptive) && efforts.length > 0 ? efforts : usual];
-}
-
-function valueIn(object: Json | undefined, key: string): Json | undefined {
-  return isObject(object) ? object[key] : undefined;
 }
 
 function isSupported(capability: Json | undefined): boolean {

@@ -70,8 +70,7 @@ export class ClaudeReader extends AnswerReader {
     super.finish(options);
   }
 
-  protected override read(event: unknown): void {
-    if (!isObject(event)) throw this.malformed("an event that is no object");
+  protected override read(event: JsonObject): void {
     switch (event.type) {
       case "message_start":
         return this.#start(event.message);

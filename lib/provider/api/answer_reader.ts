@@ -1,5 +1,5 @@
 import type { ExaiError } from "../../base/errors.ts";
-import { type JsonObject, parseJson } from "../../base/json.ts";
+import { isObject, type JsonObject, parseJson } from "../../base/json.ts";
 import { quoteName, trimEndOf } from "../../base/text.ts";
 import type { Citation, FinishReason, ToolCall, Usage } from "../provider.ts";
 import { meaningOf } from "./finish_reasons.ts";
@@ -49,7 +49,7 @@ export abstract class AnswerReader {
    *
    * @throws {ExaiError} the provider error `malformed` or `cut`
    */
-  protected abstract read(event: unknown): void;
+  protected abstract read(event: JsonObject): void;
 
   /** What a follow-up has to repeat unchanged beside the text; undefined if nothing. */
   get itemsToRepeat(): readonly JsonObject[] | undefined {
@@ -98,6 +98,7 @@ export abstract class AnswerReader {
    * @throws {ExaiError} the provider error `malformed`, `too_large` or `cut`
    */
   add(event: unknown): void {
+    if (!isObject(event)) throw this.malformed("an event that is no object");
     const before = this.chars;
     const isMarked = this.isMarked;
     this.isMarked = false;

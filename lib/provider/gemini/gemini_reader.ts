@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, textOf } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, numberOf, textOf } from "../../base/json.ts";
 import { AnswerReader } from "../api/answer_reader.ts";
 import type { ToolCall } from "../provider.ts";
 
@@ -34,8 +34,7 @@ export class GeminiReader extends AnswerReader {
     return this.#calls.length > 0 ? this.#parts : undefined;
   }
 
-  protected override read(event: unknown): void {
-    if (!isObject(event)) throw this.malformed("an event that is no object");
+  protected override read(event: JsonObject): void {
     this.model = textOf(event.modelVersion) ?? this.model;
     this.#addUsage(event.usageMetadata);
     const { promptFeedback } = event;
@@ -80,13 +79,12 @@ export class GeminiReader extends AnswerReader {
   /** The counts are cumulative: the last response has those of the whole answer. */
   #addUsage(usage: Json | undefined): void {
     if (!isObject(usage) || typeof usage.promptTokenCount !== "number") return;
-    const count = (value: Json | undefined) => typeof value === "number" ? value : undefined;
-    const reasoningTokens = count(usage.thoughtsTokenCount);
+    const reasoningTokens = numberOf(usage.thoughtsTokenCount);
     this.usage = {
       // What a search found is read as well.
-      inputTokens: usage.promptTokenCount + (count(usage.toolUsePromptTokenCount) ?? 0),
-      outputTokens: (count(usage.candidatesTokenCount) ?? 0) + (reasoningTokens ?? 0),
-      cachedTokens: count(usage.cachedContentTokenCount),
+      inputTokens: usage.promptTokenCount + (numberOf(usage.toolUsePromptTokenCount) ?? 0),
+      outputTokens: (numberOf(usage.candidatesTokenCount) ?? 0) + (reasoningTokens ?? 0),
+      cachedTokens: numberOf(usage.cachedContentTokenCount),
       reasoningTokens,
     };
   }

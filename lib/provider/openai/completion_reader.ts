@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, numberOf, valueAt } from "../../base/json.ts";
 import { AnswerReader } from "../api/answer_reader.ts";
 import type { ProviderErrorInfo } from "../api/provider_errors.ts";
 import { StreamedText } from "../api/streamed_text.ts";
@@ -73,8 +73,7 @@ export class CompletionReader extends AnswerReader {
     };
   }
 
-  protected override read(chunk: unknown): void {
-    if (!isObject(chunk)) throw this.malformed("an event that is no object");
+  protected override read(chunk: JsonObject): void {
     if (typeof chunk.model === "string" && chunk.model !== "") this.model = chunk.model;
     const choice = firstChoice(chunk.choices);
     // Without stream_options Kimi reports the usage only within the choice.
@@ -149,16 +148,15 @@ export class CompletionReader extends AnswerReader {
   #addUsage(usage: Json | undefined): void {
     if (!isObject(usage)) return;
     this.chargedUsd = this.#dialect.chargedUsd?.(usage);
-    const count = (value: Json | undefined) => typeof value === "number" ? value : undefined;
-    const details = (value: Json | undefined) => isObject(value) ? value : {};
-    const inputTokens = count(usage.prompt_tokens) ?? count(usage.input_tokens);
-    const outputTokens = count(usage.completion_tokens) ?? count(usage.output_tokens);
+    const count = (...path: string[]) => numberOf(valueAt(usage, path));
+    const inputTokens = count("prompt_tokens") ?? count("input_tokens");
+    const outputTokens = count("completion_tokens") ?? count("output_tokens");
     if (inputTokens === undefined || outputTokens === undefined) return;
     this.usage = {
       inputTokens,
       outputTokens,
-      cachedTokens: count(details(usage.prompt_tokens_details).cached_tokens) ?? count(usage.cached_tokens),
-      reasoningTokens: count(details(usage.completion_tokens_details).reasoning_tokens),
+      cachedTokens: count("prompt_tokens_details", "cached_tokens") ?? count("cached_tokens"),
+      reasoningTokens: count("completion_tokens_details", "reasoning_tokens"),
     };
   }
 

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, textOf } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, numberOf, textOf, valueAt } from "../../base/json.ts";
 import { AnswerReader } from "../api/answer_reader.ts";
 import { fromApiError } from "../api/provider_errors.ts";
 import type { ToolCall, Usage } from "../provider.ts";
@@ -42,8 +42,7 @@ export class ResponseReader extends AnswerReader {
     return this.toolCalls.length === 0 ? undefined : this.#items.asInput();
   }
 
-  protected override read(event: unknown): void {
-    if (!isObject(event)) throw this.malformed("an event that is no object");
+  protected override read(event: JsonObject): void {
     // A server that does not stream sends the whole response.
     if (event.object === "response" || (event.type === undefined && Array.isArray(event.output))) {
       return this.#update(event, textOf(event.status));
@@ -206,15 +205,14 @@ export class ResponseReader extends AnswerReader {
 
 function usageOf(usage: Json | undefined): Usage | undefined {
   if (!isObject(usage)) return undefined;
-  const count = (value: Json | undefined) => typeof value === "number" ? value : undefined;
-  const details = (value: Json | undefined) => isObject(value) ? value : {};
-  const inputTokens = count(usage.input_tokens);
-  const outputTokens = count(usage.output_tokens);
+  const count = (...path: string[]) => numberOf(valueAt(usage, path));
+  const inputTokens = count("input_tokens");
+  const outputTokens = count("output_tokens");
   if (inputTokens === undefined || outputTokens === undefined) return undefined;
   return {
     inputTokens,
     outputTokens,
-    cachedTokens: count(details(usage.input_tokens_details).cached_tokens),
-    reasoningTokens: count(details(usage.output_tokens_details).reasoning_tokens),
+    cachedTokens: count("input_tokens_details", "cached_tokens"),
+    reasoningTokens: count("output_tokens_details", "reasoning_tokens"),
   };
 }
