@@ -1,6 +1,7 @@
 import { delay } from "@std/async/delay";
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { ClientPatience } from "../lib/admission/client_patience.ts";
 import { CallTimeouts } from "../lib/app/call_timeouts.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { SECOND_MS } from "../lib/base/units.ts";
@@ -382,4 +383,13 @@ Deno.test("a client that has given a call up is given a handle before that the n
   assertEquals(early.status, "running");
   assert(early.metadata !== undefined);
   gate.resolve();
+});
+
+Deno.test("of a thousand names of clients the daemon remembers how long they wait, not of all there are", () => {
+  const patience = new ClientPatience();
+  const caller = (number: number) => ({ client: { name: `client-${number}`, version: "1" } });
+  const waits = (number: number) => patience.of(caller(number)).waitMs;
+  const unknownMs = waits(-1);
+  for (let number = 0; number <= 1000; number++) patience.learn(caller(number), SECOND_MS);
+  assertEquals([waits(0), waits(1) < unknownMs, waits(1000) < unknownMs], [unknownMs, true, true]);
 });
