@@ -1,4 +1,5 @@
 import { ownEntry } from "../base/json.ts";
+import { MINUTE_MS } from "../base/units.ts";
 import type { AgentEntry } from "../config/clink_file.ts";
 import type { AgentFormat } from "../config/clink_keys.ts";
 import type { ClinkInForce } from "../config/clink_watch.ts";
@@ -24,7 +25,7 @@ export interface AgentCommand {
   argsFor(run: { model: string | undefined; session: string | undefined; prompt: string }): string[];
 }
 
-const TIMEOUT_MS = 30 * 60_000;
+const TIMEOUT_MS = 30 * MINUTE_MS;
 
 /** For an agent without a preset. */
 const PLAIN: AgentPreset = {

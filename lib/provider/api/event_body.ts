@@ -1,9 +1,10 @@
 import { beginningOf } from "../../base/http_response.ts";
 import { parseJson } from "../../base/json.ts";
+import { KIB } from "../../base/units.ts";
 import { EventLines } from "./event_lines.ts";
 
 /** The part of a web page that is read. */
-const MAX_PAGE_BYTES = 65_536;
+const MAX_PAGE_BYTES = 64 * KIB;
 
 /** How a stream of events begins: with a field, or a comment. */
 const EVENT_START = /^(?:data|event|id|retry)?:/;
@@ -48,7 +49,7 @@ export class EventBody {
     const isDocument = start.startsWith("{") || start.startsWith("[");
     const isEvents = EVENT_START.test(start) || /event-stream/i.test(headers.get("content-type") ?? "");
     if (start === "" || (!isDocument && isEvents)) return new EventBody(new Response(body, { headers }), {});
-    if (!isDocument && start !== "") {
+    if (!isDocument) {
       return new EventBody(new Response(null), {
         page: await beginningOf(new Response(body), MAX_PAGE_BYTES).text(),
       });
