@@ -4,6 +4,7 @@ import type { ProviderEndpoint } from "../api/endpoint.ts";
 import type { ApiProtocol, Exchange } from "../api/protocol.ts";
 import type { ProviderApi } from "../api/provider_api.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
+import { positiveNumber } from "../dialect/dialect.ts";
 import { type Effort, EFFORTS } from "../provider.ts";
 import type { AnthropicClient } from "./anthropic_client.ts";
 import { ClaudeReader } from "./claude_reader.ts";
@@ -51,9 +52,9 @@ function listModels(endpoint: ProviderEndpoint, signal: AbortSignal): Promise<Js
 
 function describe(listed: JsonObject): Omit<ModelEntry, "name"> {
   const capabilities = isObject(listed.capabilities) ? listed.capabilities : undefined;
-  const maxOutputTokens = count(listed.max_tokens);
+  const maxOutputTokens = positiveNumber(listed.max_tokens);
   const common = {
-    contextTokens: count(listed.max_input_tokens),
+    contextTokens: positiveNumber(listed.max_input_tokens),
     maxOutputTokens,
     // What every model of the API can.
     tools: true,
@@ -92,8 +93,4 @@ function effortsOf(effort: Json | undefined, types: JsonObject): Effort[] {
 
 function isSupported(capability: Json | undefined): boolean {
   return isObject(capability) && capability.supported === true;
-}
-
-function count(value: Json | undefined): number | undefined {
-  return typeof value === "number" && value > 0 ? value : undefined;
 }

@@ -5,6 +5,7 @@ import type { ApiProtocol, Exchange } from "../api/protocol.ts";
 import type { ApiError } from "../api/provider_errors.ts";
 import type { ProviderApi } from "../api/provider_api.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
+import { positiveNumber } from "../dialect/dialect.ts";
 import { createGeminiClient } from "./gemini_client.ts";
 import { questionText, toGenerateBody } from "./generate_body.ts";
 import { GeminiReader } from "./gemini_reader.ts";
@@ -74,8 +75,8 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
   const takesBudget = id.startsWith("gemini-2");
   const isGemini = id.startsWith("gemini-");
   return {
-    contextTokens: count(listed.inputTokenLimit),
-    maxOutputTokens: count(listed.outputTokenLimit),
+    contextTokens: positiveNumber(listed.inputTokenLimit),
+    maxOutputTokens: positiveNumber(listed.outputTokenLimit),
     images: true,
     tools: isGemini,
     search: isGemini,
@@ -90,8 +91,4 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
       : ["low", "high"],
     thinkingBudget: takesBudget && listed.thinking === true ? MAX_BUDGET_TOKENS : undefined,
   };
-}
-
-function count(value: unknown): number | undefined {
-  return typeof value === "number" && value > 0 ? value : undefined;
 }
