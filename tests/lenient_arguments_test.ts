@@ -94,9 +94,10 @@ Deno.test("a faulty argument is named although others were taken for what they m
 });
 
 Deno.test("the arguments of the caller are not changed", async () => {
-  const args = { count: "1", names: null };
-  await taken(args);
-  assertEquals(args, { count: "1", names: null });
+  const args = { text: "x", count: "1", names: null, issues: [{ line: "7", text: "t" }] };
+  const before = structuredClone(args);
+  await echo.call(args, CONTEXT);
+  assertEquals(args, before);
 });
 
 Deno.test("a tool of the user's own takes arguments for what they mean too", async () => {

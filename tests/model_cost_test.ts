@@ -235,7 +235,7 @@ Deno.test("a call that is cancelled counts if its question was sent, and not whi
     const calling = new AbortController();
     const route = await models.resolve({ tool: "chat", requested: "gpt-5" });
     const call = models.chat(route, QUESTION, { signal: calling.signal });
-    await (isFull ? waits.promise : server.asked(1));
+    await (isFull ? waits.promise : server.askedFor(1));
     calling.abort();
     await assertRejects(() => call);
     assertEquals(models.status()[0]!.spentToday === undefined, isFull);

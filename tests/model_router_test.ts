@@ -241,7 +241,7 @@ Deno.test("a cancelled call falls back to nobody", async () => {
   const controller = new AbortController();
   const asking = several.ask({ tool: "thinkdeep" }, controller.signal);
   asking.catch(() => {});
-  await several.server("kimi").asked(1);
+  await several.server("kimi").askedFor(1);
   controller.abort();
   assertEquals((await assertRejects(() => asking, ExaiError)).code, "CANCELLED");
   assertEquals(several.server("glm").chats.length, 0);

@@ -133,7 +133,7 @@ Deno.test("Kimi is sent as many requests at once as its cap says, the others wai
     const { signal } = new AbortController();
     const holding = models.chat(route, QUESTION, { signal: first.signal });
     holding.catch(() => {});
-    await server.asked(1);
+    await server.askedFor(1);
     const queued = Promise.withResolvers<void>();
     const waiting = models.chat(route, QUESTION, { signal, onProgress: () => queued.resolve() });
     await queued.promise;
@@ -160,7 +160,7 @@ Deno.test("a change of models.json takes effect while running, and a call under 
     const { signal } = new AbortController();
     const route = await router.resolve({ requested: "llama", tool: "chat" });
     const answer = router.chat(route, QUESTION, { signal });
-    await server.asked(1);
+    await server.askedFor(1);
     const changed = new Promise<void>((resolve) => onChange = resolve);
     const moved = { providers: { desk: { url: server.url, models: ["qwen"] } } };
     await Deno.writeTextFile(join(home, "models.json"), JSON.stringify(moved));

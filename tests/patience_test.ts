@@ -1,6 +1,7 @@
 import { delay } from "@std/async/delay";
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { ClientPatience } from "../lib/admission/client_patience.ts";
 import { CallTimeouts } from "../lib/app/call_timeouts.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { SECOND_MS } from "../lib/base/units.ts";
@@ -121,7 +122,7 @@ Deno.test("a window that is started anew in its directory finds the reply to wha
   {
     using before = await RawClient.hello(at.url, { cwd: at.dir });
     before.send({ op: "call_tool", request_id: "1", name: "chat", arguments: args });
-    await at.model.asked(1);
+    await at.model.askedFor(1);
     await before.close();
   }
   using restarted = await RawClient.hello(at.url, { cwd: at.dir });
@@ -140,7 +141,7 @@ Deno.test("so does one whose connection was cut without a word, which the daemon
   const hello = { cwd: at.dir, resume: true };
   using killed = await RawClient.hello(at.url, hello);
   killed.send({ op: "call_tool", request_id: "1", name: "chat", arguments: args });
-  await at.model.asked(1);
+  await at.model.askedFor(1);
   await killed.close();
   using restarted = await RawClient.hello(at.url, hello);
   const again = restarted.call("chat", args);
@@ -159,7 +160,7 @@ Deno.test("so does an HTTP client that dropped its request and begins a new sess
   const controller = new AbortController();
   const dropped = await RawHttp.open(`${at.daemon.http}mcp`, headers);
   const response = await dropped.call(1, "chat", args, controller.signal);
-  await at.model.asked(1);
+  await at.model.askedFor(1);
   controller.abort();
   await response.text().catch(() => {});
   const restarted = await RawHttp.open(`${at.daemon.http}mcp`, headers);
@@ -178,7 +179,7 @@ Deno.test("so does a window whose directory is known by its roots alone, which n
   {
     await using before = await McpWindow.open(at.url, { roots: {} }, options);
     void before.request("tools/call", params);
-    await at.model.asked(1);
+    await at.model.askedFor(1);
   }
   await using restarted = await McpWindow.open(at.url, { roots: {} }, options);
   const again = restarted.request("tools/call", params);
@@ -199,7 +200,7 @@ Deno.test("what one directory's window lost is not given to a window of another"
   {
     using before = await RawClient.hello(at.url, { cwd: at.dir });
     before.send({ op: "call_tool", request_id: "1", name: "chat", arguments: { prompt: "q" } });
-    await at.model.asked(1);
+    await at.model.askedFor(1);
     await before.close();
   }
   using other = await RawClient.hello(at.url, { cwd: elsewhere.path });
@@ -214,7 +215,7 @@ Deno.test("a user who cancels stops the model", async () => {
   await using client = await sdkClient(at.url);
   const controller = new AbortController();
   const call = chat(client, { prompt: "q" }, { signal: controller.signal });
-  const { closed } = await at.model.asked(1);
+  const { closed } = await at.model.askedFor(1);
   controller.abort("the user pressed Esc");
   await assertRejects(() => call);
   await closed;
@@ -225,7 +226,7 @@ Deno.test("so does one who cancels the call that was made again", async () => {
   at.model.script(hang());
   await using client = await sdkClient(at.url);
   await assertRejects(() => chat(client, { prompt: "q" }, { timeout: 300 }), Error, "-32001");
-  const { closed } = await at.model.asked(1);
+  const { closed } = await at.model.askedFor(1);
   const controller = new AbortController();
   const again = chat(client, { prompt: "q" }, { signal: controller.signal });
   await client.ping();
@@ -240,7 +241,7 @@ Deno.test("a window without a directory leaves nobody who could find a reply: it
   at.model.script(hang());
   using client = await RawClient.hello(at.url);
   client.send({ op: "call_tool", request_id: "1", name: "chat", arguments: { prompt: "q" } });
-  const { closed } = await at.model.asked(1);
+  const { closed } = await at.model.askedFor(1);
   await client.close();
   await closed;
 });
@@ -251,7 +252,7 @@ Deno.test("what goes on without its window is shown as such, and cancel stops th
   {
     using gone = await RawClient.hello(at.url, { cwd: at.dir });
     gone.send({ op: "call_tool", request_id: "1", name: "chat", arguments: { prompt: "q" } });
-    await at.model.asked(1);
+    await at.model.askedFor(1);
     await gone.close();
   }
   const ask = async (path: string, method = "GET") => {
@@ -262,7 +263,7 @@ Deno.test("what goes on without its window is shown as such, and cancel stops th
   while (call?.waits_for === undefined) [call] = (await ask("/calls?tool=chat")).calls;
   assertStringIncludes(String(call.waits_for), "it goes on until it is done or cancelled");
   await ask(`/cancel?id=${call.id}`, "POST");
-  await (await at.model.asked(1)).closed;
+  await (await at.model.askedFor(1)).closed;
   while (call?.waits_for !== undefined) [call] = (await ask("/calls?tool=chat")).calls;
 });
 
@@ -295,7 +296,7 @@ Deno.test("the daemon stops with calls that nobody waits for, and their models s
   at.model.script(hang());
   using client = await RawClient.hello(at.url, { cwd: at.dir });
   assertStringIncludes(JSON.stringify(await client.call("chat", { prompt: "q" })), "still running");
-  const { closed } = await at.model.asked(1);
+  const { closed } = await at.model.askedFor(1);
   await at.daemon.daemon.stop();
   await closed;
 });
@@ -382,4 +383,13 @@ Deno.test("a client that has given a call up is given a handle before that the n
   assertEquals(early.status, "running");
   assert(early.metadata !== undefined);
   gate.resolve();
+});
+
+Deno.test("of a thousand names of clients the daemon remembers how long they wait, not of all there are", () => {
+  const patience = new ClientPatience();
+  const caller = (number: number) => ({ client: { name: `client-${number}`, version: "1" } });
+  const waits = (number: number) => patience.of(caller(number)).waitMs;
+  const unknownMs = waits(-1);
+  for (let number = 0; number <= 1000; number++) patience.learn(caller(number), SECOND_MS);
+  assertEquals([waits(0), waits(1) < unknownMs, waits(1000) < unknownMs], [unknownMs, true, true]);
 });

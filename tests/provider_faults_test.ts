@@ -190,7 +190,7 @@ Deno.test("a call that is cancelled stops the spending at once, before the answe
     const controller = new AbortController();
     const asking = one.ask(MODEL, {}, { signal: controller.signal });
     asking.catch(() => {});
-    const request = await one.server.asked(1);
+    const request = await one.server.askedFor(1);
     const reason = new ExaiError("TIMEOUT", "the call took longer than it may");
     controller.abort(reason);
     assertEquals(await asking.catch((thrown) => thrown), reason);
@@ -329,7 +329,7 @@ Deno.test("calls of one provider run side by side", async () => {
   const controller = new AbortController();
   const slow = one.ask(MODEL, {}, { signal: controller.signal });
   slow.catch(() => {});
-  await one.server.asked(1);
+  await one.server.askedFor(1);
   assertEquals((await one.ask(MODEL, QUESTION)).text, "Quick.");
   controller.abort();
   await assertRejects(() => slow, ExaiError);

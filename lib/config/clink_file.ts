@@ -3,8 +3,7 @@ import type * as z from "zod/mini";
 import { isObject, ownEntry } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { AGENT_KEYS, agentSchema, CLINK_KEYS, PRESET_NAMES, roleSchema } from "./clink_keys.ts";
-import type { ConfigFault } from "./config_fault.ts";
-import { EntryReader, openEntries } from "./entry_file.ts";
+import { type EntryFile, EntryReader, readEntries } from "./entry_file.ts";
 import { VariableFault } from "./variables.ts";
 
 export { clinkJsonSchema } from "./clink_keys.ts";
@@ -28,37 +27,20 @@ export interface AgentLimits {
 }
 
 /** The content of `clink.json`: the entries without a fault, and the faults. */
-export interface ClinkFile {
+export interface ClinkFile extends EntryFile {
   agents: AgentEntry[];
   roles: RoleEntry[];
   limits: Partial<AgentLimits>;
-  faults: readonly ConfigFault[];
   /** The names of what has a fault in it. */
   faulty: { agents: string[]; roles: string[]; limits: string[] };
-  /** Whether the file as a whole could be read. */
-  readable: boolean;
-  /** Whether the file is missing or empty. */
-  isBlank: boolean;
 }
 
 export const DEFAULT_LIMITS: AgentLimits = { maxDepth: 1, maxRunning: 4 };
 
-/**
- * Reads the agents and roles from the file at `path` (docs/clink.md); variables as in `mcp.json`. A missing file is an
- * empty one. Faults are part of the result: a faulty entry never hides the others.
- */
-export async function readClink(path: string, env: Record<string, string | undefined>): Promise<ClinkFile> {
+/** Reads the agents and roles from the file at `path` (docs/clink.md). */
+export function readClink(path: string, env: Record<string, string | undefined>): Promise<ClinkFile> {
   const risk = "it says which programs run with your rights";
-  const opened = await openEntries(path, { env, risk });
-  switch (opened.kind) {
-    case "unreadable":
-      return { ...emptyFile(), readable: false, faults: [opened.fault] };
-    case "blank":
-      return { ...emptyFile(), isBlank: true };
-  }
-  const reader = new ClinkReader(opened.source);
-  await reader.read();
-  return { ...reader.file, faults: reader.faults };
+  return readEntries(path, { env, risk }, { empty: emptyFile, Reader: ClinkReader });
 }
 
 function emptyFile(): ClinkFile {
@@ -78,7 +60,7 @@ const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const { maxDepth, maxRunning } = CLINK_KEYS;
 const LIMITS = { maxDepth, maxRunning };
 
-class ClinkReader extends EntryReader {
+class ClinkReader extends EntryReader<ClinkFile> {
   readonly file = emptyFile();
 
   async read(): Promise<void> {

@@ -29,8 +29,37 @@ interface EntryFileOptions {
   risk: string;
 }
 
-/** Reads a file of entries, whose variables are written as in `mcp.json`. A missing file is a blank one. */
-export async function openEntries(path: string, { env, risk }: EntryFileOptions): Promise<OpenedEntries> {
+/** What every file of entries says beside its entries. */
+export interface EntryFile {
+  faults: readonly ConfigFault[];
+  /** Whether the file as a whole could be read. */
+  readable: boolean;
+  /** Whether the file is missing or empty. */
+  isBlank: boolean;
+}
+
+/**
+ * Reads the file of entries at `path` by a reader of `Reader`, whose variables are written as in `mcp.json`. A missing
+ * file is an empty one. Faults are part of the result: a faulty entry never hides the others.
+ */
+export async function readEntries<File extends EntryFile>(
+  path: string,
+  options: EntryFileOptions,
+  { empty, Reader }: { empty: () => File; Reader: new (source: EntrySource) => EntryReader<File> },
+): Promise<File> {
+  const opened = await open(path, options);
+  switch (opened.kind) {
+    case "unreadable":
+      return { ...empty(), readable: false, faults: [opened.fault] };
+    case "blank":
+      return { ...empty(), isBlank: true };
+  }
+  const reader = new Reader(opened.source);
+  await reader.read();
+  return { ...reader.file, faults: reader.faults };
+}
+
+async function open(path: string, { env, risk }: EntryFileOptions): Promise<OpenedEntries> {
   const unreadable = (fault: Omit<ConfigFault, "path">): OpenedEntries => ({
     kind: "unreadable",
     fault: { path, ...fault },
@@ -69,13 +98,18 @@ interface EntryKeys {
 }
 
 /** Reads the entries of a file, and collects the faults in it with their places. */
-export abstract class EntryReader {
+export abstract class EntryReader<File> {
   readonly faults: ConfigFault[] = [];
+  /** What was read so far, without the faults. */
+  abstract readonly file: File;
   protected readonly source: EntrySource;
 
   constructor(source: EntrySource) {
     this.source = source;
   }
+
+  /** Reads the content of the source. */
+  abstract read(): Promise<void>;
 
   /**
    * `entry` with the variables in its strings filled in.

@@ -1,8 +1,7 @@
 import * as z from "zod/mini";
 import { isObject, ownEntry } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
-import type { ConfigFault } from "./config_fault.ts";
-import { EntryReader, openEntries } from "./entry_file.ts";
+import { type EntryFile, EntryReader, readEntries } from "./entry_file.ts";
 import { VariableFault } from "./variables.ts";
 
 const MODEL_APIS = ["chat", "responses"] as const;
@@ -66,18 +65,13 @@ export interface CustomProvider {
 export type ModelOverride = z.output<typeof model>;
 
 /** The content of `models.json`: the entries without a fault, and the faults. */
-export interface ModelsFile {
+export interface ModelsFile extends EntryFile {
   providers: CustomProvider[];
   models: ModelOverride[];
-  faults: ConfigFault[];
   /** Names of the providers whose entries could not be read. */
   faultyProviders: string[];
   /** Names of the models whose entries could not be read, where those have a name. */
   faultyModels: string[];
-  /** Whether the file as a whole could be read. */
-  readable: boolean;
-  /** Whether the file is missing or empty. */
-  isBlank: boolean;
 }
 
 /** Names a custom provider may not have: those of built-in providers, and words with a meaning as a model. */
@@ -95,22 +89,10 @@ const TAKEN_NAMES = [
   "all",
 ];
 
-/**
- * Reads the custom providers and models from the file at `path` (docs/models.md); variables as in `mcp.json`. A missing
- * file is an empty one. Faults are part of the result: a faulty entry never hides the others.
- */
-export async function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {
+/** Reads the custom providers and models from the file at `path` (docs/models.md). */
+export function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {
   const risk = "it says who is sent your keys and questions";
-  const opened = await openEntries(path, { env, risk });
-  switch (opened.kind) {
-    case "unreadable":
-      return { ...emptyFile(), readable: false, faults: [opened.fault] };
-    case "blank":
-      return { ...emptyFile(), isBlank: true };
-  }
-  const reader = new ModelsReader(opened.source);
-  await reader.read();
-  return { ...reader.file, faults: reader.faults };
+  return readEntries(path, { env, risk }, { empty: emptyFile, Reader: ModelsReader });
 }
 
 function emptyFile(): ModelsFile {
@@ -147,7 +129,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   thinking: `must be "none", "switch", "always", or an array of ${EFFORTS.join(", ")}`,
 };
 
-class ModelsReader extends EntryReader {
+class ModelsReader extends EntryReader<ModelsFile> {
   readonly file = emptyFile();
 
   async read(): Promise<void> {

@@ -1,23 +1,18 @@
-import type { ChatOptions, ChatRequest } from "../../lib/provider/provider.ts";
 import { createModelRouter, type ProviderSetup } from "../../lib/provider/configured_router.ts";
-import type { ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/model_router.ts";
+import type { ModelRouter } from "../../lib/provider/model_router.ts";
 import { sayClaude } from "../fixtures/anthropic_events.ts";
 import { sayGemini } from "../fixtures/gemini_events.ts";
 import { type NativeKind, NativeServer } from "../fixtures/native_server.ts";
 import type { Script } from "../fixtures/openai_server.ts";
 import { assertNativeBody } from "./native_bodies.ts";
-import { QUESTION, TEST_KEY } from "./provider_rig.ts";
+import { type Ask, askThrough, TEST_KEY } from "./provider_rig.ts";
 
 /** A native provider at a server of the test's own. */
 export interface NativeRig extends AsyncDisposable {
   server: NativeServer;
   models: ModelRouter;
-  /** Asks `query` (a model's name, or more) one question, and checks that the provider documents what it got. */
-  ask(
-    query: string | Partial<RouteQuery>,
-    request?: Partial<ChatRequest>,
-    options?: Partial<ChatOptions>,
-  ): Promise<RoutedResult>;
+  /** Asks one question, and checks that the provider documents what it got. */
+  ask: Ask;
 }
 
 interface NativeRigOptions {
@@ -38,19 +33,14 @@ export function nativeRig(
     retry: { initialDelayMs: 0 },
     setups: [{ kind, apiKey: TEST_KEY, baseUrl: address(server.url), ...setup }],
   });
+  const ask = askThrough(models);
   return {
     server,
     models,
-    async ask(query, request = {}, options = {}) {
-      const named = typeof query === "string" ? { requested: query } : query;
-      const route = await models.resolve({ tool: "chat", ...named });
-      const signal = options.signal ?? new AbortController().signal;
-      try {
-        return await models.chat(route, { ...QUESTION, ...request }, { ...options, signal });
-      } finally {
+    ask: (...question) =>
+      ask(...question).finally(() => {
         for (const { body } of server.asked) assertNativeBody(kind, body);
-      }
-    },
+      }),
     async [Symbol.asyncDispose]() {
       models[Symbol.dispose]();
       await server[Symbol.asyncDispose]();

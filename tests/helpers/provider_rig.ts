@@ -11,15 +11,15 @@ import { OpenAiServer, type Script } from "../fixtures/openai_server.ts";
 export interface Rig extends AsyncDisposable {
   server: OpenAiServer;
   models: ModelRouter;
-  /** Asks `query` (a model's name, or more) one question. */
-  ask(
-    query: string | Partial<RouteQuery>,
-    request?: Partial<ChatRequest>,
-    options?: Partial<ChatOptions>,
-  ): Promise<
-    RoutedResult
-  >;
+  ask: Ask;
 }
+
+/** Asks `query` (a model's name, or more) one question. */
+export type Ask = (
+  query: string | Partial<RouteQuery>,
+  request?: Partial<ChatRequest>,
+  options?: Partial<ChatOptions>,
+) => Promise<RoutedResult>;
 
 export interface RigOptions extends Partial<Omit<ConfigurableRouterOptions, "setups">> {
   kind?: ProviderSetup["kind"];
@@ -46,15 +46,20 @@ export function rig({ kind = "openai", scripts = [], responses = [], setup, ...r
   return {
     server,
     models,
-    async ask(query, request = {}, options = {}) {
-      const named = typeof query === "string" ? { requested: query } : query;
-      const route = await models.resolve({ tool: "chat", ...named });
-      const signal = options.signal ?? new AbortController().signal;
-      return await models.chat(route, { ...QUESTION, ...request }, { ...options, signal });
-    },
+    ask: askThrough(models),
     async [Symbol.asyncDispose]() {
       models[Symbol.dispose]();
       await server[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** Asks {@linkcode QUESTION}, or what a call says, through `models`. */
+export function askThrough(models: ModelRouter): Ask {
+  return async (query, request = {}, options = {}) => {
+    const named = typeof query === "string" ? { requested: query } : query;
+    const route = await models.resolve({ tool: "chat", ...named });
+    const signal = options.signal ?? new AbortController().signal;
+    return await models.chat(route, { ...QUESTION, ...request }, { ...options, signal });
   };
 }

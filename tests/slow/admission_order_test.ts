@@ -183,7 +183,7 @@ Deno.test("calls that wait for a slot of a provider of models hold no permit, an
   await using it = await mountingDaemon({}, settings);
   using busy = await RawClient.hello(it.url);
   const first = begin(busy, "chat", { prompt: "one" });
-  await provider.asked(1);
+  await provider.askedFor(1);
   for (let n = 0; n < 4; n++) begin(busy, "chat", { prompt: `waits ${n}` });
   const waits = await waiting(it, 4);
   assertEquals(
@@ -197,7 +197,7 @@ Deno.test("calls that wait for a slot of a provider of models hold no permit, an
   assertEquals((await other.call("version")).error, undefined);
   assertEquals((await busy.call("version")).error, undefined);
   busy.send({ op: "cancel", request_id: first });
-  await provider.asked(2);
+  await provider.askedFor(2);
 });
 
 Deno.test("a call that waits for the person at its client holds no permit, and goes on when they have answered", async () => {

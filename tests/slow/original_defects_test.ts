@@ -28,7 +28,7 @@ Deno.test("a call whose time is up is answered at once, while the others of its 
   await using it = await testDaemon({ settings: onlyProvider(provider) });
   await using client = await ToolWindow.open(it.url);
   client.begin("other", "chat", { prompt: "other" });
-  await provider.asked(1);
+  await provider.askedFor(1);
   client.begin("slow", "chat", { prompt: "slow" }, { timeout_ms: 500 });
   const { request_id, error } = await client.reply();
   assertEquals([request_id, (error as JsonObject).code], ["slow", "TIMEOUT"]);
@@ -59,7 +59,7 @@ Deno.test("tools that ask no model answer while every slot of the provider is ta
   await using it = await testDaemon({ settings });
   await using busy = await ToolWindow.open(it.url);
   busy.begin("holds the slot", "chat", { prompt: "one" });
-  await provider.asked(1);
+  await provider.askedFor(1);
   busy.begin("waits for it", "chat", { prompt: "two" });
   for (const client of [busy, await ToolWindow.open(it.url)]) {
     assertEquals((await client.call("version")).isError, false);
@@ -200,7 +200,7 @@ Deno.test("a slow call is billed once, whatever its client does meanwhile", asyn
     await using it = await testDaemon({ settings: onlyProvider(provider) });
     await using client = await ToolWindow.open(it.url);
     client.begin("slow", "chat", args.arguments);
-    await provider.asked(1);
+    await provider.askedFor(1);
     client.begin("slow", "chat", args.arguments);
     const refused = await client.reply();
     assertStringIncludes(JSON.stringify(refused.error), "INVALID_REQUEST");
@@ -221,7 +221,7 @@ Deno.test("a slow call is billed once, whatever its client does meanwhile", asyn
         string,
       ];
       await socket.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: args }));
-      await provider.asked(1);
+      await provider.askedFor(1);
     }
     const resume = { token, waiting: [1] };
     using client = await RawClient.hello(it.url, { session_id: "window", resume });
@@ -237,7 +237,7 @@ Deno.test("a slow call is billed once, whatever its client does meanwhile", asyn
     await using it = await testDaemon({ settings: onlyProvider(provider) });
     await using client = await ToolWindow.open(it.url);
     client.begin("slow", "chat", args.arguments);
-    const { closed } = await provider.asked(1);
+    const { closed } = await provider.askedFor(1);
     client.raw.send({ op: "cancel", request_id: "slow" });
     assertEquals(((await client.reply()).error as JsonObject).code, "CANCELLED");
     // Nothing more is generated, and nobody asks again on his own account.
@@ -252,7 +252,7 @@ Deno.test("a slow call is billed once, whatever its client does meanwhile", asyn
     await using it = await testDaemon({ settings: onlyProvider(provider) });
     const client = await ToolWindow.open(it.url);
     client.begin("slow", "chat", args.arguments);
-    const { closed } = await provider.asked(1);
+    const { closed } = await provider.askedFor(1);
     await client[Symbol.asyncDispose]();
     await closed;
     assertEquals(provider.chats.length, 1);

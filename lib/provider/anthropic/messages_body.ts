@@ -1,5 +1,12 @@
 import type { JsonObject } from "../../base/json.ts";
-import { ownItems, parseArguments, parseDataUrl, parseImage, systemTexts } from "../api/message_parts.ts";
+import {
+  joinTurns,
+  ownItems,
+  parseArguments,
+  parseDataUrl,
+  parseImage,
+  systemTexts,
+} from "../api/message_parts.ts";
 import { definedFields, outputLimit, withSchema } from "../api/request_fields.ts";
 import type {
   ChatMessage,
@@ -59,18 +66,13 @@ export function questionText({ system, messages }: JsonObject): string {
   return [system, ...texts].filter((text) => text !== undefined).join("\n");
 }
 
-/** User and assistant alternate: the results of all tools called at once are one turn. Empty blocks are rejected. */
+/** The results of all tools called at once are one turn. Empty blocks are rejected. */
 function toTurns(messages: readonly ChatMessage[], model: ModelInfo): JsonObject[] {
-  const turns: { role: string; content: JsonObject[] }[] = [];
-  for (const message of messages) {
-    if (message.role === "system") continue;
-    const role = message.role === "assistant" ? "assistant" : "user";
-    const content = toBlocks(message, model);
-    const last = turns.at(-1);
-    if (last?.role === role) last.content.push(...content);
-    else if (content.length > 0) turns.push({ role, content });
-  }
-  return turns;
+  const turns = messages.filter(({ role }) => role !== "system").map((message) => ({
+    role: message.role === "assistant" ? "assistant" : "user",
+    parts: toBlocks(message, model),
+  }));
+  return joinTurns(turns).map(({ role, parts }) => ({ role, content: parts }));
 }
 
 function toBlocks(message: ChatMessage, model: ModelInfo): JsonObject[] {

@@ -74,3 +74,20 @@ export function ownItems(
   const said = message?.role === "assistant" ? message.providerItems : undefined;
   return said?.provider === model.provider && said.model === model.name ? said.items : undefined;
 }
+
+/** What one side says in a conversation, in the parts of its protocol. */
+interface RoleParts {
+  role: string;
+  parts: readonly JsonObject[];
+}
+
+/** Joins what one side says in a row, for APIs in which the sides alternate. One who says nothing has no turn. */
+export function joinTurns(turns: readonly RoleParts[]): { role: string; parts: JsonObject[] }[] {
+  const joined: { role: string; parts: JsonObject[] }[] = [];
+  for (const { role, parts } of turns) {
+    const last = joined.at(-1);
+    if (last?.role === role) last.parts.push(...parts);
+    else if (parts.length > 0) joined.push({ role, parts: [...parts] });
+  }
+  return joined;
+}

@@ -1,9 +1,7 @@
 import { isObject, type JsonObject, textOf } from "../../base/json.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
-import { nearestEffort } from "../catalogue/thinking.ts";
-import type { ModelInfo, ThinkingMode } from "../provider.ts";
 import type { ResponsesDialect } from "../responses/response_body.ts";
-import { type Dialect, windowOf } from "./dialect.ts";
+import { type Dialect, reasoningEffort, windowOf } from "./dialect.ts";
 
 /** Ids of models that local servers list and that do not chat. */
 const NO_CHAT = /embed|rerank|whisper|\btts\b|diffusion/i;
@@ -21,18 +19,11 @@ export const CUSTOM: Dialect = {
   asksForUsage: true,
   fetchesImages: false,
   hasJsonMode: false,
-  thinking,
+  // Ollama (https://docs.ollama.com/api/openai-compatibility), vLLM and LM Studio take it. It is sent only to models
+  // described as thinking, by Ollama or in models.json.
+  thinking: reasoningEffort,
   describe,
 };
-
-/**
- * Ollama (https://docs.ollama.com/api/openai-compatibility), vLLM and LM Studio take `reasoning_effort`. It is sent
- * only to models described as thinking, by Ollama or in models.json.
- */
-function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject {
-  if (mode === undefined || typeof model.thinking === "string") return {};
-  return { reasoning_effort: nearestEffort(model.thinking, mode) };
-}
 
 function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
   const id = textOf(listed.id) ?? "";

@@ -1,5 +1,6 @@
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
+import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode, ToolCall } from "../provider.ts";
 
 /**
@@ -64,4 +65,20 @@ export function windowOf(listed: JsonObject): number | undefined {
     meta.n_ctx,
   ];
   return candidates.find((tokens): tokens is number => typeof tokens === "number" && tokens > 0);
+}
+
+/** The fields by which the OpenAI API, and servers that follow it, take an effort. */
+export function reasoningEffort(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject {
+  if (mode === undefined || typeof model.thinking === "string") return {};
+  return { reasoning_effort: nearestEffort(model.thinking, mode) };
+}
+
+/** The strings in a list of a provider's; none if it is no list. */
+export function stringsIn(value: Json | undefined): string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
+}
+
+/** A count of a provider's; undefined if it is none, or 0. */
+export function positiveNumber(value: Json | undefined): number | undefined {
+  return typeof value === "number" && value > 0 ? value : undefined;
 }

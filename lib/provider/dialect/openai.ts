@@ -1,8 +1,6 @@
-import { type JsonObject, textOf } from "../../base/json.ts";
-import { nearestEffort } from "../catalogue/thinking.ts";
-import type { ModelInfo, ThinkingMode } from "../provider.ts";
+import { textOf } from "../../base/json.ts";
 import type { ResponsesDialect } from "../responses/response_body.ts";
-import { type Dialect, windowOf } from "./dialect.ts";
+import { type Dialect, reasoningEffort, windowOf } from "./dialect.ts";
 
 /** Ids of models that OpenAI lists and that do not chat, or only with tools of OpenAI's own (the last two). */
 const NO_CHAT =
@@ -28,7 +26,8 @@ export const OPENAI: Dialect = {
   asksForUsage: true,
   fetchesImages: true,
   hasJsonMode: true,
-  thinking,
+  // https://developers.openai.com/api/docs/guides/reasoning
+  thinking: reasoningEffort,
   // Only the search models search in chat completions. They always do; the field makes it explicit
   // (https://developers.openai.com/api/docs/guides/tools-web-search).
   webSearch: () => ({ fields: { web_search_options: {} } }),
@@ -41,9 +40,3 @@ export const OPENAI: Dialect = {
       : { contextTokens };
   },
 };
-
-/** https://developers.openai.com/api/docs/guides/reasoning */
-function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject {
-  if (mode === undefined || typeof model.thinking === "string") return {};
-  return { reasoning_effort: nearestEffort(model.thinking, mode) };
-}

@@ -3,7 +3,7 @@ import { type ModelEntry, SHIPPED_MODELS } from "../catalogue/catalogue.ts";
 import { nearestEffort } from "../catalogue/thinking.ts";
 import type { ModelInfo, ThinkingMode } from "../provider.ts";
 import { alwaysSearches } from "../routing/variants.ts";
-import type { Dialect } from "./dialect.ts";
+import { type Dialect, positiveNumber, stringsIn } from "./dialect.ts";
 
 /** The efforts OpenRouter takes for any model that thinks, and maps to those of the model. */
 const EFFORTS = ["minimal", "low", "medium", "high", "xhigh"] as const;
@@ -31,19 +31,19 @@ function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject 
 /** The list describes models in full (https://openrouter.ai/docs/guides/overview/models). */
 function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
   const architecture = isObject(listed.architecture) ? listed.architecture : {};
-  const outputs = strings(architecture.output_modalities);
+  const outputs = stringsIn(architecture.output_modalities);
   if (outputs.length > 0 && !outputs.includes("text")) return undefined;
   const top = isObject(listed.top_provider) ? listed.top_provider : {};
-  const takes = strings(listed.supported_parameters);
+  const takes = stringsIn(listed.supported_parameters);
   const { class: modelClass, aliases, auto } = knownElsewhere(listed.id);
   return {
     class: modelClass,
     aliases,
     auto,
     price: priceOf(listed.pricing),
-    contextTokens: number(top.context_length) ?? number(listed.context_length),
-    maxOutputTokens: number(top.max_completion_tokens),
-    images: strings(architecture.input_modalities).includes("image"),
+    contextTokens: positiveNumber(top.context_length) ?? positiveNumber(listed.context_length),
+    maxOutputTokens: positiveNumber(top.max_completion_tokens),
+    images: stringsIn(architecture.input_modalities).includes("image"),
     tools: takes.includes("tools"),
     // Web search is a server tool of OpenRouter, available to every model that calls tools.
     search: takes.includes("tools"),
@@ -83,12 +83,4 @@ function priceOf(pricing: Json | undefined): ModelEntry["price"] {
   const [input, output, cachedInput] = [prompt, completion, input_cache_read].map(perMillion);
   if (input === undefined || output === undefined) return undefined;
   return { input, output, cachedInput, source: "OpenRouter's list" };
-}
-
-function strings(value: Json | undefined): string[] {
-  return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
-}
-
-function number(value: Json | undefined): number | undefined {
-  return typeof value === "number" && value > 0 ? value : undefined;
 }

@@ -1,9 +1,7 @@
-import { isObject, type Json, type JsonObject, textOf } from "../../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../../base/json.ts";
 import type { ModelEntry } from "../catalogue/catalogue.ts";
-import { nearestEffort } from "../catalogue/thinking.ts";
-import type { ModelInfo, ThinkingMode } from "../provider.ts";
 import type { ResponsesDialect } from "../responses/response_body.ts";
-import { type Dialect, windowOf } from "./dialect.ts";
+import { type Dialect, positiveNumber, reasoningEffort, stringsIn, windowOf } from "./dialect.ts";
 
 /** Ids of models that make images and films. */
 const NO_CHAT = /imagine|image|video|voice|embedding/;
@@ -23,24 +21,19 @@ export const XAI: Dialect = {
   asksForUsage: true,
   fetchesImages: true,
   hasJsonMode: true,
-  thinking,
+  thinking: reasoningEffort,
   describe,
 };
 
-function thinking(model: ModelInfo, mode: ThinkingMode | undefined): JsonObject {
-  if (mode === undefined || typeof model.thinking === "string") return {};
-  return { reasoning_effort: nearestEffort(model.thinking, mode) };
-}
-
 /** Reads an entry of `/language-models`, or of `/models`, which says less. */
 function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
-  const outputs = strings(listed.output_modalities);
+  const outputs = stringsIn(listed.output_modalities);
   const id = textOf(listed.id) ?? "";
   if (NO_CHAT.test(id) || (outputs.length > 0 && !outputs.includes("text"))) return undefined;
-  const aliases = strings(listed.aliases);
-  const inputs = strings(listed.input_modalities);
+  const aliases = stringsIn(listed.aliases);
+  const inputs = stringsIn(listed.input_modalities);
   return {
-    contextTokens: windowOf(listed) ?? number(listed.max_prompt_length),
+    contextTokens: windowOf(listed) ?? positiveNumber(listed.max_prompt_length),
     aliases: aliases.length > 0 ? aliases : undefined,
     images: inputs.length > 0 ? inputs.includes("image") : undefined,
     tools: true,
@@ -53,12 +46,4 @@ function describe(listed: JsonObject): Omit<ModelEntry, "name"> | undefined {
 export function languageModels(answer: unknown): JsonObject[] {
   const models = isObject(answer) ? answer.models : undefined;
   return Array.isArray(models) ? models.filter(isObject) : [];
-}
-
-function strings(value: Json | undefined): string[] {
-  return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
-}
-
-function number(value: Json | undefined): number | undefined {
-  return typeof value === "number" && value > 0 ? value : undefined;
 }

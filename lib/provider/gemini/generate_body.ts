@@ -1,6 +1,13 @@
 import { ExaiError } from "../../base/errors.ts";
 import { type JsonObject, ownEntry } from "../../base/json.ts";
-import { ownItems, parseArguments, parseDataUrl, parseImage, systemTexts } from "../api/message_parts.ts";
+import {
+  joinTurns,
+  ownItems,
+  parseArguments,
+  parseDataUrl,
+  parseImage,
+  systemTexts,
+} from "../api/message_parts.ts";
 import { budgetOf, nearestEffort } from "../catalogue/thinking.ts";
 import { definedFields, outputLimit, schemaPrompt } from "../api/request_fields.ts";
 import type {
@@ -119,24 +126,19 @@ function toCalling(choice: ModelToolChoice | undefined): JsonObject | undefined 
   return choice === undefined ? undefined : { mode: choice === "required" ? "ANY" : choice.toUpperCase() };
 }
 
-/** User and model alternate: the results of all functions called at once are one turn. */
+/** The results of all functions called at once are one turn. */
 function toContents(messages: readonly ChatMessage[], model: ModelInfo): JsonObject[] {
-  const turns: { role: string; parts: JsonObject[] }[] = [];
   const calls = new Map<string, ToolCall>();
-  for (const message of messages) {
-    if (message.role === "system") continue;
-    if (message.role === "assistant") {
-      for (const call of message.toolCalls ?? []) calls.set(call.id, call);
+  return joinTurns(messages.flatMap((message) => {
+    if (message.role === "system") return [];
+    if (message.role === "tool") {
+      return { role: "user", parts: [toResult(message, calls.get(message.toolCallId))] };
     }
-    const role = message.role === "assistant" ? "model" : "user";
-    const parts = message.role === "tool"
-      ? [toResult(message, calls.get(message.toolCallId))]
-      : toParts(message, model);
-    const last = turns.at(-1);
-    if (last?.role === role) last.parts.push(...parts);
-    else if (parts.length > 0) turns.push({ role, parts });
-  }
-  return turns;
+    const parts = toParts(message, model);
+    if (message.role !== "assistant") return { role: "user", parts };
+    for (const call of message.toolCalls ?? []) calls.set(call.id, call);
+    return { role: "model", parts };
+  }));
 }
 
 function toParts(message: Exclude<ChatMessage, { role: "tool" }>, model: ModelInfo): JsonObject[] {
