@@ -26,7 +26,7 @@ export function daemonNeverReached(why: string): ExaiError {
 export function stdinClosed(method: string): ExaiError {
   return new ExaiError(
     "CANCELLED",
-    `stdin was closed before the answer to ${method}, which is cancelled with it`,
+    `stdin was closed before the answer to ${method}, which is cancelled with it${mayGoOn(method)}`,
   );
 }
 
@@ -62,8 +62,16 @@ export function undelivered(method: string, sends: number): ExaiError {
 export function timedOut(method: string, timeoutMs: number): ExaiError {
   return new ExaiError(
     "TIMEOUT",
-    `${method} was not answered within ${timeoutMs / SECOND_MS} s (EXAI_SHIM_RPC_TIMEOUT) and was cancelled`,
+    `${method} was not answered within ${timeoutMs / SECOND_MS} s (EXAI_SHIM_RPC_TIMEOUT) and was cancelled` +
+      mayGoOn(method),
   );
+}
+
+/** What is to be said of the one method by which models are asked: such a call is finished without its client. */
+function mayGoOn(method: string): string {
+  return method === "tools/call"
+    ? "; if it asks a model, it may go on: the same call made again gets its answer"
+    : "";
 }
 
 export function tooLarge(bytes: number, maxBytes: number): ExaiError {
