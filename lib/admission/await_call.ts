@@ -94,5 +94,5 @@ function given(value: Json | undefined, type: "number" | "boolean"): Json | unde
   if (value === null || value === undefined) return undefined;
   if (typeof value !== "string") return value;
   if (value.trim() === "") return undefined;
-  return (type === "number" ? plainValue(value, "number") : plainValue(value, "boolean")) ?? value;
+  return plainValue(value, type) ?? value;
 }

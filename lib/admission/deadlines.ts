@@ -1,5 +1,4 @@
-/** Longest delay of a timer; later deadlines set it again. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+import { MAX_TIMER_MS } from "../base/time.ts";
 
 interface DeadlineEntry extends Disposable {
   atMs: number;
@@ -46,6 +45,7 @@ class Lane {
   #arm(atMs: number): void {
     this.#timer = setTimeout(
       () => this.#expire(),
+      // A later deadline sets it again.
       Math.min(MAX_TIMER_MS, Math.max(0, atMs - performance.now())),
     );
   }

@@ -1,6 +1,7 @@
 import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { heapBytesOf } from "../base/heap_bytes.ts";
+import { MAX_TIMER_MS } from "../base/time.ts";
 import { type Call, type Caller, type Progress, reportProgress, type Whereabouts } from "../call/call.ts";
 import { type Belonging, endsWithSession, mayUse, ownerKey } from "../call/owner.ts";
 import { beginWait } from "../call/wait.ts";
@@ -204,9 +205,6 @@ function drop(call: KeptDetachedCall): void {
 export function settled(work: Promise<Result>): Promise<Result> {
   return work.catch((thrown) => ({ error: toRpcError(thrown) }));
 }
-
-/** The longest delay of a timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The outcome of `found`, if it arrives within `waitMs`; its progress is reported to `call`. */
 export async function resultWithin(

@@ -17,6 +17,7 @@ import { isObject, type Json, type JsonObject, parseJson } from "./json.ts";
  */
 export function plainValue(text: string, type: "number"): number | undefined;
 export function plainValue(text: string, type: "boolean"): boolean | undefined;
+export function plainValue(text: string, type: "number" | "boolean"): number | boolean | undefined;
 export function plainValue(text: string, type: "array"): Json[] | undefined;
 export function plainValue(text: string, type: "object"): JsonObject | undefined;
 export function plainValue(text: string, type: "number" | "boolean" | "array" | "object"): Json | undefined {

@@ -8,6 +8,9 @@ export function monotonicNow(): number {
   return performance.timeOrigin + performance.now();
 }
 
+/** The longest delay of a timer. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** A timer this late means that the process was stopped or the machine asleep. */
 const GAP_MS = SECOND_MS;
 

@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { EVICTION_RANK } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, parseJson } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
@@ -124,7 +124,7 @@ class SessionConnection {
   #dispatch(text: string): void {
     const { speaksOps } = this.#options;
     const fault = shapeFault(text);
-    const message = fault === undefined ? parse(text) : undefined;
+    const message = fault === undefined ? parseJson(text) : undefined;
     // Rejected messages count as well: the client would send them again after a cut otherwise.
     if (!isOp(message)) this.#receipts?.count(text.length);
     if (fault !== undefined) this.#rejectShape(text, fault);
@@ -219,14 +219,6 @@ function isOp(message: unknown): boolean {
 
 function isRpc(value: Json): boolean {
   return isObject(value) && value.jsonrpc !== undefined;
-}
-
-function parse(text: string): Json | undefined {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 interface Peers {

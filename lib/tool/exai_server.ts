@@ -93,7 +93,6 @@ class ExaiToolServer implements ExaiServer {
   readonly #options: ExaiServerOptions;
   /** Sessions whose identity is being determined. */
   readonly #identifying = new Set<string>();
-  readonly #queue = new ThreadQueue();
   #offered: OfferedTools;
   #tools: WindowTools;
   #dependencies: ToolDependencies;
@@ -102,13 +101,13 @@ class ExaiToolServer implements ExaiServer {
     this.#options = options;
     const userTools = options.userTools ?? [];
     this.#offered = this.#offer(userTools);
-    this.#tools = this.#toolsByWindow(userTools);
     this.#dependencies = {
       agents: NO_AGENTS,
       ...options,
-      queue: this.#queue,
+      queue: new ThreadQueue(),
       tools: this.#offered.definitions,
     };
+    this.#tools = this.#toolsByWindow(userTools);
     for (const warning of this.warnings) log.warning("{warning}", { warning });
   }
 
@@ -214,11 +213,11 @@ class ExaiToolServer implements ExaiServer {
   }
 
   #toolsByWindow(userTools: readonly Tool[]): WindowTools {
-    const { models, agents = NO_AGENTS, modeOf } = this.#options;
+    const { models, agents } = this.#dependencies;
     return new WindowTools(this.#offered, {
       models,
       agents,
-      modeOf,
+      modeOf: this.#options.modeOf,
       userTools: new Set(userTools.map(({ name }) => name)),
     });
   }

@@ -96,7 +96,10 @@ async function runStep<Args extends StepArgs>(
   const isLast = !args.next_step_required && heldOpen === undefined;
   const room = args.continuation_id === undefined
     ? undefined
-    : await makeRoom(args.continuation_id, context, { tool: spec.name, asksModels: spec.needs === "model" });
+    : await makeRoom(await context.threads.show(args.continuation_id), context, {
+      tool: spec.name,
+      asksModels: spec.needs === "model",
+    });
   const recorded = await recordStep(spec, args, context);
   const steps = recorded.turns.flatMap(toArgs<Args>);
   const run = { args, steps, state: spec.consolidate(steps) };

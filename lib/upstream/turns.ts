@@ -1,5 +1,5 @@
 import { untilAborted } from "../base/abort.ts";
-import { monotonicNow } from "../base/time.ts";
+import { MAX_TIMER_MS, monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, reportProgress } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
@@ -13,9 +13,6 @@ const TURN_WAIT_MS = 4 * SECOND_MS;
 
 /** Part of the time a call has left that it waits at most: the rest is for its work, and for the start of a copy. */
 const MAX_PART_OF_TIME = 1 / 4;
-
-/** The longest delay `setTimeout` takes. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface TurnsOptions {
   /** The server's name, for messages. */

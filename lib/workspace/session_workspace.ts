@@ -16,7 +16,7 @@ import { type BoundaryOptions, PathBoundary } from "./boundary.ts";
 import { openRepository } from "./git/repository.ts";
 import { type FileListing, listTracked, listTree } from "./listing.ts";
 import { SkippedTally } from "./skipped_tally.ts";
-import { NOT_WORTH_READING, notWorthReading, usuallyHoldsSecrets } from "./worth_reading.ts";
+import { NOT_WORTH_READING, notWorthReading } from "./worth_reading.ts";
 
 /** Most files of one directory that are compared to find the newest. */
 const MAX_CANDIDATES = 5000;
@@ -61,8 +61,7 @@ class SessionWorkspace implements Workspace {
     const listing = await this.#list(directory, { signal, tally });
     const candidates: string[] = [];
     for (const path of listing.paths) {
-      // The directory may itself be one of credentials, or lead to it under another name.
-      const why = usuallyHoldsSecrets(path) ? "secret" : notWorthReading(path.slice(directory.path.length));
+      const why = notWorthReading(path, directory.path);
       if (why === undefined) candidates.push(path);
       else tally.add(NOT_WORTH_READING[why], path);
     }

@@ -99,8 +99,8 @@ const SECRET_ENDS =
   /\.(?:env|pem|key|p8|p12|pfx|pkcs12|pk8|jks|jceks|bks|keystore|keytab|ppk|kdbx?|agekey|gpg|pgp|ovpn|jwk|tfvars(?:\.json)?|tfstate(?:\.\d+)?|mobileprovision)$/i;
 
 /**
- * Why the file `path` is not shown to a model unless somebody names it; undefined when it is. `path` is relative to what
- * was listed.
+ * Why the file `path` is not shown to a model unless somebody names it; undefined when it is. `path` begins with the
+ * directory that was listed: that one may be of build output, which somebody wants to see, but not of credentials.
  *
  * @example
  * ```ts
@@ -111,11 +111,12 @@ const SECRET_ENDS =
  * assertEquals(notWorthReading("deploy/.env.example"), undefined);
  * ```
  */
-export function notWorthReading(path: string): NotWorthReading | undefined {
+export function notWorthReading(path: string, directory = ""): NotWorthReading | undefined {
   if (usuallyHoldsSecrets(path)) return "secret";
   if (BINARY.test(path)) return "binary";
   if (GENERATED.test(path)) return "generated";
-  return path.split(/[/\\]/).slice(0, -1).some(isSkippedDirectory) ? "directory" : undefined;
+  const below = path.slice(directory.length).split(/[/\\]/).slice(0, -1);
+  return below.some(isSkippedDirectory) ? "directory" : undefined;
 }
 
 /** Whether a file of this name usually holds secrets. */

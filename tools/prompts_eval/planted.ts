@@ -1,5 +1,6 @@
 import { fromFileUrl, join, relative } from "@std/path";
 import kinds from "../../tests/fixtures/planted/kinds.json" with { type: "json" };
+import { filesBelow } from "../../tests/helpers/files_below.ts";
 
 /** What a fault harms; each tool looks for some of these. */
 export type Category = "correctness" | "concurrency" | "resource" | "performance" | "security" | "smell";
@@ -112,14 +113,6 @@ async function readOne(root: string, name: string): Promise<Planted> {
     decoys,
     symptoms,
   };
-}
-
-/** The files below a directory. */
-export async function* filesBelow(dir: string): AsyncGenerator<string> {
-  for await (const { name, isDirectory } of Deno.readDir(dir)) {
-    if (isDirectory) yield* filesBelow(join(dir, name));
-    else yield join(dir, name);
-  }
 }
 
 function kindOf({ kind }: SpotKey, repository: string) {

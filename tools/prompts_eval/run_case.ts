@@ -4,9 +4,9 @@ import { isObject, type JsonObject } from "../../lib/base/json.ts";
 import type { ModelRouter } from "../../lib/provider/model_router.ts";
 import { TestTools } from "../../tests/helpers/exai_tools.ts";
 import { git } from "../../tests/helpers/files.ts";
+import { filesBelow } from "../../tests/helpers/files_below.ts";
 import { hold } from "../lib/held.ts";
 import { type Judge, judgeMissed } from "./judge.ts";
-import { filesBelow } from "./planted.ts";
 import { type Finding, type Score, scoreFindings } from "./score.ts";
 import { type EvalCase, SCORED_TOOLS } from "./scored_tools.ts";
 

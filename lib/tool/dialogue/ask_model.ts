@@ -53,8 +53,7 @@ export async function askModel(
   options: DialogueOptions = {},
 ): Promise<ModelReply> {
   const { args, history = NO_HISTORY, tool } = question;
-  const { models, signal } = context;
-  const { workspace } = context;
+  const { models, signal, workspace } = context;
   const { named, earlier: namedEarlier = [], notesErrors } = question.material;
   const { parts: images, leftOut } = await loadImages(args.images ?? [], { workspace, notesErrors });
   const documents = await loadDocuments([...named, ...namedEarlier], { workspace, notesErrors });
@@ -63,13 +62,15 @@ export async function askModel(
   const baseTokens = await estimateTokens(`${system}\n${question.text}`) + images.length * IMAGE_TOKENS +
     documents.tokens;
   const needs = { images: images.length > 0, documents: documents.parts.length > 0 };
-  const route = await resolve(question, context, { needs, baseTokens });
+  const threadTokens = await historyTokens(history);
+  const route = await resolve(question, context, { needs, baseTokens, threadTokens });
   const spaceTokens = freeTokens(route.model, baseTokens, tool);
   const fitted = await fitHistory(history, {
     spaceTokens,
     summarise: (conversation) => summarise(conversation, context, route.model.provider),
   });
-  const materialTokens = Math.max(0, spaceTokens - await historyTokens(fitted.history));
+  const fittedTokens = fitted.history === history ? threadTokens : await historyTokens(fitted.history);
+  const materialTokens = Math.max(0, spaceTokens - fittedTokens);
   const earlier = await earlierDocuments(history, {
     model: route.model,
     workspace,
@@ -104,9 +105,13 @@ export async function askModel(
 
 /** Chooses a model whose window takes the whole thread; if there is none, one that takes the question. */
 async function resolve(
-  { args, history = NO_HISTORY, tool }: ModelQuestion,
+  { args, tool }: ModelQuestion,
   { models, sample }: ToolContext,
-  { needs, baseTokens }: { needs: Pick<ModelNeeds, "images" | "documents">; baseTokens: number },
+  { needs, baseTokens, threadTokens }: {
+    needs: Pick<ModelNeeds, "images" | "documents">;
+    baseTokens: number;
+    threadTokens: number;
+  },
 ): Promise<ModelRoute> {
   const choose = (inputTokens: number) =>
     models.resolve({
@@ -120,7 +125,6 @@ async function resolve(
       },
       sample,
     });
-  const threadTokens = await historyTokens(history);
   if (threadTokens === 0) return await choose(baseTokens);
   return await choose(baseTokens + threadTokens).catch(() => choose(baseTokens));
 }

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
-import type { Turn } from "../../state/thread_store.ts";
+import type { ThreadWithTurns, Turn } from "../../state/thread_store.ts";
 import type { ToolContext } from "../tool.ts";
 import { describeUsage } from "./model_reply.ts";
 import { CONDENSED, toHistory, writeHistory, writeStandIn } from "./history.ts";
@@ -20,11 +20,10 @@ const MAX_EARLIER_CHARS = 8000;
  * out where no model is there for one. Steps of work that goes on stay. Returns what was done, for the metadata.
  */
 export async function makeRoom(
-  threadId: string,
+  { thread, turns }: ThreadWithTurns,
   context: ToolContext,
   { tool, asksModels = true }: RoomOptions = {},
 ): Promise<JsonObject | undefined> {
-  const { thread, turns } = await context.threads.show(threadId);
   if (thread.remainingTurns > 0) return undefined;
   const drop = oldestOf(turns, tool);
   if (drop.length === 0) return undefined;
@@ -39,7 +38,7 @@ export async function makeRoom(
     earlier: earlier.slice(-MAX_EARLIER_CHARS),
   });
   const instead = drop.length > 1 ? { tool: CONDENSED, request: { text, exchanges: count } } : undefined;
-  const isDone = await context.threads.condense(threadId, { of: turns.length, drop, instead });
+  const isDone = await context.threads.condense(thread.id, { of: turns.length, drop, instead });
   if (!isDone) return undefined;
   return {
     exchanges_left_out: count,

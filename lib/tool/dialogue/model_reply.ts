@@ -45,7 +45,10 @@ export function toReply(
   const files = attachments.flatMap(({ path, hash, isNamed }) =>
     path === undefined ? [] : [isNamed ? { path, hash, named: true } : { path, hash }]
   );
-  const shown = [...documents.flatMap(({ names }) => names), ...shownNames(attachments)];
+  const shown = [
+    ...documents.flatMap(({ parts }) => parts.map(({ name }) => name)),
+    ...shownNames(attachments),
+  ];
   return {
     text,
     model,

@@ -26,8 +26,8 @@ export async function openThread(
   using stack = new DisposableStack();
   const { threads, signal } = context;
   stack.use(await threads.enter(id, { signal, onWait }));
-  const { turns } = await threads.show(id);
-  const room = await makeRoom(id, context);
+  const shown = await threads.show(id);
+  const room = await makeRoom(shown, context);
   const turn = stack.move();
-  return { turns, room, [Symbol.dispose]: () => turn.dispose() };
+  return { turns: shown.turns, room, [Symbol.dispose]: () => turn.dispose() };
 }

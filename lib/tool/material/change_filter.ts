@@ -8,7 +8,7 @@ export type WhyNot = Pick<Omission, "reason" | "kind">;
 /** Why an untracked file below `directory` is not shown. */
 export function whyNotShown(path: string, directory: string): WhyNot | undefined {
   if (path.endsWith("/")) return { reason: "a git repository of its own", kind: "skipped" };
-  const why = usuallyHoldsSecrets(`${directory}/${path}`) ? "secret" : notWorthReading(path);
+  const why = notWorthReading(`${directory}/${path}`, directory);
   return why && NOT_WORTH_READING[why];
 }
 

@@ -36,6 +36,12 @@ const MAX_REASON_CHARS = 400;
 /** Tokens that the line about the unnamed rest takes. */
 const REST_TOKENS = 60;
 
+/** A note, and how many files it stands for. */
+interface CountedNote {
+  note: LeftOut;
+  count: number;
+}
+
 interface NoteOptions {
   budgetTokens: number;
   estimateTokens(text: string): number | Promise<number>;
@@ -43,7 +49,7 @@ interface NoteOptions {
 
 /** Collects omissions in bounded space: the most important with their names, the rest as numbers. */
 export class LeftOutList {
-  readonly #named = new Map<Kind, LeftOut[]>();
+  readonly #named = new Map<Kind, CountedNote[]>();
   readonly #total = new Map<Kind, number>();
 
   add({ name, reason, kind, count = 1 }: Omission): void {
@@ -51,11 +57,9 @@ export class LeftOutList {
     const named = this.#named.get(kind) ?? [];
     this.#named.set(kind, named);
     if (named.length >= MAX_NAMED) return;
-    named.push({ name: shownName(name, MAX_NAME_CHARS), reason: shownName(reason, MAX_REASON_CHARS) });
-    this.#counts.set(named.at(-1)!, count);
+    const note = { name: shownName(name, MAX_NAME_CHARS), reason: shownName(reason, MAX_REASON_CHARS) };
+    named.push({ note, count });
   }
-
-  readonly #counts = new WeakMap<LeftOut, number>();
 
   /** The omissions as notes that take at most about `budgetTokens`, the last of them about the unnamed rest. */
   async within({ budgetTokens, estimateTokens }: NoteOptions): Promise<LeftOut[]> {
@@ -63,13 +67,13 @@ export class LeftOutList {
     const rest = new Map(this.#total);
     let remaining = budgetTokens - REST_TOKENS;
     for (const kind of Object.keys(KINDS) as Kind[]) {
-      for (const note of this.#named.get(kind) ?? []) {
+      for (const { note, count } of this.#named.get(kind) ?? []) {
         if (notes.length >= MAX_NAMED || remaining <= 0) break;
         const tokens = await estimateTokens(renderNote(note));
         if (tokens > remaining) continue;
         remaining -= tokens;
         notes.push(note);
-        rest.set(kind, rest.get(kind)! - this.#counts.get(note)!);
+        rest.set(kind, rest.get(kind)! - count);
       }
     }
     const unnamed = [...rest].filter(([, count]) => count > 0);
@@ -78,6 +82,12 @@ export class LeftOutList {
     const reason = unnamed.map(([kind, count]) => `${count} ${KINDS[kind]}`).join("; ");
     return [...notes, { name: counted(total, "more file"), reason }];
   }
+}
+
+/** The omission of what has about `tokens` tokens where the model's window has only `left`. */
+export function noRoom(name: string, { tokens, left }: { tokens?: number; left: number }): Omission {
+  const size = tokens === undefined ? "too large" : `about ${tokens} tokens`;
+  return { name, reason: `${size}, and the model's window has ${left} tokens left`, kind: "no_room" };
 }
 
 /** One note as a line of a prompt. */

@@ -2,7 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import { visible } from "../../base/visible.ts";
 import type { WalkResult, Workspace, WorkspaceEntry } from "../../workspace/workspace.ts";
 import { type Attachment, renderAttachment } from "./attachment.ts";
-import { type LeftOut, LeftOutList, type Omission } from "./left_out.ts";
+import { type LeftOut, LeftOutList, noRoom, type Omission } from "./left_out.ts";
 import { describeSecrets, isOnlyKey, replaceSecrets, shownName } from "./secrets.ts";
 import { decodeText } from "./text_content.ts";
 
@@ -107,9 +107,7 @@ export class MaterialBuilder {
   }
 
   omitForRoom(name: string, tokens?: number): void {
-    const size = tokens === undefined ? "too large" : `about ${tokens} tokens`;
-    const reason = `${size}, and the model's window has ${this.#remainingTokens} tokens left`;
-    this.omit({ name, reason, kind: "no_room" });
+    this.omit(noRoom(name, { tokens, left: this.#remainingTokens }));
   }
 
   omitError(name: string, thrown: unknown): void {

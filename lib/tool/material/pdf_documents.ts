@@ -4,7 +4,7 @@ import { PAGE_TOKENS, pagesOf } from "../../provider/model_fitness.ts";
 import type { DocumentPart } from "../../provider/provider.ts";
 import type { Workspace, WorkspaceEntry } from "../../workspace/workspace.ts";
 import { hashOf, type SentFile } from "./attachment.ts";
-import type { Omission } from "./left_out.ts";
+import { noRoom, type Omission } from "./left_out.ts";
 
 /** All documents of a request together: in base64 they take a third more, and a request may have 32 MB. */
 const MAX_BYTES_IN_ALL = 15_000_000;
@@ -18,8 +18,6 @@ export interface LoadedDocuments {
   files: readonly SentFile[];
   /** The real paths of all PDFs, those that are left out included. */
   paths: readonly string[];
-  /** Names for the answer. */
-  names: readonly string[];
   sizeBytes: number;
   /** Estimated. */
   tokens: number;
@@ -72,10 +70,7 @@ export async function loadDocuments(
       const document = await toDocument(entry, bytes);
       const ownTokens = pagesOf(document.part.url.length) * PAGE_TOKENS;
       if (ownTokens > budgetTokens - tokens) {
-        const reason = `about ${ownTokens} tokens, and the model's window has ${
-          budgetTokens - tokens
-        } tokens left`;
-        leftOut.push({ name: entry.shownAs, reason, kind: "no_room" });
+        leftOut.push(noRoom(entry.shownAs, { tokens: ownTokens, left: budgetTokens - tokens }));
         continue;
       }
       sizeBytes += bytes.length;
@@ -89,8 +84,7 @@ export async function loadDocuments(
   }
   const parts = loaded.map(({ part }) => part);
   const files = loaded.map(({ file }) => file);
-  const names = parts.map(({ name }) => name);
-  return { parts, files, paths: [...pdfs], names, sizeBytes, tokens, others, leftOut };
+  return { parts, files, paths: [...pdfs], sizeBytes, tokens, others, leftOut };
 }
 
 /** Whether a file of this name may be a document. */
