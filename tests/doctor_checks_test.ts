@@ -199,6 +199,7 @@ Deno.test("doctor: a port that the system keeps", () => {
 Deno.test("doctor: a shim that may not be run, or cannot be", onPosix, async () => {
   await using dir = await privateHome({ "exai-shim": "#!/no/such/interpreter\n" });
   const path = join(dir.path, "exai-shim");
+  await Deno.chmod(path, 0o644);
   const shim = { path, command: path, args: ["--version"] };
   const [closed] = await shimFindings(shim);
   assertEquals(closed?.id, "shim-not-executable");

@@ -207,6 +207,7 @@ Deno.test("doctor: a mcp.json with secrets that others can read is closed by --f
     "mcp.json": '{ "mcpServers": { "a": { "command": "true", "env": { "API_KEY": "12345678" } } } }',
   });
   await Deno.chmod(home.path, 0o755);
+  await Deno.chmod(join(home.path, "mcp.json"), 0o644);
   await home.write("health.json", "{}");
   await assertMends({ home: home.path }, "file-readable");
   assertEquals(await modeOf(join(home.path, "mcp.json")), 0o600);
