@@ -5,6 +5,7 @@ import { GivenUp } from "../lib/call/wait.ts";
 import type { Json, JsonObject } from "../lib/base/json.ts";
 import type { RegistryOptions } from "../lib/session/registry.ts";
 import { textResult } from "../lib/wire/mcp.ts";
+import { valueOf } from "../lib/wire/raw_object.ts";
 import { daemonHooks, settle } from "./helpers/memory_channel.ts";
 
 const request = (id: Json, method: string, params?: JsonObject) => ({ jsonrpc: "2.0", id, method, params });
@@ -205,7 +206,9 @@ Deno.test("a question reaches the client, and its answer, refusal or progress th
   await initialize();
   const progress: JsonObject[] = [];
   daemon.answer = async (call) =>
-    await call.ask("sampling/createMessage", { a: 1 }, { onProgress: (params) => progress.push(params) });
+    await call.ask("sampling/createMessage", { a: 1 }, {
+      onProgress: (params) => progress.push(valueOf(params)),
+    });
   const [asked] = await say(request(1, "tools/call"));
   assertEquals([asked!.method, (asked!.params as JsonObject).a], ["sampling/createMessage", 1]);
   await say(notification("notifications/progress", { progressToken: asked!.id, progress: 2 }));

@@ -5,6 +5,7 @@ import type { AskOptions, Call } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import { type SendToClient, ServerRequests } from "../lib/session/server_requests.ts";
 import { ActiveCalls, type CallRequest } from "../lib/session/active_calls.ts";
+import { valueOf } from "../lib/wire/raw_object.ts";
 import type { RpcResponse } from "../lib/wire/rpc.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 import { callerOf } from "./helpers/fake_server.ts";
@@ -62,7 +63,7 @@ Deno.test("progress of the client reaches who asked for it, under a token of its
   const { asks, posted, ask, answer } = client();
   const seen: JsonObject[] = [];
   const asked = asks.request({ method: "m", params: { _meta: { x: 1 } } }, {
-    onProgress: (p) => seen.push(p),
+    onProgress: (p) => seen.push(valueOf(p)),
   });
   const { id, params } = posted[0]!.message;
   assertEquals(params, { _meta: { x: 1, progressToken: id } });

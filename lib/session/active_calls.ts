@@ -4,6 +4,7 @@ import { KIB, SECOND_MS } from "../base/units.ts";
 import { askOnce, type AskOptions, type Call, type Caller, type Target } from "../call/call.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
+import type { Params } from "../wire/raw_object.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 
 /**
@@ -19,11 +20,11 @@ export interface CallRequest {
   space?: IdSpace;
   method: string;
   params: JsonObject;
-  progressToken?: string | number;
+  progressToken?: RequestId;
   timeoutMs?: number;
   begin?(): void;
-  notify(method: string, params: JsonObject): void;
-  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+  notify(method: string, params: Params): void;
+  ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
 }
 
 /** The running calls of one session. Each id runs at most once and gets exactly one result. */

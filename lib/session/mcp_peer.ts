@@ -14,6 +14,7 @@ import {
   progressTokenOf,
   replayOf,
 } from "../wire/mcp.ts";
+import { memberOf, type Params, valueOf } from "../wire/raw_object.ts";
 import { batchFault, normalizeMessage } from "../wire/lenient.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import {
@@ -124,13 +125,13 @@ export class McpPeer implements ClientPeer {
   }
 
   /** Sends a notification that belongs to no call: `notifications/tools/list_changed`. */
-  notify(method: string, params?: JsonObject): void {
-    if (method === "notifications/message" && !this.#wantsLog(params?.level)) return;
-    this.#sink.send({ jsonrpc: "2.0", method, ...(params ? { params } : {}) }, {});
+  notify(method: string, params?: Params): void {
+    if (method === "notifications/message" && !this.#wantsLog(params && memberOf(params, "level"))) return;
+    this.#sink.send({ jsonrpc: "2.0", method, ...(params ? { params: valueOf(params) } : {}) }, {});
   }
 
   /** Sends a request that belongs to no call: `roots/list`. */
-  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {
+  ask(method: string, params: Params, options?: AskOptions): Promise<Result> {
     return this.#requests.request({ method, params }, options);
   }
 
@@ -258,9 +259,9 @@ export class McpPeer implements ClientPeer {
     return undefined;
   }
 
-  #notifyAbout(relatedTo: RequestId, method: string, params: JsonObject): void {
-    if (method === "notifications/message" && !this.#wantsLog(params.level)) return;
-    this.#sink.send({ jsonrpc: "2.0", method, params }, { relatedTo });
+  #notifyAbout(relatedTo: RequestId, method: string, params: Params): void {
+    if (method === "notifications/message" && !this.#wantsLog(memberOf(params, "level"))) return;
+    this.#sink.send({ jsonrpc: "2.0", method, params: valueOf(params) }, { relatedTo });
   }
 
   // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): everything.

@@ -6,6 +6,7 @@ import { allPages } from "../call/pages.ts";
 import { toOpError, toRpcError } from "../wire/codes.ts";
 import type { ToolResult } from "../wire/mcp.ts";
 import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
+import { type Params, valueOf } from "../wire/raw_object.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import type { IdSpace } from "./active_calls.ts";
 import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
@@ -112,7 +113,7 @@ export class OpPeer {
     id: RequestId,
     method: string,
     params: JsonObject,
-    options: { space: IdSpace; progressToken?: string | number; timeoutMs?: number },
+    options: { space: IdSpace; progressToken?: RequestId; timeoutMs?: number },
   ) {
     return this.#session.calls.run(
       {
@@ -129,9 +130,13 @@ export class OpPeer {
     );
   }
 
-  #progress(id: RequestId, method: string, params: JsonObject): void {
+  #progress(id: RequestId, method: string, params: Params): void {
     if (method !== "notifications/progress") return;
-    const { progress, total, message } = params as { progress: number; total?: number; message?: string };
+    const { progress, total, message } = valueOf(params) as {
+      progress: number;
+      total?: number;
+      message?: string;
+    };
     this.#send({ op: "progress", request_id: id, progress, total, message });
   }
 

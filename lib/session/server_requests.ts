@@ -2,13 +2,14 @@ import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { AskOptions } from "../call/call.ts";
+import { type Params, valueOf } from "../wire/raw_object.ts";
 import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
 import type { OnUndelivered } from "./outbound_messages.ts";
 
 interface PendingServerRequest {
   resolve(result: Result): void;
   reject(error: ExaiError): void;
-  onProgress?: (params: JsonObject) => void;
+  onProgress?: (params: Params) => void;
 }
 
 /** Unanswered requests one client may have. */
@@ -45,7 +46,7 @@ export class ServerRequests {
    * `TIMEOUT`, `OVER_CAPACITY`, or the reason the session ended with
    */
   request(
-    request: { method: string; params: JsonObject; relatedTo?: RequestId },
+    request: { method: string; params: Params; relatedTo?: RequestId },
     options: AskOptions = {},
   ): Promise<Result> {
     if (this.#closedWith) return Promise.reject(this.#closedWith);
@@ -57,7 +58,7 @@ export class ServerRequests {
     const { method, relatedTo } = request;
     const id = this.#prefix + this.#next++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const params = { ...request.params };
+    const params = { ...valueOf(request.params) };
     if (options.onProgress) params._meta = { ...(params._meta as JsonObject), progressToken: id };
     const cleanup = this.#cancelOnAbortOrTimeout(id, options, relatedTo);
     this.#pending.set(id, {

@@ -2,6 +2,7 @@ import { clip } from "../base/text.ts";
 import { ExaiError } from "../base/errors.ts";
 import { type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
+import { type Params, RawObject } from "./raw_object.ts";
 
 /** Supported MCP revisions with an `initialize` handshake, newest first. */
 export const REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] as const;
@@ -110,9 +111,20 @@ export function replayOf(params: JsonObject): { logLevel: LogLevel | undefined }
   return replay && { logLevel: LOG_LEVELS.find((level) => level === replay.logLevel) };
 }
 
-/** `params` with another progress token. */
-export function withProgressToken(params: JsonObject, token: string | number): JsonObject {
-  return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
+/** `params` with another progress token. What is beside it in a text stays as it came. */
+export function withProgressToken<P extends Params>(params: P, token: string | number): P | JsonObject {
+  if (!(params instanceof RawObject)) return { ...params, _meta: withToken(params._meta, token) };
+  const meta = params.objectAt("_meta");
+  const text = meta?.has("progressToken")
+    ? meta.with("progressToken", token).text
+    : JSON.stringify(withToken(params.get("_meta"), token));
+  return params.has("_meta")
+    ? params.withText("_meta", text) as P
+    : { ...params.value, _meta: JSON.parse(text) };
+}
+
+function withToken(meta: Json | undefined, token: string | number): JsonObject {
+  return { ...(meta as JsonObject | undefined), progressToken: token };
 }
 
 /** Whether a refusal is about the protocol revision. There is no error code for it. */

@@ -49,6 +49,11 @@ export class RawObject {
     return this.#value ??= JSON.parse(this.text);
   }
 
+  /** For what is written anew. What is passed on uses the text. */
+  toJSON(): JsonObject {
+    return this.value;
+  }
+
   /** Characters of the text. */
   get length(): number {
     return this.#replaced.size === 0 ? this.#to - this.#from : this.text.length;
@@ -101,6 +106,19 @@ export class RawObject {
     }
     return splice(this.#source.slice(this.#from, this.#to), edits);
   }
+}
+
+/** The params of a message: as the text they came in where they are only passed on, as a value where they are made here. */
+export type Params = JsonObject | RawObject;
+
+/** `params` as a value; a text is parsed once. */
+export function valueOf(params: Params): JsonObject {
+  return params instanceof RawObject ? params.value : params;
+}
+
+/** One of `params`, without parsing the others. */
+export function memberOf(params: Params, name: string): Json | undefined {
+  return params instanceof RawObject ? params.get(name) : params[name];
 }
 
 /** A text in place of a part of another. */
