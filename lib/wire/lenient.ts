@@ -57,8 +57,14 @@ export function parseLenient(text: string): { value: unknown; isRepaired: boolea
   try {
     return { value: JSON.parse(text), isRepaired: false };
   } catch (thrown) {
-    if (!/NaN|Infinity/.test(text)) throw thrown;
-    const repaired = text.replace(STRING_OR_NUMBER, (found) => found.startsWith('"') ? found : "null");
+    const repaired = withoutNaN(text);
+    if (repaired === undefined) throw thrown;
     return { value: JSON.parse(repaired), isRepaired: true };
   }
+}
+
+/** `text` with `null` for each NaN and Infinity outside of its strings; undefined if it has neither. */
+export function withoutNaN(text: string): string | undefined {
+  if (!/NaN|Infinity/.test(text)) return undefined;
+  return text.replace(STRING_OR_NUMBER, (found) => found.startsWith('"') ? found : "null");
 }

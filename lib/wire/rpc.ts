@@ -117,7 +117,7 @@ export function checkEnvelope(value: JsonObject): RpcMessage | string {
   }
   if (id !== undefined && !isRequestId(id)) {
     if (!(id === null && value.error !== undefined)) {
-      return "id must be a string, or a whole number of at most 9007199254740991";
+      return "id must be a string or a whole number";
     }
   }
   if (method !== undefined) {
