@@ -139,7 +139,7 @@ abstract class Raw {
 }
 
 /** A request that is passed on. Its `params` are parsed when they are first asked for. */
-class RawRequest extends Raw implements RpcRequest {
+export class RawRequest extends Raw implements RpcRequest {
   readonly kind = "request";
   readonly id: RequestId;
   readonly method: string;
@@ -156,7 +156,7 @@ class RawRequest extends Raw implements RpcRequest {
 }
 
 /** A notification that is passed on. Its `params` are parsed when they are first asked for. */
-class RawNotification extends Raw implements RpcNotification {
+export class RawNotification extends Raw implements RpcNotification {
   readonly kind = "notification";
   readonly method: string;
 
@@ -206,13 +206,13 @@ export function rawMessage(message: unknown): RawMessage | undefined {
   return message instanceof Raw ? message as RawMessage : undefined;
 }
 
+/** One member of a result, without parsing the others. */
+export function resultMember(result: Result, name: string): Json | undefined {
+  const raw = rawResult(result);
+  return raw ? raw.body?.get(name) : result.result?.[name];
+}
+
 /** `result` as the response it came as; undefined for one that is made here. */
 export function rawResult(result: object): RawResponse | undefined {
   return result instanceof RawSuccess || result instanceof RawFailure ? result : undefined;
-}
-
-/** One member of a result, without parsing the others; undefined for an error. */
-export function resultMember(answer: Result, name: string): Json | undefined {
-  const raw = rawResult(answer);
-  return raw ? raw.body?.get(name) : answer.result?.[name];
 }
