@@ -1,10 +1,11 @@
-import type { JsonObject } from "../base/json.ts";
+import type { Json, JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
 import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
 import { type Edit, hasDuplicates, RawObject, splice } from "./raw_object.ts";
 import {
   readRequestId,
   type RequestId,
+  type Result,
   type RpcError,
   type RpcNotification,
   type RpcRequest,
@@ -23,7 +24,8 @@ export const isLookedInto = (name: string) => name === "params" || name === "res
  * Reads one JSON-RPC message without parsing what it carries.
  *
  * @returns undefined for anything out of the ordinary, which `raw_reader.ts` reads: no JSON, an array, an invalid
- * envelope, an EXAI op, `params` that are null, a name that stands twice where this side reads it
+ * envelope, an EXAI op, `params` that are null, a name that stands twice where this side reads it. Line breaks, which
+ * stand between its tokens only, become spaces: a message is sent on one line
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
@@ -46,7 +48,7 @@ export class RawParts {
   readonly members: Members;
 
   constructor(text: string, members: Members) {
-    this.text = text;
+    this.text = onOneLine(text);
     this.members = members;
   }
 
@@ -96,6 +98,11 @@ export class RawParts {
   }
 }
 
+/** `json` with a space for each line break, which changes no place in it. */
+function onOneLine(json: string): string {
+  return json.includes("\n") || json.includes("\r") ? json.replaceAll(/[\r\n]/g, " ") : json;
+}
+
 /** Whether the value is an object in which no name stands twice. */
 function isPlain({ members }: Member): boolean {
   return members !== undefined && !hasDuplicates(members);
@@ -132,7 +139,7 @@ abstract class Raw {
 }
 
 /** A request that is passed on. Its `params` are parsed when they are first asked for. */
-class RawRequest extends Raw implements RpcRequest {
+export class RawRequest extends Raw implements RpcRequest {
   readonly kind = "request";
   readonly id: RequestId;
   readonly method: string;
@@ -149,7 +156,7 @@ class RawRequest extends Raw implements RpcRequest {
 }
 
 /** A notification that is passed on. Its `params` are parsed when they are first asked for. */
-class RawNotification extends Raw implements RpcNotification {
+export class RawNotification extends Raw implements RpcNotification {
   readonly kind = "notification";
   readonly method: string;
 
@@ -192,6 +199,17 @@ class RawFailure extends Raw {
     this.id = id;
     this.error = error;
   }
+}
+
+/** `message` with the text it came in; undefined for a parsed one. */
+export function rawMessage(message: unknown): RawMessage | undefined {
+  return message instanceof Raw ? message as RawMessage : undefined;
+}
+
+/** One member of a result, without parsing the others. */
+export function resultMember(result: Result, name: string): Json | undefined {
+  const raw = rawResult(result);
+  return raw ? raw.body?.get(name) : result.result?.[name];
 }
 
 /** `result` as the response it came as; undefined for one that is made here. */

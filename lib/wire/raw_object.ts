@@ -51,6 +51,11 @@ export class RawObject {
     return this.#value ??= JSON.parse(this.text);
   }
 
+  /** For what is written anew. What is passed on uses the text. */
+  toJSON(): JsonObject {
+    return this.value;
+  }
+
   /** Characters of the text. */
   get length(): number {
     return this.#replaced.size === 0 ? this.#to - this.#from : this.text.length;
@@ -89,6 +94,15 @@ export class RawObject {
     return new RawObject(this.#source, place, new Map([...this.#replaced, [name, text]]));
   }
 
+  /** The object without its member `name`. */
+  without(name: string): RawObject {
+    const text = objectText(this.#source, this.#members, (member) => {
+      if (member.name === name) return undefined;
+      return this.#replaced.get(member.name) ?? this.#source.slice(member.from, member.to);
+    });
+    return rawObject(text)!;
+  }
+
   #find(name: string): Member | undefined {
     return this.#members.find((member) => member.name === name);
   }
@@ -101,6 +115,29 @@ export class RawObject {
     }
     return splice(this.#source.slice(this.#from, this.#to), edits);
   }
+}
+
+/** The params of a message: as the text they came in where they are only passed on, as a value where they are made here. */
+export type Params = JsonObject | RawObject;
+
+/** `params` as a value; a text is parsed once. */
+export function valueOf(params: Params): JsonObject {
+  return params instanceof RawObject ? params.value : params;
+}
+
+/** One of `params`, without parsing the others. */
+export function memberOf(params: Params, name: string): Json | undefined {
+  return params instanceof RawObject ? params.get(name) : params[name];
+}
+
+/** Whether there is one of `params` of that name. */
+export function hasMember(params: Params, name: string): boolean {
+  return params instanceof RawObject ? params.has(name) : params[name] !== undefined;
+}
+
+/** `params` with `value` for their member `name`, which they have. */
+export function withMember(params: Params, name: string, value: Json): Params {
+  return params instanceof RawObject ? params.with(name, value) : { ...params, [name]: value };
 }
 
 /** A text in place of a part of another. */
