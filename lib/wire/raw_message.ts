@@ -216,3 +216,8 @@ export function resultMember(result: Result, name: string): Json | undefined {
 export function rawResult(result: object): RawResponse | undefined {
   return result instanceof RawSuccess || result instanceof RawFailure ? result : undefined;
 }
+
+/** A result that is taken apart and written again, with its numbers as they came: see `exactJson`. */
+export function exactResult(success: { result: JsonObject }): JsonObject {
+  return rawResult(success)?.body?.exact ?? success.result;
+}
