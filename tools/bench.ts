@@ -8,6 +8,7 @@ import os from "node:os";
 import { mountedSubject, type Programs, shimSubject } from "./bench/exai.ts";
 import { type Entries, installPackages, PACKAGES } from "./bench/install.ts";
 import { directSubject, everythingServer, mcpRemoteSubject, supergatewaySubject } from "./bench/peers.ts";
+import { formatProfiles, profileLoads, writeProfiles } from "./bench/profile.ts";
 import { formatReport } from "./bench/report.ts";
 import type { SubjectResult } from "./bench/result.ts";
 import type { Shape, Subject } from "./bench/subject.ts";
@@ -16,8 +17,9 @@ import { floorSubject, rawSubject } from "./bench/websocket.ts";
 import { SOURCE } from "./lib/programs.ts";
 import { runTool, UsageError } from "./lib/run_tool.ts";
 
-const HELP = `deno task bench [--peers] [--daemon PATH --shim PATH] [--only TEXT] [--json FILE]
+const HELP = `deno task bench [--profile] [--peers] [--daemon PATH --shim PATH] [--only TEXT] [--json FILE]
 
+  --profile        the ten hottest functions of each load, written to docs/performance.md
   --peers          direct stdio, EXAI, mcp-remote + mcp-proxy, a pair of supergateway, all with server-everything
   --daemon, --shim measure these compiled programs too; otherwise what deno task compile has left in dist/
   --only TEXT      only subjects whose name holds the text; may be repeated
@@ -27,6 +29,8 @@ const HELP = `deno task bench [--peers] [--daemon PATH --shim PATH] [--only TEXT
 
 const DEADLINE_MS = 15 * 60_000;
 const WINDOWS = 10;
+/** A profile runs for as many rounds, so that a function of one per cent has some hundred samples. */
+const PROFILED_ROUNDS = 3;
 
 const ONE: Shape = { windows: 1, inflight: 1 };
 const BUSY: Shape = { windows: 1, inflight: 8 };
@@ -35,6 +39,7 @@ const SMALL = [ONE, BUSY, MANY];
 const LARGE = [100_000, 5_000_000].map((payloadBytes): Shape => ({ ...ONE, payloadBytes }));
 
 interface Options {
+  profile: boolean;
   peers: boolean;
   only: string[];
   /** Programs measured beside those from source, by what they are. */
@@ -46,6 +51,7 @@ interface Options {
 async function bench(): Promise<void> {
   const options = await readOptions();
   if (!options) return say(HELP);
+  if (options.profile) return await profile(options.suite);
   const all = options.peers ? peerSubjects(await installPackages(), options) : ownSubjects(options);
   const { only } = options;
   const subjects = all.filter(({ name }) => only.length === 0 || only.some((text) => name.includes(text)));
@@ -64,6 +70,18 @@ async function bench(): Promise<void> {
   }
   const failed = results.filter(isFailed).map(({ name }) => name);
   if (failed.length > 0) throw new Error(`not measured: ${failed.join(", ")}`);
+}
+
+async function profile({ roundMs, onstep }: SuiteOptions): Promise<void> {
+  const profiles = await profileLoads({
+    shapes: [...SMALL, ...LARGE],
+    warmUpMs: roundMs,
+    durationMs: roundMs * PROFILED_ROUNDS,
+    onstep,
+  });
+  const text = formatProfiles(profiles);
+  say(text);
+  await writeProfiles(text);
 }
 
 /** Whether something of our own could not be measured; a peer may fail at what it cannot do. */
@@ -110,7 +128,7 @@ async function readOptions(): Promise<Options | undefined> {
   const unknown: string[] = [];
   const parsed: Record<string, unknown> = parseArgs(Deno.args, {
     string: ["daemon", "shim", "json", "only", "rounds", "seconds"],
-    boolean: ["peers", "help"],
+    boolean: ["peers", "profile", "help"],
     collect: ["only"],
     unknown: (arg: string) => {
       unknown.push(arg);
@@ -120,6 +138,7 @@ async function readOptions(): Promise<Options | undefined> {
   if (unknown.length > 0) throw new UsageError(`${unknown[0]} is not known; --help lists what is`);
   if (parsed.help) return undefined;
   return {
+    profile: parsed.profile === true,
     peers: parsed.peers === true,
     only: parsed.only as string[],
     built: await findBuilt(parsed as { daemon?: string; shim?: string }),

@@ -1,4 +1,5 @@
 import { deadline } from "@std/async/deadline";
+import { delay } from "@std/async/delay";
 import { messageOf } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { type Command, Spawned } from "../lib/spawned.ts";
@@ -6,6 +7,8 @@ import { type Answer, StdioClient } from "./stdio_client.ts";
 import type { Exchange, Window } from "./subject.ts";
 
 const START_MS = 30_000;
+const LISTED_MS = 5000;
+const LIST_AGAIN_MS = 100;
 
 /** The revision that every subject speaks. */
 const REVISION = "2025-06-18";
@@ -63,12 +66,16 @@ async function initialize(client: StdioClient): Promise<void> {
   resultOf(await client.request(restOf("initialize", params)));
 }
 
+/** The daemon lists a server's tools once that has started, which takes long on a busy machine. */
 async function findTool(client: StdioClient, { pick }: ToolCall): Promise<string> {
-  const { tools } = resultOf(await client.request(restOf("tools/list", {})));
-  const names = (tools as JsonObject[]).map(({ name }) => String(name));
-  const found = pick(names);
-  if (found === undefined) throw new NoSuchTool(`the tool is not among ${names.join(", ")}`);
-  return found;
+  for (const untilMs = performance.now() + LISTED_MS;;) {
+    const { tools } = resultOf(await client.request(restOf("tools/list", {})));
+    const names = (tools as JsonObject[]).map(({ name }) => String(name));
+    const found = pick(names);
+    if (found !== undefined) return found;
+    if (performance.now() > untilMs) throw new NoSuchTool(`the tool is not among ${names.join(", ")}`);
+    await delay(LIST_AGAIN_MS);
+  }
 }
 
 function exchange(

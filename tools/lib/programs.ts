@@ -9,13 +9,19 @@ const root = fromFileUrl(new URL("../..", import.meta.url));
 const START_MS = 30_000;
 const DRAIN_MS = 5000;
 
-/** `path` as a command: a `.ts` file and a bundle (`.js`) are run by Deno, anything else is a program. */
-export function commandFor(path: string): Command {
+/**
+ * `path` as a command: a `.ts` file and a bundle (`.js`) are run by Deno, anything else is a program.
+ *
+ * @param flags of Deno, for a `.ts` file
+ */
+export function commandFor(path: string, flags: readonly string[] = []): Command {
   const full = resolve(path);
-  if (full.endsWith(".ts")) return { command: Deno.execPath(), args: ["run", "-A", "--no-check", full] };
+  if (full.endsWith(".ts")) {
+    return { command: Deno.execPath(), args: ["run", "-A", "--no-check", ...flags, full] };
+  }
   // With what deno compile gives the program it makes of the bundle.
-  const flags = ["--no-config", SHIM_V8_FLAGS];
-  if (full.endsWith(".js")) return { command: Deno.execPath(), args: ["run", "-A", ...flags, full] };
+  const own = ["--no-config", SHIM_V8_FLAGS];
+  if (full.endsWith(".js")) return { command: Deno.execPath(), args: ["run", "-A", ...own, full] };
   return { command: full, args: [] };
 }
 
@@ -35,6 +41,8 @@ export interface PrivateDaemon extends AsyncDisposable {
 
 export interface PrivateDaemonOptions {
   env?: Record<string, string>;
+  /** Flags of Deno, for a daemon from source. */
+  denoFlags?: readonly string[];
   /** Done to the new state directory before the daemon starts. */
   prepare?: (home: string) => Promise<void>;
 }
@@ -50,7 +58,7 @@ export async function startPrivateDaemon(
 ): Promise<PrivateDaemon> {
   const home = await tempDir("exai-tool-");
   await options.prepare?.(home);
-  const command = commandFor(path);
+  const command = commandFor(path, options.denoFlags);
   const env = { ...privateEnv(home), ...options.env };
   const spawned = new Spawned({ ...command, env }, { graceMs: DRAIN_MS });
   return {
