@@ -9,7 +9,7 @@ import type {
   RecoveredSession,
   SessionJournal,
 } from "../session/journal.ts";
-import type { RequestId } from "../wire/rpc.ts";
+import { jsonId, readRequestId, type RequestId } from "../wire/rpc.ts";
 import { type JournalStatements, MIGRATIONS, prepareStatements } from "./journal/journal_statements.ts";
 import {
   deleteCall,
@@ -165,7 +165,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     session.calls.add(call);
     const { row } = session;
     if (row !== undefined) {
-      this.#file.use(({ tail }) => tail.addBegun(row, call.number, JSON.stringify(id)));
+      this.#file.use(({ tail }) => tail.addBegun(row, call.number, JSON.stringify(jsonId(id))));
       this.#writeTail(options);
     }
     this.#markChanged(call, session);
@@ -184,7 +184,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     if (isUrgent && row !== undefined) {
       this.#file.use(({ tail }) => {
         // After a checkpoint the tail no longer has the call that the answer refers to.
-        if (call.row !== undefined) tail.addBegun(row, call.number, JSON.stringify(call.id));
+        if (call.row !== undefined) tail.addBegun(row, call.number, JSON.stringify(jsonId(call.id)));
         tail.addAnswer(row, call.number, answer);
       });
       this.#writeTail({ inTurn });
@@ -252,7 +252,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     // A process killed within a checkpoint, before it cleared the tail, leaves a call twice.
     const known = new Map<RequestId, { entry: TrackedCall; answer: string | undefined }>();
     for (const { number, request, text } of sql.callsOfSession.all(row)) {
-      const entry = new TrackedCall(JSON.parse(String(request)), this.#nextCall++, Number(number));
+      const entry = new TrackedCall(readRequestId(String(request))!, this.#nextCall++, Number(number));
       session.calls.add(entry);
       const duplicate = known.get(entry.id);
       if (duplicate) this.#forget(session, duplicate.entry);
