@@ -89,6 +89,8 @@ interface CallContext {
   readonly caller: Caller;
   /** Aborted when the caller cancels or its session ends, the call times out, or the daemon stops. */
   readonly signal: AbortSignal;
+  /** Aborts `signal`; undefined where others depend on the signal too. */
+  readonly abort?: (reason: Error) => void;
   /** When `signal` aborts at the latest, by `monotonicNow`, in milliseconds; set by the time-out policy. */
   readonly deadlineMs?: number;
   /** What the layers note about the call, for its record; undefined where there is no record. */
@@ -218,6 +220,7 @@ class DerivedCall implements Call {
   readonly calledName: string | undefined;
   readonly caller: Caller;
   readonly signal: AbortSignal;
+  readonly abort: Call["abort"];
   readonly progressToken: string | number | undefined;
   readonly timeoutMs: number | undefined;
   readonly deadlineMs: number | undefined;
@@ -235,6 +238,7 @@ class DerivedCall implements Call {
     this.calledName = parts.calledName ?? call.calledName;
     this.caller = parts.caller ?? call.caller;
     this.signal = parts.signal ?? call.signal;
+    this.abort = parts.signal || "abort" in parts ? parts.abort : call.abort;
     this.progressToken = "progressToken" in parts ? parts.progressToken : call.progressToken;
     this.timeoutMs = parts.timeoutMs ?? call.timeoutMs;
     this.deadlineMs = parts.deadlineMs ?? call.deadlineMs;

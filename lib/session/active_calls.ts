@@ -69,6 +69,8 @@ export class ActiveCalls {
       params: request.params,
       caller,
       signal: controller.signal,
+      // Other methods may be tried on several servers, each with a time-out of its own.
+      abort: request.method === "tools/call" ? (reason) => controller.abort(reason) : undefined,
       progressToken: request.progressToken,
       timeoutMs: request.timeoutMs,
       trace: { server: undefined },
