@@ -8,7 +8,12 @@ export const MEMORY_KIND = Deno.build.os === "linux" ? "PSS" : "RSS";
 /** Memory of `roots` and all below them, in MiB; undefined where the system does not tell. */
 export async function memoryMib(roots: readonly number[]): Promise<number | undefined> {
   if (Deno.build.os === "windows") return undefined;
-  const pids = await treeOf(roots);
+  return await ownMemoryMib(await treeOf(roots));
+}
+
+/** Memory of `pids` alone, as {@linkcode memoryMib} counts it. */
+export async function ownMemoryMib(pids: readonly number[]): Promise<number | undefined> {
+  if (Deno.build.os === "windows") return undefined;
   const sizes = await Promise.all(pids.map(Deno.build.os === "linux" ? pssBytes : rssBytes));
   return sizes.reduce((sum, bytes) => sum + bytes, 0) / MIB;
 }
@@ -16,9 +21,47 @@ export async function memoryMib(roots: readonly number[]): Promise<number | unde
 /** Processor time that `roots` and all below them have used so far, in ms; undefined where it cannot be had finely. */
 export async function cpuMs(roots: readonly number[]): Promise<number | undefined> {
   if (Deno.build.os !== "linux") return undefined;
-  const pids = await treeOf(roots);
+  return await ownCpuMs(await treeOf(roots));
+}
+
+/** Processor time of `pids` alone, as {@linkcode cpuMs} counts it. */
+export async function ownCpuMs(pids: readonly number[]): Promise<number | undefined> {
+  if (Deno.build.os !== "linux") return undefined;
   const times = await Promise.all(pids.map(processCpuMs));
   return times.reduce((sum, ms) => sum + ms, 0);
+}
+
+/** The memory one process has in use at most (Linux). */
+export class PeakMemory {
+  readonly #pid: number;
+  readonly #atRestBytes: number;
+
+  private constructor(pid: number, atRestBytes: number) {
+    this.#pid = pid;
+    this.#atRestBytes = atRestBytes;
+  }
+
+  /** Watches `pid`, which is at rest now; undefined where the system keeps no peak. */
+  static async watch(pid: number): Promise<PeakMemory | undefined> {
+    const atRestBytes = await statusBytes(pid, "VmRSS");
+    return atRestBytes === undefined ? undefined : new PeakMemory(pid, atRestBytes);
+  }
+
+  /** Forgets the peak so far. */
+  async reset(): Promise<void> {
+    // proc_pid_clear_refs(5)
+    await Deno.writeTextFile(`/proc/${this.#pid}/clear_refs`, "5").catch(() => {});
+  }
+
+  /** How far the memory rose above that at rest since the last {@linkcode reset}. */
+  async risenBytes(): Promise<number> {
+    return Math.max(0, (await statusBytes(this.#pid, "VmHWM") ?? 0) - this.#atRestBytes);
+  }
+}
+
+async function statusBytes(pid: number, field: string): Promise<number | undefined> {
+  const found = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(await readProc(`${pid}/status`));
+  return found ? Number(found[1]) * 1024 : undefined;
 }
 
 async function pssBytes(pid: number): Promise<number> {

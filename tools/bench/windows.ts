@@ -43,7 +43,6 @@ export async function measureWindows(subject: Subject, options: WindowsOptions):
   const each = (one?: number, all?: number) =>
     one === undefined || all === undefined ? undefined : (all - one) / (options.windows - 1);
   return {
-    initializeMs: windows.flatMap(({ initializeMs }) => initializeMs ?? []),
     oneWindowMib,
     allWindowsMib,
     addedPerWindowMib: each(oneUsedMib, allWindowsMib),
