@@ -8,15 +8,18 @@ import { type Entries, installPackages, PACKAGES } from "./bench/install.ts";
 import { HELP, type Options, readOptions } from "./bench/options.ts";
 import { benchPage } from "./bench/page.ts";
 import { directSubject, everythingServer, mcpRemoteSubject, supergatewaySubject } from "./bench/peers.ts";
+import { formatProfiles, profileLoads, writeProfiles } from "./bench/profile.ts";
 import { type BenchReport, formatReport } from "./bench/report.ts";
 import type { SubjectResult } from "./bench/result.ts";
 import type { Shape, Subject } from "./bench/subject.ts";
-import { runPart } from "./bench/suite.ts";
+import { runPart, type SuiteOptions } from "./bench/suite.ts";
 import { floorSubject, rawSubject } from "./bench/websocket.ts";
 import { sourceStamp } from "./compile/stamp.ts";
 import { runTool } from "./lib/run_tool.ts";
 
 const DEADLINE_MS = 20 * 60_000;
+/** A profile runs for as many rounds, so that a function of one per cent has some hundred samples. */
+const PROFILED_ROUNDS = 3;
 
 const ONE: Shape = { windows: 1, inflight: 1 };
 const BUSY: Shape = { windows: 1, inflight: 8 };
@@ -27,6 +30,7 @@ const LARGE = [100_000, 5_000_000].map((payloadBytes): Shape => ({ ...ONE, paylo
 async function bench(): Promise<void> {
   const options = await readOptions();
   if (!options) return say(HELP);
+  if (options.profile) return await profile(options.suite);
   const all = options.peers ? peerSubjects(await installPackages(), options) : ownSubjects(options);
   const { only } = options;
   const subjects = all.filter(({ name }) => only.length === 0 || only.some((text) => name.includes(text)));
@@ -39,6 +43,18 @@ async function bench(): Promise<void> {
   if (failed.length > 0) {
     throw new Error(`not measured: ${[...new Set(failed.map(({ name }) => name))].join(", ")}`);
   }
+}
+
+async function profile({ roundMs, onstep }: SuiteOptions): Promise<void> {
+  const profiles = await profileLoads({
+    shapes: [...SMALL, ...LARGE],
+    warmUpMs: roundMs,
+    durationMs: roundMs * PROFILED_ROUNDS,
+    onstep,
+  });
+  const text = formatProfiles(profiles);
+  say(text);
+  await writeProfiles(text);
 }
 
 async function measure(

@@ -94,7 +94,7 @@ interface CallContext {
   /** What the layers note about the call, for its record; undefined where there is no record. */
   readonly trace?: CallTrace;
   /** Reports that work begins which must not run twice; undefined for a call that may be repeated. */
-  begin?(): void;
+  begin?(options?: BeginOptions): void;
   /** Sends the caller a notification that belongs to this call: progress, log messages. */
   notify(method: string, params: JsonObject): void;
   /**
@@ -103,6 +103,12 @@ interface CallContext {
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+}
+
+/** How soon work may begin that must not run twice. */
+export interface BeginOptions {
+  /** Whether nothing of it leaves the process before the turn ends, after `writeRecords`. */
+  inTurn?: boolean;
 }
 
 /** One request to a target: its data and its context. */

@@ -1,7 +1,14 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
-import { askOnce, type AskOptions, type Call, type Caller, type Target } from "../call/call.ts";
+import {
+  askOnce,
+  type AskOptions,
+  type BeginOptions,
+  type Call,
+  type Caller,
+  type Target,
+} from "../call/call.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
@@ -21,7 +28,7 @@ export interface CallRequest {
   params: JsonObject;
   progressToken?: string | number;
   timeoutMs?: number;
-  begin?(): void;
+  begin?(options?: BeginOptions): void;
   notify(method: string, params: JsonObject): void;
   ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
 }

@@ -204,6 +204,7 @@ function frameSink(
 ): FrameSink {
   const joiner = joinsLines ? new LineJoiner((frame) => channel.send(frame)) : undefined;
   return {
+    sendsAtTurnEnd: joiner !== undefined,
     send: joiner ? (text) => joiner.send(text) : (text) => channel.send(text),
     close(code, reason) {
       beforeClose();
@@ -251,7 +252,7 @@ function messageSink(session: Session): MessageSink {
       else output.sendResponse(id, text);
     },
     rejectDuplicate: (id, response) => output.rejectDuplicate(id, messageText(response)),
-    markBegun: (id) => output.markBegun(id),
+    markBegun: (id, options) => output.markBegun(id, options),
     abandon: (id) => output.abandon(id),
     send(message, { onUndelivered }) {
       let sent = message;

@@ -2,7 +2,7 @@ import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
-import type { AskOptions, Target } from "../call/call.ts";
+import type { AskOptions, BeginOptions, Target } from "../call/call.ts";
 import { GivenUp } from "../call/wait.ts";
 import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
@@ -51,7 +51,7 @@ export interface MessageSink {
   /** The request `id` was cancelled and gets no response. */
   abandon(id: RequestId): void;
   /** The request `id` begins to do what must not be done twice. */
-  markBegun?(id: RequestId): void;
+  markBegun?(id: RequestId, options?: BeginOptions): void;
 }
 
 interface PeerHooks {
@@ -219,7 +219,7 @@ export class McpPeer implements ClientPeer {
         method,
         params,
         progressToken: progressTokenOf(params),
-        begin: isIdempotent(method) ? undefined : () => this.#sink.markBegun?.(id),
+        begin: isIdempotent(method) ? undefined : (options) => this.#sink.markBegun?.(id, options),
         notify: (method, params) => this.#notifyAbout(id, method, params),
         ask: (method, params, options) => this.#requests.request({ method, params, relatedTo: id }, options),
       },

@@ -3,9 +3,11 @@ import { progress, UsageError } from "../lib/run_tool.ts";
 import { type Build, buildsBeside, givenBuild, ownBuilds } from "./builds.ts";
 import { type Part, PARTS, type SuiteOptions } from "./suite.ts";
 
-export const HELP = `deno task bench [--peers] [--part NAME] [--beside DIR] [--only TEXT] [--report FILE]
+export const HELP =
+  `deno task bench [--peers | --profile] [--part NAME] [--beside DIR] [--only TEXT] [--report FILE]
 
   --peers          direct stdio, EXAI, mcp-remote + mcp-proxy, a pair of supergateway, all with server-everything
+  --profile        the ten hottest functions of each load, written to docs/performance.md
   --daemon, --shim measure these compiled programs; otherwise what deno task compile has left in dist/
   --beside DIR     measure the programs of this checkout too, as those of another commit; may be repeated
   --part NAME      only ${PARTS.join(", ")}; may be repeated
@@ -18,6 +20,7 @@ export const HELP = `deno task bench [--peers] [--part NAME] [--beside DIR] [--o
                    parts that were not measured now stay, and so does what people wrote`;
 
 export interface Options {
+  profile: boolean;
   peers: boolean;
   only: string[];
   parts: readonly Part[];
@@ -32,6 +35,7 @@ const WINDOWS = 10;
 const IDLE_MS = 3000;
 
 interface Flags {
+  profile: boolean;
   peers: boolean;
   help: boolean;
   only: string[];
@@ -51,6 +55,7 @@ export async function readOptions(): Promise<Options | undefined> {
   const flags = readFlags();
   if (flags.help) return undefined;
   return {
+    profile: flags.profile,
     peers: flags.peers,
     only: flags.only,
     parts: PARTS.filter((part) => flags.part.length === 0 || flags.part.includes(part)),
@@ -72,7 +77,7 @@ function readFlags(): Flags {
   const unknown: string[] = [];
   const parsed = parseArgs(Deno.args, {
     string: ["daemon", "shim", "json", "report", "only", "part", "beside", "rounds", "seconds", "crowd"],
-    boolean: ["peers", "help"],
+    boolean: ["peers", "profile", "help"],
     collect: ["only", "part", "beside"],
     unknown: (arg: string) => {
       unknown.push(arg);

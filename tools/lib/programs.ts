@@ -13,13 +13,19 @@ const DRAIN_MS = 5000;
 /** How long a daemon may take that a shim has started. */
 const STOP_MS = 15_000;
 
-/** `path` as a command: a `.ts` file and a bundle (`.js`) are run by Deno, anything else is a program. */
-export function commandFor(path: string): Command {
+/**
+ * `path` as a command: a `.ts` file and a bundle (`.js`) are run by Deno, anything else is a program.
+ *
+ * @param flags of Deno, for a `.ts` file
+ */
+export function commandFor(path: string, flags: readonly string[] = []): Command {
   const full = resolve(path);
-  if (full.endsWith(".ts")) return { command: Deno.execPath(), args: ["run", "-A", "--no-check", full] };
+  if (full.endsWith(".ts")) {
+    return { command: Deno.execPath(), args: ["run", "-A", "--no-check", ...flags, full] };
+  }
   // With what deno compile gives the program it makes of the bundle.
-  const flags = ["--no-config", SHIM_V8_FLAGS];
-  if (full.endsWith(".js")) return { command: Deno.execPath(), args: ["run", "-A", ...flags, full] };
+  const own = ["--no-config", SHIM_V8_FLAGS];
+  if (full.endsWith(".js")) return { command: Deno.execPath(), args: ["run", "-A", ...own, full] };
   return { command: full, args: [] };
 }
 
