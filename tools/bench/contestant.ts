@@ -1,10 +1,11 @@
 import { messageOf } from "../../lib/base/errors.ts";
 import { isEnding } from "../lib/held.ts";
+import { treeOf } from "../lib/process_table.ts";
 import { drive, type Round } from "./drive.ts";
 import type { CpuPerCall, LoadResult } from "./result.ts";
 import { median, percentile } from "./stats.ts";
 import type { Exchange, Fleet, Shape, Subject, Window } from "./subject.ts";
-import { cpuMs, ownCpuMs, PeakMemory } from "./usage.ts";
+import { CpuWatch, PeakMemory } from "./usage.ts";
 
 export interface WorkOptions {
   durationMs: number;
@@ -67,11 +68,12 @@ export class Contestant implements AsyncDisposable {
         tally.firstCallRssBytes = await this.#memory?.risenBytes();
         await drive(tally.exchanges, { inflight, durationMs: warmUpMs });
       }
-      const before = await this.#cpu(shape);
+      const watches = await this.#watchCpu(shape);
       const round = await drive(tally.exchanges, { inflight, durationMs, minCalls });
-      const after = await this.#cpu(shape);
+      const used = await Promise.all(watches.map((watch) => watch?.usedMs()));
       tally.rounds.push(round);
-      if (before && after) tally.cpu.push(perCall(before, after, round.latenciesMs.length));
+      const [all, ofWindows, ofShared] = used.map((ms) => ms && (ms / round.latenciesMs.length) * 1000);
+      if (all !== undefined) tally.cpu.push({ allUs: all, windowsUs: ofWindows!, sharedUs: ofShared! });
       const risenBytes = await this.#memory?.risenBytes();
       if (risenBytes !== undefined) tally.peakRssBytes = Math.max(tally.peakRssBytes ?? 0, risenBytes);
     } catch (thrown) {
@@ -99,22 +101,12 @@ export class Contestant implements AsyncDisposable {
     return tally;
   }
 
-  /** What has been used so far, in µs, by what `shape` keeps busy. */
-  async #cpu({ windows }: Shape): Promise<CpuPerCall | undefined> {
+  /** Of all that `shape` keeps busy, of the windows in it, and of what they share. */
+  async #watchCpu({ windows }: Shape): Promise<(CpuWatch | undefined)[]> {
     const own = this.#windows.slice(0, windows).flatMap(({ roots }) => roots);
-    const [allMs, windowsMs, sharedMs] = await Promise.all([
-      cpuMs([...this.#shared, ...own]),
-      cpuMs(own),
-      ownCpuMs(this.#shared),
-    ]);
-    if (allMs === undefined || windowsMs === undefined || sharedMs === undefined) return undefined;
-    return { allUs: allMs * 1000, windowsUs: windowsMs * 1000, sharedUs: sharedMs * 1000 };
+    const [all, ofWindows] = await Promise.all([treeOf([...this.#shared, ...own]), treeOf(own)]);
+    return await Promise.all([all, ofWindows, this.#shared].map((pids) => CpuWatch.start(pids)));
   }
-}
-
-function perCall(before: CpuPerCall, after: CpuPerCall, calls: number): CpuPerCall {
-  const each = (figure: keyof CpuPerCall) => (after[figure] - before[figure]) / calls;
-  return { allUs: each("allUs"), windowsUs: each("windowsUs"), sharedUs: each("sharedUs") };
 }
 
 function summarise(shape: Shape, tally: Tally): LoadResult {

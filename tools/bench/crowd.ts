@@ -3,7 +3,7 @@ import { treeOf } from "../lib/process_table.ts";
 import type { CrowdResult } from "./result.ts";
 import { median } from "./stats.ts";
 import type { Fleet, Subject, Window } from "./subject.ts";
-import { ownCpuMs, ownMemoryMib } from "./usage.ts";
+import { CpuWatch, ownMemoryMib } from "./usage.ts";
 
 export interface CrowdOptions {
   /** Windows opened. */
@@ -38,27 +38,32 @@ export async function measureCrowd(subject: Subject, options: CrowdOptions): Pro
   await delay(SETTLE_MS);
   const ofWindows = await treeOf(windows.flatMap(({ roots }) => roots));
   const servers = (await treeOf(fleet.roots)).filter((pid) => !fleet.roots.includes(pid));
-  const rounds: Record<"windows" | "shared" | "servers", number[]> = { windows: [], shared: [], servers: [] };
-  const used = () => Promise.all([ofWindows, fleet.roots, servers].map(ownCpuMs));
-  for (let round = 0; round < options.rounds; round++) {
-    const [before, startedMs] = [await used(), performance.now()];
-    await delay(options.idleMs);
-    const [after, elapsedMs] = [await used(), performance.now() - startedMs];
-    const percents = after.map((ms, i) => ((ms ?? NaN) - (before[i] ?? NaN)) / elapsedMs * 100);
-    rounds.windows.push(percents[0]!);
-    rounds.shared.push(percents[1]!);
-    rounds.servers.push(percents[2]!);
-  }
+  const groups = [ofWindows, fleet.roots, servers];
+  const rounds: number[][] = [];
+  for (let round = 0; round < options.rounds; round++) rounds.push(await percents(groups, options.idleMs));
+  const [windowsPercent, sharedPercent, serversPercent] = groups.map((_, i) =>
+    known(median(rounds.map((round) => round[i]!)))
+  );
   const windowsMib = await ownMemoryMib(ofWindows);
   return {
     windows: windows.length,
-    windowsPercent: known(median(rounds.windows)),
-    sharedPercent: known(median(rounds.shared)),
-    serversPercent: known(median(rounds.servers)),
+    windowsPercent,
+    sharedPercent,
+    serversPercent,
     sharedMib: await ownMemoryMib(fleet.roots),
     sharedAloneMib,
     windowMib: windowsMib === undefined ? undefined : windowsMib / windows.length,
   };
+}
+
+/** What each of `groups` uses in a time, in percent of a core. */
+async function percents(groups: readonly (readonly number[])[], idleMs: number): Promise<number[]> {
+  const watches = await Promise.all(groups.map((pids) => CpuWatch.start(pids)));
+  const startedMs = performance.now();
+  await delay(idleMs);
+  const elapsedMs = performance.now() - startedMs;
+  const used = await Promise.all(watches.map((watch) => watch?.usedMs()));
+  return used.map((ms = NaN) => (ms / elapsedMs) * 100);
 }
 
 async function openUsed(fleet: Fleet): Promise<Window> {
