@@ -33,8 +33,7 @@ export interface LoadProfile {
 /** Runs each load through shims, a daemon and a mounted server, with V8's sampling profiler in both programs. */
 export async function profileLoads(options: ProfileOptions): Promise<LoadProfile[]> {
   const profilers = { daemon: new Profiler(), shim: new Profiler() };
-  await using daemon = await startPrivateDaemon(SOURCE.daemon, {
-    denoFlags: profilers.daemon.denoFlags,
+  await using daemon = await startPrivateDaemon(commandFor(SOURCE.daemon, profilers.daemon.denoFlags), {
     env: profilers.daemon.env,
     prepare: (home) =>
       Deno.writeTextFile(join(home, "mcp.json"), JSON.stringify({ mcpServers: { fast: FAST } })),
