@@ -11,6 +11,7 @@ import {
 } from "../call/call.ts";
 import { textOf } from "../base/json.ts";
 import { GivenUp, waitForClient, waitingFor } from "../call/wait.ts";
+import { type Params, valueOf } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { ENDLESS, type Patience } from "./client_patience.ts";
 import { type DetachedCall, type DetachedCalls, resultWithin, settled } from "./detached_calls.ts";
@@ -200,9 +201,9 @@ class DetachableRun implements RepeatableCall {
     return result;
   }
 
-  #notify(method: string, params: Call["params"]): void {
+  #notify(method: string, params: Params): void {
     const isProgress = method === "notifications/progress";
-    if (isProgress) this.#note(params as unknown as Progress);
+    if (isProgress) this.#note(valueOf(params) as unknown as Progress);
     if (!this.#kept) return this.call.notify(method, params);
     // The request it belongs to has been answered already.
     if (!isProgress) this.call.caller.notify(method, params);
@@ -214,7 +215,7 @@ class DetachableRun implements RepeatableCall {
     else if (this.call.progressToken !== undefined && this.#options.patience.countsProgress) this.#wait();
   }
 
-  async #ask(method: string, params: Call["params"], options?: AskOptions): Promise<Result> {
+  async #ask(method: string, params: Params, options?: AskOptions): Promise<Result> {
     if (this.#kept) {
       const asked = askOnce(options, () => this.call.caller.ask(method, params, options));
       return await waitingFor(this.call, waitForClient(method), asked);

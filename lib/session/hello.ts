@@ -17,7 +17,7 @@ import {
   type SettingsOffer,
 } from "../wire/ops.ts";
 import { SOCKET_ENDPOINT } from "../wire/proof.ts";
-import { messageText, type RequestId, responseTo } from "../wire/rpc.ts";
+import { messageText, readInteger, type RequestId, responseTo, writeInteger } from "../wire/rpc.ts";
 import { shapeFault } from "../wire/shape.ts";
 import { answerCommand, type CommandHooks } from "./command_request.ts";
 import { bindConnection, type ConnectionHooks } from "./connection.ts";
@@ -170,7 +170,7 @@ class Handshake {
   }
 
   #send(reply: OpReply): void {
-    this.#channel.send(JSON.stringify(reply));
+    this.#channel.send(JSON.stringify(reply, writeInteger));
   }
 }
 
@@ -208,7 +208,7 @@ function parseFirstFrame(text: string): FirstFrame | CloseCode {
   if (shapeFault(text) !== undefined) return CLOSE.helloExpected;
   let frame: unknown;
   try {
-    frame = JSON.parse(text);
+    frame = JSON.parse(text, readInteger);
   } catch {
     return CLOSE.helloExpected;
   }

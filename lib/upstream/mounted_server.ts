@@ -6,6 +6,7 @@ import type { KnownServerFacts, ListKind, RefreshOptions, Server } from "../call
 import { withAdvice } from "../call/server_trouble.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
+import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { mayRepeat } from "./repeatable_call.ts";
 import type { Instance } from "./instance/instance.ts";
@@ -182,7 +183,7 @@ export class MountedServer implements Server, AsyncDisposable {
   /** Its lists, as the daemon's owner is shown them. */
   readonly lists: KnownLists;
 
-  notify(caller: Caller, method: string, params: JsonObject): void {
+  notify(caller: Caller, method: string, params: Params): void {
     if (method === ROOTS_CHANGED) return this.#leases.rootsChanged(caller, params);
     if (method !== "notifications/tasks/status") {
       return this.#onInstanceOf(caller, (instance) => instance.notify(caller, method, params));

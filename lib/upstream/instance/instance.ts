@@ -2,11 +2,12 @@ import { getLogger } from "@logtape/logtape";
 import { withDeadline } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { loggingErrors } from "../../base/handler_errors.ts";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
 import type { MessageExtra, UpstreamTransport } from "../../transport/upstream_transport.ts";
 import type { InitializeResult, LogLevel } from "../../wire/mcp.ts";
+import { type Params, valueOf } from "../../wire/raw_object.ts";
 import type { RequestId, Result, RpcMessage } from "../../wire/rpc.ts";
 import { capabilityOf, ListCache } from "../lists/list_cache.ts";
 import { PendingQuestions } from "../questions/pending_questions.ts";
@@ -221,14 +222,12 @@ export class Instance implements AsyncDisposable {
   }
 
   /** Resolves when nothing is in flight, now or later. */
-  idle(): Promise<void> {
-    return this.#inflight.idle();
-  }
+  readonly idle = (): Promise<void> => this.#inflight.idle();
 
   /** Forwards a notification of a client that belongs to no call; a task status only for a task of this server. */
-  notify(caller: Caller, method: string, params: JsonObject): void {
+  notify(caller: Caller, method: string, params: Params): void {
     const isStatus = method === "notifications/tasks/status";
-    const shown = isStatus ? this.#inbound.clientTaskStatus(caller, params) : params;
+    const shown = isStatus ? this.#inbound.clientTaskStatus(caller, valueOf(params)) : valueOf(params);
     if (shown) this.#exchange.send({ jsonrpc: "2.0", method, params: shown });
   }
 

@@ -4,6 +4,7 @@ import { isObject, type JsonObject, ownEntry, textOf } from "../../base/json.ts"
 import { visible } from "../../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../../call/call.ts";
 import { toRpcError } from "../../wire/codes.ts";
+import { valueOf } from "../../wire/raw_object.ts";
 import { mintedId, type RequestId, responseTo, type Result, type RpcRequest } from "../../wire/rpc.ts";
 import type { MessageOwners } from "../instance/message_owners.ts";
 import { askOnceFor } from "./pending_questions.ts";
@@ -207,9 +208,10 @@ export class ServerQuestions {
     if (progressToken === undefined) return undefined;
     const isOfTask = relatedTask(params) !== undefined;
     return (progress) => {
+      const given = valueOf(progress);
       const named = isOfTask
-        ? this.#context.handles.taskAliases.toServer(progress)
-        : this.#clientTasks.toServer(caller, progress);
+        ? this.#context.handles.taskAliases.toServer(given)
+        : this.#clientTasks.toServer(caller, given);
       this.#context.send({
         jsonrpc: "2.0",
         method: "notifications/progress",
