@@ -9,6 +9,7 @@ import { median, percentile } from "../tools/bench/stats.ts";
 import { openStdioWindow } from "../tools/bench/stdio_window.ts";
 import type { Role } from "../tools/bench/subject.ts";
 import { targetRows } from "../tools/bench/targets.ts";
+import { hotFunctions } from "../tools/bench/hot_functions.ts";
 import { formatTable } from "../tools/lib/table.ts";
 
 Deno.test("a percentile is a value that was measured", () => {
@@ -150,5 +151,33 @@ Deno.test("columns of numbers stand to the right", () => {
   assertEquals(
     formatTable(["name", "ms"], [["a", "1"], ["b", "12"]]),
     "name  ms\n----  --\na      1\nb     12",
+  );
+});
+
+Deno.test("a profile names the functions that a busy program spent its time in, and not that it waited", () => {
+  const frame = (functionName: string, url = "") => ({ functionName, url });
+  const nodes = [
+    frame("(idle)"),
+    frame("encode", "file:///exai/lib/session/encode.ts"),
+    frame("", "file:///cache/npm/registry/zod/4.6.7/index.js"),
+    frame("(garbage collector)"),
+    frame("post", "ext:deno_node/inspector.js"),
+    // The same function, called from elsewhere.
+    frame("encode", "file:///exai/lib/session/encode.ts"),
+  ].map((callFrame, index) => ({ id: index + 1, callFrame }));
+  const profile = {
+    nodes,
+    samples: [1, 2, 3, 4, 5, 6],
+    // Each is the time before its sample.
+    timeDeltas: [0, 900, 100, 50, 200, 500, 150],
+  };
+  const hot = hotFunctions(profile, { count: 2, root: "file:///exai/" });
+  assertEquals(hot, [
+    { name: "encode (lib/session/encode.ts)", percent: 50 },
+    { name: "garbage collection", percent: 40 },
+  ]);
+  assertEquals(
+    hotFunctions(profile, { count: 9, root: "file:///exai/" })[2]?.name,
+    "(anonymous) (npm:zod/4.6.7/index.js)",
   );
 });

@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import { ExaiError } from "../base/errors.ts";
 import { writeRecords } from "../base/turn_end.ts";
 import { formatBytes } from "../base/units.ts";
+import { SENT } from "../transport/upstream_transport.ts";
 
 /**
  * Writes lines to a process's stdin, in order and with at most `maxBytes` pending. The lines of one turn of the event
@@ -28,29 +29,32 @@ export class StdinWriter {
   }
 
   /**
-   * Queues `line`. Resolves at once while the process keeps up, and otherwise when it has caught up.
+   * Queues `line`. Returns {@linkcode SENT} while the process keeps up, and otherwise resolves when it has caught up.
    *
    * @throws {ExaiError} `OVER_CAPACITY` when too much is unread; a single line is always accepted
    */
-  async write(line: string): Promise<void> {
-    const { server, maxBytes } = this.#options;
+  write(line: string): Promise<void> {
+    const { maxBytes } = this.#options;
     const waiting = this.bufferedBytes;
-    if (waiting > 0 && waiting + line.length > maxBytes) {
-      throw new ExaiError(
-        "OVER_CAPACITY",
-        `server "${server}" does not read what it is sent: ${
-          formatBytes(waiting)
-        } wait; try again when it is less busy`,
-        { retryAfterMs: 1000, details: { server } },
-      );
-    }
+    if (waiting > 0 && waiting + line.length > maxBytes) return Promise.reject(this.#overCapacity(waiting));
     if (this.#lines.length === 0) queueMicrotask(this.#flush);
     this.#lines.push(line);
     this.#chars += line.length;
     this.bytes += line.length;
-    if (waiting + line.length < this.#stream.writableHighWaterMark) return;
+    if (waiting + line.length < this.#stream.writableHighWaterMark) return SENT;
     this.#drained ??= Promise.withResolvers<void>();
-    await this.#drained.promise;
+    return this.#drained.promise;
+  }
+
+  #overCapacity(waiting: number): ExaiError {
+    const { server } = this.#options;
+    return new ExaiError(
+      "OVER_CAPACITY",
+      `server "${server}" does not read what it is sent: ${
+        formatBytes(waiting)
+      } wait; try again when it is less busy`,
+      { retryAfterMs: 1000, details: { server } },
+    );
   }
 
   /** Closes stdin after what is queued. */

@@ -1,8 +1,9 @@
 import MiniSearch from "minisearch";
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { plainValue } from "../base/plain_values.ts";
 import { type Call, derive, paramOf } from "../call/call.ts";
+import { rawObject } from "../wire/raw_object.ts";
 import { shownAs, type ShownTools } from "./entries.ts";
 
 /** The two tools that a client is shown in place of all tools. */
@@ -78,22 +79,34 @@ export function findTools(call: Call, tools: ShownTools): JsonObject {
  * @throws {ExaiError} `INVALID_PARAMS`
  */
 export function callThrough(call: Call): Call {
-  const { name, arguments: args } = argumentsOf(call);
+  const { name, given } = namedCall(call);
   if (typeof name !== "string" || name === "") {
     throw new ExaiError(
       "INVALID_PARAMS",
       "name of call_tool must be the name of a tool, as find_tool gave it",
     );
   }
-  // Some models send the object as a JSON string.
-  const given = typeof args === "string" ? plainValue(args, "object") : args ?? {};
-  if (!isObject(given)) {
+  if (given === undefined) {
     throw new ExaiError(
       "INVALID_PARAMS",
       "arguments of call_tool must be an object that fits the tool's inputSchema",
     );
   }
-  return derive(call, { params: { ...call.params, name, arguments: given } });
+  return derive(
+    call,
+    call.body
+      ? { body: call.body.with("name", name).withText("arguments", given) }
+      : { params: { ...call.params, name, arguments: JSON.parse(given) } },
+  );
+}
+
+/** What the arguments of {@linkcode CALL_TOOL} name, and the text of what they give it; undefined if that is no object. */
+function namedCall(call: Call): { name: Json | undefined; given: string | undefined } {
+  const args = call.body ? call.body.objectAt("arguments") : rawObject(JSON.stringify(argumentsOf(call)));
+  const text = args?.textOf("arguments") ?? "null";
+  // Some models send the object as a JSON string.
+  const given = text === "null" ? "{}" : text.startsWith('"') ? JSON.parse(text) as string : text;
+  return { name: args?.get("name"), given: rawObject(given) && given };
 }
 
 /** A message for the model as the result of a call. */
