@@ -8,6 +8,7 @@ import { StderrReader } from "../lib/process/stderr_reader.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { HeldTimers } from "./helpers/held_timers.ts";
+import { parsed } from "./helpers/messages.ts";
 import { settled } from "./helpers/instance.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -23,7 +24,7 @@ function inboxOf(maxLineBytes = 10_000) {
     maxLineBytes,
     onMessage: (message) => {
       if ("method" in message && message.method === "throw") throw new Error("not handled");
-      messages.push(message);
+      messages.push(parsed(message));
     },
     onRefused: (answer) => void refusals.push(answer),
     onError: (error) => void errors.push(error),

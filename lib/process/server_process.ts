@@ -4,7 +4,8 @@ import { ExaiError } from "../base/errors.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import { visibleLines } from "../base/visible.ts";
 import type { Transport } from "../transport/transport.ts";
-import { messageText, type RpcMessage } from "../wire/rpc.ts";
+import type { RpcMessage } from "../wire/rpc.ts";
+import { sentText } from "../wire/text_request.ts";
 import { PLATFORM } from "../config/inherited_variables.ts";
 import type { StartedChild } from "./launch.ts";
 import { StdoutReader } from "./stdout_reader.ts";
@@ -146,7 +147,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
    */
   async send(message: RpcMessage): Promise<void> {
     if (this.#ending || this.#end) throw this.#unavailable();
-    await this.#stdinWriter.write(messageText(message) + "\n");
+    await this.#stdinWriter.write(sentText(message) + "\n");
   }
 
   /** Ends the process and its descendants: closes its stdin, then SIGTERM, then SIGKILL. */

@@ -3,6 +3,7 @@ import { fetchWithinOrigin, unfollowedRedirect } from "@modelcontextprotocol/sdk
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isRequest, isRequestId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
+import { sentText } from "../wire/text_request.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import { fetchError, HttpStatusError, StreamTimeoutError } from "./http_errors.ts";
 
@@ -95,7 +96,7 @@ export class ServerEndpoint {
     try {
       const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
       const { signal } = controller;
-      const body = JSON.stringify(message);
+      const body = sentText(message);
       await take(await this.fetch({ url, method: "POST", headers, body, signal }), signal);
     } finally {
       clearTimeout(timer);

@@ -24,7 +24,8 @@ export const isLookedInto = (name: string) => name === "params" || name === "res
  * Reads one JSON-RPC message without parsing what it carries.
  *
  * @returns undefined for anything out of the ordinary, which `raw_reader.ts` reads: no JSON, an array, an invalid
- * envelope, an EXAI op, `params` that are null, a name that stands twice where this side reads it
+ * envelope, an EXAI op, `params` that are null, a name that stands twice where this side reads it. Line breaks, which
+ * stand between its tokens only, become spaces: a message is sent on one line
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
@@ -47,7 +48,7 @@ export class RawParts {
   readonly members: Members;
 
   constructor(text: string, members: Members) {
-    this.text = text;
+    this.text = onOneLine(text);
     this.members = members;
   }
 
@@ -95,6 +96,11 @@ export class RawParts {
     const text = this.textOf("id");
     return text === undefined ? undefined : readRequestId(text);
   }
+}
+
+/** `json` with a space for each line break, which changes no place in it. */
+function onOneLine(json: string): string {
+  return json.includes("\n") || json.includes("\r") ? json.replaceAll(/[\r\n]/g, " ") : json;
 }
 
 /** Whether the value is an object in which no name stands twice. */
@@ -201,7 +207,18 @@ export function resultMember(result: Result, name: string): Json | undefined {
   return raw ? raw.body?.get(name) : result.result?.[name];
 }
 
+/** `message` with the text it came in; undefined for a parsed one. */
+export function rawMessage(message: unknown): RawMessage | undefined {
+  return message instanceof Raw ? message as RawMessage : undefined;
+}
+
 /** `result` as the response it came as; undefined for one that is made here. */
 export function rawResult(result: object): RawResponse | undefined {
   return result instanceof RawSuccess || result instanceof RawFailure ? result : undefined;
+}
+
+/** One member of a result, without parsing the others; undefined for an error. */
+export function resultMember(answer: Result, name: string): Json | undefined {
+  const raw = rawResult(answer);
+  return raw ? raw.body?.get(name) : answer.result?.[name];
 }

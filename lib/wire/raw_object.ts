@@ -94,6 +94,15 @@ export class RawObject {
     return new RawObject(this.#source, place, new Map([...this.#replaced, [name, text]]));
   }
 
+  /** The object without its member `name`. */
+  without(name: string): RawObject {
+    const text = objectText(this.#source, this.#members, (member) => {
+      if (member.name === name) return undefined;
+      return this.#replaced.get(member.name) ?? this.#source.slice(member.from, member.to);
+    });
+    return rawObject(text)!;
+  }
+
   #find(name: string): Member | undefined {
     return this.#members.find((member) => member.name === name);
   }
@@ -119,6 +128,16 @@ export function valueOf(params: Params): JsonObject {
 /** One of `params`, without parsing the others. */
 export function memberOf(params: Params, name: string): Json | undefined {
   return params instanceof RawObject ? params.get(name) : params[name];
+}
+
+/** Whether there is one of `params` of that name. */
+export function hasMember(params: Params, name: string): boolean {
+  return params instanceof RawObject ? params.has(name) : params[name] !== undefined;
+}
+
+/** `params` with `value` for their member `name`, which they have. */
+export function withMember(params: Params, name: string, value: Json): Params {
+  return params instanceof RawObject ? params.with(name, value) : { ...params, [name]: value };
 }
 
 /** A text in place of a part of another. */
