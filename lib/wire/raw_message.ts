@@ -201,12 +201,6 @@ class RawFailure extends Raw {
   }
 }
 
-/** One member of a result, without parsing the others. */
-export function resultMember(result: Result, name: string): Json | undefined {
-  const raw = rawResult(result);
-  return raw ? raw.body?.get(name) : result.result?.[name];
-}
-
 /** `message` with the text it came in; undefined for a parsed one. */
 export function rawMessage(message: unknown): RawMessage | undefined {
   return message instanceof Raw ? message as RawMessage : undefined;
