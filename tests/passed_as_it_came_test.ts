@@ -1,53 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { deadline } from "@std/async/deadline";
 import { isObject, type JsonObject } from "../lib/base/json.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { httpClient, shimClient, type TextClient, webSocketClient } from "./helpers/passing/doors.ts";
+import { arrivalAt, fill, type Fillings, namesFor, next } from "./helpers/passing/exchange.ts";
 import { PASSED, type Passed } from "./helpers/passing/messages.ts";
-import {
-  type Arrival,
-  stdioServer,
-  urlServer,
-  type VerbatimServer,
-} from "./helpers/passing/verbatim_server.ts";
-
-/** What stands for what is another on either side of the daemon. */
-type Fillings = Readonly<Record<string, string>>;
-
-const fill = (template: string, fillings: Fillings) =>
-  template.replace(/<(\w+)>/g, (all, name: string) => fillings[name] ?? all);
-
-const TIMEOUT_MS = 10_000;
+import { OWN_NAME, stdioServer, urlServer, type VerbatimServer } from "./helpers/passing/verbatim_server.ts";
 
 let nextId = 1000;
-
-/** What is called by `client`, as it knows it. */
-async function namesFor(client: TextClient, server: string): Promise<Fillings> {
-  const nameIn = async (kind: "tools" | "prompts") => {
-    await client.send(`{"jsonrpc":"2.0","id":"list","method":"${kind}/list"}`);
-    const { result } = JSON.parse(await client.next());
-    return JSON.stringify(
-      result[kind].find(({ description }: JsonObject) => description === `of ${server}`).name,
-    );
-  };
-  return { tool: await nameIn("tools"), prompt: await nameIn("prompts"), server };
-}
-
-/** What the server gets of what the client has sent; fails with what the client gets in its place. */
-async function arrivalAt(server: VerbatimServer, client: TextClient): Promise<Arrival> {
-  const over = new AbortController();
-  const refusal = client.next(over.signal).then(
-    (text) => Promise.reject(new Error(`the client was answered: ${text}`)),
-  );
-  refusal.catch(() => {});
-  const timer = setTimeout(() => over.abort(new Error("nothing came")), TIMEOUT_MS);
-  try {
-    return await Promise.race([server.next(over.signal), refusal]);
-  } finally {
-    clearTimeout(timer);
-    over.abort();
-  }
-}
 
 /** Passes one exchange, and compares each text with what was sent on the other side. */
 async function pass(row: Passed, { client, server, names }: Passing): Promise<void> {
@@ -58,8 +17,8 @@ async function pass(row: Passed, { client, server, names }: Passing): Promise<vo
   const meta = isObject(params) && isObject(params._meta) ? params._meta : {};
   const theirs: Fillings = {
     server: names.server!,
-    tool: '"odd"',
-    prompt: '"odd"',
+    tool: OWN_NAME,
+    prompt: OWN_NAME,
     id: JSON.stringify(id),
     token: JSON.stringify(meta.progressToken),
   };
@@ -83,10 +42,6 @@ async function pass(row: Passed, { client, server, names }: Passing): Promise<vo
   got.push(await next(client));
   wanted.push(fill(row.answer, mine));
   assertEquals(got, wanted);
-}
-
-function next<T>({ next }: { next(signal?: AbortSignal): Promise<T> }): Promise<T> {
-  return deadline(next(), TIMEOUT_MS);
 }
 
 interface Passing {

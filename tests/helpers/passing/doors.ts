@@ -43,22 +43,11 @@ export async function shimClient(url: string): Promise<TextClient> {
 
 /** A client over WebSocket that says no hello. */
 export async function webSocketClient(url: string): Promise<TextClient> {
-  const socket = new WebSocket(url, ["mcp"]);
-  const inbox = new Inbox();
-  socket.onmessage = ({ data }) => inbox.put(data);
-  await new Promise((resolve, reject) => (socket.onopen = resolve, socket.onerror = reject));
+  const { socket, inbox } = await connected(url, ["mcp"]);
   socket.send(JSON.stringify({ jsonrpc: "2.0", id: "i", method: "initialize", params: INITIALIZE }));
   await inbox.next();
   socket.send('{"jsonrpc":"2.0","method":"notifications/initialized"}');
-  return {
-    send: (text) => Promise.resolve(socket.send(text)),
-    next: (signal) => inbox.next(signal),
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise((resolve) => socket.onclose = resolve);
-      socket.close();
-      await closed;
-    },
-  };
+  return overSocket(socket, inbox);
 }
 
 /** A client over Streamable HTTP that listens to the stream of its session too. */
@@ -83,6 +72,34 @@ export async function httpClient(url: string): Promise<TextClient> {
     async [Symbol.asyncDispose]() {
       await http.delete();
       await Promise.all(reading);
+    },
+  };
+}
+
+/** A client of EXAI ops, by its frames. */
+export async function opClient(url: string): Promise<TextClient> {
+  const { socket, inbox } = await connected(url);
+  socket.send('{"op":"hello","client":"texts"}');
+  await inbox.next();
+  return overSocket(socket, inbox);
+}
+
+async function connected(url: string, protocols: string[] = []) {
+  const socket = new WebSocket(url, protocols);
+  const inbox = new Inbox();
+  socket.onmessage = ({ data }) => inbox.put(data);
+  await new Promise((resolve, reject) => (socket.onopen = resolve, socket.onerror = reject));
+  return { socket, inbox };
+}
+
+function overSocket(socket: WebSocket, inbox: Inbox): TextClient {
+  return {
+    send: (text) => Promise.resolve(socket.send(text)),
+    next: (signal) => inbox.next(signal),
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => socket.onclose = resolve);
+      socket.close();
+      await closed;
     },
   };
 }

@@ -33,7 +33,8 @@ const EMPTY = r`{"a":{},"b":[],"c":"","d":[[],[{}]],"":null,"t":[true,false]}`;
 const SPACED = '{ "a" :\t[ 1 ,  2 ,{ } ] , "b":\t"x"  }';
 const DEEP = "[".repeat(90) + "1.0" + "]".repeat(90);
 
-const VALUES: Readonly<Record<string, string>> = {
+/** Values that mean the same in many forms, by what is odd in them. */
+export const VALUES: Readonly<Record<string, string>> = {
   "numbers": NUMBERS,
   "escapes": ESCAPES,
   "lone surrogates": LONE,
@@ -108,7 +109,7 @@ const ENVELOPES: Passed[] = [
 ];
 
 /** Ids of requests as clients write them. */
-const IDS = [
+export const IDS = [
   "0",
   "-7",
   "1.0",

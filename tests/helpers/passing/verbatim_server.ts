@@ -4,6 +4,9 @@ import { ArrivalQueue } from "./arrival_queue.ts";
 
 const program = fromFileUrl(new URL("../../fixtures/piped_server.ts", import.meta.url));
 
+/** The name of its tool and of its prompt, as JSON. */
+export const OWN_NAME = '"version"';
+
 /** A message as the server got it, and the way back: what is said goes to whoever sent it. */
 export interface Arrival {
   text: string;
@@ -23,7 +26,10 @@ export interface VerbatimServer extends AsyncDisposable {
   sayAlone(text: string): void;
 }
 
-/** What `name` answers by itself. The numbers in its lists are to be kept too. */
+/**
+ * What `name` answers by itself. Its tool and its prompt have a name that EXAI has too, so that the merged catalog gives
+ * them another. The numbers in its lists are to be kept.
+ */
 function answersOf(name: string): Readonly<Record<string, string>> {
   const capabilities =
     '{"tools":{},"prompts":{},"resources":{"subscribe":true},"completions":{},"logging":{},"x-things":{}}';
@@ -34,12 +40,13 @@ function answersOf(name: string): Readonly<Record<string, string>> {
       `{"protocolVersion":"2025-11-25","capabilities":${capabilities},"serverInfo":{"name":"${name}","version":"1"}}`,
     ping: "{}",
     "logging/setLevel": "{}",
-    "tools/list": `{"tools":[{"name":"odd","description":"of ${name}","inputSchema":${schema}}]}`,
+    "tools/list": `{"tools":[{"name":${OWN_NAME},"description":"of ${name}","inputSchema":${schema}}]}`,
     "prompts/list":
-      `{"prompts":[{"name":"odd","description":"of ${name}","arguments":[{"name":"a"}],"_meta":{"n":1.0}}]}`,
+      `{"prompts":[{"name":${OWN_NAME},"description":"of ${name}","arguments":[{"name":"a"}],"_meta":{"n":1.0}}]}`,
     "resources/list":
       `{"resources":[{"uri":"${name}://one%20two?a=b#c","name":"one","size":9007199254740993}]}`,
-    "resources/templates/list": `{"resourceTemplates":[{"uriTemplate":"${name}://{id}","name":"t"}]}`,
+    "resources/templates/list":
+      `{"resourceTemplates":[{"uriTemplate":"${name}://{id}","name":"t","annotations":{"priority":1.0}}]}`,
   };
 }
 
