@@ -13,6 +13,14 @@ export function parseJson(text: string): Json | undefined {
   }
 }
 
+/**
+ * `text`, which is JSON of a primitive value, as a value that `JSON.stringify` writes as it is (TC39, JSON.parse source
+ * text access): a number that a double cannot hold. It is not to be read.
+ */
+export function rawJson(text: string): Json {
+  return (JSON as unknown as { rawJSON(text: string): Json }).rawJSON(text);
+}
+
 /** Whether `value` is a JSON object: neither null nor an array. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);

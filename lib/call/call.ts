@@ -1,5 +1,6 @@
-import type { JsonObject } from "../base/json.ts";
+import type { Json, JsonObject } from "../base/json.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
+import type { RawObject } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
 import type { ServerTrouble } from "./server_trouble.ts";
@@ -71,7 +72,10 @@ export type NamedDirs = "read" | "start" | "none";
 interface CallData {
   /** MCP method, as `tools/call`. */
   readonly method: string;
+  /** Where there is a `body`, parsed from it when first asked for. */
   readonly params: JsonObject;
+  /** The params as the text they came in; undefined for those made here. What only passes them on uses this. */
+  readonly body?: RawObject;
   /** The name the client knows the tool by, set by the router when it puts the server's own name into `params`. */
   readonly calledName?: string;
   /** The token the caller gave for progress; undefined when it wants none. */
@@ -182,26 +186,61 @@ export function compose(target: Target, policies: readonly Policy[]): Target {
   return policies.reduceRight((next, policy) => policy(next), target);
 }
 
-/** Every field of a call: one that is added to `Call` must be copied by {@linkcode derive} too. */
-type CallFields = { [Field in keyof Required<Call>]: Call[Field] };
+/** One of the params of a call, without parsing the others. */
+export function paramOf(call: Call, name: string): Json | undefined {
+  return call.body ? call.body.get(name) : call.params[name];
+}
+
+/** `call` with `name`, the server's own, for the name that its client knows. */
+export function withOwnName(call: Call, name: string, calledName: string): Call {
+  const { body } = call;
+  return derive(call, {
+    calledName,
+    ...(body ? { body: body.with("name", name) } : { params: { ...call.params, name } }),
+  });
+}
 
 /** A copy of `call` with some of its parts replaced; its methods act on the original. */
 export function derive(call: Call, parts: Partial<Call>): Call {
-  const fields: CallFields = {
-    method: parts.method ?? call.method,
-    params: parts.params ?? call.params,
-    calledName: parts.calledName ?? call.calledName,
-    caller: parts.caller ?? call.caller,
-    signal: parts.signal ?? call.signal,
-    progressToken: "progressToken" in parts ? parts.progressToken : call.progressToken,
-    timeoutMs: parts.timeoutMs ?? call.timeoutMs,
-    deadlineMs: parts.deadlineMs ?? call.deadlineMs,
-    trace: "trace" in parts ? parts.trace : call.trace,
-    begin: "begin" in parts ? parts.begin : call.begin,
-    notify: parts.notify ?? call.notify.bind(call),
-    ask: parts.ask ?? call.ask.bind(call),
-  };
-  return fields;
+  return new DerivedCall(call, parts);
+}
+
+/** Every field of a call: one that is added to `Call` must be copied here too. */
+class DerivedCall implements Call {
+  readonly method: string;
+  readonly body: RawObject | undefined;
+  readonly calledName: string | undefined;
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+  readonly progressToken: string | number | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly deadlineMs: number | undefined;
+  readonly trace: CallTrace | undefined;
+  readonly begin: Call["begin"];
+  readonly notify: Call["notify"];
+  readonly ask: Call["ask"];
+  readonly #params: () => JsonObject;
+
+  constructor(call: Call, parts: Partial<Call>) {
+    this.method = parts.method ?? call.method;
+    this.body = parts.params ? undefined : parts.body ?? call.body;
+    const { body } = this;
+    this.#params = parts.params ? () => parts.params! : body ? () => body.value : () => call.params;
+    this.calledName = parts.calledName ?? call.calledName;
+    this.caller = parts.caller ?? call.caller;
+    this.signal = parts.signal ?? call.signal;
+    this.progressToken = "progressToken" in parts ? parts.progressToken : call.progressToken;
+    this.timeoutMs = parts.timeoutMs ?? call.timeoutMs;
+    this.deadlineMs = parts.deadlineMs ?? call.deadlineMs;
+    this.trace = "trace" in parts ? parts.trace : call.trace;
+    this.begin = "begin" in parts ? parts.begin : call.begin;
+    this.notify = parts.notify ?? call.notify.bind(call);
+    this.ask = parts.ask ?? call.ask.bind(call);
+  }
+
+  get params(): JsonObject {
+    return this.#params();
+  }
 }
 
 /** Progress of a running call (MCP basic/utilities/progress). */

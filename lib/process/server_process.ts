@@ -4,7 +4,7 @@ import { ExaiError } from "../base/errors.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import { visibleLines } from "../base/visible.ts";
 import type { Transport } from "../transport/transport.ts";
-import type { RpcMessage } from "../wire/rpc.ts";
+import { messageText, type RpcMessage } from "../wire/rpc.ts";
 import { PLATFORM } from "../config/inherited_variables.ts";
 import type { StartedChild } from "./launch.ts";
 import { StdoutReader } from "./stdout_reader.ts";
@@ -146,7 +146,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
    */
   async send(message: RpcMessage): Promise<void> {
     if (this.#ending || this.#end) throw this.#unavailable();
-    await this.#stdinWriter.write(JSON.stringify(message) + "\n");
+    await this.#stdinWriter.write(messageText(message) + "\n");
   }
 
   /** Ends the process and its descendants: closes its stdin, then SIGTERM, then SIGKILL. */

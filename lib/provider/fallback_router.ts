@@ -14,7 +14,7 @@ import type {
   ModelClass,
   ModelInfo,
   Provider,
-  RawRequest,
+  RawCompletionRequest,
   RequestWatch,
 } from "./provider.ts";
 import type { ProviderStatus } from "./provider_status.ts";
@@ -91,7 +91,7 @@ export class FallbackRouter implements ModelRouter {
     });
   }
 
-  complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
+  complete(route: ModelRoute, request: RawCompletionRequest, options: ChatOptions): Promise<RoutedResult> {
     const { webSearch, tools } = request;
     return askWithFallback(route, {
       ...options,

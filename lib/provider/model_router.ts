@@ -7,7 +7,7 @@ import type {
   FileService,
   ModelClass,
   ModelInfo,
-  RawRequest,
+  RawCompletionRequest,
   ThinkingMode,
 } from "./provider.ts";
 import type { ProviderStatus } from "./provider_status.ts";
@@ -92,7 +92,7 @@ export interface ModelRouter extends Disposable {
    */
   chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult>;
   /** Like {@linkcode chat} with a raw request. */
-  complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult>;
+  complete(route: ModelRoute, request: RawCompletionRequest, options: ChatOptions): Promise<RoutedResult>;
   /**
    * Returns the file storage of the provider `name`.
    *

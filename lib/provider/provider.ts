@@ -116,7 +116,7 @@ export interface ChatRequest {
 }
 
 /** A completion request in the format of the OpenAI chat completions API, passed through to the provider. */
-export interface RawRequest {
+export interface RawCompletionRequest {
   messages: readonly JsonObject[];
   tools?: readonly JsonObject[];
   tool_choice?: string | JsonObject;
@@ -207,7 +207,7 @@ export type WatchedOptions = ChatOptions & Partial<RequestWatch>;
 export type ProviderRequest = Omit<ChatRequest, "defaultThinkingMode"> & { model: ModelInfo };
 
 /** A raw request to one model. */
-export type ProviderRawRequest = RawRequest & { model: ModelInfo };
+export type ProviderRawRequest = RawCompletionRequest & { model: ModelInfo };
 
 /** A source of models. */
 export interface Provider {

@@ -1,6 +1,15 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
-import { type Call, type Caller, compose, derive, type Policy, type Target } from "../call/call.ts";
+import {
+  type Call,
+  type Caller,
+  compose,
+  derive,
+  paramOf,
+  type Policy,
+  type Target,
+  withOwnName,
+} from "../call/call.ts";
 import type { ListChangeFilter } from "../call/list_changes.ts";
 import type { Server } from "../call/server.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
@@ -14,7 +23,7 @@ import { serversNamed, unknownName, unmountedServer } from "./missing.ts";
 import type { PublicNames } from "./public_names.ts";
 import { ResourceFinder } from "./resources.ts";
 import { TaskRoutes } from "./tasks.ts";
-import { CALL_TOOL, callThrough, FIND_TOOL } from "./tool_search.ts";
+import { callThrough, FIND_TOOL, isSearchToolName } from "./tool_search.ts";
 import { ToolView, type ToolViewOptions } from "./tool_view.ts";
 
 export interface RouterOptions extends ToolViewOptions, GuideOptions {
@@ -160,7 +169,7 @@ export class Router {
   // The tool that call_tool names passes every policy as if it were called directly.
   async #workBySearch(call: Call): Promise<Result> {
     if (!await this.#view.isSearchCall(call)) return await this.#work(call);
-    return call.params.name === FIND_TOOL ? await this.#find(call) : await this.#work(callThrough(call));
+    return paramOf(call, "name") === FIND_TOOL ? await this.#find(call) : await this.#work(callThrough(call));
   }
 
   async #listTasks(call: Call): Promise<Result> {
@@ -200,7 +209,7 @@ export class Router {
   }
 
   async #named(kind: "tools" | "prompts", call: Call): Promise<Result> {
-    const { name } = call.params;
+    const name = paramOf(call, "name");
     if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be a text");
     const found = this.#catalog.find(kind, name, call);
     const asked = found instanceof Promise ? await found : found;
@@ -209,9 +218,7 @@ export class Router {
       const shown = entry.name === name ? name : this.#catalog.nameOf(kind, entry, call.caller);
       this.#view.check(shown ?? name, entry, call.caller);
     }
-    const forServer = entry.own.name === name
-      ? call
-      : derive(call, { params: { ...call.params, name: entry.own.name }, calledName: name });
+    const forServer = entry.own.name === name ? call : withOwnName(call, entry.own.name as string, name);
     // A call that may be repeated need not be written to the journal.
     const work = call.begin && isIdempotentTool(entry.own)
       ? derive(forServer, { begin: undefined })
@@ -279,11 +286,6 @@ function targetOf(
   let target = known.get(server);
   if (!target) known.set(server, target = compose(server.target, policiesFor(server)));
   return target;
-}
-
-function isSearchToolName({ method, params, caller }: Call): boolean {
-  return method === "tools/call" && caller.server === undefined &&
-    (params.name === CALL_TOOL || params.name === FIND_TOOL);
 }
 
 /** Whether `method` is that of a notification (MCP basic, messages). */

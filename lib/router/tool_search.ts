@@ -2,7 +2,7 @@ import MiniSearch from "minisearch";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { plainValue } from "../base/plain_values.ts";
-import { type Call, derive } from "../call/call.ts";
+import { type Call, derive, paramOf } from "../call/call.ts";
 import { shownAs, type ShownTools } from "./entries.ts";
 
 /** The two tools that a client is shown in place of all tools. */
@@ -150,4 +150,11 @@ function wordsOf(text: string): string[] {
   return words.filter((word) => word !== "").map((word) =>
     /[^s]s$/.test(word) && word.length > 3 ? word.slice(0, -1) : word
   );
+}
+
+/** Whether `call` is for one of the two tools. */
+export function isSearchToolName(call: Call): boolean {
+  if (call.method !== "tools/call" || call.caller.server !== undefined) return false;
+  const name = paramOf(call, "name");
+  return name === CALL_TOOL || name === FIND_TOOL;
 }

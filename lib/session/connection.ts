@@ -7,7 +7,7 @@ import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
-import { isEphemeral, responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { isEphemeral, messageText, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
 import { InboundQueue } from "./inbound_queue.ts";
@@ -250,7 +250,7 @@ function messageSink(session: Session): MessageSink {
       if (id === null) output.sendTransient(text);
       else output.sendResponse(id, text);
     },
-    rejectDuplicate: (id, response) => output.rejectDuplicate(id, JSON.stringify(response)),
+    rejectDuplicate: (id, response) => output.rejectDuplicate(id, messageText(response)),
     markBegun: (id) => output.markBegun(id),
     abandon: (id) => output.abandon(id),
     send(message, { onUndelivered }) {

@@ -17,7 +17,7 @@ import {
   type SettingsOffer,
 } from "../wire/ops.ts";
 import { SOCKET_ENDPOINT } from "../wire/proof.ts";
-import { type RequestId, responseTo } from "../wire/rpc.ts";
+import { messageText, type RequestId, responseTo } from "../wire/rpc.ts";
 import { shapeFault } from "../wire/shape.ts";
 import { answerCommand, type CommandHooks } from "./command_request.ts";
 import { bindConnection, type ConnectionHooks } from "./connection.ts";
@@ -296,5 +296,5 @@ function evictedError(id: RequestId): string {
   const error = new ExaiError("OUTCOME_UNKNOWN", "the call ended, but its answer was too large to be kept", {
     details: { outcome: "unknown" },
   });
-  return JSON.stringify(responseTo(id, { error: toRpcError(error) }));
+  return messageText(responseTo(id, { error: toRpcError(error) }));
 }

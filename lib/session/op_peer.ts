@@ -112,7 +112,7 @@ export class OpPeer {
     id: RequestId,
     method: string,
     params: JsonObject,
-    options: { space: IdSpace; progressToken?: RequestId; timeoutMs?: number },
+    options: { space: IdSpace; progressToken?: string | number; timeoutMs?: number },
   ) {
     return this.#session.calls.run(
       {

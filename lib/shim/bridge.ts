@@ -8,6 +8,7 @@ import type { SocketEnd } from "../transport/websocket_client.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { Peeked } from "../wire/peek.ts";
 import {
+  jsonId,
   kindOf,
   type RequestId,
   type RpcMessage,
@@ -214,7 +215,7 @@ export class Bridge implements DialerHooks {
   #timeOut(entry: PendingRequest): void {
     this.#failures.fail(entry, errors.timedOut(entry.method, this.#options.shimRpcTimeoutMs));
     if (!entry.isSent || entry.method === "initialize") return;
-    const params = { requestId: entry.id, reason: "not answered in time" };
+    const params = { requestId: jsonId(entry.id), reason: "not answered in time" };
     const cancelled: RpcNotification = { jsonrpc: "2.0", method: "notifications/cancelled", params };
     this.#handleNotification(cancelled, lineOf(cancelled));
   }

@@ -1,5 +1,5 @@
 import { isObject } from "../base/json.ts";
-import type { RequestId, RpcNotification } from "../wire/rpc.ts";
+import { jsonId, type RequestId, type RpcNotification } from "../wire/rpc.ts";
 
 /** Requests from the daemon that the client has not answered. */
 export class DaemonRequests {
@@ -25,7 +25,7 @@ export class DaemonRequests {
     const notifications = Array.from(this.#ids, (requestId) => ({
       jsonrpc: "2.0" as const,
       method: "notifications/cancelled",
-      params: { requestId, reason },
+      params: { requestId: jsonId(requestId), reason },
     }));
     this.#ids.clear();
     return notifications;

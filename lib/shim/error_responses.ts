@@ -1,3 +1,4 @@
+import { jsonId, type RequestId } from "../wire/rpc.ts";
 import { ExaiError } from "../base/errors.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
 import type { LinkFault } from "../client/link_target.ts";
@@ -105,9 +106,9 @@ export function malformedResponse(why: string): ExaiError {
   return new ExaiError("INVALID_REQUEST", `the client's answer is malformed: ${why}`);
 }
 
-export function idInUse(id: string | number): ExaiError {
+export function idInUse(id: RequestId): ExaiError {
   return new ExaiError(
     "INVALID_REQUEST",
-    `request id ${JSON.stringify(id)} is in use by a request that is not answered yet`,
+    `request id ${JSON.stringify(jsonId(id))} is in use by a request that is not answered yet`,
   );
 }

@@ -3,7 +3,7 @@ import type { ExaiError } from "../base/errors.ts";
 import { MIB } from "../base/units.ts";
 import type { Line } from "../transport/stdio.ts";
 import { toRpcError } from "../wire/codes.ts";
-import { type RequestId, responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { messageText, type RequestId, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import * as errors from "./error_responses.ts";
 import type { FailureResponder } from "./failure_responder.ts";
 import {
@@ -130,6 +130,6 @@ export class Outbox {
 
 /** `message` as one line of MCP's stdio transport. */
 export function lineOf(message: RpcMessage): Line {
-  const text = JSON.stringify(message);
+  const text = messageText(message);
   return { text, bytes: new TextEncoder().encode(text).length };
 }

@@ -9,7 +9,7 @@ import { eachLine, LineJoiner } from "../transport/line_joiner.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import type { HelloAck } from "../wire/ops.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
-import { isEphemeral, type RequestId } from "../wire/rpc.ts";
+import { isEphemeral, jsonId, type RequestId } from "../wire/rpc.ts";
 import { formatVia } from "../wire/via.ts";
 import { LivenessCheck } from "./liveness_check.ts";
 import { Receipts } from "./receipts.ts";
@@ -93,7 +93,11 @@ export class Uplink {
   /** The next hello, without token or proof (docs/protocol.md). */
   hello(): JsonObject {
     const resume = this.#resumeToken
-      ? { token: this.#resumeToken, waiting: this.#hooks.pendingIds(), posts: this.#receipts.messages }
+      ? {
+        token: this.#resumeToken,
+        waiting: this.#hooks.pendingIds().map(jsonId),
+        posts: this.#receipts.messages,
+      }
       : true;
     const via = inheritedVia();
     return {

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { dirname } from "@std/path";
 import { HOUR_MS, KIB, MIB, SECOND_MS } from "../base/units.ts";
 import type { CallJournal, JournaledCall, RecoveredSession, SessionJournal } from "../session/journal.ts";
-import type { RequestId } from "../wire/rpc.ts";
+import { jsonId, readRequestId, type RequestId } from "../wire/rpc.ts";
 import { type JournalStatements, MIGRATIONS, prepareStatements } from "./journal/journal_statements.ts";
 import {
   deleteCall,
@@ -155,7 +155,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     session.calls.add(call);
     const { row } = session;
     if (row !== undefined) {
-      this.#file.use(({ tail }) => tail.appendBegun(row, call.number, JSON.stringify(id)));
+      this.#file.use(({ tail }) => tail.appendBegun(row, call.number, JSON.stringify(jsonId(id))));
     }
     this.#markChanged(call, session);
     return call;
@@ -173,7 +173,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     if (isUrgent && row !== undefined) {
       this.#file.use(({ tail }) => {
         // After a checkpoint the tail no longer has the call that the answer refers to.
-        if (call.row !== undefined) tail.appendBegun(row, call.number, JSON.stringify(call.id));
+        if (call.row !== undefined) tail.appendBegun(row, call.number, JSON.stringify(jsonId(call.id)));
         tail.appendAnswer(row, call.number, answer);
         this.#tailBytes = tail.bytes;
       });
@@ -228,7 +228,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     // A process killed within a checkpoint, before it cleared the tail, leaves a call twice.
     const known = new Map<RequestId, { entry: TrackedCall; answer: string | undefined }>();
     for (const { number, request, text } of sql.callsOfSession.all(row)) {
-      const entry = new TrackedCall(JSON.parse(String(request)), this.#nextCall++, Number(number));
+      const entry = new TrackedCall(readRequestId(String(request))!, this.#nextCall++, Number(number));
       session.calls.add(entry);
       const duplicate = known.get(entry.id);
       if (duplicate) this.#forget(session, duplicate.entry);

@@ -1,7 +1,7 @@
 import type { CallTrace } from "../call/call.ts";
 import { addSpending, NOTHING_SPENT } from "../provider/spending.ts";
 import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../provider/model_router.ts";
-import type { ChatOptions, ChatRequest, FileService, RawRequest } from "../provider/provider.ts";
+import type { ChatOptions, ChatRequest, FileService, RawCompletionRequest } from "../provider/provider.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 
 /** The models for one call, which notes what it uses of them on its trace, for its record. */
@@ -22,7 +22,7 @@ export class MeteredModels implements ModelRouter {
     return this.#models.chat(route, request, this.#noting(options));
   }
 
-  complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
+  complete(route: ModelRoute, request: RawCompletionRequest, options: ChatOptions): Promise<RoutedResult> {
     return this.#models.complete(route, request, this.#noting(options));
   }
 

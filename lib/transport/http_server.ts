@@ -10,6 +10,9 @@ import { RequestsInFlight } from "./requests_in_flight.ts";
 import type { LoggedEvent } from "./stream_events.ts";
 import type { SendOptions, Transport } from "./transport.ts";
 
+/** The SDK parses ids as numbers, so that no other comes in by this door. */
+type SdkId = string | number;
+
 interface HttpTransportOptions {
   /** Creates the session after a valid `initialize`; returns its id. */
   newSessionId(): string;
@@ -127,7 +130,7 @@ export class HttpServerTransport implements Transport {
    */
   async send(message: RpcMessage, options: SendOptions = {}): Promise<void> {
     try {
-      await this.#sdk.send(message as SdkMessage, options);
+      await this.#sdk.send(message as SdkMessage, options as { relatedRequestId?: SdkId });
     } catch (thrown) {
       if (options.relatedRequestId === undefined) throw thrown;
       await this.#sdk.send(message as SdkMessage);
@@ -142,9 +145,9 @@ export class HttpServerTransport implements Transport {
    */
   abandon(id: RequestId): void {
     this.#log.discard(id);
-    this.#sdk.closeSSEStream(id);
+    this.#sdk.closeSSEStream(id as SdkId);
     // The SDK forgets the request only when it is answered; this answer is not sent, since the stream is closed.
-    this.#sdk.send({ jsonrpc: "2.0", id, result: {} }).catch(() => {}).finally(() =>
+    this.#sdk.send({ jsonrpc: "2.0", id: id as SdkId, result: {} }).catch(() => {}).finally(() =>
       this.#inFlight.answered(id)
     );
   }

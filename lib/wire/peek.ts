@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { RequestId } from "./rpc.ts";
+import { jsonId, type RequestId } from "./rpc.ts";
 
 /** What a forwarder needs to know of a frame of the daemon. */
 export type Peeked =
@@ -58,7 +58,7 @@ export function responseBody(text: string, response: PeekedResponse): string {
 
 /** A response to `id` with a {@linkcode responseBody}. */
 export function withBody(id: RequestId, body: string): string {
-  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},${body}`;
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(jsonId(id))},${body}`;
 }
 
 function classify(message: unknown): Peeked | undefined {

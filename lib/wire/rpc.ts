@@ -1,7 +1,37 @@
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, rawJson } from "../base/json.ts";
 
-/** A JSON-RPC request id: `1` and `"1"` are two different ids. */
-export type RequestId = string | number;
+/** A JSON-RPC request id: `1` and `"1"` are two different ids. A whole number that a double cannot hold is a bigint. */
+export type RequestId = string | number | bigint;
+
+/**
+ * The id in `text`, its JSON; undefined if it is none.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { readRequestId } from "./rpc.ts";
+ *
+ * assertEquals(readRequestId("9007199254740993"), 9007199254740993n);
+ * assertEquals(readRequestId("1.0"), 1);
+ * assertEquals(readRequestId("1.5"), undefined);
+ * ```
+ */
+export function readRequestId(text: string): RequestId | undefined {
+  const id: unknown = JSON.parse(text);
+  if (isRequestId(id)) return id;
+  return /^-?\d+$/.test(text) && text.length <= MAX_ID_CHARS ? BigInt(text) : undefined;
+}
+
+/** `id` as a value that `JSON.stringify` writes with all its digits. */
+export function jsonId(id: RequestId): Json {
+  return typeof id === "bigint" ? rawJson(String(id)) : id;
+}
+
+/** `message` as JSON, on one line. */
+export function messageText(message: RpcMessage): string {
+  const id = "id" in message ? message.id : undefined;
+  return JSON.stringify(typeof id === "bigint" ? { ...message, id: jsonId(id) } : message);
+}
 
 /** JSON-RPC 2.0 request. */
 export interface RpcRequest {
@@ -56,7 +86,9 @@ export const MAX_ID_CHARS = 1024;
 
 /** Whether `id` is a valid request id. Beyond the safe integers, two numbers that were sent can be parsed as one. */
 export function isRequestId(id: unknown): id is RequestId {
-  return typeof id === "string" ? id.length <= MAX_ID_CHARS : Number.isSafeInteger(id);
+  return typeof id === "string"
+    ? id.length <= MAX_ID_CHARS
+    : typeof id === "bigint" || Number.isSafeInteger(id);
 }
 
 /** The id of the error response to an invalid request: its own, unless parsing has changed the number. */

@@ -1,4 +1,5 @@
 import { KIB } from "../base/units.ts";
+import { endOfString } from "./json_scan.ts";
 
 /** Deepest nesting of a message. Real schemas and arguments stay below 50. */
 export const MAX_DEPTH = 512;
@@ -19,7 +20,6 @@ const MIN_DEEP_CHARS = 2 * (MAX_SERVER_DEPTH + 1);
 
 const QUOTE = 0x22;
 const COLON = 0x3a;
-const BACKSLASH = 0x5c;
 
 /**
  * What is wrong with the shape of a message, if anything. Checked before parsing: to parse a million levels or
@@ -102,14 +102,4 @@ export function withoutNested(text: string, kept = 1): string | undefined {
     at = end;
   }
   return outline;
-}
-
-/** The offset of the quote that ends the string at `from`; -1 if there is none. */
-function endOfString(text: string, from: number): number {
-  for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let backslashes = 0;
-    while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return at;
-  }
-  return -1;
 }

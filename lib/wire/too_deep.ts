@@ -2,7 +2,7 @@ import { clip } from "../base/text.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { toRpcError } from "./codes.ts";
-import { isRequestId, type RequestId, responseTo, type RpcResponse } from "./rpc.ts";
+import { isRequestId, jsonId, type RequestId, responseTo, type RpcResponse } from "./rpc.ts";
 import { isAnswer, malformedAnswer } from "./server_message.ts";
 import { isTooDeep, MAX_SERVER_DEPTH, withoutNested } from "./shape.ts";
 
@@ -59,7 +59,7 @@ function classify(
   }
   if (isRequestId(id)) found.answers.push(tooDeepAnswer(id, server));
   else if (id === null && item.error !== undefined) found.answers.push(tooDeepAnswer(null, server));
-  return `the answer to ${isRequestId(id) ? JSON.stringify(id) : "a request it does not name"}`;
+  return `the answer to ${isRequestId(id) ? JSON.stringify(jsonId(id)) : "a request it does not name"}`;
 }
 
 /** The messages in `text` without nested values; none if they cannot be determined. */

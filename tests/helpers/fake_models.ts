@@ -7,7 +7,7 @@ import type {
   ChatResult,
   FileService,
   ModelInfo,
-  RawRequest,
+  RawCompletionRequest,
 } from "../../lib/provider/provider.ts";
 import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../../lib/provider/model_router.ts";
 import type { ProviderStatus } from "../../lib/provider/provider_status.ts";
@@ -51,7 +51,7 @@ export function fakeModel(name: string, more: Partial<ModelInfo> = {}): ModelInf
 /** Models that answer as a test says, and a list of what they were asked. */
 export class FakeModels implements ModelRouter {
   readonly asked: Asked[] = [];
-  readonly raw: RawRequest[] = [];
+  readonly raw: RawCompletionRequest[] = [];
   models: ModelInfo[] = [fakeModel("one"), fakeModel("two"), fakeModel("three")];
   fileService: FileService | undefined;
   readonly #script: Script;
@@ -98,7 +98,11 @@ export class FakeModels implements ModelRouter {
     return { ...toResult(answer, route), leftOut: settled.leftOut };
   }
 
-  async complete(route: ModelRoute, request: RawRequest, options: ChatOptions): Promise<RoutedResult> {
+  async complete(
+    route: ModelRoute,
+    request: RawCompletionRequest,
+    options: ChatOptions,
+  ): Promise<RoutedResult> {
     this.raw.push(request);
     const asked = { model: route.model.name, query: { tool: "" }, request: { messages: [] }, options };
     return toResult(await this.#script(asked), route);

@@ -1,7 +1,7 @@
 import type { ExaiError } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { Bridge, type BridgeOptions, type ClientPort } from "../../lib/shim/bridge.ts";
-import type { RequestId, RpcMessage } from "../../lib/wire/rpc.ts";
+import { jsonId, type RequestId, type RpcMessage } from "../../lib/wire/rpc.ts";
 import { MemoryDaemon } from "./memory_daemon.ts";
 import { INITIALIZE } from "./shim.ts";
 
@@ -37,7 +37,13 @@ class MemoryClient implements ClientPort {
   }
 
   refuse(id: RequestId | null, { code, message, details, retryAfterMs }: ExaiError): void {
-    this.told.push({ id, refused: code, message, details: details as JsonObject, retryAfterMs });
+    this.told.push({
+      id: id === null ? id : jsonId(id),
+      refused: code,
+      message,
+      details: details as JsonObject,
+      retryAfterMs,
+    });
   }
 
   flushed(): Promise<void> {
@@ -124,7 +130,7 @@ export class MemoryWindow implements Disposable {
   }
 
   ask(method: string, params: JsonObject = {}, id: RequestId = 1, bytes?: number): void {
-    this.write({ id, method, params }, bytes);
+    this.write({ id: jsonId(id), method, params }, bytes);
   }
 
   call(name: string, id: RequestId = 1, bytes?: number): void {

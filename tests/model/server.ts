@@ -5,11 +5,13 @@ import type { Share } from "../../lib/config/server_config.ts";
 import { isObject, type JsonObject } from "../../lib/base/json.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import { LOG_LEVELS, type LogLevel } from "../../lib/wire/mcp.ts";
-import type { RequestId } from "../../lib/wire/rpc.ts";
 import type { AdmissionFactory } from "../../lib/upstream/process_records.ts";
 import { mountedServer } from "../helpers/shared_server.ts";
 import { turn } from "./channel.ts";
 import { ModelTasks } from "./tasks.ts";
+
+/** The ids of a model run are small. */
+type RequestId = string | number;
 
 /** What a call of the one tool every server has makes it do. */
 export const MODES = [

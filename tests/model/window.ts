@@ -1,12 +1,14 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import { attachExai, type AttachHooks } from "../../lib/session/hello.ts";
 import type { LogLevel } from "../../lib/wire/mcp.ts";
-import type { RequestId } from "../../lib/wire/rpc.ts";
 import { MemoryChannel, turn } from "./channel.ts";
 import { Notices, PER_PLACE } from "./notices.ts";
 import { type Sent, taskBegunBy } from "./sent.ts";
 import { isTask, type Mode, type ModelServer } from "./server.ts";
 import { TASK_TTL_MS } from "./tasks.ts";
+
+/** The ids of a model run are small. */
+type RequestId = string | number;
 
 export interface WindowOptions {
   name: string;
@@ -200,7 +202,10 @@ export class ModelWindow {
 
   cancel(sent: Sent): void {
     sent.isCancelled = true;
-    this.notify("notifications/cancelled", { requestId: sent.id, reason: "no longer wanted" });
+    this.notify("notifications/cancelled", {
+      requestId: sent.id as string | number,
+      reason: "no longer wanted",
+    });
   }
 
   setLevel(level: LogLevel): void {

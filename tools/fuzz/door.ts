@@ -95,7 +95,7 @@ export class Expected {
 }
 
 /** Whether an answer can carry `id` and be recognised: one that is read as another number, or is too long, is not said. */
-export function isId(id: Json | undefined): id is RequestId {
+export function isId(id: Json | undefined): id is string | number {
   return errorResponseId(id) !== null;
 }
 

@@ -1,6 +1,6 @@
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { JournalEntry } from "../../session/journal.ts";
-import type { RequestId } from "../../wire/rpc.ts";
+import { jsonId, type RequestId } from "../../wire/rpc.ts";
 import type { JournalStatements } from "./journal_statements.ts";
 import { type JournalTail, readTail } from "./tail.ts";
 
@@ -50,7 +50,7 @@ export function insertSession(
 
 /** Writes a call of the session in row `session`, with its answer if that is not in the database yet. */
 export function putCall(sql: JournalStatements, session: number, call: TrackedCall): void {
-  call.row ??= Number(sql.addCall.run(session, JSON.stringify(call.id)).lastInsertRowid);
+  call.row ??= Number(sql.addCall.run(session, JSON.stringify(jsonId(call.id))).lastInsertRowid);
   if (call.answer === undefined) return;
   sql.addAnswer.run(call.row, call.answer);
   call.answer = undefined;

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { RoutedResult } from "../../provider/model_router.ts";
-import type { RawRequest } from "../../provider/provider.ts";
+import type { RawCompletionRequest } from "../../provider/provider.ts";
 import { ASKS_MODELS } from "../annotations.ts";
 import { describeBill, describeUsage } from "../dialogue/model_reply.ts";
 import { ProgressHeartbeat, progressSender } from "../dialogue/call_progress.ts";
@@ -93,7 +93,9 @@ async function complete(args: ToolChatArgs, context: ToolContext): Promise<ToolO
   };
 }
 
-function toRequest({ messages, tools, tool_choice, temperature, use_websearch }: ToolChatArgs): RawRequest {
+function toRequest(
+  { messages, tools, tool_choice, temperature, use_websearch }: ToolChatArgs,
+): RawCompletionRequest {
   return {
     messages: messages as JsonObject[],
     tools: tools as JsonObject[] | undefined,
@@ -105,7 +107,7 @@ function toRequest({ messages, tools, tool_choice, temperature, use_websearch }:
 
 const CHOICES = ["auto", "none", "required"];
 
-function toChoice(choice: unknown, tools: ToolChatArgs["tools"] = []): RawRequest["tool_choice"] {
+function toChoice(choice: unknown, tools: ToolChatArgs["tools"] = []): RawCompletionRequest["tool_choice"] {
   if (typeof choice !== "string") return choice as JsonObject | undefined;
   if (CHOICES.includes(choice)) return choice;
   const names = tools.map((one) => one.function.name);

@@ -5,7 +5,14 @@ import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call } from "../../call/call.ts";
 import { withProgressToken } from "../../wire/mcp.ts";
-import type { RequestId, Result, RpcMessage, RpcRequest, RpcResponse } from "../../wire/rpc.ts";
+import {
+  jsonId,
+  type RequestId,
+  type Result,
+  type RpcMessage,
+  type RpcRequest,
+  type RpcResponse,
+} from "../../wire/rpc.ts";
 import { suspectOf } from "../call_crashes.ts";
 import type { HandleOwners } from "../tasks/handle_owners.ts";
 import type { InFlightTable } from "./inflight.ts";
@@ -151,7 +158,7 @@ export class UpstreamExchange {
     if (!entry) return;
     entry.fail(error);
     if (method === "initialize") return;
-    const params = { requestId: id, reason: error.message };
+    const params = { requestId: jsonId(id), reason: error.message };
     const cancel = () => this.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
     const { call } = entry;
     if (!call || !isObject(call.params.task)) return cancel();
@@ -204,6 +211,8 @@ export class UpstreamExchange {
     // The late answer to a withdrawn request.
     if (typeof id === "number" && id < this.#nextId) return undefined;
     const what = error ? `an error (${error.message})` : "an answer";
-    return `(sent ${what} to no request: its id is ${JSON.stringify(id)?.slice(0, 80)})`;
+    return `(sent ${what} to no request: its id is ${
+      JSON.stringify(id === null ? id : jsonId(id))?.slice(0, 80)
+    })`;
   }
 }

@@ -6,7 +6,7 @@ import { redact } from "../../base/log.ts";
 import { visible, visibleJson } from "../../base/visible.ts";
 import type { Caller } from "../../call/call.ts";
 import { MAX_URI_CHARS } from "../../wire/mcp.ts";
-import type { RequestId, RpcNotification, RpcRequest } from "../../wire/rpc.ts";
+import { jsonId, type RequestId, type RpcNotification, type RpcRequest } from "../../wire/rpc.ts";
 import { MessageOwners } from "./message_owners.ts";
 import { ClientTasks } from "../tasks/client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
@@ -119,7 +119,10 @@ export class Inbound {
     const progressToken = call ? call.progressToken : progress.get(token)?.progressToken;
     if (progressToken === undefined) return this.#logUnaddressed("notifications/progress", params);
     const target = call ?? progress.get(token)!.caller;
-    target.notify("notifications/progress", { ...taskAliases.toClient(params), progressToken });
+    target.notify("notifications/progress", {
+      ...taskAliases.toClient(params),
+      progressToken: jsonId(progressToken),
+    });
   }
 
   #deliverToAddressee(method: string, params: JsonObject, origin?: Origin): void {

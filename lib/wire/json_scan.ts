@@ -1,0 +1,260 @@
+/** What a text may hold at most; the scan of a larger one fails. */
+export interface ScanLimits {
+  /** Levels of nesting. */
+  depth: number;
+  /** Members of all objects together. */
+  members: number;
+}
+
+/** A member of an object, as offsets in the text that was scanned. */
+export interface Member {
+  /** Its name, with escapes resolved. */
+  readonly name: string;
+  /** Where its value begins, and the offset after its end. */
+  readonly from: number;
+  readonly to: number;
+  /** The members of the value, where they were asked for and it is an object. */
+  readonly members: Members | undefined;
+}
+
+/** The members of an object in their order, those of one name included. */
+export type Members = readonly Member[];
+
+/** The value of a member is looked into when this says so. */
+type IsWanted = (name: string) => boolean;
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const LIST_BEGIN = 0x5b;
+const BACKSLASH = 0x5c;
+const OBJECT_BEGIN = 0x7b;
+const OBJECT_END = 0x7d;
+
+/** From this length on, the engine's own parser checks a string faster than a loop does. */
+const LONG_STRING_CHARS = 64;
+
+/**
+ * Reads the JSON object in `text` in one pass, without making a value of it: RFC 8259 to the letter, as
+ * `JSON.parse` has it. The members of the object are listed, and those of each value that `isWanted` names.
+ *
+ * @returns undefined when `text` is anything but one JSON object, or beyond the limits
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { scanObject } from "./json_scan.ts";
+ *
+ * const text = '{"id": 9007199254740993, "params": {"name": "a"}}';
+ * const members = scanObject(text, { depth: 512, members: 1000 }, (name) => name === "params")!;
+ * assertEquals(members.map(({ from, to }) => text.slice(from, to)), ["9007199254740993", '{"name": "a"}']);
+ * assertEquals(members[1]!.members!.map(({ name }) => name), ["name"]);
+ * ```
+ */
+export function scanObject(text: string, limits: ScanLimits, isWanted: IsWanted): Members | undefined {
+  const scanner = new Scanner(text, limits);
+  scanner.skipSpace();
+  const members = scanner.readObject(isWanted);
+  scanner.skipSpace();
+  return scanner.hasFailed || scanner.at !== text.length ? undefined : members;
+}
+
+class Scanner {
+  at = 0;
+  hasFailed = false;
+  readonly #text: string;
+  readonly #limits: ScanLimits;
+  #memberCount = 0;
+  #depth = 0;
+  /** Where the name read last ends. */
+  #nameEnd = 0;
+
+  constructor(text: string, limits: ScanLimits) {
+    this.#text = text;
+    this.#limits = limits;
+  }
+
+  skipSpace(): void {
+    for (;; this.at++) {
+      const code = this.#text.charCodeAt(this.at);
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
+    }
+  }
+
+  /** Reads an object and lists its members; those of the values that `isWanted` names are listed too. */
+  readObject(isWanted?: IsWanted): Members {
+    const members: Member[] = [];
+    if (!this.#enter(OBJECT_BEGIN)) return members;
+    while (!this.hasFailed && !this.#leaves(OBJECT_END, members.length > 0)) {
+      const name = this.#readName();
+      if (this.hasFailed) break;
+      const from = this.at;
+      let inner: Members | undefined;
+      if (isWanted?.(name) && this.#text.charCodeAt(from) === OBJECT_BEGIN) inner = this.readObject();
+      else this.#skipValue();
+      members.push({ name, from, to: this.at, members: inner });
+    }
+    return members;
+  }
+
+  /** Moves past a value, however deep. */
+  #skipValue(): void {
+    const open: number[] = [];
+    for (;;) {
+      if (this.hasFailed) return;
+      const code = this.#text.charCodeAt(this.at);
+      const isContainer = code === OBJECT_BEGIN || code === LIST_BEGIN;
+      if (isContainer) {
+        if (!this.#enter(code)) return;
+        // `{` and `}`, `[` and `]` are two apart.
+        open.push(code + 2);
+      } else this.#skipScalar(code);
+      if (!this.#toNextValue(open, isContainer)) return;
+    }
+  }
+
+  /** Moves to the next value of the containers `open`, leaving those that end; false when none is open any more. */
+  #toNextValue(open: number[], isFirst: boolean): boolean {
+    while (open.length > 0 && !this.hasFailed) {
+      const end = open.at(-1)!;
+      if (this.#leaves(end, !isFirst)) {
+        open.pop();
+        isFirst = false;
+        continue;
+      }
+      if (end === OBJECT_END) this.#skipName();
+      return !this.hasFailed;
+    }
+    return false;
+  }
+
+  #enter(begin: number): boolean {
+    if (this.#text.charCodeAt(this.at) !== begin || ++this.#depth > this.#limits.depth) {
+      this.hasFailed = true;
+      return false;
+    }
+    this.at++;
+    this.skipSpace();
+    return true;
+  }
+
+  /** Whether the container ends here; otherwise moves past the comma before its next element. */
+  #leaves(end: number, hasElements: boolean): boolean {
+    this.skipSpace();
+    const code = this.#text.charCodeAt(this.at);
+    if (code === end) {
+      this.#depth--;
+      this.at++;
+      return true;
+    }
+    if (!hasElements) return false;
+    if (code !== COMMA) this.hasFailed = true;
+    this.at++;
+    this.skipSpace();
+    return false;
+  }
+
+  #readName(): string {
+    const from = this.at;
+    const isEscaped = this.#skipName();
+    if (this.hasFailed) return "";
+    const literal = this.#text.slice(from, this.#nameEnd);
+    return isEscaped ? JSON.parse(literal) : literal.slice(1, -1);
+  }
+
+  /** Moves past a name and its colon; returns whether the name holds a backslash. */
+  #skipName(): boolean {
+    if (this.#text.charCodeAt(this.at) !== QUOTE) return this.hasFailed = true;
+    const isEscaped = this.#skipString();
+    this.#nameEnd = this.at;
+    this.skipSpace();
+    if (this.#text.charCodeAt(this.at) !== COLON || ++this.#memberCount > this.#limits.members) {
+      this.hasFailed = true;
+    }
+    this.at++;
+    this.skipSpace();
+    return isEscaped;
+  }
+
+  #skipScalar(code: number): void {
+    if (code === QUOTE) this.#skipString();
+    else if (code === 0x74) this.#skipWord("true");
+    else if (code === 0x66) this.#skipWord("false");
+    else if (code === 0x6e) this.#skipWord("null");
+    else this.#skipNumber(code);
+  }
+
+  #skipWord(word: string): void {
+    if (!this.#text.startsWith(word, this.at)) this.hasFailed = true;
+    this.at += word.length;
+  }
+
+  #skipNumber(code: number): void {
+    if (code === MINUS) code = this.#text.charCodeAt(++this.at);
+    if (code === ZERO) this.at++;
+    else this.#skipDigits();
+    if (this.#text.charCodeAt(this.at) === DOT) {
+      this.at++;
+      this.#skipDigits();
+    }
+    // `E` and `e` differ in this one bit.
+    if ((this.#text.charCodeAt(this.at) | 0x20) !== 0x65) return;
+    const sign = this.#text.charCodeAt(++this.at);
+    if (sign === MINUS || sign === 0x2b) this.at++;
+    this.#skipDigits();
+  }
+
+  #skipDigits(): void {
+    const from = this.at;
+    for (;; this.at++) {
+      const code = this.#text.charCodeAt(this.at);
+      if (!(code >= ZERO && code <= NINE)) break;
+    }
+    if (this.at === from) this.hasFailed = true;
+  }
+
+  /** Moves past a string; returns whether it holds a backslash. */
+  #skipString(): boolean {
+    const from = this.at;
+    for (let at = from + 1; at < from + LONG_STRING_CHARS; at++) {
+      const code = this.#text.charCodeAt(at);
+      if (code === QUOTE) {
+        this.at = at + 1;
+        return false;
+      }
+      // The comparison is false at the end of the text, too.
+      if (code === BACKSLASH || !(code >= 0x20)) break;
+    }
+    return this.#skipLongString(from);
+  }
+
+  #skipLongString(from: number): boolean {
+    const end = endOfString(this.#text, from);
+    const literal = this.#text.slice(from, end + 1);
+    if (end < 0 || !isStringLiteral(literal)) this.hasFailed = true;
+    this.at = end + 1;
+    return literal.includes("\\");
+  }
+}
+
+function isStringLiteral(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The offset of the quote that ends the string at `from`; -1 if there is none. */
+export function endOfString(text: string, from: number): number {
+  for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return at;
+  }
+  return -1;
+}

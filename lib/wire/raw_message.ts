@@ -1,0 +1,193 @@
+import type { JsonObject } from "../base/json.ts";
+import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
+import { type Edit, hasDuplicates, RawObject, splice } from "./raw_object.ts";
+import {
+  readRequestId,
+  type RequestId,
+  type RpcError,
+  type RpcNotification,
+  type RpcRequest,
+} from "./rpc.ts";
+
+/** A message with the text it came in. Each kind can stand wherever the parsed one does. */
+type RawMessage = RawRequest | RawNotification | RawResponse;
+
+/** A response with the text it came in; it is a `Result` as well. */
+type RawResponse = RawSuccess | RawFailure;
+
+/** What the members of a message are looked into for: the names in `params`, the signs in `result`. */
+const isLookedInto = (name: string) => name === "params" || name === "result";
+
+/**
+ * Reads one JSON-RPC message without parsing what it carries.
+ *
+ * @returns undefined for anything out of the ordinary: no JSON, an array, an invalid envelope, an EXAI op, `params` that
+ * are null, a name that stands twice where this side reads it. Such a text is parsed, told what is wrong with it, or
+ * written again, so that both sides read the same
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { readRawMessage } from "./raw_message.ts";
+ *
+ * const text = '{"result":{"n":1.0},"jsonrpc":"2.0","id":7}';
+ * const response = readRawMessage(text, { depth: 512, members: 1000 });
+ * if (response?.kind !== "response") throw new Error("no response");
+ * assertEquals(response.withIdText('"a"'), '{"result":{"n":1.0},"jsonrpc":"2.0","id":"a"}');
+ * ```
+ */
+export function readRawMessage(text: string, limits: ScanLimits): RawMessage | undefined {
+  const members = scanObject(text, limits, isLookedInto);
+  if (members === undefined || hasDuplicates(members)) return undefined;
+  const parts = new Parts(text, members);
+  return parts.textOf("jsonrpc") === '"2.0"' ? parts.toMessage() : undefined;
+}
+
+class Parts {
+  readonly text: string;
+  readonly #members: Members;
+
+  constructor(text: string, members: Members) {
+    this.text = text;
+    this.#members = members;
+  }
+
+  find(name: string): Member | undefined {
+    return this.#members.find((member) => member.name === name);
+  }
+
+  textOf(name: string): string | undefined {
+    const member = this.find(name);
+    return member && this.text.slice(member.from, member.to);
+  }
+
+  toMessage(): RawMessage | undefined {
+    const method = this.find("method");
+    if (method === undefined) return this.#toResponse();
+    // Some servers repeat the method in a response.
+    if (this.find("result") || this.find("error")) return undefined;
+    const name: unknown = JSON.parse(this.text.slice(method.from, method.to));
+    const params = this.find("params");
+    if (typeof name !== "string" || (params && !isPlain(params))) return undefined;
+    if (this.find("id") === undefined) return new RawNotification(this, name);
+    const id = this.#readId();
+    return id === undefined ? undefined : new RawRequest(this, { id, method: name });
+  }
+
+  #toResponse(): RawResponse | undefined {
+    const id = this.#readId();
+    const result = this.find("result");
+    const error = this.find("error");
+    if (id === undefined || (result === undefined) === (error === undefined)) return undefined;
+    if (result) return isPlain(result) ? new RawSuccess(this, id, result) : undefined;
+    const value: Partial<RpcError> | undefined = JSON.parse(this.textOf("error")!);
+    const isError = typeof value?.code === "number" && typeof value.message === "string";
+    return isError ? new RawFailure(this, id, value as RpcError) : undefined;
+  }
+
+  #readId(): RequestId | undefined {
+    const text = this.textOf("id");
+    return text === undefined ? undefined : readRequestId(text);
+  }
+}
+
+/** Whether the value is an object in which no name stands twice. */
+function isPlain({ members }: Member): boolean {
+  return members !== undefined && !hasDuplicates(members);
+}
+
+abstract class Raw {
+  readonly jsonrpc = "2.0";
+  /** The whole message as it came. */
+  readonly text: string;
+  /** Its `params` or `result`. */
+  readonly body: RawObject | undefined;
+  readonly #idAt: Member | undefined;
+  readonly #bodyAt: Member | undefined;
+
+  constructor(parts: Parts, body: Member | undefined) {
+    this.text = parts.text;
+    this.body = body && new RawObject(parts.text, body);
+    this.#idAt = parts.find("id");
+    this.#bodyAt = body;
+  }
+
+  /** The id as it came: `1.0`, `"a\u0062"`; empty for a notification. */
+  get idText(): string {
+    return this.#idAt === undefined ? "" : this.text.slice(this.#idAt.from, this.#idAt.to);
+  }
+
+  /** The text with the id `idText`, and with `body` in place of its own. */
+  toText({ idText, body }: { idText?: string; body?: RawObject }): string {
+    const edits: Edit[] = [];
+    if (idText !== undefined && this.#idAt) edits.push({ ...this.#idAt, text: idText });
+    if (body && body !== this.body && this.#bodyAt) edits.push({ ...this.#bodyAt, text: body.text });
+    return splice(this.text, edits.sort((a, b) => a.from - b.from));
+  }
+}
+
+/** A request that is passed on. Its `params` are parsed when they are first asked for. */
+class RawRequest extends Raw implements RpcRequest {
+  readonly kind = "request";
+  readonly id: RequestId;
+  readonly method: string;
+
+  constructor(parts: Parts, { id, method }: { id: RequestId; method: string }) {
+    super(parts, parts.find("params"));
+    this.id = id;
+    this.method = method;
+  }
+
+  get params(): JsonObject | undefined {
+    return this.body?.value;
+  }
+}
+
+/** A notification that is passed on. Its `params` are parsed when they are first asked for. */
+class RawNotification extends Raw implements RpcNotification {
+  readonly kind = "notification";
+  readonly method: string;
+
+  constructor(parts: Parts, method: string) {
+    super(parts, parts.find("params"));
+    this.method = method;
+  }
+
+  get params(): JsonObject | undefined {
+    return this.body?.value;
+  }
+}
+
+/** A response with a result, which is parsed when it is first asked for. */
+class RawSuccess extends Raw {
+  readonly kind = "response";
+  readonly id: RequestId;
+  readonly error = undefined;
+
+  constructor(parts: Parts, id: RequestId, result: Member) {
+    super(parts, result);
+    this.id = id;
+  }
+
+  get result(): JsonObject {
+    return this.body!.value;
+  }
+}
+
+/** A response with an error. */
+class RawFailure extends Raw {
+  readonly kind = "response";
+  readonly id: RequestId;
+  readonly error: RpcError;
+  readonly result = undefined;
+
+  constructor(parts: Parts, id: RequestId, error: RpcError) {
+    super(parts, undefined);
+    this.id = id;
+    this.error = error;
+  }
+}
+
+/** `result` as the response it came as; undefined for one that is made here. */
+export function rawResult(result: object): RawResponse | undefined {
+  return result instanceof RawSuccess || result instanceof RawFailure ? result : undefined;
+}
