@@ -40,7 +40,8 @@ function answersOf(name: string): Readonly<Record<string, string>> {
       `{"protocolVersion":"2025-11-25","capabilities":${capabilities},"serverInfo":{"name":"${name}","version":"1"}}`,
     ping: "{}",
     "logging/setLevel": "{}",
-    "tools/list": `{"tools":[{"name":${OWN_NAME},"description":"of ${name}","inputSchema":${schema}}]}`,
+    "tools/list":
+      `{"tools":[{"name":${OWN_NAME},"description":"of ${name}","inputSchema":${schema}},{"name":"hidden","inputSchema":${schema}}]}`,
     "prompts/list":
       `{"prompts":[{"name":${OWN_NAME},"description":"of ${name}","arguments":[{"name":"a"}],"_meta":{"n":1.0}}]}`,
     "resources/list":
