@@ -12,7 +12,7 @@ export interface TextClient extends AsyncDisposable {
 
 const INITIALIZE: JsonObject = {
   protocolVersion: "2025-11-25",
-  capabilities: { sampling: {}, elicitation: {} },
+  capabilities: { sampling: {}, elicitation: { form: {}, url: {} } },
   clientInfo: { name: "texts", version: "1" },
 };
 

@@ -32,7 +32,7 @@ export interface VerbatimServer extends AsyncDisposable {
  */
 function answersOf(name: string): Readonly<Record<string, string>> {
   const capabilities =
-    '{"tools":{},"prompts":{},"resources":{"subscribe":true},"completions":{},"logging":{},"x-things":{}}';
+    '{"tools":{},"prompts":{},"resources":{"subscribe":true},"completions":{},"logging":{},"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}},"x-things":{}}';
   const schema =
     '{"type":"object","properties":{"n":{"type":"number","default":1.0,"maximum":9007199254740993,"minimum":-1e2}}}';
   return {
@@ -41,7 +41,7 @@ function answersOf(name: string): Readonly<Record<string, string>> {
     ping: "{}",
     "logging/setLevel": "{}",
     "tools/list":
-      `{"tools":[{"name":${OWN_NAME},"description":"of ${name}","inputSchema":${schema}},{"name":"hidden","inputSchema":${schema}}]}`,
+      `{"tools":[{"name":${OWN_NAME},"description":"of ${name}","inputSchema":${schema},"execution":{"taskSupport":"optional"}},{"name":"hidden","inputSchema":${schema}},{"name":"od d\\"\\u00e9","description":"quoted","inputSchema":${schema}}]}`,
     "prompts/list":
       `{"prompts":[{"name":${OWN_NAME},"description":"of ${name}","arguments":[{"name":"a"}],"_meta":{"n":1.0}}]}`,
     "resources/list":
