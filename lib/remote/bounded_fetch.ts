@@ -29,7 +29,7 @@ export class BoundedFetch {
   }
 
   readonly fetch: ServerFetch = async (url, init) => {
-    const response = inflated(await fetch(url, onlyOnce(init)));
+    const response = inflated(await fetch(url, onlyOnce(url, init)));
     const { maxBytes } = this.#options;
     if (!response.ok) return beginningOf(response, MAX_ERROR_BODY_BYTES);
     if (EVENT_STREAM.test(response.headers.get("content-type") ?? "")) {
@@ -51,9 +51,9 @@ export class BoundedFetch {
 }
 
 /** `init` as a request that is not repeated if it has a text to send: what it asks for may have been done. */
-function onlyOnce(init: RequestInit | undefined): RequestInit & { client?: Deno.HttpClient } | undefined {
-  const { body } = init ?? {};
-  return typeof body === "string" ? { ...init, body: sentOnce(body), client: postClient() } : init;
+function onlyOnce(url: string | URL, init: RequestInit = {}): RequestInit & { client?: Deno.HttpClient } {
+  const { body } = init;
+  return typeof body === "string" ? { ...init, body: sentOnce(body), client: postClient(url) } : init;
 }
 
 /**
