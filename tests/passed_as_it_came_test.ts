@@ -4,7 +4,11 @@ import { mountingDaemon } from "./helpers/mounts.ts";
 import { httpClient, shimClient, type TextClient, webSocketClient } from "./helpers/passing/doors.ts";
 import { arrivalAt, fill, type Fillings, namesFor, next } from "./helpers/passing/exchange.ts";
 import { PASSED, type Passed } from "./helpers/passing/messages.ts";
+import { RandomMessages } from "./helpers/passing/random_messages.ts";
 import { OWN_NAME, stdioServer, urlServer, type VerbatimServer } from "./helpers/passing/verbatim_server.ts";
+import { seeded } from "./helpers/random.ts";
+
+const RANDOM = 50;
 
 let nextId = 1000;
 
@@ -82,6 +86,14 @@ for (const [door, open] of Object.entries(DOORS)) {
         const ignore = isPending(row.what);
         await t.step({ name: row.what, ignore, fn: () => pass(row, { client, server, names }) });
       }
+      await t.step({
+        name: `${RANDOM} random messages`,
+        ignore: isPending("random"),
+        async fn() {
+          const random = new RandomMessages(seeded(1));
+          for (let n = 0; n < RANDOM; n++) await pass(random.next(), { client, server, names });
+        },
+      });
     });
   }
 }
