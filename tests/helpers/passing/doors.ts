@@ -41,10 +41,12 @@ export async function shimClient(url: string): Promise<TextClient> {
   };
 }
 
-/** A client over WebSocket that says no hello. */
-export async function webSocketClient(url: string): Promise<TextClient> {
+/** A client over WebSocket that says no hello; `more` goes into its `initialize`. */
+export async function webSocketClient(url: string, more: object = {}): Promise<TextClient> {
   const { socket, inbox } = await connected(url, ["mcp"]);
-  socket.send(JSON.stringify({ jsonrpc: "2.0", id: "i", method: "initialize", params: INITIALIZE }));
+  socket.send(
+    JSON.stringify({ jsonrpc: "2.0", id: "i", method: "initialize", params: { ...INITIALIZE, ...more } }),
+  );
   await inbox.next();
   socket.send('{"jsonrpc":"2.0","method":"notifications/initialized"}');
   return overSocket(socket, inbox);
