@@ -1,5 +1,4 @@
 import { assert, assertEquals } from "@std/assert";
-import { RawHttp } from "./helpers/http_client.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { type TextClient, webSocketClient } from "./helpers/passing/doors.ts";
 import { arrivalAt, next } from "./helpers/passing/exchange.ts";
@@ -122,20 +121,3 @@ for (const name of ["piped", "far"] as const) {
     },
   });
 }
-
-Deno.test({
-  name: "an answer in the body of its HTTP response is as it came",
-  ignore: isPending,
-  async fn() {
-    await using server = stdioServer("piped");
-    await using it = await mountingDaemon({ piped: server.entry });
-    const http = await RawHttp.open(`${it.http}mcp/piped`, { accept: "application/json" });
-    const response = http.post(CALL);
-    const { text, say } = await next(server);
-    const answer = `{ "result":${NUMBERS}, "id":<id>,"jsonrpc":"2.0" }`;
-    say(answer.replace("<id>", JSON.stringify(JSON.parse(text).id)));
-    const body = await (await response).text();
-    assert(body.includes(answer.replace("<id>", "1.0")), body);
-    await http.delete();
-  },
-});
