@@ -145,9 +145,14 @@ export class ServerProcess implements Transport, AsyncDisposable {
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when it has ended, `OVER_CAPACITY` when it leaves too much unread
    */
-  async send(message: RpcMessage): Promise<void> {
-    if (this.#ending || this.#end) throw this.#unavailable();
-    await this.#stdinWriter.write(sentText(message) + "\n");
+  send(message: RpcMessage): Promise<void> {
+    if (this.#ending || this.#end) return Promise.reject(this.#unavailable());
+    try {
+      return this.#stdinWriter.write(sentText(message) + "\n");
+    } catch (thrown) {
+      // A message that cannot be written as text.
+      return Promise.reject(thrown);
+    }
   }
 
   /** Ends the process and its descendants: closes its stdin, then SIGTERM, then SIGKILL. */

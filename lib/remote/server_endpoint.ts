@@ -1,6 +1,7 @@
 // @ts-types="@modelcontextprotocol/sdk/shared/transport"
 import { fetchWithinOrigin, unfollowedRedirect } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { UrlServerConfig } from "../config/server_config.ts";
+import { writeRecords } from "../base/turn_end.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isRequest, isRequestId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import { sentText } from "../wire/text_request.ts";
@@ -53,6 +54,7 @@ export class ServerEndpoint {
    */
   async fetch({ url = this.url, method = "GET", headers = {}, body, signal }: UrlRequest): Promise<Response> {
     const init = { method, headers: this.#headers(headers), body, signal };
+    writeRecords();
     const response = await this.#fetch(url, init).catch((thrown) => {
       throw fetchError(thrown);
     });

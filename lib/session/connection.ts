@@ -216,6 +216,7 @@ function frameSink(
 ): FrameSink {
   const joiner = joinsLines ? new LineJoiner((frame) => channel.send(frame)) : undefined;
   return {
+    sendsAtTurnEnd: joiner !== undefined,
     send: joiner ? (text) => joiner.send(text) : (text) => channel.send(text),
     close(code, reason) {
       beforeClose();
@@ -267,7 +268,7 @@ function messageSink(session: Session): MessageSink {
       else output.sendTransient(text);
     },
     rejectDuplicate: ({ id, idText }, result) => output.rejectDuplicate(id, responseText(idText, result)),
-    markBegun: (id) => output.markBegun(id),
+    markBegun: (id, options) => output.markBegun(id, options),
     abandon: (id) => output.abandon(id),
     send(message, { onUndelivered }) {
       const { text, method } = encodeMessage(message, { maxBytes, onUndelivered });

@@ -122,7 +122,7 @@ export class MountedServer implements Server, AsyncDisposable {
       slot.beginCall();
       try {
         const instance = slot.started ?? await this.#untilStarted(slot, call);
-        if (isAboutTask) call.begin?.();
+        if (isAboutTask) call.begin?.({ inTurn: true });
         const result = await (isWork ? slot.admission.run(call, instance) : instance.call(call));
         if (!result) continue;
         if (isWork) this.#pool.records.answered(slot, call, result);

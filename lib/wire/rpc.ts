@@ -27,12 +27,6 @@ export function jsonId(id: RequestId): Json {
   return typeof id === "bigint" ? rawJson(String(id)) : id;
 }
 
-/** For `JSON.parse`: a whole number that a double cannot hold is a bigint. */
-export function readInteger(_key: string, value: unknown, context?: { source?: string }): unknown {
-  const { source = "" } = context ?? {};
-  return typeof value === "number" && !Number.isSafeInteger(value) ? readRequestId(source) ?? value : value;
-}
-
 /** For `JSON.stringify`: a bigint is written with all its digits. */
 export function writeInteger(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? jsonId(value) : value;

@@ -2,6 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import type { Call } from "../../call/call.ts";
 import { paramsOf } from "../../wire/raw_edits.ts";
 import { rawResult } from "../../wire/raw_message.ts";
+import { SENT } from "../../transport/upstream_transport.ts";
 import { mintedId, type RequestId, type Result, type RpcMessage, type RpcResponse } from "../../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { NullIdErrors } from "./null_id_errors.ts";
@@ -53,6 +54,7 @@ export class InFlightTable {
 
   /** Messages on the stream of the request `id` are about `call` until `sent` settles. */
   follow(id: RequestId, call: Call | undefined, sent: Promise<void>): Promise<void> {
+    if (sent === SENT) return sent;
     this.#streams.set(id, call);
     return sent.finally(() => this.#streams.delete(id));
   }

@@ -43,6 +43,7 @@ export class Instance implements AsyncDisposable {
   readonly liveness: PingedLiveness;
   readonly tasks = new UnfetchedTasks();
   readonly startedAt = new Date();
+  readonly sendsAtTurnEnd = true;
   callCount = 0;
   #answers = 0;
   readonly attribution: Attribution;
@@ -69,7 +70,7 @@ export class Instance implements AsyncDisposable {
     const { name, startTimeoutMs } = options;
     this.#transport = transport;
     this.#options = options;
-    this.#errors = new ServerErrors(name);
+    const errors = this.#errors = new ServerErrors(name);
     this.handles = new HandleOwners(this.tasks, options.orphaned);
     const pendingQuestions = new PendingQuestions();
     this.attribution = new Attribution({
@@ -79,7 +80,6 @@ export class Instance implements AsyncDisposable {
     });
     const inflight = this.#inflight = new InFlightTable(this.attribution);
     const { attached, attribution, handles, tasks } = this;
-    const errors = this.#errors;
     const exchange = this.#exchange = new UpstreamExchange({ name, transport, errors, inflight, handles });
     this.lists = new ListCache({
       ask: (method, params) => exchange.ask(method, params, startTimeoutMs),
