@@ -4,6 +4,8 @@ import { type Member, type Members, scanObject } from "./json_scan.ts";
 /** For what was within the limits as a part of its message. */
 const UNLIMITED = { depth: Infinity, members: Infinity };
 
+const NOTHING: ReadonlyMap<string, string> = new Map();
+
 type ObjectPlace = Pick<Member, "from" | "to" | "members">;
 
 /**
@@ -33,7 +35,7 @@ export class RawObject {
   #text: string | undefined;
 
   /** @param place where the object is in `source`, with its members, no two of one name */
-  constructor(source: string, place: ObjectPlace, replaced: ReadonlyMap<string, string> = new Map()) {
+  constructor(source: string, place: ObjectPlace, replaced = NOTHING) {
     this.#source = source;
     this.#from = place.from;
     this.#to = place.to;
