@@ -210,9 +210,3 @@ export function rawMessage(message: unknown): RawMessage | undefined {
 export function rawResult(result: object): RawResponse | undefined {
   return result instanceof RawSuccess || result instanceof RawFailure ? result : undefined;
 }
-
-/** One member of a result, without parsing the others; undefined for an error. */
-export function resultMember(answer: Result, name: string): Json | undefined {
-  const raw = rawResult(answer);
-  return raw ? raw.body?.get(name) : answer.result?.[name];
-}

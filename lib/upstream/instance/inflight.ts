@@ -1,8 +1,8 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { Call } from "../../call/call.ts";
+import { SENT } from "../../transport/upstream_transport.ts";
 import { paramsOf } from "../../wire/raw_edits.ts";
 import { rawResult } from "../../wire/raw_message.ts";
-import { SENT } from "../../transport/upstream_transport.ts";
 import { mintedId, type RequestId, type Result, type RpcMessage, type RpcResponse } from "../../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { NullIdErrors } from "./null_id_errors.ts";
