@@ -1,49 +1,33 @@
 import type { JsonObject } from "../base/json.ts";
+import { messageLine } from "./message_text.ts";
 import { rawMessage } from "./raw_message.ts";
 import { type Params, RawObject } from "./raw_object.ts";
 import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } from "./rpc.ts";
 
 /** A message whose params are sent as the text they came in. It can stand wherever the parsed one does. */
-abstract class TextMessage {
+class TextNotification implements RpcNotification {
   readonly jsonrpc = "2.0";
   readonly method: string;
-  readonly #body: RawObject;
+  readonly body: RawObject;
 
   constructor(method: string, body: RawObject) {
     this.method = method;
-    this.#body = body;
+    this.body = body;
   }
 
   /** Parsed when they are first asked for. */
   get params(): JsonObject {
-    return this.#body.value;
-  }
-
-  /** The whole message, on one line. */
-  get text(): string {
-    return `{"jsonrpc":"2.0",${this.idMember}"method":${
-      JSON.stringify(this.method)
-    },"params":${this.#body.text}}`;
-  }
-
-  protected get idMember(): string {
-    return "";
+    return this.body.value;
   }
 }
 
-class TextNotification extends TextMessage implements RpcNotification {}
-
 /** A request of the daemon with the params of another one. */
-export class TextRequest extends TextMessage implements RpcRequest {
+export class TextRequest extends TextNotification implements RpcRequest {
   readonly id: number;
 
   constructor(id: number, method: string, body: RawObject) {
     super(method, body);
     this.id = id;
-  }
-
-  protected override get idMember(): string {
-    return `"id":${this.id},`;
   }
 }
 
@@ -56,5 +40,11 @@ export function notificationOf(method: string, params: Params): RpcNotification 
 
 /** `message` as it is sent, on one line: the text it came in, or else its JSON. */
 export function sentText(message: RpcMessage): string {
-  return message instanceof TextMessage ? message.text : rawMessage(message)?.text ?? messageText(message);
+  if (message instanceof TextRequest) {
+    return messageLine({ id: message.id, method: message.method, params: message.body });
+  }
+  if (message instanceof TextNotification) {
+    return messageLine({ method: message.method, params: message.body });
+  }
+  return rawMessage(message)?.text ?? messageText(message);
 }
