@@ -1,6 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
+import type { Call } from "../call/call.ts";
 import { argumentsSize } from "../call/payload_size.ts";
 import { currentWait } from "../call/wait.ts";
 import { redactedJson } from "../observe/redaction.ts";
@@ -8,6 +9,7 @@ import { type CallBodies, type CallFilter, type CallStore, matchesFilter } from 
 import { type CallRecord, type RecordedExchange, toolOf } from "../observe/call_record.ts";
 import { formatCallId, parseCallId, type RunningCall, RunningCalls } from "../observe/running_calls.ts";
 import type { Session } from "../session/session.ts";
+import { exactError, exactResult } from "../wire/raw_message.ts";
 
 /** The outcome of a call that has not ended. */
 const RUNNING = "running";
@@ -83,14 +85,11 @@ export class CallControl {
     const number = parseCallId(id);
     const running = number === undefined ? undefined : this.running.get(number);
     if (running) {
-      const { store, maxBodyChars } = this.#options;
-      const { params } = running.call;
+      const { store } = this.#options;
       return {
         record: describeRunning(running),
         // Bodies are shown only if they are recorded as well.
-        bodies: store?.keepsBodies
-          ? { request: redactedJson(params.arguments ?? params, maxBodyChars) }
-          : undefined,
+        bodies: store?.keepsBodies ? { request: this.#requestOf(running.call) } : undefined,
       };
     }
     const found = number === undefined ? undefined : this.#options.store?.find(number);
@@ -136,12 +135,18 @@ export class CallControl {
   }
 
   /** The only look into what a call that is passed on carries: it is parsed here, and only if bodies are recorded. */
-  #bodiesOf({ call: { params }, result }: RecordedExchange): CallBodies {
-    const { maxBodyChars } = this.#options;
+  #bodiesOf({ call, result }: RecordedExchange): CallBodies {
     return {
-      request: redactedJson(params.arguments ?? params, maxBodyChars),
-      answer: result === undefined ? undefined : redactedJson(result.error ?? result.result, maxBodyChars),
+      request: this.#requestOf(call),
+      answer: result === undefined
+        ? undefined
+        : redactedJson(result.error ? exactError(result) : exactResult(result), this.#options.maxBodyChars),
     };
+  }
+
+  #requestOf(call: Call): string {
+    const exact = call.body ? call.body.exact : call.params;
+    return redactedJson(exact.arguments ?? exact, this.#options.maxBodyChars);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type Target,
 } from "../call/call.ts";
 import { textOf } from "../base/json.ts";
+import { isToolError } from "../call/payload_size.ts";
 import { GivenUp, waitForClient, waitingFor } from "../call/wait.ts";
 import { type Params, valueOf } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -197,7 +198,7 @@ class DetachableRun implements RepeatableCall {
   #ended(result: Result): Result {
     this.endedAtMs = Date.now();
     // A failure is no reason not to try again.
-    if (result.error || result.result?.isError === true) this.#release?.();
+    if (result.error || isToolError(result)) this.#release?.();
     return result;
   }
 

@@ -60,6 +60,11 @@ export function rawJson(text: string): Json {
   return (JSON as unknown as { rawJSON(text: string): Json }).rawJSON(text);
 }
 
+/** Whether `value` is one of {@linkcode rawJson}. */
+export function isRawJson(value: unknown): boolean {
+  return (JSON as unknown as { isRawJSON(value: unknown): boolean }).isRawJSON(value);
+}
+
 /** Whether `value` is a JSON object: neither null nor an array. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);

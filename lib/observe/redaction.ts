@@ -1,3 +1,4 @@
+import { isRawJson } from "../base/json.ts";
 import { redact } from "../base/log.ts";
 
 /** Names of fields whose value must not be recorded. */
@@ -100,7 +101,7 @@ function excerpt(value: unknown, at: { budget: { chars: number }; depth: number 
     budget.chars -= value.length;
     return text;
   }
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || isRawJson(value)) return value;
   if (depth >= MAX_DEPTH) return "… (nested too deep)";
   const inner = { budget, depth: depth + 1 };
   if (Array.isArray(value)) {
@@ -115,7 +116,8 @@ function excerpt(value: unknown, at: { budget: { chars: number }; depth: number 
   for (const [key, part] of Object.entries(value)) {
     if (budget.chars <= 0) break;
     budget.chars -= key.length;
-    const isSecret = isSecretKey(key) && (typeof part === "string" || typeof part === "number");
+    const isSecret = isSecretKey(key) &&
+      (typeof part === "string" || typeof part === "number" || isRawJson(part));
     members.push([key, isSecret ? "[secret]" : excerpt(part, inner)]);
   }
   return Object.fromEntries(members);

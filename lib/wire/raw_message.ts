@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../base/json.ts";
+import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
 import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
 import { type Edit, hasDuplicates, RawObject, splice } from "./raw_object.ts";
@@ -201,11 +201,19 @@ class RawFailure extends Raw {
   readonly id: RequestId | null;
   readonly error: RpcError;
   readonly result = undefined;
+  readonly #errorAt: Member;
 
   constructor(parts: RawParts, id: RequestId | null, error: RpcError) {
     super(parts, undefined);
     this.id = id;
     this.error = error;
+    this.#errorAt = parts.find("error")!;
+  }
+
+  /** The error, with its numbers as they came. */
+  get exact(): RpcError {
+    const { from, to } = this.#errorAt;
+    return exactJson(this.text.slice(from, to)) as unknown as RpcError;
   }
 }
 
@@ -222,6 +230,12 @@ export function rawResult(result: object): RawResponse | undefined {
 /** A result that is taken apart and written again, with its numbers as they came: see `exactJson`. */
 export function exactResult(success: { result: JsonObject }): JsonObject {
   return rawResult(success)?.body?.exact ?? success.result;
+}
+
+/** An error whose data is taken apart and written again: its numbers as they came. */
+export function exactError(failure: { error: RpcError }): RpcError {
+  const { error } = failure;
+  return failure instanceof RawFailure ? { ...failure.exact, code: error.code } : error;
 }
 
 /** One member of a result, without parsing the others; undefined for an error. */

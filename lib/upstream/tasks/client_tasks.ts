@@ -3,7 +3,7 @@ import { isObject } from "../../base/json.ts";
 import { quoteValue } from "../../base/text.ts";
 import type { Caller } from "../../call/call.ts";
 import { changedResult, paramsOf } from "../../wire/raw_edits.ts";
-import { resultMember } from "../../wire/raw_message.ts";
+import { exactResult, resultMember } from "../../wire/raw_message.ts";
 import { memberOf, type Params } from "../../wire/raw_object.ts";
 import type { Result, RpcRequest } from "../../wire/rpc.ts";
 import { MAX_HANDLE_CHARS, MAX_HANDLES, relatedTask } from "./handle_table.ts";
@@ -64,13 +64,16 @@ export class ClientTasks {
   answerToServer(caller: Caller, request: RpcRequest, answer: Result): Result {
     if (answer.error) return answer;
     if (isTaskMethod(request.method)) {
-      const tasks = resultMember(answer, "tasks");
-      if (!Array.isArray(tasks)) return changedResult(answer, (result) => this.toServer(caller, result));
+      if (resultMember(answer, "tasks") === undefined) {
+        return changedResult(answer, (result) => this.toServer(caller, result));
+      }
+      const page = exactResult(answer);
+      const tasks = Array.isArray(page.tasks) ? page.tasks : [];
       // The client may run tasks for other servers too.
       const own = tasks.filter(isObject).filter(({ taskId }) =>
         this.serverName(caller, taskId) !== undefined
       );
-      const shown = this.toServer(caller, answer.result);
+      const shown = this.toServer(caller, page);
       return { result: { ...shown, tasks: own.map((one) => this.toServer(caller, one)) } };
     }
     const task = resultMember(answer, "task");

@@ -1,6 +1,7 @@
 import { isObject, type Json } from "../../base/json.ts";
 import type { Caller } from "../../call/call.ts";
 import type { Result } from "../../wire/rpc.ts";
+import { exactError } from "../../wire/raw_message.ts";
 import { memberOf, type Params, RawObject } from "../../wire/raw_object.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import { MAX_HANDLE_CHARS } from "./handle_table.ts";
@@ -32,11 +33,12 @@ export class ElicitationAliases {
 
   /** An error that requires URL elicitations (-32042) with the client's elicitation ids; written again if one differs. */
   resultToClient(caller: Caller, answer: Result): Result {
-    const data = answer.error?.data;
+    if (!answer.error) return answer;
+    const { data } = exactError(answer);
     if (!isObject(data) || !Array.isArray(data.elicitations)) return answer;
     const elicitations = data.elicitations.map((one) => isObject(one) ? this.toClient(caller, one) : one);
     if (elicitations.every((one, i) => one === (data.elicitations as Json[])[i])) return answer;
-    return { error: { ...answer.error!, data: { ...data, elicitations } } };
+    return { error: { ...answer.error, data: { ...data, elicitations } } };
   }
 
   #nameOf(caller: Caller, own: string): string {

@@ -4,6 +4,7 @@ import { quoteValue } from "../../base/text.ts";
 import type { Caller } from "../../call/call.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import { isSameSession } from "../../call/owner.ts";
+import { exactResult } from "../../wire/raw_message.ts";
 import { memberOf, type Params } from "../../wire/raw_object.ts";
 import { mintedId, type RequestId, type Result } from "../../wire/rpc.ts";
 
@@ -82,11 +83,12 @@ export class HandleTable {
 
   /** A result of `tasks/list` with only the tasks of `caller`. */
   filterTasks(caller: Caller, answer: Result): Result {
-    if (!Array.isArray(answer.result?.tasks)) return answer;
-    const tasks = answer.result.tasks.filter((task) =>
+    const page = answer.error ? undefined : exactResult(answer);
+    if (!Array.isArray(page?.tasks)) return answer;
+    const tasks = page.tasks.filter((task) =>
       this.#isOpenTo(caller, isObject(task) ? task.taskId : undefined)
     );
-    return { result: { ...answer.result, tasks } };
+    return tasks.length === page.tasks.length ? answer : { result: { ...page, tasks } };
   }
 
   /** Marks the handles of a session that has ended. */

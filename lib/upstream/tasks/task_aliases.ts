@@ -2,7 +2,7 @@ import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import type { Caller } from "../../call/call.ts";
 import { isSameSession } from "../../call/owner.ts";
 import { changedResult, replacedAt } from "../../wire/raw_edits.ts";
-import { resultMember } from "../../wire/raw_message.ts";
+import { exactResult, resultMember } from "../../wire/raw_message.ts";
 import { type Params, RawObject } from "../../wire/raw_object.ts";
 import type { Result } from "../../wire/rpc.ts";
 import { BoundedMap } from "../bounded_map.ts";
@@ -78,7 +78,7 @@ export class TaskAliases {
     if (resultMember(answer, "tasks") === undefined) {
       return changedResult(answer, (result) => renameTasks(renameTasks(result, nameOf), nameOf, "task"));
     }
-    const result = this.toClient(answer.result);
+    const result = this.toClient(exactResult(answer));
     const { tasks } = result;
     if (!Array.isArray(tasks)) return { result };
     return { result: { ...result, tasks: tasks.map((one) => isObject(one) ? this.toClient(one) : one) } };

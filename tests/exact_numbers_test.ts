@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { exactJson, type JsonObject, plainOf } from "../lib/base/json.ts";
+import { redactedJson } from "../lib/observe/redaction.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 
 const NUMBERS = '{"one":1.0,"hundred":1E+2,"minus":-0,"big":12345678901234567890,"past":9007199254740993}';
@@ -76,4 +77,12 @@ Deno.test("numbers that are written otherwise once parsed are kept as text, othe
   }
   const deep = "[".repeat(20_000) + "1.0" + "]".repeat(20_000);
   assertEquals(Array.isArray(exactJson(deep)), true);
+});
+
+Deno.test("what is recorded of a call keeps its numbers, secret ones left out", () => {
+  const value = exactJson('{"n":[1.0,9007199254740993],"password":1.0}');
+  assertEquals(
+    redactedJson(value, 1000),
+    '{"n":[1.0,9007199254740993],"password":"[secret]"}',
+  );
 });
