@@ -58,6 +58,11 @@ export class RawObject {
     return this.value;
   }
 
+  /** The text in parts that lie where they came, so that a large one is not copied. */
+  get parts(): readonly string[] {
+    return spliceParts(this.#source.slice(this.#from, this.#to), this.#edits());
+  }
+
   /** Characters of the text. */
   get length(): number {
     return this.#replaced.size === 0 ? this.#to - this.#from : this.text.length;
@@ -110,12 +115,16 @@ export class RawObject {
   }
 
   #build(): string {
+    return splice(this.#source.slice(this.#from, this.#to), this.#edits());
+  }
+
+  #edits(): Edit[] {
     const edits: Edit[] = [];
     for (const { name, from, to } of this.#replaced.size === 0 ? [] : this.#members) {
       const text = this.#replaced.get(name);
       if (text !== undefined) edits.push({ from: from - this.#from, to: to - this.#from, text });
     }
-    return splice(this.#source.slice(this.#from, this.#to), edits);
+    return edits;
   }
 }
 
@@ -158,6 +167,17 @@ export function splice(text: string, edits: readonly Edit[]): string {
     at = to;
   }
   return at === 0 ? text : result + text.slice(at);
+}
+
+/** As {@linkcode splice}, in parts. */
+function spliceParts(text: string, edits: readonly Edit[]): string[] {
+  const parts: string[] = [];
+  let at = 0;
+  for (const { from, to, text: replacement } of edits) {
+    parts.push(text.slice(at, from), replacement);
+    at = to;
+  }
+  return [...parts, text.slice(at)];
 }
 
 /** From this many members on, a set finds two of one name faster than comparing all pairs. */

@@ -1,7 +1,10 @@
 import type { JsonObject } from "../base/json.ts";
+import { KIB } from "../base/units.ts";
 import { rawMessage } from "./raw_message.ts";
 import { type Params, RawObject } from "./raw_object.ts";
 import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } from "./rpc.ts";
+
+const LARGE_CHARS = 64 * KIB;
 
 /** A message whose params are sent as the text they came in. It can stand wherever the parsed one does. */
 abstract class TextMessage {
@@ -21,9 +24,16 @@ abstract class TextMessage {
 
   /** The whole message, on one line. */
   get text(): string {
-    return `{"jsonrpc":"2.0",${this.idMember}"method":${
-      JSON.stringify(this.method)
-    },"params":${this.#body.text}}`;
+    return `${this.#head}${this.#body.text}}`;
+  }
+
+  /** The same in parts, where it is so large that putting them together would cost more than writing each. */
+  get largeParts(): readonly string[] | undefined {
+    return this.#body.length < LARGE_CHARS ? undefined : [this.#head, ...this.#body.parts, "}"];
+  }
+
+  get #head(): string {
+    return `{"jsonrpc":"2.0",${this.idMember}"method":${JSON.stringify(this.method)},"params":`;
   }
 
   protected get idMember(): string {
@@ -52,6 +62,11 @@ export function notificationOf(method: string, params: Params): RpcNotification 
   return params instanceof RawObject
     ? new TextNotification(method, params)
     : { jsonrpc: "2.0", method, params };
+}
+
+/** A large `message` in parts, which one after another are its text; undefined for any other. */
+export function largeParts(message: RpcMessage): readonly string[] | undefined {
+  return message instanceof TextMessage ? message.largeParts : undefined;
 }
 
 /** `message` as it is sent, on one line: the text it came in, or else its JSON. */
