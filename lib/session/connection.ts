@@ -5,12 +5,15 @@ import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type Json, type JsonObject, parseJson } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
-import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
+import { eachLine, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
 import { CLOSE, toRpcError } from "../wire/codes.ts";
+import type { OpReply } from "../wire/ops.ts";
+import { readRawMessage } from "../wire/raw_message.ts";
 import { isEphemeral, messageText, responseTo, type RpcMessage } from "../wire/rpc.ts";
-import { outlineOf, shapeFault } from "../wire/shape.ts";
+import { MAX_DEPTH, MAX_MEMBERS, outlineOf, shapeFault } from "../wire/shape.ts";
 import { encode } from "./encode.ts";
-import { InboundQueue } from "./inbound_queue.ts";
+import { frameSink } from "./frame_sink.ts";
+import { InboundQueue, UnreadText } from "./inbound_queue.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
 import { McpPeer, type MessageSink } from "./mcp_peer.ts";
 import { createNudger } from "./nudge.ts";
@@ -23,6 +26,8 @@ const log = getLogger(["exai", "session"]);
 
 /** Reported for a close frame without a code (RFC 6455, 7.1.5). */
 const NO_STATUS_RECEIVED = 1005;
+
+const CLIENT_LIMITS = { depth: MAX_DEPTH, members: MAX_MEMBERS };
 
 /** Characters one connection may have queued. */
 const MAX_QUEUED_CHARS = 16 * MIB;
@@ -41,6 +46,8 @@ interface ConnectionOptions {
   nudge?: boolean;
   /** Whether its hello asked for frames with several messages, one a line. */
   lines?: boolean;
+  /** Whether its hello asked for large messages in UTF-8, in both directions; those of the client it has not read. */
+  bytes?: boolean;
   /** Whether its hello asked for receipts of what has arrived, in both directions. */
   receipts?: boolean;
 }
@@ -50,6 +57,7 @@ export function bindConnection(channel: FrameChannel, session: Session, options:
   const connection = new SessionConnection(channel, session, options);
   channel.onbadframe = (why) => connection.reject(why);
   channel.onframe = (frame) => connection.receive(frame);
+  channel.onbytes = options.bytes ? (text) => connection.receiveUnread(text) : undefined;
   channel.onclose = (end) => connection.handleClose(end);
 }
 
@@ -61,7 +69,7 @@ class SessionConnection {
   readonly #mcp: McpPeer;
   readonly #ops: OpPeer;
   readonly #sink: FrameSink;
-  readonly #queue: InboundQueue;
+  readonly #queue: InboundQueue<string | UnreadText>;
   readonly #receipts: InboundReceipts | undefined;
   readonly #nudgeLater: (() => void) | undefined;
   #countedIn: number;
@@ -74,8 +82,8 @@ class SessionConnection {
     this.#countedIn = channel.bytesIn;
     this.#countedOut = channel.bytesOut;
     ({ mcp: this.#mcp, ops: this.#ops } = peersOf(session, options.hooks));
-    this.#queue = openQueue(channel, session, (text) => this.#handle(text));
-    const sink = frameSink(channel, { joinsLines: options.lines, beforeClose: () => this.#settleQueue() });
+    this.#queue = openQueue(channel, session, (message) => this.#handle(message));
+    const sink = frameSink(channel, { ...options, beforeClose: () => this.#settleQueue() });
     this.#sink = sink;
     session.output.attach(sink, { acknowledgesMessages: options.receipts });
     this.#receipts = options.receipts ? new InboundReceipts(session, (text) => sink.send(text)) : undefined;
@@ -91,11 +99,18 @@ class SessionConnection {
     }
   }
 
+  /** Takes a message that the client has not read; it reads again what is not a plain request. */
+  receiveUnread(text: string): void {
+    this.#countBytes();
+    this.#nudgeLater?.();
+    this.#take(new UnreadText(text));
+  }
+
   // Most messages find the queue empty and need not pass it.
-  #take(text: string): void {
-    if (!this.#queue.isIdle) return this.#queue.push(text);
-    this.#handle(text);
-    this.#queue.handled(text.length);
+  #take(message: string | UnreadText): void {
+    if (!this.#queue.isIdle) return this.#queue.push(message);
+    this.#handle(message);
+    this.#queue.handled(message.length);
   }
 
   /** Answers a frame that holds no message. */
@@ -112,9 +127,11 @@ class SessionConnection {
   }
 
   // A message that cannot be handled must not keep those after it in the same frame from being handled.
-  #handle(text: string): void {
+  #handle(message: string | UnreadText): void {
     try {
-      this.#dispatch(text);
+      if (typeof message === "string") this.#dispatch(message);
+      else if (readRawMessage(message.text, CLIENT_LIMITS)?.kind === "request") this.#dispatch(message.text);
+      else this.#return(message);
     } catch (thrown) {
       logHandlerError("a frame of a client", thrown);
       this.reject(`the frame could not be handled: ${messageOf(thrown)}`);
@@ -134,6 +151,13 @@ class SessionConnection {
     } else if (!isObject(message)) this.reject("a frame must hold one JSON object");
     else if (speaksOps && message.jsonrpc === undefined) void this.#ops.receive(message, text.length);
     else this.#mcp.receive(message, text.length);
+  }
+
+  #return({ length }: UnreadText): void {
+    // Counted first: the receipt may be sent with it, and the client finds the message by its number.
+    this.#receipts?.count(length);
+    const message = this.#session.receivedCount;
+    this.#sink.send(JSON.stringify({ op: "returned", message } satisfies OpReply));
   }
 
   #rejectShape(text: string, why: string): void {
@@ -176,7 +200,11 @@ class SessionConnection {
 }
 
 /** The inbound queue of a connection. What is queued counts towards the byte budget, as HTTP requests being read do. */
-function openQueue(channel: FrameChannel, session: Session, handle: (text: string) => void): InboundQueue {
+function openQueue(
+  channel: FrameChannel,
+  session: Session,
+  handle: (message: string | UnreadText) => void,
+): InboundQueue<string | UnreadText> {
   let sinceMs = 0;
   const account = session.budget.open({
     rank: () => EVICTION_RANK.incoming,
@@ -186,7 +214,7 @@ function openQueue(channel: FrameChannel, session: Session, handle: (text: strin
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },
   });
-  const queue = new InboundQueue({
+  const queue = new InboundQueue<string | UnreadText>({
     handle,
     maxChars: MAX_QUEUED_CHARS,
     onSizeChange(chars) {
@@ -195,22 +223,6 @@ function openQueue(channel: FrameChannel, session: Session, handle: (text: strin
     },
   });
   return queue;
-}
-
-/** @param beforeClose called before this side closes the connection, as when the client has resumed on another */
-function frameSink(
-  channel: FrameChannel,
-  { joinsLines, beforeClose }: { joinsLines?: boolean; beforeClose(): void },
-): FrameSink {
-  const joiner = joinsLines ? new LineJoiner((frame) => channel.send(frame)) : undefined;
-  return {
-    send: joiner ? (text) => joiner.send(text) : (text) => channel.send(text),
-    close(code, reason) {
-      beforeClose();
-      joiner?.flush();
-      channel.close(code, reason);
-    },
-  };
 }
 
 function isOp(message: unknown): boolean {

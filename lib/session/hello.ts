@@ -158,10 +158,10 @@ class Handshake {
         ...ackOf(session, waiting, hooks),
         ...(unused ? { unused_settings: unused.names } : {}),
         ...(hello.lines ? { lines: true as const } : {}),
+        ...(hello.bytes && hello.receipts ? { bytes: true as const } : {}),
         ...(hello.receipts ? receiptsOf(session) : {}),
       });
-      const { nudge, lines, receipts } = hello;
-      bindConnection(this.#channel, session, { hooks, speaksOps: true, nudge, lines, receipts });
+      bindConnection(this.#channel, session, { ...hello, hooks, speaksOps: true });
       if (waiting) session.warnOfUndelivered(session.output.resume(waiting, evictedError));
     } catch (thrown) {
       this.#send({ op: "hello_ack", ok: false, error: messageOf(thrown) });

@@ -25,7 +25,7 @@ interface MessageReading {
 }
 
 /** An object that is no JSON-RPC message; an EXAI op is one. */
-interface InvalidReading {
+export interface InvalidReading {
   kind: "invalid";
   /** What is wrong with it as a message. */
   why: string;
