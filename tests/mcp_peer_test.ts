@@ -191,7 +191,7 @@ Deno.test("what a call says reaches its client: progress, and what is as severe 
 Deno.test("progress is of use only now: a client that was away is not told of it afterwards", async () => {
   const { say, daemon, channel, session, hello } = mcpClient({ resume: true, session_id: "s" });
   let notify: (method: string, params: JsonObject) => void = () => {};
-  daemon.answer = (call) => (notify = call.notify, new Promise(() => {}));
+  daemon.answer = (call) => (notify = (...what) => call.notify(...what), new Promise(() => {}));
   await say(request(1, "tools/call"));
   channel.onclose!({ code: 1006, wasClean: false });
   notify("notifications/progress", { progress: 1 });

@@ -3,7 +3,8 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { AskOptions, Call } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";
-import { type SendToClient, ServerRequests } from "../lib/session/server_requests.ts";
+import type { SendToClient } from "../lib/session/message_sink.ts";
+import { ServerRequests } from "../lib/session/server_requests.ts";
 import { ActiveCalls, type CallRequest } from "../lib/session/active_calls.ts";
 import { valueOf } from "../lib/wire/raw_object.ts";
 import type { RpcResponse } from "../lib/wire/rpc.ts";
@@ -39,7 +40,6 @@ Deno.test("a question goes out under an id of this daemon's own, and its answer 
   assertEquals(
     { ...posted[0]!.message, id: "" },
     {
-      jsonrpc: "2.0",
       id: "",
       method: "m",
       params: { a: 1 },
@@ -84,7 +84,6 @@ Deno.test("who gives up a question tells the client, with why, and hears no more
   assertEquals(await failure(asked), "TIMEOUT: too long");
   const { message, options } = posted[1]!;
   assertEquals(message as JsonObject, {
-    jsonrpc: "2.0",
     method: "notifications/cancelled",
     params: { requestId: posted[0]!.message.id, reason: "too long" },
   });

@@ -200,6 +200,13 @@ export function withOwnName(call: Call, name: string, calledName: string): Call 
   });
 }
 
+/** A completion with `name`, the server's own, for the name in its reference. */
+export function withOwnRef(call: Call, name: string): Call {
+  const ref = call.body?.objectAt("ref")?.with("name", name);
+  if (call.body && ref) return derive(call, { body: call.body.withText("ref", ref.text) });
+  return derive(call, { params: { ...call.params, ref: { ...call.params.ref as JsonObject, name } } });
+}
+
 /** A copy of `call` with some of its parts replaced; its methods act on the original. */
 export function derive(call: Call, parts: Partial<Call>): Call {
   return new DerivedCall(call, parts);

@@ -7,6 +7,7 @@ import { ExaiError } from "../base/errors.ts";
 import { formatBytes, MIB } from "../base/units.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { envelopeOf, type MessageEnvelope, type RequestEnvelope } from "../wire/envelope.ts";
+import { responseText } from "../wire/message_text.ts";
 import { HEAD_CHARS, readEnds, TAIL_CHARS } from "../wire/message_ends.ts";
 import { batchFault } from "../wire/lenient.ts";
 import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
@@ -112,7 +113,7 @@ export class StdioPeer {
 
   /** Sends `error` as the response to the request whose id has the text `idText`. */
   refuse(idText: string, error: ExaiError): void {
-    this.sendText(`{"jsonrpc":"2.0","id":${idText},"error":${JSON.stringify(toRpcError(error))}}`);
+    this.sendText(responseText(idText, { error: toRpcError(error) }));
   }
 
   /** Resolves when everything sent is written, or stdout has failed. */

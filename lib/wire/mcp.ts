@@ -1,8 +1,9 @@
 import { clip } from "../base/text.ts";
 import { ExaiError } from "../base/errors.ts";
-import { type Json, type JsonObject, textOf } from "../base/json.ts";
+import { type Json, type JsonObject, rawJson, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import { type Params, RawObject } from "./raw_object.ts";
+import { readRequestId, type RequestId } from "./rpc.ts";
 
 /** Supported MCP revisions with an `initialize` handshake, newest first. */
 export const REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] as const;
@@ -89,11 +90,25 @@ export const LOG_LEVELS = [
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** A token, and the text it came in. */
+interface ProgressToken {
+  readonly value: RequestId;
+  readonly text: string;
+}
+
 /** The progress token of a request, if there is one. */
-export function progressTokenOf(params: JsonObject | undefined): string | number | undefined {
-  const meta = params?._meta as JsonObject | undefined;
-  const token = meta?.progressToken;
-  return typeof token === "string" || typeof token === "number" ? token : undefined;
+export function progressTokenOf(params: RawObject | undefined): ProgressToken | undefined {
+  const text = params?.objectAt("_meta")?.textOf("progressToken");
+  if (text === undefined) return undefined;
+  const value: unknown = readRequestId(text) ?? JSON.parse(text);
+  const isToken = typeof value === "string" || typeof value === "number" || typeof value === "bigint";
+  return isToken ? { value, text } : undefined;
+}
+
+/** `params` of a notification of progress, under the token whose text is `token`. */
+export function withTokenText(params: Params, token: string): Params {
+  if (!(params instanceof RawObject)) return { ...params, progressToken: rawJson(token) };
+  return params.has("progressToken") ? params.withText("progressToken", token) : params;
 }
 
 /** In `_meta` of an `initialize` that a shim repeats for its client, which does not see the answer. */

@@ -1,11 +1,15 @@
-import { isObject, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject, parseJson } from "../base/json.ts";
 import { bodyBetweenEnds, HEAD_CHARS, readEnds, TAIL_CHARS } from "./message_ends.ts";
+import type { RequestEnvelope } from "./envelope.ts";
+import { readRawMessage } from "./raw_message.ts";
 import type { RequestId } from "./rpc.ts";
+
+const UNLIMITED = { depth: Infinity, members: Infinity };
 
 /** What a forwarder needs to know of a frame of the daemon. */
 export type Peeked =
   | PeekedResponse
-  | { kind: "request"; id: RequestId }
+  | RequestEnvelope
   | { kind: "notification"; method: string; message: JsonObject }
   | { kind: "op"; message: JsonObject };
 
@@ -33,7 +37,7 @@ export interface PeekedResponse {
  * ```
  */
 export function peek(text: string): Peeked | undefined {
-  return readEnds(text.slice(0, HEAD_CHARS), text.slice(-TAIL_CHARS)) ?? classify(parse(text));
+  return readEnds(text.slice(0, HEAD_CHARS), text.slice(-TAIL_CHARS)) ?? classify(text);
 }
 
 /** The members of a response after its id, as they are in `text`: `"result":…}`. */
@@ -49,26 +53,23 @@ export function withBody(idText: string, body: string): string {
   return `{"jsonrpc":"2.0","id":${idText},${body}`;
 }
 
-/** `text`, which is JSON: strings contain no line breaks, so all of them are between its tokens. */
-export function oneLine(text: string): string {
-  return text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text;
-}
-
-function classify(message: unknown): Peeked | undefined {
+function classify(text: string): Peeked | undefined {
+  const message = parseJson(text);
   if (!isObject(message)) return undefined;
   if (message.jsonrpc === undefined) return { kind: "op", message };
-  const { id, method } = message;
-  const isId = typeof id === "string" || typeof id === "number";
-  if (method === undefined) {
-    return { kind: "response", id: isId ? id : null, failed: message.error !== undefined };
-  }
-  return isId ? { kind: "request", id } : { kind: "notification", method: String(method), message };
+  const { method } = message;
+  const id = idOf(message, text);
+  if (method === undefined) return { kind: "response", id, failed: message.error !== undefined };
+  return id === null
+    ? { kind: "notification", method: String(method), message }
+    : { kind: "request", id, method: String(method) };
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+function idOf({ id }: JsonObject, text: string): RequestId | null {
+  // A number that a double cannot hold is read from the text.
+  if (typeof id === "number" && !Number.isSafeInteger(id)) {
+    const message = readRawMessage(text, UNLIMITED);
+    return message === undefined || message.kind === "notification" ? null : message.id;
   }
+  return typeof id === "string" || typeof id === "number" ? id : null;
 }

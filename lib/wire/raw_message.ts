@@ -1,10 +1,11 @@
-import type { JsonObject } from "../base/json.ts";
+import type { Json, JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
 import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
 import { type Edit, hasDuplicates, RawObject, splice } from "./raw_object.ts";
 import {
   readRequestId,
   type RequestId,
+  type Result,
   type RpcError,
   type RpcNotification,
   type RpcRequest,
@@ -132,7 +133,7 @@ abstract class Raw {
 }
 
 /** A request that is passed on. Its `params` are parsed when they are first asked for. */
-class RawRequest extends Raw implements RpcRequest {
+export class RawRequest extends Raw implements RpcRequest {
   readonly kind = "request";
   readonly id: RequestId;
   readonly method: string;
@@ -149,7 +150,7 @@ class RawRequest extends Raw implements RpcRequest {
 }
 
 /** A notification that is passed on. Its `params` are parsed when they are first asked for. */
-class RawNotification extends Raw implements RpcNotification {
+export class RawNotification extends Raw implements RpcNotification {
   readonly kind = "notification";
   readonly method: string;
 
@@ -192,6 +193,12 @@ class RawFailure extends Raw {
     this.id = id;
     this.error = error;
   }
+}
+
+/** One member of a result, without parsing the others. */
+export function resultMember(result: Result, name: string): Json | undefined {
+  const raw = rawResult(result);
+  return raw ? raw.body?.get(name) : result.result?.[name];
 }
 
 /** `result` as the response it came as; undefined for one that is made here. */

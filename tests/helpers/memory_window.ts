@@ -48,7 +48,11 @@ class MemoryClient implements ClientPort {
     this.told.push(message as unknown as JsonObject);
   }
 
+  /** The ids of what it was refused, as they were written. */
+  readonly refused: string[] = [];
+
   refuse(idText: string, { code, message, details, retryAfterMs }: ExaiError): void {
+    this.refused.push(idText);
     this.told.push({
       id: JSON.parse(idText),
       refused: code,
@@ -137,7 +141,11 @@ export class MemoryWindow implements Disposable {
 
   /** The client writes a message; what it holds besides is its own. */
   write(message: JsonObject, bytes?: number): void {
-    const text = JSON.stringify({ jsonrpc: "2.0", ...message });
+    this.writeText(JSON.stringify({ jsonrpc: "2.0", ...message }), bytes);
+  }
+
+  /** The client writes the message `text`. */
+  writeText(text: string, bytes?: number): void {
     const reading = readClientText(text);
     if (reading.kind !== "message") throw new Error(text);
     this.bridge.handleMessage(reading.message, { text, bytes: bytes ?? text.length });
