@@ -1,5 +1,3 @@
-import { isObject, type JsonObject } from "../base/json.ts";
-
 /** Messages a batch may hold. */
 const MAX_BATCH = 100;
 
