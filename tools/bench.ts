@@ -6,6 +6,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { fromFileUrl } from "@std/path";
 import os from "node:os";
 import { mountedSubject, type Programs, shimSubject } from "./bench/exai.ts";
+import { copyingSubject } from "./bench/floor.ts";
 import { type Entries, installPackages, PACKAGES } from "./bench/install.ts";
 import { directSubject, everythingServer, mcpRemoteSubject, supergatewaySubject } from "./bench/peers.ts";
 import { formatReport } from "./bench/report.ts";
@@ -89,6 +90,7 @@ function peerSubjects(entryOf: Entries, { built }: Options): Subject[] {
   const server = everythingServer(entryOf);
   return [
     directSubject(entryOf, shapes),
+    copyingSubject(server, shapes),
     mountedSubject("EXAI", SOURCE, { shapes, server }),
     ...Array.from(built, ([kind, programs]) => mountedSubject(`EXAI, ${kind}`, programs, { shapes, server })),
     mcpRemoteSubject(entryOf, shapes),
