@@ -4,6 +4,7 @@ import {
   type AskOptions,
   type Call,
   derive,
+  paramOf,
   type Policy,
   type Progress,
   type Target,
@@ -60,8 +61,9 @@ export function detaching(calls: DetachedCalls, options: DetachOptions): Policy 
 /**
  * A session of one server alone has no `await_call`, and a call with a task needs none (MCP basic/utilities/tasks).
  */
-function canDetach({ method, params, caller }: Call): boolean {
-  return method === "tools/call" && caller.server === undefined && params.task === undefined;
+function canDetach(call: Call): boolean {
+  return call.method === "tools/call" && call.caller.server === undefined &&
+    paramOf(call, "task") === undefined;
 }
 
 interface RunOptions {
@@ -116,6 +118,7 @@ class DetachableRun implements RepeatableCall {
     else signal.addEventListener("abort", forward, { once: true });
     this.#work = next(derive(this.call, {
       signal: this.#controller.signal,
+      abort: (reason) => this.#controller.abort(reason),
       notify: (method, params) => this.#notify(method, params),
       ask: (method, params, options) => this.#ask(method, params, options),
     }));
@@ -176,7 +179,7 @@ class DetachableRun implements RepeatableCall {
       this.call.trace.goesOn = { ended: this.#work, cancel: (reason) => this.#cancel(reason) };
     }
     return this.#kept ??= this.#options.calls.add(this.call.caller, {
-      tool: this.call.calledName ?? textOf(this.call.params.name) ?? "the call",
+      tool: this.call.calledName ?? textOf(paramOf(this.call, "name")) ?? "the call",
       startedAtMs: this.startedAtMs,
       progress: this.#progress,
       outcome: settled(this.#work!).then((result) => this.#ended(result)),

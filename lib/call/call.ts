@@ -89,12 +89,14 @@ interface CallContext {
   readonly caller: Caller;
   /** Aborted when the caller cancels or its session ends, the call times out, or the daemon stops. */
   readonly signal: AbortSignal;
+  /** Aborts `signal`; undefined where others depend on the signal too. */
+  readonly abort?: (reason: Error) => void;
   /** When `signal` aborts at the latest, by `monotonicNow`, in milliseconds; set by the time-out policy. */
   readonly deadlineMs?: number;
   /** What the layers note about the call, for its record; undefined where there is no record. */
   readonly trace?: CallTrace;
   /** Reports that work begins which must not run twice; undefined for a call that may be repeated. */
-  begin?(): void;
+  begin?(options?: BeginOptions): void;
   /** Sends the caller a notification that belongs to this call: progress, log messages. */
   notify(method: string, params: Params): void;
   /**
@@ -103,6 +105,12 @@ interface CallContext {
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
+}
+
+/** How soon work may begin that must not run twice. */
+export interface BeginOptions {
+  /** Whether nothing of it leaves the process before the turn ends, after `writeRecords`. */
+  inTurn?: boolean;
 }
 
 /** One request to a target: its data and its context. */
@@ -219,6 +227,7 @@ class DerivedCall implements Call {
   readonly calledName: string | undefined;
   readonly caller: Caller;
   readonly signal: AbortSignal;
+  readonly abort: Call["abort"];
   readonly progressToken: RequestId | undefined;
   readonly timeoutMs: number | undefined;
   readonly deadlineMs: number | undefined;
@@ -236,6 +245,7 @@ class DerivedCall implements Call {
     this.calledName = parts.calledName ?? call.calledName;
     this.caller = parts.caller ?? call.caller;
     this.signal = parts.signal ?? call.signal;
+    this.abort = parts.signal || "abort" in parts ? parts.abort : call.abort;
     this.progressToken = "progressToken" in parts ? parts.progressToken : call.progressToken;
     this.timeoutMs = parts.timeoutMs ?? call.timeoutMs;
     this.deadlineMs = parts.deadlineMs ?? call.deadlineMs;

@@ -4,6 +4,7 @@ import { KIB, SECOND_MS } from "../base/units.ts";
 import {
   askOnce,
   type AskOptions,
+  type BeginOptions,
   type Call,
   type Caller,
   type CallTrace,
@@ -29,7 +30,7 @@ export interface CallRequest {
   params: Params;
   progressToken?: RequestId;
   timeoutMs?: number;
-  begin?(): void;
+  begin?(options?: BeginOptions): void;
   notify(method: string, params: Params): void;
   ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
 }
@@ -40,6 +41,7 @@ class ClientCall implements Call {
   readonly body: RawObject | undefined;
   readonly caller: Caller;
   readonly signal: AbortSignal;
+  readonly abort: Call["abort"];
   readonly progressToken: RequestId | undefined;
   readonly timeoutMs: number | undefined;
   readonly trace: CallTrace = { server: undefined };
@@ -47,11 +49,13 @@ class ClientCall implements Call {
   hasEnded = false;
   readonly #request: CallRequest;
 
-  constructor(request: CallRequest, caller: Caller, signal: AbortSignal) {
+  constructor(request: CallRequest, caller: Caller, controller: AbortController) {
     this.method = request.method;
     this.body = request.params instanceof RawObject ? request.params : undefined;
     this.caller = caller;
-    this.signal = signal;
+    this.signal = controller.signal;
+    // Other methods may be tried on several servers, each with a time-out of its own.
+    this.abort = request.method === "tools/call" ? (reason) => controller.abort(reason) : undefined;
     this.progressToken = request.progressToken;
     this.timeoutMs = request.timeoutMs;
     this.begin = request.begin;
@@ -103,7 +107,7 @@ export class ActiveCalls {
     if (this.size >= this.#max) return { error: toRpcError(tooManyCalls(this.#max)) };
     const controller = new AbortController();
     running.set(request.id, controller);
-    const call = new ClientCall(request, caller, controller.signal);
+    const call = new ClientCall(request, caller, controller);
     try {
       const result: Result | undefined = await target(call);
       return result ??

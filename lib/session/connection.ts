@@ -282,7 +282,7 @@ function messageSink(session: Session): MessageSink {
       else output.sendTransient(text);
     },
     rejectDuplicate: ({ id, idText }, result) => output.rejectDuplicate(id, responseText(idText, result)),
-    markBegun: (id) => output.markBegun(id),
+    markBegun: (id, options) => output.markBegun(id, options),
     abandon: (id) => output.abandon(id),
     send(message, { onUndelivered }) {
       const { text, method } = encodeMessage(message, { maxBytes, onUndelivered });

@@ -19,6 +19,7 @@ export function frameSink(
   const send = (frame: string | Uint8Array<ArrayBuffer>) => channel.send(frame);
   const joiner = lines ? new LineJoiner(send, bytes ? send : undefined) : undefined;
   return {
+    sendsAtTurnEnd: joiner !== undefined,
     send: joiner ? (text) => joiner.send(text) : send,
     close(code, reason) {
       beforeClose();

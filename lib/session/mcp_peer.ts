@@ -135,7 +135,9 @@ export class McpPeer implements ClientPeer {
     const { id } = request;
     // Checked first: what is recorded under an id is recorded of the running call.
     if (this.#session.calls.has(id)) return this.#rejectDuplicate(request);
-    const result = request.method === "ping" ? { result: {} } : await this.#runCharged(request, bytes);
+    const result = request.method === "ping"
+      ? { result: {} }
+      : await (bytes < MIN_CHARGED_BYTES ? this.#run(request) : this.#runCharged(request, bytes));
     if (this.#cancelled.delete(id)) this.#sink.abandon(id);
     else this.#sink.respond(request, result);
   }
@@ -147,7 +149,6 @@ export class McpPeer implements ClientPeer {
   /** Runs the request with its size charged to the byte budget. */
   async #runCharged(request: RawRequest, bytes: number): Promise<Result> {
     const { budget } = this.#session;
-    if (bytes < MIN_CHARGED_BYTES) return await this.#run(request);
     if (!budget.tryTakeCall(bytes, this.#session)) return { error: toRpcError(callBudgetExceeded()) };
     try {
       return await this.#run(request);
@@ -156,13 +157,14 @@ export class McpPeer implements ClientPeer {
     }
   }
 
-  async #run(request: RawRequest): Promise<Result> {
+  // Without a promise of its own, as what it calls for a tool.
+  #run(request: RawRequest): Promise<Result> | Result {
     const fault = this.#recordClientState(request);
     if (fault) return { error: toRpcError(new ExaiError("INVALID_PARAMS", fault)) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
-      return await this.#subscribe(request);
+      return this.#subscribe(request);
     }
-    return await this.#call(request);
+    return this.#call(request);
   }
 
   /** Runs a (un)subscription with the session's quota: only successful ones count. */
@@ -185,7 +187,7 @@ export class McpPeer implements ClientPeer {
     return result;
   }
 
-  async #call(request: RawRequest): Promise<Result> {
+  #call(request: RawRequest): Promise<Result> | Result {
     const { id, method } = request;
     const token = progressTokenOf(request.body);
     if (token && String(token.value).length > MAX_ID_CHARS) {
@@ -194,13 +196,13 @@ export class McpPeer implements ClientPeer {
     }
     if (method === "tools/call") this.#session.callCount++;
     this.#session.retryOverdueRoots();
-    return await this.#session.calls.run(
+    return this.#session.calls.run(
       {
         id,
         method,
         params: request.body ?? {},
         progressToken: token?.value,
-        begin: isIdempotent(method) ? undefined : () => this.#sink.markBegun?.(id),
+        begin: isIdempotent(method) ? undefined : (options) => this.#sink.markBegun?.(id, options),
         notify: (method, params) => this.#notifyAbout(id, { method, params, token: token?.text }),
         ask: (method, params, options) => this.#requests.request({ method, params, relatedTo: id }, options),
       },

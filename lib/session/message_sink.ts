@@ -1,4 +1,5 @@
 import type { ExaiError } from "../base/errors.ts";
+import type { BeginOptions } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { MessageParts, RequestRef } from "../wire/message_text.ts";
 import { messageLine, responseText } from "../wire/message_text.ts";
@@ -25,7 +26,7 @@ export interface MessageSink {
   /** The request `id` was cancelled and gets no response. */
   abandon(id: RequestId): void;
   /** The request `id` begins to do what must not be done twice. */
-  markBegun?(id: RequestId): void;
+  markBegun?(id: RequestId, options?: BeginOptions): void;
 }
 
 /** The text of a response; of an error where it is too large or cannot be written. */

@@ -1,3 +1,4 @@
+import { writeRecords } from "../base/turn_end.ts";
 import { KIB } from "../base/units.ts";
 
 /** Longest frame made by joining; a longer message is sent alone, and may be sent as bytes. */
@@ -26,6 +27,7 @@ export class LineJoiner {
   send(text: string): void {
     if (this.#chars + text.length > MAX_JOINED_CHARS || this.#lines.length === MAX_JOINED_LINES) this.flush();
     if (text.length > MAX_JOINED_CHARS) {
+      writeRecords();
       return this.#sendBytes ? this.#sendBytes(new TextEncoder().encode(text + "\n")) : this.#send(text);
     }
     if (this.#lines.length === 0) queueMicrotask(() => this.flush());
@@ -39,6 +41,7 @@ export class LineJoiner {
     const frame = this.#lines.length === 1 ? this.#lines[0]! : this.#lines.join("\n");
     this.#lines = [];
     this.#chars = 0;
+    writeRecords();
     this.#send(frame);
   }
 }

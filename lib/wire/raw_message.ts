@@ -24,7 +24,8 @@ export const isLookedInto = (name: string) => name === "params" || name === "res
  * Reads one JSON-RPC message without parsing what it carries.
  *
  * @returns undefined for anything out of the ordinary, which `raw_reader.ts` reads: no JSON, an array, an invalid
- * envelope, an EXAI op, `params` that are null, a name that stands twice where this side reads it
+ * envelope, an EXAI op, `params` that are null, a name that stands twice where this side reads it. Line breaks, which
+ * stand between its tokens only, become spaces: a message is sent on one line
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
@@ -47,7 +48,7 @@ export class RawParts {
   readonly members: Members;
 
   constructor(text: string, members: Members) {
-    this.text = text;
+    this.text = onOneLine(text);
     this.members = members;
   }
 
@@ -95,6 +96,11 @@ export class RawParts {
     const text = this.textOf("id");
     return text === undefined ? undefined : readRequestId(text);
   }
+}
+
+/** `json` with a space for each line break, which changes no place in it. */
+function onOneLine(json: string): string {
+  return json.includes("\n") || json.includes("\r") ? json.replaceAll(/[\r\n]/g, " ") : json;
 }
 
 /** Whether the value is an object in which no name stands twice. */
@@ -193,6 +199,11 @@ class RawFailure extends Raw {
     this.id = id;
     this.error = error;
   }
+}
+
+/** `message` with the text it came in; undefined for a parsed one. */
+export function rawMessage(message: unknown): RawMessage | undefined {
+  return message instanceof Raw ? message as RawMessage : undefined;
 }
 
 /** One member of a result, without parsing the others. */

@@ -4,6 +4,8 @@ import { type Member, type Members, scanObject } from "./json_scan.ts";
 /** For what was within the limits as a part of its message. */
 const UNLIMITED = { depth: Infinity, members: Infinity };
 
+const NOTHING: ReadonlyMap<string, string> = new Map();
+
 type ObjectPlace = Pick<Member, "from" | "to" | "members">;
 
 /**
@@ -33,7 +35,7 @@ export class RawObject {
   #text: string | undefined;
 
   /** @param place where the object is in `source`, with its members, no two of one name */
-  constructor(source: string, place: ObjectPlace, replaced: ReadonlyMap<string, string> = new Map()) {
+  constructor(source: string, place: ObjectPlace, replaced = NOTHING) {
     this.#source = source;
     this.#from = place.from;
     this.#to = place.to;
@@ -94,6 +96,15 @@ export class RawObject {
     return new RawObject(this.#source, place, new Map([...this.#replaced, [name, text]]));
   }
 
+  /** The object without its member `name`. */
+  without(name: string): RawObject {
+    const text = objectText(this.#source, this.#members, (member) => {
+      if (member.name === name) return undefined;
+      return this.#replaced.get(member.name) ?? this.#source.slice(member.from, member.to);
+    });
+    return rawObject(text)!;
+  }
+
   #find(name: string): Member | undefined {
     return this.#members.find((member) => member.name === name);
   }
@@ -119,6 +130,16 @@ export function valueOf(params: Params): JsonObject {
 /** One of `params`, without parsing the others. */
 export function memberOf(params: Params, name: string): Json | undefined {
   return params instanceof RawObject ? params.get(name) : params[name];
+}
+
+/** Whether there is one of `params` of that name. */
+export function hasMember(params: Params, name: string): boolean {
+  return params instanceof RawObject ? params.has(name) : params[name] !== undefined;
+}
+
+/** `params` with `value` for their member `name`, which they have. */
+export function withMember(params: Params, name: string, value: Json): Params {
+  return params instanceof RawObject ? params.with(name, value) : { ...params, [name]: value };
 }
 
 /** A text in place of a part of another. */

@@ -2,11 +2,11 @@ import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
 import { type ScanFault, scanJson, type ScanLimits, scanObject } from "./json_scan.ts";
 import { withoutNaN } from "./lenient.ts";
-import { isLookedInto, type RawMessage, RawParts } from "./raw_message.ts";
+import { isLookedInto, type RawMessage, RawParts, readRawMessage } from "./raw_message.ts";
 import { objectText, RawObject, rawObject } from "./raw_object.ts";
 import { checkEnvelope, errorResponseId, jsonId, type RequestId, type RpcResponse } from "./rpc.ts";
 import { readServerMessage } from "./server_message.ts";
-import { MAX_DEPTH, MAX_MEMBERS, MAX_SERVER_DEPTH, MIN_CHECKED_CHARS } from "./shape.ts";
+import { MAX_DEPTH, MAX_MEMBERS, MIN_CHECKED_CHARS, SERVER_LIMITS } from "./shape.ts";
 
 /** What a JSON text of a peer holds. */
 export type RawReading =
@@ -39,7 +39,6 @@ export interface InvalidReading {
 
 const UNLIMITED: ScanLimits = { depth: Infinity, members: Infinity };
 const CLIENT_LIMITS: ScanLimits = { depth: MAX_DEPTH, members: MAX_MEMBERS };
-const SERVER_LIMITS: ScanLimits = { depth: MAX_SERVER_DEPTH, members: Infinity };
 
 /** Optional parameters of requests for which some clients send null. */
 const NULLABLE: readonly string[] = ["cursor", "arguments", "_meta"];
@@ -85,7 +84,7 @@ export function readServerText(
   options: ServerTextOptions,
 ): RawReading & { isRepaired?: boolean } {
   const read = (parts: RawParts): RawReading => {
-    const message = parts.toMessage();
+    const message = identified(parts.toMessage(), options.answers);
     return message ? { kind: "message", message } : readIrregular(tidied(parts, []), options);
   };
   const reading = readText(text, SERVER_LIMITS, read);
@@ -103,6 +102,12 @@ function readText(text: string, limits: ScanLimits, readObject: (parts: RawParts
     kind: "batch",
     texts: scanned.elements.map(({ from, to }) => clip(text.slice(from, to), Infinity)),
   };
+}
+
+/** `message`; an error that names no request is to the request `answers`. */
+function identified(message: RawMessage | undefined, answers: RequestId | undefined): RawMessage | undefined {
+  if (answers === undefined || message?.kind !== "response" || message.id !== null) return message;
+  return readRawMessage(message.toText({ idText: JSON.stringify(jsonId(answers)) }), UNLIMITED);
 }
 
 function hasNulls(parts: RawParts, nullable: readonly string[]): boolean {
@@ -139,7 +144,7 @@ function partsOf(text: string): RawParts {
 
 /** Reads an object that is not written as messages usually are, or is none. */
 function readIrregular(parts: RawParts, options?: ServerTextOptions): RawReading {
-  const regular = parts.toMessage();
+  const regular = identified(parts.toMessage(), options?.answers);
   if (regular) return { kind: "message", message: regular };
   const value = outermostValue(parts);
   if (options?.answers !== undefined && value.method === undefined) value.id ??= idValue(options.answers);

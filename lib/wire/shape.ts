@@ -8,6 +8,8 @@ export const MAX_DEPTH = 512;
  * one deep definition that would be left out by itself.
  */
 export const MAX_SERVER_DEPTH = 4096;
+/** A message of a server within these is read without parsing it. */
+export const SERVER_LIMITS = { depth: MAX_SERVER_DEPTH, members: Infinity };
 /**
  * Members of all objects of a message together: parsing each costs microseconds, and nothing else runs meanwhile.
  */
