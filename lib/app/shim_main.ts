@@ -70,6 +70,7 @@ async function serve(window: WindowSettings): Promise<number> {
   const ended = Promise.withResolvers<string>();
   const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
     onMessage: (message, line) => bridge.handleMessage(message, line),
+    onUnread: (request, line) => bridge.handleUnread(request, line),
     onMalformedResponse: (id, why) => bridge.handleMalformedResponse(id, why),
     backpressure: (): Promise<void> | undefined => bridge.backpressure(),
     onEnd: ended.resolve,
