@@ -8,7 +8,7 @@ import type { Line } from "../transport/line.ts";
 import type { StdioPeer } from "../transport/stdio.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { CLOSE } from "../wire/codes.ts";
-import { oneLine } from "../wire/message_text.ts";
+import { onOneLine } from "../wire/json_string.ts";
 import type { Peeked } from "../wire/peek.ts";
 import { cancelledId, idTextOf, type MessageEnvelope, type RequestEnvelope } from "../wire/envelope.ts";
 import { jsonId, type RequestId, type RpcNotification } from "../wire/rpc.ts";
@@ -251,7 +251,7 @@ export class Bridge implements DialerHooks {
         }
     }
     if (message.utf8) this.#client.sendUtf8(message.utf8);
-    else this.#client.sendText(oneLine(message.text));
+    else this.#client.sendText(onOneLine(message.text));
     this.#failures.checkIdle();
     if (this.#client.queuedChars > this.#options.maxQueuedBytes) {
       this.#uplink.cut("the client does not read");
