@@ -15,7 +15,7 @@ import { ProcessAdmission, type ProcessAdmissionOptions } from "../lib/admission
 import { ExaiError } from "../lib/base/errors.ts";
 import { monotonicNow } from "../lib/base/time.ts";
 import type { Worker } from "../lib/call/admission.ts";
-import type { Call, CallTrace, Target } from "../lib/call/call.ts";
+import { type Call, type CallTrace, derive, type Target } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { call } from "./helpers/call.ts";
@@ -121,6 +121,22 @@ Deno.test("a call knows when it will be stopped, and is stopped for its caller's
   controller.abort(new ExaiError("CANCELLED", "not wanted"));
   await assertRejects(() => gone, ExaiError, "not wanted");
   await assertRejects(() => run(call({ signal: controller.signal })), ExaiError, "not wanted");
+});
+
+Deno.test("a call that is the only one under its signal is stopped by it, and gets no other", async () => {
+  const controller = new AbortController();
+  let seen: Call | undefined;
+  const run = withTimeout(20)((call) => {
+    seen = call;
+    return new Promise((_, reject) =>
+      call.signal.addEventListener("abort", () => reject(call.signal.reason))
+    );
+  });
+  const own = call({ signal: controller.signal, abort: (reason) => controller.abort(reason) });
+  await assertRejects(() => run(own), ExaiError, "the 0.02 s it may take");
+  assertEquals([seen!.signal === controller.signal, controller.signal.aborted], [true, true]);
+  const derived = derive(own, { signal: new AbortController().signal });
+  assertEquals(derived.abort, undefined, "another signal is not aborted by it");
 });
 
 Deno.test("a call that is stopped says after how long, and one that ended leaves nothing behind at its caller", async () => {

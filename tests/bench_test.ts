@@ -1,9 +1,15 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { checkBars } from "../tools/bench/bars.ts";
 import { drive } from "../tools/bench/drive.ts";
+import { checkNumbers, NUMBERS_SERVER } from "../tools/bench/numbers.ts";
+import { benchPage } from "../tools/bench/page.ts";
+import type { PartReport } from "../tools/bench/report.ts";
 import type { LoadResult, SubjectResult } from "../tools/bench/result.ts";
 import { median, percentile } from "../tools/bench/stats.ts";
 import { openStdioWindow } from "../tools/bench/stdio_window.ts";
+import type { Role } from "../tools/bench/subject.ts";
+import { targetRows } from "../tools/bench/targets.ts";
+import { hotFunctions } from "../tools/bench/hot_functions.ts";
 import { formatTable } from "../tools/lib/table.ts";
 
 Deno.test("a percentile is a value that was measured", () => {
@@ -60,9 +66,118 @@ Deno.test("EXAI is held against the best peer, figure by figure", () => {
   ]);
 });
 
+Deno.test("a figure that is set against direct stdio is reached by what is no slower than that many times", () => {
+  const of = (name: string, role: Role, p50Ms: number): SubjectResult => {
+    const shape = { windows: 1, inflight: 1 };
+    const load = { shape, calls: 1, p50Ms, p99Ms: p50Ms, callsPerSecond: 1000 / p50Ms, rounds: [] };
+    return { name, role, isBuilt: true, loads: [load] };
+  };
+  const results = [
+    of("direct", "direct", 0.1),
+    of("a", "mounted", 0.35),
+    of("b", "mounted", 0.36),
+    of("c", "peer", 2),
+  ];
+  assertEquals(targetRows(results), [
+    [
+      "p50, 1 x 1",
+      "<= 3.5 x direct",
+      "a",
+      "0.350 ms (3.50 x)",
+      "0.100 ms",
+      "-",
+      "2.000 ms (20.00 x)",
+      "reached",
+    ],
+    [
+      "p50, 1 x 1",
+      "<= 3.5 x direct",
+      "b",
+      "0.360 ms (3.60 x)",
+      "0.100 ms",
+      "-",
+      "2.000 ms (20.00 x)",
+      "NOT REACHED",
+    ],
+  ]);
+});
+
+Deno.test("a part that is measured again replaces its tables on the page, and other parts and words stay", () => {
+  const part = (results: SubjectResult[]): PartReport => ({
+    at: "2026-11-28T00:00:00.000Z",
+    commit: "abc",
+    machine: { load: "load before 1" },
+    packages: {},
+    rounds: 5,
+    roundMs: 1000,
+    results,
+  });
+  const crowd = part([{ name: "a", role: "mounted", crowd: { windows: 100, windowsPercent: 2.9 } }]);
+  const numbers = (how: string) =>
+    part([{
+      name: "a",
+      role: "mounted",
+      numbers: { arguments: how, result: how, error: how, list: how, progress: how, ids: how },
+    }]);
+  const first = benchPage("", { parts: { crowd, numbers: numbers("1.0 became 1") } });
+  assertStringIncludes(first, "1.0 became 1");
+  const second = benchPage(`${first}\nWhat we saw.\n`, { parts: { crowd, numbers: numbers("exact") } });
+  assertEquals(second.includes("1.0 became 1"), false);
+  for (const kept of ["| 2.90 |", "What we saw.", "| 6 of 6 |"]) assertStringIncludes(second, kept);
+});
+
+Deno.test("numbers, ids and tokens that come back as they were sent are exact", async () => {
+  const checks = await checkNumbers(NUMBERS_SERVER);
+  assertEquals(new Set(Object.values(checks)), new Set(["exact"]));
+});
+
+Deno.test("what is parsed and written again on the way is found, each kind by itself", async () => {
+  // Between the client and the server, what JSON.parse and JSON.stringify make of each line.
+  const relay = `
+    import { createInterface } from "node:readline";
+    import { spawn } from "node:child_process";
+    import process from "node:process";
+    const [command, ...args] = ${JSON.stringify([NUMBERS_SERVER.command, ...NUMBERS_SERVER.args])};
+    const server = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+    const again = (from, to) =>
+      createInterface({ input: from }).on("line", (line) => to.write(JSON.stringify(JSON.parse(line)) + "\\n"));
+    again(process.stdin, server.stdin).on("close", () => server.stdin.end());
+    again(server.stdout, process.stdout);`;
+  const checks = await checkNumbers({ command: Deno.execPath(), args: ["eval", relay] });
+  for (const [what, found] of Object.entries(checks)) assertMatch(found, / became /, what);
+});
+
 Deno.test("columns of numbers stand to the right", () => {
   assertEquals(
     formatTable(["name", "ms"], [["a", "1"], ["b", "12"]]),
     "name  ms\n----  --\na      1\nb     12",
+  );
+});
+
+Deno.test("a profile names the functions that a busy program spent its time in, and not that it waited", () => {
+  const frame = (functionName: string, url = "") => ({ functionName, url });
+  const nodes = [
+    frame("(idle)"),
+    frame("encode", "file:///exai/lib/session/encode.ts"),
+    frame("", "file:///cache/npm/registry/zod/4.6.7/index.js"),
+    frame("(garbage collector)"),
+    frame("post", "ext:deno_node/inspector.js"),
+    // The same function, called from elsewhere.
+    frame("encode", "file:///exai/lib/session/encode.ts"),
+  ].map((callFrame, index) => ({ id: index + 1, callFrame }));
+  const profile = {
+    nodes,
+    samples: [1, 2, 3, 4, 5, 6],
+    // Each is the time before its sample.
+    timeDeltas: [0, 900, 100, 50, 200, 500, 150],
+  };
+  const hot = hotFunctions(profile, { count: 2, root: "file:///exai/" });
+  assertEquals(hot, [
+    { name: "encode (lib/session/encode.ts)", percent: 50 },
+    { name: "garbage collection", percent: 40 },
+  ]);
+  assertEquals(
+    hotFunctions(profile, { count: 9, root: "file:///exai/" })[2]?.name,
+    "(anonymous) (npm:zod/4.6.7/index.js)",
   );
 });

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { join } from "@std/path";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Caller } from "../lib/call/call.ts";
+import { memberOf } from "../lib/wire/raw_object.ts";
 import { agentRig, PRINTED, printing } from "./helpers/fake_agents.ts";
 import { makeCall } from "./helpers/exai_tools.ts";
 
@@ -261,7 +262,7 @@ Deno.test("what an agent does is progress, each message with its name", async ()
   const seen: string[] = [];
   await rig.tools.call("clink", { prompt: "p", agent: "claude" }, {
     progressToken: 1,
-    notify: (_method, { message }) => void seen.push(String(message)),
+    notify: (_method, params) => void seen.push(String(memberOf(params, "message"))),
   });
   assertEquals(seen, ["claude: Read src/a.ts"]);
 });

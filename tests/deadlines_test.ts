@@ -89,6 +89,30 @@ Deno.test("deadlines of one length share one timer, and no deadline leaves one b
   assertEquals([timers.size, deadlines.timers], [0, 0]);
 });
 
+Deno.test("calls that come one after another set one timer, which ends with the deadlines or once it has fired", () => {
+  using timers = new FakeTimers();
+  const deadlines = new Deadlines({ keepsTimers: true });
+  let ended = 0;
+  for (let call = 0; call < 100; call++) {
+    deadlines.after(60_000, () => ended++)[Symbol.dispose]();
+    timers.pass(100);
+  }
+  assertEquals([timers.set, timers.size], [1, 1]);
+  deadlines.after(60_000, () => ended++);
+  timers.pass(50_000);
+  assertEquals(
+    [ended, timers.size],
+    [0, 1],
+    "the timer of the first call has fired, and the last one has time left",
+  );
+  timers.pass(10_000);
+  assertEquals([ended, timers.size, deadlines.timers], [1, 0, 0]);
+  for (let ms = 1; ms <= 1000; ms++) deadlines.after(60_000 + ms, () => {})[Symbol.dispose]();
+  assertEquals(timers.size, 16, "a caller that asks for another time each time");
+  deadlines[Symbol.dispose]();
+  assertEquals([timers.size, deadlines.timers], [0, 0]);
+});
+
 Deno.test("a timer that fires a little early ends its deadline, one that fires earlier waits for the rest", () => {
   using timers = new FakeTimers();
   const deadlines = new Deadlines();

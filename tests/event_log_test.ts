@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { EventLog, type Resumption } from "../lib/transport/event_log.ts";
+import { SdkMessage } from "../lib/transport/sdk_messages.ts";
 import { jsonChars } from "../lib/transport/message_size.ts";
 import type { RpcMessage, RpcResponse } from "../lib/wire/rpc.ts";
 
@@ -21,11 +22,20 @@ function open(log: EventLog, streamId: string): Promise<string> {
 }
 
 function store(log: EventLog, streamId: string, message: RpcMessage): Promise<string> {
-  return log.storeEvent(streamId, message as never);
+  const text = JSON.stringify(message);
+  const isAnswer = "result" in message;
+  return log.storeEvent(
+    streamId,
+    isAnswer
+      ? SdkMessage.response({ number: Number(message.id), idText: String(message.id), text })
+      : SdkMessage.other("method" in message ? message.method : "", text),
+  );
 }
 
 function missed(resumption: Resumption): RpcMessage[] | "open" {
-  return resumption.kind === "open" ? "open" : resumption.missed.map(({ message }) => message);
+  return resumption.kind === "open"
+    ? "open"
+    : resumption.missed.map(({ message }) => JSON.parse(message.text));
 }
 
 Deno.test("a client that comes back gets what it missed of its stream and nothing of another", async () => {
@@ -36,7 +46,8 @@ Deno.test("a client that comes back gets what it missed of its stream and nothin
   assertEquals(missed(log.resume(a)), "open");
   const replayed: RpcMessage[] = [];
   await log.replayEventsAfter(a, {
-    send: (_id, message) => Promise.resolve(void replayed.push(message as RpcMessage)),
+    send: (_id, message) =>
+      Promise.resolve(void replayed.push(JSON.parse((message as unknown as SdkMessage).text))),
   });
   assertEquals(replayed, [notice("one")]);
   await store(log, "a", answer(1));

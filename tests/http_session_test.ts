@@ -3,6 +3,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import { type HttpSessionOptions, openHttpSession } from "../lib/session/http_session.ts";
 import type { RegistryOptions } from "../lib/session/registry.ts";
 import { textResult } from "../lib/wire/mcp.ts";
+import { readRawMessage } from "../lib/wire/raw_message.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 import { daemonHooks, settle } from "./helpers/memory_channel.ts";
 
@@ -40,7 +41,8 @@ async function httpClient(options: Partial<HttpSessionOptions> = {}, limits: Par
       headers,
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
-    return await transport.handle(http, { body, bodyBytes: 10, completed: new Promise(() => {}) });
+    const messages = body && [readRawMessage(JSON.stringify(body), { depth: 99, members: 999 })!];
+    return await transport.handle(http, { messages, bodyBytes: 10, completed: new Promise(() => {}) });
   };
   /** The messages that come in answer to one that is posted. */
   const post = async (body: JsonObject) => messagesIn(await (await send("POST", body)).text());

@@ -5,6 +5,7 @@ import { GivenUp } from "../lib/call/wait.ts";
 import type { Json, JsonObject } from "../lib/base/json.ts";
 import type { RegistryOptions } from "../lib/session/registry.ts";
 import { textResult } from "../lib/wire/mcp.ts";
+import { valueOf } from "../lib/wire/raw_object.ts";
 import { daemonHooks, settle } from "./helpers/memory_channel.ts";
 
 const request = (id: Json, method: string, params?: JsonObject) => ({ jsonrpc: "2.0", id, method, params });
@@ -190,7 +191,7 @@ Deno.test("what a call says reaches its client: progress, and what is as severe 
 Deno.test("progress is of use only now: a client that was away is not told of it afterwards", async () => {
   const { say, daemon, channel, session, hello } = mcpClient({ resume: true, session_id: "s" });
   let notify: (method: string, params: JsonObject) => void = () => {};
-  daemon.answer = (call) => (notify = call.notify, new Promise(() => {}));
+  daemon.answer = (call) => (notify = (...what) => call.notify(...what), new Promise(() => {}));
   await say(request(1, "tools/call"));
   channel.onclose!({ code: 1006, wasClean: false });
   notify("notifications/progress", { progress: 1 });
@@ -205,7 +206,9 @@ Deno.test("a question reaches the client, and its answer, refusal or progress th
   await initialize();
   const progress: JsonObject[] = [];
   daemon.answer = async (call) =>
-    await call.ask("sampling/createMessage", { a: 1 }, { onProgress: (params) => progress.push(params) });
+    await call.ask("sampling/createMessage", { a: 1 }, {
+      onProgress: (params) => progress.push(valueOf(params)),
+    });
   const [asked] = await say(request(1, "tools/call"));
   assertEquals([asked!.method, (asked!.params as JsonObject).a], ["sampling/createMessage", 1]);
   await say(notification("notifications/progress", { progressToken: asked!.id, progress: 2 }));

@@ -6,7 +6,10 @@ import { OPERATOR } from "../lib/call/owner.ts";
 import { buildHealth } from "../lib/observe/health.ts";
 import { HealthWriter } from "../lib/observe/health_writer.ts";
 import { type GaugeValues, Metrics } from "../lib/observe/metrics.ts";
-import { type CallRecord, metricsLine, payloadBytes, recordCalls } from "../lib/observe/call_record.ts";
+import { type CallRecord, recordCalls } from "../lib/observe/call_record.ts";
+import { MetricsLines } from "../lib/observe/metrics_lines.ts";
+import { readRawMessage } from "../lib/wire/raw_message.ts";
+import { jsonSize } from "../lib/call/payload_size.ts";
 import { RecentActivity } from "../lib/observe/recent_activity.ts";
 import { call } from "./helpers/call.ts";
 
@@ -88,6 +91,44 @@ Deno.test("every way a call can end is recorded under its own outcome", async ()
   }
 });
 
+Deno.test("a call that is passed on is recorded as any other, and nothing it carries is parsed for that", async () => {
+  const limits = { depth: 100, members: 1000 };
+  const request = readRawMessage(
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"probe","arguments":{"n":1.0}}}',
+    limits,
+  );
+  if (request?.kind !== "request") throw new Error("no request");
+  const unread = { get: () => assert(false, "parsed") };
+  const passed = Object.defineProperty({ ...callOf({}), body: request.body }, "params", unread);
+  const answers: [string, string][] = [
+    ['{"content":[{"type":"text","text":"1234567"}]}', "ok"],
+    ['{"content":[{"type":"text","text":"1234567"}],"isError":false}', "ok"],
+    ['{"isError":true,"content":[{"type":"text","text":"1234567"}]}', "tool_error"],
+  ];
+  for (const [text, outcome] of answers) {
+    const answer = readRawMessage(`{"jsonrpc":"2.0","id":1,"result":${text}}`, limits);
+    if (answer?.kind !== "response") throw new Error("no response");
+    if (outcome === "ok") Object.defineProperty(answer, "result", unread);
+    const record = await recordOf(() => Promise.resolve(answer), passed);
+    assertEquals([record.tool, record.outcome], ["probe", outcome]);
+    assertEquals([record.bytesIn, record.bytesOut], [
+      '{"n":1.0}'.length,
+      '[{"type":"text","text":"1234567"}]'.length,
+    ]);
+    assertEquals(record.message, outcome === "ok" ? undefined : "1234567");
+  }
+});
+
+Deno.test("a line of metrics.jsonl has the client that its session has now, and names of any characters", () => {
+  const lines = new MetricsLines();
+  const read = (parts: Partial<CallRecord>) => JSON.parse(lines.lineOf(recordWith(parts)));
+  assertEquals(read({ client: undefined }).client, undefined);
+  assertEquals(read({ client: "first" }).client, "first");
+  assertEquals(read({ client: 'a "second"' }).client, 'a "second"');
+  assertEquals(read({ tool: 'odd"\n\u202etool' }).tool, 'odd"\n\u202etool');
+  for (let i = 0; i < 3000; i++) assertEquals(read({ session: `s${i}`, tool: `t${i}` }).tool, `t${i}`);
+});
+
 Deno.test("an observed call gives its result or its error to the caller unchanged", async () => {
   const result = { result: { content: [] } };
   const failure = new ExaiError("FORBIDDEN", "no");
@@ -100,7 +141,7 @@ Deno.test("a line of metrics.jsonl says time, session, client, tool, duration, o
   const record = await recordOf(() =>
     Promise.resolve({ result: { content: [{ type: "t", text: "1234567" }] } })
   );
-  const line = metricsLine(record);
+  const line = new MetricsLines().lineOf(record);
   assertEquals(line.endsWith("}\n"), true);
   const { time, duration_ms, ...rest } = JSON.parse(line);
   assert(!Number.isNaN(Date.parse(time)) && duration_ms >= 0);
@@ -109,8 +150,8 @@ Deno.test("a line of metrics.jsonl says time, session, client, tool, duration, o
     client: "test-client",
     tool: "probe",
     outcome: "ok",
-    bytes_in: 5,
-    bytes_out: 8,
+    bytes_in: '{"text":"12345"}'.length,
+    bytes_out: '[{"type":"t","text":"1234567"}]'.length,
   });
 });
 
@@ -119,7 +160,7 @@ Deno.test("counting the bytes of a huge argument costs no more than a few hundre
   const huge = new Proxy(new Array(1_000_000).fill("x"), {
     get: (target, key, self) => (reads++, Reflect.get(target, key, self)),
   });
-  assert(payloadBytes(huge) > 0);
+  assert(jsonSize(huge) > 0);
   assert(reads < 2000, `${reads} reads`);
 });
 

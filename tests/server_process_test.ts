@@ -6,6 +6,7 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { ProcessTrees } from "../lib/process/process_trees.ts";
 import { PROCESS_LIMITS, ServerProcess } from "../lib/process/server_process.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
+import { parsed } from "./helpers/messages.ts";
 import { settled } from "./helpers/instance.ts";
 
 /** A child process that does what the test says, and what was done to it. */
@@ -33,7 +34,7 @@ function processOf({ graceMs = 10_000 } = {}) {
     trees,
     log: (text) => void logged.push(text),
   });
-  process.onmessage = (message) => void heard.push(message);
+  process.onmessage = (message) => void heard.push(parsed(message));
   process.onerror = ({ message }) => void errors.push(message);
   process.onclose = () => void done.push("closed");
   return {

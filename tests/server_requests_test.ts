@@ -3,8 +3,10 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { AskOptions, Call } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";
-import { type SendToClient, ServerRequests } from "../lib/session/server_requests.ts";
+import type { SendToClient } from "../lib/session/message_sink.ts";
+import { ServerRequests } from "../lib/session/server_requests.ts";
 import { ActiveCalls, type CallRequest } from "../lib/session/active_calls.ts";
+import { valueOf } from "../lib/wire/raw_object.ts";
 import type { RpcResponse } from "../lib/wire/rpc.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 import { callerOf } from "./helpers/fake_server.ts";
@@ -38,7 +40,6 @@ Deno.test("a question goes out under an id of this daemon's own, and its answer 
   assertEquals(
     { ...posted[0]!.message, id: "" },
     {
-      jsonrpc: "2.0",
       id: "",
       method: "m",
       params: { a: 1 },
@@ -62,7 +63,7 @@ Deno.test("progress of the client reaches who asked for it, under a token of its
   const { asks, posted, ask, answer } = client();
   const seen: JsonObject[] = [];
   const asked = asks.request({ method: "m", params: { _meta: { x: 1 } } }, {
-    onProgress: (p) => seen.push(p),
+    onProgress: (p) => seen.push(valueOf(p)),
   });
   const { id, params } = posted[0]!.message;
   assertEquals(params, { _meta: { x: 1, progressToken: id } });
@@ -83,7 +84,6 @@ Deno.test("who gives up a question tells the client, with why, and hears no more
   assertEquals(await failure(asked), "TIMEOUT: too long");
   const { message, options } = posted[1]!;
   assertEquals(message as JsonObject, {
-    jsonrpc: "2.0",
     method: "notifications/cancelled",
     params: { requestId: posted[0]!.message.id, reason: "too long" },
   });

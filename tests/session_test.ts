@@ -9,7 +9,7 @@ import {
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import { encode, sendable } from "../lib/session/encode.ts";
+import { encode } from "../lib/session/encode.ts";
 import { type ClientPeer, Session, type SessionOptions } from "../lib/session/session.ts";
 import { SubscriptionQuota } from "../lib/session/subscription_quota.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
@@ -173,16 +173,13 @@ Deno.test("an answer that is too large, or none, is replaced by why", () => {
   const why = (error: ExaiError) => `${error.code}: ${error.message}`;
   const circle: JsonObject = {};
   circle.self = circle;
-  for (const write of [encode, sendable] as const) {
-    const fit = write("x".repeat(18), 20, why);
-    assertEquals(fit, write === encode ? `"${"x".repeat(18)}"` : "x".repeat(18));
-    const large = write("x".repeat(19), 20, why);
-    assertStringIncludes(large, "TOO_LARGE: the answer is larger than the 20 B one message may hold");
-    assertStringIncludes(large, "EXAI_WS_MAX_BYTES");
-    const odd = write<unknown>(circle, 20, why) as string;
-    assertMatch(odd, /INTERNAL: the answer cannot be written as JSON: .*circular/);
-    assertStringIncludes(write("é".repeat(10), 20, why), "TOO_LARGE", "bytes are counted, not characters");
-  }
+  const write = (value: unknown) => encode(() => JSON.stringify(value), 20, why);
+  assertEquals(write("x".repeat(18)), `"${"x".repeat(18)}"`);
+  const large = write("x".repeat(19));
+  assertStringIncludes(large, "TOO_LARGE: the answer is larger than the 20 B one message may hold");
+  assertStringIncludes(large, "EXAI_WS_MAX_BYTES");
+  assertMatch(write(circle), /INTERNAL: the answer cannot be written as JSON: .*circular/);
+  assertStringIncludes(write("é".repeat(10)), "TOO_LARGE", "bytes are counted, not characters");
 });
 
 Deno.test("a session's subscriptions are bounded in length too, and each counts once", () => {

@@ -5,7 +5,13 @@ import { SqliteSharingEvidence } from "../lib/state/saved_evidence.ts";
 import { readEvidence, type StoredEvidence } from "../lib/upstream/evidence_store.ts";
 import { decideShare, learnSharing } from "../lib/upstream/sharing/decide_share.ts";
 import { ServerEvidence } from "../lib/upstream/sharing/evidence.ts";
-import { mentionsAny, mentionsRelativePath, possiblePaths } from "../lib/upstream/sharing/mentioned_paths.ts";
+import {
+  mentionsAny,
+  mentionsRelativePath,
+  possiblePaths,
+  textsIn,
+  textsOf,
+} from "../lib/upstream/sharing/mentioned_paths.ts";
 import { areAllReadOnly, directoryHint, userStateHint } from "../lib/upstream/sharing/tool_hints.ts";
 import { tempDir } from "./helpers/files.ts";
 
@@ -131,8 +137,14 @@ Deno.test("what tools are called, and what they take, hints at a state of one us
   assertEquals(directoryHint([{ name: "t", inputSchema: null }, { name: "u" }]), undefined);
 });
 
-Deno.test("a call names a directory by a path below it, and no other", () => {
-  const mentions = (value: unknown) => mentionsAny(value, ["/home/me/p"]);
+Deno.test("a call names a directory by a path below it, and no other, whether it is parsed or not", () => {
+  const mentions = (value: unknown) => {
+    const [parsed, text] = [textsOf(value), textsIn(JSON.stringify(value, null, 2))].map((
+      texts,
+    ) => [...texts]);
+    assertEquals(text, parsed);
+    return mentionsAny(parsed!, ["/home/me/p"]);
+  };
   for (
     const value of [
       "/home/me/p",
@@ -144,11 +156,13 @@ Deno.test("a call names a directory by a path below it, and no other", () => {
   for (const value of ["/home/me/pq", "/home/me/p-2/x", "/home/me", 5, null, {}]) {
     assertEquals(mentions(value), false, JSON.stringify(value));
   }
-  assertEquals(mentionsAny("/home/me/p", []), false);
-  assert([".", "..", "./x", "../x", ".\\x"].every((text) => mentionsRelativePath({ a: [text] })));
+  assertEquals(mentionsAny(["/home/me/p"], []), false);
+  assert(mentionsAny([...textsIn('{"a\\"b" : "\\/home\\/me/\\u0070"}')], ["/home/me/p"]));
+  assertEquals(mentionsAny([...textsIn('{"/home/me/p":1}')], ["/home/me/p"]), false);
+  assert([".", "..", "./x", "../x", ".\\x"].every((text) => mentionsRelativePath([text])));
   assert([".x", "...", "a/./b", "x", ".env"].every((text) => !mentionsRelativePath([text])));
   assertEquals(
-    possiblePaths({ a: "src/x.ts", b: "README.md", c: "word", d: "a b.c", e: "/x/y", f: "u:p/x" }),
+    possiblePaths(["src/x.ts", "README.md", "word", "a b.c", "/x/y", "u:p/x"]),
     [
       "src/x.ts",
       "README.md",
@@ -159,11 +173,19 @@ Deno.test("a call names a directory by a path below it, and no other", () => {
 
 Deno.test("a large or deep value of a call is looked at in part only", () => {
   const directory = ["/home/me/p"];
-  assertEquals(mentionsAny(["x".repeat(70_000), directory[0]], directory), false);
-  assertEquals(mentionsAny([...Array(100_000).fill(1), directory[0]], directory), false);
+  const mentions = (value: unknown) => {
+    const [parsed, text] = [textsOf(value), textsIn(JSON.stringify(value))].map((texts) =>
+      mentionsAny([...texts], directory)
+    );
+    assertEquals(text, parsed);
+    return parsed;
+  };
+  assertEquals(mentions(["x".repeat(70_000), directory[0]]), false);
+  assertEquals(mentions([...Array(100_000).fill(1), directory[0]]), false);
+  assertEquals(mentions(`${directory[0]}/a ${"x".repeat(70_000)}`), true);
   let deep: unknown = directory[0];
   for (let i = 0; i < 10_000; i++) deep = [deep];
-  assertEquals(mentionsAny(deep, directory), false);
+  assertEquals(mentionsAny([...textsOf(deep)], directory), false);
 });
 
 Deno.test("what was learned is kept by configuration, of the latest ones, and anything else in its place is left aside", async () => {

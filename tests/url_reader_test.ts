@@ -6,6 +6,7 @@ import { ServerEndpoint } from "../lib/remote/server_endpoint.ts";
 import { eventsOf, lineEndUnifier } from "../lib/remote/server_events.ts";
 import { HttpStatusError, ResponseCutError } from "../lib/remote/http_errors.ts";
 import { MessageReader } from "../lib/remote/message_reader.ts";
+import { parsed } from "./helpers/messages.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 
 /** What a reader makes of `text`: whether it held the answer, the messages, and what was wrong. */
@@ -15,7 +16,7 @@ function read(text: string, asked?: RequestId) {
   const refusals: unknown[] = [];
   const reader = new MessageReader({
     server: "far",
-    onMessage: (message) => void messages.push(message),
+    onMessage: (message) => void messages.push(parsed(message)),
     onRefused: (answer) => void refusals.push(answer.id),
     onError: ({ message }) => void errors.push(message),
   });

@@ -2,98 +2,130 @@
  * Measures speed and memory in one run: EXAI beside a bare WebSocket server, or with `--peers` beside the other ways
  * to share a server. `--help` lists the flags.
  */
-import { parseArgs } from "@std/cli/parse-args";
-import { fromFileUrl } from "@std/path";
 import os from "node:os";
-import { mountedSubject, type Programs, shimSubject } from "./bench/exai.ts";
+import { mountedSubject, shimSubject } from "./bench/exai.ts";
 import { type Entries, installPackages, PACKAGES } from "./bench/install.ts";
+import { HELP, type Options, readOptions } from "./bench/options.ts";
+import { benchPage } from "./bench/page.ts";
 import { directSubject, everythingServer, mcpRemoteSubject, supergatewaySubject } from "./bench/peers.ts";
-import { formatReport } from "./bench/report.ts";
+import { formatProfiles, profileLoads, writeProfiles } from "./bench/profile.ts";
+import { type BenchReport, formatReport } from "./bench/report.ts";
 import type { SubjectResult } from "./bench/result.ts";
 import type { Shape, Subject } from "./bench/subject.ts";
-import { runSuite, type SuiteOptions } from "./bench/suite.ts";
+import { runPart, type SuiteOptions } from "./bench/suite.ts";
 import { floorSubject, rawSubject } from "./bench/websocket.ts";
-import { SOURCE } from "./lib/programs.ts";
-import { runTool, UsageError } from "./lib/run_tool.ts";
+import { sourceStamp } from "./compile/stamp.ts";
+import { runTool } from "./lib/run_tool.ts";
 
-const HELP = `deno task bench [--peers] [--daemon PATH --shim PATH] [--only TEXT] [--json FILE]
-
-  --peers          direct stdio, EXAI, mcp-remote + mcp-proxy, a pair of supergateway, all with server-everything
-  --daemon, --shim measure these compiled programs too; otherwise what deno task compile has left in dist/
-  --only TEXT      only subjects whose name holds the text; may be repeated
-  --rounds N       rounds of each work; 3
-  --seconds N      seconds of one round; 1
-  --json FILE      write all numbers there too`;
-
-const DEADLINE_MS = 15 * 60_000;
-const WINDOWS = 10;
+const DEADLINE_MS = 20 * 60_000;
+/** A profile runs for as many rounds, so that a function of one per cent has some hundred samples. */
+const PROFILED_ROUNDS = 3;
 
 const ONE: Shape = { windows: 1, inflight: 1 };
 const BUSY: Shape = { windows: 1, inflight: 8 };
-const MANY: Shape = { windows: WINDOWS, inflight: 1 };
+const MANY: Shape = { windows: 10, inflight: 1 };
 const SMALL = [ONE, BUSY, MANY];
 const LARGE = [100_000, 5_000_000].map((payloadBytes): Shape => ({ ...ONE, payloadBytes }));
-
-interface Options {
-  peers: boolean;
-  only: string[];
-  /** Programs measured beside those from source, by what they are. */
-  built: Map<string, Programs>;
-  json?: string;
-  suite: SuiteOptions;
-}
 
 async function bench(): Promise<void> {
   const options = await readOptions();
   if (!options) return say(HELP);
+  if (options.profile) return await profile(options.suite);
   const all = options.peers ? peerSubjects(await installPackages(), options) : ownSubjects(options);
   const { only } = options;
   const subjects = all.filter(({ name }) => only.length === 0 || only.some((text) => name.includes(text)));
-  const machine = describeMachine();
-  say(Object.values(machine).join(", ") + "\n");
-  const results = await runSuite(subjects, options.suite);
-  say(formatReport(results, options.suite));
-  if (options.json) {
-    const report = {
-      at: new Date().toISOString(),
-      machine,
-      packages: options.peers ? PACKAGES : {},
-      results,
-    };
-    await Deno.writeTextFile(options.json, JSON.stringify(report, undefined, 2) + "\n");
+  say(Object.values(describeMachine()).join(", ") + "\n");
+  const report = await measure(subjects, options);
+  say(formatReport(report));
+  if (options.json) await Deno.writeTextFile(options.json, jsonOf(report));
+  if (options.report) await writePage(options.report, report);
+  const failed = Object.values(report.parts).flatMap(({ results }) => results).filter(isFailed);
+  if (failed.length > 0) {
+    throw new Error(`not measured: ${[...new Set(failed.map(({ name }) => name))].join(", ")}`);
   }
-  const failed = results.filter(isFailed).map(({ name }) => name);
-  if (failed.length > 0) throw new Error(`not measured: ${failed.join(", ")}`);
+}
+
+async function profile({ roundMs, onstep }: SuiteOptions): Promise<void> {
+  const profiles = await profileLoads({
+    shapes: [...SMALL, ...LARGE],
+    warmUpMs: roundMs,
+    durationMs: roundMs * PROFILED_ROUNDS,
+    onstep,
+  });
+  const text = formatProfiles(profiles);
+  say(text);
+  await writeProfiles(text);
+}
+
+async function measure(
+  subjects: readonly Subject[],
+  { parts, peers, suite }: Options,
+): Promise<BenchReport> {
+  const report: BenchReport = { parts: {} };
+  const commit = (await sourceStamp())?.commit ?? "unknown";
+  for (const part of parts) {
+    report.parts[part] = {
+      at: new Date().toISOString(),
+      commit,
+      machine: describeMachine(),
+      packages: peers ? versions() : {},
+      rounds: suite.rounds,
+      roundMs: suite.roundMs,
+      results: await runPart(part, subjects, suite),
+    };
+  }
+  return report;
 }
 
 /** Whether something of our own could not be measured; a peer may fail at what it cannot do. */
-function isFailed({ role, unavailable, loads }: SubjectResult): boolean {
+function isFailed({ role, unavailable, loads = [] }: SubjectResult): boolean {
   if (role === "peer" || unavailable?.startsWith("not available")) return false;
   return unavailable !== undefined || loads.some(({ failure }) => failure !== undefined);
 }
 
-function ownSubjects({ built }: Options): Subject[] {
+function ownSubjects({ builds }: Options): Subject[] {
   return [
     floorSubject(),
-    rawSubject(SOURCE.daemon),
-    shimSubject("version through shims", SOURCE, SMALL),
-    ...Array.from(
-      built,
-      ([kind, programs]) => shimSubject(`version through shims, ${kind}`, programs, SMALL),
-    ),
+    ...builds.map((build) => rawSubject(`version over raw WebSocket, ${build.name}`, build.daemon)),
+    ...builds.map((build) => shimSubject(`version through shims, ${build.name}`, build, SMALL)),
   ];
 }
 
-function peerSubjects(entryOf: Entries, { built }: Options): Subject[] {
+function peerSubjects(entryOf: Entries, { builds }: Options): Subject[] {
   const shapes = [...SMALL, ...LARGE];
   const server = everythingServer(entryOf);
+  const hasBuilt = builds.some(({ isBuilt }) => isBuilt);
   return [
     directSubject(entryOf, shapes),
-    mountedSubject("EXAI", SOURCE, { shapes, server }),
-    ...Array.from(built, ([kind, programs]) => mountedSubject(`EXAI, ${kind}`, programs, { shapes, server })),
+    ...builds.map((build) => {
+      const hasCrowd = build.isBuilt || !hasBuilt;
+      return mountedSubject(`EXAI, ${build.name}`, build, { shapes, server, hasCrowd });
+    }),
     mcpRemoteSubject(entryOf, shapes),
     supergatewaySubject(entryOf, shapes),
   ];
+}
+
+/** Adds what was measured now to what the page shows of other parts. */
+async function writePage(path: string, { parts }: BenchReport): Promise<void> {
+  const numbers = path.replace(/\.md$/, "") + ".json";
+  const read = (path: string) =>
+    Deno.readTextFile(path).catch((thrown) => {
+      if (thrown instanceof Deno.errors.NotFound) return "";
+      throw thrown;
+    });
+  const before: BenchReport = JSON.parse(await read(numbers) || '{"parts":{}}');
+  const report = { parts: { ...before.parts, ...parts } };
+  await Deno.writeTextFile(numbers, jsonOf(report));
+  await Deno.writeTextFile(path, benchPage(await read(path), report));
+}
+
+function jsonOf(report: BenchReport): string {
+  return JSON.stringify(report, undefined, 1) + "\n";
+}
+
+function versions(): Record<string, string> {
+  return Object.fromEntries(Object.entries(PACKAGES).map(([name, { version }]) => [name, version]));
 }
 
 function describeMachine() {
@@ -104,59 +136,6 @@ function describeMachine() {
     deno: `deno ${Deno.version.deno}`,
     load: `load before ${load?.toFixed(2)}`,
   };
-}
-
-async function readOptions(): Promise<Options | undefined> {
-  const unknown: string[] = [];
-  const parsed: Record<string, unknown> = parseArgs(Deno.args, {
-    string: ["daemon", "shim", "json", "only", "rounds", "seconds"],
-    boolean: ["peers", "help"],
-    collect: ["only"],
-    unknown: (arg: string) => {
-      unknown.push(arg);
-      return false;
-    },
-  });
-  if (unknown.length > 0) throw new UsageError(`${unknown[0]} is not known; --help lists what is`);
-  if (parsed.help) return undefined;
-  return {
-    peers: parsed.peers === true,
-    only: parsed.only as string[],
-    built: await findBuilt(parsed as { daemon?: string; shim?: string }),
-    json: parsed.json as string | undefined,
-    suite: {
-      rounds: positive("rounds", parsed.rounds ?? 3),
-      roundMs: positive("seconds", parsed.seconds ?? 1) * 1000,
-      idleMs: 3000,
-      windows: WINDOWS,
-      onstep: (what) => Deno.stderr.writeSync(new TextEncoder().encode(`bench: ${what}\n`)),
-    },
-  };
-}
-
-function positive(name: string, value: unknown): number {
-  if (Number(value) > 0) return Number(value);
-  throw new UsageError(`--${name} must be a number above 0`);
-}
-
-async function findBuilt({ daemon, shim }: { daemon?: string; shim?: string }) {
-  const isThere = async (path: string) => (await Deno.stat(path).catch(() => undefined)) !== undefined;
-  if ((daemon === undefined) !== (shim === undefined)) throw new UsageError("give both --daemon and --shim");
-  if (daemon && shim) {
-    for (const path of [daemon, shim]) if (!await isThere(path)) throw new UsageError(`${path} is not there`);
-    return new Map([["compiled", { daemon, shim }]]);
-  }
-  const suffix = Deno.build.os === "windows" ? ".exe" : "";
-  const dist = (name: string) => fromFileUrl(new URL(`../dist/${name}`, import.meta.url));
-  const candidates: [string, Programs][] = [
-    ["bundled shim", { daemon: SOURCE.daemon, shim: dist("shim.js") }],
-    ["compiled", { daemon: dist(`exai-daemon${suffix}`), shim: dist(`exai-shim${suffix}`) }],
-  ];
-  const found = new Map<string, Programs>();
-  for (const [kind, programs] of candidates) {
-    if (await isThere(programs.daemon) && await isThere(programs.shim)) found.set(kind, programs);
-  }
-  return found;
 }
 
 function say(text: string): void {

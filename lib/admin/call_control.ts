@@ -1,10 +1,11 @@
 import { ExaiError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
+import { argumentsSize } from "../call/payload_size.ts";
 import { currentWait } from "../call/wait.ts";
 import { redactedJson } from "../observe/redaction.ts";
 import { type CallBodies, type CallFilter, type CallStore, matchesFilter } from "../observe/call_store.ts";
-import { type CallRecord, payloadBytes, type RecordedExchange, toolOf } from "../observe/call_record.ts";
+import { type CallRecord, type RecordedExchange, toolOf } from "../observe/call_record.ts";
 import { formatCallId, parseCallId, type RunningCall, RunningCalls } from "../observe/running_calls.ts";
 import type { Session } from "../session/session.ts";
 
@@ -134,7 +135,8 @@ export class CallControl {
     );
   }
 
-  #bodiesOf({ params, result }: RecordedExchange): CallBodies {
+  /** The only look into what a call that is passed on carries: it is parsed here, and only if bodies are recorded. */
+  #bodiesOf({ call: { params }, result }: RecordedExchange): CallBodies {
     const { maxBodyChars } = this.#options;
     return {
       request: redactedJson(params.arguments ?? params, maxBodyChars),
@@ -144,7 +146,7 @@ export class CallControl {
 }
 
 function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {
-  const { caller, method, params, trace } = call;
+  const { caller, method, trace } = call;
   const nowMs = Date.now();
   const wait = currentWait(trace);
   return {
@@ -158,7 +160,7 @@ function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {
     tool: toolOf(call),
     durationMs: nowMs - startedAtMs,
     outcome: RUNNING,
-    bytesIn: payloadBytes(params.arguments),
+    bytesIn: argumentsSize(call),
     bytesOut: 0,
     spent: trace?.spent,
     message: trace?.note,

@@ -7,7 +7,8 @@ import { buildHealth } from "../observe/health.ts";
 import { HealthWriter } from "../observe/health_writer.ts";
 import { EventLoopLagMonitor } from "../observe/event_loop_lag.ts";
 import { type GaugeValues, type ListChangeFigures, Metrics } from "../observe/metrics.ts";
-import { metricsLine, recordCalls } from "../observe/call_record.ts";
+import { recordCalls } from "../observe/call_record.ts";
+import { MetricsLines } from "../observe/metrics_lines.ts";
 import { RecentActivity } from "../observe/recent_activity.ts";
 import type { CallControl } from "./call_control.ts";
 import type { StateFiles } from "../state/state_files.ts";
@@ -76,6 +77,7 @@ export class Telemetry implements AsyncDisposable {
 
   constructor(options: TelemetryOptions) {
     this.#options = options;
+    const lines = new MetricsLines();
     this.policy = recordCalls({
       running: options.calls.running,
       amend: (record) => options.calls.amend(record),
@@ -83,7 +85,7 @@ export class Telemetry implements AsyncDisposable {
         this.#metrics.record(record);
         this.activity.record(record);
         options.calls.record(record, exchange);
-        options.files.appendMetrics(metricsLine(record));
+        options.files.appendMetrics(lines.lineOf(record));
       },
     });
     this.register({ faults: () => [...options.files.faults(), ...options.calls.faults()] });

@@ -1,5 +1,16 @@
 import { MAX_TIMER_MS } from "../base/time.ts";
 
+/** Timers kept at most: a caller may choose another duration for each call. */
+const MAX_KEPT = 16;
+
+interface DeadlinesOptions {
+  /**
+   * Whether the timer of a duration stays when its last deadline is met: calls that come one after another then set
+   * none. It fires once after the last of them, and is cleared when the deadlines are disposed of.
+   */
+  keepsTimers?: boolean;
+}
+
 interface DeadlineEntry extends Disposable {
   atMs: number;
   expire(): void;
@@ -9,8 +20,13 @@ interface DeadlineEntry extends Disposable {
  * Many deadlines on one timer for each duration: calls with the same time limit expire in the order they began, so only
  * the first needs a timer. A timer for each call was a quarter of the cost of a call.
  */
-export class Deadlines {
+export class Deadlines implements Disposable {
   readonly #lanes = new Map<number, Lane>();
+  readonly #keepsTimers: boolean;
+
+  constructor({ keepsTimers = false }: DeadlinesOptions = {}) {
+    this.#keepsTimers = keepsTimers;
+  }
 
   /** Number of timers that are set. */
   get timers(): number {
@@ -20,19 +36,31 @@ export class Deadlines {
   /** Calls `expire` after `durationMs`, unless the returned object is disposed before. */
   after(durationMs: number, expire: () => void): Disposable {
     let lane = this.#lanes.get(durationMs);
-    if (!lane) this.#lanes.set(durationMs, lane = new Lane(() => this.#lanes.delete(durationMs)));
+    if (!lane) {
+      const keepsTimer = this.#keepsTimers && this.#lanes.size < MAX_KEPT;
+      this.#lanes.set(
+        durationMs,
+        lane = new Lane({ keepsTimer, onEnd: () => this.#lanes.delete(durationMs) }),
+      );
+    }
     return lane.add(performance.now() + durationMs, expire);
+  }
+
+  /** Clears the timers; what is not met by now never expires. */
+  [Symbol.dispose](): void {
+    for (const lane of [...this.#lanes.values()]) lane[Symbol.dispose]();
   }
 }
 
 /** The deadlines of one duration, in the order they expire. */
-class Lane {
+class Lane implements Disposable {
   readonly #entries = new Set<DeadlineEntry>();
-  readonly #onEmpty: () => void;
+  readonly #options: { keepsTimer: boolean; onEnd(): void };
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(onEmpty: () => void) {
-    this.#onEmpty = onEmpty;
+  /** @param options `onEnd`: called when it has no deadline and no timer */
+  constructor(options: { keepsTimer: boolean; onEnd(): void }) {
+    this.#options = options;
   }
 
   add(atMs: number, expire: () => void): Disposable {
@@ -63,12 +91,19 @@ class Lane {
       this.#remove(entry);
       entry.expire();
     }
+    // Without its timer it has ended with its last entry already.
+    if (this.#options.keepsTimer && this.#entries.size === 0) this[Symbol.dispose]();
   }
 
   #remove(entry: DeadlineEntry): void {
-    if (!this.#entries.delete(entry) || this.#entries.size > 0) return;
+    if (!this.#entries.delete(entry) || this.#entries.size > 0 || this.#options.keepsTimer) return;
+    this[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.#entries.clear();
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#onEmpty();
+    this.#options.onEnd();
   }
 }

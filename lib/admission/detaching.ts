@@ -4,12 +4,14 @@ import {
   type AskOptions,
   type Call,
   derive,
+  paramOf,
   type Policy,
   type Progress,
   type Target,
 } from "../call/call.ts";
 import { textOf } from "../base/json.ts";
 import { GivenUp, waitForClient, waitingFor } from "../call/wait.ts";
+import { type Params, valueOf } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { ENDLESS, type Patience } from "./client_patience.ts";
 import { type DetachedCall, type DetachedCalls, resultWithin, settled } from "./detached_calls.ts";
@@ -59,8 +61,9 @@ export function detaching(calls: DetachedCalls, options: DetachOptions): Policy 
 /**
  * A session of one server alone has no `await_call`, and a call with a task needs none (MCP basic/utilities/tasks).
  */
-function canDetach({ method, params, caller }: Call): boolean {
-  return method === "tools/call" && caller.server === undefined && params.task === undefined;
+function canDetach(call: Call): boolean {
+  return call.method === "tools/call" && call.caller.server === undefined &&
+    paramOf(call, "task") === undefined;
 }
 
 interface RunOptions {
@@ -115,6 +118,7 @@ class DetachableRun implements RepeatableCall {
     else signal.addEventListener("abort", forward, { once: true });
     this.#work = next(derive(this.call, {
       signal: this.#controller.signal,
+      abort: (reason) => this.#controller.abort(reason),
       notify: (method, params) => this.#notify(method, params),
       ask: (method, params, options) => this.#ask(method, params, options),
     }));
@@ -175,7 +179,7 @@ class DetachableRun implements RepeatableCall {
       this.call.trace.goesOn = { ended: this.#work, cancel: (reason) => this.#cancel(reason) };
     }
     return this.#kept ??= this.#options.calls.add(this.call.caller, {
-      tool: this.call.calledName ?? textOf(this.call.params.name) ?? "the call",
+      tool: this.call.calledName ?? textOf(paramOf(this.call, "name")) ?? "the call",
       startedAtMs: this.startedAtMs,
       progress: this.#progress,
       outcome: settled(this.#work!).then((result) => this.#ended(result)),
@@ -197,9 +201,9 @@ class DetachableRun implements RepeatableCall {
     return result;
   }
 
-  #notify(method: string, params: Call["params"]): void {
+  #notify(method: string, params: Params): void {
     const isProgress = method === "notifications/progress";
-    if (isProgress) this.#note(params as unknown as Progress);
+    if (isProgress) this.#note(valueOf(params) as unknown as Progress);
     if (!this.#kept) return this.call.notify(method, params);
     // The request it belongs to has been answered already.
     if (!isProgress) this.call.caller.notify(method, params);
@@ -211,7 +215,7 @@ class DetachableRun implements RepeatableCall {
     else if (this.call.progressToken !== undefined && this.#options.patience.countsProgress) this.#wait();
   }
 
-  async #ask(method: string, params: Call["params"], options?: AskOptions): Promise<Result> {
+  async #ask(method: string, params: Params, options?: AskOptions): Promise<Result> {
     if (this.#kept) {
       const asked = askOnce(options, () => this.call.caller.ask(method, params, options));
       return await waitingFor(this.call, waitForClient(method), asked);

@@ -172,6 +172,7 @@ export class Permits {
 
   // One released permit may admit two waiters: the next one, and one of its own key, which may then hold none.
   #grantNext(): void {
+    if (this.waiting === 0) return;
     const mayServe = (key: string) => this.#mayHold(key);
     let next: Waiter | undefined;
     while ((next = this.#returning.take(mayServe) ?? this.#queue.take(mayServe))) next.grant();

@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Admission, Worker } from "../call/admission.ts";
-import { derive, type Policy, type Target } from "../call/call.ts";
+import { type Call, derive, type Policy, type Target } from "../call/call.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Tally } from "./tally.ts";
 
@@ -112,22 +112,36 @@ export class CallBound {
 /**
  * Aborts a call after `limitMs`, or sooner if its caller asked for less, with `TIMEOUT` as the reason. The time
  * counts from when the call was received, and includes all its waits.
+ *
+ * @param deadlines which may be shared with other policies
  */
-export function withTimeout(limitMs: number): Policy {
-  const deadlines = new Deadlines();
-  return (next) => async (call) => {
-    const timeoutMs = Math.min(call.timeoutMs ?? limitMs, limitMs);
-    const controller = new AbortController();
-    const forward = () => controller.abort(call.signal.reason);
-    if (call.signal.aborted) forward();
-    else call.signal.addEventListener("abort", forward);
-    using _deadline = deadlines.after(timeoutMs, () => controller.abort(timedOut(timeoutMs)));
-    try {
-      return await next(derive(call, { signal: controller.signal, deadlineMs: monotonicNow() + timeoutMs }));
-    } finally {
-      call.signal.removeEventListener("abort", forward);
-    }
+export function withTimeout(limitMs: number, deadlines = new Deadlines()): Policy {
+  return (next) => {
+    const limited = async (call: Call, abort: (reason: Error) => void) => {
+      const timeoutMs = Math.min(call.timeoutMs ?? limitMs, limitMs);
+      using _deadline = deadlines.after(timeoutMs, () => abort(timedOut(timeoutMs)));
+      return await next(derive(call, { deadlineMs: monotonicNow() + timeoutMs }));
+    };
+    return (call) => call.abort ? limited(call, call.abort) : withOwnSignal(call, limited);
   };
+}
+
+/** Runs `call` under a signal that can be aborted without aborting its caller's. */
+async function withOwnSignal(
+  call: Call,
+  run: (call: Call, abort: (reason: Error) => void) => ReturnType<Target>,
+): ReturnType<Target> {
+  const { signal } = call;
+  const controller = new AbortController();
+  const abort = (reason: Error) => controller.abort(reason);
+  const forward = () => abort(signal.reason);
+  if (signal.aborted) forward();
+  else signal.addEventListener("abort", forward);
+  try {
+    return await run(derive(call, { signal: controller.signal, abort }), abort);
+  } finally {
+    signal.removeEventListener("abort", forward);
+  }
 }
 
 /**

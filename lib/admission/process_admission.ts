@@ -119,7 +119,7 @@ export class ProcessAdmission implements Admission {
       this.#breaker?.check(call);
       if (!worker.alive) return undefined;
       run = { era, call, worker, heard: worker.liveness?.heard, beganMs: this.#now() };
-      call.begin?.();
+      call.begin?.({ inTurn: worker.sendsAtTurnEnd });
       if (this.#asksProviders) noteHolder(call, permit);
       const work = worker.call(acceptsRequests(call) ? lendingWhileAsking(call, permit) : call);
       const result = await untilAborted(work, call.signal);

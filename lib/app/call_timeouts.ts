@@ -1,7 +1,8 @@
+import { Deadlines } from "../admission/deadlines.ts";
 import { withTimeout } from "../admission/policies.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { MIB } from "../base/units.ts";
-import type { Call, Caller, Policy } from "../call/call.ts";
+import { type Call, type Caller, paramOf, type Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { Settings } from "../config/settings.ts";
 import { textOf } from "../base/json.ts";
@@ -23,6 +24,7 @@ export class CallTimeouts {
   readonly #patience = new ClientPatience();
   readonly #calls: DetachedCalls;
   readonly #awaiting: AwaitServer;
+  readonly #deadlines = new Deadlines({ keepsTimers: true });
 
   #servers: readonly Server[] = [];
 
@@ -53,9 +55,9 @@ export class CallTimeouts {
   /** The time limit of the calls of `server`. */
   limit(server: Server): Policy {
     const { detachMaxMs } = this.#settings;
-    if (this.onlyWaits(server)) return withTimeout(detachMaxMs);
+    if (this.onlyWaits(server)) return withTimeout(detachMaxMs, this.#deadlines);
     const short = this.queryLimit(server);
-    const whole = withTimeout(server.callTimeoutMs ?? detachMaxMs);
+    const whole = withTimeout(server.callTimeoutMs ?? detachMaxMs, this.#deadlines);
     if (server === this.#own) {
       return detaching(this.#calls, {
         patienceOf: ({ caller }) => this.#patienceFor(caller),
@@ -73,7 +75,7 @@ export class CallTimeouts {
 
   /** The time limit of queries about `server`, and of its calls that are not detached. */
   queryLimit(server: Server): Policy {
-    return withTimeout(server.callTimeoutMs ?? this.#settings.callTimeoutMs);
+    return withTimeout(server.callTimeoutMs ?? this.#settings.callTimeoutMs, this.#deadlines);
   }
 
   /** Drops the detached calls of a session that has ended. */
@@ -91,9 +93,10 @@ export class CallTimeouts {
     return this.#calls.idle();
   }
 
-  /** Cancels every detached call. */
+  /** Cancels every detached call, and all deadlines. */
   [Symbol.dispose](): void {
     this.#calls[Symbol.dispose]();
+    this.#deadlines[Symbol.dispose]();
   }
 
   #detaches(server: Server): boolean {
@@ -114,6 +117,6 @@ export class CallTimeouts {
   }
 }
 
-function nameOf({ params }: Call): string {
-  return textOf(params.name) ?? "";
+function nameOf(call: Call): string {
+  return textOf(paramOf(call, "name")) ?? "";
 }

@@ -7,6 +7,8 @@ export interface Worker {
   readonly alive: boolean;
   /** How to find out whether it responds; undefined where that is not possible. */
   readonly liveness?: Liveness;
+  /** Whether a request is sent to it when the turn ends, after what the turn has recorded is written. */
+  readonly sendsAtTurnEnd?: boolean;
   call(call: Call): Promise<Result>;
 }
 
@@ -73,7 +75,7 @@ export const UNLIMITED: Admission = {
   check: () => {},
   async run(call, worker) {
     if (!worker.alive) return undefined;
-    call.begin?.();
+    call.begin?.({ inTurn: worker.sendsAtTurnEnd });
     return await worker.call(call);
   },
   reset: () => {},

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../base/json.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
-import type { RawObject } from "../wire/raw_object.ts";
-import type { Result } from "../wire/rpc.ts";
+import type { Params, RawObject } from "../wire/raw_object.ts";
+import { jsonId, type RequestId, type Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
 import type { ServerTrouble } from "./server_trouble.ts";
 
@@ -34,7 +34,7 @@ export interface Caller {
   /** The one mounted server the session sees (`/mcp/NAME`); undefined for the merged catalog. */
   readonly server: string | undefined;
   /** Sends the client a notification that belongs to no call; dropped when the client cannot receive any. */
-  notify(method: string, params?: JsonObject): void;
+  notify(method: string, params?: Params): void;
   /** Ends a subscription that the client has not ended itself: it gets no more updates of the resource. */
   subscriptionLost?(uri: string): void;
   /**
@@ -42,7 +42,7 @@ export interface Caller {
    *
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
-  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+  ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
   /** The client's roots, in its order; undefined when it has none. Requested once, until they change. */
   roots(): Promise<readonly Root[] | undefined>;
   /** Whether its client has no connection now on which it could get a response; it may come back. */
@@ -79,7 +79,7 @@ interface CallData {
   /** The name the client knows the tool by, set by the router when it puts the server's own name into `params`. */
   readonly calledName?: string;
   /** The token the caller gave for progress; undefined when it wants none. */
-  readonly progressToken: string | number | undefined;
+  readonly progressToken: RequestId | undefined;
   /** How long the caller will wait, in milliseconds, if it said so. */
   readonly timeoutMs?: number;
 }
@@ -89,20 +89,28 @@ interface CallContext {
   readonly caller: Caller;
   /** Aborted when the caller cancels or its session ends, the call times out, or the daemon stops. */
   readonly signal: AbortSignal;
+  /** Aborts `signal`; undefined where others depend on the signal too. */
+  readonly abort?: (reason: Error) => void;
   /** When `signal` aborts at the latest, by `monotonicNow`, in milliseconds; set by the time-out policy. */
   readonly deadlineMs?: number;
   /** What the layers note about the call, for its record; undefined where there is no record. */
   readonly trace?: CallTrace;
   /** Reports that work begins which must not run twice; undefined for a call that may be repeated. */
-  begin?(): void;
+  begin?(options?: BeginOptions): void;
   /** Sends the caller a notification that belongs to this call: progress, log messages. */
-  notify(method: string, params: JsonObject): void;
+  notify(method: string, params: Params): void;
   /**
    * Sends the caller's client a request on behalf of this call: sampling, elicitation, roots.
    *
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
-  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+  ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
+}
+
+/** How soon work may begin that must not run twice. */
+export interface BeginOptions {
+  /** Whether nothing of it leaves the process before the turn ends, after `writeRecords`. */
+  inTurn?: boolean;
 }
 
 /** One request to a target: its data and its context. */
@@ -150,7 +158,7 @@ export interface AskOptions {
   signal?: AbortSignal;
   timeoutMs?: number;
   /** Called for each progress notification of the client about the request. */
-  onProgress?: (params: JsonObject) => void;
+  onProgress?: (params: Params) => void;
   /**
    * Set where several calls wait for the answer to the same request: sends it once, and gives all of them the answer.
    */
@@ -200,6 +208,13 @@ export function withOwnName(call: Call, name: string, calledName: string): Call 
   });
 }
 
+/** A completion with `name`, the server's own, for the name in its reference. */
+export function withOwnRef(call: Call, name: string): Call {
+  const ref = call.body?.objectAt("ref")?.with("name", name);
+  if (call.body && ref) return derive(call, { body: call.body.withText("ref", ref.text) });
+  return derive(call, { params: { ...call.params, ref: { ...call.params.ref as JsonObject, name } } });
+}
+
 /** A copy of `call` with some of its parts replaced; its methods act on the original. */
 export function derive(call: Call, parts: Partial<Call>): Call {
   return new DerivedCall(call, parts);
@@ -212,7 +227,8 @@ class DerivedCall implements Call {
   readonly calledName: string | undefined;
   readonly caller: Caller;
   readonly signal: AbortSignal;
-  readonly progressToken: string | number | undefined;
+  readonly abort: Call["abort"];
+  readonly progressToken: RequestId | undefined;
   readonly timeoutMs: number | undefined;
   readonly deadlineMs: number | undefined;
   readonly trace: CallTrace | undefined;
@@ -229,6 +245,7 @@ class DerivedCall implements Call {
     this.calledName = parts.calledName ?? call.calledName;
     this.caller = parts.caller ?? call.caller;
     this.signal = parts.signal ?? call.signal;
+    this.abort = parts.signal || "abort" in parts ? parts.abort : call.abort;
     this.progressToken = "progressToken" in parts ? parts.progressToken : call.progressToken;
     this.timeoutMs = parts.timeoutMs ?? call.timeoutMs;
     this.deadlineMs = parts.deadlineMs ?? call.deadlineMs;
@@ -253,5 +270,5 @@ export interface Progress {
 /** Sends a progress notification, if the caller gave a progress token. */
 export function reportProgress(call: Call, progress: Progress): void {
   if (call.progressToken === undefined) return;
-  call.notify("notifications/progress", { progressToken: call.progressToken, ...progress });
+  call.notify("notifications/progress", { progressToken: jsonId(call.progressToken), ...progress });
 }

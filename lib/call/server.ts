@@ -1,5 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
+import type { Params } from "../wire/raw_object.ts";
 import type { Call, Caller, Target } from "./call.ts";
 
 /**
@@ -62,7 +63,7 @@ export interface Server {
   /** The caller has set another log level. */
   logLevelChanged?(caller: Caller): void;
   /** Forwards a notification of the client that belongs to no call: `notifications/roots/list_changed`. */
-  notify?(caller: Caller, method: string, params: JsonObject): void;
+  notify?(caller: Caller, method: string, params: Params): void;
   /** Releases what is held for a session that has ended. */
   detach?(caller: Caller): void;
 }

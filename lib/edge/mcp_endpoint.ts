@@ -1,15 +1,16 @@
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type Json } from "../base/json.ts";
 import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import { isSamePrincipal } from "../call/owner.ts";
-import { readJsonBody } from "../transport/http_body.ts";
+import { readClientBody } from "../transport/http_body.ts";
 import type { HttpExchange, HttpServerTransport } from "../transport/http_server.ts";
 import { CODES, toRpcError } from "../wire/codes.ts";
-import { batchFault, normalizeMessage } from "../wire/lenient.ts";
+import { batchFault } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
-import { checkEnvelope, errorResponseId, type RequestId, responseTo } from "../wire/rpc.ts";
+import { responseText } from "../wire/message_text.ts";
+import type { RawMessage } from "../wire/raw_message.ts";
+import { type RawReading, readClientText } from "../wire/raw_reader.ts";
 import { normalizeAccept } from "./accept_header.ts";
 import type { Principal } from "./principal.ts";
 
@@ -76,25 +77,25 @@ export class McpEndpoint {
   async handle(request: Request, context: McpRequestContext): Promise<Response> {
     try {
       const exchange: HttpExchange = { completed: context.completed };
+      let batch: readonly string[] | undefined;
       if (request.method === "POST") {
-        const { value, bytes } = await readJsonBody(request, {
+        const { reading, bytes } = await readClientBody(request, {
           maxBytes: this.#options.maxFrameBytes,
           budget: this.#options.budget,
         });
-        Object.assign(exchange, {
-          body: Array.isArray(value) ? value : parseMessage(value),
-          bodyBytes: bytes,
-        });
+        exchange.bodyBytes = bytes;
+        if (reading.kind === "batch") batch = reading.texts;
+        else exchange.messages = [messageOf(reading)];
       }
       normalizeAccept(request);
       const id = request.headers.get("mcp-session-id");
       if (id === null) return await this.#initialize(request, exchange, context);
       const session = this.#sessionFor(id, context);
-      if (Array.isArray(exchange.body)) exchange.body = parseBatch(exchange.body, request, session);
+      if (batch) exchange.messages = readBatch(batch, request, session);
       return await session.transport.handle(request, exchange);
     } catch (thrown) {
       return thrown instanceof InvalidMessageError
-        ? rpcErrorResponse(thrown.error, thrown.id)
+        ? rpcErrorResponse(thrown.error, thrown.idText)
         : rpcErrorResponse(thrown);
     }
   }
@@ -117,7 +118,8 @@ export class McpEndpoint {
     { server, principal }: McpRequestContext,
   ): Promise<Response> {
     if (!["POST", "GET", "DELETE"].includes(request.method)) return methodNotAllowed();
-    if (!isObject(exchange.body) || exchange.body.method !== "initialize") {
+    const message = exchange.messages?.[0];
+    if (message?.kind !== "request" || message.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
     }
     const via = parseVia(request.headers.get(VIA_HEADER));
@@ -127,9 +129,8 @@ export class McpEndpoint {
     await transport.start();
     const response = await transport.handle(request, exchange);
     const id = transport.sessionId;
-    if (id === undefined) return response.status === 400 ? badInitialize(exchange.body.id) : response;
-    const { params } = exchange.body;
-    const revision = negotiateRevision(isObject(params) ? params.protocolVersion : undefined);
+    if (id === undefined) return response.status === 400 ? badInitialize(message.idText) : response;
+    const revision = negotiateRevision(message.body?.get("protocolVersion"));
     this.#sessions.set(id, { transport, server, owner: principal.id, revision });
     transport.closed.then(() => this.#sessions.delete(id));
     return response;
@@ -147,33 +148,31 @@ export class McpEndpoint {
 
 /** A body that is not a JSON-RPC message, with the id for the error response. */
 class InvalidMessageError extends Error {
-  readonly id: RequestId | null;
+  readonly idText: string;
   readonly error: ExaiError;
 
-  constructor(value: unknown, why: string) {
+  constructor(why: string, idText = "null") {
     super(why);
-    this.id = isObject(value) ? errorResponseId(value.id) : null;
+    this.idText = idText;
     this.error = new ExaiError("INVALID_REQUEST", why);
   }
 }
 
-/**
- * One message, normalized as on the other transports.
- *
- * @throws {InvalidMessageError}
- */
-function parseMessage(value: Json): Json {
-  if (!isObject(value)) throw new InvalidMessageError(value, "a body must hold one JSON object");
-  const normalized = normalizeMessage(value);
-  const message = checkEnvelope(normalized);
-  if (typeof message === "string") throw new InvalidMessageError(value, message);
-  return normalized;
+/** @throws {InvalidMessageError} */
+function messageOf(reading: RawReading): RawMessage {
+  if (reading.kind === "message") return reading.message;
+  if (reading.kind === "invalid") throw new InvalidMessageError(reading.why, reading.idText);
+  throw new InvalidMessageError("a body must hold one JSON object");
 }
 
-function parseBatch(messages: readonly Json[], { headers }: Request, { revision }: HttpSessionEntry): Json[] {
-  const why = batchFault(messages, headers.get("mcp-protocol-version") ?? revision);
-  if (why !== undefined) throw new InvalidMessageError(messages, why);
-  return messages.map(parseMessage);
+function readBatch(
+  texts: readonly string[],
+  { headers }: Request,
+  { revision }: HttpSessionEntry,
+): RawMessage[] {
+  const why = batchFault(texts, headers.get("mcp-protocol-version") ?? revision);
+  if (why !== undefined) throw new InvalidMessageError(why);
+  return texts.map((text) => messageOf(readClientText(text)));
 }
 
 function cwdOf(request: Request): string | undefined {
@@ -185,10 +184,10 @@ function cwdOf(request: Request): string | undefined {
   }
 }
 
-function badInitialize(id: unknown): Response {
+function badInitialize(idText: string): Response {
   const why =
     "initialize needs an id and the params protocolVersion, capabilities and clientInfo {name, version}";
-  return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), id);
+  return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), idText);
 }
 
 /** The servers that a path may name. */
@@ -225,11 +224,11 @@ export function findServer(
 }
 
 /** An HTTP response with a JSON-RPC error for anything that was thrown. */
-export function rpcErrorResponse(thrown: unknown, id: unknown = null): Response {
+export function rpcErrorResponse(thrown: unknown, idText = "null"): Response {
   const error = ExaiError.from(thrown);
-  const known = typeof id === "string" || typeof id === "number" ? id : null;
-  const body = responseTo(known, { error: toRpcError(error) });
-  return Response.json(body, { status: CODES[error.code].http });
+  const body = responseText(idText, { error: toRpcError(error) });
+  const headers = { "content-type": "application/json" };
+  return new Response(body, { status: CODES[error.code].http, headers });
 }
 
 function methodNotAllowed(): Response {

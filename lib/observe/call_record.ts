@@ -1,9 +1,9 @@
 import { clip } from "../base/text.ts";
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { visibleJson } from "../base/visible.ts";
-import type { Call, CallSpending, Policy } from "../call/call.ts";
+import { isObject, type Json } from "../base/json.ts";
+import { type Call, type CallSpending, paramOf, type Policy } from "../call/call.ts";
 import type { Belonging } from "../call/owner.ts";
+import { argumentsSize, contentSize, isToolError } from "../call/payload_size.ts";
 import { type RunningCall, RunningCalls } from "./running_calls.ts";
 
 type TargetResult = Awaited<ReturnType<Parameters<Policy>[0]>>;
@@ -30,7 +30,7 @@ export interface CallRecord {
   durationMs: number;
   /** `ok`; `tool_error` for a result with `isError`; an `ERROR_CODES` code; `error` for a server's own error. */
   outcome: string;
-  /** Approximate size of the arguments and of the result (see {@linkcode payloadBytes}). */
+  /** Size of the arguments and of the content of the result as JSON, in characters. */
   bytesIn: number;
   bytesOut: number;
   /** What it used of models, if it asked any. */
@@ -43,9 +43,9 @@ export interface CallRecord {
   waitingSinceMs?: number;
 }
 
-/** The parameters of a call, and its result if there is one. */
+/** A call and its result if there is one. Who looks at its arguments or its content has them parsed. */
 export interface RecordedExchange {
-  params: JsonObject;
+  call: Call;
   result: TargetResult | undefined;
 }
 
@@ -60,8 +60,6 @@ interface RecordCallsOptions {
 
 const MAX_MESSAGE_LENGTH = 500;
 const MAX_NAME_LENGTH = 128;
-const MAX_NODES = 200;
-const SCALAR_BYTES = 4;
 const KNOWN_CODES: ReadonlySet<string> = new Set(ERROR_CODES);
 
 /** A policy that records every call when it ends, in about a microsecond. */
@@ -81,9 +79,9 @@ export function recordCalls(options: RecordCallsOptions): Policy {
       running.end(begun);
       const { outcome, message } = result === undefined ? outcomeOfThrown(thrown) : outcomeOfResult(result);
       const durationMs = performance.now() - startedMs;
-      const bytesOut = result === undefined ? 0 : payloadBytes(result.result?.content);
+      const bytesOut = result === undefined ? 0 : contentSize(result);
       const record = toRecord(begun, { durationMs, bytesOut, outcome, message });
-      options.record(record, { params: call.params, result });
+      options.record(record, { call, result });
       const goesOn = call.trace?.goesOn;
       if (goesOn) running.goOn(begun, goesOn).finally(() => amend(record, call, options));
     }
@@ -109,7 +107,7 @@ function toRecord(
   { id, call, belonging }: RunningCall,
   end: Pick<CallRecord, "durationMs" | "bytesOut" | "outcome" | "message">,
 ): CallRecord {
-  const { method, params, caller } = call;
+  const { method, caller } = call;
   return {
     id,
     endedAtMs: Date.now(),
@@ -122,7 +120,7 @@ function toRecord(
     tool: toolOf(call),
     durationMs: end.durationMs,
     outcome: end.outcome,
-    bytesIn: payloadBytes(params.arguments),
+    bytesIn: argumentsSize(call),
     bytesOut: end.bytesOut,
     spent: call.trace?.spent,
     message: end.message,
@@ -130,75 +128,37 @@ function toRecord(
 }
 
 /** The tool that `call` names, or its method. */
-export function toolOf({ method, params }: Call): string {
-  const name = method === "tools/call" && typeof params.name === "string" ? params.name : method;
-  return clipName(name);
+export function toolOf(call: Call): string {
+  const name = call.method === "tools/call" ? paramOf(call, "name") : undefined;
+  return clipName(typeof name === "string" ? name : call.method);
 }
 
 function clipName(name: string): string {
   return name.length > MAX_NAME_LENGTH ? clip(name, MAX_NAME_LENGTH) : name;
 }
 
+const OK = { outcome: "ok", message: undefined };
+
 function outcomeOfThrown(thrown: unknown): Pick<CallRecord, "outcome" | "message"> {
   const error = ExaiError.from(thrown);
   return { outcome: error.code, message: oneLine(error.message) };
 }
 
-function outcomeOfResult({ result, error }: TargetResult): Pick<CallRecord, "outcome" | "message"> {
+function outcomeOfResult(ended: TargetResult): Pick<CallRecord, "outcome" | "message"> {
+  const { error } = ended;
   if (error !== undefined) {
     const code = isObject(error.data) ? error.data.code : undefined;
     const outcome = typeof code === "string" && KNOWN_CODES.has(code) ? code : "error";
     return { outcome, message: oneLine(error.message) };
   }
-  if (result?.isError !== true) return { outcome: "ok", message: undefined };
-  const first = Array.isArray(result.content) ? result.content[0] : undefined;
+  if (!isToolError(ended)) return OK;
+  const content = ended.result?.content;
+  const first = Array.isArray(content) ? content[0] : undefined;
   return { outcome: "tool_error", message: oneLine(isObject(first) ? first.text : undefined) };
 }
 
 function oneLine(message: Json | undefined): string {
   return typeof message === "string" ? clip(message, MAX_MESSAGE_LENGTH).replaceAll(/\s+/g, " ") : "";
-}
-
-/**
- * The approximate size of `value` in bytes: the length of its strings, without keys and punctuation. Only the first
- * 200 values are counted: serializing the value again would cost more than the rest of the record.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { payloadBytes } from "./call_record.ts";
- *
- * assertEquals(payloadBytes({ path: "a.ts", line: 7 }), 4 + 4);
- * ```
- */
-export function payloadBytes(value: Json | undefined): number {
-  return count(value, { nodesLeft: MAX_NODES });
-}
-
-function count(value: Json | undefined, budget: { nodesLeft: number }): number {
-  if (value === undefined || budget.nodesLeft-- <= 0) return 0;
-  if (typeof value === "string") return value.length;
-  if (typeof value !== "object" || value === null) return SCALAR_BYTES;
-  let bytes = 0;
-  for (const part of Array.isArray(value) ? value : Object.values(value)) {
-    if (budget.nodesLeft <= 0) break;
-    bytes += count(part, budget);
-  }
-  return bytes;
-}
-
-/** One line of `metrics.jsonl`, line feed included. */
-export function metricsLine(record: CallRecord): string {
-  return visibleJson({
-    time: isoTime(record.endedAtMs),
-    session: record.session,
-    client: record.client,
-    tool: record.tool,
-    duration_ms: Math.round(record.durationMs * 1000) / 1000,
-    outcome: record.outcome,
-    bytes_in: record.bytesIn,
-    bytes_out: record.bytesOut,
-  }) + "\n";
 }
 
 // Formatting the time costs more than the rest of a line; under load many calls end in the same millisecond.

@@ -4,7 +4,8 @@ import { ExaiError } from "../base/errors.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import { visibleLines } from "../base/visible.ts";
 import type { Transport } from "../transport/transport.ts";
-import { messageText, type RpcMessage } from "../wire/rpc.ts";
+import type { RpcMessage } from "../wire/rpc.ts";
+import { sentText } from "../wire/text_request.ts";
 import { PLATFORM } from "../config/inherited_variables.ts";
 import type { StartedChild } from "./launch.ts";
 import { StdoutReader } from "./stdout_reader.ts";
@@ -144,9 +145,14 @@ export class ServerProcess implements Transport, AsyncDisposable {
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when it has ended, `OVER_CAPACITY` when it leaves too much unread
    */
-  async send(message: RpcMessage): Promise<void> {
-    if (this.#ending || this.#end) throw this.#unavailable();
-    await this.#stdinWriter.write(messageText(message) + "\n");
+  send(message: RpcMessage): Promise<void> {
+    if (this.#ending || this.#end) return Promise.reject(this.#unavailable());
+    try {
+      return this.#stdinWriter.write(sentText(message) + "\n");
+    } catch (thrown) {
+      // A message that cannot be written as text.
+      return Promise.reject(thrown);
+    }
   }
 
   /** Ends the process and its descendants: closes its stdin, then SIGTERM, then SIGKILL. */

@@ -8,9 +8,11 @@ import { findId, LineFramer, type OverlongLine } from "../transport/line_framer.
 import { toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import { readTooDeep, type TooDeep } from "../wire/too_deep.ts";
-import { isTooDeep } from "../wire/shape.ts";
+import { isTooDeep, SERVER_LIMITS } from "../wire/shape.ts";
 import { parseLenient } from "../wire/lenient.ts";
-import { isAnswer, readServerMessage } from "../wire/server_message.ts";
+import { rawMessage, readRawMessage } from "../wire/raw_message.ts";
+import { readServerText } from "../wire/raw_reader.ts";
+import { isAnswer } from "../wire/server_message.ts";
 import { MalformedResponses } from "./malformed_responses.ts";
 import { ContentLengthHeaders, ONE_A_LINE } from "./content_length.ts";
 import { MultilineMessage } from "./multiline_message.ts";
@@ -81,7 +83,7 @@ export class StdoutReader {
     });
     this.#framer = new LineFramer({
       maxLineBytes: options.maxLineBytes,
-      onLine: (line) => this.#takeFirst(this.#decoder.decode(line)),
+      onLine: (line) => this.#takeFirst(this.#decoder.decode(withoutLineEnd(line))),
       onOverlong: (line) => this.#rejectOverlong(line),
     });
   }
@@ -187,8 +189,10 @@ export class StdoutReader {
     return this.#takeMultiline(bare);
   }
 
-  /** Undefined for what is not JSON; HANDLED for messages that must not be parsed. */
+  /** A raw message, or what was parsed; undefined for what is not JSON; HANDLED for messages that must not be parsed. */
   #parse(line: string): unknown {
+    const raw = readRawMessage(line, SERVER_LIMITS);
+    if (raw) return raw;
     const deep = readTooDeep(line, this.#options.server);
     if (deep) return this.#takeDeep(deep);
     try {
@@ -202,7 +206,7 @@ export class StdoutReader {
 
   /** Takes a line that may be part of a message of several lines. */
   #takeMultiline(line: string): Promise<void> | void {
-    const whole = this.#multiline.take(line);
+    const whole = this.#multiline.take(`${line}\n`);
     if (whole === undefined) return this.#skip(line);
     if (whole === "taken") return;
     const value = this.#parse(whole.text);
@@ -227,23 +231,32 @@ export class StdoutReader {
   #takeParsed(value: unknown, line: string): Promise<void> | void {
     if (value === HANDLED) return;
     // Revision 2025-03-26 has batches.
-    if (Array.isArray(value)) return forEachYielding(value, (item) => this.#takeValue(item, line));
+    if (Array.isArray(value)) return this.#takeBatch(line);
     this.#takeValue(value, line);
   }
 
-  #takeValue(value: unknown, line: string): void {
+  #takeBatch(line: string): Promise<void> | void {
+    const reading = readServerText(line, this.#options);
+    const texts = reading.kind === "batch" ? reading.texts : [];
+    return forEachYielding(texts, (text) => this.#takeValue(this.#parse(text), text, line));
+  }
+
+  #takeValue(value: unknown, text: string, line = text): void {
+    const raw = rawMessage(value);
+    if (raw) return this.#takeMessage(raw);
     // A logger that writes JSON to stdout.
     if (!isObject(value) || (value.jsonrpc === undefined && !isAnswer(value))) {
       this.#malformed.takeOther(value);
       return this.#addNoise(line);
     }
-    const message = readServerMessage(value, this.#options.server);
-    if (typeof message === "string") {
-      const { server, onError } = this.#options;
-      return onError(
-        new ExaiError("INVALID_REQUEST", `server "${server}" sent a message that is none: ${message}`),
-      );
-    }
+    const reading = readServerText(text, this.#options);
+    if (reading.kind === "message") return this.#takeMessage(reading.message);
+    const { server, onError } = this.#options;
+    const why = reading.kind === "invalid" ? reading.why : "it cannot be read";
+    onError(new ExaiError("INVALID_REQUEST", `server "${server}" sent a message that is none: ${why}`));
+  }
+
+  #takeMessage(message: RpcMessage): void {
     this.messageCount++;
     if (!("method" in message)) this.#malformed.answered(message.id);
     this.#deliver(message);
@@ -280,4 +293,8 @@ export class StdoutReader {
     const id = /"method"\s*:/.test(line.head.slice(0, MAX_NOISE_CHARS)) ? null : findId(line);
     if (id !== null) this.#deliver(responseTo(id, { error: toRpcError(error) }));
   }
+}
+
+function withoutLineEnd(line: Uint8Array): Uint8Array {
+  return line.subarray(0, line.at(-1) !== 10 ? undefined : line.at(-2) === 13 ? -2 : -1);
 }

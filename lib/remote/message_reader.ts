@@ -1,8 +1,7 @@
-import { isObject } from "../base/json.ts";
 import { forEachYielding } from "../base/event_loop.ts";
 import type { RequestId, RpcMessage, RpcResponse } from "../wire/rpc.ts";
-import { parseLenient } from "../wire/lenient.ts";
-import { malformedAnswer, readServerMessage } from "../wire/server_message.ts";
+import { type RawReading, readServerText } from "../wire/raw_reader.ts";
+import { malformedAnswer } from "../wire/server_message.ts";
 import { readTooDeep, TOO_DEEP, type TooDeep, tooDeepAnswer } from "../wire/too_deep.ts";
 
 interface MessageReaderOptions {
@@ -29,29 +28,35 @@ export class MessageReader {
    * @returns whether the answer was in it; a promise for a long batch
    */
   take(text: string, requestId?: RequestId): boolean | Promise<boolean> {
-    const { server, onMessage } = this.#options;
-    const deep = readTooDeep(text, server);
-    if (deep) return this.#takeDeep(deep, requestId);
-    let value: unknown;
-    try {
-      value = parseLenient(text).value;
-    } catch {
-      if (requestId === undefined) this.#reject("a message must be JSON");
-      else onMessage({ jsonrpc: "2.0", id: requestId, error: malformedAnswer("it is not JSON", server) });
-      return requestId !== undefined;
-    }
+    const { server } = this.#options;
+    const reading = readServerText(text, { server, answers: requestId });
+    if (reading.kind !== "batch") return this.#takeReading(reading, text, requestId);
     let isAnswered = false;
-    const items = Array.isArray(value) ? value : [value];
-    const wait = forEachYielding(items, (item) => {
-      // In the response to one request, an answer without an id can be to that request only.
-      const identified =
-        requestId !== undefined && items.length === 1 && isObject(item) && item.method === undefined &&
-          (item.id === null || item.id === undefined)
-          ? { ...item, id: requestId }
-          : item;
-      if (this.#takeOne(identified, requestId)) isAnswered = true;
+    // In the response to one request, an answer without an id can be to that request only.
+    const answers = reading.texts.length === 1 ? requestId : undefined;
+    const wait = forEachYielding(reading.texts, (item) => {
+      if (this.#takeReading(readServerText(item, { server, answers }), item, requestId)) isAnswered = true;
     });
     return wait ? wait.then(() => isAnswered) : isAnswered;
+  }
+
+  #takeReading(reading: RawReading, text: string, requestId: RequestId | undefined): boolean {
+    const { server, onMessage } = this.#options;
+    switch (reading.kind) {
+      case "message":
+        return this.#takeMessage(reading.message, requestId);
+      case "invalid":
+        return this.#reject(reading.why);
+      case "unreadable": {
+        const deep = readTooDeep(text, server);
+        if (deep) return this.#takeDeep(deep, requestId);
+        if (requestId === undefined) return this.#reject("a message must be JSON");
+        onMessage({ jsonrpc: "2.0", id: requestId, error: malformedAnswer("it is not JSON", server) });
+        return true;
+      }
+      default:
+        return this.#reject("a message must be an object");
+    }
   }
 
   #takeDeep(deep: TooDeep, requestId: RequestId | undefined): boolean {
@@ -71,18 +76,14 @@ export class MessageReader {
     return requestId !== undefined && answers.some(({ id }) => String(id) === String(requestId));
   }
 
-  #takeOne(value: unknown, requestId: RequestId | undefined): boolean {
-    const message = readServerMessage(value, this.#options.server);
-    if (typeof message === "string") {
-      this.#reject(message);
-      return false;
-    }
+  #takeMessage(message: RpcMessage, requestId: RequestId | undefined): boolean {
     this.#options.onMessage(message, requestId);
     return requestId !== undefined && !("method" in message) && String(message.id) === String(requestId);
   }
 
-  #reject(what: string): void {
+  #reject(what: string): false {
     const { server, onError } = this.#options;
     onError(new Error(`server "${server}" sent a message that is none: ${what}`));
+    return false;
   }
 }

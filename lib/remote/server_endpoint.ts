@@ -1,8 +1,10 @@
 // @ts-types="@modelcontextprotocol/sdk/shared/transport"
 import { fetchWithinOrigin, unfollowedRedirect } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { UrlServerConfig } from "../config/server_config.ts";
+import { writeRecords } from "../base/turn_end.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isRequest, isRequestId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
+import { sentText } from "../wire/text_request.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import { fetchError, HttpStatusError, StreamTimeoutError } from "./http_errors.ts";
 
@@ -52,6 +54,7 @@ export class ServerEndpoint {
    */
   async fetch({ url = this.url, method = "GET", headers = {}, body, signal }: UrlRequest): Promise<Response> {
     const init = { method, headers: this.#headers(headers), body, signal };
+    writeRecords();
     const response = await this.#fetch(url, init).catch((thrown) => {
       throw fetchError(thrown);
     });
@@ -95,7 +98,7 @@ export class ServerEndpoint {
     try {
       const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
       const { signal } = controller;
-      const body = JSON.stringify(message);
+      const body = sentText(message);
       await take(await this.fetch({ url, method: "POST", headers, body, signal }), signal);
     } finally {
       clearTimeout(timer);

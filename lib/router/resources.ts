@@ -4,7 +4,7 @@ import { resolvedWithin, withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
-import { type Call, derive } from "../call/call.ts";
+import { type Call, derive, paramOf } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { beginWait, waitingFor } from "../call/wait.ts";
 import { toRpcError } from "../wire/codes.ts";
@@ -33,7 +33,7 @@ export class ResourceFinder {
    *
    * @throws {ExaiError} `RESOURCE_NOT_FOUND`
    */
-  async lead(call: Call, run: RunOnServer, uri = call.params.uri): Promise<Result> {
+  async lead(call: Call, run: RunOnServer, uri = paramOf(call, "uri")): Promise<Result> {
     if (typeof uri !== "string") throw new ExaiError("INVALID_PARAMS", "uri must be a text");
     using attempts = new Attempts(run, call, answerMsOf(this.#options));
     return await this.#run(call, attempts, uri);

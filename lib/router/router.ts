@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject, ownEntry, textOf } from "../base/json.ts";
+import { isObject, ownEntry, textOf } from "../base/json.ts";
 import {
   type Call,
   type Caller,
@@ -9,10 +9,12 @@ import {
   type Policy,
   type Target,
   withOwnName,
+  withOwnRef,
 } from "../call/call.ts";
 import type { ListChangeFilter } from "../call/list_changes.ts";
 import type { Server } from "../call/server.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
+import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Catalog } from "./catalog.ts";
 import type { ChangeCounts } from "./change_counts.ts";
@@ -132,7 +134,7 @@ export class Router {
    * Forwards a notification of a client that belongs to no call. From a session of the merged catalog only notifications
    * with a known receiver are forwarded: nothing is broadcast.
    */
-  notify(caller: Caller, method: string, params: JsonObject): void {
+  notify(caller: Caller, method: string, params: Params): void {
     // The daemon has sent it to each server itself, once for all sessions.
     if (method === "notifications/initialized") {
       for (const server of this.#seenBy(caller)) void server.prepare?.(caller);
@@ -252,7 +254,8 @@ export class Router {
   }
 
   async #complete(call: Call): Promise<Result> {
-    const ref = isObject(call.params.ref) ? call.params.ref : {};
+    const given = paramOf(call, "ref");
+    const ref = isObject(given) ? given : {};
     if (ref.type === "ref/resource") {
       return await this.#resources.lead(call, (server, call) => this.#run(server, call), ref.uri ?? null);
     }
@@ -260,8 +263,7 @@ export class Router {
     if (name === undefined) throw new ExaiError("INVALID_PARAMS", "ref.name must be a text");
     const entry = await this.#catalog.find("prompts", name, call) ??
       await this.#search("prompts", name, call);
-    const params = { ...call.params, ref: { ...ref, name: entry.own.name } };
-    return await this.#run(entry.server, derive(call, { params }));
+    return await this.#run(entry.server, withOwnRef(call, entry.own.name as string));
   }
 
   #run(server: Server, call: Call): Promise<Result> {

@@ -3,11 +3,12 @@ import { untilAborted } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
 import { quoteValue } from "../base/text.ts";
-import { type Call, type Caller, derive, type Target } from "../call/call.ts";
+import { type Call, type Caller, derive, paramOf, type Target } from "../call/call.ts";
 import { sift } from "../call/definitions.ts";
 import { allPages } from "../call/pages.ts";
 import type { Server } from "../call/server.ts";
 import { waitingFor } from "../call/wait.ts";
+import { resultMember } from "../wire/raw_message.ts";
 import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
 
 /** Tasks remembered for one session; at the limit the oldest is dropped. */
@@ -23,8 +24,8 @@ export class TaskRoutes {
   readonly #bySession = new WeakMap<Caller, Map<string, Server>>();
 
   /** Remembers the task a call has created, if any. */
-  note(caller: Caller, server: Server, { result }: Result): void {
-    const taskId = (result?.task as JsonObject | undefined)?.taskId;
+  note(caller: Caller, server: Server, result: Result): void {
+    const taskId = (resultMember(result, "task") as JsonObject | undefined)?.taskId;
     if (typeof taskId !== "string" || taskId.length > MAX_ID_CHARS) return;
     const tasks = this.#bySession.get(caller) ?? new Map<string, Server>();
     this.#bySession.set(caller, tasks);
@@ -38,7 +39,7 @@ export class TaskRoutes {
 
   /** @throws {ExaiError} `INVALID_PARAMS` when the caller has no such task */
   serverOf(call: Call): Server {
-    const { taskId } = call.params;
+    const taskId = paramOf(call, "taskId");
     const server = this.#bySession.get(call.caller)?.get(textOf(taskId) ?? "");
     if (server) return server;
     throw new ExaiError("INVALID_PARAMS", `there is no task ${quoteValue(taskId)} of this session`);
@@ -48,7 +49,7 @@ export class TaskRoutes {
    * The session's tasks on all servers; a server that does not answer within `deadlineMs` is left out.
    */
   async list(call: Call, ask: Ask, deadlineMs: number): Promise<Result> {
-    if (call.params.cursor !== undefined) {
+    if (paramOf(call, "cursor") !== undefined) {
       throw new ExaiError("INVALID_PARAMS", "cursor is none of this server's");
     }
     const routes = this.#bySession.get(call.caller);

@@ -1,8 +1,9 @@
 import MiniSearch from "minisearch";
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { plainValue } from "../base/plain_values.ts";
 import { type Call, derive, paramOf } from "../call/call.ts";
+import { type RawObject, rawObject } from "../wire/raw_object.ts";
 import { shownAs, type ShownTools } from "./entries.ts";
 
 /** The two tools that a client is shown in place of all tools. */
@@ -78,22 +79,35 @@ export function findTools(call: Call, tools: ShownTools): JsonObject {
  * @throws {ExaiError} `INVALID_PARAMS`
  */
 export function callThrough(call: Call): Call {
-  const { name, arguments: args } = argumentsOf(call);
+  const { name, given } = namedCall(call);
   if (typeof name !== "string" || name === "") {
     throw new ExaiError(
       "INVALID_PARAMS",
       "name of call_tool must be the name of a tool, as find_tool gave it",
     );
   }
-  // Some models send the object as a JSON string.
-  const given = typeof args === "string" ? plainValue(args, "object") : args ?? {};
-  if (!isObject(given)) {
+  if (given === undefined) {
     throw new ExaiError(
       "INVALID_PARAMS",
       "arguments of call_tool must be an object that fits the tool's inputSchema",
     );
   }
-  return derive(call, { params: { ...call.params, name, arguments: given } });
+  const parts = call.body
+    ? { body: call.body.with("name", name).withText("arguments", given.text) }
+    : { params: { ...call.params, name, arguments: given.value } };
+  return derive(call, parts);
+}
+
+/** What the arguments of {@linkcode CALL_TOOL} name, and what they give it, as it came. */
+function namedCall(call: Call): { name: Json | undefined; given: RawObject | undefined } {
+  const args = call.body ? call.body.objectAt("arguments") : rawObject(JSON.stringify(argumentsOf(call)));
+  const text = args?.textOf("arguments") ?? "null";
+  // Some models send the object as a JSON string.
+  const isString = text.startsWith('"');
+  return {
+    name: args?.get("name"),
+    given: rawObject(text === "null" ? "{}" : isString ? JSON.parse(text) : text),
+  };
 }
 
 /** A message for the model as the result of a call. */

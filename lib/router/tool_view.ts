@@ -1,7 +1,7 @@
 import type { SearchMode } from "../config/settings.ts";
 import { ExaiError } from "../base/errors.ts";
 import { type JsonObject, textOf } from "../base/json.ts";
-import type { Call, Caller } from "../call/call.ts";
+import { type Call, type Caller, paramOf } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Catalog } from "./catalog.ts";
@@ -136,7 +136,7 @@ export class ToolView {
 
   /** Whether a call that names one of the search tools means it, and not a tool of a server with that name. */
   async isSearchCall(call: Call): Promise<boolean> {
-    const name = call.params.name as string;
+    const name = paramOf(call, "name") as string;
     if (this.#searching.has(call.caller)) return true;
     // After a restart of the daemon a client may not have listed the tools again.
     return this.#modeOf(call.caller) !== "off" && await this.#catalog.find("tools", name, call) === undefined;

@@ -1,16 +1,25 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
-import { askOnce, type AskOptions, type Call, type Caller, type Target } from "../call/call.ts";
+import {
+  askOnce,
+  type AskOptions,
+  type BeginOptions,
+  type Call,
+  type Caller,
+  type CallTrace,
+  type Target,
+} from "../call/call.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
+import { type Params, RawObject, valueOf } from "../wire/raw_object.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 
 /**
  * The namespace of a request id. One socket may carry MCP and EXAI ops side by side, and the daemon lists tools for an op
  * under its own ids: the same id in two namespaces names two calls.
  */
-export type IdSpace = "mcp" | "op" | "own";
+type IdSpace = "mcp" | "op" | "own";
 
 /** A client's request, from which a {@linkcode Call} is made. */
 export interface CallRequest {
@@ -18,12 +27,54 @@ export interface CallRequest {
   /** Default: `mcp`. */
   space?: IdSpace;
   method: string;
-  params: JsonObject;
-  progressToken?: string | number;
+  params: Params;
+  progressToken?: RequestId;
   timeoutMs?: number;
-  begin?(): void;
-  notify(method: string, params: JsonObject): void;
-  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+  begin?(options?: BeginOptions): void;
+  notify(method: string, params: Params): void;
+  ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
+}
+
+/** A call of a client, until it has its result. */
+class ClientCall implements Call {
+  readonly method: string;
+  readonly body: RawObject | undefined;
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+  readonly abort: Call["abort"];
+  readonly progressToken: RequestId | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly trace: CallTrace = { server: undefined };
+  readonly begin: Call["begin"];
+  hasEnded = false;
+  readonly #request: CallRequest;
+
+  constructor(request: CallRequest, caller: Caller, controller: AbortController) {
+    this.method = request.method;
+    this.body = request.params instanceof RawObject ? request.params : undefined;
+    this.caller = caller;
+    this.signal = controller.signal;
+    // Other methods may be tried on several servers, each with a time-out of its own.
+    this.abort = request.method === "tools/call" ? (reason) => controller.abort(reason) : undefined;
+    this.progressToken = request.progressToken;
+    this.timeoutMs = request.timeoutMs;
+    this.begin = request.begin;
+    this.#request = request;
+  }
+
+  get params(): JsonObject {
+    return valueOf(this.#request.params);
+  }
+
+  // Progress must stop when the call has ended (MCP basic/utilities/progress).
+  notify(method: string, params: Params): void {
+    if (!this.hasEnded) this.#request.notify(method, params);
+  }
+
+  ask(method: string, params: Params, options?: AskOptions): Promise<Result> {
+    const asked = askOnce(options, () => this.#request.ask(method, params, options));
+    return waitingFor(this, waitForClient(method), asked);
+  }
 }
 
 /** The running calls of one session. Each id runs at most once and gets exactly one result. */
@@ -56,25 +107,7 @@ export class ActiveCalls {
     if (this.size >= this.#max) return { error: toRpcError(tooManyCalls(this.#max)) };
     const controller = new AbortController();
     running.set(request.id, controller);
-    let hasEnded = false;
-    const call: Call = {
-      method: request.method,
-      params: request.params,
-      caller,
-      signal: controller.signal,
-      progressToken: request.progressToken,
-      timeoutMs: request.timeoutMs,
-      trace: { server: undefined },
-      begin: request.begin,
-      // Progress must stop when the call has ended (MCP basic/utilities/progress).
-      notify: (method, params) => hasEnded || request.notify(method, params),
-      ask: (method, params, options) =>
-        waitingFor(
-          call,
-          waitForClient(method),
-          askOnce(options, () => request.ask(method, params, options)),
-        ),
-    };
+    const call = new ClientCall(request, caller, controller);
     try {
       const result: Result | undefined = await target(call);
       return result ??
@@ -82,7 +115,7 @@ export class ActiveCalls {
     } catch (thrown) {
       return { error: toRpcError(thrown) };
     } finally {
-      hasEnded = true;
+      call.hasEnded = true;
       running.delete(request.id);
     }
   }

@@ -2,17 +2,21 @@ import { getLogger } from "@logtape/logtape";
 import { EVICTION_RANK } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { isObject, type Json, type JsonObject, parseJson } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
-import { CLOSE, toRpcError } from "../wire/codes.ts";
-import { isEphemeral, messageText, responseTo, type RpcMessage } from "../wire/rpc.ts";
+import { CLOSE } from "../wire/codes.ts";
+import type { ScanFault } from "../wire/json_scan.ts";
+import { refOf, responseText } from "../wire/message_text.ts";
+import type { Params } from "../wire/raw_object.ts";
+import { readClientText } from "../wire/raw_reader.ts";
+import { errorResponseId, isEphemeral } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
-import { encode } from "./encode.ts";
 import { InboundQueue } from "./inbound_queue.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
-import { McpPeer, type MessageSink } from "./mcp_peer.ts";
+import { McpPeer } from "./mcp_peer.ts";
+import { encodeMessage, encodeResponse, type MessageSink } from "./message_sink.ts";
 import { createNudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
@@ -30,7 +34,7 @@ const MAX_QUEUED_CHARS = 16 * MIB;
 /** What a connection with a session needs of the daemon. */
 export interface ConnectionHooks extends OpHooks {
   registry: SessionRegistry;
-  onNotification(session: Session, method: string, params: JsonObject): void;
+  onNotification(session: Session, method: string, params: Params): void;
 }
 
 interface ConnectionOptions {
@@ -122,26 +126,34 @@ class SessionConnection {
   }
 
   #dispatch(text: string): void {
-    const { speaksOps } = this.#options;
-    const fault = shapeFault(text);
-    const message = fault === undefined ? parseJson(text) : undefined;
+    const reading = readClientText(text);
+    const isOp = reading.kind === "invalid" && !reading.object.has("jsonrpc");
     // Rejected messages count as well: the client would send them again after a cut otherwise.
-    if (!isOp(message)) this.#receipts?.count(text.length);
-    if (fault !== undefined) this.#rejectShape(text, fault);
-    else if (message === undefined) this.reject("a frame must hold one JSON message; this one is no JSON");
-    else if (Array.isArray(message) && (!speaksOps || message.some(isRpc))) {
-      this.#mcp.receiveBatch(message, text.length);
-    } else if (!isObject(message)) this.reject("a frame must hold one JSON object");
-    else if (speaksOps && message.jsonrpc === undefined) void this.#ops.receive(message, text.length);
-    else this.#mcp.receive(message, text.length);
+    if (!isOp || typeof reading.object.get("op") !== "string") this.#receipts?.count(text.length);
+    switch (reading.kind) {
+      case "message":
+        return this.#mcp.receive(reading.message, text.length);
+      case "invalid":
+        if (isOp && this.#options.speaksOps) void this.#ops.receive(reading.object, text.length);
+        else this.#mcp.rejectMessage(reading);
+        return;
+      case "batch":
+        if (this.#options.speaksOps && !reading.texts.some(isRpc)) break;
+        return this.#mcp.receiveBatch(reading.texts);
+      case "unreadable":
+        return this.#rejectUnreadable(text, reading.fault);
+    }
+    this.reject("a frame must hold one JSON object");
   }
 
-  #rejectShape(text: string, why: string): void {
+  #rejectUnreadable(text: string, fault: ScanFault): void {
+    if (fault === "syntax") return this.reject("a frame must hold one JSON message; this one is no JSON");
+    const why = shapeFault(text) ?? `a message has too many ${fault}`;
     const outline = outlineOf(text);
     if (!isObject(outline)) this.reject(why);
     else if (this.#options.speaksOps && outline.jsonrpc === undefined) {
-      this.#ops.reject(new ExaiError("INVALID_REQUEST", why), outline.request_id);
-    } else this.#mcp.rejectMessage(outline, why);
+      this.#ops.reject(new ExaiError("INVALID_REQUEST", why), JSON.stringify(outline.request_id));
+    } else this.#mcp.rejectMessage(invalidOutline(outline, why));
   }
 
   /**
@@ -204,6 +216,7 @@ function frameSink(
 ): FrameSink {
   const joiner = joinsLines ? new LineJoiner((frame) => channel.send(frame)) : undefined;
   return {
+    sendsAtTurnEnd: joiner !== undefined,
     send: joiner ? (text) => joiner.send(text) : (text) => channel.send(text),
     close(code, reason) {
       beforeClose();
@@ -213,12 +226,16 @@ function frameSink(
   };
 }
 
-function isOp(message: unknown): boolean {
-  return isObject(message) && message.jsonrpc === undefined && typeof message.op === "string";
+/** Whether the text of a message may be that of JSON-RPC. */
+function isRpc(text: string): boolean {
+  return text.startsWith("{") && text.includes('"jsonrpc"');
 }
 
-function isRpc(value: Json): boolean {
-  return isObject(value) && value.jsonrpc !== undefined;
+/** What an outline says of a message that was not read. */
+function invalidOutline(outline: JsonObject, why: string): Parameters<McpPeer["rejectMessage"]>[0] {
+  const id = errorResponseId(outline.id);
+  const isResponse = outline.method === undefined && ("result" in outline || "error" in outline);
+  return { why, isResponse, id, idText: id === null ? "null" : refOf(id).idText };
 }
 
 interface Peers {
@@ -243,30 +260,20 @@ function peersOf(session: Session, hooks: ConnectionHooks): Peers {
 }
 
 function messageSink(session: Session): MessageSink {
-  const { output, maxFrameBytes } = session;
+  const { output, maxFrameBytes: maxBytes } = session;
   return {
-    respond(id, response) {
-      const text = encode(response, maxFrameBytes, (error) => responseTo(id, { error: toRpcError(error) }));
-      if (id === null) output.sendTransient(text);
-      else output.sendResponse(id, text);
+    respond(request, result) {
+      const text = encodeResponse(request?.idText ?? "null", result, maxBytes);
+      if (request) output.sendResponse(request.id, text);
+      else output.sendTransient(text);
     },
-    rejectDuplicate: (id, response) => output.rejectDuplicate(id, messageText(response)),
-    markBegun: (id) => output.markBegun(id),
+    rejectDuplicate: ({ id, idText }, result) => output.rejectDuplicate(id, responseText(idText, result)),
+    markBegun: (id, options) => output.markBegun(id, options),
     abandon: (id) => output.abandon(id),
     send(message, { onUndelivered }) {
-      let sent = message;
-      const text = encode<RpcMessage>(message, maxFrameBytes, (error) => {
-        onUndelivered?.(error);
-        return sent = tooLargeNotice(error);
-      });
-      if (isEphemeral(sent)) output.sendTransient(text);
+      const { text, method } = encodeMessage(message, { maxBytes, onUndelivered });
+      if (isEphemeral({ method })) output.sendTransient(text);
       else output.send(text, onUndelivered);
     },
   };
-}
-
-/** The notification sent in place of a message that cannot be encoded. */
-export function tooLargeNotice(error: ExaiError): RpcMessage {
-  const params = { level: "error", logger: "exai", data: error.message };
-  return { jsonrpc: "2.0", method: "notifications/message", params };
 }

@@ -1,7 +1,6 @@
 import { OWN_USER } from "../call/owner.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { isObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import { assertNoLoop, parseVia } from "../wire/via.ts";
 import type { FrameChannel, HelloAdmission } from "../transport/channel.ts";
@@ -13,14 +12,13 @@ import {
   type Hello,
   type HelloAck,
   type OpReply,
-  parseOp,
   type SettingsOffer,
 } from "../wire/ops.ts";
 import { SOCKET_ENDPOINT } from "../wire/proof.ts";
-import { messageText, type RequestId, responseTo } from "../wire/rpc.ts";
-import { shapeFault } from "../wire/shape.ts";
+import { messageText, type RequestId, responseTo, writeInteger } from "../wire/rpc.ts";
 import { answerCommand, type CommandHooks } from "./command_request.ts";
 import { bindConnection, type ConnectionHooks } from "./connection.ts";
+import { type FirstFrame, parseFirstFrame } from "./first_frame.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session, UnusedSettings } from "./session.ts";
 import { startOf } from "./window_group.ts";
@@ -170,7 +168,7 @@ class Handshake {
   }
 
   #send(reply: OpReply): void {
-    this.#channel.send(JSON.stringify(reply));
+    this.#channel.send(JSON.stringify(reply, writeInteger));
   }
 }
 
@@ -197,27 +195,6 @@ export function attachMcp(
     ...grantsOf(principal),
   });
   bindConnection(channel, session, { hooks, speaksOps: false });
-}
-
-/** A frame that may be the first of a connection. */
-type FirstFrame = Hello | ChallengeOp | CommandOp;
-
-const FIRST_OPS = ["hello", "challenge", "request"];
-
-function parseFirstFrame(text: string): FirstFrame | CloseCode {
-  if (shapeFault(text) !== undefined) return CLOSE.helloExpected;
-  let frame: unknown;
-  try {
-    frame = JSON.parse(text);
-  } catch {
-    return CLOSE.helloExpected;
-  }
-  if (!isObject(frame) || !FIRST_OPS.includes(textOf(frame.op) ?? "")) return CLOSE.helloExpected;
-  try {
-    return parseOp(frame) as FirstFrame;
-  } catch {
-    return CLOSE.invalidHello;
-  }
 }
 
 /** Bounds what is kept with the session. */

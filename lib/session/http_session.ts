@@ -1,14 +1,12 @@
 import { getLogger } from "@logtape/logtape";
-import type { ExaiError } from "../base/errors.ts";
-import { heapBytesOf } from "../base/heap_bytes.ts";
-import type { JsonObject } from "../base/json.ts";
+import { heapBytes } from "../base/heap_bytes.ts";
 import type { Target } from "../call/call.ts";
 import { HttpServerTransport } from "../transport/http_server.ts";
-import { toRpcError } from "../wire/codes.ts";
-import { type RequestId, responseTo, type RpcMessage } from "../wire/rpc.ts";
-import { tooLargeNotice } from "./connection.ts";
-import { sendable } from "./encode.ts";
-import { McpPeer, type MessageSink } from "./mcp_peer.ts";
+import type { RequestRef } from "../wire/message_text.ts";
+import type { Params } from "../wire/raw_object.ts";
+import type { RequestId, Result } from "../wire/rpc.ts";
+import { McpPeer } from "./mcp_peer.ts";
+import { encodeMessage, encodeResponse, type MessageSink } from "./message_sink.ts";
 import type { SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
 
@@ -18,7 +16,7 @@ const log = getLogger(["exai", "session"]);
 interface HttpSessionHooks {
   registry: SessionRegistry;
   target: Target;
-  onNotification(session: Session, method: string, params: JsonObject): void;
+  onNotification(session: Session, method: string, params: Params): void;
 }
 
 export interface HttpSessionOptions {
@@ -89,39 +87,39 @@ function attach(session: Session, transport: HttpServerTransport, hooks: HttpSes
   transport.onmessage = (message) => {
     count();
     // Only the first message: a later, invalid initialize gets an error and does not end the session.
-    if (!hasBegun && "method" in message && "id" in message) sink.initializing(message.id);
+    if (!hasBegun && message.kind === "request") sink.initializing(message.id);
     hasBegun = true;
-    peer.receive(message as unknown as JsonObject, heapBytesOf(message));
+    peer.receive(message, heapBytes(message.text));
   };
 }
 
 /** Sends each message of the peer on the stream of the request it belongs to. */
 function streamSink(session: Session, transport: HttpServerTransport) {
-  const { maxFrameBytes } = session;
+  const { maxFrameBytes: maxBytes } = session;
   let initializeId: RequestId | undefined;
-  const send = (message: RpcMessage, relatedRequestId?: RequestId) =>
-    transport.send(message, { relatedRequestId }).catch((thrown) => {
+  const logged = (sent: Promise<void>) =>
+    sent.catch((thrown) => {
       log.debug("session {id}: a message could not be sent: {thrown}", { id: session.id, thrown });
     });
+  const respond = (request: RequestRef, result: Result) =>
+    logged(transport.respond(request, encodeResponse(request.idText, result, maxBytes)));
   return {
     initializing: (id: RequestId) => initializeId = id,
-    async respond(id, response) {
-      const refuse = (error: ExaiError) => responseTo(id, { error: toRpcError(error) });
-      const isInitialize = id === initializeId;
+    async respond(request, result) {
+      // The endpoint has rejected what has no id.
+      if (request === undefined) return;
+      const isInitialize = request.id === initializeId;
       // The client may reuse the id later, in a request whose error must not end the session.
       if (isInitialize) initializeId = undefined;
-      await send(sendable(response, maxFrameBytes, refuse));
+      await respond(request, result);
       // A client that could not initialize starts over with another session.
-      if (response.error && isInitialize) await transport.close();
+      if (result.error && isInitialize) await transport.close();
     },
     // The transport itself rejects a request with the id of a pending one; this request has its own stream.
-    rejectDuplicate: (_id, response) => void send(response),
+    rejectDuplicate: (request, result) => void respond(request, result),
     send(message, { relatedTo, onUndelivered }) {
-      const refuse = (error: ExaiError) => {
-        onUndelivered?.(error);
-        return tooLargeNotice(error);
-      };
-      void send(sendable<RpcMessage>(message, maxFrameBytes, refuse), relatedTo);
+      const { text, method } = encodeMessage(message, { maxBytes, onUndelivered });
+      void logged(transport.send(method, text, relatedTo));
     },
     abandon: (id) => transport.abandon(id),
   } satisfies MessageSink & { initializing(id: RequestId): void };

@@ -29,12 +29,21 @@ export interface RecoveredSession {
   readonly calls: readonly JournaledCall[];
 }
 
+/** When something is recorded. */
+export interface RecordOptions {
+  /**
+   * Whether what relies on the record leaves the process at the end of this turn at the earliest, after
+   * {@linkcode writeRecords}. Then all records of the turn are written together.
+   */
+  inTurn?: boolean;
+}
+
 /** The journal of one session. */
 export interface SessionJournal {
-  /** Records that a call begins, durably: a later daemon knows of it once this returns. */
-  begin(id: RequestId): JournalEntry;
+  /** Records that a call begins, durably: a later daemon knows of it once this returns, or at the end of the turn. */
+  begin(id: RequestId, options?: RecordOptions): JournalEntry;
   /** Records the response. `soon`: the client is attached and acknowledges shortly, so a large one may be written later. */
-  finish(entry: JournalEntry, answer: string, options?: { soon?: boolean }): void;
+  finish(entry: JournalEntry, answer: string, options?: RecordOptions & { soon?: boolean }): void;
   /** Drops the text of the response; that the call has run stays recorded. */
   dropAnswer(entry: JournalEntry): void;
   /** Drops the entry: the client has the response. */

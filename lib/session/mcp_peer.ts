@@ -1,11 +1,13 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
+import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { GivenUp } from "../call/wait.ts";
 import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
+import { isIdempotent } from "../wire/idempotency.ts";
+import { batchFault } from "../wire/lenient.ts";
 import {
   implementationOf,
   LOG_LEVELS,
@@ -13,21 +15,16 @@ import {
   negotiateRevision,
   progressTokenOf,
   replayOf,
+  withTokenText,
 } from "../wire/mcp.ts";
-import { batchFault, normalizeMessage } from "../wire/lenient.ts";
-import { isIdempotent } from "../wire/idempotency.ts";
-import {
-  checkEnvelope,
-  errorResponseId,
-  MAX_ID_CHARS,
-  type RequestId,
-  responseTo,
-  type Result,
-  type RpcRequest,
-  type RpcResponse,
-} from "../wire/rpc.ts";
+import type { RequestRef } from "../wire/message_text.ts";
+import type { RawMessage, RawNotification, RawRequest } from "../wire/raw_message.ts";
+import { memberOf, type Params, type RawObject } from "../wire/raw_object.ts";
+import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
+import { MAX_ID_CHARS, readRequestId, type RequestId, type Result } from "../wire/rpc.ts";
 import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
-import { type SendToClient, ServerRequests } from "./server_requests.ts";
+import type { MessageSink } from "./message_sink.ts";
+import { ServerRequests } from "./server_requests.ts";
 import type { ClientPeer, Session } from "./session.ts";
 
 /** `clientInfo` and `capabilities`, which are kept as long as the session and sent to servers. */
@@ -40,24 +37,10 @@ const MAX_CLIENT_INFO_CHARS = 64 * KIB;
  */
 const TIMED_OUT = /-32001|timed?[ -]?out|deadline|not answered in time/i;
 
-/** Where the peer's messages go: a connection, or the streams of an HTTP session. */
-export interface MessageSink {
-  /** Sends the response to the request `id`; null when the request's id could not be read. */
-  respond(id: RequestId | null, response: RpcResponse): void;
-  /** Sends the error of a request that reuses the id of a running call, which gets its own response. */
-  rejectDuplicate(id: RequestId, response: RpcResponse): void;
-  /** Sends a request or notification. */
-  send: SendToClient;
-  /** The request `id` was cancelled and gets no response. */
-  abandon(id: RequestId): void;
-  /** The request `id` begins to do what must not be done twice. */
-  markBegun?(id: RequestId): void;
-}
-
 interface PeerHooks {
   target: Target;
   /** Called for a notification of the client that belongs to no call. */
-  onNotification(method: string, params: JsonObject): void;
+  onNotification(method: string, params: Params): void;
 }
 
 /** Speaks MCP with the client of one session (MCP basic, lifecycle, utilities), over any transport. */
@@ -80,36 +63,35 @@ export class McpPeer implements ClientPeer {
   }
 
   /**
-   * Handles one parsed message of the client. Never throws: an invalid message is answered with an error.
+   * Handles one message of the client. Never throws.
    *
    * @param bytes its size, charged to the byte budget while the request runs
    */
-  receive(value: JsonObject, bytes = 0): void {
+  receive(message: RawMessage, bytes = 0): void {
     try {
-      const message = checkEnvelope(normalizeMessage(value));
-      if (typeof message === "string") return this.rejectMessage(value, message);
-      if (!("method" in message)) this.#requests.handleResponse(message);
-      else if ("id" in message) {
-        this.#handleRequest(message, bytes).catch((thrown) => this.#failRequest(message, thrown));
-      } else this.#handleNotification(message.method, message.params ?? {});
+      if (message.kind === "response") this.#requests.handleResponse(message);
+      else if (message.kind === "notification") this.#handleNotification(message);
+      else this.#handleRequest(message, bytes).catch((thrown) => this.#failRequest(message, thrown));
     } catch (thrown) {
       logHandlerError("a message of a client", thrown);
     }
   }
 
   /** Answers a request whose handling threw, so that the client does not wait for it. */
-  #failRequest({ id }: RpcRequest, thrown: unknown): void {
+  #failRequest(request: RawRequest, thrown: unknown): void {
     logHandlerError("a request of a client", thrown);
-    this.#cancelled.delete(id);
-    this.#sink.respond(id, responseTo(id, { error: toRpcError(thrown) }));
+    this.#cancelled.delete(request.id);
+    this.#sink.respond(request, { error: toRpcError(thrown) });
   }
 
   /** Handles the messages of a batch, in revisions of MCP that have batches. */
-  receiveBatch(batch: readonly Json[], bytes = 0): void {
-    const why = batchFault(batch, this.#session.revision);
+  receiveBatch(texts: readonly string[]): void {
+    const why = batchFault(texts, this.#session.revision);
     if (why !== undefined) return this.#rejectWithoutId("INVALID_REQUEST", why);
-    for (const value of batch) {
-      if (isObject(value)) this.receive(value, Math.ceil(bytes / batch.length));
+    for (const text of texts) {
+      const reading = readClientText(text);
+      if (reading.kind === "message") this.receive(reading.message, text.length);
+      else if (reading.kind === "invalid") this.rejectMessage(reading);
       else this.#rejectWithoutId("INVALID_REQUEST", "a message must be a JSON object");
     }
   }
@@ -120,17 +102,16 @@ export class McpPeer implements ClientPeer {
   }
 
   #rejectWithoutId(code: ErrorCode, message: string): void {
-    this.#sink.respond(null, responseTo(null, { error: toRpcError(new ExaiError(code, message)) }));
+    this.#sink.respond(undefined, { error: toRpcError(new ExaiError(code, message)) });
   }
 
   /** Sends a notification that belongs to no call: `notifications/tools/list_changed`. */
-  notify(method: string, params?: JsonObject): void {
-    if (method === "notifications/message" && !this.#wantsLog(params?.level)) return;
-    this.#sink.send({ jsonrpc: "2.0", method, ...(params ? { params } : {}) }, {});
+  notify(method: string, params?: Params): void {
+    if (this.#wants(method, params)) this.#sink.send({ method, params }, {});
   }
 
   /** Sends a request that belongs to no call: `roots/list`. */
-  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {
+  ask(method: string, params: Params, options?: AskOptions): Promise<Result> {
     return this.#requests.request({ method, params }, options);
   }
 
@@ -140,59 +121,56 @@ export class McpPeer implements ClientPeer {
   }
 
   /** Answers a message that is invalid as a whole. */
-  rejectMessage(value: JsonObject, why: string): void {
+  rejectMessage({ why, isResponse, id, idText }: Omit<InvalidReading, "kind" | "object">): void {
     // A response is never answered: its id is the daemon's, and the client may use the same id itself.
-    if (value.method === undefined && ("result" in value || "error" in value)) {
-      return this.#requests.rejectMalformed(value.id, why);
-    }
-    const id = errorResponseId(value.id);
+    if (isResponse) return this.#requests.rejectMalformed(id, why);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
-    const response = responseTo(id, { error });
-    if (id !== null && this.#session.calls.has(id)) this.#sink.rejectDuplicate(id, response);
-    else this.#sink.respond(id, response);
+    if (id === null) this.#sink.respond(undefined, { error });
+    else if (this.#session.calls.has(id)) this.#sink.rejectDuplicate({ id, idText }, { error });
+    else this.#sink.respond({ id, idText }, { error });
   }
 
-  async #handleRequest(request: RpcRequest, bytes: number): Promise<void> {
-    const params = request.params ?? {};
+  async #handleRequest(request: RawRequest, bytes: number): Promise<void> {
     this.#session.touch();
+    const { id } = request;
     // Checked first: what is recorded under an id is recorded of the running call.
-    if (this.#session.calls.has(request.id)) return this.#rejectDuplicate(request.id);
+    if (this.#session.calls.has(id)) return this.#rejectDuplicate(request);
     const result = request.method === "ping"
       ? { result: {} }
-      : await this.#runCharged(request, params, bytes);
-    if (this.#cancelled.delete(request.id)) this.#sink.abandon(request.id);
-    else this.#sink.respond(request.id, responseTo(request.id, result));
+      : await (bytes < MIN_CHARGED_BYTES ? this.#run(request) : this.#runCharged(request, bytes));
+    if (this.#cancelled.delete(id)) this.#sink.abandon(id);
+    else this.#sink.respond(request, result);
   }
 
-  #rejectDuplicate(id: RequestId): void {
-    this.#sink.rejectDuplicate(id, responseTo(id, { error: toRpcError(idInUse(id)) }));
+  #rejectDuplicate(request: RequestRef): void {
+    this.#sink.rejectDuplicate(request, { error: toRpcError(idInUse(request.id)) });
   }
 
   /** Runs the request with its size charged to the byte budget. */
-  async #runCharged(request: RpcRequest, params: JsonObject, bytes: number): Promise<Result> {
+  async #runCharged(request: RawRequest, bytes: number): Promise<Result> {
     const { budget } = this.#session;
-    if (bytes < MIN_CHARGED_BYTES) return await this.#run(request, params);
     if (!budget.tryTakeCall(bytes, this.#session)) return { error: toRpcError(callBudgetExceeded()) };
     try {
-      return await this.#run(request, params);
+      return await this.#run(request);
     } finally {
       budget.giveBackCall(bytes, this.#session);
     }
   }
 
-  async #run(request: RpcRequest, params: JsonObject): Promise<Result> {
-    const fault = this.#recordClientState(request.method, params);
+  // Without a promise of its own, as what it calls for a tool.
+  #run(request: RawRequest): Promise<Result> | Result {
+    const fault = this.#recordClientState(request);
     if (fault) return { error: toRpcError(new ExaiError("INVALID_PARAMS", fault)) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
-      return await this.#subscribe(request, params);
+      return this.#subscribe(request);
     }
-    return await this.#call(request, params);
+    return this.#call(request);
   }
 
   /** Runs a (un)subscription with the session's quota: only successful ones count. */
-  async #subscribe(request: RpcRequest, params: JsonObject): Promise<Result> {
+  async #subscribe(request: RawRequest): Promise<Result> {
     const { subscriptions } = this.#session;
-    const uri = textOf(params.uri);
+    const uri = textOf(request.body?.get("uri"));
     if (uri === undefined) {
       return { error: toRpcError(new ExaiError("INVALID_PARAMS", "uri must be a text")) };
     }
@@ -203,24 +181,29 @@ export class McpPeer implements ClientPeer {
     } catch (thrown) {
       return { error: toRpcError(thrown) };
     }
-    const result = await this.#call(request, params);
+    const result = await this.#call(request);
     const isOver = isSubscribe ? isNew && result.error : !result.error;
     if (isOver) subscriptions.remove(uri);
     return result;
   }
 
-  async #call(request: RpcRequest, params: JsonObject): Promise<Result> {
+  #call(request: RawRequest): Promise<Result> | Result {
     const { id, method } = request;
+    const token = progressTokenOf(request.body);
+    if (token && String(token.value).length > MAX_ID_CHARS) {
+      const why = `progressToken may hold ${MAX_ID_CHARS} characters at most`;
+      return { error: toRpcError(new ExaiError("INVALID_PARAMS", why)) };
+    }
     if (method === "tools/call") this.#session.callCount++;
     this.#session.retryOverdueRoots();
-    return await this.#session.calls.run(
+    return this.#session.calls.run(
       {
         id,
         method,
-        params,
-        progressToken: progressTokenOf(params),
-        begin: isIdempotent(method) ? undefined : () => this.#sink.markBegun?.(id),
-        notify: (method, params) => this.#notifyAbout(id, method, params),
+        params: request.body ?? {},
+        progressToken: token?.value,
+        begin: isIdempotent(method) ? undefined : (options) => this.#sink.markBegun?.(id, options),
+        notify: (method, params) => this.#notifyAbout(id, { method, params, token: token?.text }),
         ask: (method, params, options) => this.#requests.request({ method, params, relatedTo: id }, options),
       },
       this.#session,
@@ -229,17 +212,12 @@ export class McpPeer implements ClientPeer {
   }
 
   /** Records what a request says about its client; returns what is invalid in it. */
-  #recordClientState(method: string, params: JsonObject): string | undefined {
-    const token = progressTokenOf(params);
-    if (typeof token === "string" && token.length > MAX_ID_CHARS) {
-      return `progressToken may hold ${MAX_ID_CHARS} characters at most`;
-    }
-    if (method === "initialize") return this.#initialize(params);
+  #recordClientState({ method, body }: RawRequest): string | undefined {
+    if (method === "initialize") return this.#initialize(body?.value ?? {});
     if (method === "logging/setLevel") {
-      if (!LOG_LEVELS.includes(params.level as LogLevel)) {
-        return `level must be one of ${LOG_LEVELS.join(", ")}`;
-      }
-      this.#session.logLevel = params.level as LogLevel;
+      const level = LOG_LEVELS.find((one) => one === body?.get("level"));
+      if (level === undefined) return `level must be one of ${LOG_LEVELS.join(", ")}`;
+      this.#session.logLevel = level;
     }
     return undefined;
   }
@@ -258,42 +236,50 @@ export class McpPeer implements ClientPeer {
     return undefined;
   }
 
-  #notifyAbout(relatedTo: RequestId, method: string, params: JsonObject): void {
-    if (method === "notifications/message" && !this.#wantsLog(params.level)) return;
-    this.#sink.send({ jsonrpc: "2.0", method, params }, { relatedTo });
+  /** Sends a notification about the request `relatedTo`; progress under the token it came with. */
+  #notifyAbout(
+    relatedTo: RequestId,
+    { method, params, token }: { method: string; params: Params; token: string | undefined },
+  ): void {
+    const isProgress = method === "notifications/progress" && token !== undefined;
+    if (!this.#wants(method, params)) return;
+    this.#sink.send({ method, params: isProgress ? withTokenText(params, token) : params }, { relatedTo });
   }
 
   // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): everything.
-  #wantsLog(level: unknown): boolean {
+  #wants(method: string, params: Params | undefined): boolean {
     const wanted = this.#session.logLevel;
-    return wanted === undefined || LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
+    if (wanted === undefined || method !== "notifications/message") return true;
+    const level = params && memberOf(params, "level");
+    return LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
   }
 
-  #handleNotification(method: string, params: JsonObject): void {
+  #handleNotification({ method, body }: RawNotification): void {
     this.#session.touch();
     switch (method) {
       case "notifications/initialized":
         this.#session.sendNotice();
         break;
       case "notifications/cancelled":
-        return this.#cancel(params);
+        return this.#cancel(body);
       case "notifications/progress":
-        return this.#requests.handleProgress(params);
+        return this.#requests.handleProgress(body ?? {});
       case "notifications/roots/list_changed":
         // Synchronous: the next call already runs with the new roots.
         if (this.#session.ended.aborted) return;
         this.#session.forgetRoots();
     }
-    this.#hooks.onNotification(method, params);
+    this.#hooks.onNotification(method, body ?? {});
   }
 
-  #cancel(params: JsonObject): void {
-    const why = typeof params.reason === "string" ? params.reason : "no reason given";
+  #cancel(params: RawObject | undefined): void {
+    const id = readRequestId(params?.textOf("requestId") ?? "null");
+    if (id === undefined) return;
+    const why = textOf(params?.get("reason")) ?? "no reason given";
     const message = `the client cancelled the call: ${why}`;
     const reason = TIMED_OUT.test(why)
       ? new GivenUp("timed_out", message)
       : new ExaiError("CANCELLED", message);
-    const id = params.requestId as RequestId;
     if (this.#session.calls.cancel(id, reason)) this.#cancelled.add(id);
   }
 }

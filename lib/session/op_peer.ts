@@ -1,14 +1,15 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import type { JsonObject } from "../base/json.ts";
+import { type Json, type JsonObject, rawJson } from "../base/json.ts";
 import type { Target } from "../call/call.ts";
 import { allPages } from "../call/pages.ts";
-import { toOpError, toRpcError } from "../wire/codes.ts";
-import type { ToolResult } from "../wire/mcp.ts";
+import { type OpError, toOpError, toRpcError } from "../wire/codes.ts";
+import { oneLine } from "../wire/message_text.ts";
 import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
-import type { RequestId, Result } from "../wire/rpc.ts";
-import type { IdSpace } from "./active_calls.ts";
-import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
+import { rawResult, resultMember } from "../wire/raw_message.ts";
+import { type Params, RawObject, rawObject, valueOf } from "../wire/raw_object.ts";
+import { readRequestId, type RequestId, type Result } from "../wire/rpc.ts";
+import { callBudgetExceeded, type CallRequest, MIN_CHARGED_BYTES } from "./active_calls.ts";
 import { encode } from "./encode.ts";
 import type { Session } from "./session.ts";
 
@@ -32,41 +33,53 @@ export class OpPeer {
   }
 
   /** Handles one frame with an `op`. Never throws: an invalid one is answered with an error. */
-  async receive(frame: JsonObject, size = 0): Promise<void> {
+  async receive(frame: RawObject, size = 0): Promise<void> {
     const { budget } = this.#session;
     const bytes = size < MIN_CHARGED_BYTES ? 0 : size;
-    if (!budget.tryTakeCall(bytes, this.#session)) return this.reject(callBudgetExceeded(), frame.request_id);
+    const idText = frame.textOf("request_id");
+    if (!budget.tryTakeCall(bytes, this.#session)) return this.#fail(callBudgetExceeded(), idText);
     try {
-      const request = parseOp(frame);
+      const request = parseOp(headOf(frame, idText));
       this.#session.touch();
       // Calls, which are the most frequent, skip the promise of #handle.
-      await (request.op === "call_tool" ? this.#callTool(request) : this.#handle(request));
+      await (request.op === "call_tool" ? this.#callTool(request, frame) : this.#handle(request));
     } catch (thrown) {
-      this.#fail(thrown, frame.request_id);
+      this.#fail(thrown, idText);
     } finally {
       budget.giveBackCall(bytes, this.#session);
     }
   }
 
-  #fail(thrown: unknown, requestId: unknown): void {
+  #fail(thrown: unknown, idText: string | undefined): void {
     try {
-      this.reject(thrown, requestId);
+      this.reject(thrown, idText);
     } catch (fault) {
       logHandlerError("an op of a client", fault);
     }
   }
 
-  /** Answers a frame with an `error` op. */
-  reject(thrown: unknown, requestId?: unknown): void {
+  /**
+   * Answers a frame with an `error` op.
+   *
+   * @param idText the request id of the frame, as JSON
+   */
+  reject(thrown: unknown, idText?: string): void {
     const error = toOpError(toRpcError(thrown));
-    const hasId = typeof requestId === "string" || typeof requestId === "number";
-    this.#send({ op: "error", ...error, ...(hasId ? { request_id: requestId } : {}) });
+    const hasId = idText !== undefined && /^["\d-]/.test(idText);
+    this.#send({ op: "error", ...error, ...(hasId ? { request_id: asSent(idText) } : {}) });
   }
 
   #send(reply: OpReply): void {
-    this.#session.output.sendTransient(
-      encode(reply, this.#session.maxFrameBytes, (error) => errorReply(reply, error)),
+    this.#sendText(() => JSON.stringify(reply), (error) => ({ op: "error", ...error }));
+  }
+
+  #sendText(write: () => string, refuse: (error: OpError) => OpReply): void {
+    const text = encode(
+      write,
+      this.#session.maxFrameBytes,
+      (error) => JSON.stringify(refuse(toOpError(toRpcError(error)))),
     );
+    this.#session.output.sendTransient(text);
   }
 
   async #handle(request: Exclude<OpRequest, CallToolOp>): Promise<void> {
@@ -91,7 +104,8 @@ export class OpPeer {
   }
 
   async #listTools(): Promise<JsonObject[]> {
-    const ask = (params: JsonObject) => this.#run(this.#nextListId++, "tools/list", params, { space: "own" });
+    const ask = (params: JsonObject) =>
+      this.#run({ id: this.#nextListId++, method: "tools/list", params, space: "own" });
     try {
       return (await allPages(ask, { method: "tools/list", field: "tools" })).entries;
     } catch (thrown) {
@@ -99,40 +113,56 @@ export class OpPeer {
     }
   }
 
-  async #callTool(op: CallToolOp): Promise<void> {
-    const id = op.request_id;
-    const params = { name: op.name, arguments: (op.arguments ?? {}) as JsonObject };
+  async #callTool(op: CallToolOp, frame: RawObject): Promise<void> {
+    const { request_id: id, timeout_ms: timeoutMs } = op;
+    const idText = frame.textOf("request_id")!;
+    const args = op.arguments ? frame.textOf("arguments") : "{}";
+    const params = rawObject(`{"name":${frame.textOf("name")},"arguments":${args}}`)!;
     this.#session.callCount++;
-    const options = { space: "op", progressToken: id, timeoutMs: op.timeout_ms } as const;
-    const result = await this.#run(id, "tools/call", params, options);
-    this.#send(callReply(id, result));
+    const result = await this.#run({
+      id,
+      method: "tools/call",
+      params,
+      space: "op",
+      progressToken: id,
+      timeoutMs,
+      notify: (method, params) => this.#progress(idText, method, params),
+    });
+    this.#sendText(
+      () => callReply(idText, result),
+      (error) => ({ op: "call_tool_res", request_id: asSent(idText), error }),
+    );
   }
 
-  #run(
-    id: RequestId,
-    method: string,
-    params: JsonObject,
-    options: { space: IdSpace; progressToken?: string | number; timeoutMs?: number },
-  ) {
+  #run(request: Omit<CallRequest, "notify" | "ask"> & Partial<CallRequest>): Promise<Result> {
     return this.#session.calls.run(
       {
-        id,
-        method,
-        params,
-        ...options,
-        notify: (method, params) => this.#progress(id, method, params),
+        notify: () => {},
         ask: () =>
           Promise.reject(new ExaiError("METHOD_NOT_FOUND", "a client of EXAI ops cannot be asked; use MCP")),
+        ...request,
       },
       this.#session,
       this.#hooks.target,
     );
   }
 
-  #progress(id: RequestId, method: string, params: JsonObject): void {
+  #progress(idText: string, method: string, params: Params): void {
     if (method !== "notifications/progress") return;
-    const { progress, total, message } = params as { progress: number; total?: number; message?: string };
-    this.#send({ op: "progress", request_id: id, progress, total, message });
+    const { progress, total, message } = valueOf(params) as {
+      progress: number;
+      total?: number;
+      message?: string;
+    };
+    const exact = (name: string, value: number | undefined) =>
+      params instanceof RawObject && typeof value === "number" ? asSent(params.textOf(name)!) : value;
+    this.#send({
+      op: "progress",
+      request_id: asSent(idText),
+      progress: exact("progress", progress),
+      total: exact("total", total),
+      message,
+    });
   }
 
   // Unanswered: the call's own reply says how it ended.
@@ -146,21 +176,30 @@ export class OpPeer {
   }
 }
 
-/** The reply sent in place of one that cannot be encoded. */
-function errorReply(reply: OpReply, error: ExaiError): OpReply {
-  const op = toOpError(toRpcError(error));
-  if (reply.op === "call_tool_res") return { op: reply.op, request_id: reply.request_id, error: op };
-  return { op: "error", ...op };
+/** A frame with its request id as it was sent, and with its arguments, which are passed on as they came, left empty. */
+function headOf(frame: RawObject, idText: string | undefined): JsonObject {
+  const isCall = frame.textOf("arguments")?.startsWith("{");
+  const head = isCall ? frame.with("arguments", {}).value : frame.value;
+  const id = idText === undefined ? undefined : readRequestId(idText);
+  return id === undefined ? head : { ...head, request_id: id as Json };
 }
 
-function callReply(id: RequestId, result: Result): OpReply {
-  if (result.error) return { op: "call_tool_res", request_id: id, error: toOpError(result.error) };
-  const { content, isError, structuredContent } = result.result as ToolResult;
-  return {
-    op: "call_tool_res",
-    request_id: id,
-    outputs: content ?? [],
-    ...(isError ? { is_error: true } : {}),
-    structured: structuredContent,
-  };
+/** An id or a number that is written as it came. */
+function asSent(text: string): Json {
+  return rawJson(text);
+}
+
+/** The reply to a call. A result that is passed on keeps its text. */
+function callReply(idText: string, result: Result): string {
+  const head = `{"op":"call_tool_res","request_id":${idText}`;
+  if (result.error) return `${head},"error":${JSON.stringify(toOpError(result.error))}}`;
+  const body = rawResult(result)?.body;
+  const textOf = (name: string) => body ? body.textOf(name) : JSON.stringify(result.result[name]);
+  const content = textOf("content") ?? "null";
+  const structured = textOf("structuredContent");
+  return oneLine(
+    `${head},"outputs":${content === "null" ? "[]" : content}` +
+      `${resultMember(result, "isError") ? ',"is_error":true' : ""}` +
+      `${structured === undefined ? "" : `,"structured":${structured}`}}`,
+  );
 }

@@ -1,7 +1,7 @@
 import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { RequestId } from "../wire/rpc.ts";
-import type { JournaledCall, JournalEntry, SessionJournal } from "./journal.ts";
+import type { JournaledCall, JournalEntry, RecordOptions, SessionJournal } from "./journal.ts";
 import { type OnUndelivered, OutboundMessages } from "./outbound_messages.ts";
 import { OutboundResponses } from "./outbound_responses.ts";
 
@@ -23,6 +23,8 @@ interface ReplayBufferOptions {
 
 /** The connection a session sends its frames to. */
 export interface FrameSink {
+  /** Whether it sends when the turn ends, after what the turn has recorded is written. */
+  readonly sendsAtTurnEnd?: boolean;
   send(text: string): void;
   close(code: number, reason: string): void;
 }
@@ -126,8 +128,8 @@ export class ReplayBuffer {
   }
 
   /** The call `id` begins to do what must not be done twice. */
-  markBegun(id: RequestId): void {
-    if (this.#journal && !this.#begun.has(id)) this.#begun.set(id, this.#journal.begin(id));
+  markBegun(id: RequestId, options?: RecordOptions): void {
+    if (this.#journal && !this.#begun.has(id)) this.#begun.set(id, this.#journal.begin(id, options));
   }
 
   /** The call `id` gets no response: it was cancelled. */
@@ -139,7 +141,9 @@ export class ReplayBuffer {
   /** Sends the response to `id` and keeps it until {@linkcode acknowledgeResponses}. */
   sendResponse(id: RequestId, text: string): void {
     const entry = this.#takeBegun(id);
-    if (entry) this.#journal!.finish(entry, text, { soon: this.isAttached });
+    if (entry) {
+      this.#journal!.finish(entry, text, { soon: this.isAttached, inTurn: this.#sink?.sendsAtTurnEnd });
+    }
     if (this.#isResumable) this.#responses.add({ id, text, entry });
     this.#sink?.send(text);
   }

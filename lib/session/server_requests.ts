@@ -1,27 +1,19 @@
 import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
 import type { AskOptions } from "../call/call.ts";
-import type { RequestId, Result, RpcMessage, RpcResponse } from "../wire/rpc.ts";
-import type { OnUndelivered } from "./outbound_messages.ts";
+import { withProgressToken } from "../wire/mcp.ts";
+import { memberOf, type Params } from "../wire/raw_object.ts";
+import type { RequestId, Result, RpcResponse } from "../wire/rpc.ts";
+import type { SendToClient } from "./message_sink.ts";
 
 interface PendingServerRequest {
   resolve(result: Result): void;
   reject(error: ExaiError): void;
-  onProgress?: (params: JsonObject) => void;
+  onProgress?: (params: Params) => void;
 }
 
 /** Unanswered requests one client may have. */
 const MAX_PENDING = 1024;
-
-interface ClientSendOptions {
-  /** The client's own request that caused the message. */
-  relatedTo?: RequestId;
-  onUndelivered?: OnUndelivered;
-}
-
-/** Sends a message to the client. */
-export type SendToClient = (message: RpcMessage, options: ClientSendOptions) => void;
 
 /** Requests from the daemon to one client that are not answered yet: sampling, elicitation, roots (MCP client features). */
 export class ServerRequests {
@@ -45,7 +37,7 @@ export class ServerRequests {
    * `TIMEOUT`, `OVER_CAPACITY`, or the reason the session ended with
    */
   request(
-    request: { method: string; params: JsonObject; relatedTo?: RequestId },
+    request: { method: string; params: Params; relatedTo?: RequestId },
     options: AskOptions = {},
   ): Promise<Result> {
     if (this.#closedWith) return Promise.reject(this.#closedWith);
@@ -57,15 +49,14 @@ export class ServerRequests {
     const { method, relatedTo } = request;
     const id = this.#prefix + this.#next++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const params = { ...request.params };
-    if (options.onProgress) params._meta = { ...(params._meta as JsonObject), progressToken: id };
+    const params = options.onProgress ? withProgressToken(request.params, id) : request.params;
     const cleanup = this.#cancelOnAbortOrTimeout(id, options, relatedTo);
     this.#pending.set(id, {
       resolve: (result) => (cleanup(), resolve(result)),
       reject: (error) => (cleanup(), reject(error)),
       onProgress: options.onProgress,
     });
-    this.#send({ jsonrpc: "2.0", id, method, params }, {
+    this.#send({ id, method, params }, {
       relatedTo,
       onUndelivered: (error) => this.#reject(id, error),
     });
@@ -80,7 +71,7 @@ export class ServerRequests {
     const pending = this.#pending.get(id);
     if (!pending) return false;
     this.#pending.delete(id);
-    pending.resolve(response.error ? { error: response.error } : { result: response.result! });
+    pending.resolve(response);
     return true;
   }
 
@@ -93,8 +84,9 @@ export class ServerRequests {
   }
 
   /** Passes on a progress notification of the client. */
-  handleProgress(params: JsonObject): void {
-    this.#pending.get(params.progressToken as RequestId)?.onProgress?.(params);
+  handleProgress(params: Params): void {
+    const token = memberOf(params, "progressToken");
+    this.#pending.get(token as RequestId)?.onProgress?.(params);
   }
 
   /** Fails all pending requests, and later ones, with `error`: the session has ended. */
@@ -129,7 +121,7 @@ export class ServerRequests {
     if (!pending) return;
     this.#pending.delete(id);
     const params = { requestId: id, reason: error.message };
-    this.#send({ jsonrpc: "2.0", method: "notifications/cancelled", params }, { relatedTo });
+    this.#send({ method: "notifications/cancelled", params }, { relatedTo });
     pending.reject(error);
   }
 }

@@ -8,6 +8,7 @@ import { changedLists, type ListChangeFilter } from "../call/list_changes.ts";
 import type { Belonging, Identity } from "../call/owner.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
+import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { ActiveCalls } from "./active_calls.ts";
 import { ClientRoots, type RootsState } from "./client_roots.ts";
@@ -64,8 +65,8 @@ export interface UnusedSettings {
 
 /** The MCP peer of a session, which sends messages that belong to no call. */
 export interface ClientPeer {
-  notify(method: string, params?: JsonObject): void;
-  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result>;
+  notify(method: string, params?: Params): void;
+  ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
   /** The client's roots differ from those its servers were started with. */
   rootsChanged(): void;
 }
@@ -196,7 +197,7 @@ export class Session implements Caller {
     this.#peer = peer;
   }
 
-  notify(method: string, params?: JsonObject): void {
+  notify(method: string, params?: Params): void {
     // A client that has not initialized speaks EXAI ops and takes no MCP notifications.
     if (this.revision === undefined) return;
     const kinds = changedLists(method);
@@ -208,7 +209,7 @@ export class Session implements Caller {
     this.subscriptions.remove(uri);
   }
 
-  ask(method: string, params: JsonObject, options?: AskOptions): Promise<Result> {
+  ask(method: string, params: Params, options?: AskOptions): Promise<Result> {
     if (this.#peer && this.revision !== undefined) return this.#peer.ask(method, params, options);
     return Promise.reject(
       new ExaiError("METHOD_NOT_FOUND", "this client cannot be asked; it does not speak MCP"),

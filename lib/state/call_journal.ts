@@ -1,13 +1,21 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { dirname } from "@std/path";
+import { recordInTurn, writeRecords } from "../base/turn_end.ts";
 import { HOUR_MS, KIB, MIB, SECOND_MS } from "../base/units.ts";
-import type { CallJournal, JournaledCall, RecoveredSession, SessionJournal } from "../session/journal.ts";
+import type {
+  CallJournal,
+  JournaledCall,
+  RecordOptions,
+  RecoveredSession,
+  SessionJournal,
+} from "../session/journal.ts";
 import { jsonId, readRequestId, type RequestId } from "../wire/rpc.ts";
 import { type JournalStatements, MIGRATIONS, prepareStatements } from "./journal/journal_statements.ts";
 import {
   deleteCall,
   deleteOtherBoots,
   evictAnswers,
+  hashOf,
   insertSession,
   putCall,
   replayTail,
@@ -35,7 +43,7 @@ export interface CallJournalOptions extends DatabaseEvents {
 const LARGE_ANSWER_CHARS = 16 * KIB;
 /** How often unconfirmed calls are moved from the tail to the database. Most calls are confirmed earlier. */
 const CHECKPOINT_MS = SECOND_MS;
-const MAX_TAIL_BYTES = 4 * MIB;
+const MAX_TAIL_CHARS = 4 * MIB;
 
 /** What is open while the journal is usable. */
 interface JournalFiles {
@@ -60,7 +68,8 @@ export class SqliteCallJournal implements CallJournal, Disposable {
   /** Rows of confirmed calls, to be deleted by the next checkpoint. */
   #confirmedRows: number[] = [];
   #nextCall = 1;
-  #tailBytes = 0;
+  /** Whether the tail has entries that are written when this turn ends. */
+  #isWriting = false;
   #checkpointTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #pruneTimer: ReturnType<typeof setInterval>;
 
@@ -134,11 +143,12 @@ export class SqliteCallJournal implements CallJournal, Disposable {
 
   #journalOf(session: TrackedSession): SessionJournal {
     return {
-      begin: (id) => this.#beginCall(session, id),
-      finish: (entry, answer, { soon = false } = {}) =>
+      begin: (id, options) => this.#beginCall(session, id, options),
+      finish: (entry, answer, { soon = false, inTurn } = {}) =>
         this.#answer(session, TrackedCall.of(entry), {
           answer,
           isUrgent: !soon || answer.length <= LARGE_ANSWER_CHARS,
+          inTurn,
         }),
       dropAnswer: (entry) => this.#dropAnswer(TrackedCall.of(entry)),
       forget: (entry) => this.#forget(session, TrackedCall.of(entry)),
@@ -150,12 +160,13 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     };
   }
 
-  #beginCall(session: TrackedSession, id: RequestId): TrackedCall {
+  #beginCall(session: TrackedSession, id: RequestId, options: RecordOptions = {}): TrackedCall {
     const call = new TrackedCall(id, this.#nextCall++);
     session.calls.add(call);
     const { row } = session;
     if (row !== undefined) {
-      this.#file.use(({ tail }) => tail.appendBegun(row, call.number, JSON.stringify(jsonId(id))));
+      this.#file.use(({ tail }) => tail.addBegun(row, call.number, JSON.stringify(jsonId(id))));
+      this.#writeTail(options);
     }
     this.#markChanged(call, session);
     return call;
@@ -164,7 +175,7 @@ export class SqliteCallJournal implements CallJournal, Disposable {
   #answer(
     session: TrackedSession,
     call: TrackedCall,
-    { answer, isUrgent }: { answer: string; isUrgent: boolean },
+    { answer, isUrgent, inTurn }: RecordOptions & { answer: string; isUrgent: boolean },
   ): void {
     // One answer must not evict all the others.
     if (answer.length > this.#options.maxChars / 4) return;
@@ -173,14 +184,28 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     if (isUrgent && row !== undefined) {
       this.#file.use(({ tail }) => {
         // After a checkpoint the tail no longer has the call that the answer refers to.
-        if (call.row !== undefined) tail.appendBegun(row, call.number, JSON.stringify(jsonId(call.id)));
-        tail.appendAnswer(row, call.number, answer);
-        this.#tailBytes = tail.bytes;
+        if (call.row !== undefined) tail.addBegun(row, call.number, JSON.stringify(jsonId(call.id)));
+        tail.addAnswer(row, call.number, answer);
       });
+      this.#writeTail({ inTurn });
     }
     this.#markChanged(call, session);
-    if (this.#tailBytes > MAX_TAIL_BYTES) this.#checkpoint();
+    if (this.#file.use(({ tail }) => tail.chars > MAX_TAIL_CHARS)) this.#checkpoint();
   }
+
+  /** Writes the tail: now, or with what else this turn records. */
+  #writeTail({ inTurn }: RecordOptions): void {
+    if (!this.#isWriting) {
+      this.#isWriting = true;
+      recordInTurn(this.#writeTailNow);
+    }
+    if (!inTurn) writeRecords();
+  }
+
+  readonly #writeTailNow = () => {
+    this.#isWriting = false;
+    this.#file.use(({ tail }) => tail.write());
+  };
 
   #markChanged(call: TrackedCall, session: TrackedSession): void {
     this.#changed.set(call, session);
@@ -221,7 +246,6 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     this.#confirmedRows = [];
     this.#changed.clear();
     this.#file.use(({ tail }) => tail.clear());
-    this.#tailBytes = 0;
   }
 
   #readCalls(sql: JournalStatements, session: TrackedSession, row: number): JournaledCall[] {
@@ -270,8 +294,4 @@ export class SqliteCallJournal implements CallJournal, Disposable {
     sql.deleteStrayCalls.run();
     sql.deleteStrayAnswers.run();
   }
-}
-
-function hashOf(token: string): Uint8Array {
-  return createHash("sha256").update(token).digest();
 }

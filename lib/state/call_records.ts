@@ -5,6 +5,7 @@ import type { Settings } from "../config/settings.ts";
 import { redactSecrets } from "../observe/redaction.ts";
 import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
 import type { CallRecord } from "../observe/call_record.ts";
+import { NameNumbers } from "./records/name_numbers.ts";
 import {
   MIGRATIONS,
   prepareStatements,
@@ -37,15 +38,17 @@ const MAX_PENDING = 4096;
 const PRUNE_MS = MINUTE_MS;
 /** Most rows deleted in one transaction, so that calls do not wait long for it. */
 const PRUNE_ROWS = 2000;
-/** Most cached row numbers of names; a look-up in the file takes some ten microseconds. */
-const MAX_NAMES = 1000;
 const MILLIONTHS = 1_000_000;
+
+/** A value of a row. */
+type RowValue = number | string | null;
 
 /** The record of calls in its own SQLite file, written in batches off the path of the calls. */
 export class SqliteCallRecords implements CallStore, Disposable {
   readonly #options: CallRecordsOptions;
   readonly #file: ResilientDatabase<RecordStatements>;
-  readonly #numbers = new Map<string, number>();
+  readonly #origins = new NameNumbers();
+  readonly #targets = new NameNumbers();
   readonly #pruner: ReturnType<typeof setInterval>;
   #pending: CallRecord[] = [];
   /** Arguments and answers of pending calls. */
@@ -64,7 +67,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
       migrations: MIGRATIONS,
       prepare: prepareStatements,
       retryMs: options.retryMs,
-      onOpen: () => this.#numbers.clear(),
+      onOpen: () => this.#forgetNumbers(),
       onChange: () => {
         if (this.#pending.length > 0) this.#flushSoon();
         options.onChange?.();
@@ -163,33 +166,37 @@ export class SqliteCallRecords implements CallStore, Disposable {
       return;
     }
     // Numbers assigned in the transaction that failed are void.
-    this.#numbers.clear();
+    this.#forgetNumbers();
     this.#pending = batch.slice(-MAX_PENDING);
     this.#lost += batch.length - this.#pending.length;
   }
 
   #write(sql: RecordStatements, batch: readonly CallRecord[]): void {
-    if (this.#numbers.size > MAX_NAMES) this.#numbers.clear();
-    const rows = batch.map((record) => this.#rowOf(sql, record));
-    let done = 0;
-    for (; done + ROWS_AT_ONCE <= rows.length; done += ROWS_AT_ONCE) {
-      sql.addCalls.run(...rows.slice(done, done + ROWS_AT_ONCE).flat());
+    const values: RowValue[] = [];
+    let waiting = 0;
+    for (const record of batch) {
+      this.#addRow(values, sql, record);
+      if (++waiting < ROWS_AT_ONCE) continue;
+      sql.addCalls.run(...values);
+      values.length = waiting = 0;
     }
-    for (const row of rows.slice(done)) sql.addCall.run(...row);
+    const columns = values.length / (waiting || 1);
+    for (let at = 0; at < values.length; at += columns) sql.addCall.run(...values.slice(at, at + columns));
     for (const record of this.keepsBodies ? batch : []) {
       const bodies = this.#bodies.get(record)?.();
       if (bodies) sql.addBody.run(record.id, bodies.request, bodies.answer ?? null);
     }
   }
 
-  #rowOf(sql: RecordStatements, record: CallRecord): (number | string | null)[] {
+  /** Adds the values of one row to those of others. */
+  #addRow(values: RowValue[], sql: RecordStatements, record: CallRecord): void {
     const { session, client = "", clientVersion = "", server = "", method, tool } = record;
-    return [
+    values.push(
       record.id,
       Math.round(record.endedAtMs),
       Math.round(record.durationMs * 1000),
-      this.#number(sql.addOrigin, [session, client, clientVersion]),
-      this.#number(sql.addTarget, [server, method, tool]),
+      this.#origins.of([session, client, clientVersion], sql.addOrigin),
+      this.#targets.of([server, method, tool], sql.addTarget),
       record.bytesIn,
       record.bytesOut,
       record.outcome === "ok" ? null : record.outcome,
@@ -198,20 +205,12 @@ export class SqliteCallRecords implements CallStore, Disposable {
       record.spent?.inputTokens ?? null,
       record.spent?.outputTokens ?? null,
       record.spent?.usd === undefined ? null : Math.round(record.spent.usd * MILLIONTHS),
-    ];
+    );
   }
 
-  /** The row number of an origin or a target, inserted if it is new. */
-  #number(add: StatementSync, names: readonly [string, string, string]): number {
-    const [a, b, c] = names;
-    // With lengths, since names may contain any separator.
-    const key = `${a.length} ${b.length} ${a}${b}${c}`;
-    let number = this.#numbers.get(key);
-    if (number === undefined) {
-      number = Number(add.get(...names)!.number);
-      this.#numbers.set(key, number);
-    }
-    return number;
+  #forgetNumbers(): void {
+    this.#origins.clear();
+    this.#targets.clear();
   }
 
   /** The id before which calls are deleted next; undefined when nothing is to be deleted. */
@@ -245,7 +244,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   #deleteUnusedNames(): void {
     if (!this.#hasDeleted) return;
     this.#hasDeleted = false;
-    this.#numbers.clear();
+    this.#forgetNumbers();
     this.#file.write((sql) => {
       sql.deleteStrayOrigins.run();
       sql.deleteStrayTargets.run();

@@ -1,13 +1,10 @@
 // @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
 import type { EventStore } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
 import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
-import { heapBytesOf } from "../base/heap_bytes.ts";
-import { isEphemeral, type RequestId, type RpcMessage } from "../wire/rpc.ts";
-import { jsonChars } from "./message_size.ts";
+import { heapBytes } from "../base/heap_bytes.ts";
+import { isEphemeral } from "../wire/rpc.ts";
+import { SdkMessage } from "./sdk_messages.ts";
 import { isAnswer, type KeptEvent, type LoggedEvent, StreamEvents } from "./stream_events.ts";
-
-/** A message as the SDK types it. */
-export type SdkMessage = Parameters<EventStore["storeEvent"]>[1];
 
 export interface EventLogLimits {
   /** Messages kept for a client that may resume. */
@@ -43,7 +40,7 @@ export class EventLog implements EventStore {
   readonly #limits: EventLogLimits;
   readonly #account: ByteAccount;
   readonly #events: StreamEvents;
-  readonly #discarded = new Set<RequestId>();
+  readonly #discarded = new Set<number>();
   #isAttended = true;
   /** Whether nothing but notices is left to evict. */
   #hasOnlyNotices = false;
@@ -74,14 +71,14 @@ export class EventLog implements EventStore {
   }
 
   /** Assigns `message` the id of the next event of a stream, and keeps it. */
-  storeEvent(streamId: string, message: SdkMessage): Promise<string> {
+  storeEvent(streamId: string, message: object): Promise<string> {
     // The SDK stores answers of calls that outlast their session, whose memory would never be freed.
     if (this.#isClosed) return Promise.resolve(`${streamId}.0`);
     const stream = this.#events.open(streamId);
     const at = stream.next++;
     const id = `${streamId}.${at}`;
     // The SDK opens a stream with an empty event.
-    if ("jsonrpc" in message) this.#keep(streamId, { at, id, message: message as RpcMessage });
+    if (message instanceof SdkMessage) this.#keep(streamId, { at, id, message });
     return Promise.resolve(id);
   }
 
@@ -95,24 +92,23 @@ export class EventLog implements EventStore {
 
   async replayEventsAfter(
     lastEventId: string,
-    { send }: { send(eventId: string, message: SdkMessage): Promise<void> },
+    { send }: Parameters<EventStore["replayEventsAfter"]>[1],
   ): Promise<string> {
     const { streamId, at } = parseId(lastEventId);
     const missed = this.#events.of(streamId).filter((event) => event.at > at);
-    for (const { id, message } of missed) await send(id, message as SdkMessage);
+    for (const { id, message } of missed) await send(id, message as Parameters<typeof send>[1]);
     return streamId;
   }
 
-  /** Notes that the stream that answered `id` was sent to its end: it is evicted before others. */
-  delivered(id: RequestId): void {
-    // The latest one: an id may be used again after its answer.
-    const [streamId] = [...this.#events.streams].findLast(([, stream]) => stream.answered.has(id)) ?? [];
+  /** Notes that the stream that answered the SDK's request `id` was sent to its end: it is evicted before others. */
+  delivered(id: number): void {
+    const [streamId] = [...this.#events.streams].find(([, stream]) => stream.answered.has(id)) ?? [];
     if (streamId !== undefined) this.#events.markDelivered(streamId);
     this.#trimDelivered();
   }
 
-  /** Notes that the request `id` gets no answer: its stream is forgotten when the SDK closes it with an empty one. */
-  discard(id: RequestId): void {
+  /** Notes that the SDK's request `id` gets no answer: its stream is forgotten when the SDK closes it with an empty one. */
+  discard(id: number): void {
     this.#discarded.add(id);
     if (this.#discarded.size > MAX_DISCARDED) this.#discarded.delete(this.#discarded.values().next().value!);
   }
@@ -126,8 +122,9 @@ export class EventLog implements EventStore {
       return;
     }
     const { maxMessages, maxChars } = this.#limits;
-    const chars = Math.min(jsonChars(message, maxChars), maxChars);
-    const event: KeptEvent = { at, id, message, chars, bytes: heapBytesOf(message) };
+    const { text } = message;
+    const chars = Math.min(text.length, maxChars);
+    const event: KeptEvent = { at, id, message, chars, bytes: heapBytes(text) };
     this.#events.add(stream, event);
     this.#hasOnlyNotices = false;
     // One call with many messages must not displace the answers of others.
@@ -171,7 +168,7 @@ export class EventLog implements EventStore {
     const { message } = event;
     const isOverCount = this.#events.count > this.#limits.maxMessages;
     if (!isAnswer(message) || isOverCount) this.#events.drop(streamId, event);
-    else this.#events.replaceByNotice(event, message.id);
+    else this.#events.replaceByNotice(event, message);
   }
 
   get #rank(): number {

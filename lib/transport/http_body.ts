@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import type { Json } from "../base/json.ts";
 import { formatBytes, KIB, SECOND_MS } from "../base/units.ts";
+import { type RawReading, readClientText } from "../wire/raw_reader.ts";
 import { shapeFault } from "../wire/shape.ts";
 
 /** A body of this size is read without being tracked. */
@@ -14,29 +14,28 @@ interface HttpBodyLimits {
   budget?: ByteBudget;
 }
 
-/** The parsed body of a request. */
-interface JsonBody {
-  value: Json;
+/** The body of a request. */
+interface ClientBody {
+  reading: Exclude<RawReading, { kind: "unreadable" }>;
   /** Its size in bytes, or in UTF-16 code units if the client did not declare it. */
   bytes: number;
 }
 
 /**
- * Reads the JSON body of a request. At most `maxBytes` of it are held, and of all bodies together as much as the
+ * Reads the body of a request, which holds messages of a client. At most `maxBytes` of it are held, and of all bodies together as much as the
  * budget allows: the one that began first is evicted.
  *
  * @throws {ExaiError} `TOO_LARGE`, `PARSE_ERROR`, `INVALID_REQUEST` for its shape, `OVER_CAPACITY` when it is evicted
  */
-export async function readJsonBody(request: Request, limits: HttpBodyLimits): Promise<JsonBody> {
+export async function readClientBody(request: Request, limits: HttpBodyLimits): Promise<ClientBody> {
   const text = await readText(request, limits);
-  const fault = shapeFault(text);
-  if (fault !== undefined) throw new ExaiError("INVALID_REQUEST", fault);
-  try {
-    const declared = Number(request.headers.get("content-length") ?? text.length);
-    return { value: JSON.parse(text), bytes: declared };
-  } catch {
-    throw new ExaiError("PARSE_ERROR", "the body must hold one JSON message; this one is no JSON");
+  const reading = readClientText(text);
+  if (reading.kind !== "unreadable") {
+    return { reading, bytes: Number(request.headers.get("content-length") ?? text.length) };
   }
+  throw reading.fault === "syntax"
+    ? new ExaiError("PARSE_ERROR", "the body must hold one JSON message; this one is no JSON")
+    : new ExaiError("INVALID_REQUEST", shapeFault(text) ?? `a message has too many ${reading.fault}`);
 }
 
 async function readText(request: Request, { maxBytes, budget = UNBOUNDED }: HttpBodyLimits): Promise<string> {

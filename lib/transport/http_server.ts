@@ -3,15 +3,14 @@ import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { CODES, idInUse, toRpcError } from "../wire/codes.ts";
-import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
-import { EventLog, type EventLogLimits, type SdkMessage } from "./event_log.ts";
+import { type RequestRef, responseText } from "../wire/message_text.ts";
+import type { RawMessage } from "../wire/raw_message.ts";
+import type { RequestId } from "../wire/rpc.ts";
+import { EventLog, type EventLogLimits } from "./event_log.ts";
 import { meteredStream } from "./http_stream.ts";
 import { RequestsInFlight } from "./requests_in_flight.ts";
+import { numberOfStub, SdkMessage, stubsOf } from "./sdk_messages.ts";
 import type { LoggedEvent } from "./stream_events.ts";
-import type { SendOptions, Transport } from "./transport.ts";
-
-/** The SDK parses ids as numbers, so that no other comes in by this door. */
-type SdkId = string | number;
 
 interface HttpTransportOptions {
   /** Creates the session after a valid `initialize`; returns its id. */
@@ -24,9 +23,9 @@ interface HttpTransportOptions {
 
 /** One HTTP exchange of a session. */
 export interface HttpExchange {
-  /** The parsed body of a POST. */
-  body?: unknown;
-  /** Its size in bytes. */
+  /** What a POST holds, as it came. */
+  messages?: readonly RawMessage[];
+  /** The size of its body in bytes. */
   bodyBytes?: number;
   /** Resolves when the response has been passed to the system; rejects when the client is gone. */
   completed: Promise<void>;
@@ -38,10 +37,10 @@ const RETRY_MS = SECOND_MS;
 /**
  * The server's end of one Streamable HTTP session (MCP basic/transports), on the SDK's transport. Adds what that
  * leaves to its user: a stream that is not read is cut, answers are kept until they are delivered, a stream that has
- * ended is not opened again.
+ * ended is not opened again. The SDK sees numbers in place of ids, and no more of the messages: they pass as they came.
  */
-export class HttpServerTransport implements Transport {
-  onmessage?: (message: RpcMessage) => void;
+export class HttpServerTransport {
+  onmessage?: (message: RawMessage) => void;
   onclose?: () => void;
   onerror?: (error: Error) => void;
   bytesIn = 0;
@@ -49,6 +48,8 @@ export class HttpServerTransport implements Transport {
   /** Resolves when the session has ended. */
   readonly closed: Promise<void>;
   readonly #sdk: WebStandardStreamableHTTPServerTransport;
+  /** Messages that the SDK is about to pass on, by their numbers. */
+  readonly #posted = new Map<number, RawMessage>();
   readonly #log: EventLog;
   readonly #inFlight = new RequestsInFlight();
   readonly #maxQueuedBytes: number;
@@ -67,9 +68,10 @@ export class HttpServerTransport implements Transport {
       eventStore: this.#log,
       retryInterval: RETRY_MS,
     });
+    writeTexts(this.#sdk);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
-    this.#sdk.onmessage = (message) => this.onmessage?.(message as RpcMessage);
+    this.#sdk.onmessage = (stub) => this.onmessage?.(this.#posted.get(numberOfStub(stub))!);
     this.#sdk.onerror = (error) => this.onerror?.(error);
     this.#sdk.onclose = () => {
       this.#log.clear();
@@ -110,33 +112,56 @@ export class HttpServerTransport implements Transport {
       const resumption = this.#log.resume(lastEventId);
       if (resumption.kind === "over") return this.#finished(resumption.missed, request, exchange);
     }
-    const { body, ids, duplicates } = this.#inFlight.admit(exchange.body);
-    if (duplicates.length > 0 && body === undefined) return duplicateErrors(duplicates);
-    this.#opening++;
-    const response = await this.#sdk.handleRequest(request, { parsedBody: body })
-      .finally(() => this.#opening--);
+    const { messages, duplicates } = this.#inFlight.admit(exchange.messages ?? []);
+    if (duplicates.length > 0 && messages.size === 0) return duplicateErrors(duplicates);
+    const response = await this.#pass(request, messages);
     if (response.body === null || !isEventStream(response)) {
-      this.#inFlight.release(ids);
+      for (const message of messages.values()) {
+        if (message.kind === "request") this.#inFlight.take(message.id);
+      }
       return response.ok && duplicates.length > 0 ? duplicateErrors(duplicates) : response;
     }
     const { status, headers } = response;
-    const stream = this.#watch(response.body, request, { ...exchange, body });
+    const stream = this.#watch(response.body, request, { ...exchange, numbers: [...messages.keys()] });
     return new Response(duplicates.length > 0 ? withPrefix(duplicates, stream) : stream, { status, headers });
   }
 
-  /**
-   * Sends a message on the stream of the request it belongs to, or on the standalone stream if it belongs to none or
-   * that one has been answered.
-   */
-  async send(message: RpcMessage, options: SendOptions = {}): Promise<void> {
+  /** Has the SDK handle `request`, which holds `messages`. */
+  async #pass(request: Request, messages: ReadonlyMap<number, RawMessage>): Promise<Response> {
+    for (const [number, message] of messages) this.#posted.set(number, message);
+    this.#opening++;
     try {
-      await this.#sdk.send(message as SdkMessage, options as { relatedRequestId?: SdkId });
-    } catch (thrown) {
-      if (options.relatedRequestId === undefined) throw thrown;
-      await this.#sdk.send(message as SdkMessage);
+      const parsedBody = messages.size > 0 ? stubsOf(messages) : undefined;
+      return await this.#sdk.handleRequest(request, { parsedBody });
     } finally {
-      if (!("method" in message) && message.id !== null) this.#inFlight.answered(message.id);
+      this.#opening--;
+      for (const number of messages.keys()) this.#posted.delete(number);
     }
+  }
+
+  /**
+   * Sends the response `text` on the stream of its request.
+   *
+   * @throws {Error} when the request has been answered, or the session has ended
+   */
+  async respond({ id, idText }: RequestRef, text: string): Promise<void> {
+    const number = this.#inFlight.take(id);
+    if (number === undefined) throw new Error(`the request ${idText} waits for no answer`);
+    await this.#send(SdkMessage.response({ number, idText, text }));
+  }
+
+  /**
+   * Sends a request or notification on the stream of the request it belongs to, or on the standalone stream if it
+   * belongs to none or that one has been answered.
+   */
+  async send(method: string, text: string, relatedTo?: RequestId): Promise<void> {
+    const relatedRequestId = relatedTo === undefined ? undefined : this.#inFlight.numberOf(relatedTo);
+    await this.#send(SdkMessage.other(method, text), relatedRequestId);
+  }
+
+  async #send(message: SdkMessage, relatedRequestId?: number): Promise<void> {
+    type Sent = Parameters<WebStandardStreamableHTTPServerTransport["send"]>[0];
+    await this.#sdk.send(message as unknown as Sent, { relatedRequestId });
   }
 
   /**
@@ -144,24 +169,28 @@ export class HttpServerTransport implements Transport {
    * follows.
    */
   abandon(id: RequestId): void {
-    this.#log.discard(id);
-    this.#sdk.closeSSEStream(id as SdkId);
+    const number = this.#inFlight.take(id);
+    if (number === undefined) return;
+    this.#log.discard(number);
+    this.#sdk.closeSSEStream(number);
     // The SDK forgets the request only when it is answered; this answer is not sent, since the stream is closed.
-    this.#sdk.send({ jsonrpc: "2.0", id: id as SdkId, result: {} }).catch(() => {}).finally(() =>
-      this.#inFlight.answered(id)
-    );
+    this.#send(SdkMessage.response({ number, idText: "", text: "" })).catch(() => {});
   }
 
   close(): Promise<void> {
     return this.#sdk.close();
   }
 
-  #watch(body: ReadableStream<Uint8Array>, request: Request, exchange: HttpExchange) {
+  #watch(
+    body: ReadableStream<Uint8Array>,
+    request: Request,
+    exchange: Pick<HttpExchange, "completed"> & { numbers?: readonly number[] },
+  ) {
     const listeners = request.method === "GET" ? 1 : 0;
     if (this.#streams++ === 0) this.#log.isAttended = true;
     this.#listeners += listeners;
     let cut = false;
-    exchange.completed.then(() => cut || this.#delivered(exchange.body), () => {});
+    exchange.completed.then(() => cut || this.#delivered(exchange.numbers ?? []), () => {});
     return meteredStream(body, {
       maxQueuedBytes: this.#maxQueuedBytes,
       budget: this.#budget,
@@ -182,30 +211,47 @@ export class HttpServerTransport implements Transport {
     return new Response(this.#watch(eventStream(missed), request, exchange), { headers });
   }
 
-  #delivered(body: unknown): void {
-    const messages =
-      (Array.isArray(body) ? body : [body]) as ({ id?: RequestId; method?: string } | undefined)[];
-    for (const message of messages) {
-      if (message?.id !== undefined && message.method !== undefined) this.#log.delivered(message.id);
-    }
+  #delivered(numbers: readonly number[]): void {
+    for (const number of numbers) this.#log.delivered(number);
   }
 }
 
-/** The events as text, serialized as they are read. */
+/** Has `sdk` write the text of a message, and not the message anew: it has no hook for that. */
+function writeTexts(sdk: WebStandardStreamableHTTPServerTransport): void {
+  Object.assign(sdk, {
+    writeSSEEvent(
+      controller: ReadableStreamDefaultController<Uint8Array>,
+      encoder: TextEncoder,
+      { text }: SdkMessage,
+      id: string,
+    ): boolean {
+      try {
+        controller.enqueue(encoder.encode(eventText(id, text)));
+        return true;
+      } catch (thrown) {
+        sdk.onerror?.(thrown as Error);
+        return false;
+      }
+    },
+  });
+}
+
+function eventText(id: string, text: string): string {
+  return `event: message\nid: ${id}\ndata: ${text}\n\n`;
+}
+
+/** The events as text, written as they are read. */
 function eventStream(events: readonly LoggedEvent[]): ReadableStream<Uint8Array> {
-  const texts = events.values().map(({ id, message }) =>
-    `id: ${id}\nevent: message\ndata: ${JSON.stringify(message)}\n\n`
-  );
+  const texts = events.values().map(({ id, message }) => eventText(id, message.text));
   return ReadableStream.from(texts).pipeThrough(new TextEncoderStream());
 }
 
 /** `stream` with the errors for `duplicates` before it. */
 function withPrefix(
-  duplicates: readonly RequestId[],
+  duplicates: readonly RequestRef[],
   stream: ReadableStream<Uint8Array>,
 ): ReadableStream<Uint8Array> {
-  const events = duplicates.map((id) => `event: message\ndata: ${JSON.stringify(duplicateError(id))}\n\n`)
-    .join("");
+  const events = duplicates.map((ref) => `event: message\ndata: ${duplicateError(ref)}\n\n`).join("");
   const head = new TextEncoder().encode(events);
   return stream.pipeThrough(
     new TransformStream(
@@ -218,14 +264,15 @@ function withPrefix(
   );
 }
 
-function duplicateErrors(duplicates: readonly RequestId[]): Response {
+function duplicateErrors(duplicates: readonly RequestRef[]): Response {
   const refusals = duplicates.map(duplicateError);
   const { http: status } = CODES.INVALID_REQUEST;
-  return Response.json(refusals.length === 1 ? refusals[0] : refusals, { status });
+  const body = refusals.length === 1 ? refusals[0] : `[${refusals.join(",")}]`;
+  return new Response(body, { status, headers: { "content-type": "application/json" } });
 }
 
-function duplicateError(id: RequestId): RpcResponse {
-  return responseTo(id, { error: toRpcError(idInUse(id)) });
+function duplicateError({ id, idText }: RequestRef): string {
+  return responseText(idText, { error: toRpcError(idInUse(id)) });
 }
 
 function isEventStream(response: Response): boolean {

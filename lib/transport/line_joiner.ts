@@ -1,3 +1,4 @@
+import { writeRecords } from "../base/turn_end.ts";
 import { KIB } from "../base/units.ts";
 
 /** Longest frame made by joining; a longer message is sent alone. */
@@ -22,7 +23,10 @@ export class LineJoiner {
   /** Queues `text`, which contains no line break; it is sent before the event loop turns. */
   send(text: string): void {
     if (this.#chars + text.length > MAX_JOINED_CHARS || this.#lines.length === MAX_JOINED_LINES) this.flush();
-    if (text.length > MAX_JOINED_CHARS) return this.#send(text);
+    if (text.length > MAX_JOINED_CHARS) {
+      writeRecords();
+      return this.#send(text);
+    }
     if (this.#lines.length === 0) queueMicrotask(() => this.flush());
     this.#lines.push(text);
     this.#chars += text.length + 1;
@@ -34,6 +38,7 @@ export class LineJoiner {
     const frame = this.#lines.length === 1 ? this.#lines[0]! : this.#lines.join("\n");
     this.#lines = [];
     this.#chars = 0;
+    writeRecords();
     this.#send(frame);
   }
 }

@@ -1,14 +1,14 @@
 import type { ByteAccount } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { heapBytesOf } from "../base/heap_bytes.ts";
+import { heapBytes } from "../base/heap_bytes.ts";
 import { toRpcError } from "../wire/codes.ts";
-import { type RequestId, responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
-import { jsonChars } from "./message_size.ts";
+import { responseText } from "../wire/message_text.ts";
+import { SdkMessage } from "./sdk_messages.ts";
 
 /** One message of a stream, with its Server-Sent Events id. */
 export interface LoggedEvent {
   id: string;
-  message: RpcMessage;
+  message: SdkMessage;
 }
 
 export interface KeptEvent extends LoggedEvent {
@@ -26,11 +26,11 @@ interface EventStream {
   /** The number of the next event. */
   next: number;
   kept: KeptEvent[];
-  /** Requests this stream has answered. */
-  answered: Set<RequestId>;
+  /** The SDK's numbers of the requests this stream has answered. */
+  answered: Set<number>;
 }
 
-type LoggedAnswer = RpcResponse & { id: RequestId };
+type LoggedAnswer = SdkMessage & { id: number };
 
 /** The streams of one HTTP session with the events kept of each, and their total size. */
 export class StreamEvents {
@@ -100,12 +100,12 @@ export class StreamEvents {
   }
 
   /** Replaces an answer by an error that says that it was given and evicted. */
-  replaceByNotice(event: KeptEvent, id: RequestId): void {
+  replaceByNotice(event: KeptEvent, answer: LoggedAnswer): void {
     const { chars, bytes } = event;
-    event.message = evictedAnswer(id);
+    event.message = evictedAnswer(answer);
     event.isNotice = true;
-    event.chars = jsonChars(event.message, Infinity);
-    event.bytes = heapBytesOf(event.message);
+    event.chars = event.message.text.length;
+    event.bytes = heapBytes(event.message.text);
     this.#chars += event.chars - chars;
     this.#account.add(event.bytes - bytes);
   }
@@ -131,12 +131,13 @@ export class StreamEvents {
   }
 }
 
-export function isAnswer(message: RpcMessage): message is LoggedAnswer {
-  return !("method" in message);
+export function isAnswer(message: SdkMessage): message is LoggedAnswer {
+  return message.id !== undefined;
 }
 
-function evictedAnswer(id: RequestId): RpcMessage {
+function evictedAnswer({ id, idText }: LoggedAnswer): SdkMessage {
   const why = "the call ended, but its answer was too large to be kept while its client was away";
   const error = new ExaiError("OUTCOME_UNKNOWN", why, { details: { outcome: "unknown" } });
-  return responseTo(id, { error: toRpcError(error) });
+  const text = responseText(idText, { error: toRpcError(error) });
+  return SdkMessage.response({ number: id, idText, text });
 }

@@ -21,7 +21,7 @@ export interface Transport {
   onmessage?: (message: RpcMessage) => void;
 }
 
-export interface SendOptions {
+interface SendOptions {
   /** The request of the peer that this message belongs to; HTTP sends it on that request's stream. */
   relatedRequestId?: RequestId;
 }

@@ -7,6 +7,9 @@ export interface MessageExtra {
   about?: RequestId;
 }
 
+/** What `send` of a transport without streams returns when the server keeps up: nothing remains to wait for. */
+export const SENT: Promise<void> = Promise.resolve();
+
 /** The transport of an upstream, with optional members that only some have. */
 export interface UpstreamTransport extends Transport {
   /** Process id of a server that runs as a child process. */

@@ -4,7 +4,7 @@ import { textOf } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
-import type { Call, Caller } from "../call/call.ts";
+import { type Call, type Caller, paramOf } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import {
   type CalledName,
@@ -114,8 +114,9 @@ export class CallCrashes {
   }
 }
 
-function nameOf({ caller, method, params }: Call): CalledName {
-  const name = textOf(params.name) ?? textOf(params.uri);
+function nameOf(call: Call): CalledName {
+  const { caller, method } = call;
+  const name = textOf(paramOf(call, "name")) ?? textOf(paramOf(call, "uri"));
   const label = name === undefined
     ? visible(method)
     : `${method === "tools/call" ? "tool" : visible(method)} ${JSON.stringify(visible(name))}`;

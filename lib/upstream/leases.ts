@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { ServerConfig } from "../config/server_config.ts";
-import type { JsonObject } from "../base/json.ts";
+import type { Params } from "../wire/raw_object.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { ROOTS_WAIT } from "../call/wait.ts";
@@ -113,7 +113,7 @@ export class Leases {
   }
 
   /** The roots of a session have changed: moves it where they are part of the share key, notifies its server otherwise. */
-  rootsChanged(caller: Caller, params: JsonObject): void {
+  rootsChanged(caller: Caller, params: Params): void {
     this.current(caller)?.then(async (slot) => {
       // A copy of a shared process is told what that is told.
       const scope = slot.copyOf ?? slot.scope;

@@ -1,11 +1,12 @@
 import { untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { ServerConfig } from "../config/server_config.ts";
-import type { Call, Caller } from "../call/call.ts";
+import { type Call, type Caller, paramOf } from "../call/call.ts";
 import type { KnownServerFacts, ListKind, RefreshOptions, Server } from "../call/server.ts";
 import { withAdvice } from "../call/server_trouble.ts";
 import { ROOTS_WAIT, waitingFor } from "../call/wait.ts";
 import { type InitializeResult, uriOf } from "../wire/mcp.ts";
+import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { mayRepeat } from "./repeatable_call.ts";
 import type { Instance } from "./instance/instance.ts";
@@ -111,7 +112,7 @@ export class MountedServer implements Server, AsyncDisposable {
 
     for (let isRepeated = false;;) {
       if (isWork) this.#pool.records.crashes.check(call);
-      const home = isAboutTask ? this.#pool.slotOfTask(call.caller, call.params.taskId) : undefined;
+      const home = isAboutTask ? this.#pool.slotOfTask(call.caller, paramOf(call, "taskId")) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
       const slot = ready ?? await this.#leaseFor(call);
       using turn = isWork && slot.takesTurns(call.caller) ? await slot.turnOf(call) : undefined;
@@ -121,7 +122,7 @@ export class MountedServer implements Server, AsyncDisposable {
       slot.beginCall();
       try {
         const instance = slot.started ?? await this.#untilStarted(slot, call);
-        if (isAboutTask) call.begin?.();
+        if (isAboutTask) call.begin?.({ inTurn: true });
         const result = await (isWork ? slot.admission.run(call, instance) : instance.call(call));
         if (!result) continue;
         if (isWork) this.#pool.records.answered(slot, call, result);
@@ -137,9 +138,10 @@ export class MountedServer implements Server, AsyncDisposable {
 
   /** Answers a task call whose task runs under an earlier configuration, or a list that needs no process. */
   #taskElsewhere(call: Call): Promise<Result> | undefined {
-    const { caller, method, params } = call;
+    const { caller, method } = call;
     if (method !== "tasks/list") {
-      return [...this.#predecessors].find((old) => old.#pool.slotOfTask(caller, params.taskId))?.target(call);
+      const taskId = paramOf(call, "taskId");
+      return [...this.#predecessors].find((old) => old.#pool.slotOfTask(caller, taskId))?.target(call);
     }
     if (this.#successor) return this.#successor.target(call);
     return this.#pool.retiredError &&
@@ -182,7 +184,7 @@ export class MountedServer implements Server, AsyncDisposable {
   /** Its lists, as the daemon's owner is shown them. */
   readonly lists: KnownLists;
 
-  notify(caller: Caller, method: string, params: JsonObject): void {
+  notify(caller: Caller, method: string, params: Params): void {
     if (method === ROOTS_CHANGED) return this.#leases.rootsChanged(caller, params);
     if (method !== "notifications/tasks/status") {
       return this.#onInstanceOf(caller, (instance) => instance.notify(caller, method, params));
@@ -255,7 +257,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   #finish(call: Call, result: Result, slot: Slot): Result | Promise<Result> {
-    if (isTaskMethod(call.method) && !slot.started?.handles.isTaskOf(call.caller, call.params.taskId)) {
+    if (isTaskMethod(call.method) && !slot.started?.handles.isTaskOf(call.caller, paramOf(call, "taskId"))) {
       this.#pool.orphaned.explain(call, result);
     }
     if (result.error) return result;

@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import type { Call } from "../call/call.ts";
+import { type Call, paramOf } from "../call/call.ts";
 import { isIdempotent, isIdempotentTool } from "../wire/idempotency.ts";
 import type { ListCache } from "./lists/list_cache.ts";
 
@@ -19,5 +19,6 @@ export async function mayRepeat(
   if (call.method !== "tools/call") return isIdempotent(call.method);
   // The connection is gone: a list that is not cached cannot be read.
   const tools = await lists?.known("tools") ?? [];
-  return isIdempotentTool(tools.find(({ name }) => name === call.params.name));
+  const called = paramOf(call, "name");
+  return isIdempotentTool(tools.find(({ name }) => name === called));
 }

@@ -1,3 +1,5 @@
+import { endOfString, isStringLiteral } from "./json_string.ts";
+
 /** What a text may hold at most; the scan of a larger one fails. */
 export interface ScanLimits {
   /** Levels of nesting. */
@@ -6,10 +8,27 @@ export interface ScanLimits {
   members: number;
 }
 
+/** Why a text cannot be read: it is no JSON, or beyond one of the limits. */
+export type ScanFault = "syntax" | keyof ScanLimits;
+
+/** A JSON value as offsets in its text. */
+type Scanned =
+  | { readonly kind: "object"; readonly from: number; readonly to: number; readonly members: Members }
+  | { readonly kind: "list"; readonly elements: readonly Extent[] }
+  | { readonly kind: "scalar" };
+
+/** Where a value begins, and the offset after its end. */
+interface Extent {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A member of an object, as offsets in the text that was scanned. */
 export interface Member {
   /** Its name, with escapes resolved. */
   readonly name: string;
+  /** Where the quote before its name is. */
+  readonly nameFrom: number;
   /** Where its value begins, and the offset after its end. */
   readonly from: number;
   readonly to: number;
@@ -31,6 +50,7 @@ const ZERO = 0x30;
 const NINE = 0x39;
 const COLON = 0x3a;
 const LIST_BEGIN = 0x5b;
+const LIST_END = 0x5d;
 const BACKSLASH = 0x5c;
 const OBJECT_BEGIN = 0x7b;
 const OBJECT_END = 0x7d;
@@ -55,16 +75,22 @@ const LONG_STRING_CHARS = 64;
  * ```
  */
 export function scanObject(text: string, limits: ScanLimits, isWanted: IsWanted): Members | undefined {
+  const scanned = scanJson(text, limits, isWanted);
+  return typeof scanned === "object" && scanned.kind === "object" ? scanned.members : undefined;
+}
+
+/** As {@linkcode scanObject}, for any JSON text: of an array, the elements are listed. */
+export function scanJson(text: string, limits: ScanLimits, isWanted: IsWanted): Scanned | ScanFault {
   const scanner = new Scanner(text, limits);
   scanner.skipSpace();
-  const members = scanner.readObject(isWanted);
+  const scanned = scanner.readValue(isWanted);
   scanner.skipSpace();
-  return scanner.hasFailed || scanner.at !== text.length ? undefined : members;
+  return scanner.fault ?? (scanner.at === text.length ? scanned : "syntax");
 }
 
 class Scanner {
   at = 0;
-  hasFailed = false;
+  fault: ScanFault | undefined;
   readonly #text: string;
   readonly #limits: ScanLimits;
   #memberCount = 0;
@@ -77,6 +103,11 @@ class Scanner {
     this.#limits = limits;
   }
 
+  // The first fault counts: what follows it is no longer read right.
+  #fail(fault: ScanFault): void {
+    this.fault ??= fault;
+  }
+
   skipSpace(): void {
     for (;; this.at++) {
       const code = this.#text.charCodeAt(this.at);
@@ -84,18 +115,43 @@ class Scanner {
     }
   }
 
+  /** Reads a value and lists what is in it. */
+  readValue(isWanted: IsWanted): Scanned {
+    const from = this.at;
+    const code = this.#text.charCodeAt(from);
+    if (code === OBJECT_BEGIN) {
+      const members = this.readObject(isWanted);
+      return { kind: "object", from, to: this.at, members };
+    }
+    if (code === LIST_BEGIN) return { kind: "list", elements: this.#readList() };
+    this.#skipScalar(code);
+    return { kind: "scalar" };
+  }
+
+  #readList(): Extent[] {
+    const elements: Extent[] = [];
+    if (!this.#enter(LIST_BEGIN)) return elements;
+    while (!this.fault && !this.#leaves(LIST_END, elements.length > 0)) {
+      const from = this.at;
+      this.#skipValue();
+      elements.push({ from, to: this.at });
+    }
+    return elements;
+  }
+
   /** Reads an object and lists its members; those of the values that `isWanted` names are listed too. */
   readObject(isWanted?: IsWanted): Members {
     const members: Member[] = [];
     if (!this.#enter(OBJECT_BEGIN)) return members;
-    while (!this.hasFailed && !this.#leaves(OBJECT_END, members.length > 0)) {
+    while (!this.fault && !this.#leaves(OBJECT_END, members.length > 0)) {
+      const nameFrom = this.at;
       const name = this.#readName();
-      if (this.hasFailed) break;
+      if (this.fault) break;
       const from = this.at;
       let inner: Members | undefined;
       if (isWanted?.(name) && this.#text.charCodeAt(from) === OBJECT_BEGIN) inner = this.readObject();
       else this.#skipValue();
-      members.push({ name, from, to: this.at, members: inner });
+      members.push({ name, nameFrom, from, to: this.at, members: inner });
     }
     return members;
   }
@@ -104,7 +160,7 @@ class Scanner {
   #skipValue(): void {
     const open: number[] = [];
     for (;;) {
-      if (this.hasFailed) return;
+      if (this.fault) return;
       const code = this.#text.charCodeAt(this.at);
       const isContainer = code === OBJECT_BEGIN || code === LIST_BEGIN;
       if (isContainer) {
@@ -118,7 +174,7 @@ class Scanner {
 
   /** Moves to the next value of the containers `open`, leaving those that end; false when none is open any more. */
   #toNextValue(open: number[], isFirst: boolean): boolean {
-    while (open.length > 0 && !this.hasFailed) {
+    while (open.length > 0 && !this.fault) {
       const end = open.at(-1)!;
       if (this.#leaves(end, !isFirst)) {
         open.pop();
@@ -126,16 +182,15 @@ class Scanner {
         continue;
       }
       if (end === OBJECT_END) this.#skipName();
-      return !this.hasFailed;
+      return !this.fault;
     }
     return false;
   }
 
   #enter(begin: number): boolean {
-    if (this.#text.charCodeAt(this.at) !== begin || ++this.#depth > this.#limits.depth) {
-      this.hasFailed = true;
-      return false;
-    }
+    if (this.#text.charCodeAt(this.at) !== begin) this.#fail("syntax");
+    else if (++this.#depth > this.#limits.depth) this.#fail("depth");
+    if (this.fault) return false;
     this.at++;
     this.skipSpace();
     return true;
@@ -151,7 +206,7 @@ class Scanner {
       return true;
     }
     if (!hasElements) return false;
-    if (code !== COMMA) this.hasFailed = true;
+    if (code !== COMMA) this.#fail("syntax");
     this.at++;
     this.skipSpace();
     return false;
@@ -160,20 +215,19 @@ class Scanner {
   #readName(): string {
     const from = this.at;
     const isEscaped = this.#skipName();
-    if (this.hasFailed) return "";
+    if (this.fault) return "";
     const literal = this.#text.slice(from, this.#nameEnd);
     return isEscaped ? JSON.parse(literal) : literal.slice(1, -1);
   }
 
   /** Moves past a name and its colon; returns whether the name holds a backslash. */
   #skipName(): boolean {
-    if (this.#text.charCodeAt(this.at) !== QUOTE) return this.hasFailed = true;
+    if (this.#text.charCodeAt(this.at) !== QUOTE) this.#fail("syntax");
     const isEscaped = this.#skipString();
     this.#nameEnd = this.at;
     this.skipSpace();
-    if (this.#text.charCodeAt(this.at) !== COLON || ++this.#memberCount > this.#limits.members) {
-      this.hasFailed = true;
-    }
+    if (this.#text.charCodeAt(this.at) !== COLON) this.#fail("syntax");
+    else if (++this.#memberCount > this.#limits.members) this.#fail("members");
     this.at++;
     this.skipSpace();
     return isEscaped;
@@ -188,7 +242,7 @@ class Scanner {
   }
 
   #skipWord(word: string): void {
-    if (!this.#text.startsWith(word, this.at)) this.hasFailed = true;
+    if (!this.#text.startsWith(word, this.at)) this.#fail("syntax");
     this.at += word.length;
   }
 
@@ -213,7 +267,7 @@ class Scanner {
       const code = this.#text.charCodeAt(this.at);
       if (!(code >= ZERO && code <= NINE)) break;
     }
-    if (this.at === from) this.hasFailed = true;
+    if (this.at === from) this.#fail("syntax");
   }
 
   /** Moves past a string; returns whether it holds a backslash. */
@@ -234,27 +288,8 @@ class Scanner {
   #skipLongString(from: number): boolean {
     const end = endOfString(this.#text, from);
     const literal = this.#text.slice(from, end + 1);
-    if (end < 0 || !isStringLiteral(literal)) this.hasFailed = true;
+    if (end < 0 || !isStringLiteral(literal)) this.#fail("syntax");
     this.at = end + 1;
     return literal.includes("\\");
   }
-}
-
-function isStringLiteral(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The offset of the quote that ends the string at `from`; -1 if there is none. */
-export function endOfString(text: string, from: number): number {
-  for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let backslashes = 0;
-    while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return at;
-  }
-  return -1;
 }

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 
 /** Optional parameters of requests for which some clients send null. */
 const NULLABLE = ["cursor", "arguments", "_meta"];
@@ -35,7 +35,7 @@ const MAX_BATCH = 100;
 const BATCH_REVISION = "2025-03-26";
 
 /** Why `batch` is rejected from a client that has negotiated `revision`; undefined when it is valid. */
-export function batchFault(batch: readonly Json[], revision: string | undefined): string | undefined {
+export function batchFault(batch: readonly unknown[], revision: string | undefined): string | undefined {
   if (revision !== BATCH_REVISION) {
     const agreed = revision === undefined ? "none is agreed on yet" : `this client has agreed on ${revision}`;
     return `an array is no message: only MCP ${BATCH_REVISION} has batches, and ${agreed}; send one message at a time`;
@@ -57,8 +57,14 @@ export function parseLenient(text: string): { value: unknown; isRepaired: boolea
   try {
     return { value: JSON.parse(text), isRepaired: false };
   } catch (thrown) {
-    if (!/NaN|Infinity/.test(text)) throw thrown;
-    const repaired = text.replace(STRING_OR_NUMBER, (found) => found.startsWith('"') ? found : "null");
+    const repaired = withoutNaN(text);
+    if (repaired === undefined) throw thrown;
     return { value: JSON.parse(repaired), isRepaired: true };
   }
+}
+
+/** `text` with `null` for each NaN and Infinity outside of its strings; undefined if it has neither. */
+export function withoutNaN(text: string): string | undefined {
+  if (!/NaN|Infinity/.test(text)) return undefined;
+  return text.replace(STRING_OR_NUMBER, (found) => found.startsWith('"') ? found : "null");
 }

@@ -1,7 +1,9 @@
 import { clip } from "../base/text.ts";
 import { ExaiError } from "../base/errors.ts";
-import { type Json, type JsonObject, textOf } from "../base/json.ts";
+import { type Json, type JsonObject, rawJson, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
+import { type Params, RawObject } from "./raw_object.ts";
+import { readRequestId, type RequestId } from "./rpc.ts";
 
 /** Supported MCP revisions with an `initialize` handshake, newest first. */
 export const REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] as const;
@@ -88,11 +90,25 @@ export const LOG_LEVELS = [
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** A token, and the text it came in. */
+interface ProgressToken {
+  readonly value: RequestId;
+  readonly text: string;
+}
+
 /** The progress token of a request, if there is one. */
-export function progressTokenOf(params: JsonObject | undefined): string | number | undefined {
-  const meta = params?._meta as JsonObject | undefined;
-  const token = meta?.progressToken;
-  return typeof token === "string" || typeof token === "number" ? token : undefined;
+export function progressTokenOf(params: RawObject | undefined): ProgressToken | undefined {
+  const text = params?.objectAt("_meta")?.textOf("progressToken");
+  if (text === undefined) return undefined;
+  const value: unknown = readRequestId(text) ?? JSON.parse(text);
+  const isToken = typeof value === "string" || typeof value === "number" || typeof value === "bigint";
+  return isToken ? { value, text } : undefined;
+}
+
+/** `params` of a notification of progress, under the token whose text is `token`. */
+export function withTokenText(params: Params, token: string): Params {
+  if (!(params instanceof RawObject)) return { ...params, progressToken: rawJson(token) };
+  return params.has("progressToken") ? params.withText("progressToken", token) : params;
 }
 
 /** In `_meta` of an `initialize` that a shim repeats for its client, which does not see the answer. */
@@ -110,9 +126,20 @@ export function replayOf(params: JsonObject): { logLevel: LogLevel | undefined }
   return replay && { logLevel: LOG_LEVELS.find((level) => level === replay.logLevel) };
 }
 
-/** `params` with another progress token. */
-export function withProgressToken(params: JsonObject, token: string | number): JsonObject {
-  return { ...params, _meta: { ...(params._meta as JsonObject), progressToken: token } };
+/** `params` with another progress token. What is beside it in a text stays as it came. */
+export function withProgressToken<P extends Params>(params: P, token: string | number): P | JsonObject {
+  if (!(params instanceof RawObject)) return { ...params, _meta: withToken(params._meta, token) };
+  const meta = params.objectAt("_meta");
+  const text = meta?.has("progressToken")
+    ? meta.with("progressToken", token).text
+    : JSON.stringify(withToken(params.get("_meta"), token));
+  return params.has("_meta")
+    ? params.withText("_meta", text) as P
+    : { ...params.value, _meta: JSON.parse(text) };
+}
+
+function withToken(meta: Json | undefined, token: string | number): JsonObject {
+  return { ...(meta as JsonObject | undefined), progressToken: token };
 }
 
 /** Whether a refusal is about the protocol revision. There is no error code for it. */

@@ -1,12 +1,12 @@
 import * as z from "zod/mini";
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { quoteValue } from "../base/text.ts";
 import type { OpError } from "./codes.ts";
 import { isNonce } from "./proof.ts";
 import type { RequestId } from "./rpc.ts";
 
-const requestId = z.union([z.string(), z.int()]);
+const requestId = z.union([z.string(), z.int(), z.bigint()]);
 const clientInfo = z.union([
   z.string(),
   z.looseObject({ name: z.optional(z.string()), version: z.optional(z.string()) }),
@@ -174,17 +174,10 @@ export type OpReply =
   | { op: "response_part"; text: string }
   | { op: "response_end" }
   | { op: "list_tools_res"; tools: JsonObject[] }
-  | { op: "progress"; request_id: RequestId; progress: number; total?: number; message?: string }
-  | {
-    op: "call_tool_res";
-    request_id: RequestId;
-    outputs: JsonObject[];
-    is_error?: boolean;
-    structured?: JsonObject;
-  }
-  | { op: "call_tool_res"; request_id: RequestId; error: OpError }
+  | { op: "progress"; request_id: Json; progress: Json | undefined; total?: Json; message?: string }
+  | { op: "call_tool_res"; request_id: Json; error: OpError }
   | { op: "health_res"; ok: true; health: JsonObject }
   | { op: "rotate_token_res"; ok: boolean; error?: string }
   | { op: "nudge" }
   | { op: "received"; messages: number }
-  | { op: "error"; code: string; message: string; request_id?: RequestId };
+  | { op: "error"; code: string; message: string; request_id?: Json };

@@ -1,29 +1,31 @@
-import type { JsonObject } from "../base/json.ts";
+import type { Json, JsonObject } from "../base/json.ts";
+import { clip } from "../base/text.ts";
 import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
 import { type Edit, hasDuplicates, RawObject, splice } from "./raw_object.ts";
 import {
   readRequestId,
   type RequestId,
+  type Result,
   type RpcError,
   type RpcNotification,
   type RpcRequest,
 } from "./rpc.ts";
 
 /** A message with the text it came in. Each kind can stand wherever the parsed one does. */
-type RawMessage = RawRequest | RawNotification | RawResponse;
+export type RawMessage = RawRequest | RawNotification | RawResponse;
 
 /** A response with the text it came in; it is a `Result` as well. */
 type RawResponse = RawSuccess | RawFailure;
 
 /** What the members of a message are looked into for: the names in `params`, the signs in `result`. */
-const isLookedInto = (name: string) => name === "params" || name === "result";
+export const isLookedInto = (name: string) => name === "params" || name === "result";
 
 /**
  * Reads one JSON-RPC message without parsing what it carries.
  *
- * @returns undefined for anything out of the ordinary: no JSON, an array, an invalid envelope, an EXAI op, `params` that
- * are null, a name that stands twice where this side reads it. Such a text is parsed, told what is wrong with it, or
- * written again, so that both sides read the same
+ * @returns undefined for anything out of the ordinary, which `raw_reader.ts` reads: no JSON, an array, an invalid
+ * envelope, an EXAI op, `params` that are null, a name that stands twice where this side reads it. Line breaks, which
+ * stand between its tokens only, become spaces: a message is sent on one line
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
@@ -32,27 +34,26 @@ const isLookedInto = (name: string) => name === "params" || name === "result";
  * const text = '{"result":{"n":1.0},"jsonrpc":"2.0","id":7}';
  * const response = readRawMessage(text, { depth: 512, members: 1000 });
  * if (response?.kind !== "response") throw new Error("no response");
- * assertEquals(response.withIdText('"a"'), '{"result":{"n":1.0},"jsonrpc":"2.0","id":"a"}');
+ * assertEquals(response.toText({ idText: '"a"' }), '{"result":{"n":1.0},"jsonrpc":"2.0","id":"a"}');
  * ```
  */
 export function readRawMessage(text: string, limits: ScanLimits): RawMessage | undefined {
   const members = scanObject(text, limits, isLookedInto);
-  if (members === undefined || hasDuplicates(members)) return undefined;
-  const parts = new Parts(text, members);
-  return parts.textOf("jsonrpc") === '"2.0"' ? parts.toMessage() : undefined;
+  return members && new RawParts(text, members).toMessage();
 }
 
-class Parts {
+/** The members of an object that may be a message. */
+export class RawParts {
   readonly text: string;
-  readonly #members: Members;
+  readonly members: Members;
 
   constructor(text: string, members: Members) {
-    this.text = text;
-    this.#members = members;
+    this.text = onOneLine(text);
+    this.members = members;
   }
 
   find(name: string): Member | undefined {
-    return this.#members.find((member) => member.name === name);
+    return this.members.find((member) => member.name === name);
   }
 
   textOf(name: string): string | undefined {
@@ -60,34 +61,46 @@ class Parts {
     return member && this.text.slice(member.from, member.to);
   }
 
+  /** The message that these are the members of, where nothing about it is out of the ordinary. */
   toMessage(): RawMessage | undefined {
-    const method = this.find("method");
-    if (method === undefined) return this.#toResponse();
+    if (this.textOf("jsonrpc") !== '"2.0"' || hasDuplicates(this.members)) return undefined;
+    if (this.find("method") === undefined) return this.#toResponse();
     // Some servers repeat the method in a response.
-    if (this.find("result") || this.find("error")) return undefined;
-    const name: unknown = JSON.parse(this.text.slice(method.from, method.to));
+    return this.find("result") || this.find("error") ? undefined : this.toRequest();
+  }
+
+  /** The request or notification, whatever else it has. */
+  toRequest(): RawRequest | RawNotification | undefined {
+    const method: unknown = JSON.parse(this.textOf("method") ?? "null");
     const params = this.find("params");
-    if (typeof name !== "string" || (params && !isPlain(params))) return undefined;
-    if (this.find("id") === undefined) return new RawNotification(this, name);
-    const id = this.#readId();
-    return id === undefined ? undefined : new RawRequest(this, { id, method: name });
+    if (typeof method !== "string" || (params && !isPlain(params))) return undefined;
+    if (this.find("id") === undefined) return new RawNotification(this, method);
+    const id = this.readId();
+    return id === undefined ? undefined : new RawRequest(this, { id, method });
   }
 
   #toResponse(): RawResponse | undefined {
-    const id = this.#readId();
+    const id = this.readId();
     const result = this.find("result");
     const error = this.find("error");
-    if (id === undefined || (result === undefined) === (error === undefined)) return undefined;
-    if (result) return isPlain(result) ? new RawSuccess(this, id, result) : undefined;
-    const value: Partial<RpcError> | undefined = JSON.parse(this.textOf("error")!);
+    if ((result === undefined) === (error === undefined)) return undefined;
+    if (result) return id !== undefined && isPlain(result) ? new RawSuccess(this, id, result) : undefined;
+    const isOfNone = this.textOf("id") === "null";
+    const value: Partial<RpcError> | null = JSON.parse(this.textOf("error")!);
     const isError = typeof value?.code === "number" && typeof value.message === "string";
-    return isError ? new RawFailure(this, id, value as RpcError) : undefined;
+    if (!isError || (id === undefined && !isOfNone)) return undefined;
+    return new RawFailure(this, id ?? null, value as RpcError);
   }
 
-  #readId(): RequestId | undefined {
+  readId(): RequestId | undefined {
     const text = this.textOf("id");
     return text === undefined ? undefined : readRequestId(text);
   }
+}
+
+/** `json` with a space for each line break, which changes no place in it. */
+function onOneLine(json: string): string {
+  return json.includes("\n") || json.includes("\r") ? json.replaceAll(/[\r\n]/g, " ") : json;
 }
 
 /** Whether the value is an object in which no name stands twice. */
@@ -104,7 +117,7 @@ abstract class Raw {
   readonly #idAt: Member | undefined;
   readonly #bodyAt: Member | undefined;
 
-  constructor(parts: Parts, body: Member | undefined) {
+  constructor(parts: RawParts, body: Member | undefined) {
     this.text = parts.text;
     this.body = body && new RawObject(parts.text, body);
     this.#idAt = parts.find("id");
@@ -113,7 +126,7 @@ abstract class Raw {
 
   /** The id as it came: `1.0`, `"a\u0062"`; empty for a notification. */
   get idText(): string {
-    return this.#idAt === undefined ? "" : this.text.slice(this.#idAt.from, this.#idAt.to);
+    return this.#idAt === undefined ? "" : clip(this.text.slice(this.#idAt.from, this.#idAt.to), Infinity);
   }
 
   /** The text with the id `idText`, and with `body` in place of its own. */
@@ -126,12 +139,12 @@ abstract class Raw {
 }
 
 /** A request that is passed on. Its `params` are parsed when they are first asked for. */
-class RawRequest extends Raw implements RpcRequest {
+export class RawRequest extends Raw implements RpcRequest {
   readonly kind = "request";
   readonly id: RequestId;
   readonly method: string;
 
-  constructor(parts: Parts, { id, method }: { id: RequestId; method: string }) {
+  constructor(parts: RawParts, { id, method }: { id: RequestId; method: string }) {
     super(parts, parts.find("params"));
     this.id = id;
     this.method = method;
@@ -143,11 +156,11 @@ class RawRequest extends Raw implements RpcRequest {
 }
 
 /** A notification that is passed on. Its `params` are parsed when they are first asked for. */
-class RawNotification extends Raw implements RpcNotification {
+export class RawNotification extends Raw implements RpcNotification {
   readonly kind = "notification";
   readonly method: string;
 
-  constructor(parts: Parts, method: string) {
+  constructor(parts: RawParts, method: string) {
     super(parts, parts.find("params"));
     this.method = method;
   }
@@ -163,7 +176,7 @@ class RawSuccess extends Raw {
   readonly id: RequestId;
   readonly error = undefined;
 
-  constructor(parts: Parts, id: RequestId, result: Member) {
+  constructor(parts: RawParts, id: RequestId, result: Member) {
     super(parts, result);
     this.id = id;
   }
@@ -176,15 +189,27 @@ class RawSuccess extends Raw {
 /** A response with an error. */
 class RawFailure extends Raw {
   readonly kind = "response";
-  readonly id: RequestId;
+  /** Null when the request's id could not be read. */
+  readonly id: RequestId | null;
   readonly error: RpcError;
   readonly result = undefined;
 
-  constructor(parts: Parts, id: RequestId, error: RpcError) {
+  constructor(parts: RawParts, id: RequestId | null, error: RpcError) {
     super(parts, undefined);
     this.id = id;
     this.error = error;
   }
+}
+
+/** `message` with the text it came in; undefined for a parsed one. */
+export function rawMessage(message: unknown): RawMessage | undefined {
+  return message instanceof Raw ? message as RawMessage : undefined;
+}
+
+/** One member of a result, without parsing the others. */
+export function resultMember(result: Result, name: string): Json | undefined {
+  const raw = rawResult(result);
+  return raw ? raw.body?.get(name) : result.result?.[name];
 }
 
 /** `result` as the response it came as; undefined for one that is made here. */

@@ -4,6 +4,8 @@ import { type Member, type Members, scanObject } from "./json_scan.ts";
 /** For what was within the limits as a part of its message. */
 const UNLIMITED = { depth: Infinity, members: Infinity };
 
+type ObjectPlace = Pick<Member, "from" | "to" | "members">;
+
 /**
  * A JSON object as the text it came in: the `params` of a request, the `result` of a response. What is only passed on
  * is never parsed, and so reaches the other side byte for byte, numbers included.
@@ -30,12 +32,12 @@ export class RawObject {
   #value: JsonObject | undefined;
   #text: string | undefined;
 
-  /** @param member where the object is in `source`, with its members */
-  constructor(source: string, member: Member, replaced: ReadonlyMap<string, string> = new Map()) {
+  /** @param place where the object is in `source`, with its members, no two of one name */
+  constructor(source: string, place: ObjectPlace, replaced: ReadonlyMap<string, string> = new Map()) {
     this.#source = source;
-    this.#from = member.from;
-    this.#to = member.to;
-    this.#members = member.members!;
+    this.#from = place.from;
+    this.#to = place.to;
+    this.#members = place.members!;
     this.#replaced = replaced;
   }
 
@@ -47,6 +49,11 @@ export class RawObject {
   /** The whole object, parsed once. Numbers that a double cannot hold are rounded. */
   get value(): JsonObject {
     return this.#value ??= JSON.parse(this.text);
+  }
+
+  /** For what is written anew. What is passed on uses the text. */
+  toJSON(): JsonObject {
+    return this.value;
   }
 
   /** Characters of the text. */
@@ -70,12 +77,10 @@ export class RawObject {
     return found && (this.#replaced.get(name) ?? this.#source.slice(found.from, found.to));
   }
 
-  /** The value of one member that is an object, without parsing it; undefined if there is none, or two of one name. */
+  /** The value of one member that is an object, without parsing it; undefined if there is none. */
   objectAt(name: string): RawObject | undefined {
     const text = this.textOf(name);
-    const members = text === undefined ? undefined : scanObject(text, UNLIMITED, () => false);
-    if (members === undefined || hasDuplicates(members)) return undefined;
-    return new RawObject(text!, { name, from: 0, to: text!.length, members });
+    return text === undefined ? undefined : rawObject(text);
   }
 
   /** The object with `value` for its member `name`, which it must have. */
@@ -85,8 +90,17 @@ export class RawObject {
 
   /** As {@linkcode with}, given the value's text. */
   withText(name: string, text: string): RawObject {
-    const place = { name, from: this.#from, to: this.#to, members: this.#members };
+    const place = { from: this.#from, to: this.#to, members: this.#members };
     return new RawObject(this.#source, place, new Map([...this.#replaced, [name, text]]));
+  }
+
+  /** The object without its member `name`. */
+  without(name: string): RawObject {
+    const text = objectText(this.#source, this.#members, (member) => {
+      if (member.name === name) return undefined;
+      return this.#replaced.get(member.name) ?? this.#source.slice(member.from, member.to);
+    });
+    return rawObject(text)!;
   }
 
   #find(name: string): Member | undefined {
@@ -101,6 +115,29 @@ export class RawObject {
     }
     return splice(this.#source.slice(this.#from, this.#to), edits);
   }
+}
+
+/** The params of a message: as the text they came in where they are only passed on, as a value where they are made here. */
+export type Params = JsonObject | RawObject;
+
+/** `params` as a value; a text is parsed once. */
+export function valueOf(params: Params): JsonObject {
+  return params instanceof RawObject ? params.value : params;
+}
+
+/** One of `params`, without parsing the others. */
+export function memberOf(params: Params, name: string): Json | undefined {
+  return params instanceof RawObject ? params.get(name) : params[name];
+}
+
+/** Whether there is one of `params` of that name. */
+export function hasMember(params: Params, name: string): boolean {
+  return params instanceof RawObject ? params.has(name) : params[name] !== undefined;
+}
+
+/** `params` with `value` for their member `name`, which they have. */
+export function withMember(params: Params, name: string, value: Json): Params {
+  return params instanceof RawObject ? params.with(name, value) : { ...params, [name]: value };
 }
 
 /** A text in place of a part of another. */
@@ -121,7 +158,38 @@ export function splice(text: string, edits: readonly Edit[]): string {
   return at === 0 ? text : result + text.slice(at);
 }
 
+/** From this many members on, a set finds two of one name faster than comparing all pairs. */
+const MANY_MEMBERS = 8;
+
 /** Whether two of `members` have one name. Of such an object readers take different values. */
 export function hasDuplicates(members: Members): boolean {
+  if (members.length > MANY_MEMBERS) return new Set(members.map(({ name }) => name)).size < members.length;
   return members.some(({ name }, index) => members.findIndex((member) => member.name === name) !== index);
+}
+
+/** The object in `text`, with the last of several members of one name, as `JSON.parse` has it; undefined if it is none. */
+export function rawObject(text: string): RawObject | undefined {
+  const members = scanObject(text, UNLIMITED, () => false);
+  if (members === undefined) return undefined;
+  if (hasDuplicates(members)) return rawObject(objectText(text, members));
+  return new RawObject(text, { from: 0, to: text.length, members });
+}
+
+/**
+ * An object of `members` of `text`, the last of several of one name.
+ *
+ * @param valueText the text of a member's value; undefined for a member that is left out. Its own by default
+ */
+export function objectText(
+  text: string,
+  members: Members,
+  valueText: (member: Member) => string | undefined = ({ from, to }) => text.slice(from, to),
+): string {
+  const last = new Map(members.map((member) => [member.name, member]));
+  const written: string[] = [];
+  for (const member of last.values()) {
+    const value = valueText(member);
+    if (value !== undefined) written.push(text.slice(member.nameFrom, member.from) + value);
+  }
+  return `{${written.join(",")}}`;
 }

@@ -27,6 +27,11 @@ export function jsonId(id: RequestId): Json {
   return typeof id === "bigint" ? rawJson(String(id)) : id;
 }
 
+/** For `JSON.stringify`: a bigint is written with all its digits. */
+export function writeInteger(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? jsonId(value) : value;
+}
+
 /** `message` as JSON, on one line. */
 export function messageText(message: RpcMessage): string {
   const id = "id" in message ? message.id : undefined;
@@ -117,7 +122,7 @@ export function checkEnvelope(value: JsonObject): RpcMessage | string {
   }
   if (id !== undefined && !isRequestId(id)) {
     if (!(id === null && value.error !== undefined)) {
-      return "id must be a string, or a whole number of at most 9007199254740991";
+      return "id must be a string or a whole number";
     }
   }
   if (method !== undefined) {

@@ -1,5 +1,5 @@
 import { KIB } from "../base/units.ts";
-import { endOfString } from "./json_scan.ts";
+import { endOfString } from "./json_string.ts";
 
 /** Deepest nesting of a message. Real schemas and arguments stay below 50. */
 export const MAX_DEPTH = 512;
@@ -8,13 +8,15 @@ export const MAX_DEPTH = 512;
  * one deep definition that would be left out by itself.
  */
 export const MAX_SERVER_DEPTH = 4096;
+/** A message of a server within these is read without parsing it. */
+export const SERVER_LIMITS = { depth: MAX_SERVER_DEPTH, members: Infinity };
 /**
  * Members of all objects of a message together: parsing each costs microseconds, and nothing else runs meanwhile.
  */
 export const MAX_MEMBERS = 100_000;
 
 /** A smaller text cannot have too many members, nor a nesting that overflows any stack. */
-const MIN_CHECKED_CHARS = 4 * KIB;
+export const MIN_CHECKED_CHARS = 4 * KIB;
 /** A text that is nested too deeply has at least this length. */
 const MIN_DEEP_CHARS = 2 * (MAX_SERVER_DEPTH + 1);
 

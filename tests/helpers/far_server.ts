@@ -2,6 +2,7 @@ import type { UrlServerConfig } from "../../lib/config/server_config.ts";
 import type { ServerFetch } from "../../lib/remote/bounded_fetch.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import type { RpcMessage } from "../../lib/wire/rpc.ts";
+import { parsed } from "./messages.ts";
 
 export const FAR = {
   kind: "http",
@@ -54,7 +55,7 @@ export class Far {
 
   /** Notes what `transport` says. */
   hear<T extends UpstreamTransport>(transport: T): T {
-    transport.onmessage = (message) => void this.messages.push(message);
+    transport.onmessage = (message) => void this.messages.push(parsed(message));
     transport.onerror = ({ message }) => void this.log.push(`error ${message}`);
     transport.onclose = () => void this.log.push("closed");
     transport.onlost = (why) => void this.log.push(`lost ${why}`);

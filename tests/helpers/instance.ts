@@ -3,6 +3,7 @@ import { askOnce, type AskOptions, type Call, type Caller } from "../../lib/call
 import { Instance } from "../../lib/upstream/instance/instance.ts";
 import type { InstanceOptions } from "../../lib/upstream/instance/instance_options.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
+import { valueOf } from "../../lib/wire/raw_object.ts";
 import type { Result, RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
 import { call } from "./call.ts";
 
@@ -85,8 +86,9 @@ export class Window {
       ...call().caller,
       id,
       capabilities,
-      notify: (method, params) => void this.heard.push({ method, params }),
-      ask: (method, params, options) => this.#ask({ method, params, by: "session", options }),
+      notify: (method, params) => void this.heard.push({ method, params: params && valueOf(params) }),
+      ask: (method, params, options) =>
+        this.#ask({ method, params: valueOf(params), by: "session", options }),
       ...more,
     };
   }
@@ -94,8 +96,8 @@ export class Window {
   call(parts: Partial<Call> = {}): Call {
     return call({
       caller: this.caller,
-      notify: (method, params) => void this.heard.push({ method, params }),
-      ask: (method, params, options) => this.#ask({ method, params, by: "call", options }),
+      notify: (method, params) => void this.heard.push({ method, params: valueOf(params) }),
+      ask: (method, params, options) => this.#ask({ method, params: valueOf(params), by: "call", options }),
       ...parts,
     });
   }

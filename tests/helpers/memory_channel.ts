@@ -3,6 +3,7 @@ import type { Call } from "../../lib/call/call.ts";
 import { attachExai, type AttachHooks, type HelloContext } from "../../lib/session/hello.ts";
 import { type RegistryOptions, SessionRegistry } from "../../lib/session/registry.ts";
 import type { ChannelEnd, FrameChannel } from "../../lib/transport/channel.ts";
+import { valueOf } from "../../lib/wire/raw_object.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
 
 /** A connection in memory, seen from the client's end. */
@@ -71,7 +72,7 @@ export function daemonHooks(parts: Partial<AttachHooks> = {}, options: Partial<R
     },
     health: () => Promise.resolve({ status: "ok" }),
     rotateToken: () => Promise.resolve(true),
-    onNotification: ({ id }, method, params) => notified.push([id, method, params]),
+    onNotification: ({ id }, method, params) => notified.push([id, method, valueOf(params)]),
     ...parts,
   };
   /** A new connection to the listener. */

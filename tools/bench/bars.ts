@@ -1,4 +1,4 @@
-import type { LoadResult, SubjectResult } from "./result.ts";
+import { loadOf, type LoadResult, type SubjectResult } from "./result.ts";
 import { median } from "./stats.ts";
 
 /** One figure EXAI is to reach, and whether it does. */
@@ -38,25 +38,27 @@ export function checkBars(results: readonly SubjectResult[]): Bar[] {
 }
 
 function rawBars(result: SubjectResult): Bar[] {
-  const load = find(result, 1, 8);
-  if (!load) return [];
+  const busy = loadOf(result, { windows: 1, inflight: 8 });
+  if (!busy) return [];
   return [atLeast(result, "calls/s, 8 in flight", {
     least: BARS.rawCallsPerSecond,
-    value: load.callsPerSecond,
+    value: busy.callsPerSecond,
   })];
 }
 
 function windowBars(result: SubjectResult): Bar[] {
-  const { windows } = result;
-  if (!windows) return [];
-  const { initializeMs, addedAfterUseMib, idlePercent } = windows;
+  const { windows, start } = result;
+  const initializeMs = start && median(start.warm.map(({ initialize }) => initialize));
   return [
-    atMost(result, "start to initialize, ms", { most: BARS.initializeMs, value: median(initializeMs) }),
+    atMost(result, "start to initialize, ms", { most: BARS.initializeMs, value: initializeMs }),
     atMost(result, "memory added per window, MiB", {
       most: BARS.addedPerWindowMib,
-      value: addedAfterUseMib,
+      value: windows?.addedAfterUseMib,
     }),
-    atMost(result, "all processes at rest, % of a core", { most: BARS.idlePercent, value: idlePercent }),
+    atMost(result, "all processes at rest, % of a core", {
+      most: BARS.idlePercent,
+      value: windows?.idlePercent,
+    }),
   ].flatMap((bar) => bar ?? []);
 }
 
@@ -69,11 +71,11 @@ function peerBars(result: SubjectResult, results: readonly SubjectResult[]): Bar
     pick: typeof Math.min,
   ) =>
     pick(...peers.flatMap((peer) => {
-      const load = find(peer, windows, inflight);
-      return load ? [figure(load)] : [];
+      const found = loadOf(peer, { windows, inflight });
+      return found ? [figure(found)] : [];
     }));
   const bars: (Bar | undefined)[] = [];
-  const one = find(result, 1, 1);
+  const one = loadOf(result, { windows: 1, inflight: 1 });
   const latencyMs = best(1, 1, ({ p50Ms }) => p50Ms, Math.min);
   if (one && Number.isFinite(latencyMs)) {
     bars.push(atMost(result, "p50, 1 x 1, ms", { most: latencyMs * BARS.latencyShare, value: one.p50Ms }));
@@ -81,20 +83,13 @@ function peerBars(result: SubjectResult, results: readonly SubjectResult[]): Bar
   for (
     const [windows, inflight, factor] of [[1, 8, BARS.busyWindowFactor], [10, 1, BARS.manyWindowsFactor]]
   ) {
-    const load = find(result, windows!, inflight!);
+    const many = loadOf(result, { windows: windows!, inflight: inflight! });
     const peer = best(windows!, inflight!, ({ callsPerSecond }) => callsPerSecond, Math.max);
-    if (!load || !Number.isFinite(peer)) continue;
+    if (!many || !Number.isFinite(peer)) continue;
     const figure = `calls/s, ${windows} x ${inflight}`;
-    bars.push(atLeast(result, figure, { least: peer * factor!, value: load.callsPerSecond }));
+    bars.push(atLeast(result, figure, { least: peer * factor!, value: many.callsPerSecond }));
   }
   return bars.flatMap((bar) => bar ?? []);
-}
-
-function find({ loads }: SubjectResult, windows: number, inflight: number): LoadResult | undefined {
-  return loads.find(({ shape, failure }) =>
-    shape.windows === windows && shape.inflight === inflight && shape.payloadBytes === undefined &&
-    failure === undefined
-  );
 }
 
 function atMost(

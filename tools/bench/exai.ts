@@ -1,69 +1,110 @@
 import { join } from "@std/path";
-import { commandFor, type PrivateDaemon, privateEnv, startPrivateDaemon } from "../lib/programs.ts";
+import { hold } from "../lib/held.ts";
+import { endStartedDaemon, type PrivateDaemon, privateEnv, startPrivateDaemon } from "../lib/programs.ts";
+import type { Command } from "../lib/spawned.ts";
+import type { Build } from "./builds.ts";
 import { ECHO, NoSuchTool, openStdioWindow, type ToolCall, VERSION_TOOL } from "./stdio_window.ts";
-import { NotAvailable, type Role, type Shape, type Subject } from "./subject.ts";
-
-/** Where the two programs are: `daemon.ts` and `shim.ts`, or executables. */
-export interface Programs {
-  daemon: string;
-  shim: string;
-}
+import { type ColdStart, NotAvailable, type Role, type Shape, type Subject, type Window } from "./subject.ts";
 
 /** EXAI's own `version` through shims. */
-export function shimSubject(name: string, programs: Programs, shapes: readonly Shape[]): Subject {
-  return exaiSubject(name, programs, { role: "own", shapes, call: VERSION_TOOL, servers: {} });
+export function shimSubject(name: string, build: Build, shapes: readonly Shape[]): Subject {
+  return new ExaiSubject(name, build, { role: "own", shapes, call: VERSION_TOOL });
 }
 
 /** A mounted server, one process for all windows, through shims. */
 export function mountedSubject(
   name: string,
-  programs: Programs,
-  options: { shapes: readonly Shape[]; server: { command: string; args: readonly string[] } },
+  build: Build,
+  options: { shapes: readonly Shape[]; server: Command; hasCrowd: boolean },
 ): Subject {
-  return exaiSubject(name, programs, {
-    role: "mounted",
-    shapes: options.shapes,
-    call: ECHO,
-    servers: { everything: options.server },
-  });
+  return new ExaiSubject(name, build, { role: "mounted", call: ECHO, ...options });
 }
 
 interface ExaiOptions {
   role: Role;
   shapes: readonly Shape[];
   call: ToolCall;
-  /** As `mcpServers` of mcp.json has them. */
-  servers: Record<string, { command: string; args: readonly string[] }>;
+  server?: Command;
+  hasCrowd?: boolean;
 }
 
-function exaiSubject(name: string, programs: Programs, options: ExaiOptions): Subject {
-  return {
-    name,
-    role: options.role,
-    shapes: options.shapes,
-    hasWindows: true,
-    async open() {
-      const daemon = await startPrivateDaemon(programs.daemon, {
-        prepare: (home) =>
-          Deno.writeTextFile(join(home, "mcp.json"), JSON.stringify({ mcpServers: options.servers })),
-      });
-      return {
-        roots: [daemon.pid],
-        openWindow: () => openWindow(daemon, programs.shim, options.call),
-        [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
-      };
-    },
-  };
+class ExaiSubject implements Subject {
+  readonly name: string;
+  readonly role: Role;
+  readonly shapes: readonly Shape[];
+  readonly isBuilt: boolean;
+  readonly hasWindows = true;
+  readonly hasCrowd: boolean;
+  readonly #build: Build;
+  readonly #call: ToolCall;
+  readonly #server: Command | undefined;
+
+  constructor(name: string, build: Build, { role, shapes, call, server, hasCrowd = false }: ExaiOptions) {
+    this.name = name;
+    this.role = role;
+    this.shapes = shapes;
+    this.isBuilt = build.isBuilt;
+    this.hasCrowd = hasCrowd;
+    this.#build = build;
+    this.#call = call;
+    this.#server = server;
+  }
+
+  async open(server = this.#server) {
+    const daemon = await this.#startDaemon(server);
+    const window = { ...this.#build.shim, env: shimEnv(daemon) };
+    return {
+      roots: [daemon.pid],
+      window,
+      openWindow: () => openWindow(window, this.#call),
+      [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
+    };
+  }
+
+  /** Starts of a shim that starts its daemon, in a home that has seen the mounted server before. */
+  async prepareCold(): Promise<ColdStart> {
+    let home: string;
+    {
+      await using daemon = await this.#startDaemon(this.#server);
+      await using _seen = await openWindow({ ...this.#build.shim, env: shimEnv(daemon) }, this.#call);
+      home = daemon.home;
+    }
+    return { start: () => startAll({ ...this.#build.shim, env: privateEnv(home) }, home, this.#call) };
+  }
+
+  async #startDaemon(server: Command | undefined): Promise<PrivateDaemon> {
+    const mcpServers = server === undefined ? {} : { everything: server };
+    return await startPrivateDaemon(this.#build.daemon, {
+      prepare: (home) => Deno.writeTextFile(join(home, "mcp.json"), JSON.stringify({ mcpServers })),
+    });
+  }
 }
 
-async function openWindow(daemon: PrivateDaemon, shim: string, call: ToolCall) {
-  const env = {
-    ...privateEnv(daemon.home),
-    EXAI_WS_PORT: new URL(daemon.url).port,
-    EXAI_WS_AUTOSTART: "false",
-  };
+async function startAll(shim: Command, home: string, call: ToolCall): Promise<Window> {
+  // Held before it is started: a shim that fails may have started it all the same.
+  const daemon = hold("process", () => endStartedDaemon(home));
   try {
-    return await openStdioWindow({ ...commandFor(shim), env }, call);
+    const window = await openWindow(shim, call);
+    return {
+      ...window,
+      async [Symbol.asyncDispose]() {
+        await window[Symbol.asyncDispose]();
+        await daemon[Symbol.asyncDispose]();
+      },
+    };
+  } catch (thrown) {
+    await daemon[Symbol.asyncDispose]();
+    throw thrown;
+  }
+}
+
+function shimEnv({ home, url }: PrivateDaemon): Record<string, string> {
+  return { ...privateEnv(home), EXAI_WS_PORT: new URL(url).port, EXAI_WS_AUTOSTART: "false" };
+}
+
+async function openWindow(shim: Command, call: ToolCall): Promise<Window> {
+  try {
+    return await openStdioWindow(shim, call);
   } catch (thrown) {
     if (thrown instanceof NoSuchTool) {
       throw new NotAvailable("the daemon does not offer the mounted server's tools");

@@ -12,7 +12,7 @@ const POLL_MS = 20;
 const NODE = "node";
 
 /** The server that all peers share. */
-export function everythingServer(entryOf: Entries): { command: string; args: string[] } {
+export function everythingServer(entryOf: Entries): Command {
   return { command: NODE, args: [entryOf("@modelcontextprotocol/server-everything"), "stdio"] };
 }
 
@@ -23,10 +23,11 @@ export function directSubject(entryOf: Entries, shapes: readonly Shape[]): Subje
     role: "direct",
     shapes,
     hasWindows: true,
-    open: () =>
+    open: (server = everythingServer(entryOf)) =>
       Promise.resolve({
         roots: [],
-        openWindow: () => openStdioWindow(everythingServer(entryOf), ECHO),
+        window: server,
+        openWindow: () => openStdioWindow(server, ECHO),
         [Symbol.asyncDispose]: () => Promise.resolve(),
       }),
   };
@@ -34,9 +35,8 @@ export function directSubject(entryOf: Entries, shapes: readonly Shape[]): Subje
 
 /** `mcp-proxy` before one server for all windows, `mcp-remote` in each window. */
 export function mcpRemoteSubject(entryOf: Entries, shapes: readonly Shape[]): Subject {
-  return bridgeSubject("mcp-remote + mcp-proxy", shapes, {
-    shared(port) {
-      const { command, args } = everythingServer(entryOf);
+  return bridgeSubject("mcp-remote + mcp-proxy", { shapes, server: everythingServer(entryOf) }, {
+    shared({ command, args }, port) {
       const own = ["--host", "127.0.0.1", "--port", String(port), "--server", "stream"];
       return { command: NODE, args: [entryOf("mcp-proxy"), ...own, "--", command, ...args] };
     },
@@ -51,9 +51,8 @@ export function mcpRemoteSubject(entryOf: Entries, shapes: readonly Shape[]): Su
 /** `supergateway` on both sides. It runs a server for each session. */
 export function supergatewaySubject(entryOf: Entries, shapes: readonly Shape[]): Subject {
   const entry = entryOf("supergateway");
-  return bridgeSubject("supergateway pair", shapes, {
-    shared(port) {
-      const { command, args } = everythingServer(entryOf);
+  return bridgeSubject("supergateway pair", { shapes, server: everythingServer(entryOf) }, {
+    shared({ command, args }, port) {
       const how = ["--outputTransport", "streamableHttp", "--stateful", "--logLevel", "none"];
       const stdio = [command, ...args].join(" ");
       return { command: NODE, args: [entry, "--stdio", stdio, "--port", String(port), ...how] };
@@ -66,28 +65,33 @@ export function supergatewaySubject(entryOf: Entries, shapes: readonly Shape[]):
 }
 
 interface Bridge {
-  /** Serves at `/mcp` on `port`. */
-  shared(port: number): Command;
+  /** Serves `server` at `/mcp` on `port`. */
+  shared(server: Command, port: number): Command;
   /** Connects one window to `url`; `home` is a directory for what it keeps. */
   window(url: string, home: string): Command;
 }
 
-function bridgeSubject(name: string, shapes: readonly Shape[], bridge: Bridge): Subject {
+function bridgeSubject(
+  name: string,
+  options: { shapes: readonly Shape[]; server: Command },
+  bridge: Bridge,
+): Subject {
   return {
     name,
     role: "peer",
-    shapes,
+    shapes: options.shapes,
     hasWindows: true,
-    async open() {
+    async open(server = options.server) {
       const port = freePort();
       const home = await tempDir("exai-bench-");
-      const server = new Spawned(bridge.shared(port));
-      await listening(port, server);
-      const url = `http://127.0.0.1:${port}/mcp`;
+      const shared = new Spawned(bridge.shared(server, port));
+      await listening(port, shared);
+      const window = bridge.window(`http://127.0.0.1:${port}/mcp`, home);
       return {
-        roots: [server.pid],
-        openWindow: () => openStdioWindow(bridge.window(url, home), ECHO),
-        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+        roots: [shared.pid],
+        window,
+        openWindow: () => openStdioWindow(window, ECHO),
+        [Symbol.asyncDispose]: () => shared[Symbol.asyncDispose](),
       };
     },
   };

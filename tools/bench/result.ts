@@ -1,19 +1,31 @@
-import type { Role, Shape } from "./subject.ts";
+import type { NumberChecks } from "./numbers.ts";
+import type { Role, Shape, StartMs } from "./subject.ts";
 
-/** What was measured of one subject. */
+/** What was measured of one subject. Each part of the bench fills in its own. */
 export interface SubjectResult {
   name: string;
   role: Role;
-  /** Why it could not be measured at all. */
+  /** Measured as users run it: bundled or compiled. */
+  isBuilt?: boolean;
+  /** Why it could not be measured, or not to the end. */
   unavailable?: string;
+  start?: StartResult;
   windows?: WindowsResult;
-  loads: LoadResult[];
+  crowd?: CrowdResult;
+  loads?: LoadResult[];
+  numbers?: NumberChecks;
+}
+
+/** From the start of a window's process, each start a value. */
+export interface StartResult {
+  /** With what windows share running. */
+  warm: StartMs[];
+  /** With nothing running: what windows share is started too. */
+  cold: StartMs[];
 }
 
 /** What windows cost before they do anything. Memory is of every process of the subject, in MiB. */
 export interface WindowsResult {
-  /** From the start of a window's process to the answer to its `initialize`, one for each window started. */
-  initializeMs: number[];
   oneWindowMib?: number;
   allWindowsMib?: number;
   /** What the second to the last window add, each after one call and after some hundred. */
@@ -23,7 +35,30 @@ export interface WindowsResult {
   idlePercent?: number;
 }
 
-/** The figures of a subject for one workload. */
+/** Many windows at rest, and what they share. */
+export interface CrowdResult {
+  windows: number;
+  /** Percent of a core: the processes of the windows, that which they share, and the servers below it. */
+  windowsPercent?: number;
+  sharedPercent?: number;
+  serversPercent?: number;
+  /** Memory of the shared process, with all windows and with one, and of one window's processes. */
+  sharedMib?: number;
+  sharedAloneMib?: number;
+  windowMib?: number;
+}
+
+/** Microseconds of the processor that a call takes. */
+export interface CpuPerCall {
+  /** Of every process of the subject; the client's own is not counted. */
+  allUs: number;
+  /** Of the processes of the windows. */
+  windowsUs: number;
+  /** Of the process that windows share, without the servers below it. */
+  sharedUs: number;
+}
+
+/** The figures of a subject for one workload, each the median of its rounds. */
 export interface LoadResult {
   shape: Shape;
   /** Why numbers are missing or incomplete. */
@@ -32,8 +67,18 @@ export interface LoadResult {
   p50Ms: number;
   p99Ms: number;
   callsPerSecond: number;
-  /** The same for each round, to see how steady they were. */
+  /** Calls a second in each round, to see how steady they were. */
   rounds: number[];
-  /** Processor time of all processes of the subject, the client's not counted. */
-  cpuUsPerCall?: number;
+  cpu?: CpuPerCall;
+  /** How far the memory of the shared process (RSS) rose above what it had at rest: in one call, and at most. */
+  firstCallRssBytes?: number;
+  peakRssBytes?: number;
+}
+
+/** What was measured of a workload, if that did not fail. */
+export function loadOf({ loads = [] }: SubjectResult, wanted: Shape): LoadResult | undefined {
+  return loads.find(({ shape, failure }) =>
+    shape.windows === wanted.windows && shape.inflight === wanted.inflight &&
+    shape.payloadBytes === wanted.payloadBytes && failure === undefined
+  );
 }

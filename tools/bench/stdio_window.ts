@@ -1,4 +1,5 @@
 import { deadline } from "@std/async/deadline";
+import { delay } from "@std/async/delay";
 import { messageOf } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { type Command, Spawned } from "../lib/spawned.ts";
@@ -6,9 +7,10 @@ import { type Answer, StdioClient } from "./stdio_client.ts";
 import type { Exchange, Window } from "./subject.ts";
 
 const START_MS = 30_000;
+const POLL_MS = 50;
 
 /** The revision that every subject speaks. */
-const REVISION = "2025-06-18";
+export const REVISION = "2025-06-18";
 
 /** Which tool a window calls, and how. */
 export interface ToolCall {
@@ -41,12 +43,23 @@ export async function openStdioWindow(command: Command, call: ToolCall): Promise
   try {
     const client = new StdioClient(child);
     await deadline(initialize(client), START_MS);
-    const initializeMs = performance.now() - startedMs;
+    const initializedMs = performance.now();
     client.notify("notifications/initialized");
-    const tool = await deadline(findTool(client, call), START_MS);
+    let tool = await deadline(findTool(client, call), START_MS);
+    const startMs = {
+      initialize: initializedMs - startedMs,
+      firstList: performance.now() - startedMs,
+      isListed: tool !== undefined,
+    };
+    // What is shared may have answered before its server did, which comes with a later list.
+    while (tool === undefined && performance.now() - startedMs < START_MS) {
+      await delay(POLL_MS);
+      tool = await deadline(findTool(client, call), START_MS);
+    }
+    if (tool === undefined) throw new NoSuchTool("the tool is not listed");
     return {
       roots: [child.pid],
-      initializeMs,
+      startMs,
       exchange: (payloadBytes) => exchange(client, { tool, call, payloadBytes }),
       [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
     };
@@ -63,12 +76,9 @@ async function initialize(client: StdioClient): Promise<void> {
   resultOf(await client.request(restOf("initialize", params)));
 }
 
-async function findTool(client: StdioClient, { pick }: ToolCall): Promise<string> {
+async function findTool(client: StdioClient, { pick }: ToolCall): Promise<string | undefined> {
   const { tools } = resultOf(await client.request(restOf("tools/list", {})));
-  const names = (tools as JsonObject[]).map(({ name }) => String(name));
-  const found = pick(names);
-  if (found === undefined) throw new NoSuchTool(`the tool is not among ${names.join(", ")}`);
-  return found;
+  return pick((tools as JsonObject[]).map(({ name }) => String(name)));
 }
 
 function exchange(

@@ -1,7 +1,7 @@
 import { fromFileUrl } from "@std/path";
 import { OpClient } from "../lib/op_client.ts";
 import { addressOf, commandFor, startPrivateDaemon } from "../lib/programs.ts";
-import { Spawned } from "../lib/spawned.ts";
+import { type Command, Spawned } from "../lib/spawned.ts";
 import type { Fleet, Shape, Subject } from "./subject.ts";
 
 const SHAPES: readonly Shape[] = [{ windows: 1, inflight: 1 }, { windows: 1, inflight: 8 }];
@@ -23,14 +23,14 @@ export function floorSubject(): Subject {
 }
 
 /** `version` by EXAI op, straight to the daemon. */
-export function rawSubject(daemonPath: string): Subject {
+export function rawSubject(name: string, program: Command): Subject {
   return {
-    name: "version over raw WebSocket",
+    name,
     role: "raw",
     shapes: SHAPES,
     hasWindows: false,
     async open() {
-      const daemon = await startPrivateDaemon(daemonPath);
+      const daemon = await startPrivateDaemon(program);
       return fleet(daemon.pid, daemon, async () => {
         const client = await OpClient.connect(daemon.url);
         await client.hello();

@@ -1,8 +1,9 @@
 import { delay } from "@std/async/delay";
+import { treeOf } from "../lib/process_table.ts";
 import { drive } from "./drive.ts";
 import type { WindowsResult } from "./result.ts";
 import type { Subject, Window } from "./subject.ts";
-import { cpuMs, memoryMib } from "./usage.ts";
+import { CpuWatch, memoryMib } from "./usage.ts";
 
 export interface WindowsOptions {
   windows: number;
@@ -43,7 +44,6 @@ export async function measureWindows(subject: Subject, options: WindowsOptions):
   const each = (one?: number, all?: number) =>
     one === undefined || all === undefined ? undefined : (all - one) / (options.windows - 1);
   return {
-    initializeMs: windows.flatMap(({ initializeMs }) => initializeMs ?? []),
     oneWindowMib,
     allWindowsMib,
     addedPerWindowMib: each(oneUsedMib, allWindowsMib),
@@ -57,9 +57,8 @@ async function use(window: Window, calls: number): Promise<void> {
 }
 
 async function idle(roots: readonly number[], idleMs: number): Promise<number | undefined> {
-  const [beforeMs, startedMs] = [await cpuMs(roots), performance.now()];
+  const [watch, startedMs] = [await CpuWatch.start(await treeOf(roots)), performance.now()];
   await delay(idleMs);
-  const [afterMs, elapsedMs] = [await cpuMs(roots), performance.now() - startedMs];
-  if (beforeMs === undefined || afterMs === undefined) return undefined;
-  return ((afterMs - beforeMs) / elapsedMs) * 100;
+  const [usedMs, elapsedMs] = [await watch?.usedMs(), performance.now() - startedMs];
+  return usedMs === undefined ? undefined : (usedMs / elapsedMs) * 100;
 }

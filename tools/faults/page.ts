@@ -1,3 +1,4 @@
+import { generatedPart, markdownTable } from "../markdown.ts";
 import { HEAD, notesOf, rowsOf } from "./report.ts";
 import type { FaultResult } from "./suite.ts";
 
@@ -14,15 +15,12 @@ export interface RunFacts {
   elapsedMs: number;
 }
 
-const BEGIN = "<!-- generated: results -->";
-const END = "<!-- end -->";
-
 /** The page `before` with these results in it; what people wrote below them stays. */
 export function faultsPage(before: string, results: readonly FaultResult[], facts: RunFacts): string {
-  const part = [BEGIN, "", ...linesOf(results, facts), END].join("\n");
-  const [begin, end] = [before.indexOf(BEGIN), before.indexOf(END)];
-  if (begin < 0 || end < begin) return `# Faults under load\n\n${part}\n`;
-  return before.slice(0, begin) + part + before.slice(end + END.length);
+  return generatedPart(before || "# Faults under load\n", {
+    name: "results",
+    lines: linesOf(results, facts),
+  });
 }
 
 function linesOf(results: readonly FaultResult[], facts: RunFacts): string[] {
@@ -38,15 +36,7 @@ function linesOf(results: readonly FaultResult[], facts: RunFacts): string[] {
     "`--times N`, `--seed N`).",
     "",
     markdownTable(HEAD, rowsOf(results)),
-    "",
     ...results.flatMap(notesOf).map((note) => `- ${note.replaceAll("\n", " ")}`),
     "",
   ];
-}
-
-function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }

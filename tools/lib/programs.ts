@@ -1,6 +1,8 @@
 import { deadline } from "@std/async/deadline";
 import { fromFileUrl, resolve } from "@std/path";
+import { statePaths } from "../../lib/config/paths.ts";
 import { SHIM_V8_FLAGS } from "../compile/v8_flags.ts";
+import { endTree, gone } from "./end_tree.ts";
 import { tempDir } from "./held.ts";
 import { type Command, Spawned } from "./spawned.ts";
 
@@ -8,14 +10,22 @@ const root = fromFileUrl(new URL("../..", import.meta.url));
 
 const START_MS = 30_000;
 const DRAIN_MS = 5000;
+/** How long a daemon may take that a shim has started. */
+const STOP_MS = 15_000;
 
-/** `path` as a command: a `.ts` file and a bundle (`.js`) are run by Deno, anything else is a program. */
-export function commandFor(path: string): Command {
+/**
+ * `path` as a command: a `.ts` file and a bundle (`.js`) are run by Deno, anything else is a program.
+ *
+ * @param flags of Deno, for a `.ts` file
+ */
+export function commandFor(path: string, flags: readonly string[] = []): Command {
   const full = resolve(path);
-  if (full.endsWith(".ts")) return { command: Deno.execPath(), args: ["run", "-A", "--no-check", full] };
+  if (full.endsWith(".ts")) {
+    return { command: Deno.execPath(), args: ["run", "-A", "--no-check", ...flags, full] };
+  }
   // With what deno compile gives the program it makes of the bundle.
-  const flags = ["--no-config", SHIM_V8_FLAGS];
-  if (full.endsWith(".js")) return { command: Deno.execPath(), args: ["run", "-A", ...flags, full] };
+  const own = ["--no-config", SHIM_V8_FLAGS];
+  if (full.endsWith(".js")) return { command: Deno.execPath(), args: ["run", "-A", ...own, full] };
   return { command: full, args: [] };
 }
 
@@ -40,25 +50,39 @@ export interface PrivateDaemonOptions {
 }
 
 /**
- * Starts the daemon `path` (an executable or `daemon.ts`) on a free port in a state directory of its own.
+ * Starts the daemon `program` (an executable, `daemon.ts` or a command) on a free port in a state directory of its own.
  *
  * @throws when it does not listen in time
  */
 export async function startPrivateDaemon(
-  path: string,
+  program: string | Command,
   options: PrivateDaemonOptions = {},
 ): Promise<PrivateDaemon> {
   const home = await tempDir("exai-tool-");
   await options.prepare?.(home);
-  const command = commandFor(path);
+  const command = typeof program === "string" ? commandFor(program) : program;
   const env = { ...privateEnv(home), ...options.env };
   const spawned = new Spawned({ ...command, env }, { graceMs: DRAIN_MS });
   return {
-    url: await addressOf(spawned, path),
+    url: await addressOf(spawned, command.args.at(-1) ?? command.command),
     pid: spawned.pid,
     home,
     [Symbol.asyncDispose]: () => spawned[Symbol.asyncDispose](),
   };
+}
+
+/** The address and process of the daemon that runs in `home`. @throws when none has said so */
+export async function startedDaemon(home: string): Promise<{ url: string; pid: number }> {
+  return JSON.parse(await Deno.readTextFile(statePaths({ home }).endpoint));
+}
+
+/** Ends the daemon that a shim has started in `home`, if one has. @throws when it does not end */
+export async function endStartedDaemon(home: string): Promise<void> {
+  const found = await startedDaemon(home).catch(() => undefined);
+  if (!found) return;
+  await endTree(found.pid, { graceMs: STOP_MS });
+  const left = await gone([found.pid], 0);
+  if (left.length > 0) throw new Error(`the daemon that was started (process ${found.pid}) did not end`);
 }
 
 /**

@@ -3,14 +3,19 @@ import { probeDaemon } from "../../lib/client/probe.ts";
 import { statePaths } from "../../lib/config/paths.ts";
 import { readWindowSettings } from "../../lib/config/window_settings.ts";
 import { locateDaemon } from "../../lib/client/address.ts";
-import { endTree, gone } from "../lib/end_tree.ts";
 import { hold, tempDir } from "../lib/held.ts";
-import { commandFor, privateEnv, SOURCE, startPrivateDaemon } from "../lib/programs.ts";
+import {
+  commandFor,
+  endStartedDaemon,
+  privateEnv,
+  SOURCE,
+  startedDaemon,
+  startPrivateDaemon,
+} from "../lib/programs.ts";
 import type { Command } from "../lib/spawned.ts";
 import { type Seen, type Server, throughShim } from "./clients.ts";
 
 const PROBE_MS = 2000;
-const STOP_MS = 15_000;
 
 /** A daemon to check and how a shim reaches it. */
 export interface Subject {
@@ -71,22 +76,9 @@ export function isPair(daemon: string, shim: string): boolean {
 export async function startedByShim(path: string): Promise<Subject> {
   const home = await tempDir("exai-smoke-");
   const shim = { ...commandFor(path), env: privateEnv(home) };
-  const endpoint = statePaths({ home }).endpoint;
   // Held before it is started: a shim that fails may have started it all the same.
-  hold("process", () => endStarted(endpoint));
+  hold("process", () => endStartedDaemon(home));
   const seen = await throughShim("shim alone", shim);
-  const { url } = await readEndpoint(endpoint);
+  const { url } = await startedDaemon(home);
   return { server: { url }, shim, note: `the daemon that ${path} started`, seen: [seen] };
-}
-
-async function readEndpoint(path: string): Promise<{ url: string; pid: number }> {
-  return JSON.parse(await Deno.readTextFile(path));
-}
-
-async function endStarted(endpoint: string): Promise<void> {
-  const found = await readEndpoint(endpoint).catch(() => undefined);
-  if (!found) return;
-  await endTree(found.pid, { graceMs: STOP_MS });
-  const left = await gone([found.pid], 0);
-  if (left.length > 0) throw new Error(`the daemon that was started (process ${found.pid}) did not end`);
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { JournalEntry } from "../../session/journal.ts";
 import { jsonId, type RequestId } from "../../wire/rpc.ts";
@@ -36,6 +37,11 @@ export interface TrackedSession {
   readonly calls: Set<TrackedCall>;
   /** Its row in the database, once written. */
   row: number | undefined;
+}
+
+/** What a session is found by: its resume token is a secret. */
+export function hashOf(token: string): Uint8Array {
+  return createHash("sha256").update(token).digest();
 }
 
 /** Inserts `session` with the name of the tail that has its latest calls; its row. */

@@ -11,9 +11,9 @@ type TailLine =
 const encoder = new TextEncoder();
 
 /**
- * The latest entries of a journal, in a file that lines are only appended to. On a file system in memory an entry takes
+ * The latest entries of a journal, in a file that lines are only appended to. On a file system in memory a write takes
  * three microseconds, where a transaction on a disk takes a hundred. What was written survives when the process is
- * killed.
+ * killed. Entries are gathered until {@linkcode JournalTail.write}, as many as there are.
  */
 export class JournalTail implements Disposable {
   /** File name, unique to this tail. */
@@ -21,7 +21,8 @@ export class JournalTail implements Disposable {
   readonly path: string;
   readonly #file: Deno.FsFile;
   readonly #buffer = new Uint8Array(32 * KIB);
-  #bytes = 0;
+  #pending = "";
+  #chars = 0;
 
   /** Creates a tail in `dir`, private to the user, and locked as long as this process lives. */
   constructor(dir: string) {
@@ -30,32 +31,40 @@ export class JournalTail implements Disposable {
     this.#file.lockSync(true);
   }
 
-  get bytes(): number {
-    return this.#bytes;
+  /** Characters of its entries, those that are not written yet included. */
+  get chars(): number {
+    return this.#chars;
+  }
+
+  /** Notes that call `call` of the session in row `session` has begun. `request` is its id as JSON. */
+  addBegun(session: number, call: number, request: string): void {
+    this.#add(`b ${session} ${call} ${request}\n`);
+  }
+
+  /** Notes the answer of a call. `text` is JSON, so without a line break. */
+  addAnswer(session: number, call: number, text: string): void {
+    this.#add(`a ${session} ${call} ${text}\n`);
   }
 
   /**
-   * Notes that call `call` of the session in row `session` has begun. `request` is its id as JSON.
+   * Appends what was added to the file.
    *
    * @throws what the file system says; earlier entries stay
    */
-  appendBegun(session: number, call: number, request: string): void {
-    this.#append(`b ${session} ${call} ${request}\n`);
-  }
-
-  /**
-   * Notes the answer of a call. `text` is JSON, so without a line break.
-   *
-   * @throws what the file system says; earlier entries stay
-   */
-  appendAnswer(session: number, call: number, text: string): void {
-    this.#append(`a ${session} ${call} ${text}\n`);
+  write(): void {
+    const text = this.#pending;
+    if (text === "") return;
+    this.#pending = "";
+    const { read, written } = encoder.encodeInto(text, this.#buffer);
+    let rest = read === text.length ? this.#buffer.subarray(0, written) : encoder.encode(text);
+    while (rest.length > 0) rest = rest.subarray(this.#file.writeSync(rest));
   }
 
   /** Removes the entries, after they were written to the database. */
   clear(): void {
+    this.#pending = "";
+    this.#chars = 0;
     this.#file.truncateSync(0);
-    this.#bytes = 0;
   }
 
   /** Removes the file. */
@@ -64,11 +73,9 @@ export class JournalTail implements Disposable {
     Deno.removeSync(this.path);
   }
 
-  #append(line: string): void {
-    const { read, written } = encoder.encodeInto(line, this.#buffer);
-    let rest = read === line.length ? this.#buffer.subarray(0, written) : encoder.encode(line);
-    this.#bytes += rest.length;
-    while (rest.length > 0) rest = rest.subarray(this.#file.writeSync(rest));
+  #add(line: string): void {
+    this.#pending += line;
+    this.#chars += line.length;
   }
 }
 

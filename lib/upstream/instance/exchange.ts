@@ -3,8 +3,9 @@ import type { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import type { Call } from "../../call/call.ts";
+import { type Call, paramOf } from "../../call/call.ts";
 import { withProgressToken } from "../../wire/mcp.ts";
+import { RawObject } from "../../wire/raw_object.ts";
 import {
   jsonId,
   type RequestId,
@@ -13,6 +14,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from "../../wire/rpc.ts";
+import { TextRequest } from "../../wire/text_request.ts";
 import { suspectOf } from "../call_crashes.ts";
 import type { HandleOwners } from "../tasks/handle_owners.ts";
 import type { InFlightTable } from "./inflight.ts";
@@ -89,15 +91,13 @@ export class UpstreamExchange {
   }
 
   /**
-   * Forwards a call and its result.
+   * Forwards a call and its result: params and an answer that came as text are passed on as it, but for the names in
+   * them. Other members of the request than those of JSON-RPC are left out.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server ends meanwhile; the signal's reason
    */
   forward(call: Call): Promise<Result> {
     const id = this.#nextId++;
-    const { method, progressToken } = call;
-    const own = this.#handles.taskAliases.toServer(call.params);
-    const params = progressToken === undefined ? own : withProgressToken(own, id);
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const onAbort = () => this.#withdraw(id, abortError(call.signal));
     const stop = () => call.signal.removeEventListener("abort", onAbort);
@@ -113,10 +113,19 @@ export class UpstreamExchange {
     });
     call.signal.addEventListener("abort", onAbort, { once: true });
     const state = this.#state;
-    if (state.is === "open") this.#request({ jsonrpc: "2.0", id, method, params }, call);
+    if (state.is === "open") this.#request(this.#requestOf(call, id), call);
     else this.#fail(id, state.is === "ended" ? state.why : this.#errors.notRun(state.why));
     if (call.signal.aborted) onAbort();
     return promise;
+  }
+
+  #requestOf(call: Call, id: number): RpcRequest {
+    const { method, progressToken } = call;
+    const own = this.#handles.taskAliases.toServer(call.body ? withPlainMeta(call.body) : call.params);
+    const params = progressToken === undefined ? own : withProgressToken(own, id);
+    return params instanceof RawObject
+      ? new TextRequest(id, method, params)
+      : { jsonrpc: "2.0", id, method, params };
   }
 
   /**
@@ -125,7 +134,7 @@ export class UpstreamExchange {
    * @throws {ExaiError} `INVALID_PARAMS` when the task is not one of the session
    */
   async forwardTaskCall(call: Call): Promise<Result> {
-    const own = this.#handles.ownTask(call.caller, call.params.taskId);
+    const own = this.#handles.ownTask(call.caller, paramOf(call, "taskId"));
     const result = await this.forward(call);
     this.#handles.answered(call.method, own, result);
     return result;
@@ -161,7 +170,7 @@ export class UpstreamExchange {
     const params = { requestId: jsonId(id), reason: error.message };
     const cancel = () => this.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
     const { call } = entry;
-    if (!call || !isObject(call.params.task)) return cancel();
+    if (!call || !isObject(paramOf(call, "task"))) return cancel();
     // If the request creates a task, the task is cancelled once the answer names it: many servers do not answer a
     // cancelled request, and its task would run on.
     const createsTask = this.#createsTasks(call.method);
@@ -205,9 +214,9 @@ export class UpstreamExchange {
   }
 
   /** Handles a response that matches no request in flight; returns what is wrong with it, if anything. */
-  unmatched({ id, ...answer }: RpcResponse): string | undefined {
+  unmatched(answer: RpcResponse): string | undefined {
+    const { id, error } = answer;
     if (this.#handles.withdrawn.has(id)) return void this.#settleWithdrawn(id, answer);
-    const { error } = answer;
     // The late answer to a withdrawn request.
     if (typeof id === "number" && id < this.#nextId) return undefined;
     const what = error ? `an error (${error.message})` : "an answer";
@@ -215,4 +224,10 @@ export class UpstreamExchange {
       JSON.stringify(id === null ? id : jsonId(id))?.slice(0, 80)
     })`;
   }
+}
+
+/** `params` whose `_meta` has each name once: of two progress tokens a server might take one that is not its call's. */
+function withPlainMeta(params: RawObject): RawObject {
+  const meta = params.objectAt("_meta");
+  return meta && meta.text !== params.textOf("_meta") ? params.withText("_meta", meta.text) : params;
 }

@@ -1,12 +1,15 @@
 import { changedLists, listChangedMethod } from "../../call/list_changes.ts";
 import { NotificationThrottle } from "../../base/notification_throttle.ts";
 import type { ExaiError } from "../../base/errors.ts";
-import { type JsonObject, textOf } from "../../base/json.ts";
+import { textOf } from "../../base/json.ts";
 import { redact } from "../../base/log.ts";
-import { visible, visibleJson } from "../../base/visible.ts";
+import { jsonEscaped, visible, visibleJson } from "../../base/visible.ts";
 import type { Caller } from "../../call/call.ts";
 import { MAX_URI_CHARS } from "../../wire/mcp.ts";
+import { paramsOf } from "../../wire/raw_edits.ts";
+import { memberOf, type Params, RawObject, withMember } from "../../wire/raw_object.ts";
 import { jsonId, type RequestId, type RpcNotification, type RpcRequest } from "../../wire/rpc.ts";
+import { sentText } from "../../wire/text_request.ts";
 import { MessageOwners } from "./message_owners.ts";
 import { ClientTasks } from "../tasks/client_tasks.ts";
 import type { InboundContext } from "./inbound_context.ts";
@@ -39,12 +42,12 @@ export class Inbound {
   /** `origin`: the request on whose stream it came, on transports that have such streams. */
   receive(message: RpcRequest | RpcNotification, origin?: Origin): void {
     if ("id" in message) this.#questions.receive(message, origin);
-    else this.#deliver(message.method, message.params ?? {}, origin);
+    else this.#deliver(message.method, paramsOf(message) ?? {}, origin);
   }
 
   /** A task status of `caller` as the server knows the task; undefined when it runs no such task for this server. */
-  clientTaskStatus(caller: Caller, params: JsonObject): JsonObject | undefined {
-    if (this.#clientTasks.serverName(caller, params.taskId) === undefined) return undefined;
+  clientTaskStatus(caller: Caller, params: Params): Params | undefined {
+    if (this.#clientTasks.serverName(caller, memberOf(params, "taskId")) === undefined) return undefined;
     return this.#clientTasks.toServer(caller, params);
   }
 
@@ -69,7 +72,7 @@ export class Inbound {
     }
   }
 
-  #deliver(method: string, params: JsonObject, origin?: Origin): void {
+  #deliver(method: string, params: Params, origin?: Origin): void {
     const kinds = changedLists(method);
     if (kinds.length > 0) {
       return this.#changes.notify(method, () => {
@@ -87,21 +90,27 @@ export class Inbound {
       case "notifications/elicitation/complete":
         return this.#deliverCompletion(method, params);
       case "notifications/tasks/status":
-        this.#context.tasks.setStatus(params.taskId, params.status);
-        return this.#deliverTo(this.#context.handles.tasks.get(params.taskId), method, params);
+        return this.#deliverStatus(method, params);
       default:
         return this.#deliverToAddressee(method, params, origin);
     }
   }
 
-  #deliverCompletion(method: string, params: JsonObject): void {
+  #deliverStatus(method: string, params: Params): void {
+    const { tasks, handles } = this.#context;
+    const taskId = memberOf(params, "taskId");
+    tasks.setStatus(taskId, memberOf(params, "status"));
+    this.#deliverTo(handles.tasks.get(taskId), method, params);
+  }
+
+  #deliverCompletion(method: string, params: Params): void {
     const { elicitations, elicitationAliases } = this.#context.handles;
-    const caller = elicitations.get(params.elicitationId);
+    const caller = elicitations.get(memberOf(params, "elicitationId"));
     this.#deliverTo(caller, method, caller ? elicitationAliases.toClient(caller, params) : params);
   }
 
-  #deliverUpdate(method: string, params: JsonObject): void {
-    const uri = textOf(params.uri);
+  #deliverUpdate(method: string, params: Params): void {
+    const uri = textOf(memberOf(params, "uri"));
     if (uri === undefined) return this.#logUnaddressed(method, params);
     const callers = this.#context.subscriptions.subscribersOf(uri);
     if (callers.length === 0) return this.#logUnaddressed(method, params);
@@ -112,38 +121,41 @@ export class Inbound {
     });
   }
 
-  #deliverProgress(params: JsonObject): void {
+  #deliverProgress(params: Params): void {
     const { inflight, handles: { progress, taskAliases } } = this.#context;
-    const token = params.progressToken as RequestId;
+    const token = memberOf(params, "progressToken") as RequestId;
     const call = inflight.get(token)?.call;
     const progressToken = call ? call.progressToken : progress.get(token)?.progressToken;
     if (progressToken === undefined) return this.#logUnaddressed("notifications/progress", params);
     const target = call ?? progress.get(token)!.caller;
-    target.notify("notifications/progress", {
-      ...taskAliases.toClient(params),
-      progressToken: jsonId(progressToken),
-    });
+    const named = taskAliases.toClient(params);
+    target.notify("notifications/progress", withMember(named, "progressToken", jsonId(progressToken)));
   }
 
-  #deliverToAddressee(method: string, params: JsonObject, origin?: Origin): void {
+  #deliverToAddressee(method: string, params: Params, origin?: Origin): void {
     const to = this.#owners.addressee(params, { origin });
     if (method === "notifications/message") {
       const { logLevel } = this.#context;
-      logLevel.messageSeen(params.level);
-      if (to && !logLevel.passes(to.caller, params.level)) return;
+      const level = memberOf(params, "level");
+      logLevel.messageSeen(level);
+      if (to && !logLevel.passes(to.caller, level)) return;
     }
     this.#deliverTo(to?.call ?? to?.caller, method, params);
   }
 
-  #deliverTo(to: Pick<Caller, "notify"> | undefined, method: string, params: JsonObject): void {
+  #deliverTo(to: Pick<Caller, "notify"> | undefined, method: string, params: Params): void {
     if (to) to.notify(method, this.#clientTasks.toClient(this.#context.handles.taskAliases.toClient(params)));
     else this.#logUnaddressed(method, params);
   }
 
-  #logUnaddressed(method: string, params: JsonObject): void {
-    const text = redact(visibleJson(params)).slice(0, MAX_LOG_CHARS);
+  #logUnaddressed(method: string, params: Params): void {
+    const text = redact(jsonText(params)).slice(0, MAX_LOG_CHARS);
     this.#context.log?.(`${new Date().toISOString()} ${visible(method)} of no window: ${text}`);
   }
+}
+
+function jsonText(params: Params): string {
+  return params instanceof RawObject ? jsonEscaped(params.text) : visibleJson(params);
 }
 
 /** Bounds of {@linkcode EarlyLogBuffer}; messages beyond them go to the log file. */
@@ -171,7 +183,7 @@ export class EarlyLogBuffer {
   /** Holds `message` if it is a log message; returns whether it does. */
   hold(message: RpcNotification | RpcRequest): boolean {
     if (!this.#held || "id" in message || message.method !== "notifications/message") return false;
-    const chars = JSON.stringify(message).length;
+    const chars = sentText(message).length;
     if (this.#held.length >= MAX_EARLY_MESSAGES || this.#chars + chars > MAX_EARLY_CHARS) return false;
     this.#chars += chars;
     this.#held.push(message);

@@ -1,5 +1,8 @@
 import { ExaiError } from "../../base/errors.ts";
 import type { Call } from "../../call/call.ts";
+import { SENT } from "../../transport/upstream_transport.ts";
+import { paramsOf } from "../../wire/raw_edits.ts";
+import { rawResult } from "../../wire/raw_message.ts";
 import { mintedId, type RequestId, type Result, type RpcMessage, type RpcResponse } from "../../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
 import { NullIdErrors } from "./null_id_errors.ts";
@@ -51,6 +54,7 @@ export class InFlightTable {
 
   /** Messages on the stream of the request `id` are about `call` until `sent` settles. */
   follow(id: RequestId, call: Call | undefined, sent: Promise<void>): Promise<void> {
+    if (sent === SENT) return sent;
     this.#streams.set(id, call);
     return sent.finally(() => this.#streams.delete(id));
   }
@@ -70,7 +74,7 @@ export class InFlightTable {
 
   /** A message without an answer was sent: an error with id null may be about it. */
   unansweredSent(message: RpcMessage): void {
-    this.#nullIdErrors.unansweredSent({ isPlain: "method" in message && message.params === undefined });
+    this.#nullIdErrors.unansweredSent({ isPlain: "method" in message && paramsOf(message) === undefined });
   }
 
   /** Removes a request; `withdrawn`: the server has not answered it and may still work on it. */
@@ -86,11 +90,13 @@ export class InFlightTable {
   }
 
   /**
-   * Settles the request that a response answers. If handling the response throws, the request fails with that.
+   * Settles the request that a response answers, with a raw one as it is. If handling the response throws, the request
+   * fails with that.
    *
    * @returns whether the response answers a request
    */
-  settle({ id, result, error }: RpcResponse): boolean {
+  settle(response: RpcResponse): boolean {
+    const { id, error } = response;
     // An error with id null is about the only request in flight, if no other message can be meant (JSON-RPC 2.0, 5).
     const isAboutOnly = id === null && error && this.#byId.size === 1 &&
       this.#nullIdErrors.isAboutRequest(error.code);
@@ -99,7 +105,7 @@ export class InFlightTable {
     const answered = id ?? only;
     const entry = answered === undefined ? undefined : this.take(answered);
     try {
-      entry?.settle(error ? { error } : { result: result ?? {} });
+      entry?.settle(rawResult(response) ?? (error ? { error } : { result: response.result ?? {} }));
     } catch (thrown) {
       entry?.fail(ExaiError.from(thrown));
       throw thrown;

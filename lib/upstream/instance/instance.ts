@@ -2,12 +2,14 @@ import { getLogger } from "@logtape/logtape";
 import { withDeadline } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import { loggingErrors } from "../../base/handler_errors.ts";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
 import type { MessageExtra, UpstreamTransport } from "../../transport/upstream_transport.ts";
 import type { InitializeResult, LogLevel } from "../../wire/mcp.ts";
+import type { Params } from "../../wire/raw_object.ts";
 import type { RequestId, Result, RpcMessage } from "../../wire/rpc.ts";
+import { notificationOf } from "../../wire/text_request.ts";
 import { capabilityOf, ListCache } from "../lists/list_cache.ts";
 import { PendingQuestions } from "../questions/pending_questions.ts";
 import type { CrashSuspect } from "../supervisor.ts";
@@ -41,6 +43,7 @@ export class Instance implements AsyncDisposable {
   readonly liveness: PingedLiveness;
   readonly tasks = new UnfetchedTasks();
   readonly startedAt = new Date();
+  readonly sendsAtTurnEnd = true;
   callCount = 0;
   #answers = 0;
   readonly attribution: Attribution;
@@ -67,7 +70,7 @@ export class Instance implements AsyncDisposable {
     const { name, startTimeoutMs } = options;
     this.#transport = transport;
     this.#options = options;
-    this.#errors = new ServerErrors(name);
+    const errors = this.#errors = new ServerErrors(name);
     this.handles = new HandleOwners(this.tasks, options.orphaned);
     const pendingQuestions = new PendingQuestions();
     this.attribution = new Attribution({
@@ -77,7 +80,6 @@ export class Instance implements AsyncDisposable {
     });
     const inflight = this.#inflight = new InFlightTable(this.attribution);
     const { attached, attribution, handles, tasks } = this;
-    const errors = this.#errors;
     const exchange = this.#exchange = new UpstreamExchange({ name, transport, errors, inflight, handles });
     this.lists = new ListCache({
       ask: (method, params) => exchange.ask(method, params, startTimeoutMs),
@@ -221,15 +223,13 @@ export class Instance implements AsyncDisposable {
   }
 
   /** Resolves when nothing is in flight, now or later. */
-  idle(): Promise<void> {
-    return this.#inflight.idle();
-  }
+  readonly idle = (): Promise<void> => this.#inflight.idle();
 
   /** Forwards a notification of a client that belongs to no call; a task status only for a task of this server. */
-  notify(caller: Caller, method: string, params: JsonObject): void {
+  notify(caller: Caller, method: string, params: Params): void {
     const isStatus = method === "notifications/tasks/status";
     const shown = isStatus ? this.#inbound.clientTaskStatus(caller, params) : params;
-    if (shown) this.#exchange.send({ jsonrpc: "2.0", method, params: shown });
+    if (shown) this.#exchange.send(notificationOf(method, shown));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

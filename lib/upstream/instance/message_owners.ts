@@ -1,6 +1,6 @@
-import type { JsonObject } from "../../base/json.ts";
 import type { Addressee } from "./attribution.ts";
 import type { ClientTasks } from "../tasks/client_tasks.ts";
+import { memberOf, type Params } from "../../wire/raw_object.ts";
 import { relatedTask } from "../tasks/handle_table.ts";
 import type { InboundContext } from "./inbound_context.ts";
 import type { Origin } from "./inflight.ts";
@@ -22,7 +22,7 @@ export class MessageOwners {
    * session it can be about. Undefined when there is none.
    */
   addressee(
-    params: JsonObject | undefined,
+    params: Params | undefined,
     { origin, isQuestion = false }: { origin?: Origin; isQuestion?: boolean },
   ): Addressee | undefined {
     const { handles, attribution, attached } = this.#sources;
@@ -31,7 +31,8 @@ export class MessageOwners {
     if (owner) return { caller: owner };
     // The task of a session that has ended.
     if (handles.tasks.has(task)) return undefined;
-    const caller = this.#clientTasks.ownerOf(task) ?? this.#clientTasks.ownerOf(params?.taskId);
+    const caller = this.#clientTasks.ownerOf(task) ??
+      this.#clientTasks.ownerOf(params && memberOf(params, "taskId"));
     if (caller) return { caller };
     if (!origin) return attribution.addressee(isQuestion);
     const { to } = origin;

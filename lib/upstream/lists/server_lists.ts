@@ -3,7 +3,7 @@ import { resolvedWithin, untilAborted } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
-import type { Call, Caller } from "../../call/call.ts";
+import { type Call, type Caller, paramOf } from "../../call/call.ts";
 import { notifyCallers } from "../../call/list_changes.ts";
 import { type ListKind, LISTS, type RefreshOptions } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
@@ -165,12 +165,12 @@ export class ServerLists {
   }
 
   /** A remembered list as the result of `call`, a list request to this server alone; undefined: ask the server. */
-  rememberedResult({ method, params, caller }: Call): Result | undefined {
-    const kind = listKindOf(method);
-    if (!kind || params.cursor !== undefined) return undefined;
-    const list = this.#remembered(kind, caller);
-    if (list) return { result: { [LISTS[kind].field]: [...this.#show(kind, list, caller)] } };
-    this.#memory.listRequested(kind, caller);
+  rememberedResult(call: Call): Result | undefined {
+    const kind = listKindOf(call.method);
+    if (!kind || paramOf(call, "cursor") !== undefined) return undefined;
+    const list = this.#remembered(kind, call.caller);
+    if (list) return { result: { [LISTS[kind].field]: [...this.#show(kind, list, call.caller)] } };
+    this.#memory.listRequested(kind, call.caller);
     return undefined;
   }
 
@@ -182,7 +182,7 @@ export class ServerLists {
     this.#read(kind, listScope, () => started.lists.get(kind)).then((list) => {
       this.#seen(kind, list, call.caller);
     }).catch(() => {});
-    return steadyResult(kind, result, { before, cursor: call.params.cursor });
+    return steadyResult(kind, result, { before, cursor: paramOf(call, "cursor") });
   }
 
   /**

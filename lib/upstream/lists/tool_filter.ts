@@ -2,7 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import { isObject, textOf } from "../../base/json.ts";
 import { anyOf, type Matcher } from "../../base/patterns.ts";
 import type { ToolChoice } from "../../config/server_config.ts";
-import type { Call } from "../../call/call.ts";
+import { type Call, paramOf } from "../../call/call.ts";
 import type { Result } from "../../wire/rpc.ts";
 
 /** Applies the configuration's `include` and `exclude` to the tools of one server. The router renames them. */
@@ -28,9 +28,9 @@ export class ToolFilter {
   /**
    * @throws {ExaiError} `TOOL_NOT_FOUND` when `call` names a tool that is not offered, `INVALID_PARAMS` without a name
    */
-  check({ method, params }: Call, server: string): void {
-    if (method !== "tools/call") return;
-    const name = textOf(params.name);
+  check(call: Call, server: string): void {
+    if (call.method !== "tools/call") return;
+    const name = textOf(paramOf(call, "name"));
     if (name === undefined) throw new ExaiError("INVALID_PARAMS", "name must be a text");
     if (this.offers(name)) return;
     throw new ExaiError("TOOL_NOT_FOUND", `server "${server}" offers no tool ${JSON.stringify(name)}`);

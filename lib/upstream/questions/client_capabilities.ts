@@ -1,5 +1,6 @@
 import { ExaiError } from "../../base/errors.ts";
 import { isObject, type JsonObject, ownEntry } from "../../base/json.ts";
+import { hasMember, memberOf, type Params, RawObject } from "../../wire/raw_object.ts";
 
 /** The client capability that each request of a server needs. */
 export const CLIENT_CAPABILITY: Readonly<Record<string, string>> = {
@@ -15,7 +16,7 @@ export const CLIENT_CAPABILITY: Readonly<Record<string, string>> = {
  * @throws {ExaiError} `METHOD_NOT_FOUND` without the capability (MCP basic/lifecycle), `INVALID_PARAMS` for a mode or
  * a part of it that the client has not declared (MCP client/elicitation, client/sampling)
  */
-export function checkAnswerable(method: string, params: JsonObject, capabilities: JsonObject): void {
+export function checkAnswerable(method: string, params: Params, capabilities: JsonObject): void {
   const name = ownEntry(CLIENT_CAPABILITY, method);
   if (name === undefined) return;
   const offered = capabilities[name];
@@ -23,7 +24,7 @@ export function checkAnswerable(method: string, params: JsonObject, capabilities
     throw new ExaiError("METHOD_NOT_FOUND", `this client does not offer ${name}`);
   }
   if (name === "elicitation") {
-    const mode = params.mode ?? "form";
+    const mode = memberOf(params, "mode") ?? "form";
     // An empty capability means form mode.
     const modes = isObject(offered.url) && !isObject(offered.form)
       ? ["url"]
@@ -32,7 +33,7 @@ export function checkAnswerable(method: string, params: JsonObject, capabilities
       throw new ExaiError("INVALID_PARAMS", `this client does not offer elicitation by ${mode}`);
     }
   }
-  const wantsTools = params.tools !== undefined || params.toolChoice !== undefined;
+  const wantsTools = hasMember(params, "tools") || hasMember(params, "toolChoice");
   if (name === "sampling" && wantsTools && !isObject(offered.tools)) {
     throw new ExaiError("INVALID_PARAMS", "this client does not offer sampling with tools");
   }
@@ -41,12 +42,9 @@ export function checkAnswerable(method: string, params: JsonObject, capabilities
 /**
  * `params` without `task` if the client does not run requests of `method` as tasks (MCP basic/utilities/tasks).
  */
-export function withoutUnsupportedTask(
-  method: string,
-  params: JsonObject,
-  capabilities: JsonObject,
-): JsonObject {
-  if (!("task" in params) || runsTasks(method, capabilities)) return params;
+export function withoutUnsupportedTask(method: string, params: Params, capabilities: JsonObject): Params {
+  if (!hasMember(params, "task") || runsTasks(method, capabilities)) return params;
+  if (params instanceof RawObject) return params.without("task");
   const { task: _, ...rest } = params;
   return rest;
 }

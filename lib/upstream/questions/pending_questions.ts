@@ -1,5 +1,5 @@
-import type { JsonObject } from "../../base/json.ts";
 import type { AskOptions, Call } from "../../call/call.ts";
+import type { Params } from "../../wire/raw_object.ts";
 import type { Result } from "../../wire/rpc.ts";
 
 interface PendingQuestion {
@@ -47,7 +47,7 @@ export class PendingQuestions {
  */
 export async function askOnceFor(
   calls: readonly Call[],
-  { method, params, options }: { method: string; params: JsonObject; options: AskOptions },
+  { method, params, options }: { method: string; params: Params; options: AskOptions },
 ): Promise<Result> {
   if (calls.length === 1) return await calls[0]!.ask(method, params, options);
   let asked: Promise<Result> | undefined;

@@ -1,10 +1,13 @@
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { logHandlerError } from "../../base/handler_errors.ts";
-import { isObject, type JsonObject, ownEntry, textOf } from "../../base/json.ts";
+import { isObject, type Json, ownEntry, rawJson, textOf } from "../../base/json.ts";
 import { visible } from "../../base/visible.ts";
 import type { AskOptions, Call, Caller, Root } from "../../call/call.ts";
 import { toRpcError } from "../../wire/codes.ts";
-import { mintedId, type RequestId, responseTo, type Result, type RpcRequest } from "../../wire/rpc.ts";
+import { answerTo, changedResult, paramsOf } from "../../wire/raw_edits.ts";
+import { memberOf, type Params, RawObject, withMember } from "../../wire/raw_object.ts";
+import { mintedId, readRequestId, type RequestId, type Result, type RpcRequest } from "../../wire/rpc.ts";
+import { notificationOf } from "../../wire/text_request.ts";
 import type { MessageOwners } from "../instance/message_owners.ts";
 import { askOnceFor } from "./pending_questions.ts";
 import type { Addressee } from "../instance/attribution.ts";
@@ -48,9 +51,11 @@ export class ServerQuestions {
   }
 
   /** The server has cancelled its request. */
-  withdraw({ requestId, reason }: JsonObject): void {
-    const why = `the server withdrew its question: ${textOf(reason) ?? "no reason given"}`;
-    this.#controllerOf(requestId)?.abort(new ExaiError("CANCELLED", why));
+  withdraw(params: Params): void {
+    const why = `the server withdrew its question: ${
+      textOf(memberOf(params, "reason")) ?? "no reason given"
+    }`;
+    this.#controllerOf(idIn(params, "requestId"))?.abort(new ExaiError("CANCELLED", why));
   }
 
   /** The server has ended: withdraws its questions. */
@@ -69,7 +74,7 @@ export class ServerQuestions {
     if (this.#unanswered.has(request.id)) {
       const inUse = "another request of yours has this id and is not answered yet";
       const error = toRpcError(new ExaiError("INVALID_REQUEST", inUse));
-      return this.#context.send(responseTo(request.id, { error }));
+      return this.#context.send(answerTo(request, { error }));
     }
     this.#unanswered.set(request.id, controller);
     let result: Result;
@@ -80,22 +85,24 @@ export class ServerQuestions {
     }
     // A cancelled request gets no answer.
     if (this.#unanswered.delete(request.id) && !controller.signal.aborted) {
-      this.#context.send(responseTo(request.id, result));
+      this.#context.send(answerTo(request, result));
     }
   }
 
   /** Answering has failed: sends an error, as the server may wait without a time-out. */
-  #giveUp({ id }: RpcRequest, thrown: unknown): void {
+  #giveUp(request: RpcRequest, thrown: unknown): void {
     logHandlerError("a request of a server", thrown);
-    this.#unanswered.delete(id);
-    this.#context.send(responseTo(id, { error: toRpcError(new ExaiError("INTERNAL", messageOf(thrown))) }));
+    this.#unanswered.delete(request.id);
+    const error = toRpcError(new ExaiError("INTERNAL", messageOf(thrown)));
+    this.#context.send(answerTo(request, { error }));
   }
 
   async #handle(
     request: RpcRequest,
     { signal, origin }: { signal: AbortSignal; origin?: Origin },
   ): Promise<Result> {
-    const { method, params = {} } = request;
+    const { method } = request;
+    const params = paramsOf(request) ?? {};
     if (method === "ping") return { result: {} };
     const roots = method === "roots/list" ? this.#context.roots.current : undefined;
     if (roots) return this.#sharedRoots(roots);
@@ -107,9 +114,8 @@ export class ServerQuestions {
     if (!origin) this.#context.onQuestion?.({ method, capability, candidates: [], isRefused: false });
     checkAnswerable(method, params, to.caller.capabilities);
     // The latest owner of an id counts: some servers use one id for all elicitations.
-    if (typeof params.elicitationId === "string") {
-      this.#context.handles.elicitations.set(params.elicitationId, to.caller);
-    }
+    const elicitation = memberOf(params, "elicitationId");
+    if (typeof elicitation === "string") this.#context.handles.elicitations.set(elicitation, to.caller);
     const answer = await this.#ask(request, { caller: to.caller, calls: this.#callsOf(to, origin), signal });
     return this.#clientTasks.answerToServer(to.caller, request, answer);
   }
@@ -126,10 +132,9 @@ export class ServerQuestions {
     throw new ExaiError("METHOD_NOT_FOUND", "this client does not offer roots");
   }
 
-  async #ask(
-    { method, params = {} }: RpcRequest,
-    { caller, calls, signal }: QuestionTarget,
-  ): Promise<Result> {
+  async #ask(request: RpcRequest, { caller, calls, signal }: QuestionTarget): Promise<Result> {
+    const { method } = request;
+    const params = paramsOf(request) ?? {};
     const { taskAliases, elicitationAliases } = this.#context.handles;
     const named = elicitationAliases.toClient(caller, withoutProgressToken(params));
     const understood = withoutUnsupportedTask(method, named, caller.capabilities);
@@ -143,7 +148,7 @@ export class ServerQuestions {
     const answer = calls.length === 0
       ? await caller.ask(method, shown, options)
       : await askOnceFor(calls, { method, params: shown, options });
-    return answer.result ? { ...answer, result: taskAliases.toServer(answer.result) } : answer;
+    return changedResult(answer, (result) => taskAliases.toServer(result));
   }
 
   /**
@@ -202,25 +207,38 @@ export class ServerQuestions {
   }
 
   /** Forwards the client's progress under the server's own token, if it gave one. */
-  #progressTo(caller: Caller, params: JsonObject): AskOptions["onProgress"] {
-    const progressToken = (params._meta as JsonObject | undefined)?.progressToken;
-    if (progressToken === undefined) return undefined;
+  #progressTo(caller: Caller, params: Params): AskOptions["onProgress"] {
+    const token = progressTokenIn(params);
+    if (token === undefined) return undefined;
     const isOfTask = relatedTask(params) !== undefined;
     return (progress) => {
       const named = isOfTask
         ? this.#context.handles.taskAliases.toServer(progress)
         : this.#clientTasks.toServer(caller, progress);
-      this.#context.send({
-        jsonrpc: "2.0",
-        method: "notifications/progress",
-        params: { ...named, progressToken },
-      });
+      this.#context.send(notificationOf("notifications/progress", withMember(named, "progressToken", token)));
     };
   }
 }
 
-function withoutProgressToken(params: JsonObject): JsonObject {
+/** `params` without a progress token of the server; in a text the client's door puts its own in its place. */
+function withoutProgressToken(params: Params): Params {
+  if (params instanceof RawObject) return params;
   if (!isObject(params._meta) || !("progressToken" in params._meta)) return params;
   const { progressToken: _, ...meta } = params._meta;
   return { ...params, _meta: meta };
+}
+
+/** The request id in a member of `params`, with all its digits. */
+function idIn(params: Params, name: string): unknown {
+  if (!(params instanceof RawObject)) return params[name];
+  const text = params.textOf(name);
+  return text === undefined ? undefined : readRequestId(text);
+}
+
+/** The server's own progress token in `params`, with all its digits. */
+function progressTokenIn(params: Params): Json | undefined {
+  const raw = params instanceof RawObject ? params.objectAt("_meta") : undefined;
+  const meta = raw ? undefined : memberOf(params, "_meta");
+  const token = raw ? raw.get("progressToken") : isObject(meta) ? meta.progressToken : undefined;
+  return raw && typeof token === "number" ? rawJson(raw.textOf("progressToken")!) : token;
 }

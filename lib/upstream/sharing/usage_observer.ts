@@ -7,9 +7,10 @@ import { whyNoWorkspace } from "../../config/shared_directories.ts";
 import type { Call } from "../../call/call.ts";
 import type { DirectoryWatch } from "../../process/directory_watch.ts";
 import type { TreeFiles } from "../../process/held_files.ts";
+import { rawResult } from "../../wire/raw_message.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { ServerEvidence } from "./evidence.ts";
-import { mentionsAny, mentionsRelativePath, possiblePaths } from "./mentioned_paths.ts";
+import { mentionsAny, mentionsRelativePath, possiblePaths, textsIn, textsOf } from "./mentioned_paths.ts";
 import type { ListCache } from "../lists/list_cache.ts";
 import { type WatchedDirectories, watchedIn, watchOwnScans } from "./watched_directories.ts";
 
@@ -103,14 +104,14 @@ export class UsageObserver {
   }
 
   /** The process has answered `call`. */
-  answered({ params, caller }: Call, result: Result, server: ObservedServer): void {
+  answered(call: Call, result: Result, server: ObservedServer): void {
     this.#evidence.called();
     const calls = ++this.#calls;
     const isDue = !this.#isLooking && this.#isDue(LOOKED_AT[this.#looks], calls);
     this.#endWatch();
     if (calls > INSPECTED_CALLS && !isDue) return;
-    this.#remember(caller.cwd);
-    if (!this.#evidence.hasSigns) this.#inspectCall(params.arguments, result.result);
+    this.#remember(call.caller.cwd);
+    if (!this.#evidence.hasSigns) this.#inspectCall(call, result);
     if (isDue) void this.#tryToLook(server);
   }
 
@@ -147,11 +148,14 @@ export class UsageObserver {
     if (isProject(workspace) && workspaces.size < MAX_WORKSPACES) workspaces.add(workspace);
   }
 
-  #inspectCall(args: unknown, answer: unknown): void {
+  #inspectCall(call: Call, result: Result): void {
     const { workspaces } = this.#evidence;
+    const args = [
+      ...call.body ? textsIn(call.body.textOf("arguments") ?? "") : textsOf(call.params.arguments),
+    ];
     if (mentionsAny(args, workspaces)) {
       this.#evidence.addSign("paths", "was called with a path below its directory");
-    } else if (mentionsAny(answer, workspaces)) {
+    } else if (mentionsAny(answerTexts(result), workspaces)) {
       this.#evidence.addSign("paths", "answered with a path below its directory");
     } else if (mentionsRelativePath(args)) {
       this.#evidence.addSign("paths", "was called with a relative path");
@@ -226,6 +230,11 @@ export class UsageObserver {
       this.#evidence.addSign("paths", "was called with a path of its directory");
     }
   }
+}
+
+function answerTexts(result: Result): string[] {
+  const raw = rawResult(result);
+  return [...raw ? textsIn(raw.body?.text ?? "") : textsOf(result.result)];
 }
 
 /** Whether `workspace` is a directory that somebody works in: everything lies below the root and the home directory. */

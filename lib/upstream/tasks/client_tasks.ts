@@ -1,9 +1,12 @@
 import { ExaiError } from "../../base/errors.ts";
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject } from "../../base/json.ts";
 import { quoteValue } from "../../base/text.ts";
 import type { Caller } from "../../call/call.ts";
+import { changedResult, paramsOf } from "../../wire/raw_edits.ts";
+import { resultMember } from "../../wire/raw_message.ts";
+import { memberOf, type Params } from "../../wire/raw_object.ts";
 import type { Result, RpcRequest } from "../../wire/rpc.ts";
-import { createdTask, MAX_HANDLE_CHARS, MAX_HANDLES, relatedTask } from "./handle_table.ts";
+import { MAX_HANDLE_CHARS, MAX_HANDLES, relatedTask } from "./handle_table.ts";
 import { renameTasks } from "./task_aliases.ts";
 import { isTaskMethod } from "../method_kind.ts";
 
@@ -32,49 +35,56 @@ export class ClientTasks {
    *
    * @throws {ExaiError} `INVALID_PARAMS` when no session runs the task for this server
    */
-  ownerOfRequest(method: string, { taskId }: JsonObject): Caller | undefined {
-    if (!isTaskMethod(method) || taskId === undefined) return undefined;
+  ownerOfRequest(method: string, params: Params): Caller | undefined {
+    const taskId = isTaskMethod(method) ? memberOf(params, "taskId") : undefined;
+    if (taskId === undefined) return undefined;
     const owner = this.ownerOf(taskId);
     if (owner) return owner;
     throw new ExaiError("INVALID_PARAMS", `no client runs a task ${quoteValue(taskId)} for this server`);
   }
 
   /** A message of the server with the client's task ids. */
-  toClient(params: JsonObject): JsonObject {
+  toClient<P extends Params>(params: P): P {
     if (this.#byName.size === 0) return params;
     return renameTasks(params, (name) => this.#byName.get(name)?.own);
   }
 
   /** A message of the client of `caller` with the server's task ids. */
-  toServer(caller: Caller, params: JsonObject): JsonObject {
+  toServer<P extends Params>(caller: Caller, params: P): P {
     const names = this.#names.get(caller);
     return names ? renameTasks(params, (own) => names.get(own)) : params;
   }
 
   /**
-   * The answer of a client to a question with the server's task ids; notes the task it has created.
+   * The answer of a client to a question with the server's task ids; notes the task it has created. Only a list of tasks
+   * is parsed.
    *
    * @throws {ExaiError} `INVALID_REQUEST` when the task's id is too long
    */
-  answerToServer(caller: Caller, { method, params }: RpcRequest, answer: Result): Result {
-    const { result } = answer;
-    if (!result) return answer;
-    const { task, tasks } = result;
-    if (isTaskMethod(method)) {
-      const shown = this.toServer(caller, result);
-      if (!Array.isArray(tasks)) return { ...answer, result: shown };
+  answerToServer(caller: Caller, request: RpcRequest, answer: Result): Result {
+    if (answer.error) return answer;
+    if (isTaskMethod(request.method)) {
+      const tasks = resultMember(answer, "tasks");
+      if (!Array.isArray(tasks)) return changedResult(answer, (result) => this.toServer(caller, result));
       // The client may run tasks for other servers too.
       const own = tasks.filter(isObject).filter(({ taskId }) =>
         this.serverName(caller, taskId) !== undefined
       );
-      return { ...answer, result: { ...shown, tasks: own.map((one) => this.toServer(caller, one)) } };
+      const shown = this.toServer(caller, answer.result);
+      return { result: { ...shown, tasks: own.map((one) => this.toServer(caller, one)) } };
     }
-    const created = createdTask(result);
-    if (typeof created !== "string") return answer;
-    this.#created(caller, created);
+    const task = resultMember(answer, "task");
+    if (!isObject(task) || typeof task.taskId !== "string") return answer;
+    this.#created(caller, task.taskId);
     // If the question belongs to a task of the server, so does the answer.
-    const shown = relatedTask(params) === undefined ? this.toServer(caller, result) : result;
-    return { ...answer, result: { ...shown, task: this.toServer(caller, task as JsonObject) } };
+    const isOfTask = relatedTask(paramsOf(request)) !== undefined;
+    return changedResult(answer, (result) => this.#taskToServer(caller, result, isOfTask));
+  }
+
+  #taskToServer<P extends Params>(caller: Caller, result: P, isOfTask: boolean): P {
+    const shown = isOfTask ? result : this.toServer(caller, result);
+    const names = this.#names.get(caller)!;
+    return renameTasks(shown, (own) => names.get(own), "task");
   }
 
   /** Forgets a session that has ended. */

@@ -1,6 +1,7 @@
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject, type Json } from "../../base/json.ts";
 import type { Caller } from "../../call/call.ts";
 import type { Result } from "../../wire/rpc.ts";
+import { memberOf, type Params, RawObject } from "../../wire/raw_object.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import { MAX_HANDLE_CHARS } from "./handle_table.ts";
 
@@ -19,18 +20,22 @@ export class ElicitationAliases {
   readonly #shown = new WeakMap<Caller, Map<string, string>>();
 
   /** The parameters of a question or of its completion with the client's elicitation id. */
-  toClient(caller: Caller, params: JsonObject): JsonObject {
-    const { elicitationId: own } = params;
+  toClient<P extends Params>(caller: Caller, params: P): P {
+    const own = memberOf(params, "elicitationId");
     if (typeof own !== "string") return params;
     const name = this.#nameOf(caller, own);
-    return name === own ? params : { ...params, elicitationId: name };
+    if (name === own) return params;
+    return (params instanceof RawObject
+      ? params.with("elicitationId", name)
+      : { ...params, elicitationId: name }) as P;
   }
 
-  /** An error that requires URL elicitations (-32042) with the client's elicitation ids. */
+  /** An error that requires URL elicitations (-32042) with the client's elicitation ids; written again if one differs. */
   resultToClient(caller: Caller, answer: Result): Result {
     const data = answer.error?.data;
     if (!isObject(data) || !Array.isArray(data.elicitations)) return answer;
     const elicitations = data.elicitations.map((one) => isObject(one) ? this.toClient(caller, one) : one);
+    if (elicitations.every((one, i) => one === (data.elicitations as Json[])[i])) return answer;
     return { error: { ...answer.error!, data: { ...data, elicitations } } };
   }
 

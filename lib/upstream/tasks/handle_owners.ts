@@ -1,11 +1,12 @@
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject } from "../../base/json.ts";
 import type { Call, Caller } from "../../call/call.ts";
+import { resultMember } from "../../wire/raw_message.ts";
 import type { RequestId, Result } from "../../wire/rpc.ts";
 import { type TaskRequest, WithdrawnTaskRequests } from "./withdrawn_requests.ts";
 import type { UnfetchedTasks } from "./unfetched_tasks.ts";
 import { ElicitationAliases } from "./elicitation_aliases.ts";
 import type { OrphanedHandles } from "./orphaned_handles.ts";
-import { createdTask, HandleTable, noSuchTask, requiredElicitations, TaskProgress } from "./handle_table.ts";
+import { HandleTable, noSuchTask, requiredElicitations, TaskProgress } from "./handle_table.ts";
 import { TaskAliases } from "./task_aliases.ts";
 
 /** The handles that results of one instance give to their sessions: tasks, their progress, URL elicitations. */
@@ -30,18 +31,20 @@ export class HandleOwners {
   }
 
   /** Notes the owner of the handles in the result of the request `id`. */
-  note(id: RequestId, { caller, progressToken }: TaskRequest, { result, error }: Result): void {
-    if (error) {
-      for (const elicitation of requiredElicitations(error.data)) {
+  note(id: RequestId, { caller, progressToken }: TaskRequest, answer: Result): void {
+    if (answer.error) {
+      for (const elicitation of requiredElicitations(answer.error.data)) {
         if (typeof elicitation === "string") this.elicitations.set(elicitation, caller);
       }
       return;
     }
-    const task = createdTask(result);
-    if (typeof task === "string") this.tasks.set(task, caller);
-    if (task === undefined || !isObject(result?.task)) return;
-    if (typeof task === "string") this.taskAliases.add(caller, task);
-    this.#unfetched.add(caller, result.task as JsonObject);
+    const task = resultMember(answer, "task");
+    if (!isObject(task) || task.taskId === undefined) return;
+    if (typeof task.taskId === "string") {
+      this.tasks.set(task.taskId, caller);
+      this.taskAliases.add(caller, task.taskId);
+    }
+    this.#unfetched.add(caller, task);
     // The token stays valid for the lifetime of the task (MCP basic/utilities/tasks, progress).
     if (progressToken !== undefined) this.progress.set(id, { caller, progressToken });
   }
@@ -53,7 +56,8 @@ export class HandleOwners {
    */
   noteWithdrawn(id: RequestId, answer: Result): string | undefined {
     const request = this.withdrawn.take(id);
-    const task = answer.result && createdTask(answer.result);
+    const created = resultMember(answer, "task");
+    const task = isObject(created) ? created.taskId : undefined;
     if (typeof task !== "string") return undefined;
     if (request) this.note(id, request, answer);
     else this.tasks.setEnded(task);
@@ -87,7 +91,7 @@ export class HandleOwners {
     }
   }
 
-  /** An answer of the server with the ids its session knows. */
+  /** An answer of the server with the ids its session knows; parsed only where it is a list of tasks. */
   toSession({ method, caller }: Call, answer: Result): Result {
     if (answer.error) return this.elicitationAliases.resultToClient(caller, answer);
     return this.taskAliases.resultToClient(

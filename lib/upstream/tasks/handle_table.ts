@@ -4,6 +4,7 @@ import { quoteValue } from "../../base/text.ts";
 import type { Caller } from "../../call/call.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import { isSameSession } from "../../call/owner.ts";
+import { memberOf, type Params } from "../../wire/raw_object.ts";
 import { mintedId, type RequestId, type Result } from "../../wire/rpc.ts";
 
 /** Handles kept at most; beyond that the oldest are forgotten. */
@@ -152,8 +153,9 @@ export const RELATED_TASK = "io.modelcontextprotocol/related-task";
  * assertEquals(relatedTask({ _meta }), "t1");
  * ```
  */
-export function relatedTask(params: JsonObject | undefined): unknown {
-  const related = isObject(params?._meta) ? params._meta[RELATED_TASK] : undefined;
+export function relatedTask(params: Params | undefined): unknown {
+  const meta = params && memberOf(params, "_meta");
+  const related = isObject(meta) ? meta[RELATED_TASK] : undefined;
   return isObject(related) ? related.taskId : undefined;
 }
 

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { JsonObject } from "../../base/json.ts";
-import { type Call, derive } from "../../call/call.ts";
+import { type Call, derive, paramOf } from "../../call/call.ts";
 import { allPages } from "../../call/pages.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { Slot } from "../slot.ts";
@@ -16,7 +16,7 @@ export async function mergeTaskLists(
   first: Result,
   { here, slots }: { here?: Slot; slots: Iterable<Slot> },
 ): Promise<Result> {
-  if (call.params.cursor !== undefined || !Array.isArray(first.result?.tasks)) return first;
+  if (paramOf(call, "cursor") !== undefined || !Array.isArray(first.result?.tasks)) return first;
   const others = [...slots].filter((slot) => slot !== here && slot.started?.tasks.has(call.caller));
   if (others.length === 0) return first;
   const more = await Promise.all(others.map((slot) => allTasks(slot, call).catch(() => [])));

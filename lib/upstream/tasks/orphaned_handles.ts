@@ -1,7 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 import { textOf } from "../../base/json.ts";
 import { quoteValue } from "../../base/text.ts";
-import type { Call, Caller } from "../../call/call.ts";
+import { type Call, type Caller, paramOf } from "../../call/call.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { UnfetchedTask, UnfetchedTasks } from "./unfetched_tasks.ts";
 import { BoundedMap } from "../bounded_map.ts";
@@ -50,12 +50,13 @@ export class OrphanedHandles {
    *
    * @throws {ExaiError} `INVALID_PARAMS` with the reason when the task is lost
    */
-  explain({ caller, params }: Call, answer: Result): Result {
-    const why = this.whyLost(caller, params.taskId);
+  explain(call: Call, answer: Result): Result {
+    const taskId = paramOf(call, "taskId");
+    const why = this.whyLost(call.caller, taskId);
     if (!answer.error || why === undefined) return answer;
     throw new ExaiError(
       "INVALID_PARAMS",
-      `task ${quoteValue(params.taskId)} is lost: ${why}, and on the next connection it is not known ` +
+      `task ${quoteValue(taskId)} is lost: ${why}, and on the next connection it is not known ` +
         `(${answer.error.message}); ${RETRY_ADVICE}`,
     );
   }

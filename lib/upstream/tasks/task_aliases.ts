@@ -1,6 +1,9 @@
-import { isObject, type JsonObject } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import type { Caller } from "../../call/call.ts";
 import { isSameSession } from "../../call/owner.ts";
+import { changedResult, replacedAt } from "../../wire/raw_edits.ts";
+import { resultMember } from "../../wire/raw_message.ts";
+import { type Params, RawObject } from "../../wire/raw_object.ts";
 import type { Result } from "../../wire/rpc.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import { MAX_HANDLE_CHARS, RELATED_TASK } from "./handle_table.ts";
@@ -54,28 +57,31 @@ export class TaskAliases {
   }
 
   /** A message of the server with the client's task ids. */
-  toClient(params: JsonObject): JsonObject {
+  toClient<P extends Params>(params: P): P {
     if (this.#shown.size === 0) return params;
     return renameTasks(params, (own) => this.#shown.get(own)?.name);
   }
 
   /** A message of a client with the server's task ids. */
-  toServer(params: JsonObject): JsonObject {
+  toServer<P extends Params>(params: P): P {
     if (this.#shown.size === 0) return params;
     return renameTasks(params, (name) => this.#own.get(name));
   }
 
-  /** An answer of the server with the client's task ids: a task, a list of tasks, or a message about one. */
+  /**
+   * An answer of the server with the client's task ids: a task, a list of tasks, or a message about one. Of an answer that
+   * came as text only a list is parsed.
+   */
   resultToClient(answer: Result): Result {
-    if (this.#shown.size === 0 || !answer.result) return answer;
+    if (this.#shown.size === 0 || answer.error) return answer;
+    const nameOf = (own: string) => this.#shown.get(own)?.name;
+    if (resultMember(answer, "tasks") === undefined) {
+      return changedResult(answer, (result) => renameTasks(renameTasks(result, nameOf), nameOf, "task"));
+    }
     const result = this.toClient(answer.result);
-    const { task, tasks } = result;
-    if (isObject(task)) return { ...answer, result: { ...result, task: this.toClient(task) } };
-    if (!Array.isArray(tasks)) return { ...answer, result };
-    return {
-      ...answer,
-      result: { ...result, tasks: tasks.map((one) => isObject(one) ? this.toClient(one) : one) },
-    };
+    const { tasks } = result;
+    if (!Array.isArray(tasks)) return { result };
+    return { result: { ...result, tasks: tasks.map((one) => isObject(one) ? this.toClient(one) : one) } };
   }
 
   #drop(own: string): void {
@@ -86,8 +92,27 @@ export class TaskAliases {
   }
 }
 
-/** `params` with the task ids in `taskId` and in `_meta` replaced, where `nameOf` has a replacement. */
-export function renameTasks(params: JsonObject, nameOf: (name: string) => string | undefined): JsonObject {
+/**
+ * `params` with the task ids in `taskId` and in `_meta` replaced, where `nameOf` has a replacement; with `member`, those in
+ * that member.
+ */
+export function renameTasks<P extends Params>(
+  params: P,
+  nameOf: (name: string) => string | undefined,
+  member?: "task",
+): P {
+  if (params instanceof RawObject) {
+    const path = member === undefined ? [] : [member];
+    const rename = (id: Json) => typeof id === "string" ? nameOf(id) : undefined;
+    const named = replacedAt(params, [...path, "taskId"], rename);
+    return replacedAt(named, [...path, "_meta", RELATED_TASK, "taskId"], rename) as typeof params;
+  }
+  if (member === undefined) return renamed(params, nameOf) as P;
+  const { [member]: inner } = params as JsonObject;
+  return isObject(inner) ? { ...params, [member]: renamed(inner, nameOf) } : params;
+}
+
+function renamed(params: JsonObject, nameOf: (name: string) => string | undefined): JsonObject {
   const { taskId, _meta: meta } = params;
   const name = typeof taskId === "string" ? nameOf(taskId) : undefined;
   const related = isObject(meta) ? meta[RELATED_TASK] : undefined;

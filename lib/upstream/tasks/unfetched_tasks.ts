@@ -5,6 +5,7 @@ import { monotonicNow } from "../../base/time.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import type { Caller } from "../../call/call.ts";
 import { isSameSession } from "../../call/owner.ts";
+import { resultMember } from "../../wire/raw_message.ts";
 import type { Result } from "../../wire/rpc.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import { MAX_HANDLE_CHARS } from "./handle_table.ts";
@@ -53,11 +54,11 @@ export class UnfetchedTasks {
   }
 
   /** The server has answered a request about a task: removes it once it was fetched or cancelled. */
-  answered(method: string, taskId: unknown, { result, error }: Result): void {
+  answered(method: string, taskId: unknown, answer: Result): void {
     const id = textOf(taskId);
-    if (error || id === undefined) return;
+    if (answer.error || id === undefined) return;
     if (method !== "tasks/get") this.#remove([id]);
-    else this.setStatus(id, result.status);
+    else this.setStatus(id, resultMember(answer, "status"));
   }
 
   /** The server has reported the status of a task. */

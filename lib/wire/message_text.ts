@@ -1,0 +1,59 @@
+import { type Params, RawObject } from "./raw_object.ts";
+import { rawResult } from "./raw_message.ts";
+import { jsonId, type RequestId, type Result } from "./rpc.ts";
+
+/** A request or notification that is to be written. */
+export interface MessageParts {
+  /** Undefined for a notification. */
+  id?: RequestId;
+  method: string;
+  params?: Params;
+}
+
+/** How a request is answered: under its id, as the text it came in. */
+export interface RequestRef {
+  readonly id: RequestId;
+  /** The id as JSON: `1.0`, `"a\u0062"`. */
+  readonly idText: string;
+}
+
+/** What a request with the id `id` is answered under, where its text is not known. */
+export function refOf(id: RequestId): RequestRef {
+  return { id, idText: JSON.stringify(jsonId(id)) };
+}
+
+/**
+ * The response with `result` as one line of JSON. A result that is passed on keeps its text, except for the id and for
+ * line breaks between its tokens.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { responseText } from "./message_text.ts";
+ * import { rawResult, readRawMessage } from "./raw_message.ts";
+ *
+ * const read = readRawMessage('{"result":{"n":1.0},\n"jsonrpc":"2.0","id":7}', { depth: 9, members: 9 });
+ * const result = rawResult(read!)!;
+ * assertEquals(responseText('"a"', result), '{"result":{"n":1.0}, "jsonrpc":"2.0","id":"a"}');
+ * ```
+ */
+export function responseText(idText: string, result: Result): string {
+  const raw = rawResult(result);
+  if (raw) return oneLine(raw.toText({ idText }));
+  const [name, value] = result.error === undefined ? ["result", result.result] : ["error", result.error];
+  return `{"jsonrpc":"2.0","id":${idText},"${name}":${JSON.stringify(value)}}`;
+}
+
+/** A request or notification as one line of JSON. Params that are passed on keep their text. */
+export function messageLine({ id, method, params }: MessageParts): string {
+  const head = `{"jsonrpc":"2.0",${id === undefined ? "" : `"id":${JSON.stringify(jsonId(id))},`}`;
+  const text = params instanceof RawObject ? params.text : JSON.stringify(params);
+  return oneLine(
+    `${head}"method":${JSON.stringify(method)}${text === undefined ? "" : `,"params":${text}`}}`,
+  );
+}
+
+/** `text`, which is JSON: strings contain no line breaks, so all of them are between its tokens. */
+export function oneLine(text: string): string {
+  return text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text;
+}

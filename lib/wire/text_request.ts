@@ -1,0 +1,60 @@
+import type { JsonObject } from "../base/json.ts";
+import { rawMessage } from "./raw_message.ts";
+import { type Params, RawObject } from "./raw_object.ts";
+import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } from "./rpc.ts";
+
+/** A message whose params are sent as the text they came in. It can stand wherever the parsed one does. */
+abstract class TextMessage {
+  readonly jsonrpc = "2.0";
+  readonly method: string;
+  readonly #body: RawObject;
+
+  constructor(method: string, body: RawObject) {
+    this.method = method;
+    this.#body = body;
+  }
+
+  /** Parsed when they are first asked for. */
+  get params(): JsonObject {
+    return this.#body.value;
+  }
+
+  /** The whole message, on one line. */
+  get text(): string {
+    return `{"jsonrpc":"2.0",${this.idMember}"method":${
+      JSON.stringify(this.method)
+    },"params":${this.#body.text}}`;
+  }
+
+  protected get idMember(): string {
+    return "";
+  }
+}
+
+class TextNotification extends TextMessage implements RpcNotification {}
+
+/** A request of the daemon with the params of another one. */
+export class TextRequest extends TextMessage implements RpcRequest {
+  readonly id: number;
+
+  constructor(id: number, method: string, body: RawObject) {
+    super(method, body);
+    this.id = id;
+  }
+
+  protected override get idMember(): string {
+    return `"id":${this.id},`;
+  }
+}
+
+/** A notification with `params` as they came. */
+export function notificationOf(method: string, params: Params): RpcNotification {
+  return params instanceof RawObject
+    ? new TextNotification(method, params)
+    : { jsonrpc: "2.0", method, params };
+}
+
+/** `message` as it is sent, on one line: the text it came in, or else its JSON. */
+export function sentText(message: RpcMessage): string {
+  return message instanceof TextMessage ? message.text : rawMessage(message)?.text ?? messageText(message);
+}
