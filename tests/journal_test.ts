@@ -41,6 +41,21 @@ Deno.test("a journal tells the next daemon what was finished and what had begun,
   assertEquals(await recovered(home.path, "another token"), undefined);
 });
 
+Deno.test("a journal tells calls apart whose ids no double holds, in its tail and in its database", async () => {
+  await using home = await tempDir({});
+  const ids = [9007199254740992n, 9007199254740993n, "9007199254740993"];
+  using journal = open(home.path);
+  const session = journal.open("token");
+  for (const id of ids) session.finish(session.begin(id), `of ${id}`);
+  const calls = ids.map((id) => [id, `of ${id}`] as const);
+  assertEquals(await recovered(home.path, "token"), calls);
+  session.release();
+  assertEquals(
+    journal.recover("token")!.calls.map(({ entry, answer }) => [entry.id, answer] as const),
+    calls,
+  );
+});
+
 Deno.test("what the client has got is forgotten, and a session after its goodbye", async () => {
   await using home = await tempDir({});
   using journal = open(home.path);

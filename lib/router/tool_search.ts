@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { plainValue } from "../base/plain_values.ts";
 import { type Call, derive, paramOf } from "../call/call.ts";
-import { type RawObject, rawObject } from "../wire/raw_object.ts";
+import { rawObject } from "../wire/raw_object.ts";
 import { shownAs, type ShownTools } from "./entries.ts";
 
 /** The two tools that a client is shown in place of all tools. */
@@ -92,22 +92,21 @@ export function callThrough(call: Call): Call {
       "arguments of call_tool must be an object that fits the tool's inputSchema",
     );
   }
-  const parts = call.body
-    ? { body: call.body.with("name", name).withText("arguments", given.text) }
-    : { params: { ...call.params, name, arguments: given.value } };
-  return derive(call, parts);
+  return derive(
+    call,
+    call.body
+      ? { body: call.body.with("name", name).withText("arguments", given) }
+      : { params: { ...call.params, name, arguments: JSON.parse(given) } },
+  );
 }
 
-/** What the arguments of {@linkcode CALL_TOOL} name, and what they give it, as it came. */
-function namedCall(call: Call): { name: Json | undefined; given: RawObject | undefined } {
+/** What the arguments of {@linkcode CALL_TOOL} name, and the text of what they give it; undefined if that is no object. */
+function namedCall(call: Call): { name: Json | undefined; given: string | undefined } {
   const args = call.body ? call.body.objectAt("arguments") : rawObject(JSON.stringify(argumentsOf(call)));
   const text = args?.textOf("arguments") ?? "null";
   // Some models send the object as a JSON string.
-  const isString = text.startsWith('"');
-  return {
-    name: args?.get("name"),
-    given: rawObject(text === "null" ? "{}" : isString ? JSON.parse(text) : text),
-  };
+  const given = text === "null" ? "{}" : text.startsWith('"') ? JSON.parse(text) as string : text;
+  return { name: args?.get("name"), given: rawObject(given) && given };
 }
 
 /** A message for the model as the result of a call. */
