@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../base/json.ts";
+import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { type Member, type Members, scanObject } from "./json_scan.ts";
 
 /** For what was within the limits as a part of its message. */
@@ -65,9 +65,14 @@ export class RawObject {
     return this.#value ??= JSON.parse(this.text);
   }
 
+  /** As {@linkcode value}, with numbers that are written as they came: for what is taken apart and written again. */
+  get exact(): JsonObject {
+    return exactJson(this.text) as JsonObject;
+  }
+
   /** For what is written anew. What is passed on uses the text. */
   toJSON(): JsonObject {
-    return this.value;
+    return this.exact;
   }
 
   /** The text in parts that lie where they came, so that a large one is not copied. */
