@@ -23,8 +23,7 @@ export function refOf(id: RequestId): RequestRef {
 }
 
 /**
- * The response with `result` as one line of JSON. A result that is passed on keeps its text, except for the id and for
- * line breaks between its tokens.
+ * The response with `result` as one line of JSON. A result that is passed on keeps its text, except for the id.
  *
  * @example
  * ```ts
@@ -32,14 +31,14 @@ export function refOf(id: RequestId): RequestRef {
  * import { responseText } from "./message_text.ts";
  * import { rawResult, readRawMessage } from "./raw_message.ts";
  *
- * const read = readRawMessage('{"result":{"n":1.0},\n"jsonrpc":"2.0","id":7}', { depth: 9, members: 9 });
+ * const read = readRawMessage('{"result":{"n":1.0}, "jsonrpc":"2.0","id":7}', { depth: 9, members: 9 });
  * const result = rawResult(read!)!;
  * assertEquals(responseText('"a"', result), '{"result":{"n":1.0}, "jsonrpc":"2.0","id":"a"}');
  * ```
  */
 export function responseText(idText: string, result: Result): string {
   const raw = rawResult(result);
-  if (raw) return oneLine(raw.toText({ idText }));
+  if (raw) return raw.toText({ idText });
   const [name, value] = result.error === undefined ? ["result", result.result] : ["error", result.error];
   return `{"jsonrpc":"2.0","id":${idText},"${name}":${JSON.stringify(value)}}`;
 }
@@ -48,12 +47,5 @@ export function responseText(idText: string, result: Result): string {
 export function messageLine({ id, method, params }: MessageParts): string {
   const head = `{"jsonrpc":"2.0",${id === undefined ? "" : `"id":${JSON.stringify(jsonId(id))},`}`;
   const text = params instanceof RawObject ? params.text : JSON.stringify(params);
-  return oneLine(
-    `${head}"method":${JSON.stringify(method)}${text === undefined ? "" : `,"params":${text}`}}`,
-  );
-}
-
-/** `text`, which is JSON: strings contain no line breaks, so all of them are between its tokens. */
-export function oneLine(text: string): string {
-  return text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text;
+  return `${head}"method":${JSON.stringify(method)}${text === undefined ? "" : `,"params":${text}`}}`;
 }

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
+import { onOneLine } from "./json_string.ts";
 import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
 import { type Edit, hasDuplicates, RawObject, splice } from "./raw_object.ts";
 import {
@@ -96,11 +97,6 @@ export class RawParts {
     const text = this.textOf("id");
     return text === undefined ? undefined : readRequestId(text);
   }
-}
-
-/** `json` with a space for each line break, which changes no place in it. */
-function onOneLine(json: string): string {
-  return json.includes("\n") || json.includes("\r") ? json.replaceAll(/[\r\n]/g, " ") : json;
 }
 
 /** Whether the value is an object in which no name stands twice. */
