@@ -6,7 +6,17 @@ const UNLIMITED = { depth: Infinity, members: Infinity };
 
 const NOTHING: ReadonlyMap<string, string> = new Map();
 
-type ObjectPlace = Pick<Member, "from" | "to" | "members">;
+/** The request or notification around its params. */
+interface MessagePlace {
+  method: string;
+  /** Undefined for a notification. */
+  id: Pick<Member, "from" | "to"> | undefined;
+}
+
+interface ObjectPlace extends Pick<Member, "from" | "to" | "members"> {
+  /** For params: the message they came in, which is the whole source. */
+  message?: MessagePlace;
+}
 
 /**
  * A JSON object as the text it came in: the `params` of a request, the `result` of a response. What is only passed on
@@ -29,6 +39,7 @@ export class RawObject {
   readonly #from: number;
   readonly #to: number;
   readonly #members: Members;
+  readonly #message: MessagePlace | undefined;
   /** Texts in place of the values of members. */
   readonly #replaced: ReadonlyMap<string, string>;
   #value: JsonObject | undefined;
@@ -40,6 +51,7 @@ export class RawObject {
     this.#from = place.from;
     this.#to = place.to;
     this.#members = place.members!;
+    this.#message = place.message;
     this.#replaced = replaced;
   }
 
@@ -92,7 +104,7 @@ export class RawObject {
 
   /** As {@linkcode with}, given the value's text. */
   withText(name: string, text: string): RawObject {
-    const place = { from: this.#from, to: this.#to, members: this.#members };
+    const place = { from: this.#from, to: this.#to, members: this.#members, message: this.#message };
     return new RawObject(this.#source, place, new Map([...this.#replaced, [name, text]]));
   }
 
@@ -103,6 +115,21 @@ export class RawObject {
       return this.#replaced.get(member.name) ?? this.#source.slice(member.from, member.to);
     });
     return rawObject(text)!;
+  }
+
+  /**
+   * The whole message these params came in, with the id `idText`, and everything else in it as it came.
+   *
+   * @returns undefined where they came in no request (or, without `idText`, no notification) of `method`
+   */
+  messageText(method: string, idText: string | undefined): string | undefined {
+    const message = this.#message;
+    if (message?.method !== method || (message.id === undefined) !== (idText === undefined)) return undefined;
+    const edits: Edit[] = this.#replaced.size === 0
+      ? []
+      : [{ from: this.#from, to: this.#to, text: this.text }];
+    if (message.id && idText !== undefined) edits.push({ ...message.id, text: idText });
+    return splice(this.#source, edits.sort((a, b) => a.from - b.from));
   }
 
   #find(name: string): Member | undefined {

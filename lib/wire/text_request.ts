@@ -1,4 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
+import { messageLine } from "./message_text.ts";
 import { rawMessage } from "./raw_message.ts";
 import { type Params, RawObject } from "./raw_object.ts";
 import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } from "./rpc.ts";
@@ -21,13 +22,11 @@ abstract class TextMessage {
 
   /** The whole message, on one line. */
   get text(): string {
-    return `{"jsonrpc":"2.0",${this.idMember}"method":${
-      JSON.stringify(this.method)
-    },"params":${this.#body.text}}`;
+    return messageLine({ id: this.idOf(), method: this.method, params: this.#body });
   }
 
-  protected get idMember(): string {
-    return "";
+  protected idOf(): number | undefined {
+    return undefined;
   }
 }
 
@@ -42,8 +41,8 @@ export class TextRequest extends TextMessage implements RpcRequest {
     this.id = id;
   }
 
-  protected override get idMember(): string {
-    return `"id":${this.id},`;
+  protected override idOf(): number {
+    return this.id;
   }
 }
 
