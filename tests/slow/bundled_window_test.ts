@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { bundleShim } from "../../tools/compile/shim.ts";
 import { ScriptedDaemon, SERVER_INFO } from "../fixtures/scripted_daemon.ts";
 import { tempDir } from "../helpers/files.ts";
-import { Shim } from "../helpers/shim.ts";
+import { INITIALIZE, Shim } from "../helpers/shim.ts";
 
 /** The globals whose first use loads what Deno has of Node.js. */
 const NODE_GLOBALS = [
@@ -71,4 +71,19 @@ Deno.test("a busy bundled window gets every answer while it goes over to sockets
   };
   await Promise.all([lane(), lane(), lane()]);
   assert(usedIn(shim.stderr).includes("process"), shim.stderr);
+});
+
+Deno.test("a bundled shim starts the bundled daemon in the directory beside it", async () => {
+  await using dir = await bundled();
+  await Deno.mkdir(join(dir.path, "daemon"));
+  const daemon =
+    'Deno.writeTextFileSync(Deno.env.get("EXAI_HOME") + "/started", Deno.args.join()); Deno.exit(1);';
+  await Deno.writeTextFile(join(dir.path, "daemon", "daemon.js"), daemon);
+  const home = join(dir.path, "home");
+  await Deno.mkdir(home, { mode: 0o700 });
+  const env = { EXAI_WS_AUTOSTART: "true" };
+  await using shim = await Shim.start({ port: 1, home, env, program: join(dir.path, "shim.js") });
+  const { error } = await shim.ask("initialize", INITIALIZE);
+  assert(error !== undefined);
+  assertEquals(await Deno.readTextFile(join(home, "started")), "--if-not-running");
 });

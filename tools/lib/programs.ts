@@ -1,6 +1,6 @@
 import { deadline } from "@std/async/deadline";
 import { fromFileUrl, resolve } from "@std/path";
-import { SHIM_V8_FLAGS } from "../compile/v8_flags.ts";
+import { SHIM_V8_FLAGS } from "../../lib/config/shim_program.ts";
 import { tempDir } from "./held.ts";
 import { type Command, Spawned } from "./spawned.ts";
 
