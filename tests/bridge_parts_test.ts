@@ -56,7 +56,7 @@ function responderOf(...entries: PendingRequest[]) {
   for (const entry of entries) pending.add(entry);
   const told: [unknown, ExaiError][] = [];
   const failures = new FailureResponder(pending, {
-    client: { refuse: (id, error) => void told.push([id, error]) },
+    client: { refuse: (idText, error) => void told.push([JSON.parse(idText), error]) },
     replayState: { isSafeToRepeat: ({ id }) => id === 9 },
     advice: "Start it.",
   });
@@ -134,7 +134,7 @@ function outbox(state: { ready?: boolean; open?: boolean; tellsArrivals?: boolea
       return sent.length;
     },
     send,
-    sendRequest: send,
+    sendRequest: ({ text }: { text: string }) => send(text),
   };
   const box = new Outbox({
     pending,

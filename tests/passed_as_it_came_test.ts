@@ -64,15 +64,13 @@ const DOORS: Readonly<Record<string, (url: string, server: string) => Promise<Te
   "Streamable HTTP, of one server alone,": (url, server) => httpClient(`${url}mcp/${server}`),
 };
 
-/** What passes already; all of it is run with `-- --all`. */
-const DONE: ReadonlySet<string> = new Set([
-  "empty values in arguments",
-  "empty values in a result",
-  "empty values in an error",
-  "no arguments",
+/** What does not pass through the shim as yet; it is run with `-- --all`. */
+const PENDING: ReadonlySet<string> = new Set([
+  "whitespace around every token",
+  "the id 9007199254740993",
+  "the id 123456789012345678901234567890",
+  "random",
 ]);
-
-const isPending = (what: string) => !DONE.has(what) && !Deno.args.includes("--all");
 
 for (const [door, open] of Object.entries(DOORS)) {
   for (const [name, makeServer] of Object.entries(SERVERS)) {
@@ -81,6 +79,8 @@ for (const [door, open] of Object.entries(DOORS)) {
       await using it = await mountingDaemon({ [name]: server.entry });
       await using client = await open(it.url, name);
       const names = await namesFor(client, name);
+      const isPending = (what: string) =>
+        door === "the shim" && PENDING.has(what) && !Deno.args.includes("--all");
       for (const row of PASSED) {
         if (row.needsOwnDoor && !door.includes("alone")) continue;
         const ignore = isPending(row.what);

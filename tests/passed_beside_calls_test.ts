@@ -22,7 +22,8 @@ for (const [door, open] of Object.entries(DOORS)) {
     await using client = await open(it.url);
     const { tool } = await namesFor(client, "piped");
     for (const id of IDS) {
-      const ignore = isPending && !/^[-\d]{1,2}$/.test(id);
+      // The shim refuses numbers beyond the safe integers as yet.
+      const ignore = isPending && door === "the shim" && /^\d{16,}$/.test(id);
       await t.step({
         name: id.slice(0, 40),
         ignore,
@@ -74,11 +75,9 @@ for (const [name, makeServer] of Object.entries(SERVERS)) {
     await using client = await webSocketClient(`${it.url}mcp/${name}`);
     await namesFor(client, name);
     for (const [what, value] of Object.entries(VALUES)) {
-      const ignore = isPending && what !== "empty values";
-      const text = `{"jsonrpc":"2.0","method":"notifications/x/odd","params":${value}}`;
+      const text = `{"jsonrpc":"2.0","method":"notifications/x/odd","params":{"x":${value}}}`;
       await t.step({
         name: `${what} in a notification`,
-        ignore,
         async fn() {
           await client.send(text);
           assertEquals((await arrivalAt(server, client)).text, text);
@@ -89,7 +88,6 @@ for (const [name, makeServer] of Object.entries(SERVERS)) {
       `{"params":{"x":1.0,"uri":"${name}://\\u0061"},"method":"notifications\\/resources/updated","jsonrpc":"2.0"}`;
     await t.step({
       name: "an update of a resource",
-      ignore: isPending,
       async fn() {
         await client.send(
           `{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"${name}://a"}}`,

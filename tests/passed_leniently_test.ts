@@ -4,8 +4,6 @@ import { type TextClient, webSocketClient } from "./helpers/passing/doors.ts";
 import { arrivalAt, next } from "./helpers/passing/exchange.ts";
 import { OWN_NAME, stdioServer, urlServer, type VerbatimServer } from "./helpers/passing/verbatim_server.ts";
 
-const isPending = !Deno.args.includes("--all");
-
 const NUMBERS = '{"one":1.0,"hundred":1E+2,"minus":-0,"big":12345678901234567890,"past":9007199254740993}';
 
 const SERVERS = { piped: stdioServer, far: urlServer };
@@ -37,7 +35,6 @@ for (const name of ["piped", "far"] as const) {
     for (const [what, answer] of Object.entries(ANSWERS)) {
       await t.step({
         name: what,
-        ignore: isPending,
         async fn() {
           await it.client.send(CALL);
           const { text, say } = await arrivalAt(it.server, it.client);
@@ -60,7 +57,6 @@ for (const name of ["piped", "far"] as const) {
     ) {
       await t.step({
         name: params,
-        ignore: isPending,
         async fn() {
           await it.client.send(`{"jsonrpc":"2.0","id":1.0,"method":"tools/call","params":${params}}`);
           const { text, say } = await arrivalAt(it.server, it.client);
@@ -74,7 +70,6 @@ for (const name of ["piped", "far"] as const) {
 
   Deno.test({
     name: `each request of a batch passes to a server (${name}) as it came`,
-    ignore: isPending,
     async fn() {
       await using it = await window(name, { protocolVersion: "2025-03-26" });
       const requests = ["1.0", "9007199254740993", '"\\u0061"'].map((id) =>
@@ -97,12 +92,11 @@ for (const name of ["piped", "far"] as const) {
 
   Deno.test({
     name: `progress of what a client was asked for passes to a server (${name}) as it came`,
-    ignore: isPending,
     async fn() {
       await using it = await window(name);
       await it.client.send(CALL);
       const call = await arrivalAt(it.server, it.client);
-      for (const token of ["1.0", "9007199254740993", '"\\u0061"']) {
+      for (const token of ["1.0", "9007199254740993", '"é"']) {
         call.say(
           `{"jsonrpc":"2.0","id":${token},"method":"sampling/createMessage","params":{"messages":[],"maxTokens":1.0,"_meta":{"progressToken":${token}}}}`,
         );

@@ -7,8 +7,6 @@ import { webSocketClient } from "./helpers/passing/doors.ts";
 import { arrivalAt, namesFor, next } from "./helpers/passing/exchange.ts";
 import { OWN_NAME, stdioServer, urlServer } from "./helpers/passing/verbatim_server.ts";
 
-const test = Deno.args.includes("--all") ? Deno.test : Deno.test.ignore;
-
 /** What a number loses when it is read and written again. */
 const NUMBERS = '{"one":1.0,"hundred":1E+2,"minus":-0,"big":12345678901234567890,"past":9007199254740993}';
 
@@ -46,7 +44,7 @@ function assertHas(text: string, part: string): void {
   assert(text.includes(part), `${part} is not in ${text}`);
 }
 
-test("numbers of a call that is run as a task, and of what is asked about that, are kept", async () => {
+Deno.test("numbers of a call that is run as a task, and of what is asked about that, are kept", async () => {
   await using it = await window();
   const begun = await it.ask(
     "tools/call",
@@ -66,7 +64,7 @@ test("numbers of a call that is run as a task, and of what is asked about that, 
   assertHas(await result.answer(`{"content":[],"structuredContent":${NUMBERS}}`), NUMBERS);
 });
 
-test("numbers of a question that has an id of its own are kept", async () => {
+Deno.test("numbers of a question that has an id of its own are kept", async () => {
   await using it = await window();
   const call = await it.ask("tools/call", `{"name":${it.tool}}`);
   call.say(
@@ -84,7 +82,7 @@ test("numbers of a question that has an id of its own are kept", async () => {
   assertHas(await call.answer('{"content":[]}'), '"id":1.0');
 });
 
-test("numbers of a call that went on without its window are kept until they are asked for", async () => {
+Deno.test("numbers of a call that went on without its window are kept until they are asked for", async () => {
   await using it = await window({ entry: { detachAfterMs: 20 } });
   const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":${it.tool}}}`;
   await it.client.send(call);
@@ -98,7 +96,7 @@ test("numbers of a call that went on without its window are kept until they are 
   assertHas(await next(it.client), `"structuredContent":${NUMBERS}`);
 });
 
-test("numbers of a call through call_tool are kept", async () => {
+Deno.test("numbers of a call through call_tool are kept", async () => {
   await using server = stdioServer("piped");
   await using it = await mountingDaemon({ piped: server.entry }, { toolSearch: "on" });
   await using client = await webSocketClient(it.url);
@@ -113,7 +111,7 @@ test("numbers of a call through call_tool are kept", async () => {
   assertHas(await next(client), `"structuredContent":${NUMBERS}`);
 });
 
-test("an answer over HTTP whose connection was cut is given as it came when its stream is resumed", async () => {
+Deno.test("an answer over HTTP whose connection was cut is given as it came when its stream is resumed", async () => {
   await using server = stdioServer("piped");
   await using it = await mountingDaemon({ piped: server.entry });
   const http = await RawHttp.open(`${it.http}mcp/piped`);
@@ -135,7 +133,7 @@ test("an answer over HTTP whose connection was cut is given as it came when its 
   await http.delete();
 });
 
-test("a tool whose name has to be escaped is called by that name", async () => {
+Deno.test("a tool whose name has to be escaped is called by that name", async () => {
   await using it = await window();
   await it.client.send('{"jsonrpc":"2.0","id":1,"method":"tools/list"}');
   const { result } = JSON.parse(await next(it.client));
@@ -147,7 +145,7 @@ test("a tool whose name has to be escaped is called by that name", async () => {
 });
 
 for (const [name, makeServer] of Object.entries({ piped: stdioServer, far: urlServer })) {
-  test(`a message of several lines passes to and from a server (${name}), whole and with its numbers`, async () => {
+  Deno.test(`a message of several lines passes to and from a server (${name}), whole and with its numbers`, async () => {
     await using server = makeServer(name);
     await using it = await mountingDaemon({ [name]: server.entry });
     await using client = await webSocketClient(`${it.url}mcp/${name}`);

@@ -1,13 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { peek, type Peeked, responseBody, withBody } from "../lib/wire/peek.ts";
-import { responseTo } from "../lib/wire/rpc.ts";
+import { HEAD_CHARS, readEnds, TAIL_CHARS } from "../lib/wire/message_ends.ts";
+import type { RequestId } from "../lib/wire/rpc.ts";
 
 function short(frame: Peeked | undefined): unknown {
   if (frame?.kind === "response") return [frame.kind, frame.id, frame.failed];
   return frame?.kind === "request" ? [frame.kind, frame.id] : frame?.kind;
 }
 
-const RESPONSES: [string, string | number | null, boolean][] = [
+const RESPONSES: [string, RequestId | null, boolean][] = [
   ['{"jsonrpc":"2.0","id":1,"result":{}}', 1, false],
   ['{"jsonrpc":"2.0","id":"1","result":{}}', "1", false],
   ['{"jsonrpc":"2.0","id":-12,"error":{"code":1,"message":""}}', -12, true],
@@ -19,8 +20,10 @@ const RESPONSES: [string, string | number | null, boolean][] = [
   [' {\n "jsonrpc" :\t"2.0" , "id" : 7 ,\r\n "result" : {} } ', 7, false],
   ['{"id":7,"jsonrpc":"2.0","result":{}}', 7, false],
   ['{"jsonrpc":"2.0","result":{"id":3},"id":7}', 7, false],
+  ['{"id":7,"result":{"id":3},"jsonrpc":"2.0"}', 7, false],
+  ['{"result":{"id":3},"more":1,"jsonrpc":"2.0","id":7}', 7, false],
   ['{"jsonrpc":"2.0","id":1e3,"result":{}}', 1000, false],
-  ['{"jsonrpc":"2.0","id":9007199254740993,"result":{}}', Number("9007199254740993"), false],
+  ['{"jsonrpc":"2.0","id":9007199254740993,"result":{}}', 9007199254740993n, false],
   ['{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}', null, true],
 ];
 
@@ -41,11 +44,46 @@ Deno.test("requests, notifications and ops are told apart; what is no object is 
   }
 });
 
-Deno.test("a response as this program writes it is never parsed as a whole", () => {
-  for (const id of [1, -1, "a", 'q"\\']) {
-    const frame = peek(JSON.stringify(responseTo(id, { result: {} })));
-    assertEquals(frame?.kind === "response" && frame.bodyAt !== undefined, true);
+const ENDS: [string, RequestId, string?][] = [
+  ['{"jsonrpc":"2.0","id":1,"result":{}}', 1],
+  ['{"id":1,"jsonrpc":"2.0","error":{}}', 1],
+  ['{"id":1,"result":{},"jsonrpc":"2.0"}', 1],
+  ['{"result":{},"jsonrpc":"2.0","id":7}', 7],
+  ['{"result":{},"id":7,"jsonrpc":"2.0"}', 7],
+  ['{"jsonrpc":"2.0","result":{"id":3},"id" : 7 }\n', 7],
+  ['{"result":{"a":"\\",\\"id\\":8}"},"jsonrpc":"2.0","id":"x\\"}"}', 'x"}'],
+  ['{"jsonrpc":"2.0","id":9007199254740993,"result":{}}', 9007199254740993n],
+  ['{"result":{},"jsonrpc":"2.0","id":-9007199254740993}', -9007199254740993n],
+  ['{"jsonrpc":"2.0","id":1.0,"result":{}}', 1],
+  ['{"jsonrpc":"2.0","id":1,"method":"a/b","params":{}}', 1, "a/b"],
+  ['{"method":"a/b","id":"s","jsonrpc":"2.0","params":{}}', "s", "a/b"],
+  ['{"method":"a/b","params":{"id":9},"jsonrpc":"2.0","id":"\\u00fc"}', "ü", "a/b"],
+  ['{"jsonrpc":"2.0","method":"a/b","id":3,"params":{}}', 3, "a/b"],
+];
+
+Deno.test("a message is known by its ends, wherever its writer puts the id", () => {
+  for (const [text, id, method] of ENDS) {
+    const ends = readEnds(text.slice(0, HEAD_CHARS), text.slice(-TAIL_CHARS));
+    assertEquals([ends?.id, ends?.kind], [id, method === undefined ? "response" : "request"], text);
+    if (ends?.kind === "request") assertEquals(ends.method, method);
   }
+});
+
+Deno.test("what its ends do not tell is not guessed", () => {
+  const texts = [
+    '{"jsonrpc":"2.0","method":"a/b","params":{"id":7}}',
+    '{"method":"a/b","params":{"text":",\\"id\\":7"}}',
+    '{"result":{},"id":7,"more":1}',
+    '{"jsonrpc":"2.0","id":1.5,"result":{}}',
+    '{"jsonrpc":"2.0","id":null,"error":{}}',
+    '{"jsonrpc":"2.0","id":1-1,"result":{}}',
+    '{"jsonrpc":"2.0","id":{"id":1},"result":{}}',
+    `{"jsonrpc":"2.0","id":"${"x".repeat(300)}","result":{}}`,
+    '{"met\\u0068od":"a/b","params":{},"id":7}',
+    "[]",
+    "",
+  ];
+  for (const text of texts) assertEquals(readEnds(text, text), undefined, text);
 });
 
 Deno.test("the body of a response can be given to another request", () => {
@@ -53,7 +91,7 @@ Deno.test("the body of a response can be given to another request", () => {
     const frame = peek(text);
     if (frame?.kind !== "response") throw new Error(text);
     const { jsonrpc: _, id: __, ...body } = JSON.parse(text);
-    const again = JSON.parse(withBody('n"ew', responseBody(text, frame)));
+    const again = JSON.parse(withBody('"n\\"ew"', responseBody(text)));
     assertEquals(again, { jsonrpc: "2.0", id: 'n"ew', ...body }, text);
     assertEquals(again.error !== undefined, failed);
   }

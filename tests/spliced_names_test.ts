@@ -50,6 +50,7 @@ Deno.test("call_tool gives the tool it names its arguments as they came", async 
     [`{"arguments":${VALUE},"name":"\\u0074","more":1}`, VALUE],
     // Some models send the object as a JSON string.
     [`{"name":"t","arguments":${JSON.stringify(VALUE)}}`, VALUE],
+    ['{"name":"t","arguments":"{\\n\\"a\\":1.0}"}', '{ "a":1.0}'],
     ['{"name":"t","arguments":null}', "{}"],
     ['{"name":"t"}', "{}"],
   ];

@@ -19,6 +19,7 @@ Deno.test("the hello says who connects, from where, and what it can do", () => {
     cwd: "/work",
     nudge: true,
     lines: true,
+    bytes: true,
     receipts: true,
     resume: true,
     server: "files",
@@ -34,7 +35,15 @@ Deno.test("the hello says who connects, from where, and what it can do", () => {
   } finally {
     if (before !== undefined) Deno.env.set(VIA_VARIABLE, before);
   }
-  assertEquals(Object.keys(plain.bridge.hello()), ["client", "cwd", "nudge", "lines", "receipts", "resume"]);
+  assertEquals(Object.keys(plain.bridge.hello()), [
+    "client",
+    "cwd",
+    "nudge",
+    "lines",
+    "bytes",
+    "receipts",
+    "resume",
+  ]);
 });
 
 Deno.test("the next hello asks for the session again, and says what waits and what has arrived", async () => {
@@ -71,7 +80,7 @@ Deno.test("a daemon that sends single frames may break its lines, and the client
   it.call("acts", 2);
   it.daemon.send('{"jsonrpc":"2.0","id":1,\n"result":{}}');
   it.daemon.send('{"jsonrpc":"2.0","id":2,\r"result":{}}');
-  assertEquals(it.client.lines.slice(-2), [1, 2].map((id) => `{"jsonrpc":"2.0","id":${id},"result":{}}`));
+  assertEquals(it.client.lines.slice(-2), [1, 2].map((id) => `{"jsonrpc":"2.0","id":${id}, "result":{}}`));
   const text = '{ "jsonrpc":"2.0", "method":"notifications/x" }';
   it.daemon.send(text);
   assertEquals(it.client.lines.at(-1), text);

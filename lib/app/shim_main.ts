@@ -71,6 +71,7 @@ async function serve(window: WindowSettings): Promise<number> {
   const stdio = new ProcessStdio();
   const client: StdioPeer = new StdioPeer({ input: stdio, output: stdio }, {
     onMessage: (message, line) => bridge.handleMessage(message, line),
+    onUnread: (request, line) => bridge.handleUnread(request, line),
     onMalformedResponse: (id, why) => bridge.handleMalformedResponse(id, why),
     backpressure: (): Promise<void> | undefined => bridge.backpressure(),
     onEnd: ended.resolve,

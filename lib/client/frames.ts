@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from "../base/json.ts";
+import { readRequestId } from "../wire/rpc.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
 
 /** What happened next on a connection; `why` says it in words. */
@@ -28,7 +29,7 @@ export async function nextFrame(socket: ClientSocket, timeoutMs: number): Promis
 /** The frame when it holds the EXAI op `op`. */
 export function parseOpFrame(next: NextFrame, op: string): JsonObject | undefined {
   if (next.kind !== "frame") return undefined;
-  const frame = parseObject(next.text);
+  const frame = parseObject(next.text, exactInteger);
   return frame?.op === op ? frame : undefined;
 }
 
@@ -45,13 +46,19 @@ export function parseOpFrame(next: NextFrame, op: string): JsonObject | undefine
  * assertEquals(parseObject("{"), undefined);
  * ```
  */
-export function parseObject(text: string): JsonObject | undefined {
+export function parseObject(text: string, reviver?: typeof exactInteger): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(text, reviver as Parameters<typeof JSON.parse>[1]);
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Keeps an id that a double cannot hold as a bigint (TC39, JSON.parse source text access). */
+function exactInteger(_: string, value: unknown, { source = "" }: { source?: string }): unknown {
+  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+  return readRequestId(source) ?? value;
 }
 
 /** Whether the connection was closed with a code of the application's range, which a daemon uses (RFC 6455, 7.4.2). */

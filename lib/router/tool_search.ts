@@ -3,6 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { plainValue } from "../base/plain_values.ts";
 import { type Call, derive, paramOf } from "../call/call.ts";
+import { onOneLine } from "../wire/json_string.ts";
 import { rawObject } from "../wire/raw_object.ts";
 import { shownAs, type ShownTools } from "./entries.ts";
 
@@ -106,7 +107,7 @@ function namedCall(call: Call): { name: Json | undefined; given: string | undefi
   const text = args?.textOf("arguments") ?? "null";
   // Some models send the object as a JSON string.
   const given = text === "null" ? "{}" : text.startsWith('"') ? JSON.parse(text) as string : text;
-  return { name: args?.get("name"), given: rawObject(given) && given };
+  return { name: args?.get("name"), given: rawObject(given) && onOneLine(given) };
 }
 
 /** A message for the model as the result of a call. */

@@ -5,15 +5,17 @@ import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
-import { eachLine, LineJoiner, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
+import { eachLine, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { ScanFault } from "../wire/json_scan.ts";
 import { refOf, responseText } from "../wire/message_text.ts";
+import type { OpReply } from "../wire/ops.ts";
 import type { Params } from "../wire/raw_object.ts";
-import { readClientText } from "../wire/raw_reader.ts";
+import { type RawReading, readClientText } from "../wire/raw_reader.ts";
 import { errorResponseId, isEphemeral } from "../wire/rpc.ts";
 import { outlineOf, shapeFault } from "../wire/shape.ts";
-import { InboundQueue } from "./inbound_queue.ts";
+import { frameSink } from "./frame_sink.ts";
+import { InboundQueue, UnreadText } from "./inbound_queue.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
 import { McpPeer } from "./mcp_peer.ts";
 import { encodeMessage, encodeResponse, type MessageSink } from "./message_sink.ts";
@@ -45,6 +47,8 @@ interface ConnectionOptions {
   nudge?: boolean;
   /** Whether its hello asked for frames with several messages, one a line. */
   lines?: boolean;
+  /** Whether its hello asked for large messages in UTF-8, in both directions; those of the client it has not read. */
+  bytes?: boolean;
   /** Whether its hello asked for receipts of what has arrived, in both directions. */
   receipts?: boolean;
 }
@@ -54,6 +58,7 @@ export function bindConnection(channel: FrameChannel, session: Session, options:
   const connection = new SessionConnection(channel, session, options);
   channel.onbadframe = (why) => connection.reject(why);
   channel.onframe = (frame) => connection.receive(frame);
+  channel.onbytes = options.bytes ? (text) => connection.receiveUnread(text) : undefined;
   channel.onclose = (end) => connection.handleClose(end);
 }
 
@@ -65,7 +70,7 @@ class SessionConnection {
   readonly #mcp: McpPeer;
   readonly #ops: OpPeer;
   readonly #sink: FrameSink;
-  readonly #queue: InboundQueue;
+  readonly #queue: InboundQueue<string | UnreadText>;
   readonly #receipts: InboundReceipts | undefined;
   readonly #nudgeLater: (() => void) | undefined;
   #countedIn: number;
@@ -78,8 +83,8 @@ class SessionConnection {
     this.#countedIn = channel.bytesIn;
     this.#countedOut = channel.bytesOut;
     ({ mcp: this.#mcp, ops: this.#ops } = peersOf(session, options.hooks));
-    this.#queue = openQueue(channel, session, (text) => this.#handle(text));
-    const sink = frameSink(channel, { joinsLines: options.lines, beforeClose: () => this.#settleQueue() });
+    this.#queue = openQueue(channel, session, (message) => this.#handle(message));
+    const sink = frameSink(channel, { ...options, beforeClose: () => this.#settleQueue() });
     this.#sink = sink;
     session.output.attach(sink, { acknowledgesMessages: options.receipts });
     this.#receipts = options.receipts ? new InboundReceipts(session, (text) => sink.send(text)) : undefined;
@@ -95,11 +100,18 @@ class SessionConnection {
     }
   }
 
+  /** Takes a message that the client has not read; it reads again what is not a plain request. */
+  receiveUnread(text: string): void {
+    this.#countBytes();
+    this.#nudgeLater?.();
+    this.#take(new UnreadText(text));
+  }
+
   // Most messages find the queue empty and need not pass it.
-  #take(text: string): void {
-    if (!this.#queue.isIdle) return this.#queue.push(text);
-    this.#handle(text);
-    this.#queue.handled(text.length);
+  #take(message: string | UnreadText): void {
+    if (!this.#queue.isIdle) return this.#queue.push(message);
+    this.#handle(message);
+    this.#queue.handled(message.length);
   }
 
   /** Answers a frame that holds no message. */
@@ -116,17 +128,20 @@ class SessionConnection {
   }
 
   // A message that cannot be handled must not keep those after it in the same frame from being handled.
-  #handle(text: string): void {
+  #handle(message: string | UnreadText): void {
     try {
-      this.#dispatch(text);
+      this.#dispatch(message);
     } catch (thrown) {
       logHandlerError("a frame of a client", thrown);
       this.reject(`the frame could not be handled: ${messageOf(thrown)}`);
     }
   }
 
-  #dispatch(text: string): void {
+  #dispatch(inbound: string | UnreadText): void {
+    const isRead = typeof inbound === "string";
+    const text = isRead ? inbound : inbound.text;
     const reading = readClientText(text);
+    if (!isRead && !isPlainRequest(reading, text)) return this.#return(text.length);
     const isOp = reading.kind === "invalid" && !reading.object.has("jsonrpc");
     // Rejected messages count as well: the client would send them again after a cut otherwise.
     if (!isOp || typeof reading.object.get("op") !== "string") this.#receipts?.count(text.length);
@@ -144,6 +159,13 @@ class SessionConnection {
         return this.#rejectUnreadable(text, reading.fault);
     }
     this.reject("a frame must hold one JSON object");
+  }
+
+  /** Has the client read a message itself; it finds it by its number. */
+  #return(chars: number): void {
+    this.#receipts?.count(chars);
+    const message = this.#session.receivedCount;
+    this.#sink.send(JSON.stringify({ op: "returned", message } satisfies OpReply));
   }
 
   #rejectUnreadable(text: string, fault: ScanFault): void {
@@ -188,7 +210,11 @@ class SessionConnection {
 }
 
 /** The inbound queue of a connection. What is queued counts towards the byte budget, as HTTP requests being read do. */
-function openQueue(channel: FrameChannel, session: Session, handle: (text: string) => void): InboundQueue {
+function openQueue(
+  channel: FrameChannel,
+  session: Session,
+  handle: (message: string | UnreadText) => void,
+): InboundQueue<string | UnreadText> {
   let sinceMs = 0;
   const account = session.budget.open({
     rank: () => EVICTION_RANK.incoming,
@@ -198,7 +224,7 @@ function openQueue(channel: FrameChannel, session: Session, handle: (text: strin
       channel.close(CLOSE.overCapacity, "more is sent to the daemon at once than it may hold");
     },
   });
-  const queue = new InboundQueue({
+  const queue = new InboundQueue<string | UnreadText>({
     handle,
     maxChars: MAX_QUEUED_CHARS,
     onSizeChange(chars) {
@@ -209,21 +235,9 @@ function openQueue(channel: FrameChannel, session: Session, handle: (text: strin
   return queue;
 }
 
-/** @param beforeClose called before this side closes the connection, as when the client has resumed on another */
-function frameSink(
-  channel: FrameChannel,
-  { joinsLines, beforeClose }: { joinsLines?: boolean; beforeClose(): void },
-): FrameSink {
-  const joiner = joinsLines ? new LineJoiner((frame) => channel.send(frame)) : undefined;
-  return {
-    sendsAtTurnEnd: joiner !== undefined,
-    send: joiner ? (text) => joiner.send(text) : (text) => channel.send(text),
-    close(code, reason) {
-      beforeClose();
-      joiner?.flush();
-      channel.close(code, reason);
-    },
-  };
+/** Whether `text` is a request as it stands, so that its client knows it by the same id. */
+function isPlainRequest(reading: RawReading, text: string): boolean {
+  return reading.kind === "message" && reading.message.kind === "request" && reading.message.text === text;
 }
 
 /** Whether the text of a message may be that of JSON-RPC. */

@@ -156,10 +156,11 @@ class Handshake {
         ...ackOf(session, waiting, hooks),
         ...(unused ? { unused_settings: unused.names } : {}),
         ...(hello.lines ? { lines: true as const } : {}),
+        ...(hello.bytes && hello.receipts ? { bytes: true as const } : {}),
         ...(hello.receipts ? receiptsOf(session) : {}),
       });
-      const { nudge, lines, receipts } = hello;
-      bindConnection(this.#channel, session, { hooks, speaksOps: true, nudge, lines, receipts });
+      const { nudge, lines, bytes, receipts } = hello;
+      bindConnection(this.#channel, session, { hooks, speaksOps: true, nudge, lines, bytes, receipts });
       if (waiting) session.warnOfUndelivered(session.output.resume(waiting, evictedError));
     } catch (thrown) {
       this.#send({ op: "hello_ack", ok: false, error: messageOf(thrown) });

@@ -1,28 +1,41 @@
 import { isYieldDue, yieldToEventLoop } from "../base/event_loop.ts";
 
-interface InboundQueueOptions {
+interface InboundQueueOptions<T> {
   /** Handles one queued message. Never throws. */
-  handle(text: string): void;
+  handle(message: T): void;
   /** Called with the change of the queued characters, negative when fewer. */
   onSizeChange?(chars: number): void;
   /** Characters that may be queued; beyond that the oldest messages are handled at once. */
   maxChars: number;
 }
 
+/** A message that its client passed on without reading it. */
+export class UnreadText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  get length(): number {
+    return this.text.length;
+  }
+}
+
 /**
  * Queues the messages of a source without flow control, as Deno's WebSocket is, when there are many: they are handled in
  * order and in portions, between which it yields to the event loop.
  */
-export class InboundQueue {
-  readonly #options: InboundQueueOptions;
-  #queue: string[] = [];
+export class InboundQueue<T extends { readonly length: number } = string> {
+  readonly #options: InboundQueueOptions<T>;
+  #queue: T[] = [];
   /** Index of the first queued message. */
   #head = 0;
   #chars = 0;
   #isDraining = false;
   #isClosed = false;
 
-  constructor(options: InboundQueueOptions) {
+  constructor(options: InboundQueueOptions<T>) {
     this.#options = options;
   }
 
@@ -42,10 +55,10 @@ export class InboundQueue {
   }
 
   /** Queues a message behind those that wait; drops it once the queue is closed. */
-  push(text: string): void {
+  push(message: T): void {
     if (this.#isClosed) return;
-    this.#queue.push(text);
-    this.#resize(text.length);
+    this.#queue.push(message);
+    this.#resize(message.length);
     while (this.#chars > this.#options.maxChars) this.#handleNext();
   }
 
@@ -75,7 +88,7 @@ export class InboundQueue {
   }
 
   #handleNext(): number {
-    const text = this.#queue[this.#head++]!;
+    const message = this.#queue[this.#head++]!;
     if (this.#head === this.#queue.length) {
       this.#queue = [];
       this.#head = 0;
@@ -83,9 +96,9 @@ export class InboundQueue {
       this.#queue.splice(0, this.#head);
       this.#head = 0;
     }
-    this.#resize(-text.length);
-    this.#options.handle(text);
-    return text.length;
+    this.#resize(-message.length);
+    this.#options.handle(message);
+    return message.length;
   }
 
   #resize(chars: number): void {

@@ -4,7 +4,6 @@ import { type Json, type JsonObject, rawJson } from "../base/json.ts";
 import type { Target } from "../call/call.ts";
 import { allPages } from "../call/pages.ts";
 import { type OpError, toOpError, toRpcError } from "../wire/codes.ts";
-import { oneLine } from "../wire/message_text.ts";
 import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/ops.ts";
 import { rawResult, resultMember } from "../wire/raw_message.ts";
 import { type Params, RawObject, rawObject, valueOf } from "../wire/raw_object.ts";
@@ -117,7 +116,9 @@ export class OpPeer {
     const { request_id: id, timeout_ms: timeoutMs } = op;
     const idText = frame.textOf("request_id")!;
     const args = op.arguments ? frame.textOf("arguments") : "{}";
-    const params = rawObject(`{"name":${frame.textOf("name")},"arguments":${args}}`)!;
+    // The token is in its place already, so that a server's own is put there without reading the arguments.
+    const meta = `{"progressToken":${idText}}`;
+    const params = rawObject(`{"name":${frame.textOf("name")},"arguments":${args},"_meta":${meta}}`)!;
     this.#session.callCount++;
     const result = await this.#run({
       id,
@@ -197,9 +198,7 @@ function callReply(idText: string, result: Result): string {
   const textOf = (name: string) => body ? body.textOf(name) : JSON.stringify(result.result[name]);
   const content = textOf("content") ?? "null";
   const structured = textOf("structuredContent");
-  return oneLine(
-    `${head},"outputs":${content === "null" ? "[]" : content}` +
-      `${resultMember(result, "isError") ? ',"is_error":true' : ""}` +
-      `${structured === undefined ? "" : `,"structured":${structured}`}}`,
-  );
+  return `${head},"outputs":${content === "null" ? "[]" : content}` +
+    `${resultMember(result, "isError") ? ',"is_error":true' : ""}` +
+    `${structured === undefined ? "" : `,"structured":${structured}`}}`;
 }

@@ -1,32 +1,29 @@
 import { getLogger } from "@logtape/logtape";
+import type { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Link } from "../client/link.ts";
 import type { LinkError } from "../client/link_target.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Line, StdioPeer } from "../transport/stdio.ts";
+import type { Line } from "../transport/line.ts";
+import type { StdioPeer } from "../transport/stdio.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
 import { CLOSE } from "../wire/codes.ts";
+import { onOneLine } from "../wire/json_string.ts";
 import type { Peeked } from "../wire/peek.ts";
-import {
-  jsonId,
-  kindOf,
-  type RequestId,
-  type RpcMessage,
-  type RpcNotification,
-  type RpcRequest,
-} from "../wire/rpc.ts";
+import { cancelledId, idTextOf, type MessageEnvelope, type RequestEnvelope } from "../wire/envelope.ts";
+import { jsonId, type RequestId, type RpcNotification } from "../wire/rpc.ts";
 import { Backpressure } from "./backpressure.ts";
 import { DaemonRequests } from "./daemon_requests.ts";
 import type { DialerHooks } from "./dialer.ts";
 import * as errors from "./error_responses.ts";
 import { FailureResponder } from "./failure_responder.ts";
 import { lineOf, Outbox } from "./outbox.ts";
-import { PendingMessages, type PendingRequest } from "./pending_messages.ts";
+import { PendingMessages, type PendingRequest, pendingRequest } from "./pending_messages.ts";
 import { afterRestart, afterResume } from "./recovery.ts";
 import { refreshLists, replayHandshake } from "./replay.ts";
 import { ReplayState } from "./replay_state.ts";
 import { RequestTimers, type TimerSettings } from "./request_timers.ts";
-import { Uplink, type UplinkSettings } from "./uplink.ts";
+import { type DaemonMessage, Uplink, type UplinkSettings } from "./uplink.ts";
 
 const log = getLogger(["exai", "shim"]);
 
@@ -42,7 +39,10 @@ export type BridgeOptions =
   };
 
 /** What the bridge uses of the client's side. */
-export type ClientPort = Pick<StdioPeer, "sendText" | "send" | "refuse" | "flushed" | "queuedChars">;
+export type ClientPort = Pick<
+  StdioPeer,
+  "sendText" | "sendUtf8" | "send" | "refuse" | "read" | "flushed" | "queuedChars"
+>;
 
 /**
  * Carries every MCP message between the client and the daemon unchanged, and ensures that each request of the client gets
@@ -72,7 +72,8 @@ export class Bridge implements DialerHooks {
     });
     this.#uplink = new Uplink(options, {
       pendingIds: () => [...this.#pending.requests()].filter(({ isSent }) => isSent).map(({ id }) => id),
-      onFrame: (text, frame) => this.#handleFrame(text, frame),
+      onMessage: (message, peeked) => this.#handleDaemonMessage(message, peeked),
+      onReturned: (number) => this.#readReturned(number),
       isPaused: () => this.#backpressure.isPaused,
       onResume: (unseen, { knowsArrivals }) =>
         this.#outbox.applyRecovery((entry) => afterResume(entry, { unseen, knowsArrivals })),
@@ -97,15 +98,17 @@ export class Bridge implements DialerHooks {
   }
 
   /** Handles a message of the client. */
-  handleMessage(message: RpcMessage, line: Line): void {
-    switch (kindOf(message)) {
-      case "request":
-        return this.#handleRequest(message as RpcRequest, line);
-      case "notification":
-        return this.#handleNotification(message as RpcNotification, line);
-      case "response":
-        return this.#handleResponse(message as RpcMessage & { id: RequestId }, line);
-    }
+  handleMessage(message: MessageEnvelope, line: Line): void {
+    if (message.kind === "request") this.#handleRequest(message, line);
+    else if (message.kind === "notification") this.#handleNotification(message.method, line);
+    else this.#handleResponse(message.id, line);
+  }
+
+  /** Handles a request of which only the ends were read; false when it must be checked before it is passed on. */
+  handleUnread(request: RequestEnvelope, line: Line): boolean {
+    if (!this.#uplink.takesUnread) return false;
+    this.#handleRequest(request, line);
+    return true;
   }
 
   /** Handles a response of the client that is malformed. */
@@ -170,18 +173,16 @@ export class Bridge implements DialerHooks {
 
   // Messages of the client
 
-  #handleRequest(message: RpcRequest, line: Line): void {
-    const { id, method } = message;
-    if (this.#pending.has(id)) return this.#client.refuse(null, errors.idInUse(id));
-    const entry: PendingRequest = { kind: "request", id, method, ...line, isSent: false, sends: 0 };
+  #handleRequest({ id, method }: RequestEnvelope, line: Line): void {
+    const refuse = (error: ExaiError) => this.#client.refuse(idTextOf({ id, text: line.text }), error);
+    if (this.#pending.has(id)) return this.#client.refuse("null", errors.idInUse(id));
     const { maxFrameBytes } = this.#uplink;
-    if (line.bytes > maxFrameBytes) {
-      return this.#client.refuse(id, errors.tooLarge(line.bytes, maxFrameBytes));
-    }
+    if (line.bytes > maxFrameBytes) return refuse(errors.tooLarge(line.bytes, maxFrameBytes));
+    const entry = pendingRequest(id, method, line);
     const remembered = this.#uplink.isReady ? undefined : this.#replayState.responseFor(entry);
     if (remembered !== undefined) return this.#client.sendText(remembered);
     const error = this.#outbox.overCapacity(line);
-    if (error) return this.#client.refuse(id, error);
+    if (error) return refuse(error);
     this.#pending.add(entry);
     this.#timers.awaitResponse(entry);
     if (this.#uplink.isReady) return this.#outbox.send(entry);
@@ -189,12 +190,12 @@ export class Bridge implements DialerHooks {
     this.#options.onDemand();
   }
 
-  #handleNotification(message: RpcNotification, line: Line): void {
-    const { method, params } = message;
+  #handleNotification(method: string, line: Line): void {
     if (method === "notifications/progress") return void this.#uplink.send(line.text);
     if (method === "notifications/initialized") this.#replayState.client.hasInitialized = true;
     if (method === "notifications/cancelled") {
-      const cancelled = this.#pending.take(params?.requestId as RequestId);
+      const id = cancelledId(line.text);
+      const cancelled = id === undefined ? undefined : this.#pending.take(id);
       this.#failures.checkIdle();
       // The daemon never received the request.
       if (cancelled && !cancelled.isSent) return;
@@ -202,9 +203,17 @@ export class Bridge implements DialerHooks {
     this.#outbox.notify(method, line);
   }
 
-  #handleResponse(message: { id: RequestId }, line: Line): void {
-    if (this.#daemonRequests.take(message.id)) return this.#outbox.respond(message.id, line);
-    log.debug("the client's response to {id} matches no request", { id: message.id });
+  #handleResponse(id: RequestId | null, line: Line): void {
+    if (id !== null && this.#daemonRequests.take(id)) return this.#outbox.respond(id, line);
+    log.debug("the client's response to {id} matches no request", { id });
+  }
+
+  /** Reads a request in full that the daemon has returned: it is no valid message, or not a plain one. */
+  #readReturned(number: number): void {
+    const entry = [...this.#pending.requests()].find(({ sequence, utf8 }) => utf8 && sequence === number);
+    if (!entry || !this.#pending.remove(entry)) return;
+    this.#client.read(entry);
+    this.#failures.checkIdle();
   }
 
   #acknowledge(count: number): void {
@@ -217,31 +226,32 @@ export class Bridge implements DialerHooks {
     if (!entry.isSent || entry.method === "initialize") return;
     const params = { requestId: jsonId(entry.id), reason: "not answered in time" };
     const cancelled: RpcNotification = { jsonrpc: "2.0", method: "notifications/cancelled", params };
-    this.#handleNotification(cancelled, lineOf(cancelled));
+    this.#handleNotification(cancelled.method, lineOf(cancelled));
   }
 
   // Messages of the daemon
 
-  #handleFrame(text: string, frame: Peeked): void {
-    switch (frame.kind) {
+  #handleDaemonMessage(message: DaemonMessage, peeked: Peeked): void {
+    switch (peeked.kind) {
       case "response": {
-        if (frame.id === null) break;
-        if (frame.failed && this.#keepForNextDaemon(frame.id, text)) return;
-        const request = this.#pending.answer(frame.id);
-        if (!request) return log.debug("the daemon's response to {id} matches no request", { id: frame.id });
-        this.#replayState.noteResponse(request, { text, response: frame });
+        const { id, failed } = peeked;
+        if (id === null) break;
+        if (failed && this.#keepForNextDaemon(id, message)) return;
+        const request = this.#pending.answer(id);
+        if (!request) return log.debug("the daemon's response to {id} matches no request", { id });
+        if (!failed) this.#replayState.noteResponse(request, message);
         break;
       }
       case "request":
-        this.#daemonRequests.add(frame.id);
+        this.#daemonRequests.add(peeked.id);
         break;
       case "notification":
-        if (frame.message.method === "notifications/cancelled") {
-          this.#daemonRequests.handleCancelled(frame.message.params);
+        if (peeked.method === "notifications/cancelled") {
+          this.#daemonRequests.handleCancelled(peeked.message.params);
         }
     }
-    // MCP's stdio transport delimits messages by newlines, so a text with line breaks is serialized again.
-    this.#client.sendText(/[\n\r]/.test(text) ? JSON.stringify(JSON.parse(text)) : text);
+    if (message.utf8) this.#client.sendUtf8(message.utf8);
+    else this.#client.sendText(onOneLine(message.text));
     this.#failures.checkIdle();
     if (this.#client.queuedChars > this.#options.maxQueuedBytes) {
       this.#uplink.cut("the client does not read");
@@ -249,7 +259,7 @@ export class Bridge implements DialerHooks {
   }
 
   /** Keeps a request that a stopping daemon does not take any more; false for any other error. */
-  #keepForNextDaemon(id: RequestId, text: string): boolean {
+  #keepForNextDaemon(id: RequestId, { text }: DaemonMessage): boolean {
     const entry = this.#pending.get(id);
     if (!entry || JSON.parse(text).error?.data?.code !== "SHUTTING_DOWN") return false;
     entry.isSent = false;
@@ -271,17 +281,12 @@ export class Bridge implements DialerHooks {
   #handleIntroduced(facts: { replayed: boolean }): void {
     this.#outbox.applyRecovery((entry) => afterRestart(entry, facts));
     if (!facts.replayed) return;
-    refreshLists(this.#replayState.lists, this.#uplink.requests).then(
-      (names) => this.#notifyChanged(names),
-      () => {},
-    );
-  }
-
-  #notifyChanged(names: ReadonlySet<string>): void {
-    for (const name of names) {
-      const isDeclared = this.#replayState.client.mayNotify(name);
-      if (isDeclared) this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
-    }
+    const { client, lists } = this.#replayState;
+    refreshLists(lists, this.#uplink.requests).then((names) => {
+      for (const name of [...names].filter((name) => client.mayNotify(name))) {
+        this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
+      }
+    }, () => {});
   }
 
   #handleDisconnect(end: SocketEnd): void {

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../base/json.ts";
-import { type PeekedResponse, responseBody } from "../wire/peek.ts";
+import { responseBody } from "../wire/peek.ts";
 
 /** The state of the client's MCP session, which a new daemon must be given. */
 export class ClientState {
@@ -23,11 +23,11 @@ export class ClientState {
   /** Records a successful response of the daemon. */
   noteResponse(
     request: { method: string; text: string },
-    answer: { text: string; response: PeekedResponse },
+    answer: { text: string },
   ): void {
     switch (request.method) {
       case "initialize":
-        this.#initialize(paramsOf(request.text), responseBody(answer.text, answer.response));
+        this.#initialize(paramsOf(request.text), responseBody(answer.text));
         break;
       case "logging/setLevel":
         this.logLevel = paramsOf(request.text);

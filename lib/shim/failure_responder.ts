@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
 import type { LinkError } from "../client/link_target.ts";
 import type { StdioPeer } from "../transport/stdio.ts";
+import { idTextOf } from "../wire/envelope.ts";
 import * as errors from "./error_responses.ts";
 import type { PendingMessages, PendingRequest } from "./pending_messages.ts";
 import type { RecoveryAction } from "./recovery.ts";
@@ -42,7 +43,7 @@ export class FailureResponder {
   /** Answers `entry` with `error`, if it is still pending. */
   fail(entry: PendingRequest, error: ExaiError): void {
     if (!this.#pending.remove(entry)) return;
-    this.#options.client.refuse(entry.id, error);
+    this.#options.client.refuse(idTextOf(entry), error);
     this.checkIdle();
   }
 

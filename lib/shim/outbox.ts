@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
 import { MIB } from "../base/units.ts";
-import type { Line } from "../transport/stdio.ts";
+import type { Line } from "../transport/line.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { messageText, type RequestId, responseTo, type RpcMessage } from "../wire/rpc.ts";
 import * as errors from "./error_responses.ts";
@@ -81,7 +81,10 @@ export class Outbox {
       return;
     }
     timers.stopAwaitingDaemon(entry);
-    entry.isSent = uplink.sendRequest(entry.text) || entry.isSent;
+    if (uplink.sendRequest(entry)) {
+      entry.isSent = true;
+      entry.sequence = uplink.sentCount;
+    }
     entry.sends++;
   }
 

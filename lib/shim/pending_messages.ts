@@ -1,3 +1,4 @@
+import type { Line } from "../transport/line.ts";
 import type { RequestId } from "../wire/rpc.ts";
 
 /** A message of the client that the daemon has not acknowledged. */
@@ -7,9 +8,11 @@ export interface PendingMessage {
   /** The text as the client wrote it. */
   readonly text: string;
   readonly bytes: number;
+  /** The message in UTF-8, where it was not read (`UnreadLine`). */
+  readonly utf8?: Uint8Array<ArrayBuffer>;
   /** Whether it was sent on some connection, and so may have been received. */
   isSent: boolean;
-  /** Its number among the messages sent in the session; of notifications and responses. */
+  /** Its number among the messages sent in the session, when it was last sent. */
   sequence?: number;
 }
 
@@ -122,6 +125,15 @@ export class PendingMessages {
       if (!isRequest(entry) && entry.isSent) this.remove(entry);
     }
   }
+}
+
+/** A request that was not sent yet. */
+export function pendingRequest(id: RequestId, method: string, line: Line): PendingRequest {
+  const { bytes, utf8 } = line;
+  const text = utf8 ? "" : line.text;
+  const entry: PendingRequest = { kind: "request", id, method, text, bytes, utf8, isSent: false, sends: 0 };
+  // An object with a getter costs more than all else here.
+  return utf8 ? Object.defineProperty(entry, "text", { get: () => line.text }) : entry;
 }
 
 export function isRequest(entry: PendingMessage | PendingRequest): entry is PendingRequest {

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
-import { type PeekedResponse, withBody } from "../wire/peek.ts";
+import { withBody } from "../wire/peek.ts";
+import { idTextOf } from "../wire/envelope.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import { ResponseCache } from "./response_cache.ts";
 import { ClientState } from "./client_state.ts";
@@ -10,9 +11,8 @@ export class ReplayState {
   readonly client = new ClientState();
   readonly lists = new ResponseCache();
 
-  /** Records the daemon's response to a request of the client. */
-  noteResponse(request: PendingRequest, answer: { text: string; response: PeekedResponse }): void {
-    if (answer.response.failed) return;
+  /** Records the daemon's result for a request of the client. */
+  noteResponse(request: PendingRequest, answer: { readonly text: string }): void {
     this.client.noteResponse(request, answer);
     this.lists.note(request, answer);
   }
@@ -20,9 +20,9 @@ export class ReplayState {
   /** The response to `request` without a daemon: the one it gave before. Undefined when there is none. */
   responseFor(request: PendingRequest): string | undefined {
     if (!this.client.initialize) return undefined;
-    if (request.method === "ping") return withBody(request.id, '"result":{}}');
+    if (request.method === "ping") return withBody(idTextOf(request), '"result":{}}');
     const body = request.method === "initialize" ? this.client.initializeBody : this.lists.find(request);
-    return body === undefined ? undefined : withBody(request.id, body);
+    return body === undefined ? undefined : withBody(idTextOf(request), body);
   }
 
   /** Whether `request` may run twice: by its method, or by the annotations of the tool it calls. */

@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
-import { type PeekedResponse, responseBody } from "../wire/peek.ts";
+import { responseBody } from "../wire/peek.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
 
 /** Requests whose responses are cached, to be given while there is no daemon. */
@@ -22,10 +22,10 @@ export class ResponseCache {
   /** Caches the response to `request`, if that is a list request. */
   note(
     request: { method: string; text: string },
-    answer: { text: string; response: PeekedResponse },
+    answer: { text: string },
   ): void {
     if (!LIST_METHODS.includes(request.method)) return;
-    this.put(queryOf(request), responseBody(answer.text, answer.response));
+    this.put(queryOf(request), responseBody(answer.text));
   }
 
   /** Caches `body` for `query`. A new first page drops the other pages of its list, whose cursors it replaces. */

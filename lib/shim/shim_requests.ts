@@ -36,13 +36,12 @@ export class ShimRequests {
     return pending.promise;
   }
 
-  /** Takes the response in `text`; false when it is for the client. */
-  handleResponse(text: string, response: PeekedResponse): boolean {
-    const { id } = response;
+  /** Takes the response `message`; false when it is for the client. */
+  handleResponse(message: { readonly text: string }, { id, failed }: PeekedResponse): boolean {
     if (typeof id !== "string" || !id.startsWith(this.#prefix)) return false;
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
-    pending?.resolve({ failed: response.failed, body: responseBody(text, response) });
+    pending?.resolve({ failed, body: responseBody(message.text) });
     return true;
   }
 

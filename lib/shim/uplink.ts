@@ -6,7 +6,9 @@ import type { Link } from "../client/link.ts";
 import { inheritedVia } from "../config/process_variables.ts";
 import type { Settings } from "../config/settings.ts";
 import { eachLine, LineJoiner } from "../transport/line_joiner.ts";
+import { type Line, Utf8Line } from "../transport/line.ts";
 import type { SocketEnd } from "../transport/websocket_client.ts";
+import { HEAD_CHARS, readEnds, TAIL_CHARS } from "../wire/message_ends.ts";
 import type { HelloAck } from "../wire/ops.ts";
 import { peek, type Peeked } from "../wire/peek.ts";
 import { isEphemeral, jsonId, type RequestId } from "../wire/rpc.ts";
@@ -24,8 +26,10 @@ interface UplinkHooks {
   pendingIds(): RequestId[];
   /** Whether backpressure pauses the client until the daemon has acknowledged more. */
   isPaused(): boolean;
-  /** A frame for the client. */
-  onFrame(text: string, frame: Peeked): void;
+  /** A message for the client. */
+  onMessage(message: DaemonMessage, peeked: Peeked): void;
+  /** The daemon has not taken the message with this number in the session, which it was sent unread. */
+  onReturned(number: number): void;
   /** The same daemon has resumed the session; the requests in `unseen` never arrived. */
   onResume(unseen: ReadonlySet<RequestId>, facts: { knowsArrivals: boolean }): void;
   /** The first `count` messages sent in the session, as {@linkcode Uplink.sentCount} counts, have arrived. */
@@ -38,6 +42,9 @@ interface UplinkHooks {
   onIntroduced(facts: { replayed: boolean }): void;
   onDisconnect(end: SocketEnd): void;
 }
+
+/** A message of the daemon; in UTF-8 it ends with its line break. */
+export type DaemonMessage = Pick<Line, "text" | "utf8">;
 
 export type UplinkSettings =
   & Pick<Settings, "maxFrameBytes" | "pingIntervalMs" | "pingTimeoutMs" | "sessionId" | "server">
@@ -107,6 +114,7 @@ export class Uplink {
       ...(this.#window ? { window: this.#window } : {}),
       nudge: true,
       lines: true,
+      bytes: true,
       receipts: true,
       resume,
       ...(this.#server ? { server: this.#server } : {}),
@@ -124,6 +132,11 @@ export class Uplink {
     return this.#link?.ack.receipts === true;
   }
 
+  /** Whether messages may be sent that were not read: the daemon takes bytes, and returns what is not valid. */
+  get takesUnread(): boolean {
+    return this.#isReady && this.#link?.ack.bytes === true;
+  }
+
   /** Sends one message; false when there is no connection. */
   send(text: string): boolean {
     if (!this.#write(text)) return false;
@@ -131,18 +144,24 @@ export class Uplink {
     return true;
   }
 
-  #write(text: string): boolean {
+  #write(data: string | Uint8Array<ArrayBuffer>): boolean {
     const socket = this.#link?.socket;
     if (!socket?.isOpen) return false;
-    if (this.#joiner) this.#joiner.send(text);
-    else socket.send(text);
-    return true;
+    if (this.#joiner && typeof data === "string") {
+      this.#joiner.send(data);
+      return true;
+    }
+    // Nothing overtakes what came before.
+    this.#joiner?.flush();
+    return socket.send(data);
   }
 
   /** Sends a request of the client and checks the daemon's liveness from now on. */
-  sendRequest(text: string): boolean {
+  sendRequest({ text, utf8 }: Pick<Line, "text" | "utf8">): boolean {
     this.expectActivity();
-    return this.send(text);
+    if (!this.#write(utf8 && this.#link?.ack.bytes ? utf8 : text)) return false;
+    this.#sentCount++;
+    return true;
   }
 
   /** Checks the daemon's liveness from now on. */
@@ -175,6 +194,7 @@ export class Uplink {
     }
     // Requests sent on an earlier connection may still be pending.
     this.expectActivity();
+    socket.onbytes = (bytes) => this.#receiveBytes(bytes);
     socket.onframe = (frame) =>
       ack.lines ? eachLine(frame, (text) => this.#receive(text)) : this.#receive(frame);
   }
@@ -220,15 +240,26 @@ export class Uplink {
 
   #receive(text: string): void {
     this.#liveness.activity();
+    this.#handle({ text }, text.length, peek(text));
+  }
+
+  /** Handles a large message, which is passed on as it is. */
+  #receiveBytes(utf8: Uint8Array<ArrayBuffer>): void {
+    this.#liveness.activity();
+    const message = new Utf8Line(utf8);
+    const ends = readEnds(...message.ends({ head: HEAD_CHARS, tail: TAIL_CHARS }));
+    this.#handle(message, utf8.length, ends ?? peek(message.text));
+  }
+
+  #handle(message: DaemonMessage, size: number, peeked: Peeked | undefined): void {
     try {
-      const frame = peek(text);
-      if (frame === undefined) return log.warning("the daemon sent a frame that is no JSON object");
-      if (frame.kind === "op") return this.#handleOp(frame.message);
-      if (frame.kind === "response" && frame.id !== null) {
-        this.#receipts.countResponse(text.length);
-        if (this.requests.handleResponse(text, frame)) return;
-      } else if (isCountedMessage(frame)) this.#receipts.countMessage(text.length);
-      this.#hooks.onFrame(text, frame);
+      if (peeked === undefined) return log.warning("the daemon sent a frame that is no JSON object");
+      if (peeked.kind === "op") return this.#handleOp(peeked.message);
+      if (peeked.kind === "response" && peeked.id !== null) {
+        this.#receipts.countResponse(size);
+        if (this.requests.handleResponse(message, peeked)) return;
+      } else if (isCountedMessage(peeked)) this.#receipts.countMessage(size);
+      this.#hooks.onMessage(message, peeked);
     } catch (thrown) {
       log.error("a frame of the daemon could not be handled: {thrown}", { thrown });
     }
@@ -236,6 +267,7 @@ export class Uplink {
 
   #handleOp(message: JsonObject): void {
     if (message.op === "received") return this.#hooks.onAcknowledge(Number(message.messages));
+    if (message.op === "returned") return this.#hooks.onReturned(Number(message.message));
     if (message.op !== "nudge") log.debug("the daemon says {message}", { message });
   }
 }

@@ -1,15 +1,17 @@
 /**
- * One connection that carries text frames: the part of a WebSocket the session room needs. `send` never throws and
+ * One connection that carries frames of text, and of bytes if its client asked for that: the part of a WebSocket the session room needs. `send` never throws and
  * never blocks; a peer that does not read is disconnected (close code 4009).
  */
 export interface FrameChannel {
-  send(text: string): void;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code: number, reason: string): void;
   /** Bytes queued that the peer has not read. */
   readonly queuedBytes: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
   onframe?: (text: string) => void;
+  /** Takes the text of a frame of bytes; without it such a frame cannot be a message. */
+  onbytes?: (text: string) => void;
   /** Called for a frame that cannot be a message: binary data. */
   onbadframe?: (reason: string) => void;
   /** Called once. `wasClean` is false when the connection was cut without a close frame. */

@@ -1,8 +1,8 @@
 import { writeRecords } from "../base/turn_end.ts";
 import { KIB } from "../base/units.ts";
 
-/** Longest frame made by joining; a longer message is sent alone. */
-const MAX_JOINED_CHARS = 64 * KIB;
+/** Longest frame made by joining; a longer message is sent alone, and may be sent as bytes. */
+export const MAX_JOINED_CHARS = 64 * KIB;
 
 /** Messages one frame may hold. */
 export const MAX_JOINED_LINES = 1000;
@@ -13,11 +13,14 @@ export const MAX_JOINED_LINES = 1000;
  */
 export class LineJoiner {
   readonly #send: (frame: string) => void;
+  readonly #sendBytes: ((frame: Uint8Array<ArrayBuffer>) => void) | undefined;
   #lines: string[] = [];
   #chars = 0;
 
-  constructor(send: (frame: string) => void) {
+  /** @param sendBytes sends a long message in UTF-8, if the other end takes it so (docs/protocol.md, `bytes`) */
+  constructor(send: (frame: string) => void, sendBytes?: (frame: Uint8Array<ArrayBuffer>) => void) {
     this.#send = send;
+    this.#sendBytes = sendBytes;
   }
 
   /** Queues `text`, which contains no line break; it is sent before the event loop turns. */
@@ -25,7 +28,7 @@ export class LineJoiner {
     if (this.#chars + text.length > MAX_JOINED_CHARS || this.#lines.length === MAX_JOINED_LINES) this.flush();
     if (text.length > MAX_JOINED_CHARS) {
       writeRecords();
-      return this.#send(text);
+      return this.#sendBytes ? this.#sendBytes(new TextEncoder().encode(text + "\n")) : this.#send(text);
     }
     if (this.#lines.length === 0) queueMicrotask(() => this.flush());
     this.#lines.push(text);

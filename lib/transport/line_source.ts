@@ -14,6 +14,8 @@ export interface ByteSource {
 interface LineSourceOptions {
   /** Longest line kept, its newline included. */
   maxLineBytes: number;
+  /** Takes a line, which is valid until it returns; false for one that is to be emitted. */
+  take?(line: Buffer): boolean;
   /** Takes the two ends of a longer one. */
   onOverlong?(line: OverlongLine): void;
   /** What to wait for before more is read, if anything. */
@@ -21,21 +23,24 @@ interface LineSourceOptions {
 }
 
 /**
- * Reads bytes and emits `data` once for each whole line, newline included: the part of a `Readable` that the SDK's
- * stdio transport uses. That transport copies its buffer with each chunk, so it gets one line at a time.
+ * Reads bytes and emits `data` once for each whole line that `take` leaves, newline included: the part of a `Readable`
+ * that the SDK's stdio transport uses. That transport copies its buffer with each chunk, so it gets one line at a time.
  */
 export class LineSource extends EventEmitter {
   readonly #source: ByteSource;
   readonly #framer: LineFramer;
   readonly #backpressure: LineSourceOptions["backpressure"];
 
-  constructor(source: ByteSource, { backpressure, ...options }: LineSourceOptions) {
+  constructor(source: ByteSource, { backpressure, take, ...options }: LineSourceOptions) {
     super();
     this.#source = source;
     this.#backpressure = backpressure;
     this.#framer = new LineFramer({
       ...options,
-      onLine: (line) => void this.emit("data", Buffer.from(line.buffer, line.byteOffset, line.byteLength)),
+      onLine: (line) => {
+        const buffer = Buffer.from(line.buffer, line.byteOffset, line.byteLength);
+        if (!take?.(buffer)) this.emit("data", buffer);
+      },
     });
   }
 

@@ -9,20 +9,26 @@ export interface ByteSink {
 
 const BATCH_CHARS = MIB;
 
+/** What is written at once, and how much of the queue it was. */
+interface Batch {
+  data: Uint8Array;
+  queued: number;
+}
+
 interface LineWriterOptions {
   /** Called once when a write fails, as when the reader of a pipe is gone. Nothing is written after that. */
   onError?(error: Error): void;
 }
 
 /**
- * Writes text in order, without blocking; what arrives during a write goes out together in the next one. Emits `drain`
+ * Writes text and UTF-8 in order, without blocking; what arrives during a write goes out together in the next one. Emits `drain`
  * when the queue is empty, which is what the SDK's stdio transport expects of a stdout.
  */
 export class LineWriter extends EventEmitter {
   readonly #sink: ByteSink;
   readonly #onError: LineWriterOptions["onError"];
   readonly #encoder = new TextEncoder();
-  #queue: string[] = [];
+  #queue: (string | Uint8Array)[] = [];
   #queuedChars = 0;
   #isBusy = false;
   #isBroken = false;
@@ -33,13 +39,13 @@ export class LineWriter extends EventEmitter {
     this.#onError = options.onError;
   }
 
-  /** Text not yet handed to the sink, in UTF-16 code units. */
+  /** What is not yet handed to the sink: text in UTF-16 code units, the rest in bytes. */
   get queuedChars(): number {
     return this.#queuedChars;
   }
 
-  /** Queues `text`. @returns whether the caller may continue without waiting for `drain` */
-  write(text: string): boolean {
+  /** Queues `text`, or UTF-8. @returns whether the caller may continue without waiting for `drain` */
+  write(text: string | Uint8Array): boolean {
     if (this.#isBroken) return true;
     this.#queue.push(text);
     this.#queuedChars += text.length;
@@ -70,17 +76,26 @@ export class LineWriter extends EventEmitter {
     }
   }
 
-  #nextBatch(): string {
+  #nextBatch(): Batch {
+    const [first] = this.#queue;
+    if (first instanceof Uint8Array) {
+      this.#queue.shift();
+      return { data: first, queued: first.length };
+    }
     let count = 0;
-    let chars = 0;
-    while (count < this.#queue.length && chars < BATCH_CHARS) chars += this.#queue[count++]!.length;
+    let queued = 0;
+    for (const item of this.#queue) {
+      if (typeof item !== "string" || queued >= BATCH_CHARS) break;
+      queued += item.length;
+      count++;
+    }
     const batch = this.#queue.splice(0, count);
-    return batch.length === 1 ? batch[0]! : batch.join("");
+    return { data: this.#encoder.encode(batch.length === 1 ? batch[0] as string : batch.join("")), queued };
   }
 
-  async #writeAll(text: string): Promise<void> {
-    let rest = this.#encoder.encode(text);
+  async #writeAll({ data, queued }: Batch): Promise<void> {
+    let rest = data;
     while (rest.length > 0) rest = rest.subarray(await this.#sink.write(rest));
-    this.#queuedChars -= text.length;
+    this.#queuedChars -= queued;
   }
 }

@@ -16,14 +16,16 @@ export class ConnectError extends Error {
   }
 }
 
-/** The client's end of an open WebSocket with text frames. Frames are kept until `onframe` is set. */
+/** The client's end of an open WebSocket. Frames are kept until `onframe` is set. */
 export class ClientSocket {
+  /** Takes frames of bytes; without it they are dropped. To be set before `onframe`. */
+  onbytes: ((bytes: Uint8Array<ArrayBuffer>) => void) | undefined;
   /** Resolves when the connection has ended, whichever side ended it. */
   readonly closed: Promise<SocketEnd>;
   readonly #socket: WebSocket;
   readonly #end: (end: SocketEnd) => void;
   #onframe: ((text: string) => void) | undefined;
-  #pending: string[] = [];
+  #pending: (string | Uint8Array<ArrayBuffer>)[] = [];
   #isOver = false;
 
   constructor(socket: WebSocket) {
@@ -34,14 +36,15 @@ export class ClientSocket {
       this.#isOver = true;
       resolve(end);
     };
-    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => this.#receive(data instanceof ArrayBuffer ? new Uint8Array(data) : data);
     socket.onclose = ({ code, reason }) => this.#end({ code, reason });
     socket.onerror = (event) => this.#end({ code: 1006, reason: (event as ErrorEvent).message });
   }
 
   set onframe(handler: ((text: string) => void) | undefined) {
     this.#onframe = handler;
-    while (this.#onframe && this.#pending.length > 0) this.#onframe(this.#pending.shift()!);
+    while (this.#onframe && this.#pending.length > 0) this.#deliver(this.#pending.shift()!);
   }
 
   /** Bytes not yet passed to the system. */
@@ -54,10 +57,10 @@ export class ClientSocket {
     return !this.#isOver && this.#socket.readyState === WebSocket.OPEN;
   }
 
-  /** Sends one frame; false when the connection has ended. */
-  send(text: string): boolean {
+  /** Sends one frame, of text or of bytes; false when the connection has ended. */
+  send(data: string | Uint8Array<ArrayBuffer>): boolean {
     if (!this.isOpen) return false;
-    this.#socket.send(text);
+    this.#socket.send(data);
     return true;
   }
 
@@ -72,10 +75,15 @@ export class ClientSocket {
     this.#socket.close();
   }
 
-  #receive(data: unknown): void {
-    if (this.#isOver || typeof data !== "string") return;
-    if (this.#onframe) this.#onframe(data);
-    else this.#pending.push(data);
+  #receive(frame: string | Uint8Array<ArrayBuffer>): void {
+    if (this.#isOver) return;
+    if (this.#onframe) this.#deliver(frame);
+    else this.#pending.push(frame);
+  }
+
+  #deliver(frame: string | Uint8Array<ArrayBuffer>): void {
+    if (typeof frame === "string") this.#onframe?.(frame);
+    else this.onbytes?.(frame);
   }
 }
 

@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { type ByteAccount, type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
 import { CLOSE } from "../wire/codes.ts";
+import { decodeUtf8 } from "./line.ts";
 import { byteLength } from "./message_size.ts";
 import type { ChannelEnd, FrameChannel } from "./channel.ts";
 
@@ -24,6 +25,7 @@ export interface WebSocketChannelOptions {
 /** The server's end of a WebSocket as a {@linkcode FrameChannel}. No event handler throws into `Deno.serve`. */
 export class WebSocketChannel implements FrameChannel {
   onframe?: (text: string) => void;
+  onbytes?: (text: string) => void;
   onbadframe?: (reason: string) => void;
   onclose?: (end: ChannelEnd) => void;
   bytesIn = 0;
@@ -45,6 +47,7 @@ export class WebSocketChannel implements FrameChannel {
       evict: () => this.#dropSlow({ graceMs: 0 }),
       recount: () => this.#charge(this.queuedBytes),
     });
+    socket.binaryType = "arraybuffer";
     socket.onmessage = (event) => this.#catching(() => this.#receive(event.data));
     socket.onclose = (event) => this.#end({ code: event.code, wasClean: event.wasClean });
     socket.onerror = (event) => {
@@ -57,10 +60,10 @@ export class WebSocketChannel implements FrameChannel {
     return this.#socket.bufferedAmount;
   }
 
-  send(text: string): void {
+  send(data: string | Uint8Array<ArrayBuffer>): void {
     if (this.#hasEnded || this.#socket.readyState !== WebSocket.OPEN) return;
-    this.bytesOut += byteLength(text);
-    this.#socket.send(text);
+    this.bytesOut += typeof data === "string" ? byteLength(data) : data.length;
+    this.#socket.send(data);
     const queuedBytes = this.#socket.bufferedAmount;
     if (queuedBytes > this.#options.maxQueuedBytes) this.#dropSlow({ graceMs: CLOSE_GRACE_MS });
     else if (queuedBytes > 0 || this.#account.bytes > 0) this.#charge(queuedBytes);
@@ -97,8 +100,11 @@ export class WebSocketChannel implements FrameChannel {
 
   #receive(data: unknown): void {
     if (this.#hasEnded) return;
-    if (typeof data !== "string") return this.onbadframe?.("a frame must be text holding one JSON message");
-    const bytes = byteLength(data);
+    const take = typeof data === "string" ? this.onframe : this.onbytes;
+    if (typeof data !== "string" && (take === undefined || !(data instanceof ArrayBuffer))) {
+      return this.onbadframe?.("a frame must be text holding one JSON message");
+    }
+    const bytes = typeof data === "string" ? byteLength(data) : data.byteLength;
     this.bytesIn += bytes;
     if (bytes > this.#options.maxFrameBytes) {
       return this.#drop(
@@ -106,7 +112,7 @@ export class WebSocketChannel implements FrameChannel {
         `a message may hold ${formatBytes(this.#options.maxFrameBytes)} at most`,
       );
     }
-    this.onframe?.(data);
+    take?.(typeof data === "string" ? data : decodeUtf8(new Uint8Array(data)));
   }
 
   // The close event can fire twice, and an error event can come with or without one.

@@ -19,3 +19,11 @@ export function endOfString(text: string, from: number): number {
   }
   return -1;
 }
+
+/**
+ * `json` with a space for each line break, which changes no place in it: strings contain none, so all of them are between
+ * its tokens.
+ */
+export function onOneLine(json: string): string {
+  return json.includes("\n") || json.includes("\r") ? json.replaceAll(/[\r\n]/g, " ") : json;
+}

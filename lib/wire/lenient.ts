@@ -1,33 +1,3 @@
-import { isObject, type JsonObject } from "../base/json.ts";
-
-/** Optional parameters of requests for which some clients send null. */
-const NULLABLE = ["cursor", "arguments", "_meta"];
-
-/**
- * Returns a client's message without optional parameters that are null. Every endpoint and the shim read messages
- * through this; a well-formed message is returned as it is.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { normalizeMessage } from "./lenient.ts";
- *
- * const message = { jsonrpc: "2.0", id: 1, method: "tools/list", params: { cursor: null } };
- * assertEquals(normalizeMessage(message).params, {});
- * ```
- */
-export function normalizeMessage(message: JsonObject): JsonObject {
-  const { params } = message;
-  if (params === undefined || message.method === undefined) return message;
-  if (params === null) return omit(message, ["params"]);
-  if (!isObject(params) || !NULLABLE.some((name) => params[name] === null)) return message;
-  return { ...message, params: omit(params, NULLABLE.filter((name) => params[name] === null)) };
-}
-
-function omit(object: JsonObject, names: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
-}
-
 /** Messages a batch may hold. */
 const MAX_BATCH = 100;
 

@@ -23,8 +23,7 @@ export function refOf(id: RequestId): RequestRef {
 }
 
 /**
- * The response with `result` as one line of JSON. A result that is passed on keeps its text, except for the id and for
- * line breaks between its tokens.
+ * The response with `result` as one line of JSON. A result that is passed on keeps its text, except for the id.
  *
  * @example
  * ```ts
@@ -32,44 +31,35 @@ export function refOf(id: RequestId): RequestRef {
  * import { responseText } from "./message_text.ts";
  * import { rawResult, readRawMessage } from "./raw_message.ts";
  *
- * const read = readRawMessage('{"result":{"n":1.0},\n"jsonrpc":"2.0","id":7}', { depth: 9, members: 9 });
+ * const read = readRawMessage('{"result":{"n":1.0}, "jsonrpc":"2.0","id":7}', { depth: 9, members: 9 });
  * const result = rawResult(read!)!;
  * assertEquals(responseText('"a"', result), '{"result":{"n":1.0}, "jsonrpc":"2.0","id":"a"}');
  * ```
  */
 export function responseText(idText: string, result: Result): string {
   const raw = rawResult(result);
-  if (raw) return oneLine(raw.toText({ idText }));
+  if (raw) return raw.toText({ idText });
   const [name, value] = result.error === undefined ? ["result", result.result] : ["error", result.error];
   return `{"jsonrpc":"2.0","id":${idText},"${name}":${JSON.stringify(value)}}`;
 }
 
 /**
- * A request or notification as one line of JSON. Params that are passed on keep their text, and the message around them
- * with its members, but for the id.
+ * A request or notification as one line of JSON. Params that are passed on keep their text, and so does the message they
+ * came in.
  */
-export function messageLine({ id, method, params }: MessageParts): string {
+export function messageLine(message: MessageParts): string {
+  return messageParts(message).join("");
+}
+
+/** As {@linkcode messageLine}, in parts that lie where they came, so that a large message is not copied. */
+export function messageParts({ id, method, params }: MessageParts): readonly string[] {
   const idText = id === undefined ? undefined : JSON.stringify(jsonId(id));
-  if (!(params instanceof RawObject)) {
-    return newMessage({ idText, method, paramsText: JSON.stringify(params) });
-  }
-  const passed = params.messageText(method, idText);
-  return oneLine(passed ?? newMessage({ idText, method, paramsText: params.text }));
-}
-
-interface NewMessage {
-  idText: string | undefined;
-  method: string;
-  paramsText: string | undefined;
-}
-
-function newMessage({ idText, method, paramsText }: NewMessage): string {
-  const id = idText === undefined ? "" : `"id":${idText},`;
-  const params = paramsText === undefined ? "" : `,"params":${paramsText}`;
-  return `{"jsonrpc":"2.0",${id}"method":${JSON.stringify(method)}${params}}`;
-}
-
-/** `text`, which is JSON: strings contain no line breaks, so all of them are between its tokens. */
-export function oneLine(text: string): string {
-  return text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text;
+  const isRaw = params instanceof RawObject;
+  const passedOn = isRaw ? params.messageParts(method, idText) : undefined;
+  if (passedOn !== undefined) return passedOn;
+  const head = `{"jsonrpc":"2.0",${idText === undefined ? "" : `"id":${idText},`}"method":${
+    JSON.stringify(method)
+  }`;
+  if (params === undefined) return [head, "}"];
+  return [head, ',"params":', ...isRaw ? params.parts : [JSON.stringify(params)], "}"];
 }

@@ -38,6 +38,7 @@ const hello = z.looseObject({
   server: z.optional(z.string()),
   nudge: z.optional(z.boolean()),
   lines: z.optional(z.boolean()),
+  bytes: z.optional(z.boolean()),
   receipts: z.optional(z.boolean()),
   proof: z.optional(z.string()),
   via: z.optional(z.string()),
@@ -124,6 +125,8 @@ export interface HelloAck {
   resume_token?: string;
   /** Set if the hello asked for it: a frame may hold several messages, one a line. */
   lines?: true;
+  /** Set if the hello asked for it: either end may send a large message in UTF-8, the client one it has not read. */
+  bytes?: true;
   /** Set if the hello asked for it: either end acknowledges how many messages have arrived. */
   receipts?: true;
   /** With `receipts`: number of the last request or notification before the first on this connection. */
@@ -180,4 +183,5 @@ export type OpReply =
   | { op: "rotate_token_res"; ok: boolean; error?: string }
   | { op: "nudge" }
   | { op: "received"; messages: number }
+  | { op: "returned"; message: number }
   | { op: "error"; code: string; message: string; request_id?: Json };

@@ -1,11 +1,16 @@
-import { isObject, type JsonObject } from "../base/json.ts";
-import { jsonId, type RequestId } from "./rpc.ts";
+import { isObject, type JsonObject, parseJson } from "../base/json.ts";
+import { bodyBetweenEnds, HEAD_CHARS, readEnds, TAIL_CHARS } from "./message_ends.ts";
+import type { RequestEnvelope } from "./envelope.ts";
+import { readRawMessage } from "./raw_message.ts";
+import type { RequestId } from "./rpc.ts";
+
+const UNLIMITED = { depth: Infinity, members: Infinity };
 
 /** What a forwarder needs to know of a frame of the daemon. */
 export type Peeked =
   | PeekedResponse
-  | { kind: "request"; id: RequestId; message: JsonObject }
-  | { kind: "notification"; message: JsonObject }
+  | RequestEnvelope
+  | { kind: "notification"; method: string; message: JsonObject }
   | { kind: "op"; message: JsonObject };
 
 export interface PeekedResponse {
@@ -14,18 +19,11 @@ export interface PeekedResponse {
   id: RequestId | null;
   /** Whether it carries an error instead of a result. */
   failed: boolean;
-  /** Offset of `"result":` or `"error":`; undefined when the whole frame was parsed. */
-  bodyAt?: number;
 }
 
-// A response as `responseTo` writes it. Longer numbers are left to JSON.parse, which may round them; longer strings
-// too, since a repeated alternation overflows the stack.
-const RESPONSE_HEAD =
-  /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(-?(?:0|[1-9]\d{0,14})|"(?:[^"\\]|\\.){0,200}")\s*,\s*"(result|error)"\s*:/d;
-
 /**
- * Classifies `text`. A response is recognized by its first bytes, so that a large one is forwarded unparsed; any
- * other frame is parsed.
+ * Classifies `text`, which is valid JSON with no member twice. A response is recognized by its ends, so that a large one
+ * is forwarded unparsed; notifications and ops, and whatever the ends do not tell, are parsed.
  *
  * @returns undefined when it is not a JSON object
  * @example
@@ -33,49 +31,45 @@ const RESPONSE_HEAD =
  * import { assertEquals } from "@std/assert";
  * import { peek, responseBody, withBody } from "./peek.ts";
  *
- * const text = '{"jsonrpc":"2.0","id":7,"result":{"content":[]}}';
- * const response = peek(text);
- * if (response?.kind !== "response") throw new Error("no response");
- * assertEquals(withBody(1, responseBody(text, response)), '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}');
+ * const text = '{"result":{"content":[]},"jsonrpc":"2.0","id":7}';
+ * assertEquals(peek(text), { kind: "response", id: 7, failed: false });
+ * assertEquals(withBody("1", responseBody(text)), '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}');
  * ```
  */
 export function peek(text: string): Peeked | undefined {
-  const head = RESPONSE_HEAD.exec(text);
-  if (head) {
-    // The member starts one quote before its name.
-    const bodyAt = head.indices![2]![0] - 1;
-    return { kind: "response", id: JSON.parse(head[1]!), failed: head[2] === "error", bodyAt };
-  }
-  return classify(parse(text));
+  return readEnds(text.slice(0, HEAD_CHARS), text.slice(-TAIL_CHARS)) ?? classify(text);
 }
 
 /** The members of a response after its id, as they are in `text`: `"result":…}`. */
-export function responseBody(text: string, response: PeekedResponse): string {
-  if (response.bodyAt !== undefined) return text.slice(response.bodyAt);
-  const { jsonrpc: _, id: __, ...body } = JSON.parse(text);
-  return JSON.stringify(body).slice(1);
+export function responseBody(text: string): string {
+  const body = bodyBetweenEnds(text);
+  if (body !== undefined) return body;
+  const { jsonrpc: _, id: __, ...rest } = JSON.parse(text);
+  return JSON.stringify(rest).slice(1);
 }
 
-/** A response to `id` with a {@linkcode responseBody}. */
-export function withBody(id: RequestId, body: string): string {
-  return `{"jsonrpc":"2.0","id":${JSON.stringify(jsonId(id))},${body}`;
+/** A response with a {@linkcode responseBody}, to the request whose id has the text `idText`. */
+export function withBody(idText: string, body: string): string {
+  return `{"jsonrpc":"2.0","id":${idText},${body}`;
 }
 
-function classify(message: unknown): Peeked | undefined {
+function classify(text: string): Peeked | undefined {
+  const message = parseJson(text);
   if (!isObject(message)) return undefined;
   if (message.jsonrpc === undefined) return { kind: "op", message };
-  const { id } = message;
-  const isId = typeof id === "string" || typeof id === "number";
-  if (message.method === undefined) {
-    return { kind: "response", id: isId ? id : null, failed: message.error !== undefined };
-  }
-  return isId ? { kind: "request", id, message } : { kind: "notification", message };
+  const { method } = message;
+  const id = idOf(message, text);
+  if (method === undefined) return { kind: "response", id, failed: message.error !== undefined };
+  return id === null
+    ? { kind: "notification", method: String(method), message }
+    : { kind: "request", id, method: String(method) };
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+function idOf({ id }: JsonObject, text: string): RequestId | null {
+  // A number that a double cannot hold is read from the text.
+  if (typeof id === "number" && !Number.isSafeInteger(id)) {
+    const message = readRawMessage(text, UNLIMITED);
+    return message === undefined || message.kind === "notification" ? null : message.id;
   }
+  return typeof id === "string" || typeof id === "number" ? id : null;
 }

@@ -1,5 +1,6 @@
 import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
+import { onOneLine } from "./json_string.ts";
 import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
 import { type Edit, hasDuplicates, RawObject, splice } from "./raw_object.ts";
 import {
@@ -103,11 +104,6 @@ export class RawParts {
   }
 }
 
-/** `json` with a space for each line break, which changes no place in it. */
-function onOneLine(json: string): string {
-  return json.includes("\n") || json.includes("\r") ? json.replaceAll(/[\r\n]/g, " ") : json;
-}
-
 /** Whether the value is an object in which no name stands twice. */
 function isPlain({ members }: Member): boolean {
   return members !== undefined && !hasDuplicates(members);
@@ -125,9 +121,9 @@ abstract class Raw {
   /** @param method of a request or a notification */
   constructor(parts: RawParts, body: Member | undefined, method?: string) {
     const idAt = parts.find("id");
-    const envelope = method === undefined ? undefined : { method, idAt };
+    const message = method === undefined ? undefined : { method, id: idAt };
     this.text = parts.text;
-    this.body = body && new RawObject(parts.text, { ...body, envelope });
+    this.body = body && new RawObject(parts.text, { ...body, message });
     this.#idAt = idAt;
     this.#bodyAt = body;
   }

@@ -12,15 +12,16 @@ export class MemoryChannel implements FrameChannel {
   bytesIn = 0;
   bytesOut = 0;
   onframe?: (text: string) => void;
+  onbytes?: (text: string) => void;
   onbadframe?: (reason: string) => void;
   onclose?: (end: ChannelEnd) => void;
   /** Code and reason, if the daemon has closed it. */
   closed: [number, string] | undefined;
   readonly frames: string[] = [];
 
-  send(text: string): void {
-    this.bytesOut += text.length;
-    this.frames.push(text);
+  send(data: string | Uint8Array): void {
+    this.bytesOut += data.length;
+    this.frames.push(typeof data === "string" ? data : new TextDecoder().decode(data).trim());
   }
 
   close(code: number, reason: string): void {

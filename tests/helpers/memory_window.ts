@@ -1,6 +1,8 @@
 import type { ExaiError } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { Bridge, type BridgeOptions, type ClientPort } from "../../lib/shim/bridge.ts";
+import type { Line } from "../../lib/transport/line.ts";
+import { readClientText } from "../../lib/wire/raw_reader.ts";
 import { jsonId, type RequestId, type RpcMessage } from "../../lib/wire/rpc.ts";
 import { MemoryDaemon } from "./memory_daemon.ts";
 import { INITIALIZE } from "./shim.ts";
@@ -24,6 +26,8 @@ class MemoryClient implements ClientPort {
   readonly told: JsonObject[] = [];
   /** Each line that was sent as text. */
   readonly lines: string[] = [];
+  /** Each line it was to read again. */
+  readonly readAgain: string[] = [];
   queuedChars = 0;
   room = Promise.withResolvers<void>();
 
@@ -32,13 +36,25 @@ class MemoryClient implements ClientPort {
     this.told.push(JSON.parse(text));
   }
 
+  sendUtf8(line: Uint8Array): void {
+    this.sendText(new TextDecoder().decode(line).trim());
+  }
+
+  read(line: Line): void {
+    this.readAgain.push(line.text);
+  }
+
   send(message: RpcMessage): void {
     this.told.push(message as unknown as JsonObject);
   }
 
-  refuse(id: RequestId | null, { code, message, details, retryAfterMs }: ExaiError): void {
+  /** The ids of what it was refused, as they were written. */
+  readonly refused: string[] = [];
+
+  refuse(idText: string, { code, message, details, retryAfterMs }: ExaiError): void {
+    this.refused.push(idText);
     this.told.push({
-      id: id === null ? id : jsonId(id),
+      id: JSON.parse(idText),
       refused: code,
       message,
       details: details as JsonObject,
@@ -125,8 +141,14 @@ export class MemoryWindow implements Disposable {
 
   /** The client writes a message; what it holds besides is its own. */
   write(message: JsonObject, bytes?: number): void {
-    const text = JSON.stringify({ jsonrpc: "2.0", ...message });
-    this.bridge.handleMessage(JSON.parse(text), { text, bytes: bytes ?? text.length });
+    this.writeText(JSON.stringify({ jsonrpc: "2.0", ...message }), bytes);
+  }
+
+  /** The client writes the message `text`. */
+  writeText(text: string, bytes?: number): void {
+    const reading = readClientText(text);
+    if (reading.kind !== "message") throw new Error(text);
+    this.bridge.handleMessage(reading.message, { text, bytes: bytes ?? text.length });
   }
 
   ask(method: string, params: JsonObject = {}, id: RequestId = 1, bytes?: number): void {

@@ -62,7 +62,6 @@ for (const [door, open] of Object.entries(DOORS)) {
       for (const [what, value] of Object.entries(LARGE)) {
         await t.step({
           name: what,
-          ignore: isPending,
           fn: () => passLarge(value, { client, server, tool: tool! }),
         });
       }
@@ -76,7 +75,8 @@ Deno.test("answers that come while the connection of a shim is cut have the ids 
   await using proxy = new CuttingProxy(Number(new URL(it.url).port), () => Infinity);
   await using client = await shimClient(`ws://127.0.0.1:${proxy.port}/`);
   const { tool } = await namesFor(client, "piped");
-  const ids = isPending ? ["1", "-7"] : IDS;
+  // The shim refuses numbers beyond the safe integers as yet.
+  const ids = IDS.filter((id) => !isPending || !/^\d{16,}$/.test(id));
   const calls: { id: string; say(text: string): void; theirs: string }[] = [];
   for (const id of ids) {
     await client.send(`{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":${tool}}}`);
@@ -89,6 +89,6 @@ Deno.test("answers that come while the connection of a shim is cut have the ids 
   const wanted = new Set(ids.map((id) => fill(answer, { id, of: id })));
   for (let n = 0; n < ids.length; n++) {
     const text = await next(client);
-    if (!isPending) assert(wanted.delete(text), text);
+    assert(wanted.delete(text), text);
   }
 });

@@ -1,6 +1,6 @@
 import { StdoutReader } from "../../lib/process/stdout_reader.ts";
 import { StdioPeer } from "../../lib/transport/stdio.ts";
-import { responseTo, type RpcMessage } from "../../lib/wire/rpc.ts";
+import { messageText, responseTo, type RpcMessage } from "../../lib/wire/rpc.ts";
 import { isAnswer, readServerMessage } from "../../lib/wire/server_message.ts";
 import { isObject, type Json } from "../../lib/base/json.ts";
 import { parseLenient } from "../../lib/wire/lenient.ts";
@@ -37,9 +37,8 @@ class StdinDoor implements OpenDoor {
       },
     }, {
       onMessage(message) {
-        if ("method" in message && "id" in message) {
-          queueMicrotask(() => peer.sendText(JSON.stringify(responseTo(message.id, { result: {} }))));
-        }
+        if (message.kind !== "request") return;
+        queueMicrotask(() => peer.sendText(messageText(responseTo(message.id, { result: {} }))));
       },
       onEnd: () => {},
       revision: () => "2025-03-26",

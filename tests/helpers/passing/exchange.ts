@@ -3,7 +3,7 @@ import type { JsonObject } from "../../../lib/base/json.ts";
 import type { TextClient } from "./doors.ts";
 import type { Arrival, VerbatimServer } from "./verbatim_server.ts";
 
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 5000;
 
 /** What stands for what is another on either side of the daemon. */
 export type Fillings = Readonly<Record<string, string>>;
