@@ -17,7 +17,7 @@ const OPTIONAL = ["cursor", "arguments", "_meta"];
 /** The reader of messages, which must read each text just as `JSON.parse` does. */
 export const READING_DOOR: Door = {
   name: "reading",
-  share: 1,
+  share: 0.3,
   open: () => Promise.resolve(new ReadingDoor()),
 };
 
