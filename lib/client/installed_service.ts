@@ -1,23 +1,14 @@
-import * as z from "zod/mini";
 import { messageOf } from "../base/errors.ts";
+import { type JsonObject, textOf } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { runtimeDir, type StatePaths, windowsProgram } from "../config/paths.ts";
 import { parseObject } from "./frames.ts";
 import { readOwnFile } from "./own_files.ts";
 
+const MANAGERS = ["systemd", "launchd", "tasks"] as const;
+
 /** The programs that run the daemon as a service. */
-export type ServiceManager = "systemd" | "launchd" | "tasks";
-
-const SCHEMA = z.object({
-  manager: z.enum(["systemd", "launchd", "tasks"]),
-  id: z.string().check(z.regex(/^[\w-]+$/)),
-  command: z.string(),
-  args: z.array(z.string()),
-  port: z.optional(z.int()),
-});
-
-/** The daemon of a state directory as a service, as `exai-daemon service install` has left it. */
-export type InstalledService = z.output<typeof SCHEMA>;
+export type ServiceManager = (typeof MANAGERS)[number];
 
 /** A command line of a service manager. */
 export interface ManagerCommand {
@@ -25,12 +16,34 @@ export interface ManagerCommand {
   args: string[];
 }
 
+/** The daemon of a state directory as a service, as `exai-daemon service install` has left it. */
+export interface InstalledService extends ManagerCommand {
+  manager: ServiceManager;
+  id: string;
+  port?: number;
+}
+
 /** The service that the daemon of this state directory is installed as; undefined when it is none. */
 export async function readInstalledService(
   { service }: Pick<StatePaths, "service">,
 ): Promise<InstalledService | undefined> {
   const { text } = await readOwnFile(service);
-  return text === undefined ? undefined : SCHEMA.safeParse(parseObject(text)).data;
+  return text === undefined ? undefined : serviceOf(parseObject(text));
+}
+
+function serviceOf(record: JsonObject | undefined): InstalledService | undefined {
+  const manager = MANAGERS.find((manager) => manager === record?.manager);
+  const [id, port, program] = [textOf(record?.id), record?.port, commandOf(record)];
+  const isPort = port === undefined || Number.isSafeInteger(port);
+  if (!manager || id === undefined || !/^[\w-]+$/.test(id) || !isPort || !program) return undefined;
+  return { ...program, manager, id, port: port as number | undefined };
+}
+
+/** The command line in a record of a program; undefined where there is none. */
+export function commandOf(record: JsonObject | undefined): ManagerCommand | undefined {
+  const [command, args] = [textOf(record?.command), record?.args];
+  if (command === undefined || !Array.isArray(args)) return undefined;
+  return args.every((arg) => typeof arg === "string") ? { command, args } : undefined;
 }
 
 /** The command line that starts the service. */

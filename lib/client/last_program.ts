@@ -1,25 +1,23 @@
-import * as z from "zod/mini";
+import { type JsonObject, textOf } from "../base/json.ts";
 import { isNewer, OWN_RELEASE } from "../base/release.ts";
 import { isFile } from "../config/path_kind.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { writePrivateFile } from "../state/state_files.ts";
 import { daemonCommand, programFile } from "./daemon_program.ts";
 import { parseObject } from "./frames.ts";
-import type { ManagerCommand } from "./installed_service.ts";
+import { commandOf, type ManagerCommand } from "./installed_service.ts";
 import { readOwnFile } from "./own_files.ts";
 
-const SCHEMA = z.object({
-  version: z.string(),
-  committedAt: z.optional(z.string()),
-  command: z.string(),
-  args: z.array(z.string()),
+interface LastProgram extends ManagerCommand {
+  version: string;
+  committedAt?: string;
   /** What must be there for it to start. */
-  file: z.string(),
-});
+  file: string;
+}
 
 /** Records that the daemon of this program runs in the state directory. */
 export async function recordProgram({ program }: Pick<StatePaths, "program">): Promise<void> {
-  const record: z.output<typeof SCHEMA> = { ...OWN_RELEASE, ...daemonCommand(), file: programFile() };
+  const record: LastProgram = { ...OWN_RELEASE, ...daemonCommand(), file: programFile() };
   await writePrivateFile(program, JSON.stringify(record) + "\n");
 }
 
@@ -31,7 +29,15 @@ export async function newerProgram(
   { program }: Pick<StatePaths, "program">,
 ): Promise<ManagerCommand | undefined> {
   const { text } = await readOwnFile(program);
-  const found = text === undefined ? undefined : SCHEMA.safeParse(parseObject(text)).data;
+  const found = text === undefined ? undefined : lastProgramOf(parseObject(text));
   if (!found || !isNewer(found, OWN_RELEASE)) return undefined;
   return await isFile(found.file) ? { command: found.command, args: found.args } : undefined;
+}
+
+// No schema of zod, which would be a tenth of what is in the bundle of the shim.
+function lastProgramOf(record: JsonObject | undefined): LastProgram | undefined {
+  const [version, file] = [textOf(record?.version), textOf(record?.file)];
+  const program = commandOf(record);
+  if (version === undefined || file === undefined || !program) return undefined;
+  return { ...program, version, file, committedAt: textOf(record?.committedAt) };
 }
