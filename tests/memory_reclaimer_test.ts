@@ -76,3 +76,41 @@ Deno.test("room that a collection after a burst leaves empty is given back once 
   assertEquals(collections, [false, true], "once is enough");
   assertEquals(trims, 2);
 });
+
+Deno.test("what windows leave when they are opened is given back once nobody has called anything for a while", async () => {
+  let [nowMs, rss, heapUsed, isBusy, looks, collections] = [0, 60 * MIB, 20 * MIB, false, 0, 0];
+  using _ = new MemoryReclaimer({
+    isBusy: () => isBusy,
+    use: () => (looks++, { rss, heapTotal: 40 * MIB, heapUsed }),
+    trim: () => Promise.resolve(),
+    collect: () => {
+      collections++;
+      rss = 60 * MIB;
+    },
+    nowMs: () => nowMs,
+    checkMs: 1,
+  });
+  const lookedAgain = async () => {
+    const before = looks;
+    await until(() => looks > before + 3);
+  };
+  rss = 70 * MIB;
+  await lookedAgain();
+  nowMs += 9000;
+  await lookedAgain();
+  assertEquals(collections, 0, "it has not been quiet for long");
+  isBusy = true;
+  await lookedAgain();
+  isBusy = false;
+  nowMs += 9000;
+  await lookedAgain();
+  heapUsed += 2 * MIB;
+  nowMs += 9000;
+  await lookedAgain();
+  assertEquals(collections, 0, "calls that end between two looks leave garbage");
+  nowMs += 11_000;
+  await until(() => collections === 1);
+  nowMs += 2 * MINUTE_MS;
+  await lookedAgain();
+  assertEquals(collections, 1, "nothing is to be had any more");
+});

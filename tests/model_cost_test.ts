@@ -271,7 +271,7 @@ Deno.test("a daemon's budget holds after its restart, its health warns, and call
     findLocal: false,
     openaiApiKey: TEST_KEY,
     openaiUrl: server.url,
-    dailyBudget: SETTINGS.dailyBudget.schema.parse("openai=100k tokens"),
+    dailyBudget: SETTINGS.dailyBudget.read("openai=100k tokens")!,
   };
   const ask = async (it: { url: string }) => {
     using client = await RawClient.hello(it.url);

@@ -34,7 +34,7 @@ Deno.test("the addresses that provider_list names are those of the settings", ()
 
 Deno.test("models answer in the language of LOCALE, in every tool that asks one, whatever way it is written", async () => {
   for (const written of ["fr-FR", "fr_FR.UTF-8"]) {
-    const locale = SETTINGS.locale.schema.parse(written);
+    const locale = SETTINGS.locale.read(written)!;
     const models = new FakeModels();
     using tools = new TestTools({
       models,
@@ -51,7 +51,7 @@ Deno.test("models answer in the language of LOCALE, in every tool that asks one,
 
 Deno.test("without LOCALE, or with one of no language, models are told nothing of it", async () => {
   for (const written of ["", "C", "POSIX", "C.UTF-8"]) {
-    const locale = SETTINGS.locale.schema.parse(written);
+    const locale = SETTINGS.locale.read(written)!;
     const models = new FakeModels();
     using tools = new TestTools({
       models,
@@ -60,7 +60,7 @@ Deno.test("without LOCALE, or with one of no language, models are told nothing o
     await tools.call("chat", { prompt: "Hello?" });
     assert(!promptOf(models.asked[0]!).includes("meant for people"));
   }
-  assertEquals(SETTINGS.locale.schema.safeParse("no such language").success, false);
+  assertEquals(SETTINGS.locale.read("no such language"), undefined);
 });
 
 Deno.test("DEFAULT_THINKING_MODE goes before the tool's own mode, a call's mode before both", async () => {
@@ -74,7 +74,7 @@ Deno.test("DEFAULT_THINKING_MODE goes before the tool's own mode, a call's mode 
 });
 
 Deno.test("a daily budget is an amount with its unit, as text or as an object, and nothing else", () => {
-  const { schema } = SETTINGS.dailyBudget;
+  const { dailyBudget } = SETTINGS;
   const usd = (amount: number) => ({ unit: "usd", amount });
   const tokens = (amount: number) => ({ unit: "tokens", amount });
   for (
@@ -86,12 +86,12 @@ Deno.test("a daily budget is an amount with its unit, as text or as an object, a
       ['{"lab": "1_000 tokens"}', { lab: tokens(1000) }],
     ] as const
   ) {
-    assertEquals(schema.parse(written), budgets, written);
+    assertEquals(dailyBudget.read(written), budgets, written);
   }
   for (
     const written of ["openai", "openai=5", "openai=5 EUR", "=5 USD", "openai=-5 USD", '{"openai": 5}', "{"]
   ) {
-    assertEquals(schema.safeParse(written).success, false, written);
+    assertEquals(dailyBudget.read(written), undefined, written);
   }
 });
 
@@ -197,7 +197,7 @@ Deno.test("health tells which names in the settings mean no model, no provider a
       glmApiKey: "z-123456",
       glmUrl: server.url,
       glmAllowedModels: ["glm-4.7", "glm-99"],
-      dailyBudget: SETTINGS.dailyBudget.schema.parse("openia=5 USD"),
+      dailyBudget: SETTINGS.dailyBudget.read("openia=5 USD")!,
       toolModels: { codreview: "glm-4.7" },
     },
   });

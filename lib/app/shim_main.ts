@@ -12,7 +12,7 @@ import { readWindowSettings, type WindowSettings } from "../config/window_settin
 import { isLocal } from "../client/daemon_url.ts";
 import { Bridge } from "../shim/bridge.ts";
 import { Dialer } from "../shim/dialer.ts";
-import { openStdin, openStdout } from "../transport/process_stdio.ts";
+import { ProcessStdio } from "../transport/process_stdio.ts";
 import { STDIN_ENDED, StdioPeer } from "../transport/stdio.ts";
 import { startLogging } from "../state/log_files.ts";
 import { fail, say, stopSignal } from "./program_io.ts";
@@ -68,7 +68,8 @@ async function serve(window: WindowSettings): Promise<number> {
   const starting = startLogging({ program: "shim", settings, paths });
   logUnhandled();
   const ended = Promise.withResolvers<string>();
-  const client: StdioPeer = new StdioPeer({ input: openStdin(), output: openStdout() }, {
+  const stdio = new ProcessStdio();
+  const client: StdioPeer = new StdioPeer({ input: stdio, output: stdio }, {
     onMessage: (message, line) => bridge.handleMessage(message, line),
     onUnread: (request, line) => bridge.handleUnread(request, line),
     onMalformedResponse: (id, why) => bridge.handleMalformedResponse(id, why),

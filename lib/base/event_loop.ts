@@ -11,7 +11,7 @@ let pendingWeight = 0;
 let timerSetAtMs: number | undefined;
 const yielding: (() => void)[] = [];
 /** The real timer, also when a test replaces the global one. */
-const { setTimeout } = globalThis;
+const startTimer = setTimeout;
 let rotation = 0;
 
 /**
@@ -30,7 +30,7 @@ export function isYieldDue(chars = 0): boolean {
   const nowMs = performance.now();
   if (timerSetAtMs !== undefined) return nowMs - timerSetAtMs >= SLICE_MS;
   timerSetAtMs = nowMs;
-  setTimeout(onTimer, 0);
+  startTimer(onTimer, 0);
   return false;
 }
 
@@ -41,7 +41,7 @@ export function isYieldDue(chars = 0): boolean {
 export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => {
     yielding.push(resolve);
-    if (yielding.length === 1) setTimeout(resumeAll, 0);
+    if (yielding.length === 1) startTimer(resumeAll, 0);
   });
 }
 

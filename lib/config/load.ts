@@ -1,5 +1,4 @@
 import { parseArgs } from "@std/cli/parse-args";
-import * as z from "zod/mini";
 import { ExaiError, messageOf, UsageError } from "../base/errors.ts";
 import {
   type CommandFlags,
@@ -56,9 +55,6 @@ export interface GivenSettings extends Omit<LoadedSettings, "settings" | "own"> 
   faults: readonly string[];
 }
 
-// One schema for the whole table: every setting is text, whatever its source, and all are checked in one pass.
-const schema = z.object(Object.fromEntries(SETTING_ENTRIES.map(([name, setting]) => [name, setting.schema])));
-
 /** Reads the command line, the environment and the env file. */
 export function readGiven(sources: SettingSources = {}): GivenSettings {
   const faults: string[] = [];
@@ -106,19 +102,19 @@ function resolveTolerantly(
 ): LoadedSettings & { faults: string[] } {
   const faults = [...given.lineFaults, ...given.faults];
   let isUsage = given.lineFaults.length > 0;
-  const raw: Record<string, string> = Object.fromEntries(
-    SETTING_ENTRIES.map(([name, setting]) => [name, givenText(given, name, file) ?? setting.fallback]),
-  );
-  for (const issue of schema.safeParse(raw).error?.issues ?? []) {
-    const name = String(issue.path[0]) as SettingName;
-    faults.push(describeFault(SETTINGS[name], raw[name] ?? ""));
-    isUsage ||= given.flags.has(SETTINGS[name].flag);
-    raw[name] = SETTINGS[name].fallback;
+  const values: Partial<Record<SettingName, unknown>> = {};
+  for (const [name, setting] of SETTING_ENTRIES) {
+    const text = givenText(given, name, file) ?? setting.fallback;
+    values[name] = setting.read(text);
+    if (values[name] !== undefined) continue;
+    faults.push(describeFault(setting, text));
+    isUsage ||= given.flags.has(setting.flag);
+    values[name] = setting.read(setting.fallback);
   }
   if (isUsage) throw new UsageError(faults.join("\n"));
   const { words, switches, options } = given;
   const own = new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry)));
-  return { settings: schema.parse(raw) as Settings, words, switches, options, own, faults };
+  return { settings: values as Settings, words, switches, options, own, faults };
 }
 
 function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, Setting]) {

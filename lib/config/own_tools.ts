@@ -1,4 +1,3 @@
-import * as z from "zod/mini";
 import { isObject } from "../base/json.ts";
 import type { Setting } from "./setting.ts";
 
@@ -33,14 +32,11 @@ const ALLOWED = "all, auto, lean or off, or WHO=MODE separated by commas, where 
  * The setting `exai`: one mode, or rules as text (`codex*=lean, /home/me/work=off, auto`) or as a JSON object, for names
  * with a comma or `=` (`{"codex*": "lean", "*": "auto"}`).
  */
-export const OWN_TOOLS_RULES: Pick<Setting<OwnToolsRules>, "allowed" | "values" | "types" | "schema"> = {
+export const OWN_TOOLS_RULES: Pick<Setting<OwnToolsRules>, "allowed" | "values" | "types" | "read"> = {
   allowed: ALLOWED,
   values: OWN_TOOLS_MODES,
   types: ["string", "object"],
-  schema: z.pipe(
-    z.string().check(z.refine((text) => parseRules(text) !== undefined)),
-    z.transform((text: string) => parseRules(text)!),
-  ),
+  read: parseRules,
 };
 
 /** Undefined for text that is no such setting. */

@@ -1,5 +1,4 @@
 import { isAbsolute } from "@std/path/is-absolute";
-import * as z from "zod/mini";
 import { HOUR_MS, SECOND_MS } from "../base/units.ts";
 
 /** One of the two programs, as a reader of a setting. */
@@ -27,8 +26,8 @@ export interface Setting<T = unknown> {
   types?: readonly JsonType[];
   /** Smallest and largest number, in its unit. */
   range?: readonly [min: number, max: number];
-  /** Text to value; fails on what is not allowed. */
-  schema: z.ZodMiniType<T, string>;
+  /** Text to value; undefined for what is not allowed. */
+  read(text: string): T | undefined;
   /** The programs that read it. */
   programs: readonly Program[];
   /** A secret never appears in help, logs or messages. */
@@ -49,17 +48,18 @@ export const SHIM: readonly Program[] = ["shim"];
 
 export function setting<T>(
   spec: Spec,
-  kind: Pick<Setting<T>, "allowed" | "values" | "schema" | "unit" | "types" | "range">,
+  kind: Pick<Setting<T>, "allowed" | "values" | "read" | "unit" | "types" | "range">,
 ): Setting<T> {
   const flag = spec.flag ?? spec.env.replace(/^EXAI_(WS_)?/, "").toLowerCase().replaceAll("_", "-");
   const { env, help, programs = ["daemon"] } = spec;
   return { env, help, flag, programs, fallback: String(spec.fallback ?? ""), ...kind };
 }
 
-function numberIn(min: number, max: number, scale = 1) {
-  const inRange = (text: string) =>
-    /^\d+(\.\d+)?$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
-  return z.pipe(z.string().check(z.refine(inRange)), z.transform((text: string) => Number(text) * scale));
+function numberIn(min: number, max: number, { scale = 1, form = /^\d+(\.\d+)?$/ } = {}) {
+  return (text: string) => {
+    const value = form.test(text.trim()) ? Number(text) : NaN;
+    return value >= min && value <= max ? value * scale : undefined;
+  };
 }
 
 function number(min: number, max: number): Pick<Setting, "types" | "range"> {
@@ -68,34 +68,32 @@ function number(min: number, max: number): Pick<Setting, "types" | "range"> {
 
 export function seconds(spec: Spec, min: number, max: number) {
   const allowed = `a number of seconds from ${min} to ${max}`;
-  return setting(spec, { allowed, unit: "s", ...number(min, max), schema: numberIn(min, max, SECOND_MS) });
+  const read = numberIn(min, max, { scale: SECOND_MS });
+  return setting(spec, { allowed, unit: "s", ...number(min, max), read });
 }
 
 /** A number of seconds, or `auto`: decided by the program. */
 export function secondsOrAuto(spec: Spec, min: number, max: number) {
-  const schema = z.union([
-    z.pipe(z.string().check(z.regex(/^\s*auto\s*$/i)), z.transform(() => "auto" as const)),
-    numberIn(min, max, SECOND_MS),
-  ]);
+  const readNumber = numberIn(min, max, { scale: SECOND_MS });
+  const read = (text: string) => /^\s*auto\s*$/i.test(text) ? "auto" : readNumber(text);
   const types: readonly JsonType[] = ["number", "string"];
   const allowed = `auto, or a number of seconds from ${min} to ${max}`;
-  return setting<"auto" | number>(spec, { allowed, unit: "s", types, range: [min, max], schema });
+  return setting<"auto" | number>(spec, { allowed, unit: "s", types, range: [min, max], read });
 }
 
 export function hours(spec: Spec, min: number, max: number) {
   const allowed = `a number of hours from ${min} to ${max}`;
-  return setting(spec, { allowed, unit: "h", ...number(min, max), schema: numberIn(min, max, HOUR_MS) });
+  const read = numberIn(min, max, { scale: HOUR_MS });
+  return setting(spec, { allowed, unit: "h", ...number(min, max), read });
 }
 
 export function integer(spec: Spec & { unit?: string }, min: number, max: number) {
-  const inRange = (text: string) => /^\d+$/.test(text.trim()) && Number(text) >= min && Number(text) <= max;
-  const schema = z.pipe(z.string().check(z.refine(inRange)), z.transform(Number));
   return setting(spec, {
     allowed: `a whole number from ${min} to ${max}`,
     unit: spec.unit,
     types: ["integer"],
     range: [min, max],
-    schema,
+    read: numberIn(min, max, { form: /^\d+$/ }),
   });
 }
 
@@ -108,50 +106,47 @@ const TRUE = ["true", "1", "yes", "on"];
 const FALSE = ["false", "0", "no", "off"];
 
 export function flag(spec: Spec) {
-  const known = (text: string) => [...TRUE, ...FALSE].includes(text.trim().toLowerCase());
-  const schema = z.pipe(
-    z.string().check(z.refine(known)),
-    z.transform((text: string) => TRUE.includes(text.trim().toLowerCase())),
-  );
-  return setting(spec, { allowed: "true or false", values: ["true", "false"], types: ["boolean"], schema });
+  const read = (text: string) => {
+    const word = text.trim().toLowerCase();
+    return TRUE.includes(word) ? true : FALSE.includes(word) ? false : undefined;
+  };
+  return setting(spec, { allowed: "true or false", values: ["true", "false"], types: ["boolean"], read });
 }
 
 export function text(spec: Spec) {
-  return setting<string>(spec, { allowed: "any text", schema: z.string() });
+  return setting<string>(spec, { allowed: "any text", read: (text) => text });
 }
 
 export function address(spec: Spec) {
   // An IPv6 address is written in brackets in a URL, and nowhere else.
-  const schema = z.pipe(
-    z.string().check(z.regex(/^[^\s/]+$/)),
-    z.transform((value: string) => value.replace(/^\[(.*)\]$/, "$1")),
-  );
-  return setting<string>(spec, { allowed: "a host name or an IP address", schema });
+  const read = (text: string) => /^[^\s/]+$/.test(text) ? text.replace(/^\[(.*)\]$/, "$1") : undefined;
+  return setting<string>(spec, { allowed: "a host name or an IP address", read });
 }
 
 export function list(spec: Spec) {
-  const schema = z.pipe(
-    z.string(),
-    z.transform((value: string) => value.split(",").map((part) => part.trim()).filter((part) => part !== "")),
-  );
-  return setting(spec, { allowed: "names separated by commas", types: ["array"], schema });
+  return setting(spec, { allowed: "names separated by commas", types: ["array"], read: partsOf });
+}
+
+function partsOf(text: string): string[] {
+  return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
 }
 
 export function directories(spec: Spec) {
-  const split = (value: string) => value.split(",").map((part) => part.trim()).filter((part) => part !== "");
-  const schema = z.pipe(
-    z.string().check(z.refine((value) => split(value).every((path) => isAbsolute(path)))),
-    z.transform(split),
-  );
-  return setting(spec, { allowed: "absolute paths separated by commas", types: ["array"], schema });
+  const read = (text: string) => {
+    const paths = partsOf(text);
+    return paths.every((path) => isAbsolute(path)) ? paths : undefined;
+  };
+  return setting(spec, { allowed: "absolute paths separated by commas", types: ["array"], read });
 }
 
 export function oneOf<const T extends string>(spec: Spec, values: readonly T[]) {
-  const schema = z.pipe(
-    z.string().check(z.refine((value) => (values as readonly string[]).includes(value.trim().toLowerCase()))),
-    z.transform((value: string) => value.trim().toLowerCase() as T),
-  );
-  return setting<T>(spec, { allowed: values.join(", "), values, schema });
+  const read = (text: string) => values.find((value) => value === text.trim().toLowerCase());
+  return setting<T>(spec, { allowed: values.join(", "), values, read });
+}
+
+/** Reads a text as it is where `isAllowed`. */
+export function textIf(isAllowed: (text: string) => boolean) {
+  return (text: string): string | undefined => isAllowed(text) ? text : undefined;
 }
 
 /** A secret: it never appears in help, logs or messages. */
@@ -160,7 +155,6 @@ export function secret(spec: Spec) {
 }
 
 export function url(spec: Spec) {
-  const isHttp = (value: string) => value === "" || /^https?:$/.test(URL.parse(value)?.protocol ?? "");
-  const schema = z.string().check(z.refine(isHttp));
-  return setting<string>(spec, { allowed: "empty, or a URL with http or https", schema });
+  const isHttp = (text: string) => text === "" || /^https?:$/.test(URL.parse(text)?.protocol ?? "");
+  return setting(spec, { allowed: "empty, or a URL with http or https", read: textIf(isHttp) });
 }

@@ -6,14 +6,14 @@ import type { JsonType, Setting } from "./settings.ts";
 type ReadValue = { kind: "text"; text: string } | { kind: "fault"; message: string };
 
 /**
- * Reads the value of `setting` in `exai.json`. Settings are texts, whatever they come from, so that one schema holds for
+ * Reads the value of `setting` in `exai.json`. Settings are texts, whatever they come from, so that one reader holds for
  * all.
  */
 export function readValue(setting: Setting, value: Json): ReadValue {
   const { types = ["string"] } = setting;
   const type = types.find((type) => hasType(value, type));
   const text = type && textOf(value);
-  if (text !== undefined && setting.schema.safeParse(text).success) return { kind: "text", text };
+  if (text !== undefined && setting.read(text) !== undefined) return { kind: "text", text };
   const shown = setting.secret ? "(a secret, not shown)" : JSON.stringify(value);
   return { kind: "fault", message: `is ${shown}; allowed: ${setting.allowed}${hint(types, value)}` };
 }

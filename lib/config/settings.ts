@@ -1,4 +1,3 @@
-import type * as z from "zod/mini";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Setting } from "./setting.ts";
 import { ACCESS_SETTINGS } from "./settings/access.ts";
@@ -45,7 +44,7 @@ export const SETTINGS = {
 
 /** The parsed settings: times in milliseconds, sizes in bytes. */
 export type Settings = {
-  -readonly [K in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[K]["schema"]>;
+  -readonly [K in keyof typeof SETTINGS]: Exclude<ReturnType<(typeof SETTINGS)[K]["read"]>, undefined>;
 };
 
 /** How often `health.json` is written when nothing changes, in milliseconds. */

@@ -18,6 +18,11 @@ const MIN_GROWTH_BYTES = 128 * MIB;
  * calls pay for: it is meant for bursts, not for steady load.
  */
 const MIN_SLACK_BYTES = 128 * MIB;
+/** How long nobody must have called anything before much less garbage is collected, and how much. */
+const QUIET_MS = 10 * SECOND_MS;
+const MIN_QUIET_GROWTH_BYTES = 8 * MIB;
+/** What the daemon's own timers leave between two checks, at most. */
+const QUIET_GARBAGE_BYTES = MIB;
 
 /** Resident memory of the process; V8's heap as allocated and as used. */
 type MemoryUse = Pick<Deno.MemoryUsage, "rss" | "heapTotal" | "heapUsed">;
@@ -39,7 +44,8 @@ type Collect = (how: { isThorough: boolean }) => void;
 /**
  * Returns memory to the system after a burst. V8 collects garbage only while the program allocates: what a burst of large
  * results leaves behind would stay for as long as the daemon is idle. A collection right after a burst keeps the young
- * generation at its size, which can be most of the burst, so a thorough one follows while the daemon is idle.
+ * generation at its size, which can be most of the burst, so a thorough one follows while the daemon is idle. What the
+ * start and windows that were opened leave is less, and is collected when nothing has happened for a while.
  */
 export class MemoryReclaimer implements Disposable {
   readonly #timer: ReturnType<typeof setInterval>;
@@ -52,6 +58,8 @@ export class MemoryReclaimer implements Disposable {
   #lastMs = -Infinity;
   #delayedSinceMs: number | undefined;
   #hasSlack = false;
+  #lastHeapBytes = 0;
+  #quietSinceMs: number | undefined;
 
   constructor(options: MemoryReclaimerOptions) {
     this.#isBusy = () => options.isBusy();
@@ -69,20 +77,30 @@ export class MemoryReclaimer implements Disposable {
   }
 
   #check(): void {
-    const { rss } = this.#use();
+    const { rss, heapUsed } = this.#use();
     // Memory that V8 has returned by itself lowers the baseline too.
     this.#baselineBytes = Math.min(this.#baselineBytes, rss);
     const nowMs = this.#nowMs();
-    const hasGrown = rss - this.#baselineBytes >= MIN_GROWTH_BYTES;
+    const isBusy = this.#isBusy();
+    const isQuiet = this.#isQuiet({ heapUsed, isBusy, nowMs });
+    const hasGrown = rss - this.#baselineBytes >= (isQuiet ? MIN_QUIET_GROWTH_BYTES : MIN_GROWTH_BYTES);
     if (!(hasGrown || this.#hasSlack) || nowMs - this.#lastMs < MIN_GAP_MS) {
       this.#delayedSinceMs = undefined;
       return;
     }
-    const isBusy = this.#isBusy();
     this.#delayedSinceMs ??= nowMs;
     if (isBusy && (!hasGrown || nowMs - this.#delayedSinceMs < MAX_DELAY_MS)) return;
     this.#delayedSinceMs = undefined;
     this.#reclaim({ isThorough: this.#hasSlack && !isBusy });
+  }
+
+  /** Whether no call has run, nor anything else that leaves garbage, for a while. */
+  #isQuiet({ heapUsed, isBusy, nowMs }: { heapUsed: number; isBusy: boolean; nowMs: number }): boolean {
+    const allocated = heapUsed - this.#lastHeapBytes;
+    this.#lastHeapBytes = heapUsed;
+    if (isBusy || allocated > QUIET_GARBAGE_BYTES) this.#quietSinceMs = undefined;
+    else this.#quietSinceMs ??= nowMs;
+    return this.#quietSinceMs !== undefined && nowMs - this.#quietSinceMs >= QUIET_MS;
   }
 
   #reclaim(how: { isThorough: boolean }): void {

@@ -1,33 +1,110 @@
-import { Socket } from "node:net";
-import { KIB } from "../base/units.ts";
+import type { Socket } from "node:net";
+import { KIB, SECOND_MS } from "../base/units.ts";
 import type { ByteSource, ChunkHandler } from "./line_source.ts";
 import type { ByteSink } from "./line_writer.ts";
 
 const CHUNK_BYTES = 64 * KIB;
 
 /**
- * This process's stdin. A pipe or a socket is read by the event loop: `Deno.stdin` needs a thread of the pool for each
- * read, which together with writing was most of what the shim cost a call.
+ * What a pipe takes whole or not at all (`PIPE_BUF`). Of a longer write to a descriptor that another process has made
+ * non-blocking, `Deno.stdout` does not tell how much was written when the pipe is full.
  */
-export function openStdin(): ByteSource {
-  const socket = openSocket(0, { readable: true, writable: false });
-  return socket ? { readAll: (handle) => readSocket(socket, handle) } : { readAll: readStdin };
+const ATOMIC_BYTES = Deno.build.os === "linux" ? 4 * KIB : 512;
+
+/** From this on many such writes take longer than to load `node:net`. */
+const LARGE_BYTES = 512 * KIB;
+
+interface StdioOptions {
+  /** A client that sends this many chunks within `busyMs` is worth what it costs to load `node:net`. */
+  busyChunks?: number;
+  busyMs?: number;
 }
 
-/** This process's stdout, written without a thread of the pool where that is possible, as {@linkcode openStdin}. */
-export function openStdout(): ByteSink {
-  const socket = openSocket(1, { readable: false, writable: true });
-  return socket ? { write: (data) => writeSocket(socket, data) } : Deno.stdout;
+/**
+ * This process's stdin and stdout, read and written by two means. `Deno.stdin` and `Deno.stdout` are there at once, and
+ * need a thread of the pool for each read and write, which adds a third to the time of a call. Sockets of `node:net` are
+ * read and written by the event loop, but cost a window 4 MB and its start 18 ms, so they are used from when the client
+ * turns out to be busy.
+ */
+export class ProcessStdio implements ByteSource, ByteSink {
+  readonly #busyChunks: number;
+  readonly #busyMs: number;
+  /** Set once tried; a file or a terminal cannot be a socket. */
+  #sockets: { stdin?: Socket; stdout?: Socket } | undefined;
+  #chunks = 0;
+  #countedSinceMs = performance.now();
+  #pendingWrites = 0;
+
+  constructor({ busyChunks = 512, busyMs = SECOND_MS }: StdioOptions = {}) {
+    this.#busyChunks = busyChunks;
+    this.#busyMs = busyMs;
+  }
+
+  async readAll(handle: ChunkHandler): Promise<void> {
+    const buffer = new Uint8Array(CHUNK_BYTES);
+    while (!this.#sockets?.stdin) {
+      const count = await this.#waited(Deno.stdin.read(buffer));
+      if (count === null) return;
+      const wait = count > 0 ? handle(buffer.subarray(0, count)) : undefined;
+      if (wait) await wait;
+      if (this.#isBusy()) await this.#useSockets();
+    }
+    await readSocket(this.#sockets.stdin, handle);
+  }
+
+  async write(data: Uint8Array): Promise<number> {
+    if (data.length >= LARGE_BYTES) await this.#useSockets();
+    const socket = this.#sockets?.stdout;
+    if (socket) return await writeSocket(socket, data);
+    this.#pendingWrites++;
+    try {
+      return await this.#waited(Deno.stdout.write(this.#sockets ? data : data.subarray(0, ATOMIC_BYTES))) ??
+        0;
+    } finally {
+      this.#pendingWrites--;
+    }
+  }
+
+  /** Bytes transferred: none where the descriptor does not wait, whose next transfer is a socket's. */
+  async #waited(transfer: Promise<number | null>): Promise<number | null> {
+    try {
+      return await transfer;
+    } catch (thrown) {
+      if (this.#sockets || !(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
+      await this.#useSockets();
+      return 0;
+    }
+  }
+
+  #isBusy(): boolean {
+    if (this.#sockets || ++this.#chunks < this.#busyChunks) return false;
+    // Both ends may be one description, which is non-blocking from then on.
+    if (this.#pendingWrites > 0) return false;
+    const nowMs = performance.now();
+    const isBusy = nowMs - this.#countedSinceMs < this.#busyMs;
+    this.#chunks = 0;
+    this.#countedSinceMs = nowMs;
+    return isBusy;
+  }
+
+  async #useSockets(): Promise<void> {
+    // A pipe of Windows supports this only if its creator opened it so.
+    const net = Deno.build.os === "windows" ? undefined : await import("node:net");
+    this.#sockets ??= {
+      stdin: net && openSocket(net, { fd: 0, readable: true, writable: false }),
+      stdout: net && openSocket(net, { fd: 1, readable: false, writable: true }),
+    };
+  }
 }
 
-/** The descriptor as a socket; undefined for a file or a terminal, which need `Deno.stdin` and `Deno.stdout`. */
-function openSocket(fd: number, use: { readable: boolean; writable: boolean }): Socket | undefined {
-  // Not on Windows, where a pipe supports this only if its creator opened it so.
-  if (Deno.build.os === "windows") return undefined;
+/** The descriptor as a socket; undefined for a file or a terminal. */
+function openSocket(
+  { Socket }: typeof import("node:net"),
+  options: { fd: number; readable: boolean; writable: boolean },
+): Socket | undefined {
   try {
-    const socket = new Socket({ fd, ...use });
     // A failure reaches the reader or the writer.
-    return socket.on("error", () => {});
+    return new Socket(options).on("error", () => {});
   } catch {
     return undefined;
   }
@@ -42,14 +119,6 @@ function readSocket(socket: Socket, handle: ChunkHandler): Promise<void> {
   };
   socket.on("data", onData).once("end", resolve).once("error", reject).once("close", () => resolve());
   return promise;
-}
-
-async function readStdin(handle: ChunkHandler): Promise<void> {
-  const buffer = new Uint8Array(CHUNK_BYTES);
-  for (let count; (count = await Deno.stdin.read(buffer)) !== null;) {
-    const wait = handle(buffer.subarray(0, count));
-    if (wait) await wait;
-  }
 }
 
 function writeSocket(socket: Socket, data: Uint8Array): Promise<number> {

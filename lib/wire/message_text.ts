@@ -44,15 +44,26 @@ export function responseText(idText: string, result: Result): string {
 }
 
 /**
- * A request or notification as one line of JSON. Params that are passed on keep their text, and so does the message they
- * came in.
+ * A request or notification as one line of JSON. Params that are passed on keep their text, and the message around them
+ * with its members, but for the id.
  */
 export function messageLine({ id, method, params }: MessageParts): string {
   const idText = id === undefined ? undefined : JSON.stringify(jsonId(id));
-  const isRaw = params instanceof RawObject;
-  const passedOn = isRaw ? params.messageText(method, idText) : undefined;
-  if (passedOn !== undefined) return passedOn;
-  const head = `{"jsonrpc":"2.0",${idText === undefined ? "" : `"id":${idText},`}`;
-  const text = isRaw ? params.text : JSON.stringify(params);
-  return `${head}"method":${JSON.stringify(method)}${text === undefined ? "" : `,"params":${text}`}}`;
+  if (!(params instanceof RawObject)) {
+    return newMessage({ idText, method, paramsText: JSON.stringify(params) });
+  }
+  const passed = params.messageText(method, idText);
+  return passed ?? newMessage({ idText, method, paramsText: params.text });
+}
+
+interface NewMessage {
+  idText: string | undefined;
+  method: string;
+  paramsText: string | undefined;
+}
+
+function newMessage({ idText, method, paramsText }: NewMessage): string {
+  const id = idText === undefined ? "" : `"id":${idText},`;
+  const params = paramsText === undefined ? "" : `,"params":${paramsText}`;
+  return `{"jsonrpc":"2.0",${id}"method":${JSON.stringify(method)}${params}}`;
 }

@@ -6,17 +6,15 @@ const UNLIMITED = { depth: Infinity, members: Infinity };
 
 const NOTHING: ReadonlyMap<string, string> = new Map();
 
-/** The request or notification around its params. */
-interface MessagePlace {
-  method: string;
-  /** Undefined for a notification. */
-  id: Pick<Member, "from" | "to"> | undefined;
+/** The request or notification that an object is the params of. */
+interface OuterMessage {
+  readonly method: string;
+  /** Where its id is; undefined for a notification. */
+  readonly idAt: Pick<Member, "from" | "to"> | undefined;
 }
 
-interface ObjectPlace extends Pick<Member, "from" | "to" | "members"> {
-  /** For params: the message they came in, which is the whole source. */
-  message?: MessagePlace;
-}
+/** Where an object is in a text, and in which message. */
+type ObjectPlace = Pick<Member, "from" | "to" | "members"> & { readonly envelope?: OuterMessage };
 
 /**
  * A JSON object as the text it came in: the `params` of a request, the `result` of a response. What is only passed on
@@ -36,10 +34,7 @@ interface ObjectPlace extends Pick<Member, "from" | "to" | "members"> {
  */
 export class RawObject {
   readonly #source: string;
-  readonly #from: number;
-  readonly #to: number;
-  readonly #members: Members;
-  readonly #message: MessagePlace | undefined;
+  readonly #place: ObjectPlace;
   /** Texts in place of the values of members. */
   readonly #replaced: ReadonlyMap<string, string>;
   #value: JsonObject | undefined;
@@ -48,10 +43,7 @@ export class RawObject {
   /** @param place where the object is in `source`, with its members, no two of one name */
   constructor(source: string, place: ObjectPlace, replaced = NOTHING) {
     this.#source = source;
-    this.#from = place.from;
-    this.#to = place.to;
-    this.#members = place.members!;
-    this.#message = place.message;
+    this.#place = place;
     this.#replaced = replaced;
   }
 
@@ -72,7 +64,7 @@ export class RawObject {
 
   /** Characters of the text. */
   get length(): number {
-    return this.#replaced.size === 0 ? this.#to - this.#from : this.text.length;
+    return this.#replaced.size === 0 ? this.#place.to - this.#place.from : this.text.length;
   }
 
   has(name: string): boolean {
@@ -104,8 +96,23 @@ export class RawObject {
 
   /** As {@linkcode with}, given the value's text. */
   withText(name: string, text: string): RawObject {
-    const place = { from: this.#from, to: this.#to, members: this.#members, message: this.#message };
-    return new RawObject(this.#source, place, new Map([...this.#replaced, [name, text]]));
+    return new RawObject(this.#source, this.#place, new Map([...this.#replaced, [name, text]]));
+  }
+
+  /**
+   * The message whose params it is, with what was replaced.
+   *
+   * @param idText its other id, as JSON; undefined for a notification
+   * @returns undefined when it came in no message of that kind and method
+   */
+  messageText(method: string, idText: string | undefined): string | undefined {
+    const { envelope } = this.#place;
+    if (envelope?.method !== method || (envelope.idAt === undefined) !== (idText === undefined)) {
+      return undefined;
+    }
+    const edits = this.#edits(0);
+    if (idText !== undefined) edits.push({ ...envelope.idAt!, text: idText });
+    return splice(this.#source, edits.sort((a, b) => a.from - b.from));
   }
 
   /** The object without its member `name`. */
@@ -117,32 +124,26 @@ export class RawObject {
     return rawObject(text)!;
   }
 
-  /**
-   * The whole message these params came in, with the id `idText`, and everything else in it as it came.
-   *
-   * @returns undefined where they came in no request (or, without `idText`, no notification) of `method`
-   */
-  messageText(method: string, idText: string | undefined): string | undefined {
-    const message = this.#message;
-    if (message?.method !== method || (message.id === undefined) !== (idText === undefined)) return undefined;
-    const edits: Edit[] = this.#replaced.size === 0
-      ? []
-      : [{ from: this.#from, to: this.#to, text: this.text }];
-    if (message.id && idText !== undefined) edits.push({ ...message.id, text: idText });
-    return splice(this.#source, edits.sort((a, b) => a.from - b.from));
-  }
-
   #find(name: string): Member | undefined {
     return this.#members.find((member) => member.name === name);
   }
 
+  get #members(): Members {
+    return this.#place.members!;
+  }
+
   #build(): string {
+    const { from, to } = this.#place;
+    return splice(this.#source.slice(from, to), this.#edits(from));
+  }
+
+  #edits(base: number): Edit[] {
     const edits: Edit[] = [];
     for (const { name, from, to } of this.#replaced.size === 0 ? [] : this.#members) {
       const text = this.#replaced.get(name);
-      if (text !== undefined) edits.push({ from: from - this.#from, to: to - this.#from, text });
+      if (text !== undefined) edits.push({ from: from - base, to: to - base, text });
     }
-    return splice(this.#source.slice(this.#from, this.#to), edits);
+    return edits;
   }
 }
 

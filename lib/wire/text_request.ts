@@ -5,44 +5,29 @@ import { type Params, RawObject } from "./raw_object.ts";
 import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } from "./rpc.ts";
 
 /** A message whose params are sent as the text they came in. It can stand wherever the parsed one does. */
-abstract class TextMessage {
+class TextNotification implements RpcNotification {
   readonly jsonrpc = "2.0";
   readonly method: string;
-  readonly #body: RawObject;
+  readonly body: RawObject;
 
   constructor(method: string, body: RawObject) {
     this.method = method;
-    this.#body = body;
+    this.body = body;
   }
 
   /** Parsed when they are first asked for. */
   get params(): JsonObject {
-    return this.#body.value;
-  }
-
-  /** The whole message, on one line. */
-  get text(): string {
-    return messageLine({ id: this.idOf(), method: this.method, params: this.#body });
-  }
-
-  protected idOf(): number | undefined {
-    return undefined;
+    return this.body.value;
   }
 }
 
-class TextNotification extends TextMessage implements RpcNotification {}
-
 /** A request of the daemon with the params of another one. */
-export class TextRequest extends TextMessage implements RpcRequest {
+export class TextRequest extends TextNotification implements RpcRequest {
   readonly id: number;
 
   constructor(id: number, method: string, body: RawObject) {
     super(method, body);
     this.id = id;
-  }
-
-  protected override idOf(): number {
-    return this.id;
   }
 }
 
@@ -55,5 +40,11 @@ export function notificationOf(method: string, params: Params): RpcNotification 
 
 /** `message` as it is sent, on one line: the text it came in, or else its JSON. */
 export function sentText(message: RpcMessage): string {
-  return message instanceof TextMessage ? message.text : rawMessage(message)?.text ?? messageText(message);
+  if (message instanceof TextRequest) {
+    return messageLine({ id: message.id, method: message.method, params: message.body });
+  }
+  if (message instanceof TextNotification) {
+    return messageLine({ method: message.method, params: message.body });
+  }
+  return rawMessage(message)?.text ?? messageText(message);
 }

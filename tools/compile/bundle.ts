@@ -15,6 +15,10 @@ export interface BundleOptions {
   entry: URL;
   outfile: string;
   replace?: readonly Replacement[];
+  /** Modules that take the place of `node:` ones, by name. */
+  builtins?: Readonly<Record<string, URL>>;
+  /** Modules whose exports take the place of globals. */
+  globals?: readonly URL[];
   /** Modules that are loaded late and lie in files of their own beside this one, by how their specifier ends. */
   apart?: Readonly<Record<string, string>>;
 }
@@ -29,7 +33,8 @@ export interface Bundle {
  *
  * @throws when something cannot be resolved, or a replacement found nothing to replace
  */
-export async function bundle({ entry, outfile, replace = [], apart = {} }: BundleOptions): Promise<Bundle> {
+export async function bundle(options: BundleOptions): Promise<Bundle> {
+  const { entry, outfile, replace = [], apart = {}, globals = [] } = options;
   const used = new Set<Replacement>();
   try {
     const { metafile } = await esbuild.build({
@@ -44,7 +49,8 @@ export async function bundle({ entry, outfile, replace = [], apart = {} }: Bundl
       conditions: ["deno"],
       legalComments: "none",
       metafile: true,
-      plugins: [keeper(apart), resolver(replace, used)],
+      inject: globals.map(fromFileUrl),
+      plugins: [keeper(apart), resolver(options, used)],
     });
     const missed = replace.find((replacement) => !used.has(replacement));
     if (missed) throw new Error(`nothing like ${missed.importer} imports ${missed.specifier} any more`);
@@ -68,7 +74,10 @@ function keeper(apart: Readonly<Record<string, string>>): esbuild.Plugin {
 }
 
 /** Resolves what esbuild cannot: the names in deno.json, to where Deno keeps the packages. */
-function resolver(replace: readonly Replacement[], used: Set<Replacement>): esbuild.Plugin {
+function resolver(
+  { replace = [], builtins = {} }: BundleOptions,
+  used: Set<Replacement>,
+): esbuild.Plugin {
   return {
     name: "deno",
     setup(build) {
@@ -80,6 +89,8 @@ function resolver(replace: readonly Replacement[], used: Set<Replacement>): esbu
           used.add(found);
           return { path: fromFileUrl(found.by) };
         }
+        const builtin = kind === "dynamic-import" ? undefined : builtins[path];
+        if (builtin) return { path: fromFileUrl(builtin) };
         if (path.startsWith("node:")) return { path, external: true };
         return /^[.#/]/.test(path) ? undefined : { path: fromFileUrl(import.meta.resolve(path)) };
       });

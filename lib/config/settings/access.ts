@@ -1,12 +1,11 @@
-import * as z from "zod/mini";
 import { isAbsolute } from "@std/path/is-absolute";
-import { address, BOTH, integer, list, oneOf, seconds, setting, text } from "../setting.ts";
+import { address, BOTH, integer, list, oneOf, seconds, setting, text, textIf } from "../setting.ts";
 import { AUTO_TOKEN, isToken, TOKEN_RULE } from "../token_rule.ts";
 
 const isSocket = (value: string) =>
   ["auto", "off"].includes(value) || isAbsolute(value) || value.startsWith("\\\\.\\pipe\\");
 
-const TOKEN = z.string().check(z.refine((value) => ["", AUTO_TOKEN].includes(value) || isToken(value)));
+const isTokenSetting = (value: string) => ["", AUTO_TOKEN].includes(value) || isToken(value);
 
 /** Where the daemon listens, and who may connect. */
 export const ACCESS_SETTINGS = {
@@ -34,7 +33,7 @@ export const ACCESS_SETTINGS = {
       help:
         "Unix socket (named pipe on Windows) that shims try before the address; auto: in the state directory",
     },
-    { allowed: "auto, off, or an absolute path", schema: z.string().check(z.refine(isSocket)) },
+    { allowed: "auto, off, or an absolute path", read: textIf(isSocket) },
   ),
   peers: oneOf(
     {
@@ -53,7 +52,7 @@ export const ACCESS_SETTINGS = {
         programs: BOTH,
         help: "Token clients must show; empty: none; auto: made once and kept in the state directory",
       },
-      { allowed: `empty, auto, or ${TOKEN_RULE}`, schema: TOKEN },
+      { allowed: `empty, auto, or ${TOKEN_RULE}`, read: textIf(isTokenSetting) },
     ),
     secret: true,
   },

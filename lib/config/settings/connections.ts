@@ -1,4 +1,3 @@
-import * as z from "zod/mini";
 import { KIB } from "../../base/units.ts";
 import { BOTH, bytes, integer, seconds, setting } from "../setting.ts";
 
@@ -65,12 +64,10 @@ export const CONNECTION_SETTINGS = {
       allowed: "auto, or a whole number of bytes, at least 1048576",
       types: ["string", "integer"],
       unit: "bytes",
-      schema: z.pipe(
-        z.string().check(
-          z.refine((text) => text === "auto" || (/^\d{7,15}$/.test(text) && Number(text) >= 1024 * KIB)),
-        ),
-        z.transform((text: string) => text === "auto" ? "auto" as const : Number(text)),
-      ),
+      read: (text) => {
+        if (text === "auto") return text;
+        return /^\d{7,15}$/.test(text) && Number(text) >= 1024 * KIB ? Number(text) : undefined;
+      },
     },
   ),
   pingIntervalMs: seconds(

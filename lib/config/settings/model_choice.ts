@@ -1,4 +1,3 @@
-import * as z from "zod/mini";
 import { isObject, ownEntry, parseJson } from "../../base/json.ts";
 import { list, oneOf, setting, text } from "../setting.ts";
 
@@ -67,10 +66,7 @@ export const MODEL_CHOICE_SETTINGS = {
     { env: "LOCALE", help: "Language models answer in, as fr-FR or ja; empty: that of the question" },
     {
       allowed: "empty, or a language tag, as fr-FR",
-      schema: z.pipe(
-        z.string().check(z.refine((value) => NO_LOCALE.test(value) || canonicalTag(value) !== undefined)),
-        z.transform((value: string) => NO_LOCALE.test(value) ? "" : canonicalTag(value)!),
-      ),
+      read: (text) => NO_LOCALE.test(text) ? "" : canonicalTag(text),
     },
   ),
 } as const;
@@ -94,14 +90,10 @@ function table<T>(
   allowedText: string,
   parse: (value: string) => T | undefined,
 ) {
-  const read = (whole: string) => parseTable(whole, parse);
   return setting<Readonly<Record<string, T>>>(spec, {
     allowed: allowedText,
     types: ["string", "object"],
-    schema: z.pipe(
-      z.string().check(z.refine((whole) => read(whole) !== undefined)),
-      z.transform((whole: string) => read(whole)!),
-    ),
+    read: (whole) => parseTable(whole, parse),
   });
 }
 

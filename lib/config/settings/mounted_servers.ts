@@ -1,4 +1,3 @@
-import * as z from "zod/mini";
 import { KIB } from "../../base/units.ts";
 import { flag, integer, seconds, setting, text } from "../setting.ts";
 
@@ -67,10 +66,10 @@ export const MOUNTED_SERVER_SETTINGS = {
       allowed: "auto, or a whole number of MiB",
       types: ["string", "integer"],
       unit: "MiB",
-      schema: z.pipe(
-        z.string().check(z.regex(/^(auto|\d{1,8})$/)),
-        z.transform((text: string) => text === "auto" ? "auto" as const : Number(text) * 1024 * KIB),
-      ),
+      read: (text) => {
+        if (text === "auto") return text;
+        return /^\d{1,8}$/.test(text) ? Number(text) * 1024 * KIB : undefined;
+      },
     },
   ),
   upstreamMemoryLimitMib: integer(

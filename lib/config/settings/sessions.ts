@@ -1,6 +1,5 @@
-import * as z from "zod/mini";
 import { KIB } from "../../base/units.ts";
-import { BOTH, bytes, flag, hours, seconds, setting, SHIM, text } from "../setting.ts";
+import { BOTH, bytes, flag, hours, seconds, setting, SHIM, text, textIf } from "../setting.ts";
 
 /** How long sessions last, across cut connections and daemons, and how the shim keeps its own. */
 export const SESSION_SETTINGS = {
@@ -18,7 +17,7 @@ export const SESSION_SETTINGS = {
     },
     {
       allowed: "empty, or at most 128 characters",
-      schema: z.string().check(z.maxLength(128)),
+      read: textIf((text) => text.length <= 128),
     },
   ),
   server: text({

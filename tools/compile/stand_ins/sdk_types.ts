@@ -4,5 +4,9 @@
  * (lib/wire/rpc.ts) and leaves the rest to the receiver.
  */
 export const JSONRPCMessageSchema = {
-  parse: (value: unknown): unknown => value,
+  parse(value: unknown): unknown {
+    // As the schema; null would count as a line that has not arrived yet.
+    if (value === null || Array.isArray(value)) throw new TypeError("a message must be a JSON object");
+    return value;
+  },
 };
