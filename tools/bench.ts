@@ -4,6 +4,7 @@
  */
 import os from "node:os";
 import { mountedSubject, shimSubject } from "./bench/exai.ts";
+import { copyingSubject } from "./bench/floor.ts";
 import { type Entries, installPackages, PACKAGES } from "./bench/install.ts";
 import { HELP, type Options, readOptions } from "./bench/options.ts";
 import { benchPage } from "./bench/page.ts";
@@ -97,6 +98,7 @@ function peerSubjects(entryOf: Entries, { builds }: Options): Subject[] {
   const hasBuilt = builds.some(({ isBuilt }) => isBuilt);
   return [
     directSubject(entryOf, shapes),
+    copyingSubject(server, shapes),
     ...builds.map((build) => {
       const hasCrowd = build.isBuilt || !hasBuilt;
       return mountedSubject(`EXAI, ${build.name}`, build, { shapes, server, hasCrowd });

@@ -129,18 +129,11 @@ export class PendingMessages {
 
 /** A request that was not sent yet. */
 export function pendingRequest(id: RequestId, method: string, line: Line): PendingRequest {
-  return {
-    kind: "request",
-    id,
-    method,
-    get text() {
-      return line.text;
-    },
-    bytes: line.bytes,
-    utf8: line.utf8,
-    isSent: false,
-    sends: 0,
-  };
+  const { bytes, utf8 } = line;
+  const text = utf8 ? "" : line.text;
+  const entry: PendingRequest = { kind: "request", id, method, text, bytes, utf8, isSent: false, sends: 0 };
+  // An object with a getter costs more than all else here.
+  return utf8 ? Object.defineProperty(entry, "text", { get: () => line.text }) : entry;
 }
 
 export function isRequest(entry: PendingMessage | PendingRequest): entry is PendingRequest {

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
-import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
 import { onOneLine } from "./json_string.ts";
+import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
 import { type Edit, hasDuplicates, RawObject, splice } from "./raw_object.ts";
 import {
   readRequestId,
@@ -121,9 +121,9 @@ abstract class Raw {
   /** @param method of a request or a notification */
   constructor(parts: RawParts, body: Member | undefined, method?: string) {
     const idAt = parts.find("id");
-    const envelope = method === undefined ? undefined : { method, idAt };
+    const message = method === undefined ? undefined : { method, id: idAt };
     this.text = parts.text;
-    this.body = body && new RawObject(parts.text, { ...body, envelope });
+    this.body = body && new RawObject(parts.text, { ...body, message });
     this.#idAt = idAt;
     this.#bodyAt = body;
   }
@@ -213,6 +213,11 @@ export function rawMessage(message: unknown): RawMessage | undefined {
 /** `result` as the response it came as; undefined for one that is made here. */
 export function rawResult(result: object): RawResponse | undefined {
   return result instanceof RawSuccess || result instanceof RawFailure ? result : undefined;
+}
+
+/** A result that is taken apart and written again, with its numbers as they came: see `exactJson`. */
+export function exactResult(success: { result: JsonObject }): JsonObject {
+  return rawResult(success)?.body?.exact ?? success.result;
 }
 
 /** One member of a result, without parsing the others; undefined for an error. */
