@@ -69,6 +69,20 @@ Deno.test("the messages of a batch are read one by one, as they came", () => {
   assertEquals(reading, { kind: "batch", texts: [first, "1", `[${first}]`] });
 });
 
+Deno.test("a message of any length is put on one line, whatever is in it", () => {
+  for (const filler of ["", "é€😀", "\\ud800", "\ud800"].map((text) => text.repeat(5000))) {
+    const text = (gap: string) =>
+      `{"jsonrpc":"2.0",${gap}"id":1${gap},"method":"a","params":{"x":"${filler}\\n"}}`;
+    assertEquals(shown(readClientText(text("\r\n\n\t"))), text("   \t"));
+  }
+});
+
+Deno.test("of an array of any length no more is kept than a batch or a list of ids may hold", () => {
+  const reading = readClientText(`[${"1,".repeat(200_000)}1]`);
+  assertEquals(reading.kind === "batch" && reading.texts.length, 100_000);
+  assertEquals(shown(readClientText(`[${"1,".repeat(200_000)}1`)), "syntax");
+});
+
 Deno.test("a malformed answer of a server is repaired with its numbers as they came", () => {
   const answer = (body: string) => `{"jsonrpc":"2.0","id":7,${body}}`;
   const cases = [

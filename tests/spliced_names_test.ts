@@ -3,6 +3,7 @@ import type { Router } from "../lib/router/router.ts";
 import { rawResult, readRawMessage } from "../lib/wire/raw_message.ts";
 import { rawObject } from "../lib/wire/raw_object.ts";
 import { call } from "./helpers/call.ts";
+import { daemonHooks, settle } from "./helpers/memory_channel.ts";
 import { FakeServer, routerOf, toolsOf } from "./helpers/fake_server.ts";
 
 const VALUE = '{ "z":1.0,"a" : [9007199254740993,1e400],"name":"n","x":1,"x":2 }';
@@ -67,4 +68,35 @@ Deno.test("the answer of a server comes back through the merged catalog as the t
   const body = rawObject('{"name":"two__t"}')!;
   const result = await routerOf([one!, two!]).target(call({ body, params: body.value }));
   assertEquals(rawResult(result)!.text, text);
+});
+
+Deno.test("nobody parses what a call of the merged catalog and its answer carry", async () => {
+  const [one, two] = twins();
+  const long = JSON.stringify("x".repeat(10_000));
+  two!.answer = () => {
+    const text = `{"jsonrpc":"2.0","id":1,"result":{"content":[${long}]}}`;
+    return rawResult(readRawMessage(text, { depth: 9, members: 99 })!)!;
+  };
+  const router = routerOf([one!, two!]);
+  const { hello } = daemonHooks({ target: router.target }, { maxFrameBytes: 100_000 });
+  const [channel] = hello();
+  const { parse, stringify } = JSON;
+  const seen: string[] = [];
+  JSON.parse = (text, ...more) => (seen.push(text), parse(text, ...more));
+  JSON.stringify = (value: unknown, ...more: never[]) => {
+    const text = stringify(value, ...more);
+    seen.push(text);
+    return text;
+  };
+  try {
+    channel.say(
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"two__t","arguments":{"a":${long}}}}`,
+    );
+    await settle();
+  } finally {
+    Object.assign(JSON, { parse, stringify });
+  }
+  assertEquals(channel.take().map(({ result }) => JSON.stringify(result)), [`{"content":[${long}]}`]);
+  // Long strings are checked by the engine's own parser.
+  assertEquals(seen.filter((text) => text.length > 1000 && text !== long), []);
 });

@@ -28,7 +28,7 @@ function withExactIds(frame: JsonObject, text: string): JsonObject {
   const { resume } = frame;
   if (!isObject(resume) || !Array.isArray(resume.waiting) || !resume.waiting.some(isRounded)) return frame;
   const list = readClientText(rawObject(text)?.objectAt("resume")?.textOf("waiting") ?? "");
-  if (list.kind !== "batch") return frame;
+  if (list.kind !== "batch" || list.texts.length !== resume.waiting.length) return frame;
   return { ...frame, resume: { ...resume, waiting: list.texts.map((id) => readRequestId(id) as Json) } };
 }
 

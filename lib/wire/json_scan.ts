@@ -53,6 +53,9 @@ const OBJECT_END = 0x7d;
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 
+/** Elements of an array that are listed; more than any reader takes. */
+const MAX_LISTED = 100_000;
+
 /** From this length on, the engine's own parser checks a string faster than a loop does. */
 const LONG_STRING_CHARS = 64;
 
@@ -132,7 +135,7 @@ class Scanner {
     while (!this.fault && !this.#leaves(LIST_END, elements.length > 0)) {
       const from = this.at;
       this.#skipValue();
-      elements.push({ from, to: this.at });
+      if (elements.length < MAX_LISTED) elements.push({ from, to: this.at });
     }
     return elements;
   }

@@ -1,4 +1,9 @@
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
 const BACKSLASH = 0x5c;
+
+const LONG_CHARS = 4096;
 
 /** Whether `text` is a JSON string, quotes included. */
 export function isStringLiteral(text: string): boolean {
@@ -25,5 +30,12 @@ export function endOfString(text: string, from: number): number {
  * its tokens.
  */
 export function onOneLine(json: string): string {
-  return json.includes("\n") || json.includes("\r") ? json.replaceAll(/[\r\n]/g, " ") : json;
+  if (!json.includes("\n") && !json.includes("\r")) return json;
+  if (json.length < LONG_CHARS || !json.isWellFormed()) return json.replaceAll(/[\r\n]/g, " ");
+  // Millions of line breaks, replaced one by one, would hold up everything else for seconds.
+  const bytes = new TextEncoder().encode(json);
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at] === LINE_FEED || bytes[at] === CARRIAGE_RETURN) bytes[at] = SPACE;
+  }
+  return new TextDecoder().decode(bytes);
 }
