@@ -281,7 +281,7 @@ const framed = (value: unknown, more = "") => {
   return `Content-Length: ${bytes(text).length}\r\n${more}\r\n${text}`;
 };
 
-Deno.test("messages behind Content-Length headers are read, however they are cut, and said to be wrong once", () => {
+Deno.test("messages behind Content-Length headers are read, however they are cut, and said to be wrong once", async () => {
   const wide = { ...NOTE, params: { text: "é\n✓" } };
   const text = framed(NOTE) + framed(wide, "Content-Type: application/json\r\n") + framed([NOTE, NOTE]) +
     "\r\n" +
@@ -289,7 +289,7 @@ Deno.test("messages behind Content-Length headers are read, however they are cut
   for (const size of [1, 7, 1000]) {
     const { inbox, messages, errors, noises } = inboxOf();
     const all = bytes(text);
-    for (let at = 0; at < all.length; at += size) inbox.take(all.subarray(at, at + size));
+    for (let at = 0; at < all.length; at += size) await inbox.take(all.subarray(at, at + size));
     assertEquals([messages, errors], [[NOTE, wide, NOTE, NOTE, NOTE], []]);
     assertEquals(noises, [
       "(messages behind Content-Length headers are read, but a stdio server must write one JSON message a line)",

@@ -64,10 +64,15 @@ export class RawParts {
 
   /** The message that these are the members of, where nothing about it is out of the ordinary. */
   toMessage(): RawMessage | undefined {
-    if (this.textOf("jsonrpc") !== '"2.0"' || hasDuplicates(this.members)) return undefined;
+    if (!this.#isVersion2() || hasDuplicates(this.members)) return undefined;
     if (this.find("method") === undefined) return this.#toResponse();
     // Some servers repeat the method in a response.
     return this.find("result") || this.find("error") ? undefined : this.toRequest();
+  }
+
+  #isVersion2(): boolean {
+    const version = this.textOf("jsonrpc");
+    return version === '"2.0"' || (version !== undefined && JSON.parse(version) === "2.0");
   }
 
   /** The request or notification, whatever else it has. */
@@ -113,10 +118,12 @@ abstract class Raw {
   readonly #idAt: Member | undefined;
   readonly #bodyAt: Member | undefined;
 
-  constructor(parts: RawParts, body: Member | undefined) {
+  /** @param method of a request or notification, whose body is its params */
+  constructor(parts: RawParts, body: Member | undefined, method?: string) {
     this.text = parts.text;
-    this.body = body && new RawObject(parts.text, body);
     this.#idAt = parts.find("id");
+    const message = method === undefined ? undefined : { method, id: this.#idAt };
+    this.body = body && new RawObject(parts.text, { ...body, message });
     this.#bodyAt = body;
   }
 
@@ -141,7 +148,7 @@ export class RawRequest extends Raw implements RpcRequest {
   readonly method: string;
 
   constructor(parts: RawParts, { id, method }: { id: RequestId; method: string }) {
-    super(parts, parts.find("params"));
+    super(parts, parts.find("params"), method);
     this.id = id;
     this.method = method;
   }
@@ -157,7 +164,7 @@ export class RawNotification extends Raw implements RpcNotification {
   readonly method: string;
 
   constructor(parts: RawParts, method: string) {
-    super(parts, parts.find("params"));
+    super(parts, parts.find("params"), method);
     this.method = method;
   }
 

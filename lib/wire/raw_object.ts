@@ -6,7 +6,17 @@ const UNLIMITED = { depth: Infinity, members: Infinity };
 
 const NOTHING: ReadonlyMap<string, string> = new Map();
 
-type ObjectPlace = Pick<Member, "from" | "to" | "members">;
+/** The request or notification around its params. */
+interface MessagePlace {
+  method: string;
+  /** Undefined for a notification. */
+  id: Pick<Member, "from" | "to"> | undefined;
+}
+
+interface ObjectPlace extends Pick<Member, "from" | "to" | "members"> {
+  /** For params: the message they came in, which is the whole source. */
+  message?: MessagePlace;
+}
 
 /**
  * A JSON object as the text it came in: the `params` of a request, the `result` of a response. What is only passed on
@@ -29,6 +39,7 @@ export class RawObject {
   readonly #from: number;
   readonly #to: number;
   readonly #members: Members;
+  readonly #message: MessagePlace | undefined;
   /** Texts in place of the values of members. */
   readonly #replaced: ReadonlyMap<string, string>;
   #value: JsonObject | undefined;
@@ -40,6 +51,7 @@ export class RawObject {
     this.#from = place.from;
     this.#to = place.to;
     this.#members = place.members!;
+    this.#message = place.message;
     this.#replaced = replaced;
   }
 
@@ -58,14 +70,10 @@ export class RawObject {
     return this.value;
   }
 
-  /** The text in parts that lie where they came, so that a large one is not copied. */
-  get parts(): readonly string[] {
-    return spliceParts(this.#source.slice(this.#from, this.#to), this.#edits());
-  }
-
   /** Characters of the text. */
   get length(): number {
-    return this.#replaced.size === 0 ? this.#to - this.#from : this.text.length;
+    const grown = this.#edits().reduce((sum, { from, to, text }) => sum + text.length - (to - from), 0);
+    return this.#to - this.#from + grown;
   }
 
   has(name: string): boolean {
@@ -97,7 +105,7 @@ export class RawObject {
 
   /** As {@linkcode with}, given the value's text. */
   withText(name: string, text: string): RawObject {
-    const place = { from: this.#from, to: this.#to, members: this.#members };
+    const place = { from: this.#from, to: this.#to, members: this.#members, message: this.#message };
     return new RawObject(this.#source, place, new Map([...this.#replaced, [name, text]]));
   }
 
@@ -110,19 +118,49 @@ export class RawObject {
     return rawObject(text)!;
   }
 
+  /**
+   * The whole message these params came in, with the id `idText`, and everything else in it as it came.
+   *
+   * @returns undefined where they came in no request (or, without `idText`, no notification) of `method`
+   */
+  messageText(method: string, idText: string | undefined): string | undefined {
+    const edits = this.#messageEdits(method, idText);
+    return edits && splice(this.#source, edits);
+  }
+
+  /** As {@linkcode messageText}, in parts that lie where they came, so that a large message is not copied. */
+  messageParts(method: string, idText: string | undefined): readonly string[] | undefined {
+    const edits = this.#messageEdits(method, idText);
+    return edits && spliceParts(this.#source, edits);
+  }
+
+  #messageEdits(method: string, idText: string | undefined): Edit[] | undefined {
+    const message = this.#message;
+    if (message?.method !== method || (message.id === undefined) !== (idText === undefined)) return undefined;
+    const edits = this.#edits();
+    if (message.id && idText !== undefined) edits.push({ ...message.id, text: idText });
+    return edits.sort((a, b) => a.from - b.from);
+  }
+
   #find(name: string): Member | undefined {
     return this.#members.find((member) => member.name === name);
   }
 
   #build(): string {
-    return splice(this.#source.slice(this.#from, this.#to), this.#edits());
+    const edits = this.#edits().map(({ from, to, text }) => ({
+      from: from - this.#from,
+      to: to - this.#from,
+      text,
+    }));
+    return splice(this.#source.slice(this.#from, this.#to), edits);
   }
 
+  /** What is replaced, by its places in the source. */
   #edits(): Edit[] {
     const edits: Edit[] = [];
     for (const { name, from, to } of this.#replaced.size === 0 ? [] : this.#members) {
       const text = this.#replaced.get(name);
-      if (text !== undefined) edits.push({ from: from - this.#from, to: to - this.#from, text });
+      if (text !== undefined) edits.push({ from, to, text });
     }
     return edits;
   }

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
+import { messageLine } from "./message_text.ts";
 import { rawMessage } from "./raw_message.ts";
 import { type Params, RawObject } from "./raw_object.ts";
 import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } from "./rpc.ts";
@@ -24,20 +25,18 @@ abstract class TextMessage {
 
   /** The whole message, on one line. */
   get text(): string {
-    return `${this.#head}${this.#body.text}}`;
+    return messageLine({ id: this.idOf(), method: this.method, params: this.#body });
   }
 
   /** The same in parts, where it is so large that putting them together would cost more than writing each. */
   get largeParts(): readonly string[] | undefined {
-    return this.#body.length < LARGE_CHARS ? undefined : [this.#head, ...this.#body.parts, "}"];
+    if (this.#body.length < LARGE_CHARS) return undefined;
+    const id = this.idOf();
+    return this.#body.messageParts(this.method, id === undefined ? undefined : String(id)) ?? [this.text];
   }
 
-  get #head(): string {
-    return `{"jsonrpc":"2.0",${this.idMember}"method":${JSON.stringify(this.method)},"params":`;
-  }
-
-  protected get idMember(): string {
-    return "";
+  protected idOf(): number | undefined {
+    return undefined;
   }
 }
 
@@ -52,8 +51,8 @@ export class TextRequest extends TextMessage implements RpcRequest {
     this.id = id;
   }
 
-  protected override get idMember(): string {
-    return `"id":${this.id},`;
+  protected override idOf(): number {
+    return this.id;
   }
 }
 
