@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../base/json.ts";
+import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { type Member, type Members, scanObject } from "./json_scan.ts";
 
 /** For what was within the limits as a part of its message. */
@@ -65,14 +65,24 @@ export class RawObject {
     return this.#value ??= JSON.parse(this.text);
   }
 
+  /** As {@linkcode value}, with numbers that are written as they came: for what is taken apart and written again. */
+  get exact(): JsonObject {
+    return exactJson(this.text) as JsonObject;
+  }
+
   /** For what is written anew. What is passed on uses the text. */
   toJSON(): JsonObject {
-    return this.value;
+    return this.exact;
+  }
+
+  /** The text in parts that lie where they came, so that a large one is not copied. */
+  get parts(): readonly string[] {
+    return spliceParts(this.#source.slice(this.#from, this.#to), this.#edits(this.#from));
   }
 
   /** Characters of the text. */
   get length(): number {
-    const grown = this.#edits().reduce((sum, { from, to, text }) => sum + text.length - (to - from), 0);
+    const grown = this.#edits(0).reduce((sum, { from, to, text }) => sum + text.length - (to - from), 0);
     return this.#to - this.#from + grown;
   }
 
@@ -119,27 +129,16 @@ export class RawObject {
   }
 
   /**
-   * The whole message these params came in, with the id `idText`, and everything else in it as it came.
+   * The whole message these params came in, with the id `idText`, and everything else in it as it came; in parts.
    *
    * @returns undefined where they came in no request (or, without `idText`, no notification) of `method`
    */
-  messageText(method: string, idText: string | undefined): string | undefined {
-    const edits = this.#messageEdits(method, idText);
-    return edits && splice(this.#source, edits);
-  }
-
-  /** As {@linkcode messageText}, in parts that lie where they came, so that a large message is not copied. */
   messageParts(method: string, idText: string | undefined): readonly string[] | undefined {
-    const edits = this.#messageEdits(method, idText);
-    return edits && spliceParts(this.#source, edits);
-  }
-
-  #messageEdits(method: string, idText: string | undefined): Edit[] | undefined {
     const message = this.#message;
     if (message?.method !== method || (message.id === undefined) !== (idText === undefined)) return undefined;
-    const edits = this.#edits();
+    const edits = this.#edits(0);
     if (message.id && idText !== undefined) edits.push({ ...message.id, text: idText });
-    return edits.sort((a, b) => a.from - b.from);
+    return spliceParts(this.#source, edits.sort((a, b) => a.from - b.from));
   }
 
   #find(name: string): Member | undefined {
@@ -147,20 +146,14 @@ export class RawObject {
   }
 
   #build(): string {
-    const edits = this.#edits().map(({ from, to, text }) => ({
-      from: from - this.#from,
-      to: to - this.#from,
-      text,
-    }));
-    return splice(this.#source.slice(this.#from, this.#to), edits);
+    return splice(this.#source.slice(this.#from, this.#to), this.#edits(this.#from));
   }
 
-  /** What is replaced, by its places in the source. */
-  #edits(): Edit[] {
+  #edits(base: number): Edit[] {
     const edits: Edit[] = [];
     for (const { name, from, to } of this.#replaced.size === 0 ? [] : this.#members) {
       const text = this.#replaced.get(name);
-      if (text !== undefined) edits.push({ from, to, text });
+      if (text !== undefined) edits.push({ from: from - base, to: to - base, text });
     }
     return edits;
   }

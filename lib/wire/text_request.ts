@@ -1,6 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
-import { messageLine } from "./message_text.ts";
+import { messageLine, messageParts } from "./message_text.ts";
 import { rawMessage } from "./raw_message.ts";
 import { type Params, RawObject } from "./raw_object.ts";
 import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } from "./rpc.ts";
@@ -31,8 +31,7 @@ abstract class TextMessage {
   /** The same in parts, where it is so large that putting them together would cost more than writing each. */
   get largeParts(): readonly string[] | undefined {
     if (this.#body.length < LARGE_CHARS) return undefined;
-    const id = this.idOf();
-    return this.#body.messageParts(this.method, id === undefined ? undefined : String(id)) ?? [this.text];
+    return messageParts({ id: this.idOf(), method: this.method, params: this.#body });
   }
 
   protected idOf(): number | undefined {
@@ -63,12 +62,12 @@ export function notificationOf(method: string, params: Params): RpcNotification 
     : { jsonrpc: "2.0", method, params };
 }
 
-/** A large `message` in parts, which one after another are its text; undefined for any other. */
-export function largeParts(message: RpcMessage): readonly string[] | undefined {
-  return message instanceof TextMessage ? message.largeParts : undefined;
-}
-
 /** `message` as it is sent, on one line: the text it came in, or else its JSON. */
 export function sentText(message: RpcMessage): string {
   return message instanceof TextMessage ? message.text : rawMessage(message)?.text ?? messageText(message);
+}
+
+/** A large `message` in parts, which one after another are its text; undefined for any other. */
+export function largeParts(message: RpcMessage): readonly string[] | undefined {
+  return message instanceof TextMessage ? message.largeParts : undefined;
 }
