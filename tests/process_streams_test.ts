@@ -158,6 +158,33 @@ Deno.test("a process is sent what it can take, and the sender waits while it is 
   await again;
 });
 
+Deno.test("a large line is sent in parts, in order with the others, and its memory is free once it is written", async () => {
+  const { stream, taken, read } = stdin(10);
+  const chunks: Uint8Array[] = [];
+  const { write } = stream;
+  stream.write = function (this: Writable, chunk: unknown, ...rest: unknown[]) {
+    if (chunk instanceof Uint8Array) chunks.push(chunk);
+    return (write as (...args: unknown[]) => boolean).call(this, chunk, ...rest);
+  } as typeof write;
+  const outbox = new StdinWriter(stream, { server: "slow", maxBytes: 100 });
+  void outbox.write("first ");
+  let isSent = false;
+  const large = outbox.writeLarge(["é".repeat(20), "\n"]).then(() => isSent = true);
+  const after = outbox.write("after");
+  await settled();
+  assertEquals([isSent, chunks.map(({ length }) => length)], [false, [40, 1]]);
+  for (let n = 0; n < 4; n++) {
+    read();
+    await settled();
+  }
+  await Promise.all([large, after]);
+  assertEquals(taken.length, 4);
+  assertEquals(chunks.map(({ length }) => length), [0, 0]);
+  void outbox.write("x".repeat(60));
+  await settled();
+  await assertRejects(() => outbox.writeLarge(["y".repeat(50)]), ExaiError, "does not read");
+});
+
 Deno.test("a process that leaves too much unread is sent no more, and a single line is always sent", async () => {
   const { stream, read } = stdin(1000);
   const outbox = new StdinWriter(stream, { server: "slow", maxBytes: 20 });
