@@ -1,9 +1,8 @@
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { PassThrough, Writable } from "node:stream";
+import { assertEquals, assertMatch } from "@std/assert";
+import { PassThrough } from "node:stream";
 import { ExaiError } from "../lib/base/errors.ts";
 import { registerSecret } from "../lib/base/log.ts";
 import { StdoutReader } from "../lib/process/stdout_reader.ts";
-import { StdinWriter } from "../lib/process/stdin_writer.ts";
 import { StderrReader } from "../lib/process/stderr_reader.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
@@ -120,63 +119,6 @@ Deno.test("whoever waits for an answer that is too long is told, and nobody is f
   assertEquals([messages.length, errors.length], [1, 3]);
 });
 
-/** A stdin that takes what it is given when the test says so. */
-function stdin(highWaterMark: number) {
-  const taken: string[] = [];
-  const waiting: (() => void)[] = [];
-  const stream = new Writable({
-    highWaterMark,
-    decodeStrings: false,
-    write: (chunk, _encoding, done) => {
-      taken.push(String(chunk));
-      waiting.push(done);
-    },
-  });
-  return { stream, taken, read: () => waiting.shift()!() };
-}
-
-Deno.test("a process is sent what it can take, and the sender waits while it is ahead", async () => {
-  const { stream, taken, read } = stdin(10);
-  const outbox = new StdinWriter(stream, { server: "slow", maxBytes: 100 });
-  await outbox.write("12345");
-  let isSent = false;
-  const second = outbox.write("67890").then(() => isSent = true);
-  const third = outbox.write("abc");
-  await settled();
-  assertEquals([isSent, outbox.bufferedBytes, outbox.bytes], [false, 13, 13]);
-  read();
-  await settled();
-  read();
-  await Promise.all([second, third]);
-  // The lines of one turn of the event loop are one write.
-  assertEquals([taken, outbox.bufferedBytes], [["12345", "67890abc"], 0]);
-  assertEquals([stream.listenerCount("drain"), stream.listenerCount("close")], [0, 0]);
-  const again = outbox.write("0123456789").then(() => isSent = false);
-  await settled();
-  assertEquals(isSent, true);
-  stream.destroy();
-  await again;
-});
-
-Deno.test("a process that leaves too much unread is sent no more, and a single line is always sent", async () => {
-  const { stream, read } = stdin(1000);
-  const outbox = new StdinWriter(stream, { server: "slow", maxBytes: 20 });
-  await outbox.write("x".repeat(15));
-  await outbox.write("x".repeat(5));
-  const error = await assertRejects(() => outbox.write("x"), ExaiError);
-  assertEquals([error.code, error.retryAfterMs, error.details], ["OVER_CAPACITY", 1000, { server: "slow" }]);
-  assertMatch(error.message, /^server "slow" does not read what it is sent: 20 B wait; try again/);
-  assertEquals(outbox.bytes, 20);
-  read();
-  await settled();
-  read();
-  await settled();
-  await outbox.write("x".repeat(50));
-  assertEquals(outbox.bytes, 70);
-  outbox.end();
-  assertEquals(stream.writableEnded, true);
-});
-
 /** A stderr, and what its reader hands on. */
 function stderrOf() {
   const stream = new PassThrough({ highWaterMark: 64_000_000 });
@@ -281,7 +223,7 @@ const framed = (value: unknown, more = "") => {
   return `Content-Length: ${bytes(text).length}\r\n${more}\r\n${text}`;
 };
 
-Deno.test("messages behind Content-Length headers are read, however they are cut, and said to be wrong once", () => {
+Deno.test("messages behind Content-Length headers are read, however they are cut, and said to be wrong once", async () => {
   const wide = { ...NOTE, params: { text: "é\n✓" } };
   const text = framed(NOTE) + framed(wide, "Content-Type: application/json\r\n") + framed([NOTE, NOTE]) +
     "\r\n" +
@@ -289,7 +231,7 @@ Deno.test("messages behind Content-Length headers are read, however they are cut
   for (const size of [1, 7, 1000]) {
     const { inbox, messages, errors, noises } = inboxOf();
     const all = bytes(text);
-    for (let at = 0; at < all.length; at += size) inbox.take(all.subarray(at, at + size));
+    for (let at = 0; at < all.length; at += size) await inbox.take(all.subarray(at, at + size));
     assertEquals([messages, errors], [[NOTE, wide, NOTE, NOTE, NOTE], []]);
     assertEquals(noises, [
       "(messages behind Content-Length headers are read, but a stdio server must write one JSON message a line)",

@@ -82,7 +82,8 @@ export class RawObject {
 
   /** Characters of the text. */
   get length(): number {
-    return this.#replaced.size === 0 ? this.#to - this.#from : this.text.length;
+    const grown = this.#edits(0).reduce((sum, { from, to, text }) => sum + text.length - (to - from), 0);
+    return this.#to - this.#from + grown;
   }
 
   has(name: string): boolean {

@@ -5,7 +5,7 @@ import { rawMessage } from "./raw_message.ts";
 import { type Params, RawObject } from "./raw_object.ts";
 import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } from "./rpc.ts";
 
-const LARGE_CHARS = 64 * KIB;
+const LARGE_CHARS = 256 * KIB;
 
 /** A message whose params are sent as the text they came in. It can stand wherever the parsed one does. */
 abstract class TextMessage {
