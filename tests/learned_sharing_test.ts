@@ -63,6 +63,22 @@ async function whyMatches(it: Daemon, wanted: RegExp): Promise<string> {
   }
 }
 
+/** As many calls of a new process in `cwd`, each after the first once the process was looked at. */
+async function sayWatched(it: Daemon, cwd: string, { calls, places }: { calls: number; places: string }) {
+  const pid = await say(it, cwd);
+  await whyMatches(it, new RegExp(`: \\d+ calls? from ${places}\\b`, "m"));
+  assertEquals(await say(it, cwd, calls - 1), pid);
+}
+
+/** Calls the only server from both directories until `ps --why` says `wanted` of it. */
+async function sayUntil(it: Daemon, dirs: readonly string[], wanted: RegExp): Promise<void> {
+  for (;;) {
+    for (const dir of dirs) await say(it, dir, 2);
+    const rows = await it.status();
+    if (wanted.test(rows.map((row) => String(row.why)).join("\n"))) return;
+  }
+}
+
 testWhereFilesAreSeen(
   "a server that nothing speaks against in 20 calls from two directories is shared by all windows from then on",
   async () => {
@@ -71,9 +87,10 @@ testWhereFilesAreSeen(
     const ps = async () => (await runDaemon({ home: it.home, args: ["ps", "--why"] })).stdout;
     using early = await RawClient.hello(it.url, { cwd: at.p });
     const inP = firstText(await early.call("say"));
+    await whyMatches(it, /: 1 call from 1 directory/m);
     for (let i = 1; i < 10; i++) await early.call("say");
     await whyMatches(it, /^not enough seen .*: 10 calls from 1 directory, asked nothing/m);
-    assertNotEquals(await say(it, at.q, 9), inP);
+    await sayWatched(it, at.q, { calls: 9, places: "2 directories" });
     await whyMatches(it, /: 19 calls from 2 directories/);
     assertNotEquals(await say(it, at.q), inP);
     await whyMatches(
@@ -114,9 +131,7 @@ for (
     for (const dir of [at.p, at.q]) await Deno.writeTextFile(`${dir}/held.txt`, "x");
     const more = mode === "reads" ? [] : [`${at.home}/kept.db`];
     await using it = await mountingDaemon({ it: observed(mode, ...more) });
-    await say(it, at.p, 11);
-    await say(it, at.q, 11);
-    await whyMatches(it, why);
+    await sayUntil(it, [at.p, at.q], why);
     using ada = await RawClient.hello(it.url, { cwd: at.p });
     using bob = await RawClient.hello(it.url, { cwd: at.q });
     using eve = await RawClient.hello(it.url, { cwd: at.q });
@@ -134,9 +149,11 @@ for (const file of ["src/lib/deep/held.txt", ".git/HEAD"]) {
       await Deno.writeTextFile(`${dir}/${file}`, "x");
     }
     await using it = await mountingDaemon({ it: observed("reads", file) });
-    await say(it, at.p, 11);
-    await say(it, at.q, 11);
-    await whyMatches(it, new RegExp(`^learned: opened ${basename(file)} of its directory; `, "m"));
+    await sayUntil(
+      it,
+      [at.p, at.q],
+      new RegExp(`^learned: opened ${basename(file)} of its directory; `, "m"),
+    );
     assertNotEquals(await say(it, at.p), await say(it, at.q));
   });
 }
@@ -146,12 +163,12 @@ testWhereFilesAreSeen(
   async () => {
     await using at = await twoWorkspaces();
     await using it = await mountingDaemon({ it: observed("plain") });
-    await say(it, at.p, 12);
+    await sayWatched(it, at.p, { calls: 12, places: "1 directory" });
     await it.daemon.stop();
     {
       await using next = await nextDaemon(it.home);
       await whyMatches(next, /: 12 calls from 1 directory/);
-      await say(next, at.q, 8);
+      await sayWatched(next, at.q, { calls: 8, places: "2 directories" });
       await whyMatches(next, /learned: 20 calls from 2 directories/);
     }
     await Deno.writeTextFile(it.config, JSON.stringify({ mcpServers: { it: observed("plain", "changed") } }));

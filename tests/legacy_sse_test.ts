@@ -183,7 +183,7 @@ function served(answer: (request: Request) => Response | Promise<Response>) {
     requests,
     streams,
     connect: (parts: Partial<UrlServerConfig> = {}) => {
-      const config = { ...FAR, url, fallBackToSse: true, ...parts } as UrlServerConfig;
+      const config = { ...FAR, url, startTimeoutMs: 10_000, fallBackToSse: true, ...parts };
       const heard: string[] = [];
       const transport = connectUrl(config, { maxMessageBytes: 1_000_000 });
       transport.onmessage = (message) => void heard.push(JSON.stringify("id" in message ? message.id : 0));

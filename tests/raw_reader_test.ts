@@ -1,4 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { READING_DOOR } from "../tools/fuzz/reading_door.ts";
+import { fuzz } from "../tools/fuzz/run.ts";
 import { type RawReading, readClientText, readServerText } from "../lib/wire/raw_reader.ts";
 
 const SERVER = { server: "files" };
@@ -28,7 +30,7 @@ Deno.test("a message of a client that is irregular but valid keeps its numbers a
     ['{"jsonrpc":"2.0","id":1,"result":{"a":1,"a":1.0}}', '{"jsonrpc":"2.0","id":1,"result":{"a":1.0}}'],
     [
       '{"jsonrpc":"2.0","id":9007199254740993,"error":{"code":1.0,"data":{"n":1.0},"x":1}}',
-      '{"jsonrpc":"2.0","id":9007199254740993,"error":{"code":1,"message":"","data":{"n":1.0}}}',
+      '{"jsonrpc":"2.0","id":9007199254740993,"error":{"code":1.0,"message":"","data":{"n":1.0}}}',
     ],
     ['{"jsonrpc":"2.\\u0030","id":1,"method":"a","params":{"n":1.0}}'],
     ['{"jsonrpc":"2.0","id":1,"method":"ping","result":{"n":1.0}}'],
@@ -110,4 +112,10 @@ Deno.test("a text beyond the limits of its sender is not read", () => {
   const wide = `{${Array.from({ length: 100_001 }, (_, i) => `"${i}":1`).join()}}`;
   assertEquals(shown(readClientText(wide)), "members");
   assertEquals(shown(readServerText(wide, SERVER)), 'invalid null: jsonrpc must be "2.0"');
+});
+
+// Ten million: deno task fuzz --only reading --frames 10000000.
+Deno.test("every text is read just as JSON.parse reads it", async () => {
+  const result = await fuzz(READING_DOOR, { frames: 2000, seed: 7 });
+  assertEquals([result.frames, result.findings], [2000, []]);
 });

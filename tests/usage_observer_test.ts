@@ -68,6 +68,31 @@ Deno.test("a process is looked at after few of its calls, and later not more tha
   assertMatch(it.evidence.decision!.why, /: 200 calls from 1 directory, asked/);
 });
 
+Deno.test("calls that come faster than a process can be looked at put its looks off, and cost none", async () => {
+  const it = observed("/w");
+  for (let n = 1; n <= 20; n++) it.answer();
+  while (it.looks() < 1) await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(it.looks(), 1);
+  for (let look = 2; look <= 6; look++) await it.lookedAfterCall();
+  assertEquals(it.looks(), 6);
+});
+
+Deno.test("calls that were begun before its directory was known are made up for by later ones that are watched", async () => {
+  await using dir = await tempDir({ "sub/x": "" });
+  let watches = 0;
+  const it = observed(dir.path, undefined, {
+    watchOpens: () => {
+      watches++;
+      return { opened: () => undefined, isListed: false, [Symbol.dispose]: () => {} };
+    },
+  });
+  for (let n = 1; n <= 8; n++) it.answer();
+  while (it.looks() < 1) await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(watches, 0);
+  for (let n = 9; n <= 15; n++) it.answer();
+  assertEquals(watches, 3);
+});
+
 Deno.test("a process that something speaks against is not looked at any more", async () => {
   const it = observed("/w", () => ({ files: [{ path: "/w/x", isWritable: false }], writtenBytes: 0 }));
   await it.lookedAfterCall();

@@ -4,6 +4,7 @@ import { messageOf } from "../lib/base/errors.ts";
 import { type Door } from "./fuzz/door.ts";
 import { SESSION_DOOR } from "./fuzz/session_door.ts";
 import { HTTP_DOOR, SOCKET_DOOR } from "./fuzz/network_doors.ts";
+import { READING_DOOR } from "./fuzz/reading_door.ts";
 import { fuzz, type FuzzResult } from "./fuzz/run.ts";
 import { STDIN_DOOR, STDOUT_DOOR } from "./fuzz/stdio_doors.ts";
 import { UPSTREAM_HTTP_DOOR, UPSTREAM_SSE_DOOR, UPSTREAM_STDIO_DOOR } from "./fuzz/upstream_doors.ts";
@@ -12,6 +13,7 @@ import { progress, runTool, UsageError } from "./lib/run_tool.ts";
 import { formatTable } from "./lib/table.ts";
 
 const DOORS: readonly Door[] = [
+  READING_DOOR,
   SESSION_DOOR,
   STDIN_DOOR,
   STDOUT_DOOR,

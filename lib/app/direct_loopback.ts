@@ -1,6 +1,7 @@
 import { addressBytes, isLoopback, isUnspecified } from "../base/ip_address.ts";
 import { namesProxies, withoutProxies } from "../config/process_variables.ts";
 import { isSingleUse, singleUseClient } from "../provider/single_use_client.ts";
+import { isPostClient } from "../remote/post_client.ts";
 
 type GlobalFetch = typeof globalThis.fetch;
 type ClientInit = RequestInit & { client?: Deno.HttpClient };
@@ -20,7 +21,7 @@ let isKept = false;
 function pastProxies(fetch: GlobalFetch): GlobalFetch {
   let direct: Deno.HttpClient | undefined;
   return (input, init?: ClientInit) => {
-    const isOwn = init?.client !== undefined && !isSingleUse(init.client);
+    const isOwn = init?.client !== undefined && !isSingleUse(init.client) && !isPostClient(init.client);
     if (isOwn || !isOnLoopback(input)) return fetch(input, init);
     direct ??= withoutProxies(singleUseClient);
     return fetch(input, { ...init, client: direct } as ClientInit);

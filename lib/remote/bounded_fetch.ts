@@ -1,6 +1,7 @@
 import { beginningOf, boundedBody, boundedEvents, inflated } from "../base/http_response.ts";
 import { ExaiError } from "../base/errors.ts";
 import { formatBytes, KIB } from "../base/units.ts";
+import { postClient, sentOnce } from "./post_client.ts";
 
 export type ServerFetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
@@ -28,7 +29,7 @@ export class BoundedFetch {
   }
 
   readonly fetch: ServerFetch = async (url, init) => {
-    const response = inflated(await fetch(url, init));
+    const response = inflated(await fetch(url, onlyOnce(url, init)));
     const { maxBytes } = this.#options;
     if (!response.ok) return beginningOf(response, MAX_ERROR_BODY_BYTES);
     if (EVENT_STREAM.test(response.headers.get("content-type") ?? "")) {
@@ -47,6 +48,12 @@ export class BoundedFetch {
       { details: { server } },
     );
   }
+}
+
+/** `init` as a request that is not repeated if it has a text to send: what it asks for may have been done. */
+function onlyOnce(url: string | URL, init: RequestInit = {}): RequestInit & { client?: Deno.HttpClient } {
+  const { body } = init;
+  return typeof body === "string" ? { ...init, body: sentOnce(body), client: postClient(url) } : init;
 }
 
 /**

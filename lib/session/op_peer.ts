@@ -116,7 +116,9 @@ export class OpPeer {
     const { request_id: id, timeout_ms: timeoutMs } = op;
     const idText = frame.textOf("request_id")!;
     const args = op.arguments ? frame.textOf("arguments") : "{}";
-    const params = rawObject(`{"name":${frame.textOf("name")},"arguments":${args}}`)!;
+    // The token is in its place already, so that a server's own is put there without reading the arguments.
+    const meta = `{"progressToken":${idText}}`;
+    const params = rawObject(`{"name":${frame.textOf("name")},"arguments":${args},"_meta":${meta}}`)!;
     this.#session.callCount++;
     const result = await this.#run({
       id,

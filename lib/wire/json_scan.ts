@@ -44,16 +44,14 @@ type IsWanted = (name: string) => boolean;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
-const MINUS = 0x2d;
-const DOT = 0x2e;
-const ZERO = 0x30;
-const NINE = 0x39;
 const COLON = 0x3a;
 const LIST_BEGIN = 0x5b;
 const LIST_END = 0x5d;
 const BACKSLASH = 0x5c;
 const OBJECT_BEGIN = 0x7b;
 const OBJECT_END = 0x7d;
+
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 
 /** From this length on, the engine's own parser checks a string faster than a loop does. */
 const LONG_STRING_CHARS = 64;
@@ -238,7 +236,7 @@ class Scanner {
     else if (code === 0x74) this.#skipWord("true");
     else if (code === 0x66) this.#skipWord("false");
     else if (code === 0x6e) this.#skipWord("null");
-    else this.#skipNumber(code);
+    else this.#skipNumber();
   }
 
   #skipWord(word: string): void {
@@ -246,28 +244,10 @@ class Scanner {
     this.at += word.length;
   }
 
-  #skipNumber(code: number): void {
-    if (code === MINUS) code = this.#text.charCodeAt(++this.at);
-    if (code === ZERO) this.at++;
-    else this.#skipDigits();
-    if (this.#text.charCodeAt(this.at) === DOT) {
-      this.at++;
-      this.#skipDigits();
-    }
-    // `E` and `e` differ in this one bit.
-    if ((this.#text.charCodeAt(this.at) | 0x20) !== 0x65) return;
-    const sign = this.#text.charCodeAt(++this.at);
-    if (sign === MINUS || sign === 0x2b) this.at++;
-    this.#skipDigits();
-  }
-
-  #skipDigits(): void {
-    const from = this.at;
-    for (;; this.at++) {
-      const code = this.#text.charCodeAt(this.at);
-      if (!(code >= ZERO && code <= NINE)) break;
-    }
-    if (this.at === from) this.#fail("syntax");
+  #skipNumber(): void {
+    NUMBER.lastIndex = this.at;
+    if (NUMBER.test(this.#text)) this.at = NUMBER.lastIndex;
+    else this.#fail("syntax");
   }
 
   /** Moves past a string; returns whether it holds a backslash. */

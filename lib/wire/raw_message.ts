@@ -64,10 +64,15 @@ export class RawParts {
 
   /** The message that these are the members of, where nothing about it is out of the ordinary. */
   toMessage(): RawMessage | undefined {
-    if (this.textOf("jsonrpc") !== '"2.0"' || hasDuplicates(this.members)) return undefined;
+    if (!this.#isVersion2() || hasDuplicates(this.members)) return undefined;
     if (this.find("method") === undefined) return this.#toResponse();
     // Some servers repeat the method in a response.
     return this.find("result") || this.find("error") ? undefined : this.toRequest();
+  }
+
+  #isVersion2(): boolean {
+    const text = this.textOf("jsonrpc");
+    return text === '"2.0"' || (text?.startsWith('"') === true && JSON.parse(text) === "2.0");
   }
 
   /** The request or notification, whatever else it has. */
@@ -113,10 +118,13 @@ abstract class Raw {
   readonly #idAt: Member | undefined;
   readonly #bodyAt: Member | undefined;
 
-  constructor(parts: RawParts, body: Member | undefined) {
+  /** @param method of a request or a notification */
+  constructor(parts: RawParts, body: Member | undefined, method?: string) {
+    const idAt = parts.find("id");
+    const message = method === undefined ? undefined : { method, id: idAt };
     this.text = parts.text;
-    this.body = body && new RawObject(parts.text, body);
-    this.#idAt = parts.find("id");
+    this.body = body && new RawObject(parts.text, { ...body, message });
+    this.#idAt = idAt;
     this.#bodyAt = body;
   }
 
@@ -141,7 +149,7 @@ export class RawRequest extends Raw implements RpcRequest {
   readonly method: string;
 
   constructor(parts: RawParts, { id, method }: { id: RequestId; method: string }) {
-    super(parts, parts.find("params"));
+    super(parts, parts.find("params"), method);
     this.id = id;
     this.method = method;
   }
@@ -157,7 +165,7 @@ export class RawNotification extends Raw implements RpcNotification {
   readonly method: string;
 
   constructor(parts: RawParts, method: string) {
-    super(parts, parts.find("params"));
+    super(parts, parts.find("params"), method);
     this.method = method;
   }
 
@@ -202,13 +210,18 @@ export function rawMessage(message: unknown): RawMessage | undefined {
   return message instanceof Raw ? message as RawMessage : undefined;
 }
 
-/** One member of a result, without parsing the others. */
-export function resultMember(result: Result, name: string): Json | undefined {
-  const raw = rawResult(result);
-  return raw ? raw.body?.get(name) : result.result?.[name];
-}
-
 /** `result` as the response it came as; undefined for one that is made here. */
 export function rawResult(result: object): RawResponse | undefined {
   return result instanceof RawSuccess || result instanceof RawFailure ? result : undefined;
+}
+
+/** A result that is taken apart and written again, with its numbers as they came: see `exactJson`. */
+export function exactResult(success: { result: JsonObject }): JsonObject {
+  return rawResult(success)?.body?.exact ?? success.result;
+}
+
+/** One member of a result, without parsing the others; undefined for an error. */
+export function resultMember(answer: Result, name: string): Json | undefined {
+  const raw = rawResult(answer);
+  return raw ? raw.body?.get(name) : answer.result?.[name];
 }

@@ -172,6 +172,11 @@ function idValue(id: RequestId): Json {
   return id as Json;
 }
 
+/** The message of an error, which a client may have left out. */
+function messageText(message: unknown): string {
+  return typeof message === "string" ? message : JSON.stringify(message) ?? "";
+}
+
 /** `response`, which was made of `value`, with what it passes on as it is in `parts`. */
 function responseText(
   parts: RawParts,
@@ -179,13 +184,14 @@ function responseText(
 ): string {
   const id = JSON.stringify(response.id === null ? null : jsonId(response.id));
   if (response.error === undefined) return `{"jsonrpc":"2.0","id":${id},"result":${parts.textOf("result")}}`;
-  const { code, message = "", data } = response.error;
-  const text = JSON.stringify({ code, message, data });
-  const isOwn = isObject(value.error) && data !== undefined && value.error.data === data;
-  const error = isOwn
-    ? rawObject(text)!.withText("data", rawObject(parts.textOf("error")!)!.textOf("data")!)
-    : undefined;
-  return `{"jsonrpc":"2.0","id":${id},"error":${error?.text ?? text}}`;
+  const { code, message, data } = response.error;
+  const isOwn = isObject(value.error) && value.error.code === code;
+  const own = isOwn ? rawObject(parts.textOf("error")!) : undefined;
+  // A number may be one that a double cannot hold.
+  const written = (name: string, part: Json) => own?.textOf(name) ?? JSON.stringify(part);
+  const members = [`"code":${written("code", code)},"message":${JSON.stringify(messageText(message))}`];
+  if (data !== undefined) members.push(`"data":${written("data", data)}`);
+  return `{"jsonrpc":"2.0","id":${id},"error":{${members.join(",")}}}`;
 }
 
 function invalid(parts: RawParts, { value, why }: { value: JsonObject; why: string }): InvalidReading {

@@ -121,7 +121,7 @@ export function checkEnvelope(value: JsonObject): RpcMessage | string {
     return `id may hold ${MAX_ID_CHARS} characters at most`;
   }
   if (id !== undefined && !isRequestId(id)) {
-    if (!(id === null && value.error !== undefined)) {
+    if (!(id === null && method === undefined && value.error !== undefined)) {
       return "id must be a string or a whole number";
     }
   }

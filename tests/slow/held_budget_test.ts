@@ -129,13 +129,14 @@ Deno.test("a window whose calls hold all that calls may have is refused more, an
       return params?.name === "t" && (params.arguments as JsonObject).hold ? undefined : { content: [] };
     },
   });
-  const settings = { maxHeldBytes: MIB, globalMaxInflight: 100, sessionMaxInflight: 100 };
+  // What is sent is less than the daemon may hold, or it may end the connection before it has refused a call.
+  const settings = { maxHeldBytes: 4 * MIB, globalMaxInflight: 100, sessionMaxInflight: 100 };
   await using it = await testDaemon({ servers: [raw.mounted], settings });
   await using greedy = await McpWindow.open(it.url);
   await using modest = await McpWindow.open(it.url);
   const call = (client: McpWindow, chars: number, hold: boolean) =>
     client.request("tools/call", { name: "t", arguments: { hold, text: "x".repeat(chars) } });
-  const refused = await Promise.race(Array.from({ length: 12 }, () => call(greedy, 100_000, true)));
+  const refused = await Promise.race(Array.from({ length: 24 }, () => call(greedy, 100_000, true)));
   assert(JSON.stringify(refused.error).includes("OVER_CAPACITY"), JSON.stringify(refused));
   assertEquals((await call(modest, 40_000, false)).result, { content: [] });
 });

@@ -1,6 +1,6 @@
 import { deadline } from "@std/async/deadline";
 import { fromFileUrl, join } from "@std/path";
-import { SHIM_V8_FLAGS } from "../compile/v8_flags.ts";
+import { SHIM_V8_FLAGS } from "../../lib/config/shim_program.ts";
 import { tempDir } from "../lib/held.ts";
 import { Spawned } from "../lib/spawned.ts";
 import { ECHO, openStdioWindow } from "./stdio_window.ts";
@@ -20,7 +20,7 @@ export function copyingSubject(
     name: "floor: shim and daemon that only copy",
     role: "floor",
     shapes,
-    hasWindows: false,
+    hasWindows: true,
     async open() {
       const path = join(await tempDir("exai-floor-"), "socket");
       const daemon = new Spawned(programOf("floor_daemon.ts", [path, server.command, ...server.args]));

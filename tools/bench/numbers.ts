@@ -1,4 +1,5 @@
 import { deadline } from "@std/async/deadline";
+import { delay } from "@std/async/delay";
 import { createInterface } from "node:readline";
 import { fromFileUrl } from "@std/path";
 import { messageOf } from "../../lib/base/errors.ts";
@@ -20,6 +21,7 @@ export const EXACT = "exact";
 export const NUMBERS_SERVER: Command = commandFor(fromFileUrl(new URL("numbers_server.ts", import.meta.url)));
 
 const START_MS = 30_000;
+const POLL_MS = 50;
 const ANSWER_MS = 5000;
 
 /** Starts a window by `command`, before {@linkcode NUMBERS_SERVER}, and looks at what is passed on. */
@@ -30,10 +32,7 @@ export async function checkNumbers(command: Command): Promise<NumberChecks> {
   const params = JSON.stringify({ protocolVersion: REVISION, capabilities: {}, clientInfo });
   await lines.ask("1", `"method":"initialize","params":${params}`, START_MS);
   lines.write('"method":"notifications/initialized"');
-  const list = await lines.ask("2", '"method":"tools/list"', START_MS);
-  const tools = memberOf(list, "result", "tools") as { name: string }[];
-  const tool = tools.find(({ name }) => name === "numbers" || name.endsWith("__numbers"));
-  if (!tool) throw new Error("the tool of the server is not listed");
+  const tool = await findTool(lines);
   const call = (more: string) => `"method":"tools/call","params":{"name":"${tool.name}",${more}}`;
   const answer = await lines.ask("3", call(`"arguments":${NUMBERS_TEXT}`));
   return {
@@ -50,6 +49,17 @@ export async function checkNumbers(command: Command): Promise<NumberChecks> {
     progress: await attempt(() => progressChange(lines, call)),
     ids: await attempt(() => idChange(lines, call)),
   };
+}
+
+/** The tool as it is listed, once it is: what is shared may have answered before its server did. */
+async function findTool(lines: Lines): Promise<{ name: string }> {
+  for (const untilMs = performance.now() + START_MS; performance.now() < untilMs; await delay(POLL_MS)) {
+    const list = await lines.ask("2", '"method":"tools/list"', START_MS);
+    const tools = memberOf(list, "result", "tools") as { name: string }[];
+    const tool = tools.find(({ name }) => name === "numbers" || name.endsWith("__numbers"));
+    if (tool) return tool;
+  }
+  throw new Error("the tool of the server is not listed");
 }
 
 async function progressChange(lines: Lines, call: (more: string) => string): Promise<string | undefined> {

@@ -51,7 +51,7 @@ export async function runPart(
       break;
     case "crowd":
       await one(({ hasCrowd }) => hasCrowd, async (subject, result) => {
-        result.crowd = await measureCrowd(subject, options);
+        result.crowd = await measureCrowd(subject, options.crowd);
       });
       break;
     case "numbers":

@@ -23,8 +23,8 @@ export async function treeOf(roots: readonly number[]): Promise<number[]> {
 
 /** Those of `pids` that run. A process that has ended and waits to be collected does not. */
 export async function running(pids: readonly number[]): Promise<number[]> {
-  const table = await processTable();
-  if (table.size === 0) return pids.filter(exists);
+  if (Deno.build.os === "windows") return pids.filter(exists);
+  const table = Deno.build.os === "linux" ? await readProc(pids) : await processTable();
   return pids.filter((pid) => table.get(pid)?.isZombie === false);
 }
 
@@ -39,7 +39,7 @@ function exists(pid: number): boolean {
 async function processTable(): Promise<Map<number, Entry>> {
   switch (Deno.build.os) {
     case "linux":
-      return await readProc();
+      return await readProc(await allPids());
     case "windows":
       return new Map();
     default:
@@ -47,15 +47,19 @@ async function processTable(): Promise<Map<number, Entry>> {
   }
 }
 
-async function readProc(): Promise<Map<number, Entry>> {
+async function allPids(): Promise<number[]> {
+  const names = await Array.fromAsync(Deno.readDir("/proc"), ({ name }) => name);
+  return names.filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+async function readProc(pids: readonly number[]): Promise<Map<number, Entry>> {
   const table = new Map<number, Entry>();
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
+  for (const pid of pids) {
     try {
-      const stat = await Deno.readTextFile(`/proc/${name}/stat`);
+      const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
       // The name of the program stands in parentheses and may hold anything (proc_pid_stat(5)).
       const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      table.set(Number(name), { parent: Number(parent), isZombie: state === "Z" || state === "X" });
+      table.set(pid, { parent: Number(parent), isZombie: state === "Z" || state === "X" });
     } catch {
       // It ended between the listing and the reading.
     }

@@ -22,9 +22,15 @@ const INSPECTED_CALLS = 32;
 /** Workspaces remembered of one server. */
 const MAX_WORKSPACES = 32;
 
-/** Calls after which a process is looked at; later once in {@linkcode LOOK_MS}. */
-const LOOKED_AT = new Set([1, 2, 4, 8, 16, 20, 32]);
+/**
+ * Calls after which a process is looked at; later once in {@linkcode LOOK_MS}. Calls that come faster than it can be
+ * looked at put a look off, and none is left out: a server that is called in bursts would never be seen at work.
+ */
+const LOOKED_AT = [1, 2, 4, 8, 16, 20, 32];
 const LOOK_MS = MINUTE_MS;
+
+/** Calls during which its directory is watched: not the first one, before which no directory is known. */
+const WATCHED_AT = LOOKED_AT.slice(1);
 
 /** How long the directories found in a workspace count as all that are there. */
 const SCAN_MS = 10 * SECOND_MS;
@@ -73,7 +79,11 @@ export class UsageObserver {
   #calls = 0;
   #isLooking = false;
   #lookedAtMs = 0;
+  /** Looks and watches begun. */
   #looks = 0;
+  #watches = 0;
+  /** Whether its files were looked at. */
+  #wasSeen = false;
   #writtenBytes: number | undefined;
 
   constructor(evidence: ServerEvidence, { workspace, inspector }: UsageObserverOptions) {
@@ -85,22 +95,24 @@ export class UsageObserver {
 
   /** A call begins on the running process: what is opened in its directory is noticed, for some of them. */
   begins(): void {
-    if (this.#watch || this.#directories.paths.length === 0 || !this.#isDue(this.#calls + 1)) return;
-    if (this.#evidence.hasSigns) return;
+    if (this.#watch || this.#directories.paths.length === 0 || this.#evidence.hasSigns) return;
+    if (!this.#isDue(WATCHED_AT[this.#watches], this.#calls + 1)) return;
     const opens = this.#inspector?.watchOpens(this.#directories.paths);
-    if (opens) this.#watch = { opens, scans: watchOwnScans(), sinceMs: monotonicNow() };
+    if (!opens) return;
+    this.#watches++;
+    this.#watch = { opens, scans: watchOwnScans(), sinceMs: monotonicNow() };
   }
 
   /** The process has answered `call`. */
   answered(call: Call, result: Result, server: ObservedServer): void {
     this.#evidence.called();
     const calls = ++this.#calls;
-    const isDue = this.#isDue(calls);
+    const isDue = !this.#isLooking && this.#isDue(LOOKED_AT[this.#looks], calls);
     this.#endWatch();
     if (calls > INSPECTED_CALLS && !isDue) return;
     this.#remember(call.caller.cwd);
     if (!this.#evidence.hasSigns) this.#inspectCall(call, result);
-    if (isDue && !this.#isLooking) void this.#tryToLook(server);
+    if (isDue) void this.#tryToLook(server);
   }
 
   /** The server has asked its client for something. */
@@ -116,9 +128,9 @@ export class UsageObserver {
     if (this.#calls > 0) this.#evidence.save();
   }
 
-  #isDue(calls: number): boolean {
-    if (calls <= INSPECTED_CALLS) return LOOKED_AT.has(calls);
-    return monotonicNow() - this.#lookedAtMs >= LOOK_MS;
+  /** @param from the call from which on it is; undefined: once in {@linkcode LOOK_MS} */
+  #isDue(from: number | undefined, calls: number): boolean {
+    return from === undefined ? monotonicNow() - this.#lookedAtMs >= LOOK_MS : calls >= from;
   }
 
   #endWatch(): void {
@@ -154,6 +166,7 @@ export class UsageObserver {
 
   async #tryToLook(server: ObservedServer): Promise<void> {
     this.#isLooking = true;
+    this.#looks++;
     this.#lookedAtMs = monotonicNow();
     try {
       await this.#look(server);
@@ -180,7 +193,9 @@ export class UsageObserver {
     if (workspace !== undefined && this.#inspector) await this.#scan(workspace);
     const files = pid === undefined ? undefined : await this.#inspector?.files(pid);
     if (files) this.#lookedAt(files, calls);
-    if (files && workspace !== undefined) this.#evidence.observed(workspace, this.#looks++ === 0);
+    if (!files || workspace === undefined) return;
+    this.#evidence.observed(workspace, !this.#wasSeen);
+    this.#wasSeen = true;
   }
 
   async #scan(workspace: string): Promise<void> {
