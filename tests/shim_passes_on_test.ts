@@ -151,6 +151,23 @@ Deno.test("a large request is sent again as bytes after a cut, and as text to a 
   assertEquals(it.client.lines.at(-1), '{"result":{},"jsonrpc":"2.0","id":1.0}');
 });
 
+Deno.test("a large request does not overtake what was said before it, nor is it overtaken", async () => {
+  using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, {
+    lines: true,
+    receipts: true,
+    bytes: true,
+  });
+  const text = `{"jsonrpc":"2.0","id":2,"method":"x","params":{"text":"${LARGE}"}}`;
+  it.call("acts", 1);
+  it.bridge.handleUnread(
+    { kind: "request", id: 2, method: "x" },
+    Utf8Line.from(new TextEncoder().encode(text + "\n")),
+  );
+  it.call("acts", 3);
+  await Promise.resolve();
+  assertEquals(it.daemon.take().map(({ id }) => id), [1, 2, 3]);
+});
+
 Deno.test("a large request that the daemon returns waits no longer, and is read once", async () => {
   using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, { receipts: true, bytes: true });
   const unread = Utf8Line.from(new TextEncoder().encode(`{"jsonrpc":"2.0","id":1,"method":"x",${LARGE}`));
