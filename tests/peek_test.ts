@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { peek, type Peeked, responseBody, withBody } from "../lib/wire/peek.ts";
 import { HEAD_CHARS, readEnds, TAIL_CHARS } from "../lib/wire/message_ends.ts";
+import { readRawMessage } from "../lib/wire/raw_message.ts";
 import type { RequestId } from "../lib/wire/rpc.ts";
+import { seeded } from "./helpers/random.ts";
 
 function short(frame: Peeked | undefined): unknown {
   if (frame?.kind === "response") return [frame.kind, frame.id, frame.failed];
@@ -95,4 +97,49 @@ Deno.test("the body of a response can be given to another request", () => {
     assertEquals(again, { jsonrpc: "2.0", id: 'n"ew', ...body }, text);
     assertEquals(again.error !== undefined, failed);
   }
+});
+
+const PIECES = [
+  '"jsonrpc":"2.0"',
+  '"id":7',
+  '"id":"x"',
+  '"id":9007199254740993',
+  '"id":1.5',
+  '"id":null',
+  '"id":{"id":1}',
+  '"method":"a/b"',
+  '"method":"a\\u002fb"',
+  '"params":{"id":3,"method":"y"}',
+  '"params":{"text":",\\"id\\":8}"}',
+  '"result":{"jsonrpc":"2.0","id":4}',
+  '"result":{"text":"\\\\\\",\\"id\\":8,\\"jsonrpc\\":\\"2.0\\"}"}',
+  '"error":{"code":1,"message":"\\"id\\":9}"}',
+  '"more":[{"id":5}]',
+  '"\\u0069d":6',
+];
+
+Deno.test("whatever the order of its members, the ends of a message say what the whole says, or nothing", () => {
+  const random = seeded(15);
+  const limits = { depth: 64, members: 1000 };
+  let told = 0;
+  for (let count = 0; count < 40_000; count++) {
+    const members = PIECES.filter(() => random() < 0.22).sort(() => random() - 0.5);
+    const text = ` {${members.join(" ,\n ")}}\r\n`;
+    const whole = readRawMessage(text, limits);
+    const ends = readEnds(text, text);
+    if (whole === undefined || ends === undefined) continue;
+    told++;
+    const { kind } = whole;
+    const method = kind === "request" ? whole.method : undefined;
+    const id = kind === "notification" ? undefined : whole.id;
+    assertEquals(
+      [ends.kind, ends.id, ends.kind === "request" ? ends.method : undefined],
+      [kind, id, method],
+      text,
+    );
+    if (kind !== "response") continue;
+    const again = readRawMessage(withBody("1", responseBody(text)), limits);
+    assertEquals(again?.kind, "response", text);
+  }
+  assertEquals(told > 100, true, `${told}`);
 });

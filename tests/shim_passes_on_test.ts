@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type JsonObject, rawJson } from "../lib/base/json.ts";
+import { Utf8Line } from "../lib/transport/line.ts";
 import { type DaemonConnection, ScriptedDaemon, welcome } from "./fixtures/scripted_daemon.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { daemonHooks, settle } from "./helpers/memory_channel.ts";
@@ -127,6 +128,55 @@ Deno.test("a large request and its answer pass as bytes, wherever the id stands"
   await large(it, `{"method":"n","params":${params},"jsonrpc":"2.0"}`);
   await large(it, `{"jsonrpc":"2.0","method":"x","params":${params},"id":7,"more":1}`);
   assertEquals(it.connection.bytesFrames, 2, "what its ends do not tell was read");
+});
+
+Deno.test("a large request is sent again as bytes after a cut, and as text to a daemon that takes none", async () => {
+  using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, { receipts: true, bytes: true });
+  const line = `{"jsonrpc":"2.0","id":1.0,"method":"tools/call","params":{"name":"acts","text":"${LARGE}"}}`;
+  const unread = Utf8Line.from(new TextEncoder().encode(line + "\r\n"));
+  assertEquals(it.bridge.handleUnread({ kind: "request", id: 1, method: "tools/call" }, unread), true);
+  assertEquals([it.daemon.bytesFrames, it.daemon.frames.at(-1) === line], [1, true]);
+  it.cut();
+  assertEquals(
+    it.bridge.handleUnread({ kind: "request", id: 2, method: "ping" }, unread),
+    false,
+    "no daemon",
+  );
+  await it.connect({ receipts: true, bytes: true, unseen: [1] });
+  assertEquals([it.daemon.bytesFrames, it.daemon.frames.at(-1) === line], [1, true]);
+  it.cut();
+  await it.connect({ receipts: true, unseen: [1], received: 3 });
+  assertEquals([it.daemon.bytesFrames, it.daemon.frames.at(-1) === line], [0, true]);
+  it.daemon.send('{"result":{},"jsonrpc":"2.0","id":1.0}');
+  assertEquals(it.client.lines.at(-1), '{"result":{},"jsonrpc":"2.0","id":1.0}');
+});
+
+Deno.test("a large request does not overtake what was said before it, nor is it overtaken", async () => {
+  using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, {
+    lines: true,
+    receipts: true,
+    bytes: true,
+  });
+  const text = `{"jsonrpc":"2.0","id":2,"method":"x","params":{"text":"${LARGE}"}}`;
+  it.call("acts", 1);
+  it.bridge.handleUnread(
+    { kind: "request", id: 2, method: "x" },
+    Utf8Line.from(new TextEncoder().encode(text + "\n")),
+  );
+  it.call("acts", 3);
+  await Promise.resolve();
+  assertEquals(it.daemon.take().map(({ id }) => id), [1, 2, 3]);
+});
+
+Deno.test("a large request that the daemon returns waits no longer, and is read once", async () => {
+  using it = await MemoryWindow.ready({ maxFrameBytes: Infinity }, { receipts: true, bytes: true });
+  const unread = Utf8Line.from(new TextEncoder().encode(`{"jsonrpc":"2.0","id":1,"method":"x",${LARGE}`));
+  it.bridge.handleUnread({ kind: "request", id: 1, method: "x" }, unread);
+  // After initialize, its notification and tools/list.
+  for (let times = 0; times < 2; times++) it.daemon.send({ op: "returned", message: 4 });
+  assertEquals(it.client.readAgain.map((text) => text === unread.text), [true]);
+  const { resume } = it.bridge.hello() as { resume: JsonObject };
+  assertEquals(resume.waiting, []);
 });
 
 Deno.test("a large line that is no message is answered as any other, and the window goes on", async () => {

@@ -15,7 +15,10 @@ const ATOMIC_BYTES = { linux: 4 * KIB, windows: Infinity }[Deno.build.os as stri
 const LARGE_BYTES = 512 * KIB;
 
 interface StdioOptions {
-  /** A client that sends this many chunks within `busyMs` is worth what it costs to load `node:net`. */
+  /**
+   * A client that sends this many chunks within `busyMs`, or has as many parts of answers written, is worth what it
+   * costs to load `node:net`.
+   */
   busyChunks?: number;
   busyMs?: number;
 }
@@ -58,6 +61,8 @@ export class ProcessStdio implements ByteSource, ByteSink {
   async write(data: Uint8Array): Promise<number> {
     if (data.length >= LARGE_BYTES) await this.#useSockets();
     if (this.#stdout) return await writeSocket(this.#stdout, data);
+    // An answer of 100 KB goes in 25 parts, each by way of a thread.
+    if (data.length > ATOMIC_BYTES) this.#chunks++;
     this.#pendingWrites++;
     try {
       return await Deno.stdout.write(this.#net ? data : data.subarray(0, ATOMIC_BYTES));

@@ -52,14 +52,17 @@ export function readEnds(head: string, tail: string): MessageEnds | undefined {
     : { kind: "response", id, failed: body === "error" };
 }
 
-/** The members of a response without its version and id, as they are in `text`: `"result":…}`. */
+/** The members of a response without its version and id, which stand at the ends of `text`: `"result":…}`. */
 export function bodyBetweenEnds(text: string): string | undefined {
   const head = HEAD.exec(text.slice(0, HEAD_CHARS));
   if (head?.[2] === undefined) return undefined;
-  const from = head[0].lastIndexOf(`"${head[2]}"`);
+  const [start, idText, name] = head;
   const tail = text.slice(-TAIL_CHARS);
-  const end = head[1] === undefined ? lastId(tail)?.at : lastVersion(tail);
-  return end === undefined ? text.slice(from) : `${text.slice(from, end - tail.length)}}`;
+  const end = (idText === undefined ? lastId(tail)?.at : lastVersion(tail)) ?? tail.length;
+  const ends = start + tail.slice(end);
+  if (!ends.includes('"jsonrpc"') || (idText === undefined && end === tail.length)) return undefined;
+  const from = start.lastIndexOf(`"${name}"`);
+  return end === tail.length ? text.slice(from) : `${text.slice(from, end - tail.length)}}`;
 }
 
 /** The id that is among the last members, and where the comma before those is. */

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, parseJson } from "../base/json.ts";
+import { scanObject } from "./json_scan.ts";
 import { bodyBetweenEnds, HEAD_CHARS, readEnds, TAIL_CHARS } from "./message_ends.ts";
 import type { RequestEnvelope } from "./envelope.ts";
 import { readRawMessage } from "./raw_message.ts";
@@ -44,8 +45,9 @@ export function peek(text: string): Peeked | undefined {
 export function responseBody(text: string): string {
   const body = bodyBetweenEnds(text);
   if (body !== undefined) return body;
-  const { jsonrpc: _, id: __, ...rest } = JSON.parse(text);
-  return JSON.stringify(rest).slice(1);
+  const members = scanObject(text, UNLIMITED, () => false) ?? [];
+  const rest = members.filter(({ name }) => name !== "jsonrpc" && name !== "id");
+  return rest.map(({ name, from, to }) => `${JSON.stringify(name)}:${text.slice(from, to)}`).join(",") + "}";
 }
 
 /** A response with a {@linkcode responseBody}, to the request whose id has the text `idText`. */

@@ -10,6 +10,8 @@ export class MemoryDaemon {
   readonly socket: ClientSocket;
   /** Every frame the shim has sent, as it came. */
   readonly frames: string[] = [];
+  /** Those that came as bytes. */
+  bytesFrames = 0;
   /** How the shim has ended the connection. */
   closed: { code?: number; reason?: string } | undefined;
   /** Whether it leaves a closing handshake unanswered. */
@@ -20,8 +22,9 @@ export class MemoryDaemon {
     onmessage: (_: { data: string }) => {},
     onclose: (_: { code: number; reason: string }) => {},
     onerror: (_: unknown) => {},
-    send: (frame: string) => {
-      this.frames.push(frame);
+    send: (frame: string | Uint8Array) => {
+      if (typeof frame !== "string") this.bytesFrames++;
+      this.frames.push(typeof frame === "string" ? frame : new TextDecoder().decode(frame));
       this.#seen?.();
     },
     close: (code?: number, reason?: string) => {
