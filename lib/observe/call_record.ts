@@ -1,6 +1,7 @@
 import { clip } from "../base/text.ts";
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import { isObject, type Json } from "../base/json.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { type Call, type CallSpending, paramOf, type Policy } from "../call/call.ts";
 import type { Belonging } from "../call/owner.ts";
 import { argumentsSize, contentSize, isToolError } from "../call/payload_size.ts";
@@ -161,11 +162,25 @@ function oneLine(message: Json | undefined): string {
   return typeof message === "string" ? clip(message, MAX_MESSAGE_LENGTH).replaceAll(/\s+/g, " ") : "";
 }
 
-// Formatting the time costs more than the rest of a line; under load many calls end in the same millisecond.
-let lastTime = { atMs: NaN, text: "" };
+// Formatting a time costs more than the rest of a line: all but the milliseconds are those of the second.
+let lastSecond = { at: NaN, text: "" };
 
-/** `atMs` (milliseconds since 1970) as ISO 8601 in UTC. */
+/**
+ * `atMs` (milliseconds since 1970) as ISO 8601 in UTC.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { isoTime } from "./call_record.ts";
+ *
+ * assertEquals(isoTime(Date.UTC(2026, 10, 27, 23, 59, 7, 42)), "2026-11-27T23:59:07.042Z");
+ * ```
+ */
 export function isoTime(atMs: number): string {
-  if (atMs !== lastTime.atMs) lastTime = { atMs, text: new Date(atMs).toISOString() };
-  return lastTime.text;
+  const second = Math.floor(atMs / SECOND_MS);
+  if (second !== lastSecond.at) {
+    const text = new Date(second * SECOND_MS).toISOString();
+    lastSecond = { at: second, text: text.slice(0, -"000Z".length) };
+  }
+  return `${lastSecond.text}${String(Math.floor(atMs) - second * SECOND_MS).padStart(3, "0")}Z`;
 }

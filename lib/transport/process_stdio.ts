@@ -29,8 +29,9 @@ interface StdioOptions {
 export class ProcessStdio implements ByteSource, ByteSink {
   readonly #busyChunks: number;
   readonly #busyMs: number;
-  /** Set once tried; a file or a terminal cannot be a socket. */
-  #sockets: { stdin?: Socket; stdout?: Socket } | undefined;
+  #wantsSockets = false;
+  #stdin: Tried | undefined;
+  #stdout: Tried | undefined;
   #chunks = 0;
   #countedSinceMs = performance.now();
   #pendingWrites = 0;
@@ -42,71 +43,70 @@ export class ProcessStdio implements ByteSource, ByteSink {
 
   async readAll(handle: ChunkHandler): Promise<void> {
     const buffer = new Uint8Array(CHUNK_BYTES);
-    while (!this.#sockets?.stdin) {
-      const count = await this.#waited(Deno.stdin.read(buffer));
+    while (!this.#stdin?.socket) {
+      // Here no read is under way, which would take what comes before the first of the socket's, or after it. A write may
+      // be: both ends may be one description, which is non-blocking from then on.
+      if (this.#wantsSockets && !this.#stdin && this.#pendingWrites === 0) {
+        this.#stdin = await trySocket({ fd: 0, readable: true, writable: false });
+        continue;
+      }
+      const count = await this.#waited(Deno.stdin.read(buffer), this.#stdin);
       if (count === null) return;
       const wait = count > 0 ? handle(buffer.subarray(0, count)) : undefined;
       if (wait) await wait;
-      if (this.#isBusy()) await this.#useSockets();
+      if (this.#isBusy()) this.#wantsSockets = true;
     }
-    await readSocket(this.#sockets.stdin, handle);
+    await readSocket(this.#stdin.socket, handle);
   }
 
   async write(data: Uint8Array): Promise<number> {
-    if (data.length >= LARGE_BYTES) await this.#useSockets();
-    const socket = this.#sockets?.stdout;
-    if (socket) return await writeSocket(socket, data);
+    if (data.length >= LARGE_BYTES) this.#wantsSockets = true;
+    if (this.#wantsSockets) this.#stdout ??= await trySocket({ fd: 1, readable: false, writable: true });
+    if (this.#stdout?.socket) return await writeSocket(this.#stdout.socket, data);
     this.#pendingWrites++;
     try {
-      return await this.#waited(Deno.stdout.write(this.#sockets ? data : data.subarray(0, ATOMIC_BYTES))) ??
-        0;
+      const part = this.#stdout ? data : data.subarray(0, ATOMIC_BYTES);
+      return await this.#waited(Deno.stdout.write(part), this.#stdout) ?? 0;
     } finally {
       this.#pendingWrites--;
     }
   }
 
   /** Bytes transferred: none where the descriptor does not wait, whose next transfer is a socket's. */
-  async #waited(transfer: Promise<number | null>): Promise<number | null> {
+  async #waited(transfer: Promise<number | null>, tried: Tried | undefined): Promise<number | null> {
     try {
       return await transfer;
     } catch (thrown) {
-      if (this.#sockets || !(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
-      await this.#useSockets();
+      if (tried || !(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
+      this.#wantsSockets = true;
       return 0;
     }
   }
 
   #isBusy(): boolean {
-    if (this.#sockets || ++this.#chunks < this.#busyChunks) return false;
-    // Both ends may be one description, which is non-blocking from then on.
-    if (this.#pendingWrites > 0) return false;
+    if (this.#wantsSockets || ++this.#chunks < this.#busyChunks) return false;
     const nowMs = performance.now();
     const isBusy = nowMs - this.#countedSinceMs < this.#busyMs;
     this.#chunks = 0;
     this.#countedSinceMs = nowMs;
     return isBusy;
   }
-
-  async #useSockets(): Promise<void> {
-    // A pipe of Windows supports this only if its creator opened it so.
-    const net = Deno.build.os === "windows" ? undefined : await import("node:net");
-    this.#sockets ??= {
-      stdin: net && openSocket(net, { fd: 0, readable: true, writable: false }),
-      stdout: net && openSocket(net, { fd: 1, readable: false, writable: true }),
-    };
-  }
 }
 
-/** The descriptor as a socket; undefined for a file or a terminal. */
-function openSocket(
-  { Socket }: typeof import("node:net"),
-  options: { fd: number; readable: boolean; writable: boolean },
-): Socket | undefined {
+/** A descriptor that was to be a socket; a file or a terminal cannot be one. */
+interface Tried {
+  socket?: Socket;
+}
+
+async function trySocket(options: { fd: number; readable: boolean; writable: boolean }): Promise<Tried> {
+  // A pipe of Windows supports this only if its creator opened it so.
+  if (Deno.build.os === "windows") return {};
+  const { Socket } = await import("node:net");
   try {
     // A failure reaches the reader or the writer.
-    return new Socket(options).on("error", () => {});
+    return { socket: new Socket(options).on("error", () => {}) };
   } catch {
-    return undefined;
+    return {};
   }
 }
 

@@ -44,26 +44,22 @@ export function responseText(idText: string, result: Result): string {
 }
 
 /**
- * A request or notification as one line of JSON. Params that are passed on keep their text, and the message around them
- * with its members, but for the id.
+ * A request or notification as one line of JSON. Params that are passed on keep their text, and so does the message they
+ * came in.
  */
-export function messageLine({ id, method, params }: MessageParts): string {
+export function messageLine(message: MessageParts): string {
+  return messageParts(message).join("");
+}
+
+/** As {@linkcode messageLine}, in parts that lie where they came, so that a large message is not copied. */
+export function messageParts({ id, method, params }: MessageParts): readonly string[] {
   const idText = id === undefined ? undefined : JSON.stringify(jsonId(id));
-  if (!(params instanceof RawObject)) {
-    return newMessage({ idText, method, paramsText: JSON.stringify(params) });
-  }
-  const passed = params.messageText(method, idText);
-  return passed ?? newMessage({ idText, method, paramsText: params.text });
-}
-
-interface NewMessage {
-  idText: string | undefined;
-  method: string;
-  paramsText: string | undefined;
-}
-
-function newMessage({ idText, method, paramsText }: NewMessage): string {
-  const id = idText === undefined ? "" : `"id":${idText},`;
-  const params = paramsText === undefined ? "" : `,"params":${paramsText}`;
-  return `{"jsonrpc":"2.0",${id}"method":${JSON.stringify(method)}${params}}`;
+  const isRaw = params instanceof RawObject;
+  const passedOn = isRaw ? params.messageParts(method, idText) : undefined;
+  if (passedOn !== undefined) return passedOn;
+  const head = `{"jsonrpc":"2.0",${idText === undefined ? "" : `"id":${idText},`}"method":${
+    JSON.stringify(method)
+  }`;
+  if (params === undefined) return [head, "}"];
+  return [head, ',"params":', ...isRaw ? params.parts : [JSON.stringify(params)], "}"];
 }

@@ -215,6 +215,11 @@ export function rawResult(result: object): RawResponse | undefined {
   return result instanceof RawSuccess || result instanceof RawFailure ? result : undefined;
 }
 
+/** A result that is taken apart and written again, with its numbers as they came: see `exactJson`. */
+export function exactResult(success: { result: JsonObject }): JsonObject {
+  return rawResult(success)?.body?.exact ?? success.result;
+}
+
 /** One member of a result, without parsing the others; undefined for an error. */
 export function resultMember(answer: Result, name: string): Json | undefined {
   const raw = rawResult(answer);

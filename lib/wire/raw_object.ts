@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../base/json.ts";
+import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { type Member, type Members, scanObject } from "./json_scan.ts";
 
 /** For what was within the limits as a part of its message. */
@@ -6,15 +6,17 @@ const UNLIMITED = { depth: Infinity, members: Infinity };
 
 const NOTHING: ReadonlyMap<string, string> = new Map();
 
-/** The request or notification that an object is the params of. */
-interface OuterMessage {
-  readonly method: string;
-  /** Where its id is; undefined for a notification. */
-  readonly idAt: Pick<Member, "from" | "to"> | undefined;
+/** The request or notification around its params. */
+interface MessagePlace {
+  method: string;
+  /** Undefined for a notification. */
+  id: Pick<Member, "from" | "to"> | undefined;
 }
 
-/** Where an object is in a text, and in which message. */
-type ObjectPlace = Pick<Member, "from" | "to" | "members"> & { readonly envelope?: OuterMessage };
+interface ObjectPlace extends Pick<Member, "from" | "to" | "members"> {
+  /** For params: the message they came in, which is the whole source. */
+  message?: MessagePlace;
+}
 
 /**
  * A JSON object as the text it came in: the `params` of a request, the `result` of a response. What is only passed on
@@ -34,7 +36,10 @@ type ObjectPlace = Pick<Member, "from" | "to" | "members"> & { readonly envelope
  */
 export class RawObject {
   readonly #source: string;
-  readonly #place: ObjectPlace;
+  readonly #from: number;
+  readonly #to: number;
+  readonly #members: Members;
+  readonly #message: MessagePlace | undefined;
   /** Texts in place of the values of members. */
   readonly #replaced: ReadonlyMap<string, string>;
   #value: JsonObject | undefined;
@@ -43,7 +48,10 @@ export class RawObject {
   /** @param place where the object is in `source`, with its members, no two of one name */
   constructor(source: string, place: ObjectPlace, replaced = NOTHING) {
     this.#source = source;
-    this.#place = place;
+    this.#from = place.from;
+    this.#to = place.to;
+    this.#members = place.members!;
+    this.#message = place.message;
     this.#replaced = replaced;
   }
 
@@ -57,14 +65,24 @@ export class RawObject {
     return this.#value ??= JSON.parse(this.text);
   }
 
+  /** As {@linkcode value}, with numbers that are written as they came: for what is taken apart and written again. */
+  get exact(): JsonObject {
+    return exactJson(this.text) as JsonObject;
+  }
+
   /** For what is written anew. What is passed on uses the text. */
   toJSON(): JsonObject {
-    return this.value;
+    return this.exact;
+  }
+
+  /** The text in parts that lie where they came, so that a large one is not copied. */
+  get parts(): readonly string[] {
+    return spliceParts(this.#source.slice(this.#from, this.#to), this.#edits(this.#from));
   }
 
   /** Characters of the text. */
   get length(): number {
-    return this.#replaced.size === 0 ? this.#place.to - this.#place.from : this.text.length;
+    return this.#replaced.size === 0 ? this.#to - this.#from : this.text.length;
   }
 
   has(name: string): boolean {
@@ -96,23 +114,8 @@ export class RawObject {
 
   /** As {@linkcode with}, given the value's text. */
   withText(name: string, text: string): RawObject {
-    return new RawObject(this.#source, this.#place, new Map([...this.#replaced, [name, text]]));
-  }
-
-  /**
-   * The message whose params it is, with what was replaced.
-   *
-   * @param idText its other id, as JSON; undefined for a notification
-   * @returns undefined when it came in no message of that kind and method
-   */
-  messageText(method: string, idText: string | undefined): string | undefined {
-    const { envelope } = this.#place;
-    if (envelope?.method !== method || (envelope.idAt === undefined) !== (idText === undefined)) {
-      return undefined;
-    }
-    const edits = this.#edits(0);
-    if (idText !== undefined) edits.push({ ...envelope.idAt!, text: idText });
-    return splice(this.#source, edits.sort((a, b) => a.from - b.from));
+    const place = { from: this.#from, to: this.#to, members: this.#members, message: this.#message };
+    return new RawObject(this.#source, place, new Map([...this.#replaced, [name, text]]));
   }
 
   /** The object without its member `name`. */
@@ -124,17 +127,25 @@ export class RawObject {
     return rawObject(text)!;
   }
 
+  /**
+   * The whole message these params came in, with the id `idText`, and everything else in it as it came; in parts.
+   *
+   * @returns undefined where they came in no request (or, without `idText`, no notification) of `method`
+   */
+  messageParts(method: string, idText: string | undefined): readonly string[] | undefined {
+    const message = this.#message;
+    if (message?.method !== method || (message.id === undefined) !== (idText === undefined)) return undefined;
+    const edits = this.#edits(0);
+    if (message.id && idText !== undefined) edits.push({ ...message.id, text: idText });
+    return spliceParts(this.#source, edits.sort((a, b) => a.from - b.from));
+  }
+
   #find(name: string): Member | undefined {
     return this.#members.find((member) => member.name === name);
   }
 
-  get #members(): Members {
-    return this.#place.members!;
-  }
-
   #build(): string {
-    const { from, to } = this.#place;
-    return splice(this.#source.slice(from, to), this.#edits(from));
+    return splice(this.#source.slice(this.#from, this.#to), this.#edits(this.#from));
   }
 
   #edits(base: number): Edit[] {
@@ -186,6 +197,17 @@ export function splice(text: string, edits: readonly Edit[]): string {
     at = to;
   }
   return at === 0 ? text : result + text.slice(at);
+}
+
+/** As {@linkcode splice}, in parts. */
+function spliceParts(text: string, edits: readonly Edit[]): string[] {
+  const parts: string[] = [];
+  let at = 0;
+  for (const { from, to, text: replacement } of edits) {
+    parts.push(text.slice(at, from), replacement);
+    at = to;
+  }
+  return [...parts, text.slice(at)];
 }
 
 /** From this many members on, a set finds two of one name faster than comparing all pairs. */

@@ -73,7 +73,8 @@ class ExaiSubject implements Subject {
   }
 
   async #startDaemon(server: Command | undefined): Promise<PrivateDaemon> {
-    const mcpServers = server === undefined ? {} : { everything: server };
+    // Left to itself, EXAI keeps the state of this server apart for each window.
+    const mcpServers = server === undefined ? {} : { everything: { ...server, share: "machine" } };
     return await startPrivateDaemon(this.#build.daemon, {
       prepare: (home) => Deno.writeTextFile(join(home, "mcp.json"), JSON.stringify({ mcpServers })),
     });

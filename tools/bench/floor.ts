@@ -20,7 +20,7 @@ export function copyingSubject(
     name: "floor: shim and daemon that only copy",
     role: "floor",
     shapes,
-    hasWindows: false,
+    hasWindows: true,
     async open() {
       const path = join(await tempDir("exai-floor-"), "socket");
       const daemon = new Spawned(programOf("floor_daemon.ts", [path, server.command, ...server.args]));
