@@ -121,9 +121,9 @@ abstract class Raw {
   /** @param method of a request or a notification */
   constructor(parts: RawParts, body: Member | undefined, method?: string) {
     const idAt = parts.find("id");
-    const envelope = method === undefined ? undefined : { method, idAt };
+    const message = method === undefined ? undefined : { method, id: idAt };
     this.text = parts.text;
-    this.body = body && new RawObject(parts.text, { ...body, envelope });
+    this.body = body && new RawObject(parts.text, { ...body, message });
     this.#idAt = idAt;
     this.#bodyAt = body;
   }

@@ -56,21 +56,27 @@ async function bundled(root: string): Promise<Build> {
       if (name.endsWith(".js")) await Deno.copyFile(join(from, name), join(dir, name));
     }
   }
-  const { SHIM_V8_FLAGS }: { SHIM_V8_FLAGS: string } = await import(
-    toFileUrl(join(root, "tools/compile/v8_flags.ts")).href
-  );
   const run = ["run", "-A", "--no-config"];
   const build: Build = {
     name: "bundled",
     isBuilt: true,
     daemon: { command: Deno.execPath(), args: [...run, "--unstable-net", join(dir, "daemon.js")] },
-    shim: { command: Deno.execPath(), args: [...run, SHIM_V8_FLAGS, join(dir, "shim.js")] },
+    shim: { command: Deno.execPath(), args: [...run, await shimFlagsOf(root), join(dir, "shim.js")] },
   };
   // Deno analyses modules when it sees them first, which takes 145 MB that the process never gives back.
   for (const { command, args } of [build.daemon, build.shim]) {
     await new Deno.Command(command, { args: [...args, "--version"], stdin: "null" }).output();
   }
   return build;
+}
+
+/** The flags that a checkout, which may be an older one, gives its bundled shim. */
+async function shimFlagsOf(root: string): Promise<string> {
+  for (const path of ["lib/config/shim_program.ts", "tools/compile/v8_flags.ts"]) {
+    const module = await import(toFileUrl(join(root, path)).href).catch(() => ({}));
+    if (module.SHIM_V8_FLAGS) return module.SHIM_V8_FLAGS;
+  }
+  return "--v8-flags=";
 }
 
 async function isThere(path: string): Promise<boolean> {
