@@ -64,14 +64,6 @@ const DOORS: Readonly<Record<string, (url: string, server: string) => Promise<Te
   "Streamable HTTP, of one server alone,": (url, server) => httpClient(`${url}mcp/${server}`),
 };
 
-/** What does not pass through the shim as yet; it is run with `-- --all`. */
-const PENDING: ReadonlySet<string> = new Set([
-  "whitespace around every token",
-  "the id 9007199254740993",
-  "the id 123456789012345678901234567890",
-  "random",
-]);
-
 for (const [door, open] of Object.entries(DOORS)) {
   for (const [name, makeServer] of Object.entries(SERVERS)) {
     Deno.test(`through ${door} to and from a server (${name}) every byte passes as it came`, async (t) => {
@@ -79,16 +71,12 @@ for (const [door, open] of Object.entries(DOORS)) {
       await using it = await mountingDaemon({ [name]: server.entry });
       await using client = await open(it.url, name);
       const names = await namesFor(client, name);
-      const isPending = (what: string) =>
-        door === "the shim" && PENDING.has(what) && !Deno.args.includes("--all");
       for (const row of PASSED) {
         if (row.needsOwnDoor && !door.includes("alone")) continue;
-        const ignore = isPending(row.what);
-        await t.step({ name: row.what, ignore, fn: () => pass(row, { client, server, names }) });
+        await t.step({ name: row.what, fn: () => pass(row, { client, server, names }) });
       }
       await t.step({
         name: `${RANDOM} random messages`,
-        ignore: isPending("random"),
         async fn() {
           const random = new RandomMessages(seeded(1));
           for (let n = 0; n < RANDOM; n++) await pass(random.next(), { client, server, names });

@@ -72,10 +72,10 @@ const ENVELOPES: Passed[] = [
     answer: r`{"result":{"isError":true,"content":[]},"id":<id>,"jsonrpc":"2.0"}`,
   },
   {
-    what: "whitespace around every token",
+    what: "whitespace between all tokens",
     request:
-      ' {\t"jsonrpc" : "2.0" , "id" :  <id>\t, "method":\t"tools/call" , "params" : { "name" : <tool> ,  "arguments" : { } } } ',
-    answer: ' { "jsonrpc" :\t"2.0" , "id" : <id> , "result" : { "content" : [ ] } }\t',
+      '{\t"jsonrpc" : "2.0" , "id" :  <id>\t, "method":\t"tools/call" , "params" : { "name" : <tool> ,  "arguments" : { } } }',
+    answer: '{ "jsonrpc" :\t"2.0" , "id" : <id> , "result" : { "content" : [ ] } }',
   },
   {
     what: "members that no specification knows",
