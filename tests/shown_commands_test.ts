@@ -3,6 +3,7 @@ import { fromFileUrl } from "@std/path";
 import { COMMANDS } from "../lib/commands/commands.ts";
 import { commandHelp } from "../lib/commands/help.ts";
 import { loadSettings } from "../lib/config/load.ts";
+import { SHIM_V8_FLAGS } from "../lib/config/shim_program.ts";
 import { readClink } from "../lib/config/clink_file.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault, readServers } from "../lib/config/servers.ts";
@@ -215,6 +216,7 @@ function checkClient(
   const started = [command, ...args].at(-1)!;
   // The package of that name starts it.
   if (command === "npx" && started === "exai-shim") return assertEquals(args, ["-y", "exai-shim"], page);
-  assertMatch(started, /^\/path\/to\/exai\/(exai-shim|shim\.ts|daemon\.ts)$/, page);
-  if (started.endsWith(".ts")) assertEquals([command, ...args].slice(0, 3), ["deno", "run", "-A"], page);
+  assertMatch(started, /^\/path\/to\/exai\/(exai-shim|shim\.ts|dist\/shim\.js|daemon\.ts)$/, page);
+  if (/\.[jt]s$/.test(started)) assertEquals([command, ...args].slice(0, 3), ["deno", "run", "-A"], page);
+  if (started.endsWith(".js")) assertEquals(args.slice(2, -1), ["--no-config", SHIM_V8_FLAGS], page);
 }

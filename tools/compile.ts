@@ -12,11 +12,11 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { basename, fromFileUrl, join } from "@std/path";
 import { formatBytes } from "../lib/base/units.ts";
+import { SHIM_V8_FLAGS } from "../lib/config/shim_program.ts";
 import { bundleDaemon } from "./compile/daemon.ts";
 import { bundleShim } from "./compile/shim.ts";
 import { sourceStamp, stamp } from "./compile/stamp.ts";
 import { DAEMON_PERMISSIONS, shimPermissions } from "./compile/permissions.ts";
-import { SHIM_V8_FLAGS } from "./compile/v8_flags.ts";
 import { withResources } from "./compile/windows_resources.ts";
 import { PROJECT } from "./release/project.ts";
 

@@ -1,6 +1,7 @@
 import { extname } from "@std/path/extname";
 import { join } from "@std/path/join";
 import { isCompiled, programDir } from "../config/paths.ts";
+import { realPathOf } from "../config/real_path.ts";
 
 /** The daemon's command line: the executable beside the shim's, or the source beside its entry point. */
 export function daemonCommand(): { command: string; args: string[] } {
@@ -10,12 +11,14 @@ export function daemonCommand(): { command: string; args: string[] } {
   return { command: Deno.execPath(), args: ["run", "-A", "--unstable-net", programFile(), start] };
 }
 
-/** The file of the daemon beside this program: daemon.ts beside shim.ts, daemon.js beside a bundled shim.js. */
+/**
+ * The file of the daemon: the executable beside this one, daemon.ts beside shim.ts. The bundled daemon.js has a directory
+ * of its own beside a bundled shim.js, with what it loads late.
+ */
 export function programFile(): string {
-  const name = !isCompiled()
-    ? `daemon${extname(Deno.mainModule)}`
-    : Deno.build.os === "windows"
-    ? "exai-daemon.exe"
-    : "exai-daemon";
-  return join(programDir(), name);
+  const dir = programDir();
+  if (isCompiled()) return join(dir, Deno.build.os === "windows" ? "exai-daemon.exe" : "exai-daemon");
+  const name = `daemon${extname(Deno.mainModule)}`;
+  const bundled = join(dir, "daemon", name);
+  return name === "daemon.js" && realPathOf(bundled) !== undefined ? bundled : join(dir, name);
 }

@@ -176,9 +176,20 @@ function describeFault(setting: Setting, value: string): string {
   return `${setting.env} (--${setting.flag}) is ${shown}; allowed: ${setting.allowed}`;
 }
 
-function readFlags(sources: SettingSources) {
+type ReadFlags = Pick<GivenSettings, "flags" | "switches" | "options" | "words" | "lineFaults">;
+
+const NO_FLAGS: Omit<ReadFlags, "options"> = {
+  flags: new Map<string, string>(),
+  switches: new Set<string>(),
+  words: [],
+  lineFaults: [],
+};
+
+function readFlags(sources: SettingSources): ReadFlags {
   const given = sources.args ?? Deno.args;
   const own = flagsOf(given, sources);
+  // As most windows are started.
+  if (given.length === 0) return { ...NO_FLAGS, options: new Map(own.options.map((name) => [name, []])) };
   const settingFlags = SETTING_ENTRIES.map(([, setting]) => setting.flag);
   const args = separateCommand(given, own, settingFlags);
   const unknown: string[] = [];

@@ -9,7 +9,7 @@ const CHUNK_BYTES = 64 * KIB;
  * What a pipe takes whole or not at all (`PIPE_BUF`). Of a longer write to a descriptor that another process has made
  * non-blocking, `Deno.stdout` does not tell how much was written when the pipe is full.
  */
-const ATOMIC_BYTES = Deno.build.os === "linux" ? 4 * KIB : 512;
+const ATOMIC_BYTES = { linux: 4 * KIB, windows: Infinity }[Deno.build.os as string] ?? 512;
 
 /** From this on many such writes take longer than to load `node:net`. */
 const LARGE_BYTES = 512 * KIB;
@@ -29,84 +29,85 @@ interface StdioOptions {
 export class ProcessStdio implements ByteSource, ByteSink {
   readonly #busyChunks: number;
   readonly #busyMs: number;
-  #wantsSockets = false;
-  #stdin: Tried | undefined;
-  #stdout: Tried | undefined;
+  /** Set once sockets are used. */
+  #net: typeof import("node:net") | undefined;
+  #stdout: Socket | undefined;
   #chunks = 0;
   #countedSinceMs = performance.now();
   #pendingWrites = 0;
 
-  constructor({ busyChunks = 512, busyMs = SECOND_MS }: StdioOptions = {}) {
+  constructor({ busyChunks = 512, busyMs = 4 * SECOND_MS }: StdioOptions = {}) {
     this.#busyChunks = busyChunks;
     this.#busyMs = busyMs;
   }
 
   async readAll(handle: ChunkHandler): Promise<void> {
     const buffer = new Uint8Array(CHUNK_BYTES);
-    while (!this.#stdin?.socket) {
-      // Here no read is under way, which would take what comes before the first of the socket's, or after it. A write may
-      // be: both ends may be one description, which is non-blocking from then on.
-      if (this.#wantsSockets && !this.#stdin && this.#pendingWrites === 0) {
-        this.#stdin = await trySocket({ fd: 0, readable: true, writable: false });
-        continue;
-      }
-      const count = await this.#waited(Deno.stdin.read(buffer), this.#stdin);
+    while (!this.#net) {
+      const count = await Deno.stdin.read(buffer);
       if (count === null) return;
-      const wait = count > 0 ? handle(buffer.subarray(0, count)) : undefined;
+      const wait = handle(buffer.subarray(0, count));
       if (wait) await wait;
-      if (this.#isBusy()) this.#wantsSockets = true;
+      if (this.#isBusy()) await this.#useSockets();
     }
-    await readSocket(this.#stdin.socket, handle);
+    // Between two reads: the socket begins to read at once.
+    const socket = openSocket(this.#net, { fd: 0, readable: true, writable: false });
+    await (socket ? readSocket(socket, handle) : readFile(buffer, handle));
   }
 
   async write(data: Uint8Array): Promise<number> {
-    if (data.length >= LARGE_BYTES) this.#wantsSockets = true;
-    if (this.#wantsSockets) this.#stdout ??= await trySocket({ fd: 1, readable: false, writable: true });
-    if (this.#stdout?.socket) return await writeSocket(this.#stdout.socket, data);
+    if (data.length >= LARGE_BYTES) await this.#useSockets();
+    if (this.#stdout) return await writeSocket(this.#stdout, data);
     this.#pendingWrites++;
     try {
-      const part = this.#stdout ? data : data.subarray(0, ATOMIC_BYTES);
-      return await this.#waited(Deno.stdout.write(part), this.#stdout) ?? 0;
+      return await Deno.stdout.write(this.#net ? data : data.subarray(0, ATOMIC_BYTES));
+    } catch (thrown) {
+      // Nothing was written. The rest is left to a socket, which can wait.
+      if (this.#net || !(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
+      await this.#useSockets();
+      return 0;
     } finally {
       this.#pendingWrites--;
     }
   }
 
-  /** Bytes transferred: none where the descriptor does not wait, whose next transfer is a socket's. */
-  async #waited(transfer: Promise<number | null>, tried: Tried | undefined): Promise<number | null> {
-    try {
-      return await transfer;
-    } catch (thrown) {
-      if (tried || !(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
-      this.#wantsSockets = true;
-      return 0;
-    }
-  }
-
   #isBusy(): boolean {
-    if (this.#wantsSockets || ++this.#chunks < this.#busyChunks) return false;
+    // A pipe of Windows supports sockets only if its creator opened it so.
+    if (++this.#chunks < this.#busyChunks || Deno.build.os === "windows") return false;
+    if (this.#pendingWrites > 0) return false;
     const nowMs = performance.now();
     const isBusy = nowMs - this.#countedSinceMs < this.#busyMs;
     this.#chunks = 0;
     this.#countedSinceMs = nowMs;
     return isBusy;
   }
+
+  async #useSockets(): Promise<void> {
+    if (this.#net || Deno.build.os === "windows") return;
+    const net = await import("node:net");
+    if (this.#net) return;
+    this.#stdout = openSocket(net, { fd: 1, readable: false, writable: true });
+    this.#net = net;
+  }
 }
 
-/** A descriptor that was to be a socket; a file or a terminal cannot be one. */
-interface Tried {
-  socket?: Socket;
-}
-
-async function trySocket(options: { fd: number; readable: boolean; writable: boolean }): Promise<Tried> {
-  // A pipe of Windows supports this only if its creator opened it so.
-  if (Deno.build.os === "windows") return {};
-  const { Socket } = await import("node:net");
+/** The descriptor as a socket; undefined for a file or a terminal. */
+function openSocket(
+  { Socket }: typeof import("node:net"),
+  options: { fd: number; readable: boolean; writable: boolean },
+): Socket | undefined {
   try {
     // A failure reaches the reader or the writer.
-    return { socket: new Socket(options).on("error", () => {}) };
+    return new Socket(options).on("error", () => {});
   } catch {
-    return {};
+    return undefined;
+  }
+}
+
+async function readFile(buffer: Uint8Array, handle: ChunkHandler): Promise<void> {
+  for (let count; (count = await Deno.stdin.read(buffer)) !== null;) {
+    const wait = handle(buffer.subarray(0, count));
+    if (wait) await wait;
   }
 }
 

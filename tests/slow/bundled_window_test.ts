@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
+import { SHIM_V8_FLAGS } from "../../lib/config/shim_program.ts";
 import { bundleShim } from "../../tools/compile/shim.ts";
 import { ScriptedDaemon, SERVER_INFO } from "../fixtures/scripted_daemon.ts";
 import { tempDir } from "../helpers/files.ts";
-import { Shim } from "../helpers/shim.ts";
+import { INITIALIZE, Shim } from "../helpers/shim.ts";
 
 /** The globals whose first use loads what Deno has of Node.js. */
 const NODE_GLOBALS = [
@@ -71,4 +72,37 @@ Deno.test("a busy bundled window gets every answer while it goes over to sockets
   };
   await Promise.all([lane(), lane(), lane()]);
   assert(usedIn(shim.stderr).includes("process"), shim.stderr);
+});
+
+Deno.test("a bundled shim starts the bundled daemon in the directory beside it", async () => {
+  await using dir = await bundled();
+  await Deno.mkdir(join(dir.path, "daemon"));
+  const daemon =
+    'Deno.writeTextFileSync(Deno.env.get("EXAI_HOME") + "/started", Deno.args.join()); Deno.exit(1);';
+  await Deno.writeTextFile(join(dir.path, "daemon", "daemon.js"), daemon);
+  const home = join(dir.path, "home");
+  await Deno.mkdir(home, { mode: 0o700 });
+  const env = { EXAI_WS_AUTOSTART: "true", EXAI_WS_CONNECT_TIMEOUT: "0.3" };
+  await using shim = await Shim.start({ port: 1, home, env, program: join(dir.path, "shim.js") });
+  const started = () => Deno.readTextFile(join(home, "started")).catch(() => undefined);
+  while (await started() === undefined) {
+    assert((await shim.ask("initialize", INITIALIZE)).error !== undefined);
+  }
+  assertEquals(await started(), "--if-not-running");
+});
+
+Deno.test("a client that is pointed at a bundle starts it with the flags of V8 it is measured with", async () => {
+  const lib = new URL("../../lib/config/shim_program.ts", import.meta.url).href;
+  const program = `import { shimCommand } from "${lib}"; console.log(JSON.stringify(shimCommand()));`;
+  await using dir = await tempDir({ "shim.js": "" });
+  await Deno.mkdir(join(dir.path, "daemon"));
+  const path = join(dir.path, "daemon", "daemon.js");
+  await Deno.writeTextFile(path, program);
+  const config = fromFileUrl(new URL("../../deno.json", import.meta.url));
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", `--config=${config}`, path],
+  }).output();
+  const { args } = JSON.parse(new TextDecoder().decode(stdout));
+  assertEquals(args.slice(0, -1), ["run", "-A", "--no-config", SHIM_V8_FLAGS]);
+  assertEquals(await Deno.realPath(args.at(-1)), await Deno.realPath(join(dir.path, "shim.js")));
 });

@@ -1,4 +1,4 @@
-import { basename, fromFileUrl, join, resolve, toFileUrl } from "@std/path";
+import { basename, fromFileUrl, join, resolve } from "@std/path";
 import { commandFor } from "../lib/programs.ts";
 import { tempDir } from "../lib/held.ts";
 import type { Command } from "../lib/spawned.ts";
@@ -51,26 +51,45 @@ async function buildsIn(root: string): Promise<Build[]> {
 /** The bundles beside each other, as the shim expects its daemon. */
 async function bundled(root: string): Promise<Build> {
   const dir = await tempDir("exai-bench-bundle-");
-  for (const from of [join(root, "dist"), join(root, "dist", "daemon")]) {
-    for await (const { name } of Deno.readDir(from)) {
-      if (name.endsWith(".js")) await Deno.copyFile(join(from, name), join(dir, name));
-    }
+  const dist = join(root, "dist");
+  // Beside the shim, where shims before November 2026 look for it, and where they do now.
+  for (
+    const [from, to] of [[dist, dir], [join(dist, "daemon"), dir], [
+      join(dist, "daemon"),
+      join(dir, "daemon"),
+    ]]
+  ) {
+    await copyScripts(from!, to!);
   }
-  const { SHIM_V8_FLAGS }: { SHIM_V8_FLAGS: string } = await import(
-    toFileUrl(join(root, "tools/compile/v8_flags.ts")).href
-  );
   const run = ["run", "-A", "--no-config"];
   const build: Build = {
     name: "bundled",
     isBuilt: true,
     daemon: { command: Deno.execPath(), args: [...run, "--unstable-net", join(dir, "daemon.js")] },
-    shim: { command: Deno.execPath(), args: [...run, SHIM_V8_FLAGS, join(dir, "shim.js")] },
+    shim: { command: Deno.execPath(), args: [...run, ...await shimFlags(root), join(dir, "shim.js")] },
   };
   // Deno analyses modules when it sees them first, which takes 145 MB that the process never gives back.
   for (const { command, args } of [build.daemon, build.shim]) {
     await new Deno.Command(command, { args: [...args, "--version"], stdin: "null" }).output();
   }
   return build;
+}
+
+async function copyScripts(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name } of Deno.readDir(from)) {
+    if (name.endsWith(".js")) await Deno.copyFile(join(from, name), join(to, name));
+  }
+}
+
+/** The flags of V8 that the checkout gives its shim; they have stood in two places. */
+async function shimFlags(root: string): Promise<string[]> {
+  for (const path of ["lib/config/shim_program.ts", "tools/compile/v8_flags.ts"]) {
+    const text = await Deno.readTextFile(join(root, path)).catch(() => "");
+    const [, flags] = /SHIM_V8_FLAGS = "(.*)"/.exec(text) ?? [];
+    if (flags) return [flags];
+  }
+  return [];
 }
 
 async function isThere(path: string): Promise<boolean> {

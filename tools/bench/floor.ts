@@ -1,6 +1,6 @@
 import { deadline } from "@std/async/deadline";
 import { fromFileUrl, join } from "@std/path";
-import { SHIM_V8_FLAGS } from "../compile/v8_flags.ts";
+import { SHIM_V8_FLAGS } from "../../lib/config/shim_program.ts";
 import { tempDir } from "../lib/held.ts";
 import { Spawned } from "../lib/spawned.ts";
 import { ECHO, openStdioWindow } from "./stdio_window.ts";

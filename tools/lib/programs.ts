@@ -1,7 +1,7 @@
 import { deadline } from "@std/async/deadline";
 import { fromFileUrl, resolve } from "@std/path";
 import { statePaths } from "../../lib/config/paths.ts";
-import { SHIM_V8_FLAGS } from "../compile/v8_flags.ts";
+import { SHIM_V8_FLAGS } from "../../lib/config/shim_program.ts";
 import { endTree, gone } from "./end_tree.ts";
 import { tempDir } from "./held.ts";
 import { type Command, Spawned } from "./spawned.ts";
