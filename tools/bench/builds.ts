@@ -62,15 +62,16 @@ async function bundled(root: string): Promise<Build> {
     await copyScripts(from!, to!);
   }
   const run = ["run", "-A", "--no-config"];
+  const daemonArgs = (path: string) => [...run, "--unstable-net", path];
   const build: Build = {
     name: "bundled",
     isBuilt: true,
-    daemon: { command: Deno.execPath(), args: [...run, "--unstable-net", join(dir, "daemon.js")] },
+    daemon: { command: Deno.execPath(), args: daemonArgs(join(dir, "daemon", "daemon.js")) },
     shim: { command: Deno.execPath(), args: [...run, ...await shimFlags(root), join(dir, "shim.js")] },
   };
   // Deno analyses modules when it sees them first, which takes 145 MB that the process never gives back.
-  for (const { command, args } of [build.daemon, build.shim]) {
-    await new Deno.Command(command, { args: [...args, "--version"], stdin: "null" }).output();
+  for (const args of [build.daemon.args, daemonArgs(join(dir, "daemon.js")), build.shim.args]) {
+    await new Deno.Command(Deno.execPath(), { args: [...args, "--version"], stdin: "null" }).output();
   }
   return build;
 }
