@@ -125,6 +125,9 @@ Deno.test("a name that every object inherits is an ordinary name in mcp.json", a
  */
 const REVIEWED = new Set([
   "base/exhaustion.ts CODES[os]",
+  "upstream/sharing/usage_observer.ts WATCHED_AT[this.#watches]",
+  "upstream/sharing/usage_observer.ts LOOKED_AT[this.#looks]",
+  "remote/post_client.ts MAX_IDLE_MS[protocol]",
   "call/definitions.ts KEYS[kind]",
   "call/definitions.ts SCHEMAS[kind]",
   "commands/calls.ts UNITS_MS[ago[2]!]",

@@ -15,6 +15,13 @@ for (const [name, makeServer] of Object.entries({ piped: stdioServer, far: urlSe
     const tool = JSON.stringify(
       tools.find((one: { description: string }) => one.description === `of ${name}`).name,
     );
+    await t.step("arguments of several lines come on one", async () => {
+      await client.send(`{"op":"call_tool","request_id":1.0,\n"name":${tool},"arguments":{\r\n"a":\n1.0}\n}`);
+      const { text, say } = await arrivalAt(server, client);
+      assert(/"arguments":\{\s+"a":\s1.0\}/.test(text) && !text.includes("\n"), text);
+      say(`{"jsonrpc":"2.0","id":${JSON.parse(text).id},"result":{"content":[]}}`);
+      assert((await next(client)).includes('"request_id":1.0,'));
+    });
     for (const [what, value] of Object.entries(VALUES)) {
       await t.step({
         name: what,

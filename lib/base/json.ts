@@ -1,3 +1,5 @@
+import { clip } from "./text.ts";
+
 /** Any JSON value. */
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 
@@ -11,6 +13,43 @@ export function parseJson(text: string): Json | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The value in `text` with the numbers that would be written otherwise, such as `1.0` and integers beyond 2^53, as
+ * {@linkcode rawJson}: for what is taken apart and written again. It is not to be calculated with: see
+ * {@linkcode plainOf}.
+ *
+ * @throws {SyntaxError} it is no JSON
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { exactJson } from "./json.ts";
+ *
+ * assertEquals(JSON.stringify(exactJson('{"a": [1.0, 9007199254740993, 2]}')), '{"a":[1.0,9007199254740993,2]}');
+ * ```
+ */
+export function exactJson(text: string): Json {
+  const plain: Json = JSON.parse(text);
+  if (!MAYBE_CHANGED.test(text)) return plain;
+  const exact: Reviver = (_, value, { source = "" }) =>
+    typeof value === "number" && String(value) !== source ? rawJson(clip(source, source.length)) : value;
+  try {
+    return JSON.parse(text, exact as (key: string, value: Json) => Json);
+  } catch {
+    // Nested deeper than a reviver can follow.
+    return plain;
+  }
+}
+
+type Reviver = (key: string, value: Json, context: { source?: string }) => Json;
+
+/** What each number has somewhere that is written otherwise. It may be found in a string, too. */
+const MAYBE_CHANGED = /\d[eE]|\.\d*0(?!\d)|[\d.]{16}|-0|\.0{6}/;
+
+/** `value` with all numbers as JavaScript has them, and not as {@linkcode rawJson}. */
+export function plainOf<T extends Json>(value: T): T {
+  return JSON.parse(JSON.stringify(value));
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   ToolSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { clip, quoteName } from "../base/text.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, plainOf } from "../base/json.ts";
 import { KIB, MIB } from "../base/units.ts";
 import { measure } from "./measure.ts";
 import type { ListKind } from "./server.ts";
@@ -93,7 +93,7 @@ function look(kind: Sieved, value: unknown): string | { entry: JsonObject; note?
 }
 
 function faultOf(kind: Sieved, entry: JsonObject): string | undefined {
-  const parsed = SCHEMAS[kind].safeParse(entry);
+  const parsed = SCHEMAS[kind].safeParse(plainOf(entry));
   if (parsed.success) return undefined;
   const [issue] = parsed.error.issues;
   return clip(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`, MAX_REASON_CHARS);

@@ -1,7 +1,7 @@
 import { clip, quoteName } from "../base/text.ts";
 import { delay } from "@std/async/delay";
 import { messageOf } from "../base/errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject, plainOf } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
 import { KIB } from "../base/units.ts";
 import { measure } from "./measure.ts";
@@ -46,7 +46,7 @@ function whyNot(schema: JsonObject, compile: (schema: JsonObject) => unknown): s
   const size = measure(schema, { maxDepth: 100, maxChars: MAX_SCHEMA_CHARS });
   if (typeof size === "string") return size;
   try {
-    compile(schema);
+    compile(plainOf(schema));
     return undefined;
   } catch (thrown) {
     return clip(messageOf(thrown), MAX_REASON_CHARS);

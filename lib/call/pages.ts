@@ -2,6 +2,7 @@ import { withDeadline } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
+import { exactResult } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";
 import { measure } from "./measure.ts";
 
@@ -24,7 +25,7 @@ const LIMITS: PageLimits = {
 
 /** A whole list, or the part within the limits. */
 interface Pages {
-  /** As they were sent, not validated. */
+  /** As they were sent, not validated, with their numbers as they came: see `exactJson`. */
   entries: JsonObject[];
   /** Why the list ends before its sender says so; undefined for a whole one. */
   fault?: string;
@@ -48,13 +49,13 @@ export async function allPages(
   const first = await ask({});
   if (first.error) throw new Error(`${method}: ${first.error.message}`);
   const reading = new ListReading(field, { ...LIMITS, ...limits });
-  let cursor = reading.take(first.result);
+  let cursor = reading.take(exactResult(first));
   while (cursor !== undefined) {
     const page = await reading.inTime(ask({ cursor }));
     if (page === undefined) break;
     cursor = page.error
       ? reading.stop(`the next page was refused: ${page.error.message}`)
-      : reading.take(page.result);
+      : reading.take(exactResult(page));
   }
   return reading.pages;
 }

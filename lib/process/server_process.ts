@@ -5,7 +5,7 @@ import { MIB, SECOND_MS } from "../base/units.ts";
 import { visibleLines } from "../base/visible.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
-import { sentText } from "../wire/text_request.ts";
+import { largeParts, sentText } from "../wire/text_request.ts";
 import { PLATFORM } from "../config/inherited_variables.ts";
 import type { StartedChild } from "./launch.ts";
 import { StdoutReader } from "./stdout_reader.ts";
@@ -148,7 +148,10 @@ export class ServerProcess implements Transport, AsyncDisposable {
   send(message: RpcMessage): Promise<void> {
     if (this.#ending || this.#end) return Promise.reject(this.#unavailable());
     try {
-      return this.#stdinWriter.write(sentText(message) + "\n");
+      const parts = largeParts(message);
+      return parts
+        ? this.#stdinWriter.writeLarge([...parts, "\n"])
+        : this.#stdinWriter.write(sentText(message) + "\n");
     } catch (thrown) {
       // A message that cannot be written as text.
       return Promise.reject(thrown);

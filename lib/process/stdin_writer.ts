@@ -11,6 +11,7 @@ import { SENT } from "../transport/upstream_transport.ts";
 export class StdinWriter {
   readonly #stream: Writable;
   readonly #options: { server: string; maxBytes: number };
+  readonly #encoder = new TextEncoder();
   /** Lines of this turn. */
   #lines: string[] = [];
   #chars = 0;
@@ -34,14 +35,41 @@ export class StdinWriter {
    * @throws {ExaiError} `OVER_CAPACITY` when too much is unread; a single line is always accepted
    */
   write(line: string): Promise<void> {
-    const { maxBytes } = this.#options;
     const waiting = this.bufferedBytes;
-    if (waiting > 0 && waiting + line.length > maxBytes) return Promise.reject(this.#overCapacity(waiting));
+    if (!this.#hasRoom(waiting, line.length)) return Promise.reject(this.#overCapacity(waiting));
     if (this.#lines.length === 0) queueMicrotask(this.#flush);
     this.#lines.push(line);
     this.#chars += line.length;
     this.bytes += line.length;
     if (waiting + line.length < this.#stream.writableHighWaterMark) return SENT;
+    return this.#untilDrained();
+  }
+
+  /**
+   * As {@linkcode write}, for a large line in parts. They are not put together, and the memory they are encoded in is
+   * free as soon as they are written.
+   */
+  writeLarge(parts: readonly string[]): Promise<void> {
+    const waiting = this.bufferedBytes;
+    const chars = parts.reduce((sum, part) => sum + part.length, 0);
+    if (!this.#hasRoom(waiting, chars)) return Promise.reject(this.#overCapacity(waiting));
+    this.#flush();
+    writeRecords();
+    this.bytes += chars;
+    const drained = this.#untilDrained();
+    for (const part of parts) {
+      const bytes = this.#encoder.encode(part);
+      this.#stream.write(bytes, () => void bytes.buffer.transfer(0));
+    }
+    this.#settleWhenDrained(!this.#stream.writableNeedDrain);
+    return drained;
+  }
+
+  #hasRoom(waiting: number, more: number): boolean {
+    return waiting === 0 || waiting + more <= this.#options.maxBytes;
+  }
+
+  #untilDrained(): Promise<void> {
     this.#drained ??= Promise.withResolvers<void>();
     return this.#drained.promise;
   }
@@ -69,13 +97,16 @@ export class StdinWriter {
     this.#lines = [];
     this.#chars = 0;
     writeRecords();
-    const keepsUp = this.#stream.write(text);
+    this.#settleWhenDrained(this.#stream.write(text));
+  };
+
+  #settleWhenDrained(keepsUp: boolean): void {
     if (keepsUp || this.#stream.destroyed) this.#caughtUp();
     else if (this.#stream.listenerCount("drain", this.#caughtUp) === 0) {
       this.#stream.once("drain", this.#caughtUp);
       this.#stream.once("close", this.#caughtUp);
     }
-  };
+  }
 
   readonly #caughtUp = () => {
     this.#stream.off("drain", this.#caughtUp);

@@ -4,7 +4,7 @@ import { loggingErrors } from "../base/handler_errors.ts";
 import { isObject } from "../base/json.ts";
 import { forEachYielding } from "../base/event_loop.ts";
 import { formatBytes, SECOND_MS } from "../base/units.ts";
-import { findId, LineFramer, type OverlongLine } from "../transport/line_framer.ts";
+import { findId, LineFramer, type OverlongLine, withoutLineEnd } from "../transport/line_framer.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { responseTo, type RpcMessage, type RpcResponse } from "../wire/rpc.ts";
 import { readTooDeep, type TooDeep } from "../wire/too_deep.ts";
@@ -83,7 +83,11 @@ export class StdoutReader {
     });
     this.#framer = new LineFramer({
       maxLineBytes: options.maxLineBytes,
-      onLine: (line) => this.#takeFirst(this.#decoder.decode(withoutLineEnd(line))),
+      onLine: (line) => {
+        const text = this.#decoder.decode(withoutLineEnd(line));
+        this.#framer.release();
+        return this.#takeFirst(text);
+      },
       onOverlong: (line) => this.#rejectOverlong(line),
     });
   }
@@ -293,8 +297,4 @@ export class StdoutReader {
     const id = /"method"\s*:/.test(line.head.slice(0, MAX_NOISE_CHARS)) ? null : findId(line);
     if (id !== null) this.#deliver(responseTo(id, { error: toRpcError(error) }));
   }
-}
-
-function withoutLineEnd(line: Uint8Array): Uint8Array {
-  return line.subarray(0, line.at(-1) !== 10 ? undefined : line.at(-2) === 13 ? -2 : -1);
 }

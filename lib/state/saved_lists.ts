@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { exactJson } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { Statements } from "./sqlite/sql.ts";
 import { type DatabaseEvents, openStatements, type ResilientDatabase } from "./resilient_database.ts";
@@ -129,7 +130,7 @@ function digestOf({ lists: { tools, prompts, templates } }: StoredView): string 
 /** Undefined for text that is not JSON; the server is asked then. */
 function parse(text: string): StoredView | undefined {
   try {
-    return JSON.parse(text);
+    return exactJson(text) as unknown as StoredView;
   } catch {
     return undefined;
   }

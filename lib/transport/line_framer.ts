@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { isYieldDue, yieldToEventLoop } from "../base/event_loop.ts";
 import { KIB } from "../base/units.ts";
 import type { RequestId } from "../wire/rpc.ts";
@@ -28,8 +27,8 @@ const NEWLINE = 10;
 const indexOfByte = Uint8Array.prototype.indexOf;
 
 /**
- * Splits bytes in chunks of any size into lines. Each byte is copied twice at most, however long its line; of a line
- * that is too long only the ends are kept.
+ * Splits bytes in chunks of any size into lines. Each byte is copied three times at most, however long its line; of a
+ * line that is too long only the ends are kept.
  *
  * @example
  * ```ts
@@ -47,9 +46,12 @@ const indexOfByte = Uint8Array.prototype.indexOf;
  */
 export class LineFramer {
   readonly #options: LineFramerOptions;
-  #parts: Uint8Array[] = [];
+  /** What has arrived of the incomplete line, in its first bytes. */
+  #kept = new Uint8Array(0);
   #bytes = 0;
   #tail = "";
+  /** Where the line that is being taken is, if it is a copy. */
+  #taken: ArrayBuffer | undefined;
   /** Length of a line that ends by count instead of at a newline. */
   #counted: number | undefined;
 
@@ -76,7 +78,7 @@ export class LineFramer {
         return this.#takeLater(chunk.slice(end), wait || yieldToEventLoop());
       }
     }
-    if (start < chunk.length) this.#keep(chunk.slice(start));
+    if (start < chunk.length) this.#keep(chunk.subarray(start));
   }
 
   /** Makes the next `bytes` bytes one line. Called while the line before is taken. */
@@ -86,21 +88,18 @@ export class LineFramer {
 
   /** The first byte of a counted line, once it has arrived. */
   get firstCounted(): number | undefined {
-    return this.#counted === undefined ? undefined : this.#parts[0]?.[0];
+    return this.#counted === undefined || this.#bytes === 0 ? undefined : this.#kept[0];
   }
 
   /** Stops counting: what has arrived of the counted line is split at newlines. */
   uncount(): Promise<void> | undefined {
     this.#counted = undefined;
-    const parts = this.#parts.splice(0);
-    this.#bytes = 0;
-    this.#tail = "";
-    return this.take(Buffer.concat(parts));
+    return this.take(this.#takeKept().line);
   }
 
   /** The incomplete line, if it is not too long. */
   get pending(): Uint8Array | undefined {
-    return this.#bytes <= this.#options.maxLineBytes ? Buffer.concat(this.#parts) : undefined;
+    return this.#bytes <= this.#options.maxLineBytes ? this.#kept.subarray(0, this.#bytes) : undefined;
   }
 
   /** Where the line at `start` ends; 0 if its end has not arrived. */
@@ -123,25 +122,66 @@ export class LineFramer {
     if (this.#bytes > 0) this.take(Uint8Array.of(NEWLINE));
   }
 
+  /** Frees the memory of the line that is being taken, once its bytes have been read. */
+  release(): void {
+    this.#taken?.transfer(0);
+    this.#taken = undefined;
+  }
+
   #keep(part: Uint8Array): void {
+    const { maxLineBytes } = this.#options;
+    const from = this.#bytes;
     this.#bytes += part.length;
-    if (this.#bytes <= this.#options.maxLineBytes || this.#parts.length === 0) this.#parts.push(part);
-    else this.#parts.length = 1;
-    if (this.#bytes > this.#options.maxLineBytes) {
-      this.#tail = (this.#tail + text(part.subarray(-KEPT_END_BYTES))).slice(-KEPT_END_BYTES);
+    if (this.#bytes <= maxLineBytes) {
+      this.#grow(this.#bytes);
+      return this.#kept.set(part, from);
     }
+    if (from <= maxLineBytes) this.#keepHead(from, part);
+    this.#tail = (this.#tail + text(part.subarray(-KEPT_END_BYTES))).slice(-KEPT_END_BYTES);
+  }
+
+  /** Keeps only the beginning of a line that has become too long with `part`. */
+  #keepHead(from: number, part: Uint8Array): void {
+    const head = new Uint8Array(KEPT_END_BYTES);
+    head.set(this.#kept.subarray(0, Math.min(from, KEPT_END_BYTES)));
+    if (from < KEPT_END_BYTES) head.set(part.subarray(0, KEPT_END_BYTES - from), from);
+    this.#kept = head.subarray(0, from + part.length);
+  }
+
+  #grow(bytes: number): void {
+    const before = this.#kept;
+    if (bytes <= before.length) return;
+    this.#kept = new Uint8Array(Math.max(bytes, Math.min(before.length * 2, this.#options.maxLineBytes)));
+    this.#kept.set(before);
+    before.buffer.transfer(0);
+  }
+
+  #takeKept(): { line: Uint8Array; buffer: ArrayBuffer } {
+    const { buffer } = this.#kept;
+    const line = this.#kept.subarray(0, this.#bytes);
+    this.#kept = new Uint8Array(0);
+    this.#bytes = 0;
+    this.#tail = "";
+    return { line, buffer };
   }
 
   #finish(rest: Uint8Array): Promise<void> | void {
     this.#keep(rest);
-    const [parts, bytes, tail] = [this.#parts, this.#bytes, this.#tail];
-    this.#parts = [];
-    this.#bytes = 0;
-    this.#tail = "";
-    if (bytes <= this.#options.maxLineBytes) return this.#options.onLine(Buffer.concat(parts, bytes));
-    const head = parts[0] ? text(parts[0].subarray(0, KEPT_END_BYTES)) : "";
-    this.#options.onOverlong?.({ bytes, head, tail });
+    const [bytes, tail] = [this.#bytes, this.#tail];
+    const { line, buffer } = this.#takeKept();
+    if (bytes > this.#options.maxLineBytes) {
+      return this.#options.onOverlong?.({ bytes, head: text(line.subarray(0, KEPT_END_BYTES)), tail });
+    }
+    this.#taken = buffer;
+    const wait = this.#options.onLine(line);
+    this.#taken = undefined;
+    return wait;
   }
+}
+
+/** `line` without LF or CRLF at its end. */
+export function withoutLineEnd(line: Uint8Array): Uint8Array {
+  return line.subarray(0, line.at(-1) !== 10 ? undefined : line.at(-2) === 13 ? -2 : -1);
 }
 
 // Searched only for an id, which is ASCII.

@@ -47,12 +47,19 @@ export function responseText(idText: string, result: Result): string {
  * A request or notification as one line of JSON. Params that are passed on keep their text, and so does the message they
  * came in.
  */
-export function messageLine({ id, method, params }: MessageParts): string {
+export function messageLine(message: MessageParts): string {
+  return messageParts(message).join("");
+}
+
+/** As {@linkcode messageLine}, in parts that lie where they came, so that a large message is not copied. */
+export function messageParts({ id, method, params }: MessageParts): readonly string[] {
   const idText = id === undefined ? undefined : JSON.stringify(jsonId(id));
   const isRaw = params instanceof RawObject;
-  const passedOn = isRaw ? params.messageText(method, idText) : undefined;
+  const passedOn = isRaw ? params.messageParts(method, idText) : undefined;
   if (passedOn !== undefined) return passedOn;
-  const head = `{"jsonrpc":"2.0",${idText === undefined ? "" : `"id":${idText},`}`;
-  const text = isRaw ? params.text : JSON.stringify(params);
-  return `${head}"method":${JSON.stringify(method)}${text === undefined ? "" : `,"params":${text}`}}`;
+  const head = `{"jsonrpc":"2.0",${idText === undefined ? "" : `"id":${idText},`}"method":${
+    JSON.stringify(method)
+  }`;
+  if (params === undefined) return [head, "}"];
+  return [head, ',"params":', ...isRaw ? params.parts : [JSON.stringify(params)], "}"];
 }

@@ -71,8 +71,8 @@ export class RawParts {
   }
 
   #isVersion2(): boolean {
-    const version = this.textOf("jsonrpc");
-    return version === '"2.0"' || (version !== undefined && JSON.parse(version) === "2.0");
+    const text = this.textOf("jsonrpc");
+    return text === '"2.0"' || (text?.startsWith('"') === true && JSON.parse(text) === "2.0");
   }
 
   /** The request or notification, whatever else it has. */
@@ -118,12 +118,13 @@ abstract class Raw {
   readonly #idAt: Member | undefined;
   readonly #bodyAt: Member | undefined;
 
-  /** @param method of a request or notification, whose body is its params */
+  /** @param method of a request or a notification */
   constructor(parts: RawParts, body: Member | undefined, method?: string) {
+    const idAt = parts.find("id");
+    const message = method === undefined ? undefined : { method, id: idAt };
     this.text = parts.text;
-    this.#idAt = parts.find("id");
-    const message = method === undefined ? undefined : { method, id: this.#idAt };
     this.body = body && new RawObject(parts.text, { ...body, message });
+    this.#idAt = idAt;
     this.#bodyAt = body;
   }
 
@@ -209,13 +210,18 @@ export function rawMessage(message: unknown): RawMessage | undefined {
   return message instanceof Raw ? message as RawMessage : undefined;
 }
 
-/** One member of a result, without parsing the others. */
-export function resultMember(result: Result, name: string): Json | undefined {
-  const raw = rawResult(result);
-  return raw ? raw.body?.get(name) : result.result?.[name];
-}
-
 /** `result` as the response it came as; undefined for one that is made here. */
 export function rawResult(result: object): RawResponse | undefined {
   return result instanceof RawSuccess || result instanceof RawFailure ? result : undefined;
+}
+
+/** A result that is taken apart and written again, with its numbers as they came: see `exactJson`. */
+export function exactResult(success: { result: JsonObject }): JsonObject {
+  return rawResult(success)?.body?.exact ?? success.result;
+}
+
+/** One member of a result, without parsing the others; undefined for an error. */
+export function resultMember(answer: Result, name: string): Json | undefined {
+  const raw = rawResult(answer);
+  return raw ? raw.body?.get(name) : answer.result?.[name];
 }

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../base/json.ts";
+import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { type Member, type Members, scanObject } from "./json_scan.ts";
 
 /** For what was within the limits as a part of its message. */
@@ -65,9 +65,19 @@ export class RawObject {
     return this.#value ??= JSON.parse(this.text);
   }
 
+  /** As {@linkcode value}, with numbers that are written as they came: for what is taken apart and written again. */
+  get exact(): JsonObject {
+    return exactJson(this.text) as JsonObject;
+  }
+
   /** For what is written anew. What is passed on uses the text. */
   toJSON(): JsonObject {
-    return this.value;
+    return this.exact;
+  }
+
+  /** The text in parts that lie where they came, so that a large one is not copied. */
+  get parts(): readonly string[] {
+    return spliceParts(this.#source.slice(this.#from, this.#to), this.#edits(this.#from));
   }
 
   /** Characters of the text. */
@@ -118,18 +128,16 @@ export class RawObject {
   }
 
   /**
-   * The whole message these params came in, with the id `idText`, and everything else in it as it came.
+   * The whole message these params came in, with the id `idText`, and everything else in it as it came; in parts.
    *
    * @returns undefined where they came in no request (or, without `idText`, no notification) of `method`
    */
-  messageText(method: string, idText: string | undefined): string | undefined {
+  messageParts(method: string, idText: string | undefined): readonly string[] | undefined {
     const message = this.#message;
     if (message?.method !== method || (message.id === undefined) !== (idText === undefined)) return undefined;
-    const edits: Edit[] = this.#replaced.size === 0
-      ? []
-      : [{ from: this.#from, to: this.#to, text: this.text }];
+    const edits = this.#edits(0);
     if (message.id && idText !== undefined) edits.push({ ...message.id, text: idText });
-    return splice(this.#source, edits.sort((a, b) => a.from - b.from));
+    return spliceParts(this.#source, edits.sort((a, b) => a.from - b.from));
   }
 
   #find(name: string): Member | undefined {
@@ -137,12 +145,16 @@ export class RawObject {
   }
 
   #build(): string {
+    return splice(this.#source.slice(this.#from, this.#to), this.#edits(this.#from));
+  }
+
+  #edits(base: number): Edit[] {
     const edits: Edit[] = [];
     for (const { name, from, to } of this.#replaced.size === 0 ? [] : this.#members) {
       const text = this.#replaced.get(name);
-      if (text !== undefined) edits.push({ from: from - this.#from, to: to - this.#from, text });
+      if (text !== undefined) edits.push({ from: from - base, to: to - base, text });
     }
-    return splice(this.#source.slice(this.#from, this.#to), edits);
+    return edits;
   }
 }
 
@@ -185,6 +197,17 @@ export function splice(text: string, edits: readonly Edit[]): string {
     at = to;
   }
   return at === 0 ? text : result + text.slice(at);
+}
+
+/** As {@linkcode splice}, in parts. */
+function spliceParts(text: string, edits: readonly Edit[]): string[] {
+  const parts: string[] = [];
+  let at = 0;
+  for (const { from, to, text: replacement } of edits) {
+    parts.push(text.slice(at, from), replacement);
+    at = to;
+  }
+  return [...parts, text.slice(at)];
 }
 
 /** From this many members on, a set finds two of one name faster than comparing all pairs. */

@@ -1,8 +1,11 @@
 import type { JsonObject } from "../base/json.ts";
-import { messageLine } from "./message_text.ts";
+import { KIB } from "../base/units.ts";
+import { messageLine, messageParts } from "./message_text.ts";
 import { rawMessage } from "./raw_message.ts";
 import { type Params, RawObject } from "./raw_object.ts";
 import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } from "./rpc.ts";
+
+const LARGE_CHARS = 64 * KIB;
 
 /** A message whose params are sent as the text they came in. It can stand wherever the parsed one does. */
 abstract class TextMessage {
@@ -23,6 +26,12 @@ abstract class TextMessage {
   /** The whole message, on one line. */
   get text(): string {
     return messageLine({ id: this.idOf(), method: this.method, params: this.#body });
+  }
+
+  /** The same in parts, where it is so large that putting them together would cost more than writing each. */
+  get largeParts(): readonly string[] | undefined {
+    if (this.#body.length < LARGE_CHARS) return undefined;
+    return messageParts({ id: this.idOf(), method: this.method, params: this.#body });
   }
 
   protected idOf(): number | undefined {
@@ -56,4 +65,9 @@ export function notificationOf(method: string, params: Params): RpcNotification 
 /** `message` as it is sent, on one line: the text it came in, or else its JSON. */
 export function sentText(message: RpcMessage): string {
   return message instanceof TextMessage ? message.text : rawMessage(message)?.text ?? messageText(message);
+}
+
+/** A large `message` in parts, which one after another are its text; undefined for any other. */
+export function largeParts(message: RpcMessage): readonly string[] | undefined {
+  return message instanceof TextMessage ? message.largeParts : undefined;
 }

@@ -10,7 +10,9 @@ import type { ListStore } from "../../lib/upstream/list_store.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import { MountedServer } from "../../lib/upstream/mounted_server.ts";
 import type { MountedServerOptions } from "../../lib/upstream/server_options.ts";
+import type { RpcMessage } from "../../lib/wire/rpc.ts";
 import type { Connect } from "../../lib/upstream/start_instance.ts";
+import { parsed } from "./messages.ts";
 
 export interface SharedServerOptions {
   config?: Partial<ServerConfig>;
@@ -44,6 +46,9 @@ export function sharedServer(options: SharedServerOptions) {
     });
     options.build(server, servers.push(server));
     await server.connect(theirs);
+    // What is sent is a text, as between processes.
+    const send = ours.send.bind(ours);
+    ours.send = (message) => send(parsed(message as RpcMessage) as typeof message);
     return ours as unknown as UpstreamTransport;
   }, options);
   return Object.assign(mount, { servers });

@@ -6,6 +6,7 @@ import { allPages } from "../../call/pages.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import { steadyList } from "./steady_list.ts";
+import { exactResult } from "../../wire/raw_message.ts";
 import type { Result } from "../../wire/rpc.ts";
 
 /** Lifetime of a list whose changes the server does not announce, or that is truncated. */
@@ -61,11 +62,13 @@ export function steadyResult(
   result: Result,
   { before, cursor }: { before: readonly JsonObject[] | undefined; cursor?: unknown },
 ): Result {
-  if (result.error || cursor !== undefined || result.result.nextCursor !== undefined) return result;
+  if (result.error || cursor !== undefined) return result;
+  const page = exactResult(result);
   const { field } = LISTS[kind];
-  const list = result.result[field];
-  if (!Array.isArray(list) || !list.every(isObject)) return result;
-  return { result: { ...result.result, [field]: [...steadied(list, before)] } };
+  const list = page[field];
+  if (page.nextCursor !== undefined || !Array.isArray(list) || !list.every(isObject)) return result;
+  const steady = steadied(list, before);
+  return steady === list ? result : { result: { ...page, [field]: [...steady] } };
 }
 
 /** The lists of one server, each cached until the server announces a change, or for {@linkcode UNANNOUNCED_MS}. */

@@ -3,6 +3,7 @@ import { isObject, textOf } from "../../base/json.ts";
 import { anyOf, type Matcher } from "../../base/patterns.ts";
 import type { ToolChoice } from "../../config/server_config.ts";
 import { type Call, paramOf } from "../../call/call.ts";
+import { exactResult } from "../../wire/raw_message.ts";
 import type { Result } from "../../wire/rpc.ts";
 
 /** Applies the configuration's `include` and `exclude` to the tools of one server. The router renames them. */
@@ -38,8 +39,10 @@ export class ToolFilter {
 
   /** A result of `tools/list` without the tools that are not offered. */
   offeredOf(result: Result): Result {
-    if (!Array.isArray(result.result?.tools)) return result;
-    const tools = result.result.tools.filter((tool) => this.offersEntry(tool));
-    return { result: { ...result.result, tools } };
+    if (result.error) return result;
+    const page = exactResult(result);
+    if (!Array.isArray(page.tools)) return result;
+    const tools = page.tools.filter((tool) => this.offersEntry(tool));
+    return tools.length === page.tools.length ? result : { result: { ...page, tools } };
   }
 }

@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import type { JsonObject } from "../../base/json.ts";
 import { type Call, derive, paramOf } from "../../call/call.ts";
 import { allPages } from "../../call/pages.ts";
+import { exactResult } from "../../wire/raw_message.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { Slot } from "../slot.ts";
 
@@ -16,15 +17,17 @@ export async function mergeTaskLists(
   first: Result,
   { here, slots }: { here?: Slot; slots: Iterable<Slot> },
 ): Promise<Result> {
-  if (paramOf(call, "cursor") !== undefined || !Array.isArray(first.result?.tasks)) return first;
+  if (first.error || paramOf(call, "cursor") !== undefined) return first;
   const others = [...slots].filter((slot) => slot !== here && slot.started?.tasks.has(call.caller));
   if (others.length === 0) return first;
+  const page = exactResult(first);
+  if (!Array.isArray(page.tasks)) return first;
   const more = await Promise.all(others.map((slot) => allTasks(slot, call).catch(() => [])));
   // Instances of one server may share their tasks.
   const byId = new Map(
-    [...first.result.tasks as JsonObject[], ...more.flat()].map((task) => [task?.taskId, task]),
+    [...page.tasks as JsonObject[], ...more.flat()].map((task) => [task?.taskId, task]),
   );
-  return { result: { ...first.result, tasks: [...byId.values()] } };
+  return { result: { ...page, tasks: [...byId.values()] } };
 }
 
 async function allTasks(slot: Slot, call: Call): Promise<JsonObject[]> {
