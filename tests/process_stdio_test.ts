@@ -92,3 +92,29 @@ Deno.test("a reader of stdout that goes away is noticed", async () => {
   await Promise.all([over, flood()]);
   assertEquals((await child.status).code, 3);
 });
+
+Deno.test("what a client says while a long answer is written to it arrives as it was sent", async () => {
+  // The answer alone is reason to change to sockets, and a read is under way.
+  const answer = "-".repeat(1_000_000);
+  const question = "?\n";
+  const rest = LINES.join("").repeat(4);
+  await Promise.all(Array.from({ length: 6 }, async () => {
+    await using child = echo("512", String(answer.length), "after a question").spawn();
+    const writer = child.stdin.getWriter();
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    await writer.write(new TextEncoder().encode(question));
+    let received = "";
+    const more = async () => {
+      const { value } = await reader.read();
+      received += value ?? "";
+      return value !== undefined;
+    };
+    while (received.length <= question.length) await more();
+    const sent = writer.write(new TextEncoder().encode(rest)).then(() => writer.close());
+    while (await more());
+    await sent;
+    const expected = question + answer + rest;
+    assertEquals(received === expected, true, `${received.length} of ${expected.length}`);
+    assertEquals((await child.status).code, 0);
+  }));
+});
