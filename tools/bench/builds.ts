@@ -1,4 +1,4 @@
-import { basename, fromFileUrl, join, resolve, toFileUrl } from "@std/path";
+import { basename, fromFileUrl, join, resolve } from "@std/path";
 import { commandFor } from "../lib/programs.ts";
 import { tempDir } from "../lib/held.ts";
 import type { Command } from "../lib/spawned.ts";
@@ -51,32 +51,46 @@ async function buildsIn(root: string): Promise<Build[]> {
 /** The bundles beside each other, as the shim expects its daemon. */
 async function bundled(root: string): Promise<Build> {
   const dir = await tempDir("exai-bench-bundle-");
-  for (const from of [join(root, "dist"), join(root, "dist", "daemon")]) {
-    for await (const { name } of Deno.readDir(from)) {
-      if (name.endsWith(".js")) await Deno.copyFile(join(from, name), join(dir, name));
-    }
+  const dist = join(root, "dist");
+  // Beside the shim, where shims before November 2026 look for it, and where they do now.
+  for (
+    const [from, to] of [[dist, dir], [join(dist, "daemon"), dir], [
+      join(dist, "daemon"),
+      join(dir, "daemon"),
+    ]]
+  ) {
+    await copyScripts(from!, to!);
   }
   const run = ["run", "-A", "--no-config"];
+  const daemonArgs = (path: string) => [...run, "--unstable-net", path];
   const build: Build = {
     name: "bundled",
     isBuilt: true,
-    daemon: { command: Deno.execPath(), args: [...run, "--unstable-net", join(dir, "daemon.js")] },
-    shim: { command: Deno.execPath(), args: [...run, await shimFlagsOf(root), join(dir, "shim.js")] },
+    daemon: { command: Deno.execPath(), args: daemonArgs(join(dir, "daemon", "daemon.js")) },
+    shim: { command: Deno.execPath(), args: [...run, ...await shimFlags(root), join(dir, "shim.js")] },
   };
   // Deno analyses modules when it sees them first, which takes 145 MB that the process never gives back.
-  for (const { command, args } of [build.daemon, build.shim]) {
-    await new Deno.Command(command, { args: [...args, "--version"], stdin: "null" }).output();
+  for (const args of [build.daemon.args, daemonArgs(join(dir, "daemon.js")), build.shim.args]) {
+    await new Deno.Command(Deno.execPath(), { args: [...args, "--version"], stdin: "null" }).output();
   }
   return build;
 }
 
-/** The flags that a checkout, which may be an older one, gives its bundled shim. */
-async function shimFlagsOf(root: string): Promise<string> {
-  for (const path of ["lib/config/shim_program.ts", "tools/compile/v8_flags.ts"]) {
-    const module = await import(toFileUrl(join(root, path)).href).catch(() => ({}));
-    if (module.SHIM_V8_FLAGS) return module.SHIM_V8_FLAGS;
+async function copyScripts(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name } of Deno.readDir(from)) {
+    if (name.endsWith(".js")) await Deno.copyFile(join(from, name), join(to, name));
   }
-  return "--v8-flags=";
+}
+
+/** The flags of V8 that the checkout gives its shim; they have stood in two places. */
+async function shimFlags(root: string): Promise<string[]> {
+  for (const path of ["lib/config/shim_program.ts", "tools/compile/v8_flags.ts"]) {
+    const text = await Deno.readTextFile(join(root, path)).catch(() => "");
+    const [, flags] = /SHIM_V8_FLAGS = "(.*)"/.exec(text) ?? [];
+    if (flags) return [flags];
+  }
+  return [];
 }
 
 async function isThere(path: string): Promise<boolean> {

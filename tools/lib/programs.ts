@@ -1,8 +1,8 @@
 import { deadline } from "@std/async/deadline";
 import { fromFileUrl, resolve } from "@std/path";
 import { statePaths } from "../../lib/config/paths.ts";
-import { endTree, gone } from "./end_tree.ts";
 import { SHIM_V8_FLAGS } from "../../lib/config/shim_program.ts";
+import { endTree, gone } from "./end_tree.ts";
 import { tempDir } from "./held.ts";
 import { type Command, Spawned } from "./spawned.ts";
 
