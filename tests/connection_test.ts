@@ -254,7 +254,7 @@ Deno.test("a tool called by op is answered once under its request_id, progress b
   const [{ method, params, progressToken, timeoutMs }] = calls as [typeof calls[0]];
   assertEquals([method, params, progressToken, timeoutMs], [
     "tools/call",
-    { name: "t", arguments: { a: 1 } },
+    { name: "t", arguments: { a: 1 }, _meta: { progressToken: "p" } },
     "p",
     9,
   ]);
