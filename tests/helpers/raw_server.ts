@@ -4,6 +4,7 @@ import type { JsonObject } from "../../lib/base/json.ts";
 import type { ServerConfig } from "../../lib/config/server_config.ts";
 import type { UpstreamTransport } from "../../lib/transport/upstream_transport.ts";
 import type { RpcMessage, RpcRequest } from "../../lib/wire/rpc.ts";
+import { sentText } from "../../lib/wire/text_request.ts";
 import { mountedServer } from "./shared_server.ts";
 
 export interface RawServerOptions {
@@ -28,7 +29,8 @@ export class RawConnection {
   constructor(transport: InMemoryTransport, options: RawServerOptions) {
     this.#transport = transport;
     this.closed = new Promise((resolve) => transport.onclose = resolve);
-    transport.onmessage = (message) => this.#take(message as RpcMessage, options);
+    // As it is written for a server, and read by it.
+    transport.onmessage = (message) => this.#take(JSON.parse(sentText(message as RpcMessage)), options);
   }
 
   send(message: object): void {
