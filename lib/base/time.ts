@@ -1,13 +1,11 @@
 import { SECOND_MS } from "./units.ts";
 
-const { timeOrigin } = performance;
-
 /**
  * A monotonic time in milliseconds: the time since 1970 when the process began, plus how long it has run. For
  * durations and deadlines, not for dates.
  */
 export function monotonicNow(): number {
-  return timeOrigin + performance.now();
+  return performance.timeOrigin + performance.now();
 }
 
 /** The longest delay of a timer. */
