@@ -1,6 +1,7 @@
 import { SECOND_MS } from "./units.ts";
 
-const { timeOrigin } = performance;
+// A whole number, so that a clock of a test has the same.
+const timeOrigin = Math.floor(performance.timeOrigin);
 
 /**
  * A monotonic time in milliseconds: the time since 1970 when the process began, plus how long it has run. For
