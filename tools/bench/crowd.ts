@@ -13,6 +13,9 @@ const AT_ONCE = 4;
 /** Time to let what follows a start settle. */
 const SETTLE_MS = 3000;
 
+/** The same for many starts: logs are written, and the daemon collects what is left once nobody has called for a while. */
+const CROWD_SETTLE_MS = 45_000;
+
 /** Opens many windows, each of which makes one call, and measures what they cost at rest. */
 export async function measureCrowd(subject: Subject, count: number): Promise<CrowdResult> {
   await using fleet = await subject.open();
@@ -29,7 +32,7 @@ export async function measureCrowd(subject: Subject, count: number): Promise<Cro
     const opened = await Promise.all(Array.from({ length }, () => openUsed(fleet)));
     windows.push(...opened);
   }
-  await delay(SETTLE_MS);
+  await delay(CROWD_SETTLE_MS);
   const ofWindows = await treeOf(windows.flatMap(({ roots }) => roots));
   const servers = (await treeOf(fleet.roots)).filter((pid) => !fleet.roots.includes(pid));
   const [windowsPercent, sharedPercent, serversPercent] = await restPercents([
