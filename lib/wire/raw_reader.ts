@@ -1,11 +1,12 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
-import { type ScanFault, scanJson, type ScanLimits, scanObject } from "./json_scan.ts";
+import { type Member, type ScanFault, scanJson, type ScanLimits, scanObject } from "./json_scan.ts";
 import { withoutNaN } from "./lenient.ts";
 import { isLookedInto, type RawMessage, RawParts, readRawMessage } from "./raw_message.ts";
 import { objectText, RawObject, rawObject } from "./raw_object.ts";
 import { checkEnvelope, errorResponseId, jsonId, type RequestId, type RpcResponse } from "./rpc.ts";
 import { readServerMessage } from "./server_message.ts";
+import { isLikeOfMessage, isLikeOfParams } from "./similar_names.ts";
 import { MAX_DEPTH, MAX_MEMBERS, MIN_CHECKED_CHARS, SERVER_LIMITS } from "./shape.ts";
 
 /** What a JSON text of a peer holds. */
@@ -45,7 +46,8 @@ const NULLABLE: readonly string[] = ["cursor", "arguments", "_meta"];
 
 /**
  * Reads what a client has sent. Members that stand several times where this side reads them are reduced to the last,
- * which `JSON.parse` takes, and optional parameters that are null are left out; everything else stays as it came.
+ * which `JSON.parse` takes; those that a server may take for others, as `ID` for `id` or the result of a request, and
+ * optional parameters that are null are left out. Everything else stays as it came.
  *
  * @param limits those of the daemon by default
  * @example
@@ -64,7 +66,7 @@ export function readClientText(text: string, limits?: ScanLimits): RawReading {
   return readText(text, allowed, (parts) => {
     const message = parts.toMessage();
     if (message && !hasNulls(parts, NULLABLE)) return { kind: "message", message };
-    return readIrregular(tidied(parts, NULLABLE));
+    return readIrregular(tidied(parts, { nullable: NULLABLE, isOfClient: true }));
   });
 }
 
@@ -85,7 +87,7 @@ export function readServerText(
 ): RawReading & { isRepaired?: boolean } {
   const read = (parts: RawParts): RawReading => {
     const message = identified(parts.toMessage(), options.answers);
-    return message ? { kind: "message", message } : readIrregular(tidied(parts, []), options);
+    return message ? { kind: "message", message } : readIrregular(tidied(parts), options);
   };
   const reading = readText(text, SERVER_LIMITS, read);
   if (reading.kind !== "unreadable" || reading.fault !== "syntax") return reading;
@@ -120,18 +122,34 @@ function isNull(text: string, { from }: { from: number }): boolean {
   return text.charCodeAt(from) === 0x6e;
 }
 
-/** `parts` without repeated members, and without the params named in `nullable`, or all of them, where they are null. */
-function tidied({ text, members }: RawParts, nullable: readonly string[]): RawParts {
+/** What is left out of an object, beside what stands twice. */
+interface Untidy {
+  /** Params that are left out where they are null. */
+  nullable?: readonly string[];
+  /** Whether a client has sent it: its requests have no result, which a server could take for an answer. */
+  isOfClient?: boolean;
+}
+
+/**
+ * `parts` without repeated members, those that readers may take for another one, and the params named in `nullable`, or
+ * all of them, where they are null.
+ */
+function tidied({ text, members }: RawParts, { nullable = [], isOfClient = false }: Untidy = {}): RawParts {
   const isRequest = members.some(({ name }) => name === "method");
   const tidy = objectText(text, members, (member) => {
-    if (isRequest && member.name === "params" && isNull(text, member)) return undefined;
+    const { name } = member;
+    const isAnswerOfClient = isRequest && isOfClient && (name === "result" || name === "error");
+    if (isAnswerOfClient || isLikeOfMessage(name)) return undefined;
+    const isParams = isRequest && name === "params";
+    if (isParams && isNull(text, member)) return undefined;
     if (member.members === undefined) return text.slice(member.from, member.to);
-    const isParams = isRequest && member.name === "params";
-    const isLeftOut = (name: string) => isParams && nullable.includes(name);
+    const { members: all } = member;
+    const isLeftOut = (inner: Member) =>
+      isParams && (isLikeOfParams(inner.name, all) || nullable.includes(inner.name) && isNull(text, inner));
     return objectText(
       text,
-      member.members,
-      (inner) => isLeftOut(inner.name) && isNull(text, inner) ? undefined : text.slice(inner.from, inner.to),
+      all,
+      (inner) => isLeftOut(inner) ? undefined : text.slice(inner.from, inner.to),
     );
   });
   return partsOf(tidy);
