@@ -13,7 +13,7 @@ import type { OpReply } from "../wire/ops.ts";
 import type { Params } from "../wire/raw_object.ts";
 import { type RawReading, readClientText } from "../wire/raw_reader.ts";
 import { errorResponseId, isEphemeral } from "../wire/rpc.ts";
-import { outlineOf, shapeFault } from "../wire/shape.ts";
+import { limitFault, outlineOf } from "../wire/shape.ts";
 import { frameSink } from "./frame_sink.ts";
 import { InboundQueue, UnreadText } from "./inbound_queue.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
@@ -170,7 +170,7 @@ class SessionConnection {
 
   #rejectUnreadable(text: string, fault: ScanFault): void {
     if (fault === "syntax") return this.reject("a frame must hold one JSON message; this one is no JSON");
-    const why = shapeFault(text) ?? `a message has too many ${fault}`;
+    const why = limitFault(fault);
     const outline = outlineOf(text);
     if (!isObject(outline)) this.reject(why);
     else if (this.#options.speaksOps && outline.jsonrpc === undefined) {

@@ -8,6 +8,9 @@ export interface ScanLimits {
   members: number;
 }
 
+/** For what was within the limits already, as a part of its message. */
+export const UNLIMITED: ScanLimits = { depth: Infinity, members: Infinity };
+
 /** Why a text cannot be read: it is no JSON, or beyond one of the limits. */
 export type ScanFault = "syntax" | keyof ScanLimits;
 

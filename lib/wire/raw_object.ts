@@ -1,8 +1,5 @@
 import { exactJson, type Json, type JsonObject } from "../base/json.ts";
-import { type Member, type Members, scanObject } from "./json_scan.ts";
-
-/** For what was within the limits as a part of its message. */
-const UNLIMITED = { depth: Infinity, members: Infinity };
+import { type Member, type Members, scanObject, UNLIMITED } from "./json_scan.ts";
 
 const NOTHING: ReadonlyMap<string, string> = new Map();
 

@@ -1,6 +1,13 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
-import { type Member, type ScanFault, scanJson, type ScanLimits, scanObject } from "./json_scan.ts";
+import {
+  type Member,
+  type ScanFault,
+  scanJson,
+  type ScanLimits,
+  scanObject,
+  UNLIMITED,
+} from "./json_scan.ts";
 import { withoutNaN } from "./lenient.ts";
 import { isLookedInto, type RawMessage, RawParts, readRawMessage } from "./raw_message.ts";
 import { objectText, RawObject, rawObject } from "./raw_object.ts";
@@ -38,7 +45,6 @@ export interface InvalidReading {
   idText: string;
 }
 
-const UNLIMITED: ScanLimits = { depth: Infinity, members: Infinity };
 const CLIENT_LIMITS: ScanLimits = { depth: MAX_DEPTH, members: MAX_MEMBERS };
 
 /** Optional parameters of requests for which some clients send null. */
@@ -170,7 +176,7 @@ function readIrregular(parts: RawParts, options?: ServerTextOptions): RawReading
   if (typeof checked === "string") return invalid(parts, { value, why: checked });
   const message = "method" in checked
     ? parts.toRequest()
-    : partsOf(responseText(parts, { value, response: checked })).toMessage();
+    : partsOf(repairedText(parts, { value, response: checked })).toMessage();
   return message ? { kind: "message", message } : invalid(parts, { value, why: "id must not be null" });
 }
 
@@ -191,12 +197,12 @@ function idValue(id: RequestId): Json {
 }
 
 /** The message of an error, which a client may have left out. */
-function messageText(message: unknown): string {
+function errorText(message: unknown): string {
   return typeof message === "string" ? message : JSON.stringify(message) ?? "";
 }
 
 /** `response`, which was made of `value`, with what it passes on as it is in `parts`. */
-function responseText(
+function repairedText(
   parts: RawParts,
   { value, response }: { value: JsonObject; response: RpcResponse },
 ): string {
@@ -207,7 +213,7 @@ function responseText(
   const own = isOwn ? rawObject(parts.textOf("error")!) : undefined;
   // A number may be one that a double cannot hold.
   const written = (name: string, part: Json) => own?.textOf(name) ?? JSON.stringify(part);
-  const members = [`"code":${written("code", code)},"message":${JSON.stringify(messageText(message))}`];
+  const members = [`"code":${written("code", code)},"message":${JSON.stringify(errorText(message))}`];
   if (data !== undefined) members.push(`"data":${written("data", data)}`);
   return `{"jsonrpc":"2.0","id":${id},"error":{${members.join(",")}}}`;
 }
