@@ -11,8 +11,17 @@ import {
 import { withoutNaN } from "./lenient.ts";
 import { isLookedInto, type RawMessage, RawParts, readRawMessage } from "./raw_message.ts";
 import { objectText, RawObject, rawObject } from "./raw_object.ts";
-import { checkEnvelope, errorResponseId, jsonId, type RequestId, type RpcResponse } from "./rpc.ts";
-import { readServerMessage } from "./server_message.ts";
+import {
+  checkEnvelope,
+  errorResponseId,
+  isRequestId,
+  jsonId,
+  messageText,
+  type RequestId,
+  responseTo,
+  type RpcResponse,
+} from "./rpc.ts";
+import { malformedAnswer, readServerMessage } from "./server_message.ts";
 import { isLikeOfMessage, isLikeOfParams } from "./similar_names.ts";
 import { MAX_DEPTH, MAX_MEMBERS, MIN_CHECKED_CHARS, SERVER_LIMITS } from "./shape.ts";
 
@@ -96,6 +105,7 @@ export function readServerText(
     return message ? { kind: "message", message } : readIrregular(tidied(parts), options);
   };
   const reading = readText(text, SERVER_LIMITS, read);
+  if (reading.kind === "unreadable" && reading.fault === "members") return crowded(text, options) ?? reading;
   if (reading.kind !== "unreadable" || reading.fault !== "syntax") return reading;
   const repaired = withoutNaN(text);
   return repaired === undefined ? reading : { ...readText(repaired, SERVER_LIMITS, read), isRepaired: true };
@@ -110,6 +120,16 @@ function readText(text: string, limits: ScanLimits, readObject: (parts: RawParts
     kind: "batch",
     texts: scanned.elements.map(({ from, to }) => clip(text.slice(from, to), Infinity)),
   };
+}
+
+/** The error response to the request that an answer with too many members is to. */
+function crowded(text: string, { server, answers }: ServerTextOptions): MessageReading | undefined {
+  const { id, method } = JSON.parse(text);
+  const about = isRequestId(id) ? id : answers;
+  if (method !== undefined || about === undefined) return undefined;
+  const error = malformedAnswer("it has more members (keys) than can be read", server);
+  const message = readRawMessage(messageText(responseTo(about, { error })), UNLIMITED);
+  return message && { kind: "message", message };
 }
 
 /** `message`; an error that names no request is to the request `answers`. */
