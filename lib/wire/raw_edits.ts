@@ -4,6 +4,7 @@ import { refOf } from "./message_text.ts";
 import { rawMessage, rawResult, readRawMessage } from "./raw_message.ts";
 import type { Params, RawObject } from "./raw_object.ts";
 import { responseTo, type Result, type RpcMessage, type RpcRequest } from "./rpc.ts";
+import { TextMessage } from "./text_request.ts";
 
 /**
  * `object` with another value at `path`, spliced into its text; `object` itself where there is nothing at `path`, or
@@ -37,9 +38,9 @@ export function replacedAt(
   return next === inner ? object : object.withText(name, next!.text);
 }
 
-/** The params of `message`: as their text where it came as one. */
+/** The params of `message`: as their text where it came as one, or is sent as one. */
 export function paramsOf(message: { params?: JsonObject }): Params | undefined {
-  const raw = rawMessage(message);
+  const raw = message instanceof TextMessage ? message : rawMessage(message);
   return raw ? raw.body : message.params;
 }
 
