@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { mountingDaemon } from "./helpers/mounts.ts";
-import { type TextClient, webSocketClient } from "./helpers/passing/doors.ts";
+import { shimClient, type TextClient, webSocketClient } from "./helpers/passing/doors.ts";
 import { arrivalAt, next } from "./helpers/passing/exchange.ts";
 import { OWN_NAME, stdioServer, urlServer, type VerbatimServer } from "./helpers/passing/verbatim_server.ts";
 
@@ -156,3 +156,14 @@ for (const name of ["piped", "far"] as const) {
     },
   });
 }
+
+Deno.test("a request beyond a limit is refused under its id as the window wrote it", async () => {
+  await using it = await mountingDaemon({});
+  await using client = await shimClient(it.url);
+  const deep = `${"[".repeat(600)}${"]".repeat(600)}`.padEnd(5000);
+  for (const id of ["9007199254740993", "1.0", '"\\u0061"']) {
+    await client.send(`{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"x","x":${deep}}}`);
+    const [, answered] = /"id":(.+?),"error"/.exec(await next(client))!;
+    assertEquals(answered, id);
+  }
+});

@@ -1,6 +1,7 @@
 import { KIB } from "../base/units.ts";
 import type { ScanLimits } from "./json_scan.ts";
 import { endOfString } from "./json_string.ts";
+import { type RawObject, rawObject } from "./raw_object.ts";
 
 /** Deepest nesting of a message. Real schemas and arguments stay below 50. */
 export const MAX_DEPTH = 512;
@@ -82,22 +83,18 @@ function faultOf(text: string, max: ScanLimits): keyof ScanLimits | undefined {
   return undefined;
 }
 
-/** A text of this size is parsed whole, whatever its shape. */
-const MAX_PARSED_CHARS = 256 * KIB;
-/** How much of the outermost level of a larger text is parsed. */
+/** A text of this size is read whole, whatever its shape. */
+const MAX_READ_CHARS = 256 * KIB;
+/** How much of the outermost level of a larger text is read. */
 const MAX_OUTLINE_CHARS = 64 * KIB;
 
 /**
  * The outermost members of a message with an invalid shape, to find out whose error response it gets. In a large one,
  * nested values are empty. Undefined if it cannot be determined.
  */
-export function outlineOf(text: string): unknown {
-  const outline = text.length <= MAX_PARSED_CHARS ? text : withoutNested(text);
-  try {
-    return outline === undefined ? undefined : JSON.parse(outline);
-  } catch {
-    return undefined;
-  }
+export function outlineOf(text: string): RawObject | undefined {
+  const outline = text.length <= MAX_READ_CHARS ? text : withoutNested(text);
+  return outline === undefined ? undefined : rawObject(outline);
 }
 
 /** `text` with the contents of what is nested deeper than `kept` levels removed. */
