@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { EVICTION_RANK } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
+import { clip } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
@@ -94,7 +95,8 @@ class SessionConnection {
     this.#countBytes();
     this.#nudgeLater?.();
     if (!this.#options.lines) this.#take(frame);
-    else if (!eachLine(frame, (line) => this.#take(line))) {
+    // Copies: a small message of a call that takes long would keep the whole frame in memory.
+    else if (!eachLine(frame, (line) => this.#take(line === frame ? line : clip(line, Infinity)))) {
       this.reject(`a frame may hold at most ${MAX_JOINED_LINES} messages`);
     }
   }

@@ -4,7 +4,7 @@ import type { Members } from "./json_scan.ts";
 const OF_MESSAGE = byLowerCase(["jsonrpc", "id", "method", "params", "result", "error"]);
 
 /** The parameters that are read here, or are put in place of a client's. */
-const OF_PARAMS = byLowerCase(["name", "uri", "taskId", "arguments", "_meta"]);
+const OF_PARAMS = byLowerCase(["name", "uri", "taskId", "requestId", "progressToken", "arguments", "_meta"]);
 
 /** The same of `_meta`. */
 const OF_META = byLowerCase(["progressToken"]);
