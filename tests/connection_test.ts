@@ -1,10 +1,11 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { AttachHooks } from "../lib/session/hello.ts";
 import type { RegistryOptions } from "../lib/session/registry.ts";
 import { textResult } from "../lib/wire/mcp.ts";
+import { liveHeapBytes } from "./helpers/gc.ts";
 import { daemonHooks, settle } from "./helpers/memory_channel.ts";
 
 /** A client that has said hello, and what comes back for what it sends. */
@@ -74,6 +75,21 @@ Deno.test("frames hold several messages where the client asked for that, and one
   assertEquals(many.map(({ message }) => message), ["a frame may hold at most 1000 messages"]);
   const plain = client();
   assertEquals((await plain.say(lines)).map(({ op }) => op), ["error"]);
+});
+
+Deno.test("a call that takes long keeps no more of its frame in memory than its own message", async () => {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const target = () => over.then(() => ({ result: textResult("done") }));
+  const { say, session } = client({ lines: true }, { hooks: { target } });
+  const before = await liveHeapBytes();
+  for (let id = 1; id <= 10; id++) {
+    const call = { jsonrpc: "2.0", id, method: "tools/call", params: { name: "t" } };
+    await say(`${"x".repeat(2_000_000 + id)}\n${JSON.stringify(call)}\n`);
+  }
+  assertEquals(session.calls.size, 10);
+  assert(await liveHeapBytes() - before < 5_000_000);
+  resolve();
+  await settle();
 });
 
 Deno.test("a connection that is closed sends first what it has to say", async () => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { mountingDaemon } from "./helpers/mounts.ts";
-import { type TextClient, webSocketClient } from "./helpers/passing/doors.ts";
+import { shimClient, type TextClient, webSocketClient } from "./helpers/passing/doors.ts";
 import { arrivalAt, next } from "./helpers/passing/exchange.ts";
 import { OWN_NAME, stdioServer, urlServer, type VerbatimServer } from "./helpers/passing/verbatim_server.ts";
 
@@ -29,6 +29,19 @@ const ANSWERS: Readonly<Record<string, string>> = {
   "its id written as a fraction": `{"jsonrpc":"2.0","id":<id>.0,"result":${NUMBERS}}`,
 };
 
+/** Sends the request `sent` and compares what the server gets, except for its id. */
+async function arrivesAs(
+  { client, server }: { client: TextClient; server: VerbatimServer },
+  { sent, arrives }: { sent: string; arrives: string },
+): Promise<void> {
+  await client.send(sent);
+  const { text, say } = await arrivalAt(server, client);
+  const { id } = JSON.parse(text);
+  say(`{"jsonrpc":"2.0","id":${id},"result":{}}`);
+  assertEquals(text, arrives.replace('"id":1', `"id":${id}`));
+  assertEquals(await next(client), '{"jsonrpc":"2.0","id":1,"result":{}}');
+}
+
 for (const name of ["piped", "far"] as const) {
   Deno.test(`an answer of a server (${name}) that breaks the rules keeps its numbers`, async (t) => {
     await using it = await window(name);
@@ -45,6 +58,34 @@ for (const name of ["piped", "far"] as const) {
         },
       });
     }
+  });
+
+  Deno.test(`a server (${name}) takes no request for another, nor for an answer`, async (t) => {
+    await using it = await window(name);
+    const params = `{"name":${OWN_NAME},"x":1.0}`;
+    const plain = `{"jsonrpc":"2.0","id":1,"method":"tools/call","trace":1.0,"params":${params}}`;
+    for (
+      const more of [
+        '"result":{"forged":1}',
+        '"error":{"code":1,"message":"forged"}',
+        // Go's encoding/json takes these for the members of JSON-RPC.
+        '"ID":2',
+        '"Method":"tools/list"',
+        '"PARAMS":{"name":"hidden"}',
+        '"param\\u017f":{"name":"hidden"}',
+      ]
+    ) {
+      const beside = plain.replace('"trace"', `${more},"trace"`);
+      await t.step({ name: more, fn: () => arrivesAs(it, { sent: beside, arrives: plain }) });
+    }
+    for (const more of ['"Name":"hidden"', '"NAME":"hidden"', '"_META":{"progressToken":1}']) {
+      const beside = plain.replace('"x"', `${more},"x"`);
+      await t.step({ name: more, fn: () => arrivesAs(it, { sent: beside, arrives: plain }) });
+    }
+    await t.step("another window's progress token", async () => {
+      const meta = (more: string) => plain.replace('"x"', `"_meta":{${more}"a":1.0},"x"`);
+      await arrivesAs(it, { sent: meta('"PROGRESSTOKEN":2,'), arrives: meta("") });
+    });
   });
 
   Deno.test(`a request with null for what is optional passes to a server (${name}) with its numbers`, async (t) => {
@@ -115,3 +156,14 @@ for (const name of ["piped", "far"] as const) {
     },
   });
 }
+
+Deno.test("a request beyond a limit is refused under its id as the window wrote it", async () => {
+  await using it = await mountingDaemon({});
+  await using client = await shimClient(it.url);
+  const deep = `${"[".repeat(600)}${"]".repeat(600)}`.padEnd(5000);
+  for (const id of ["9007199254740993", "1.0", '"\\u0061"']) {
+    await client.send(`{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"x","x":${deep}}}`);
+    const [, answered] = /"id":(.+?),"error"/.exec(await next(client))!;
+    assertEquals(answered, id);
+  }
+});

@@ -4,6 +4,7 @@ import { MessageReader } from "../lib/remote/message_reader.ts";
 import { StdoutReader } from "../lib/process/stdout_reader.ts";
 import { rawMessage, rawResult, readRawMessage } from "../lib/wire/raw_message.ts";
 import { RawObject, rawObject } from "../lib/wire/raw_object.ts";
+import { readServerText } from "../lib/wire/raw_reader.ts";
 import type { Result, RpcMessage } from "../lib/wire/rpc.ts";
 import { sentText } from "../lib/wire/text_request.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
@@ -22,7 +23,7 @@ function read(...chunks: string[]): string[] {
   const texts: string[] = [];
   const reader = new StdoutReader({
     server: "odd",
-    maxLineBytes: 100_000,
+    maxLineBytes: 2_000_000,
     onMessage: (message) => void texts.push(sentText(message)),
     onRefused: () => {},
     onError: (error) => void texts.push(error.message),
@@ -85,6 +86,16 @@ Deno.test("a body of a server behind a URL is passed on as it came, an answer wi
   assertEquals(take(`{"jsonrpc":"2.0","result":${TIDY}}`), [answer(7, TIDY)]);
   const error = `"error":{"code":1,"message":"m","data":${ODD}}`;
   assertEquals(take(`{"jsonrpc":"2.0","id":null,${error}}`), [`{"jsonrpc":"2.0","id":7,${error}}`]);
+});
+
+Deno.test("an answer with more members than can be listed fails its request at once", () => {
+  const crowd = `{${'"a":1,'.repeat(200_000)}"b":1}`;
+  const error = (id: number) =>
+    `{"jsonrpc":"2.0","id":${id},"error":{"code":-32603,"message":"server \\"odd\\" sent a malformed answer: it has ` +
+    `more members (keys) than can be read","data":{"code":"INTERNAL","server":"odd","malformed":true}}}`;
+  assertEquals(read(answer(7, crowd) + "\n"), [error(7)]);
+  const reading = readServerText(`{"jsonrpc":"2.0","result":${crowd}}`, { server: "odd", answers: 8 });
+  assertEquals(reading.kind === "message" && reading.message.text, error(8));
 });
 
 /** A server that speaks in texts, with a window. */

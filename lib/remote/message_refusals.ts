@@ -1,3 +1,5 @@
+import { paramsOf } from "../wire/raw_edits.ts";
+import { memberOf } from "../wire/raw_object.ts";
 import type { RpcMessage } from "../wire/rpc.ts";
 
 /** Kinds of messages that are remembered; beyond that the oldest is forgotten. */
@@ -33,6 +35,8 @@ export class MessageRefusals {
 
 /** What messages that are refused alike have in common: the server, the method and the name or URI in the parameters. */
 export function messageKind(url: string, message: RpcMessage): string {
-  const { method, params } = "method" in message ? message : {};
-  return JSON.stringify([url, method, params?.name ?? params?.uri ?? null]);
+  if (!("method" in message)) return JSON.stringify([url]);
+  const params = paramsOf(message) ?? {};
+  const about = memberOf(params, "name") ?? memberOf(params, "uri") ?? null;
+  return JSON.stringify([url, message.method, about]);
 }

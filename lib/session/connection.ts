@@ -2,18 +2,18 @@ import { getLogger } from "@logtape/logtape";
 import { EVICTION_RANK } from "../base/byte_budget.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { isObject, type JsonObject } from "../base/json.ts";
+import { clip } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { ScanFault } from "../wire/json_scan.ts";
-import { refOf, responseText } from "../wire/message_text.ts";
+import { responseText } from "../wire/message_text.ts";
 import type { OpReply } from "../wire/ops.ts";
-import type { Params } from "../wire/raw_object.ts";
+import type { Params, RawObject } from "../wire/raw_object.ts";
 import { type RawReading, readClientText } from "../wire/raw_reader.ts";
-import { errorResponseId, isEphemeral } from "../wire/rpc.ts";
-import { outlineOf, shapeFault } from "../wire/shape.ts";
+import { errorResponseId, isEphemeral, readRequestId } from "../wire/rpc.ts";
+import { limitFault, outlineOf } from "../wire/shape.ts";
 import { frameSink } from "./frame_sink.ts";
 import { InboundQueue, UnreadText } from "./inbound_queue.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
@@ -95,7 +95,8 @@ class SessionConnection {
     this.#countBytes();
     this.#nudgeLater?.();
     if (!this.#options.lines) this.#take(frame);
-    else if (!eachLine(frame, (line) => this.#take(line))) {
+    // Copies: a small message of a call that takes long would keep the whole frame in memory.
+    else if (!eachLine(frame, (line) => this.#take(line === frame ? line : clip(line, Infinity)))) {
       this.reject(`a frame may hold at most ${MAX_JOINED_LINES} messages`);
     }
   }
@@ -170,11 +171,11 @@ class SessionConnection {
 
   #rejectUnreadable(text: string, fault: ScanFault): void {
     if (fault === "syntax") return this.reject("a frame must hold one JSON message; this one is no JSON");
-    const why = shapeFault(text) ?? `a message has too many ${fault}`;
+    const why = limitFault(fault);
     const outline = outlineOf(text);
-    if (!isObject(outline)) this.reject(why);
-    else if (this.#options.speaksOps && outline.jsonrpc === undefined) {
-      this.#ops.reject(new ExaiError("INVALID_REQUEST", why), JSON.stringify(outline.request_id));
+    if (outline === undefined) this.reject(why);
+    else if (this.#options.speaksOps && !outline.has("jsonrpc")) {
+      this.#ops.reject(new ExaiError("INVALID_REQUEST", why), outline.textOf("request_id"));
     } else this.#mcp.rejectMessage(invalidOutline(outline, why));
   }
 
@@ -246,10 +247,11 @@ function isRpc(text: string): boolean {
 }
 
 /** What an outline says of a message that was not read. */
-function invalidOutline(outline: JsonObject, why: string): Parameters<McpPeer["rejectMessage"]>[0] {
-  const id = errorResponseId(outline.id);
-  const isResponse = outline.method === undefined && ("result" in outline || "error" in outline);
-  return { why, isResponse, id, idText: id === null ? "null" : refOf(id).idText };
+function invalidOutline(outline: RawObject, why: string): Parameters<McpPeer["rejectMessage"]>[0] {
+  const idText = outline.textOf("id") ?? "null";
+  const id = errorResponseId(readRequestId(idText) ?? JSON.parse(idText));
+  const isResponse = !outline.has("method") && (outline.has("result") || outline.has("error"));
+  return { why, isResponse, id, idText: id === null ? "null" : idText };
 }
 
 interface Peers {

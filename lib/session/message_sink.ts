@@ -1,7 +1,7 @@
 import type { ExaiError } from "../base/errors.ts";
 import type { BeginOptions } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
-import type { MessageParts, RequestRef } from "../wire/message_text.ts";
+import type { OutgoingMessage, RequestRef } from "../wire/message_text.ts";
 import { messageLine, responseText } from "../wire/message_text.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import { encode } from "./encode.ts";
@@ -14,7 +14,7 @@ interface ClientSendOptions {
 }
 
 /** Sends a request or notification to the client. */
-export type SendToClient = (message: MessageParts, options: ClientSendOptions) => void;
+export type SendToClient = (message: OutgoingMessage, options: ClientSendOptions) => void;
 
 /** Where the messages of a peer go: a connection, or the streams of an HTTP session. */
 export interface MessageSink {
@@ -37,7 +37,7 @@ export function encodeResponse(idText: string, result: Result, maxBytes: number)
 
 /** The text of a request or notification; of a notice where it is too large or cannot be written. */
 export function encodeMessage(
-  message: MessageParts,
+  message: OutgoingMessage,
   { maxBytes, onUndelivered }: { maxBytes: number; onUndelivered?: OnUndelivered },
 ): { text: string; method: string } {
   let { method } = message;

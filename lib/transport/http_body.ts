@@ -3,7 +3,7 @@ import { type ByteBudget, EVICTION_RANK, UNBOUNDED } from "../base/byte_budget.t
 import { ExaiError } from "../base/errors.ts";
 import { formatBytes, KIB, SECOND_MS } from "../base/units.ts";
 import { type RawReading, readClientText } from "../wire/raw_reader.ts";
-import { shapeFault } from "../wire/shape.ts";
+import { limitFault } from "../wire/shape.ts";
 
 /** A body of this size is read without being tracked. */
 const MAX_SMALL_BYTES = 16 * KIB;
@@ -35,7 +35,7 @@ export async function readClientBody(request: Request, limits: HttpBodyLimits): 
   }
   throw reading.fault === "syntax"
     ? new ExaiError("PARSE_ERROR", "the body must hold one JSON message; this one is no JSON")
-    : new ExaiError("INVALID_REQUEST", shapeFault(text) ?? `a message has too many ${reading.fault}`);
+    : new ExaiError("INVALID_REQUEST", limitFault(reading.fault));
 }
 
 async function readText(request: Request, { maxBytes, budget = UNBOUNDED }: HttpBodyLimits): Promise<string> {

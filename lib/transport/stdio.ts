@@ -10,6 +10,7 @@ import { envelopeOf, type MessageEnvelope, type RequestEnvelope } from "../wire/
 import { responseText } from "../wire/message_text.ts";
 import { HEAD_CHARS, readEnds, TAIL_CHARS } from "../wire/message_ends.ts";
 import { batchFault } from "../wire/lenient.ts";
+import { UNLIMITED } from "../wire/json_scan.ts";
 import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
 import { jsonId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import { type Line, Utf8Line } from "./line.ts";
@@ -42,8 +43,6 @@ interface StdioHandlers {
 
 /** Longest line read: the largest WebSocket message Deno can send. */
 const MAX_LINE_BYTES = 64 * MIB;
-
-const UNLIMITED = { depth: Infinity, members: Infinity };
 
 /**
  * The client on stdin and stdout (MCP 2025-11-25, transports, stdio). What is only passed on keeps the text it came in;

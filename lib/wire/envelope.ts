@@ -1,4 +1,5 @@
 import { isObject, parseJson } from "../base/json.ts";
+import { UNLIMITED } from "./json_scan.ts";
 import { readRawMessage } from "./raw_message.ts";
 import {
   checkEnvelope,
@@ -9,8 +10,6 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from "./rpc.ts";
-
-const UNLIMITED = { depth: Infinity, members: Infinity };
 
 /** What routing needs to know of a client's message. */
 export type MessageEnvelope =

@@ -8,6 +8,9 @@ export interface ScanLimits {
   members: number;
 }
 
+/** For what was within the limits already, as a part of its message. */
+export const UNLIMITED: ScanLimits = { depth: Infinity, members: Infinity };
+
 /** Why a text cannot be read: it is no JSON, or beyond one of the limits. */
 export type ScanFault = "syntax" | keyof ScanLimits;
 
@@ -53,7 +56,7 @@ const OBJECT_END = 0x7d;
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 
-/** Elements of an array that are listed; more than any reader takes. */
+/** Parts of one value that are listed; more than any reader takes. Each takes some 150 bytes. */
 const MAX_LISTED = 100_000;
 
 /** From this length on, the engine's own parser checks a string faster than a loop does. */
@@ -61,7 +64,8 @@ const LONG_STRING_CHARS = 64;
 
 /**
  * Reads the JSON object in `text` in one pass, without making a value of it: RFC 8259 to the letter, as
- * `JSON.parse` has it. The members of the object are listed, and those of each value that `isWanted` names.
+ * `JSON.parse` has it. The members of the object are listed, and those of each value that `isWanted` names: an object of
+ * more than 100,000 is beyond the limit of members, whatever that is.
  *
  * @returns undefined when `text` is anything but one JSON object, or beyond the limits
  * @example
@@ -153,6 +157,7 @@ class Scanner {
       if (isWanted?.(name) && this.#text.charCodeAt(from) === OBJECT_BEGIN) inner = this.readObject();
       else this.#skipValue();
       members.push({ name, nameFrom, from, to: this.at, members: inner });
+      if (members.length > MAX_LISTED) this.#fail("members");
     }
     return members;
   }

@@ -3,7 +3,7 @@ import { rawResult } from "./raw_message.ts";
 import { jsonId, type RequestId, type Result } from "./rpc.ts";
 
 /** A request or notification that is to be written. */
-export interface MessageParts {
+export interface OutgoingMessage {
   /** Undefined for a notification. */
   id?: RequestId;
   method: string;
@@ -47,12 +47,12 @@ export function responseText(idText: string, result: Result): string {
  * A request or notification as one line of JSON. Params that are passed on keep their text, and so does the message they
  * came in.
  */
-export function messageLine(message: MessageParts): string {
+export function messageLine(message: OutgoingMessage): string {
   return messageParts(message).join("");
 }
 
 /** As {@linkcode messageLine}, in parts that lie where they came, so that a large message is not copied. */
-export function messageParts({ id, method, params }: MessageParts): readonly string[] {
+export function messageParts({ id, method, params }: OutgoingMessage): readonly string[] {
   const idText = id === undefined ? undefined : JSON.stringify(jsonId(id));
   const isRaw = params instanceof RawObject;
   const passedOn = isRaw ? params.messageParts(method, idText) : undefined;

@@ -1,11 +1,9 @@
 import { isObject, type JsonObject, parseJson } from "../base/json.ts";
-import { scanObject } from "./json_scan.ts";
+import { scanObject, UNLIMITED } from "./json_scan.ts";
 import { bodyBetweenEnds, HEAD_CHARS, readEnds, TAIL_CHARS } from "./message_ends.ts";
 import type { RequestEnvelope } from "./envelope.ts";
 import { readRawMessage } from "./raw_message.ts";
 import type { RequestId } from "./rpc.ts";
-
-const UNLIMITED = { depth: Infinity, members: Infinity };
 
 /** What a forwarder needs to know of a frame of the daemon. */
 export type Peeked =

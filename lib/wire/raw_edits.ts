@@ -1,11 +1,10 @@
-import type { Json, JsonObject } from "../base/json.ts";
-import { rawJson } from "../base/json.ts";
+import { type Json, type JsonObject, rawJson } from "../base/json.ts";
+import { UNLIMITED } from "./json_scan.ts";
+import { refOf } from "./message_text.ts";
 import { rawMessage, rawResult, readRawMessage } from "./raw_message.ts";
 import type { Params, RawObject } from "./raw_object.ts";
 import { responseTo, type Result, type RpcMessage, type RpcRequest } from "./rpc.ts";
-
-/** For a message that is made of one that was within the limits. */
-const UNLIMITED = { depth: Infinity, members: Infinity };
+import { TextMessage } from "./text_request.ts";
 
 /**
  * `object` with another value at `path`, spliced into its text; `object` itself where there is nothing at `path`, or
@@ -39,9 +38,9 @@ export function replacedAt(
   return next === inner ? object : object.withText(name, next!.text);
 }
 
-/** The params of `message`: as their text where it came as one. */
+/** The params of `message`: as their text where it came as one, or is sent as one. */
 export function paramsOf(message: { params?: JsonObject }): Params | undefined {
-  const raw = rawMessage(message);
+  const raw = message instanceof TextMessage ? message : rawMessage(message);
   return raw ? raw.body : message.params;
 }
 
@@ -60,7 +59,7 @@ export function answerTo(request: RpcRequest, result: Result): RpcMessage {
   const raw = rawResult(result);
   if (idText === undefined && raw === undefined) return responseTo(request.id, result);
   const text = raw
-    ? raw.toText({ idText: idText ?? JSON.stringify(request.id) })
+    ? raw.toText({ idText: idText ?? refOf(request.id).idText })
     : JSON.stringify({ ...responseTo(request.id, result), id: rawJson(idText!) });
   return readRawMessage(text, UNLIMITED) ?? responseTo(request.id, result);
 }

@@ -3,6 +3,7 @@ import { clip } from "../base/text.ts";
 import { onOneLine } from "./json_string.ts";
 import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
 import { type Edit, findMember, hasDuplicates, RawObject, splice } from "./raw_object.ts";
+import { isLikeOfMessage, isLikeOfParams } from "./similar_names.ts";
 import {
   readRequestId,
   type RequestId,
@@ -25,8 +26,8 @@ export const isLookedInto = (name: string) => name === "params" || name === "res
  * Reads one JSON-RPC message without parsing what it carries.
  *
  * @returns undefined for anything out of the ordinary, which `raw_reader.ts` reads: no JSON, an array, an invalid
- * envelope, an EXAI op, `params` that are null, a name that stands twice where this side reads it. Line breaks, which
- * stand between its tokens only, become spaces: a message is sent on one line
+ * envelope, an EXAI op, `params` that are null, a name that stands twice where this side reads it, in whatever case.
+ * Line breaks, which stand between its tokens only, become spaces: a message is sent on one line
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
@@ -65,6 +66,7 @@ export class RawParts {
   /** The message that these are the members of, where nothing about it is out of the ordinary. */
   toMessage(): RawMessage | undefined {
     if (!this.#isVersion2() || hasDuplicates(this.members)) return undefined;
+    if (this.members.some(({ name }) => isLikeOfMessage(name))) return undefined;
     if (this.find("method") === undefined) return this.#toResponse();
     // Some servers repeat the method in a response.
     return this.find("result") || this.find("error") ? undefined : this.toRequest();
@@ -79,7 +81,9 @@ export class RawParts {
   toRequest(): RawRequest | RawNotification | undefined {
     const method: unknown = JSON.parse(this.textOf("method") ?? "null");
     const params = this.find("params");
-    if (typeof method !== "string" || (params && !isPlain(params))) return undefined;
+    if (typeof method !== "string" || (params && !(isPlain(params) && hasPlainNames(params)))) {
+      return undefined;
+    }
     if (this.find("id") === undefined) return new RawNotification(this, method);
     const id = this.readId();
     return id === undefined ? undefined : new RawRequest(this, { id, method });
@@ -107,6 +111,11 @@ export class RawParts {
 /** Whether the value is an object in which no name stands twice. */
 function isPlain({ members }: Member): boolean {
   return members !== undefined && !hasDuplicates(members);
+}
+
+/** Whether none of the params is like another that is read here. */
+function hasPlainNames({ members = [] }: Member): boolean {
+  return !members.some(({ name }) => isLikeOfParams(name, members));
 }
 
 abstract class Raw {

@@ -1,8 +1,5 @@
 import { exactJson, type Json, type JsonObject } from "../base/json.ts";
-import { type Member, type Members, scanObject } from "./json_scan.ts";
-
-/** For what was within the limits as a part of its message. */
-const UNLIMITED = { depth: Infinity, members: Infinity };
+import { type Member, type Members, scanObject, UNLIMITED } from "./json_scan.ts";
 
 const NOTHING: ReadonlyMap<string, string> = new Map();
 
@@ -86,6 +83,11 @@ export class RawObject {
   get length(): number {
     const grown = this.#edits(0).reduce((sum, { from, to, text }) => sum + text.length - (to - from), 0);
     return this.#to - this.#from + grown;
+  }
+
+  /** The names of its members, in their order. */
+  get names(): readonly string[] {
+    return this.#members.map(({ name }) => name);
   }
 
   has(name: string): boolean {

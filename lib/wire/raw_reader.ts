@@ -1,11 +1,28 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
-import { type ScanFault, scanJson, type ScanLimits, scanObject } from "./json_scan.ts";
+import {
+  type Member,
+  type ScanFault,
+  scanJson,
+  type ScanLimits,
+  scanObject,
+  UNLIMITED,
+} from "./json_scan.ts";
 import { withoutNaN } from "./lenient.ts";
 import { isLookedInto, type RawMessage, RawParts, readRawMessage } from "./raw_message.ts";
 import { objectText, RawObject, rawObject } from "./raw_object.ts";
-import { checkEnvelope, errorResponseId, jsonId, type RequestId, type RpcResponse } from "./rpc.ts";
-import { readServerMessage } from "./server_message.ts";
+import {
+  checkEnvelope,
+  errorResponseId,
+  isRequestId,
+  jsonId,
+  messageText,
+  type RequestId,
+  responseTo,
+  type RpcResponse,
+} from "./rpc.ts";
+import { malformedAnswer, readServerMessage } from "./server_message.ts";
+import { isLikeOfMessage, isLikeOfParams } from "./similar_names.ts";
 import { MAX_DEPTH, MAX_MEMBERS, MIN_CHECKED_CHARS, SERVER_LIMITS } from "./shape.ts";
 
 /** What a JSON text of a peer holds. */
@@ -37,7 +54,6 @@ export interface InvalidReading {
   idText: string;
 }
 
-const UNLIMITED: ScanLimits = { depth: Infinity, members: Infinity };
 const CLIENT_LIMITS: ScanLimits = { depth: MAX_DEPTH, members: MAX_MEMBERS };
 
 /** Optional parameters of requests for which some clients send null. */
@@ -45,7 +61,8 @@ const NULLABLE: readonly string[] = ["cursor", "arguments", "_meta"];
 
 /**
  * Reads what a client has sent. Members that stand several times where this side reads them are reduced to the last,
- * which `JSON.parse` takes, and optional parameters that are null are left out; everything else stays as it came.
+ * which `JSON.parse` takes; those that a server may take for others, as `ID` for `id` or the result of a request, and
+ * optional parameters that are null are left out. Everything else stays as it came.
  *
  * @param limits those of the daemon by default
  * @example
@@ -64,7 +81,7 @@ export function readClientText(text: string, limits?: ScanLimits): RawReading {
   return readText(text, allowed, (parts) => {
     const message = parts.toMessage();
     if (message && !hasNulls(parts, NULLABLE)) return { kind: "message", message };
-    return readIrregular(tidied(parts, NULLABLE));
+    return readIrregular(tidied(parts, { nullable: NULLABLE, isOfClient: true }));
   });
 }
 
@@ -85,9 +102,10 @@ export function readServerText(
 ): RawReading & { isRepaired?: boolean } {
   const read = (parts: RawParts): RawReading => {
     const message = identified(parts.toMessage(), options.answers);
-    return message ? { kind: "message", message } : readIrregular(tidied(parts, []), options);
+    return message ? { kind: "message", message } : readIrregular(tidied(parts), options);
   };
   const reading = readText(text, SERVER_LIMITS, read);
+  if (reading.kind === "unreadable" && reading.fault === "members") return crowded(text, options) ?? reading;
   if (reading.kind !== "unreadable" || reading.fault !== "syntax") return reading;
   const repaired = withoutNaN(text);
   return repaired === undefined ? reading : { ...readText(repaired, SERVER_LIMITS, read), isRepaired: true };
@@ -102,6 +120,16 @@ function readText(text: string, limits: ScanLimits, readObject: (parts: RawParts
     kind: "batch",
     texts: scanned.elements.map(({ from, to }) => clip(text.slice(from, to), Infinity)),
   };
+}
+
+/** The error response to the request that an answer with too many members is to. */
+function crowded(text: string, { server, answers }: ServerTextOptions): MessageReading | undefined {
+  const { id, method } = JSON.parse(text);
+  const about = isRequestId(id) ? id : answers;
+  if (method !== undefined || about === undefined) return undefined;
+  const error = malformedAnswer("it has more members (keys) than can be read", server);
+  const message = readRawMessage(messageText(responseTo(about, { error })), UNLIMITED);
+  return message && { kind: "message", message };
 }
 
 /** `message`; an error that names no request is to the request `answers`. */
@@ -120,18 +148,34 @@ function isNull(text: string, { from }: { from: number }): boolean {
   return text.charCodeAt(from) === 0x6e;
 }
 
-/** `parts` without repeated members, and without the params named in `nullable`, or all of them, where they are null. */
-function tidied({ text, members }: RawParts, nullable: readonly string[]): RawParts {
+/** What is left out of an object, beside what stands twice. */
+interface Untidy {
+  /** Params that are left out where they are null. */
+  nullable?: readonly string[];
+  /** Whether a client has sent it: its requests have no result, which a server could take for an answer. */
+  isOfClient?: boolean;
+}
+
+/**
+ * `parts` without repeated members, those that readers may take for another one, and the params named in `nullable`, or
+ * all of them, where they are null.
+ */
+function tidied({ text, members }: RawParts, { nullable = [], isOfClient = false }: Untidy = {}): RawParts {
   const isRequest = members.some(({ name }) => name === "method");
   const tidy = objectText(text, members, (member) => {
-    if (isRequest && member.name === "params" && isNull(text, member)) return undefined;
+    const { name } = member;
+    const isAnswerOfClient = isRequest && isOfClient && (name === "result" || name === "error");
+    if (isAnswerOfClient || isLikeOfMessage(name)) return undefined;
+    const isParams = isRequest && name === "params";
+    if (isParams && isNull(text, member)) return undefined;
     if (member.members === undefined) return text.slice(member.from, member.to);
-    const isParams = isRequest && member.name === "params";
-    const isLeftOut = (name: string) => isParams && nullable.includes(name);
+    const { members: all } = member;
+    const isLeftOut = (inner: Member) =>
+      isParams && (isLikeOfParams(inner.name, all) || nullable.includes(inner.name) && isNull(text, inner));
     return objectText(
       text,
-      member.members,
-      (inner) => isLeftOut(inner.name) && isNull(text, inner) ? undefined : text.slice(inner.from, inner.to),
+      all,
+      (inner) => isLeftOut(inner) ? undefined : text.slice(inner.from, inner.to),
     );
   });
   return partsOf(tidy);
@@ -152,7 +196,7 @@ function readIrregular(parts: RawParts, options?: ServerTextOptions): RawReading
   if (typeof checked === "string") return invalid(parts, { value, why: checked });
   const message = "method" in checked
     ? parts.toRequest()
-    : partsOf(responseText(parts, { value, response: checked })).toMessage();
+    : partsOf(repairedText(parts, { value, response: checked })).toMessage();
   return message ? { kind: "message", message } : invalid(parts, { value, why: "id must not be null" });
 }
 
@@ -173,12 +217,12 @@ function idValue(id: RequestId): Json {
 }
 
 /** The message of an error, which a client may have left out. */
-function messageText(message: unknown): string {
+function errorText(message: unknown): string {
   return typeof message === "string" ? message : JSON.stringify(message) ?? "";
 }
 
 /** `response`, which was made of `value`, with what it passes on as it is in `parts`. */
-function responseText(
+function repairedText(
   parts: RawParts,
   { value, response }: { value: JsonObject; response: RpcResponse },
 ): string {
@@ -189,7 +233,7 @@ function responseText(
   const own = isOwn ? rawObject(parts.textOf("error")!) : undefined;
   // A number may be one that a double cannot hold.
   const written = (name: string, part: Json) => own?.textOf(name) ?? JSON.stringify(part);
-  const members = [`"code":${written("code", code)},"message":${JSON.stringify(messageText(message))}`];
+  const members = [`"code":${written("code", code)},"message":${JSON.stringify(errorText(message))}`];
   if (data !== undefined) members.push(`"data":${written("data", data)}`);
   return `{"jsonrpc":"2.0","id":${id},"error":{${members.join(",")}}}`;
 }

@@ -1,5 +1,7 @@
 import { KIB } from "../base/units.ts";
+import type { ScanLimits } from "./json_scan.ts";
 import { endOfString } from "./json_string.ts";
+import { type RawObject, rawObject } from "./raw_object.ts";
 
 /** Deepest nesting of a message. Real schemas and arguments stay below 50. */
 export const MAX_DEPTH = 512;
@@ -20,14 +22,25 @@ export const MIN_CHECKED_CHARS = 4 * KIB;
 /** A text that is nested too deeply has at least this length. */
 const MIN_DEEP_CHARS = 2 * (MAX_SERVER_DEPTH + 1);
 
+/** What each limit says of a message beyond it. */
+const FAULTS: Readonly<Record<keyof ScanLimits, string>> = {
+  depth: `a message may be nested ${MAX_DEPTH} levels deep at most`,
+  members: `a message may have ${MAX_MEMBERS} members (keys) at most`,
+};
+
+/** What is wrong with a message of a client that is beyond `limit`. */
+export function limitFault(limit: keyof ScanLimits): string {
+  return FAULTS[limit];
+}
+
 const QUOTE = 0x22;
 const COLON = 0x3a;
 
 /**
- * What is wrong with the shape of a message, if anything. Checked before parsing: to parse a million levels or
- * members blocks everything else for seconds.
+ * The limit that a message of a client is beyond, if any. Checked before parsing: to parse a million levels or members
+ * blocks everything else for seconds.
  */
-export function shapeFault(text: string): string | undefined {
+export function shapeFault(text: string): keyof ScanLimits | undefined {
   return text.length < MIN_CHECKED_CHARS
     ? undefined
     : faultOf(text, { depth: MAX_DEPTH, members: MAX_MEMBERS });
@@ -52,7 +65,7 @@ function hasManyBrackets(text: string): boolean {
   return false;
 }
 
-function faultOf(text: string, max: { depth: number; members: number }): string | undefined {
+function faultOf(text: string, max: ScanLimits): keyof ScanLimits | undefined {
   let depth = 0;
   let members = 0;
   for (let at = 0; at < text.length; at++) {
@@ -61,31 +74,27 @@ function faultOf(text: string, max: { depth: number; members: number }): string 
       at = endOfString(text, at);
       if (at < 0) return undefined;
     } else if (code === COLON) {
-      if (++members > max.members) return `a message may have ${max.members} members (keys) at most`;
+      if (++members > max.members) return "members";
       // `[` and `{`, `]` and `}` differ in this one bit.
     } else if ((code & ~0x20) === 0x5b) {
-      if (++depth > max.depth) return `a message may be nested ${max.depth} levels deep at most`;
+      if (++depth > max.depth) return "depth";
     } else if ((code & ~0x20) === 0x5d) depth--;
   }
   return undefined;
 }
 
-/** A text of this size is parsed whole, whatever its shape. */
-const MAX_PARSED_CHARS = 256 * KIB;
-/** How much of the outermost level of a larger text is parsed. */
+/** A text of this size is read whole, whatever its shape. */
+const MAX_READ_CHARS = 256 * KIB;
+/** How much of the outermost level of a larger text is read. */
 const MAX_OUTLINE_CHARS = 64 * KIB;
 
 /**
  * The outermost members of a message with an invalid shape, to find out whose error response it gets. In a large one,
  * nested values are empty. Undefined if it cannot be determined.
  */
-export function outlineOf(text: string): unknown {
-  const outline = text.length <= MAX_PARSED_CHARS ? text : withoutNested(text);
-  try {
-    return outline === undefined ? undefined : JSON.parse(outline);
-  } catch {
-    return undefined;
-  }
+export function outlineOf(text: string): RawObject | undefined {
+  const outline = text.length <= MAX_READ_CHARS ? text : withoutNested(text);
+  return outline === undefined ? undefined : rawObject(outline);
 }
 
 /** `text` with the contents of what is nested deeper than `kept` levels removed. */

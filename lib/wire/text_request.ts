@@ -8,30 +8,30 @@ import { messageText, type RpcMessage, type RpcNotification, type RpcRequest } f
 const LARGE_CHARS = 256 * KIB;
 
 /** A message whose params are sent as the text they came in. It can stand wherever the parsed one does. */
-abstract class TextMessage {
+export abstract class TextMessage {
   readonly jsonrpc = "2.0";
   readonly method: string;
-  readonly #body: RawObject;
+  readonly body: RawObject;
 
   constructor(method: string, body: RawObject) {
     this.method = method;
-    this.#body = body;
+    this.body = body;
   }
 
   /** Parsed when they are first asked for. */
   get params(): JsonObject {
-    return this.#body.value;
+    return this.body.value;
   }
 
   /** The whole message, on one line. */
   get text(): string {
-    return messageLine({ id: this.idOf(), method: this.method, params: this.#body });
+    return messageLine({ id: this.idOf(), method: this.method, params: this.body });
   }
 
   /** The same in parts, where it is so large that putting them together would cost more than writing each. */
   get largeParts(): readonly string[] | undefined {
-    if (this.#body.length < LARGE_CHARS) return undefined;
-    return messageParts({ id: this.idOf(), method: this.method, params: this.#body });
+    if (this.body.length < LARGE_CHARS) return undefined;
+    return messageParts({ id: this.idOf(), method: this.method, params: this.body });
   }
 
   protected idOf(): number | undefined {

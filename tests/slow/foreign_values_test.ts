@@ -273,12 +273,12 @@ Deno.test("of a large message of a refused shape the outermost members tell whos
       e: [],
     }],
     [`{"id":4,"a":${large}}`, { id: 4, a: [] }],
-    [`[${large},{"id":5}]`, [[], {}]],
+    [`[${large},{"id":5}]`, undefined],
     [`{"a":${large},"id":`, undefined],
     [`{"a":${large},"id":"6`, undefined],
     [`{"a":"${"x".repeat(300_000)}","id":7}`, undefined],
   ];
-  for (const [text, outline] of cases) assertEquals(outlineOf(text), outline);
+  for (const [text, outline] of cases) assertEquals(outlineOf(text)?.value, outline);
 });
 
 Deno.test("a message whose handling throws is passed over, and a response that does so fails its request", () => {

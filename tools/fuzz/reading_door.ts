@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from "../../lib/base/json.ts";
 import { messageOf } from "../../lib/base/errors.ts";
 import { clip } from "../../lib/base/text.ts";
-import { scanJson } from "../../lib/wire/json_scan.ts";
+import { scanJson, UNLIMITED } from "../../lib/wire/json_scan.ts";
 import { objectText } from "../../lib/wire/raw_object.ts";
 import { readClientText, readServerText } from "../../lib/wire/raw_reader.ts";
 import { checkEnvelope } from "../../lib/wire/rpc.ts";
@@ -10,7 +10,6 @@ import { type Door, type OpenDoor, parse, Violation } from "./door.ts";
 import type { Random } from "./frames.ts";
 import { JsonTextMaker } from "./json_texts.ts";
 
-const UNLIMITED = { depth: Infinity, members: Infinity };
 const MAX_SHOWN_CHARS = 500;
 const OPTIONAL = ["cursor", "arguments", "_meta"];
 

@@ -14,6 +14,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from "../../wire/rpc.ts";
+import { isLikeOfMeta } from "../../wire/similar_names.ts";
 import { TextRequest } from "../../wire/text_request.ts";
 import { suspectOf } from "../call_crashes.ts";
 import type { HandleOwners } from "../tasks/handle_owners.ts";
@@ -91,8 +92,8 @@ export class UpstreamExchange {
   }
 
   /**
-   * Forwards a call and its result: params and an answer that came as text are passed on as it, but for the names in
-   * them. Other members of the request than those of JSON-RPC are left out.
+   * Forwards a call and its result: a request and an answer that came as text are passed on as it, but for the ids and
+   * the names in them.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server ends meanwhile; the signal's reason
    */
@@ -226,8 +227,12 @@ export class UpstreamExchange {
   }
 }
 
-/** `params` whose `_meta` has each name once: of two progress tokens a server might take one that is not its call's. */
+/**
+ * `params` whose `_meta` has each name once, in whatever case: of two progress tokens a server might take one that is not
+ * its call's.
+ */
 function withPlainMeta(params: RawObject): RawObject {
-  const meta = params.objectAt("_meta");
+  const found = params.objectAt("_meta");
+  const meta = found?.names.filter(isLikeOfMeta).reduce((rest, name) => rest.without(name), found);
   return meta && meta.text !== params.textOf("_meta") ? params.withText("_meta", meta.text) : params;
 }
