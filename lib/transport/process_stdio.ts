@@ -41,7 +41,7 @@ export class ProcessStdio implements ByteSource, ByteSink {
   #countedSinceMs = performance.now();
   #pendingWrites = 0;
 
-  constructor({ busyChunks = 512, busyMs = 4 * SECOND_MS }: StdioOptions = {}) {
+  constructor({ busyChunks = 64, busyMs = SECOND_MS }: StdioOptions = {}) {
     this.#busyChunks = busyChunks;
     this.#busyMs = busyMs;
   }

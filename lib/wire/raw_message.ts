@@ -2,7 +2,7 @@ import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
 import { onOneLine } from "./json_string.ts";
 import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
-import { type Edit, hasDuplicates, RawObject, splice } from "./raw_object.ts";
+import { type Edit, findMember, hasDuplicates, RawObject, splice } from "./raw_object.ts";
 import {
   readRequestId,
   type RequestId,
@@ -54,7 +54,7 @@ export class RawParts {
   }
 
   find(name: string): Member | undefined {
-    return this.members.find((member) => member.name === name);
+    return findMember(this.members, name);
   }
 
   textOf(name: string): string | undefined {

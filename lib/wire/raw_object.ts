@@ -42,6 +42,8 @@ export class RawObject {
   readonly #message: MessagePlace | undefined;
   /** Texts in place of the values of members. */
   readonly #replaced: ReadonlyMap<string, string>;
+  /** Members that were read: the name of a tool is asked for at each step of a call. */
+  #strings: Map<string, string> | undefined;
   #value: JsonObject | undefined;
   #text: string | undefined;
 
@@ -90,10 +92,15 @@ export class RawObject {
     return this.#find(name) !== undefined;
   }
 
-  /** The value of one member, parsed each time; undefined if there is none. */
+  /** The value of one member, parsed each time unless it is a string; undefined if there is none. */
   get(name: string): Json | undefined {
+    const known = this.#strings?.get(name);
+    if (known !== undefined) return known;
     const text = this.textOf(name);
-    return text === undefined ? undefined : JSON.parse(text);
+    if (text === undefined) return undefined;
+    const value: Json = JSON.parse(text);
+    if (typeof value === "string") (this.#strings ??= new Map()).set(name, value);
+    return value;
   }
 
   /** The value of one member as its text. */
@@ -142,7 +149,7 @@ export class RawObject {
   }
 
   #find(name: string): Member | undefined {
-    return this.#members.find((member) => member.name === name);
+    return findMember(this.#members, name);
   }
 
   #build(): string {
@@ -214,10 +221,19 @@ function spliceParts(text: string, edits: readonly Edit[]): string[] {
 /** From this many members on, a set finds two of one name faster than comparing all pairs. */
 const MANY_MEMBERS = 8;
 
+/** The member of that name. */
+export function findMember(members: Members, name: string): Member | undefined {
+  for (const member of members) if (member.name === name) return member;
+  return undefined;
+}
+
 /** Whether two of `members` have one name. Of such an object readers take different values. */
 export function hasDuplicates(members: Members): boolean {
   if (members.length > MANY_MEMBERS) return new Set(members.map(({ name }) => name)).size < members.length;
-  return members.some(({ name }, index) => members.findIndex((member) => member.name === name) !== index);
+  for (let i = 1; i < members.length; i++) {
+    for (let j = 0; j < i; j++) if (members[i]!.name === members[j]!.name) return true;
+  }
+  return false;
 }
 
 /** The object in `text`, with the last of several members of one name, as `JSON.parse` has it; undefined if it is none. */
