@@ -56,6 +56,15 @@ Deno.test("a journal tells calls apart whose ids no double holds, in its tail an
   );
 });
 
+Deno.test("a journal keeps an answer with any line separator that JSON allows in a string", async () => {
+  await using home = await tempDir({});
+  using journal = open(home.path);
+  const session = journal.open("token");
+  const answer = '{"jsonrpc":"2.0","id":1,"result":{"text":"a\u2028b\u2029c\x85"}}';
+  session.finish(session.begin(1), answer);
+  assertEquals(await recovered(home.path, "token"), [[1, answer]]);
+});
+
 Deno.test("what the client has got is forgotten, and a session after its goodbye", async () => {
   await using home = await tempDir({});
   using journal = open(home.path);

@@ -62,6 +62,16 @@ Deno.test("a client that writes everything before it reads anything gets it all"
 });
 
 Deno.test({
+  name: "a stdin that another process has made non-blocking is waited for, not tried over and over",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using child = echo("512", "0", "non-blocking stdin").spawn();
+    assertEquals(await conversation(child, LINES.slice(0, 20)), LINES.slice(0, 20).join(""));
+    assertEquals((await child.status).code, 0);
+  },
+});
+
+Deno.test({
   name: "a file as stdin and a file as stdout are read to the end and written whole",
   ignore: !UNIX,
   async fn() {

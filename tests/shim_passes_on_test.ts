@@ -196,6 +196,19 @@ Deno.test("a large line that is no message is answered as any other, and the win
   assertStringIncludes(JSON.stringify(await shim.answer(8)), "512 levels");
 });
 
+Deno.test("a large line that is no message is answered too when the daemon ends before it has read it", async () => {
+  await using it = await opened(TAKES_BYTES);
+  await it.shim.send(`{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"text":"${LARGE}}}`);
+  await it.connection.nextText();
+  it.connection.close(1011);
+  const next = await it.daemon.connection();
+  assertEquals((await next.next()).method, "notifications/initialized");
+  await next.nextText();
+  // After initialize and its notification.
+  next.send({ op: "returned", message: 3 });
+  assertEquals(((await it.shim.next()).error as JsonObject).code, -32700);
+});
+
 Deno.test("the daemon returns what is no plain request by its number, and takes the rest of the bytes", async () => {
   const it = daemonHooks({}, { maxFrameBytes: 10_000 });
   const [channel] = it.hello({ receipts: true, bytes: true, resume: true });

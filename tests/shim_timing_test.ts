@@ -190,19 +190,20 @@ Deno.test("a request waits for its answer for ever, unless told otherwise", () =
 });
 
 /** A dialer whose tries the test answers, by a clock that the test sets. */
-function dialing(options: { wanted?: boolean; starts?: boolean } = {}) {
+function dialing(options: { wanted?: boolean; starts?: boolean; unusable?: number } = {}) {
   const clock = new FakeTimers();
   const log = new CapturedLog();
   const tries: PromiseWithResolvers<MemoryDaemon>[] = [];
   const starts: PromiseWithResolvers<MemoryDaemon>[] = [];
   const events: unknown[] = [];
   const room = { wait: Promise.resolve() };
+  let { unusable = 0 } = options;
   const it = { wanted: options.wanted ?? false };
   const hooks: DialerHooks = {
     hello: () => ({ n: tries.length }),
     isDaemonNeeded: () => it.wanted,
     waitForCapacity: () => room.wait,
-    onConnect: () => events.push("up"),
+    onConnect: () => unusable-- > 0 ? JSON.parse("of a daemon") : events.push("up"),
     onDisconnect: ({ code }) => events.push(`down ${code}`),
     onLinkError: ({ fault }) => events.push(fault),
   };
@@ -266,6 +267,16 @@ Deno.test("a link that fails is tried again, soon while somebody waits and later
   it.wanted = true;
   await it.fail();
   assertEquals(it.clock.lastMs, 250);
+});
+
+Deno.test("a link whose use fails is dropped, and another one made", async () => {
+  using it = dialing({ unusable: 1 });
+  for (const n of [0, 1]) {
+    await it.pass(it.clock.lastMs ?? 0);
+    it.tries[n]!.resolve(new MemoryDaemon());
+    await it.settle();
+  }
+  assertEquals(it.events, ["down 1006", "up"]);
 });
 
 for (const [fault, gapMs] of [["unauthorized", 1000], ["unproven", 1000], ["rejected", 250]] as const) {

@@ -62,6 +62,24 @@ Deno.test("a timer of the bundled shim that throws is reported, and the others r
   assertEquals(said, ["thrown", "the other"]);
 });
 
+Deno.test("a timer of the bundled shim may be longer than the system's, and there may be any number", async () => {
+  const said = await withTimers(`
+    let rings = 0;
+    const { timeout } = AbortSignal;
+    AbortSignal.timeout = (ms) => (rings++, timeout.call(AbortSignal, ms));
+    const long = [2 ** 31, 2 ** 40, Infinity].map((ms) => setTimeout(say, ms, ms));
+    await new Promise((resolve) => globalThis.setTimeout(resolve, 50));
+    say(rings === 1 ? "quiet" : rings);
+    const many = Array.from({ length: 200_000 }, () => setTimeout(say, 60_000, "one of many"));
+    setTimeout(() => say("first"), 1);
+    setTimeout(() => {
+      say("second");
+      for (const timer of [...long, ...many]) clearTimeout(timer);
+    }, 2);
+  `);
+  assertEquals(said, ["quiet", "first", "second"]);
+});
+
 Deno.test("a buffer of the bundled shim reads and joins bytes as that of Node.js", () => {
   const bytes = new TextEncoder().encode('\uFEFF{"a":"ä€😀"}\r\n…');
   const own = Buffer.from(bytes.buffer, 3, bytes.length - 4);

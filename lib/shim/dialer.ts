@@ -60,7 +60,7 @@ export class Dialer {
         await this.#pause(isUnauthorized(link) ? UNAUTHORIZED_GAP_MS : MIN_GAP_MS);
         continue;
       }
-      this.#hooks.onConnect(link);
+      this.#use(link);
       const end = await link.socket.closed;
       log.info("the connection to the daemon has ended: {code} {reason}", { ...end });
       this.#hooks.onDisconnect(end);
@@ -74,6 +74,16 @@ export class Dialer {
     const leftMs = this.#notBefore - performance.now();
     if (leftMs <= 0) this.#wake?.();
     else if (this.#wake) setTimeout(this.#wake, leftMs);
+  }
+
+  // What one daemon makes fail must not keep the window from the next.
+  #use(link: Link): void {
+    try {
+      this.#hooks.onConnect(link);
+    } catch (thrown) {
+      log.error("the connection cannot be used: {thrown}", { thrown });
+      link.socket.drop(messageOf(thrown));
+    }
   }
 
   async #attempt(): Promise<Link | LinkError> {

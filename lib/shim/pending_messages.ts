@@ -8,7 +8,7 @@ export interface PendingMessage {
   /** The text as the client wrote it. */
   readonly text: string;
   readonly bytes: number;
-  /** The message in UTF-8, where it was not read (`UnreadLine`). */
+  /** The message in UTF-8, where it was not read (`Utf8Line`). */
   readonly utf8?: Uint8Array<ArrayBuffer>;
   /** Whether it was sent on some connection, and so may have been received. */
   isSent: boolean;

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../base/json.ts";
+import { isObject, parseJson } from "../base/json.ts";
 import { withBody } from "../wire/peek.ts";
 import { idTextOf } from "../wire/envelope.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
@@ -28,7 +28,10 @@ export class ReplayState {
   /** Whether `request` may run twice: by its method, or by the annotations of the tool it calls. */
   isSafeToRepeat(request: PendingRequest): boolean {
     if (request.method !== "tools/call") return isIdempotent(request.method);
-    const params: JsonObject = JSON.parse(request.text).params ?? {};
-    return this.lists.isSafeToRepeat(params.name);
+    const message = parseJson(request.text);
+    // A line that was passed on unread, and is no JSON: no daemon has done anything for it.
+    if (message === undefined) return true;
+    const params = isObject(message) ? message.params : undefined;
+    return this.lists.isSafeToRepeat(isObject(params) ? params.name : undefined);
   }
 }

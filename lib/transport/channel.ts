@@ -1,6 +1,6 @@
 /**
- * One connection that carries frames of text, and of bytes if its client asked for that: the part of a WebSocket the session room needs. `send` never throws and
- * never blocks; a peer that does not read is disconnected (close code 4009).
+ * One connection that carries frames of text, and of bytes if its client asked for that: the part of a WebSocket the
+ * session room needs. `send` never throws and never blocks; a peer that does not read is disconnected (close code 4009).
  */
 export interface FrameChannel {
   send(data: string | Uint8Array<ArrayBuffer>): void;

@@ -21,8 +21,8 @@ interface LineWriterOptions {
 }
 
 /**
- * Writes text and UTF-8 in order, without blocking; what arrives during a write goes out together in the next one. Emits `drain`
- * when the queue is empty, which is what the SDK's stdio transport expects of a stdout.
+ * Writes text and UTF-8 in order, without blocking; what arrives during a write goes out together in the next one. Emits
+ * `drain` when the queue is empty, which is what the SDK's stdio transport expects of a stdout.
  */
 export class LineWriter extends EventEmitter {
   readonly #sink: ByteSink;

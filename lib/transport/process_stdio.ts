@@ -11,6 +11,8 @@ const CHUNK_BYTES = 64 * KIB;
  */
 const ATOMIC_BYTES = { linux: 4 * KIB, windows: Infinity }[Deno.build.os as string] ?? 512;
 
+const O_NONBLOCK = 0o4000;
+
 /** From this on many such writes take longer than to load `node:net`. */
 const LARGE_BYTES = 512 * KIB;
 
@@ -46,6 +48,7 @@ export class ProcessStdio implements ByteSource, ByteSink {
 
   async readAll(handle: ChunkHandler): Promise<void> {
     const buffer = new Uint8Array(CHUNK_BYTES);
+    if (isNonBlocking(0)) await this.#useSockets();
     while (!this.#net) {
       const count = await Deno.stdin.read(buffer);
       if (count === null) return;
@@ -67,9 +70,10 @@ export class ProcessStdio implements ByteSource, ByteSink {
     try {
       return await Deno.stdout.write(this.#net ? data : data.subarray(0, ATOMIC_BYTES));
     } catch (thrown) {
-      // Nothing was written. The rest is left to a socket, which can wait.
-      if (this.#net || !(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
+      if (!(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
+      // Nothing was written, maybe because the reader has opened the sockets meanwhile. They can wait.
       await this.#useSockets();
+      if (!this.#stdout) throw thrown;
       return 0;
     } finally {
       this.#pendingWrites--;
@@ -93,6 +97,20 @@ export class ProcessStdio implements ByteSource, ByteSink {
     if (this.#net) return;
     this.#stdout = openSocket(net, { fd: 1, readable: false, writable: true });
     this.#net = net;
+  }
+}
+
+/**
+ * Whether another process has made the descriptor non-blocking: `Deno.stdin` would then try to read it over and over, which
+ * takes a whole core. Unknown, so false, where there is no `/proc` or no permission to read it.
+ */
+function isNonBlocking(fd: number): boolean {
+  if (Deno.build.os !== "linux") return false;
+  try {
+    const [, flags = "0"] = /^flags:\s*(\d+)/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`)) ?? [];
+    return (Number.parseInt(flags, 8) & O_NONBLOCK) !== 0;
+  } catch {
+    return false;
   }
 }
 

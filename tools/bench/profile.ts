@@ -1,5 +1,4 @@
-import { join } from "@std/path";
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { commandFor, privateEnv, SOURCE, startPrivateDaemon } from "../lib/programs.ts";
 import { markdownTable } from "../markdown.ts";
 import { drive } from "./drive.ts";

@@ -100,7 +100,8 @@ export function* readTail(path: string): Generator<TailLine> {
   const lines = Deno.readTextFileSync(path).split("\n");
   lines.pop();
   for (const line of lines) {
-    const [, kind, session, number, rest = ""] = /^([ab]) (\d+) (\d+) (.*)$/.exec(line) ?? [];
+    // An answer is as its server wrote it, U+2028 included, where `.` would end.
+    const [, kind, session, number, rest = ""] = /^([ab]) (\d+) (\d+) (.*)$/s.exec(line) ?? [];
     const call = { session: Number(session), call: Number(number) };
     if (kind === "b") yield { kind: "begun", ...call, request: rest };
     else if (kind === "a") yield { kind: "answered", ...call, text: rest };

@@ -13,6 +13,9 @@ interface Timer {
   unref(): void;
 }
 
+/** The longest time of `AbortSignal.timeout`. */
+const MAX_MS = 2 ** 31 - 1;
+
 const timers = new Set<Timer>();
 let alarm: { signal: AbortSignal; dueMs: number } | undefined;
 
@@ -45,7 +48,8 @@ function start(timer: Timer): Timer {
 
 function setAlarm(dueMs: number): void {
   stopAlarm();
-  const signal = AbortSignal.timeout(Math.max(0, Math.ceil(dueMs - performance.now())));
+  // A longer one would end at once; this one is followed by others.
+  const signal = AbortSignal.timeout(Math.min(MAX_MS, Math.max(0, Math.ceil(dueMs - performance.now()))));
   signal.addEventListener("abort", ring);
   alarm = { signal, dueMs };
 }
@@ -60,7 +64,9 @@ function ring(): void {
   const nowMs = performance.now();
   const due = [...timers].filter(({ dueMs }) => dueMs <= nowMs).sort((a, b) => a.dueMs - b.dueMs);
   for (const timer of due) expire(timer, nowMs);
-  const nextMs = Math.min(...Array.from(timers, ({ dueMs }) => dueMs));
+  // Not `Math.min(...)`: there are as many as requests that wait, which may be more than a call can have arguments.
+  let nextMs = Infinity;
+  for (const { dueMs } of timers) if (dueMs < nextMs) nextMs = dueMs;
   if (timers.size > 0 && (!alarm || nextMs < alarm.dueMs)) setAlarm(nextMs);
 }
 
