@@ -22,15 +22,11 @@ export const MIN_CHECKED_CHARS = 4 * KIB;
 /** A text that is nested too deeply has at least this length. */
 const MIN_DEEP_CHARS = 2 * (MAX_SERVER_DEPTH + 1);
 
-/** What each limit says of a message beyond it. */
-const FAULTS: Readonly<Record<keyof ScanLimits, string>> = {
-  depth: `a message may be nested ${MAX_DEPTH} levels deep at most`,
-  members: `a message may have ${MAX_MEMBERS} members (keys) at most`,
-};
-
 /** What is wrong with a message of a client that is beyond `limit`. */
 export function limitFault(limit: keyof ScanLimits): string {
-  return FAULTS[limit];
+  return limit === "depth"
+    ? `a message may be nested ${MAX_DEPTH} levels deep at most`
+    : `a message may have ${MAX_MEMBERS} members (keys) at most`;
 }
 
 const QUOTE = 0x22;
