@@ -113,6 +113,20 @@ Deno.test("calls that come one after another set one timer, which ends with the 
   assertEquals([timers.size, deadlines.timers], [0, 0]);
 });
 
+Deno.test("deadlines that are set as one expires share the timer of those behind it", () => {
+  using timers = new FakeTimers();
+  const deadlines = new Deadlines();
+  const ended: string[] = [];
+  deadlines.after(100, () => void deadlines.after(100, () => ended.push("set meanwhile")));
+  timers.pass(50);
+  deadlines.after(100, () => ended.push("behind"));
+  timers.pass(50);
+  assertEquals([timers.size, deadlines.timers], [1, 1]);
+  timers.pass(50);
+  timers.pass(50);
+  assertEquals([ended, timers.size], [["behind", "set meanwhile"], 0]);
+});
+
 Deno.test("a timer that fires a little early ends its deadline, one that fires earlier waits for the rest", () => {
   using timers = new FakeTimers();
   const deadlines = new Deadlines();

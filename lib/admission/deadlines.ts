@@ -71,6 +71,8 @@ class Lane implements Disposable {
   }
 
   #arm(atMs: number): void {
+    // What has expired may have set one, for a deadline of its own.
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(
       () => this.#expire(),
       // A later deadline sets it again.
