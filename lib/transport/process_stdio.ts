@@ -67,9 +67,10 @@ export class ProcessStdio implements ByteSource, ByteSink {
     try {
       return await Deno.stdout.write(this.#net ? data : data.subarray(0, ATOMIC_BYTES));
     } catch (thrown) {
-      // Nothing was written. The rest is left to a socket, which can wait.
-      if (this.#net || !(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
+      // Nothing was written. The rest is left to a socket, which can wait; it may have been opened since.
+      if (!(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
       await this.#useSockets();
+      if (!this.#stdout) throw thrown;
       return 0;
     } finally {
       this.#pendingWrites--;
