@@ -43,6 +43,16 @@ Deno.test("what a client says arrives as it was sent while the shim changes to s
   }
 });
 
+Deno.test({
+  name: "an answer that finds the pipe full during the change to sockets is written",
+  ignore: !UNIX,
+  async fn() {
+    await using child = echo("1", "0", "full").spawn();
+    assertEquals(await conversation(child, LINES.slice(0, 20)), LINES.slice(0, 20).join(""));
+    assertEquals((await child.status).code, 0);
+  },
+});
+
 Deno.test("a client that writes everything before it reads anything gets it all", async () => {
   // Of what follows, a part fits into the pipe.
   const first = "-".repeat(40_000);
