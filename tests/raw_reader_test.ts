@@ -33,7 +33,10 @@ Deno.test("a message of a client that is irregular but valid keeps its numbers a
       '{"jsonrpc":"2.0","id":9007199254740993,"error":{"code":1.0,"message":"","data":{"n":1.0}}}',
     ],
     ['{"jsonrpc":"2.\\u0030","id":1,"method":"a","params":{"n":1.0}}'],
-    ['{"jsonrpc":"2.0","id":1,"method":"ping","result":{"n":1.0}}'],
+    [
+      '{"jsonrpc":"2.0","id":1,"method":"ping","result":{"n":1.0}}',
+      '{"jsonrpc":"2.0","id":1,"method":"ping"}',
+    ],
     ['{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}'],
     // What is null elsewhere stays.
     ['{"jsonrpc":"2.0","id":1,"method":"a","params":{"arguments":{"cursor":null}}}'],

@@ -88,6 +88,11 @@ export class RawObject {
     return this.#to - this.#from + grown;
   }
 
+  /** The names of the members, in their order. */
+  get names(): readonly string[] {
+    return this.#members.map(({ name }) => name);
+  }
+
   has(name: string): boolean {
     return this.#find(name) !== undefined;
   }

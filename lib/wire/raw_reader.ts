@@ -2,6 +2,7 @@ import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
 import { type ScanFault, scanJson, type ScanLimits, scanObject } from "./json_scan.ts";
 import { withoutNaN } from "./lenient.ts";
+import { isLookalike } from "./lookalikes.ts";
 import { isLookedInto, type RawMessage, RawParts, readRawMessage } from "./raw_message.ts";
 import { objectText, RawObject, rawObject } from "./raw_object.ts";
 import { checkEnvelope, errorResponseId, jsonId, type RequestId, type RpcResponse } from "./rpc.ts";
@@ -40,12 +41,37 @@ export interface InvalidReading {
 const UNLIMITED: ScanLimits = { depth: Infinity, members: Infinity };
 const CLIENT_LIMITS: ScanLimits = { depth: MAX_DEPTH, members: MAX_MEMBERS };
 
+interface MemberPlace {
+  isRequest: boolean;
+  isNull: boolean;
+}
+
+/** Which members of an irregular message are not passed on. */
+interface Omissions {
+  fromMessage(name: string, place: MemberPlace): boolean;
+  fromParams(name: string, isNull: boolean): boolean;
+}
+
 /** Optional parameters of requests for which some clients send null. */
 const NULLABLE: readonly string[] = ["cursor", "arguments", "_meta"];
 
+const OF_SERVER: Omissions = {
+  fromMessage: (name, { isRequest, isNull }) => isRequest && isNull && name === "params",
+  fromParams: () => false,
+};
+
+const OF_CLIENT: Omissions = {
+  // With a result, a server may take a request for the answer to its question to another window.
+  fromMessage: (name, place) =>
+    OF_SERVER.fromMessage(name, place) || isLookalike(name, "message") ||
+    (place.isRequest && (name === "result" || name === "error")),
+  fromParams: (name, isNull) => isLookalike(name, "params") || (isNull && NULLABLE.includes(name)),
+};
+
 /**
  * Reads what a client has sent. Members that stand several times where this side reads them are reduced to the last,
- * which `JSON.parse` takes, and optional parameters that are null are left out; everything else stays as it came.
+ * which `JSON.parse` takes; members that a server may take for one of these, and optional parameters that are null, are
+ * left out; everything else stays as it came.
  *
  * @param limits those of the daemon by default
  * @example
@@ -63,8 +89,8 @@ export function readClientText(text: string, limits?: ScanLimits): RawReading {
   const allowed = limits ?? (text.length < MIN_CHECKED_CHARS ? UNLIMITED : CLIENT_LIMITS);
   return readText(text, allowed, (parts) => {
     const message = parts.toMessage();
-    if (message && !hasNulls(parts, NULLABLE)) return { kind: "message", message };
-    return readIrregular(tidied(parts, NULLABLE));
+    if (message && !hasNulls(parts) && !hasLookalikes(parts)) return { kind: "message", message };
+    return readIrregular(tidied(parts, OF_CLIENT));
   });
 }
 
@@ -85,7 +111,7 @@ export function readServerText(
 ): RawReading & { isRepaired?: boolean } {
   const read = (parts: RawParts): RawReading => {
     const message = identified(parts.toMessage(), options.answers);
-    return message ? { kind: "message", message } : readIrregular(tidied(parts, []), options);
+    return message ? { kind: "message", message } : readIrregular(tidied(parts, OF_SERVER), options);
   };
   const reading = readText(text, SERVER_LIMITS, read);
   if (reading.kind !== "unreadable" || reading.fault !== "syntax") return reading;
@@ -110,9 +136,15 @@ function identified(message: RawMessage | undefined, answers: RequestId | undefi
   return readRawMessage(message.toText({ idText: JSON.stringify(jsonId(answers)) }), UNLIMITED);
 }
 
-function hasNulls(parts: RawParts, nullable: readonly string[]): boolean {
+function hasNulls(parts: RawParts): boolean {
   const members = parts.find("params")?.members ?? [];
-  return members.some((member) => nullable.includes(member.name) && isNull(parts.text, member));
+  return members.some((member) => NULLABLE.includes(member.name) && isNull(parts.text, member));
+}
+
+function hasLookalikes(parts: RawParts): boolean {
+  const params = parts.find("params")?.members ?? [];
+  return parts.members.some(({ name }) => isLookalike(name, "message")) ||
+    params.some(({ name }) => isLookalike(name, "params"));
 }
 
 function isNull(text: string, { from }: { from: number }): boolean {
@@ -120,19 +152,18 @@ function isNull(text: string, { from }: { from: number }): boolean {
   return text.charCodeAt(from) === 0x6e;
 }
 
-/** `parts` without repeated members, and without the params named in `nullable`, or all of them, where they are null. */
-function tidied({ text, members }: RawParts, nullable: readonly string[]): RawParts {
+/** `parts` without repeated members, and without what `isLeftOut` names. */
+function tidied({ text, members }: RawParts, isLeftOut: Omissions): RawParts {
   const isRequest = members.some(({ name }) => name === "method");
   const tidy = objectText(text, members, (member) => {
-    if (isRequest && member.name === "params" && isNull(text, member)) return undefined;
+    const place: MemberPlace = { isRequest, isNull: isNull(text, member) };
+    if (isLeftOut.fromMessage(member.name, place)) return undefined;
     if (member.members === undefined) return text.slice(member.from, member.to);
     const isParams = isRequest && member.name === "params";
-    const isLeftOut = (name: string) => isParams && nullable.includes(name);
-    return objectText(
-      text,
-      member.members,
-      (inner) => isLeftOut(inner.name) && isNull(text, inner) ? undefined : text.slice(inner.from, inner.to),
-    );
+    return objectText(text, member.members, (inner) => {
+      const isOut = isParams && isLeftOut.fromParams(inner.name, isNull(text, inner));
+      return isOut ? undefined : text.slice(inner.from, inner.to);
+    });
   });
   return partsOf(tidy);
 }

@@ -4,6 +4,7 @@ import { isObject, type JsonObject } from "../../base/json.ts";
 import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { type Call, paramOf } from "../../call/call.ts";
+import { isLookalike } from "../../wire/lookalikes.ts";
 import { withProgressToken } from "../../wire/mcp.ts";
 import { RawObject } from "../../wire/raw_object.ts";
 import {
@@ -226,8 +227,11 @@ export class UpstreamExchange {
   }
 }
 
-/** `params` whose `_meta` has each name once: of two progress tokens a server might take one that is not its call's. */
+/** `params` whose `_meta` has one progress token: of two a server might take the one that is not its call's. */
 function withPlainMeta(params: RawObject): RawObject {
   const meta = params.objectAt("_meta");
-  return meta && meta.text !== params.textOf("_meta") ? params.withText("_meta", meta.text) : params;
+  if (meta === undefined) return params;
+  const others = meta.names.filter((name) => isLookalike(name, "meta"));
+  const { text } = others.reduce((plain, name) => plain.without(name), meta);
+  return text === params.textOf("_meta") ? params : params.withText("_meta", text);
 }
