@@ -128,7 +128,6 @@ const REVIEWED = new Set([
   "upstream/sharing/usage_observer.ts WATCHED_AT[this.#watches]",
   "upstream/sharing/usage_observer.ts LOOKED_AT[this.#looks]",
   "remote/post_client.ts MAX_IDLE_MS[protocol]",
-  "wire/shape.ts FAULTS[limit]",
   "call/definitions.ts KEYS[kind]",
   "call/definitions.ts SCHEMAS[kind]",
   "commands/calls.ts UNITS_MS[ago[2]!]",

@@ -167,3 +167,15 @@ Deno.test("a request beyond a limit is refused under its id as the window wrote 
     assertEquals(answered, id);
   }
 });
+
+Deno.test("an answer with NaN beside a string of megabytes is passed on", async () => {
+  await using it = await window("piped");
+  const long = '\\"NaN'.repeat(2_000_000);
+  await it.client.send(CALL);
+  const { text, say } = await arrivalAt(it.server, it.client);
+  say(`{"jsonrpc":"2.0","id":${JSON.parse(text).id},"result":{"a":"${long}","n":[NaN,-Infinity,1.0]}}`);
+  assertEquals(
+    await next(it.client),
+    `{"jsonrpc":"2.0","id":1.0,"result":{"a":"${long}","n":[null,null,1.0]}}`,
+  );
+});

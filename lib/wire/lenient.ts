@@ -1,3 +1,5 @@
+import { endOfString } from "./json_string.ts";
+
 /** Messages a batch may hold. */
 const MAX_BATCH = 100;
 
@@ -14,8 +16,8 @@ export function batchFault(batch: readonly unknown[], revision: string | undefin
   return batch.length > MAX_BATCH ? `a batch may hold ${MAX_BATCH} messages at most` : undefined;
 }
 
-/** A JSON string, an unterminated one up to the end of the text, or a number that JSON does not have. */
-const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/gs;
+/** The beginning of a string, or a number that JSON does not have. */
+const QUOTE_OR_NUMBER = /"|-?\b(?:NaN|Infinity)\b/g;
 
 /**
  * Parses `text`, if necessary with `null` in place of numbers that JSON does not have: Python's `json.dumps` writes
@@ -36,5 +38,19 @@ export function parseLenient(text: string): { value: unknown; isRepaired: boolea
 /** `text` with `null` for each NaN and Infinity outside of its strings; undefined if it has neither. */
 export function withoutNaN(text: string): string | undefined {
   if (!/NaN|Infinity/.test(text)) return undefined;
-  return text.replace(STRING_OR_NUMBER, (found) => found.startsWith('"') ? found : "null");
+  const written: string[] = [];
+  const next = new RegExp(QUOTE_OR_NUMBER);
+  let from = 0;
+  for (let found = next.exec(text); found; found = next.exec(text)) {
+    if (found[0] !== '"') {
+      written.push(text.slice(from, found.index), "null");
+      from = next.lastIndex;
+      continue;
+    }
+    // Not by the expression: strings of megabytes overflow its stack.
+    const end = endOfString(text, found.index);
+    if (end < 0) break;
+    next.lastIndex = end + 1;
+  }
+  return written.join("") + text.slice(from);
 }

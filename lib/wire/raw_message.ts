@@ -115,7 +115,7 @@ function isPlain({ members }: Member): boolean {
 
 /** Whether none of the params is like another that is read here. */
 function hasPlainNames({ members = [] }: Member): boolean {
-  return !members.some(({ name }) => isLikeOfParams(name, members));
+  return !members.some(({ name }) => isLikeOfParams(name));
 }
 
 abstract class Raw {

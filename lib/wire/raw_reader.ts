@@ -171,7 +171,7 @@ function tidied({ text, members }: RawParts, { nullable = [], isOfClient = false
     if (member.members === undefined) return text.slice(member.from, member.to);
     const { members: all } = member;
     const isLeftOut = (inner: Member) =>
-      isParams && (isLikeOfParams(inner.name, all) || nullable.includes(inner.name) && isNull(text, inner));
+      isParams && (isLikeOfParams(inner.name) || nullable.includes(inner.name) && isNull(text, inner));
     return objectText(
       text,
       all,

@@ -1,10 +1,17 @@
-import type { Members } from "./json_scan.ts";
-
 /** The members of a message of JSON-RPC. */
 const OF_MESSAGE = byLowerCase(["jsonrpc", "id", "method", "params", "result", "error"]);
 
 /** The parameters that are read here, or are put in place of a client's. */
-const OF_PARAMS = byLowerCase(["name", "uri", "taskId", "requestId", "progressToken", "arguments", "_meta"]);
+const OF_PARAMS = byLowerCase([
+  "name",
+  "uri",
+  "ref",
+  "taskId",
+  "requestId",
+  "progressToken",
+  "arguments",
+  "_meta",
+]);
 
 /** The same of `_meta`. */
 const OF_META = byLowerCase(["progressToken"]);
@@ -25,10 +32,9 @@ export function isLikeOfMessage(name: string): boolean {
   return meantBy(name, OF_MESSAGE) !== undefined;
 }
 
-/** As {@linkcode isLikeOfMessage}, for the member `name` of params that have the members `all`. */
-export function isLikeOfParams(name: string, all: Members): boolean {
-  const meant = meantBy(name, OF_PARAMS);
-  return meant === "_meta" || (meant !== undefined && all.some((member) => member.name === meant));
+/** As {@linkcode isLikeOfMessage}, for a member of params. */
+export function isLikeOfParams(name: string): boolean {
+  return meantBy(name, OF_PARAMS) !== undefined;
 }
 
 /** As {@linkcode isLikeOfMessage}, for a member of `_meta`. */
@@ -47,7 +53,8 @@ function byLowerCase(names: readonly string[]): ReadonlyMap<string, string> {
   return new Map(names.map((name) => [withoutCase(name), name]));
 }
 
-/** `name` as such readers compare it: the long s is an s, and the Kelvin sign a k. */
+/** `name` as such readers compare it: the long s is an s, the Kelvin sign a k, and for cJSON a name ends at NUL. */
 function withoutCase(name: string): string {
-  return name.toUpperCase().toLowerCase();
+  const end = name.indexOf("\0");
+  return (end < 0 ? name : name.slice(0, end)).toUpperCase().toLowerCase();
 }
