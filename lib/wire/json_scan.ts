@@ -139,7 +139,10 @@ class Scanner {
     while (!this.fault && !this.#leaves(LIST_END, elements.length > 0)) {
       const from = this.at;
       this.#skipValue();
-      if (elements.length < MAX_LISTED) elements.push({ from, to: this.at });
+      // Where members are bounded (a client's text) no reader takes more; a server's batch is taken whole.
+      if (elements.length < MAX_LISTED || this.#limits.members === Infinity) {
+        elements.push({ from, to: this.at });
+      }
     }
     return elements;
   }

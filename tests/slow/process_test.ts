@@ -1,3 +1,4 @@
+import { parsed } from "../helpers/messages.ts";
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ExaiError } from "../../lib/base/errors.ts";
@@ -47,7 +48,7 @@ Deno.test("a character that arrives byte by byte is whole again", async () => {
     onNoise: fail,
   });
   for (const byte of new TextEncoder().encode(line + line)) inbox.take(Uint8Array.of(byte));
-  assertEquals(received, [JSON.parse(line), JSON.parse(line)]);
+  assertEquals(received.map(parsed), [JSON.parse(line), JSON.parse(line)]);
 
   await using host = testHost();
   const process = await host.spawn(oddProcess("split"));

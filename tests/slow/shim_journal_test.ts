@@ -60,8 +60,14 @@ function hasAnswer(home: string): boolean {
   );
   const tails = Array.from(Deno.readDirSync(`${home}/${memory}`), ({ name }) => `${home}/${memory}/${name}`);
   if (tails.some((path) => /^a /m.test(Deno.readTextFileSync(path)))) return true;
-  using db = new DatabaseSync(`${home}/journal.db`, { readOnly: true, timeout: 5000 });
-  return db.prepare("SELECT 1 FROM answer").get() !== undefined;
+  try {
+    using db = new DatabaseSync(`${home}/journal.db`, { readOnly: true, timeout: 5000 });
+    return db.prepare("SELECT 1 FROM answer").get() !== undefined;
+  } catch (thrown) {
+    // The daemon makes the file at the moment.
+    if (/locked/.test(String(thrown))) return false;
+    throw thrown;
+  }
 }
 
 function textOf(answer: JsonObject): unknown {
