@@ -42,9 +42,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     holds: "permits, the fair queue, breakers, time-outs, calls that outlast their request: policies",
     mayImport: ["base", "wire", "call"],
   },
+  round_trips: {
+    holds:
+      "questions to clients that are asked by the answers to their requests: parked calls, sealed states",
+    mayImport: ["base", "wire", "call"],
+  },
   session: {
     holds: "one record for each attached client: identity, calls, resume",
-    mayImport: ["base", "wire", "call", "transport"],
+    mayImport: ["base", "wire", "call", "transport", "round_trips"],
   },
   router: {
     holds: "names, the merged catalog, tool search, where a call leads",
@@ -180,6 +185,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "transport",
       "call",
       "admission",
+      "round_trips",
       "session",
       "router",
       "process",

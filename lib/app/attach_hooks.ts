@@ -8,9 +8,11 @@ import { DAEMON_IDENTITY } from "./handover.ts";
 export function attachHooks(
   { settings }: DaemonOptions,
   { token, mounts, telemetry, live, paths }: DaemonParts,
-  { guard, ...given }: Pick<AttachHooks, "registry" | "target" | "command" | "onNotification"> & {
-    guard: Guard;
-  },
+  { guard, ...given }:
+    & Pick<AttachHooks, "registry" | "target" | "command" | "onNotification" | "modernPeer">
+    & {
+      guard: Guard;
+    },
 ): AttachHooks {
   const { maxFrameBytes, sessionMaxInflight, callTimeoutMs, helloTimeoutMs } = settings;
   return {

@@ -7,7 +7,6 @@ import { resolvedWithin } from "../base/abort.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { VERSION } from "../base/version.ts";
 import type { Server } from "../call/server.ts";
 import type { Settings } from "../config/settings.ts";
 import type { HttpRequestHandler } from "../edge/request_context.ts";
@@ -31,13 +30,11 @@ import { openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
 import { reportHealth } from "./report_health.ts";
 import { ServerNotices } from "./server_notices.ts";
+import { modernPeers, registryLimits, SERVER_INFO } from "./session_parts.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
 /** How long a server may take to answer a request that others could answer too. */
 const ANSWER_DEADLINE_MS = 5 * SECOND_MS;
-
-/** Requests of a session that need no permit, in addition to those that run and wait for one. */
-const SPARE_REQUESTS = 256;
 
 /** How long clients may take to answer the close frame when the daemon stops. */
 const CLOSE_GRACE_MS = SECOND_MS;
@@ -92,10 +89,12 @@ export class Daemon implements AsyncDisposable {
       sees: (caller, server) => router.sees(caller, server),
     });
     const guard = new Guard({ ...settings, token: parts.token });
+    const target = this.#drain.guard(router.target);
     const hooks = attachHooks(options, parts, {
       registry: this.#sessions,
-      target: this.#drain.guard(router.target),
+      target,
       guard,
+      modernPeer: modernPeers(target, events),
       command: (command) => this.#handler.command(command),
       onNotification: (...notification) => router.notify(...notification),
     });
@@ -205,7 +204,7 @@ export class Daemon implements AsyncDisposable {
     const [settings, timeouts] = [this.#settings, this.#timeouts];
     return new Router({
       servers,
-      serverInfo: { name: "exai", version: VERSION },
+      serverInfo: SERVER_INFO,
       instructionsFor: (caller) => own.server.instructionsFor(caller),
       ...callPolicies({ record: telemetry.policy, admissions, timeouts, own: own.server }),
       listDeadlineMs: settings.listWaitMs,
@@ -287,14 +286,4 @@ export class Daemon implements AsyncDisposable {
       if (gap.sleptMs > 0 || gap.stoppedMs > 0) sessions.touchAll();
     });
   }
-}
-
-function registryLimits(settings: Settings) {
-  const { resumeWindowMs, sessionIdleMs: idleMs, maxFrameBytes, sessionMaxInflight, queueMax } = settings;
-  return {
-    resumeWindowMs,
-    idleMs,
-    maxFrameBytes,
-    maxRunning: sessionMaxInflight + queueMax + SPARE_REQUESTS,
-  };
 }

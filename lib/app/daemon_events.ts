@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import type { Settings } from "../config/settings.ts";
 import type { ToolSets } from "../router/tool_set.ts";
-import type { Session } from "../session/session.ts";
+import type { Caller } from "../call/call.ts";
 import type { Tool } from "../tool/tool.ts";
 import type { ProcessEventListener } from "../upstream/process_records.ts";
 
@@ -25,7 +25,7 @@ interface DaemonEventMap {
   /** The configuration of the models has changed. */
   modelsChanged: [];
   /** A session has ended. */
-  sessionEnded: [session: Session];
+  sessionEnded: [session: Caller];
 }
 
 /** Events between the parts of one daemon. Listeners are called at once, in the order they were added. */

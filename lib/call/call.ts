@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "../base/json.ts";
+import type { Era } from "../wire/client_claim.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Params, RawObject } from "../wire/raw_object.ts";
 import { jsonId, type RequestId, type Result } from "../wire/rpc.ts";
@@ -10,6 +11,8 @@ export interface Caller {
   /** Session id. */
   readonly id: string;
   readonly client: Implementation | undefined;
+  /** Default: `legacy`. A caller of the modern era cannot be asked anything but on behalf of one of its calls. */
+  readonly era?: Era;
   /** MCP revision negotiated with the client; undefined for a client that speaks EXAI ops only. */
   readonly revision: string | undefined;
   /** Client capabilities from `initialize`: whether it can sample, elicit, list roots. */
@@ -82,6 +85,16 @@ interface CallData {
   readonly progressToken: RequestId | undefined;
   /** How long the caller will wait, in milliseconds, if it said so. */
   readonly timeoutMs?: number;
+  /** Least severe level of log messages its client wants about it; only of a caller of the modern era. */
+  readonly logLevel?: LogLevel;
+  /** What its client answers to the questions of the server, and the server's state, of an earlier try. */
+  readonly answers?: InputAnswers;
+}
+
+/** The part of a repeated request that its server asked for (MCP basic/patterns/mrtr); both as the server knows them. */
+export interface InputAnswers {
+  readonly inputResponses?: JsonObject;
+  readonly requestState?: string;
 }
 
 /** For whom a call runs, until when, and the way back to its caller. */
@@ -230,6 +243,8 @@ class DerivedCall implements Call {
   readonly abort: Call["abort"];
   readonly progressToken: RequestId | undefined;
   readonly timeoutMs: number | undefined;
+  readonly logLevel: LogLevel | undefined;
+  readonly answers: InputAnswers | undefined;
   readonly deadlineMs: number | undefined;
   readonly trace: CallTrace | undefined;
   readonly begin: Call["begin"];
@@ -248,6 +263,8 @@ class DerivedCall implements Call {
     this.abort = parts.signal || "abort" in parts ? parts.abort : call.abort;
     this.progressToken = "progressToken" in parts ? parts.progressToken : call.progressToken;
     this.timeoutMs = parts.timeoutMs ?? call.timeoutMs;
+    this.logLevel = parts.logLevel ?? call.logLevel;
+    this.answers = "answers" in parts ? parts.answers : call.answers;
     this.deadlineMs = parts.deadlineMs ?? call.deadlineMs;
     this.trace = "trace" in parts ? parts.trace : call.trace;
     this.begin = "begin" in parts ? parts.begin : call.begin;

@@ -8,18 +8,21 @@ import {
   type Call,
   type Caller,
   type CallTrace,
+  type InputAnswers,
   type Target,
 } from "../call/call.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
+import type { LogLevel } from "../wire/mcp.ts";
 import { type Params, RawObject, valueOf } from "../wire/raw_object.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 
 /**
  * The namespace of a request id. One socket may carry MCP and EXAI ops side by side, and the daemon lists tools for an op
- * under its own ids: the same id in two namespaces names two calls.
+ * under its own ids: the same id in two namespaces names two calls. Requests of the modern era have ids of the daemon's
+ * (`modern`): their calls may outlast them, and those of several clients share a session over HTTP.
  */
-type IdSpace = "mcp" | "op" | "own";
+type IdSpace = "mcp" | "op" | "own" | "modern";
 
 /** A client's request, from which a {@linkcode Call} is made. */
 export interface CallRequest {
@@ -30,6 +33,8 @@ export interface CallRequest {
   params: Params;
   progressToken?: RequestId;
   timeoutMs?: number;
+  logLevel?: LogLevel;
+  answers?: InputAnswers;
   begin?(options?: BeginOptions): void;
   notify(method: string, params: Params): void;
   ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
@@ -44,6 +49,8 @@ class ClientCall implements Call {
   readonly abort: Call["abort"];
   readonly progressToken: RequestId | undefined;
   readonly timeoutMs: number | undefined;
+  readonly logLevel: LogLevel | undefined;
+  readonly answers: InputAnswers | undefined;
   readonly trace: CallTrace = { server: undefined };
   readonly begin: Call["begin"];
   hasEnded = false;
@@ -58,6 +65,8 @@ class ClientCall implements Call {
     this.abort = request.method === "tools/call" ? (reason) => controller.abort(reason) : undefined;
     this.progressToken = request.progressToken;
     this.timeoutMs = request.timeoutMs;
+    this.logLevel = request.logLevel;
+    this.answers = request.answers;
     this.begin = request.begin;
     this.#request = request;
   }
@@ -83,6 +92,7 @@ export class ActiveCalls {
     mcp: new Map(),
     op: new Map(),
     own: new Map(),
+    modern: new Map(),
   };
   readonly #max: number;
 
@@ -92,8 +102,8 @@ export class ActiveCalls {
   }
 
   get size(): number {
-    const { mcp, op, own } = this.#running;
-    return mcp.size + op.size + own.size;
+    const { mcp, op, own, modern } = this.#running;
+    return mcp.size + op.size + own.size + modern.size;
   }
 
   has(id: RequestId, space: IdSpace = "mcp"): boolean {

@@ -19,6 +19,7 @@ import { InboundQueue, UnreadText } from "./inbound_queue.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
 import { McpPeer } from "./mcp_peer.ts";
 import { encodeMessage, encodeResponse, type MessageSink } from "./message_sink.ts";
+import type { ModernPeer } from "./modern_peer.ts";
 import { createNudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
@@ -37,6 +38,8 @@ const MAX_QUEUED_CHARS = 16 * MIB;
 export interface ConnectionHooks extends OpHooks {
   registry: SessionRegistry;
   onNotification(session: Session, method: string, params: Params): void;
+  /** Makes what answers the requests of the modern era on a session. */
+  modernPeer?(session: Session): ModernPeer;
 }
 
 interface ConnectionOptions {
@@ -268,6 +271,7 @@ function peersOf(session: Session, hooks: ConnectionHooks): Peers {
     const mcp = new McpPeer(session, messageSink(session), {
       target: hooks.target,
       onNotification: (method, params) => hooks.onNotification(session, method, params),
+      modern: hooks.modernPeer?.(session),
     });
     pair = { mcp, ops: new OpPeer(session, hooks) };
     peers.set(session, pair);

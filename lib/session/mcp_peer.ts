@@ -7,6 +7,7 @@ import { GivenUp } from "../call/wait.ts";
 import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
+import { isModern } from "../wire/client_claim.ts";
 import { batchFault } from "../wire/lenient.ts";
 import {
   implementationOf,
@@ -24,6 +25,8 @@ import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
 import { MAX_ID_CHARS, readRequestId, type RequestId, type Result } from "../wire/rpc.ts";
 import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
 import type { MessageSink } from "./message_sink.ts";
+import type { ModernPeer } from "./modern_peer.ts";
+import { ModernRequests } from "./modern_requests.ts";
 import { ServerRequests } from "./server_requests.ts";
 import type { ClientPeer, Session } from "./session.ts";
 
@@ -41,6 +44,8 @@ interface PeerHooks {
   target: Target;
   /** Called for a notification of the client that belongs to no call. */
   onNotification(method: string, params: Params): void;
+  /** Answers requests of the modern era; undefined where they are taken for those of the legacy era. */
+  modern?: ModernPeer;
 }
 
 /** Speaks MCP with the client of one session (MCP basic, lifecycle, utilities), over any transport. */
@@ -51,11 +56,13 @@ export class McpPeer implements ClientPeer {
   readonly #requests: ServerRequests;
   /** Requests the client has cancelled, which get no response (MCP basic/utilities/cancellation). */
   readonly #cancelled = new Set<RequestId>();
+  readonly #modern: ModernRequests | undefined;
 
   constructor(session: Session, sink: MessageSink, hooks: PeerHooks) {
     this.#session = session;
     this.#sink = sink;
     this.#hooks = hooks;
+    this.#modern = hooks.modern && new ModernRequests(hooks.modern, sink);
     this.#requests = new ServerRequests((message, options) => sink.send(message, options));
     session.bindPeer(this);
     const onEnded = () => this.#requests.close(session.ended.reason);
@@ -126,20 +133,25 @@ export class McpPeer implements ClientPeer {
     if (isResponse) return this.#requests.rejectMalformed(id, why);
     const error = toRpcError(new ExaiError("INVALID_REQUEST", why));
     if (id === null) this.#sink.respond(undefined, { error });
-    else if (this.#session.calls.has(id)) this.#sink.rejectDuplicate({ id, idText }, { error });
-    else this.#sink.respond({ id, idText }, { error });
+    else if (this.#isRunning(id)) {
+      this.#sink.rejectDuplicate({ id, idText }, { error });
+    } else this.#sink.respond({ id, idText }, { error });
   }
 
   async #handleRequest(request: RawRequest, bytes: number): Promise<void> {
     this.#session.touch();
     const { id } = request;
     // Checked first: what is recorded under an id is recorded of the running call.
-    if (this.#session.calls.has(id)) return this.#rejectDuplicate(request);
+    if (this.#isRunning(id)) return this.#rejectDuplicate(request);
     const result = request.method === "ping"
       ? { result: {} }
       : await (bytes < MIN_CHARGED_BYTES ? this.#run(request) : this.#runCharged(request, bytes));
     if (this.#cancelled.delete(id)) this.#sink.abandon(id);
     else this.#sink.respond(request, result);
+  }
+
+  #isRunning(id: RequestId): boolean {
+    return this.#session.calls.has(id) || this.#modern?.has(id) === true;
   }
 
   #rejectDuplicate(request: RequestRef): void {
@@ -159,6 +171,7 @@ export class McpPeer implements ClientPeer {
 
   // Without a promise of its own, as what it calls for a tool.
   #run(request: RawRequest): Promise<Result> | Result {
+    if (this.#modern && isModern(request.body)) return this.#modern.run(request);
     const fault = this.#recordClientState(request);
     if (fault) return { error: toRpcError(new ExaiError("INVALID_PARAMS", fault)) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
@@ -280,6 +293,7 @@ export class McpPeer implements ClientPeer {
     const reason = TIMED_OUT.test(why)
       ? new GivenUp("timed_out", message)
       : new ExaiError("CANCELLED", message);
-    if (this.#session.calls.cancel(id, reason)) this.#cancelled.add(id);
+    const wasRunning = this.#modern?.cancel(id, reason) || this.#session.calls.cancel(id, reason);
+    if (wasRunning) this.#cancelled.add(id);
   }
 }

@@ -1,0 +1,36 @@
+import { VERSION } from "../base/version.ts";
+import type { Target } from "../call/call.ts";
+import type { Settings } from "../config/settings.ts";
+import { RoundTrips } from "../round_trips/round_trips.ts";
+import { ModernPeer } from "../session/modern_peer.ts";
+import { ModernTenants } from "../session/modern_tenants.ts";
+import type { RegistryOptions } from "../session/registry.ts";
+import type { Session } from "../session/session.ts";
+import type { DaemonEvents } from "./daemon_events.ts";
+
+/** How the daemon names itself to clients. */
+export const SERVER_INFO = { name: "exai", version: VERSION };
+
+/** Requests of a session that need no permit, in addition to those that run and wait for one. */
+const SPARE_REQUESTS = 256;
+
+/** What sessions may take, by the settings. */
+export function registryLimits(
+  { resumeWindowMs, sessionIdleMs, maxFrameBytes, sessionMaxInflight, queueMax }: Settings,
+): Pick<RegistryOptions, "resumeWindowMs" | "idleMs" | "maxFrameBytes" | "maxRunning"> {
+  return {
+    resumeWindowMs,
+    idleMs: sessionIdleMs,
+    maxFrameBytes,
+    maxRunning: sessionMaxInflight + queueMax + SPARE_REQUESTS,
+  };
+}
+
+/** Makes what answers the requests of the modern era on a session, whatever door it came through. */
+export function modernPeers(target: Target, events: DaemonEvents): (session: Session) => ModernPeer {
+  const roundTrips = new RoundTrips();
+  return (session) => {
+    const tenants = new ModernTenants(session, (tenant) => events.emit("sessionEnded", tenant));
+    return new ModernPeer(session, tenants, { target, roundTrips, serverInfo: SERVER_INFO });
+  };
+}
