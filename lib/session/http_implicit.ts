@@ -30,7 +30,7 @@ interface ImplicitSessionHooks {
 }
 
 /** What the requests of one implicit session have in common. */
-export interface ImplicitClient {
+interface ImplicitClient {
   /** The one server they see; undefined for the merged catalog. */
   server?: string;
   /** The client's working directory: mounted servers start there, but no tool reads files there. */
