@@ -156,7 +156,6 @@ class ImplicitSession {
     this.#open++;
     session.touch();
     session.bytesIn += bytes;
-    if (request.method === "tools/call") session.callCount++;
     try {
       const place = {
         notify: (method: string, params: Params) =>
