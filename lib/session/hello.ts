@@ -246,9 +246,9 @@ function newSession(hello: Hello): Omit<NewSession, "namedDirs" | "principal"> {
   };
 }
 
-/** Whether the client waits for resource updates, so that its session is not idle. */
-function isSubscribed({ subscriptions }: Session): boolean {
-  return subscriptions.size > 0;
+/** Whether the client waits for updates, so that its session is not idle. */
+function isSubscribed({ subscriptions, modern }: Session): boolean {
+  return subscriptions.size > 0 || (modern.listens?.size ?? 0) > 0;
 }
 
 function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: AttachHooks) {
@@ -262,13 +262,16 @@ function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: Attach
 }
 
 /** Which pending requests get no response from this daemon. In `recovered`: the client must initialize first. */
-function outcomes({ output, calls, isRecovered, revision }: Session, waiting: readonly RequestId[]) {
+function outcomes(session: Session, waiting: readonly RequestId[]) {
+  const { output, calls, modern } = session;
   const unknown = waiting.filter((id) => output.isOutcomeUnknown(id));
-  const unseen = waiting.filter((id) =>
-    !calls.has(id) && !output.hasResponse(id) && !output.hasEvicted(id) && !output.isOutcomeUnknown(id)
-  );
-  // Without `initialize` this daemon does not know the client, though it has its calls.
-  return isRecovered && revision === undefined ? { recovered: { unseen, unknown } } : { unseen };
+  const isKnown = (id: RequestId) =>
+    calls.has(id) || modern.requests.has(id) || output.hasResponse(id) || output.hasEvicted(id) ||
+    output.isOutcomeUnknown(id);
+  const unseen = waiting.filter((id) => !isKnown(id));
+  // Before the first request this daemon does not know the client, though it has its calls.
+  const isNew = session.revision === undefined && modern.revision === undefined;
+  return session.isRecovered && isNew ? { recovered: { unseen, unknown } } : { unseen };
 }
 
 function receiptsOf({ output, receivedCount }: Session) {
