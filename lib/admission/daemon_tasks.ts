@@ -68,6 +68,11 @@ export class DaemonTasks {
     return task;
   }
 
+  /** The daemon stops: what becomes of those that run is not known, and the next daemon says so. */
+  leave(): void {
+    this.#running.clear();
+  }
+
   /** The answer to a call about a task that was made here; undefined for any other call. */
   answer(call: Call): Promise<Result> | undefined {
     return isAboutTask(call.caller, call.method) ? this.#answer(call) : undefined;

@@ -124,7 +124,11 @@ export class ModernPeer {
       const { result, error } = await this.#call(tenant, "initialize", {}, signal);
       return error ? { error } : { result: discoverResult(result as InitializeResult) };
     }
-    const { params, answers } = takeAnswers(withoutClaim(request.body!));
+    const body = withoutClaim(request.body!);
+    // The answers to a task's questions are its params (SEP-2663).
+    const { params, answers } = method === "tasks/update"
+      ? { params: body, answers: undefined }
+      : takeAnswers(body);
     const token = progressTokenOf(params);
     if (token && String(token.value).length > MAX_ID_CHARS) {
       throw new ExaiError("INVALID_PARAMS", `progressToken may hold ${MAX_ID_CHARS} characters at most`);

@@ -4,6 +4,7 @@ import { rawResult, readRawMessage } from "./raw_message.ts";
 import { UNLIMITED } from "./json_scan.ts";
 import type { Result } from "./rpc.ts";
 import { META, MODERN_REVISIONS } from "./client_claim.ts";
+import { extensionsWithTasks } from "./tasks_extension.ts";
 
 /** Results that carry how long they may be kept, and by whom (MCP server/utilities/caching). */
 const CACHEABLE: ReadonlySet<string> = new Set([
@@ -51,7 +52,7 @@ export function toModernResult(result: Result, { method, serverInfo }: ModernRes
 export function discoverResult({ capabilities, instructions, serverInfo }: InitializeResult): JsonObject {
   return {
     supportedVersions: [...MODERN_REVISIONS],
-    capabilities,
+    capabilities: { ...capabilities, extensions: extensionsWithTasks(capabilities) },
     ...(instructions === undefined ? {} : { instructions }),
     _meta: { [META.server]: serverInfo },
   };
