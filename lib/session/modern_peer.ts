@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, textOf } from "../base/json.ts";
-import type { InputAnswers, Target } from "../call/call.ts";
+import type { Caller, InputAnswers, Target } from "../call/call.ts";
 import { LISTS } from "../call/server.ts";
 import type { CallContextOfTry, RequestPlace, RoundTrips, StartedCall } from "../round_trips/round_trips.ts";
 import { toRpcError } from "../wire/codes.ts";
@@ -99,6 +99,15 @@ export class ModernPeer {
     } catch (thrown) {
       return { error: toRpcError(thrown) };
     }
+  }
+
+  /**
+   * Whom a request that `isModern` belongs to.
+   *
+   * @throws {ExaiError} as `readClaim`
+   */
+  tenantOf(request: RawRequest): Caller {
+    return this.#tenants.of(readClaim(request.body!));
   }
 
   /** As {@linkcode answer}, for `subscriptions/listen`: no time-out is to apply to it. */
