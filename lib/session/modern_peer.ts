@@ -1,10 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, textOf } from "../base/json.ts";
-import type { InputAnswers, Target } from "../call/call.ts";
+import type { Target } from "../call/call.ts";
 import type { CallContextOfTry, RequestPlace, RoundTrips, StartedCall } from "../round_trips/round_trips.ts";
-import { toRpcError } from "../wire/codes.ts";
-import { type ClientClaim, readClaim, withoutClaim } from "../wire/client_claim.ts";
-import { discoverResult, toModernResult } from "../wire/modern_results.ts";
+import type { ClientClaim } from "../wire/client_claim.ts";
+import { thrownForEra } from "../wire/era_errors.ts";
+import { discoverResult, modernCodec, type NeutralRequest } from "../wire/modern_codec.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import type { Implementation, InitializeResult } from "../wire/mcp.ts";
 import { progressTokenOf, withTokenText } from "../wire/mcp.ts";
@@ -43,26 +42,27 @@ export class ModernPeer {
    */
   async answer(request: RawRequest, place: RequestPlace, signal: AbortSignal): Promise<Result> {
     try {
-      const claim = readClaim(request.body!);
-      const tenant = this.#tenants.of(claim);
-      const result = await this.#run(request, { claim, tenant, place, signal });
-      return toModernResult(result, { method: request.method, serverInfo: this.#options.serverInfo });
+      const { method, body } = request;
+      const decoded = modernCodec.decodeRequest({ method, body: body! });
+      const tenant = this.#tenants.of(decoded.claim);
+      const answer = await this.#run(method, { ...decoded, tenant, place, signal });
+      const { serverInfo } = this.#options;
+      const { capabilities } = decoded.claim;
+      return modernCodec.encodeAnswer(answer, { method, serverInfo, capabilities });
     } catch (thrown) {
-      return { error: toRpcError(thrown) };
+      return { error: thrownForEra(thrown, "modern") };
     }
   }
 
   async #run(
-    request: RawRequest,
-    about: { claim: ClientClaim; tenant: ModernTenant; place: RequestPlace; signal: AbortSignal },
+    method: string,
+    about: NeutralRequest & { tenant: ModernTenant; place: RequestPlace; signal: AbortSignal },
   ): Promise<Result> {
-    const { method } = request;
     if (method === "server/discover") {
       const { result, error } = await this.#call({ ...about, method: "initialize", params: NO_PARAMS });
       return error ? { error } : { result: discoverResult(result as InitializeResult) };
     }
-    const body = withoutClaim(request.body!);
-    const { params, answers } = takeAnswers(body);
+    const { params, answers } = about;
     return await this.#options.roundTrips.run({
       caller: about.tenant,
       method,
@@ -106,6 +106,7 @@ export class ModernPeer {
         answers,
         begin: isIdempotent(method) ? undefined : markBegun,
         notify: (method, params) => {
+          if (!modernCodec.hasNotification(method)) return;
           const isProgress = method === "notifications/progress" && token !== undefined;
           notify(method, isProgress ? withTokenText(params, token.text) : params);
         },
@@ -116,19 +117,4 @@ export class ModernPeer {
     );
     return { result, cancel: (reason) => void this.#session.calls.cancel(id, reason, "modern") };
   }
-}
-
-/** The part of a repeated request that its server asked for, apart from the rest. */
-function takeAnswers(body: RawObject): { params: RawObject; answers: InputAnswers | undefined } {
-  if (!body.has("inputResponses") && !body.has("requestState")) return { params: body, answers: undefined };
-  const inputResponses = body.objectAt("inputResponses")?.exact;
-  const requestState = textOf(body.get("requestState"));
-  if (body.has("inputResponses") && !isObject(inputResponses)) {
-    throw new ExaiError("INVALID_PARAMS", "inputResponses must be an object");
-  }
-  if (body.has("requestState") && requestState === undefined) {
-    throw new ExaiError("INVALID_PARAMS", "requestState must be a text");
-  }
-  const params = body.without("inputResponses").without("requestState");
-  return { params, answers: { inputResponses, requestState } };
 }
