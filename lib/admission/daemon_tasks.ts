@@ -5,9 +5,8 @@ import { HOUR_MS } from "../base/units.ts";
 import { type Call, type Caller, paramOf, type TaskHints, type Whereabouts } from "../call/call.ts";
 import { mayUse, ownerKey } from "../call/owner.ts";
 import type { FinalStatus, TaskRecord, TaskRecords } from "../call/task_records.ts";
-import { exactError, exactResult } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";
-import { isAboutTask } from "../wire/tasks_extension.ts";
+import { isAboutTask, taskOutcome } from "../wire/tasks_extension.ts";
 import { RunningTask, shownEnd } from "./daemon_task.ts";
 import type { DetachedCall } from "./detached_calls.ts";
 
@@ -62,7 +61,7 @@ export class DaemonTasks {
     this.#options.records.add(record);
     call.watchers.add(({ message }) => message !== undefined && task.hint({ statusMessage: message }));
     void call.outcome.then((result) => {
-      this.#end(task, result.error ? "failed" : "completed", outcomeOf(result));
+      this.#end(task, result.error ? "failed" : "completed", taskOutcome(result));
       call.release?.();
     });
     return task;
@@ -154,12 +153,6 @@ export function createdResult({ shown }: RunningTask): Result {
 
 function stateOf(task: RunningTask | TaskRecord): JsonObject {
   return task instanceof RunningTask ? task.shown : shownEnd(task);
-}
-
-/** As the request would have been answered; the result says that it is one, as answers of this era do. */
-function outcomeOf(answer: Result): JsonObject {
-  if (answer.error) return { error: { ...exactError(answer) } };
-  return { result: { resultType: "complete", ...exactResult(answer) } };
 }
 
 function responsesIn(call: Call): JsonObject {

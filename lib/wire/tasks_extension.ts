@@ -1,6 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { Era } from "./client_claim.ts";
+import { errorForEra } from "./era_errors.ts";
+import { exactError, exactResult } from "./raw_message.ts";
+import type { Result } from "./rpc.ts";
 
 /** The extension by which calls may be answered with tasks (SEP-2663). */
 const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
@@ -54,4 +57,10 @@ function missingTasks(what: string): ExaiError {
 /** The extensions of `capabilities` with this one: of what the daemon can do itself, whatever servers can. */
 export function extensionsWithTasks({ extensions }: JsonObject): JsonObject {
   return { ...(isObject(extensions) ? extensions : {}), [TASKS_EXTENSION]: {} };
+}
+
+/** The outcome of a call as a task of the extension has it: what its request would have been answered with. */
+export function taskOutcome(answer: Result): JsonObject {
+  if (answer.error) return { error: { ...exactError(answer), ...errorForEra(answer.error, "modern") } };
+  return { result: { resultType: "complete", ...exactResult(answer) } };
 }
