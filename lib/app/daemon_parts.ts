@@ -18,6 +18,7 @@ import { openCallRecords } from "../state/call_records.ts";
 import { HomeLock } from "../state/home_lock.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { ensureStateDir, StateFiles } from "../state/state_files.ts";
+import { keptStateKey } from "../state/state_key.ts";
 import { sweepSockets, sweepVolatileDirs } from "../state/volatile_sweep.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
@@ -96,6 +97,7 @@ async function openStorage(
     path: paths.token,
     graceMs: settings.tokenGraceMs,
   });
+  const stateKey = await keptStateKey(paths.stateKey);
   const notes = new HealthNotes();
   const clock = stack.use(ClockMonitor.ofSystem());
   const hooks: Required<DatabaseEvents> = {
@@ -114,7 +116,7 @@ async function openStorage(
   const records = openCallRecords(settings, paths, { now: clock.now, ...hooks });
   if (records) stack.use(records);
   const calls = new CallControl({ store: records, maxBodyChars: settings.callsBodyMaxBytes });
-  return { files, token, notes, clock, hooks, journal, calls };
+  return { files, token, stateKey, notes, clock, hooks, journal, calls };
 }
 
 /** EXAI's own tools and the mounted servers, with what observes and admits their calls. */

@@ -1,7 +1,7 @@
 import { VERSION } from "../base/version.ts";
 import type { Target } from "../call/call.ts";
 import type { Settings } from "../config/settings.ts";
-import { RoundTrips } from "../round_trips/round_trips.ts";
+import type { RoundTrips } from "../round_trips/round_trips.ts";
 import { ModernPeer } from "../session/modern_peer.ts";
 import { ModernTenants } from "../session/modern_tenants.ts";
 import type { RegistryOptions } from "../session/registry.ts";
@@ -27,8 +27,11 @@ export function registryLimits(
 }
 
 /** Makes what answers the requests of the modern era on a session, whatever door it came through. */
-export function modernPeers(target: Target, events: DaemonEvents): (session: Session) => ModernPeer {
-  const roundTrips = new RoundTrips();
+export function modernPeers(
+  target: Target,
+  { events, roundTrips }: { events: DaemonEvents; roundTrips: RoundTrips },
+): (session: Session) => ModernPeer {
+  events.on("sessionEnded", (caller) => roundTrips.forget(caller));
   return (session) => {
     const tenants = new ModernTenants(session, (tenant) => events.emit("sessionEnded", tenant));
     return new ModernPeer(session, tenants, { target, roundTrips, serverInfo: SERVER_INFO });

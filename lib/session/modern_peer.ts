@@ -1,13 +1,19 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, textOf } from "../base/json.ts";
 import type { InputAnswers, Target } from "../call/call.ts";
-import type { CallContextOfTry, RequestPlace, RoundTrips, StartedCall } from "../round_trips/round_trips.ts";
+import {
+  ASKING_METHODS,
+  type CallContextOfTry,
+  type RequestPlace,
+  type RoundTrips,
+  type StartedCall,
+} from "../round_trips/round_trips.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { type ClientClaim, readClaim, withoutClaim } from "../wire/client_claim.ts";
 import { discoverResult, toModernResult } from "../wire/modern_results.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import type { Implementation, InitializeResult } from "../wire/mcp.ts";
-import { progressTokenOf, withTokenText } from "../wire/mcp.ts";
+import { progressTokenOf } from "../wire/mcp.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import { type Params, RawObject } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -62,12 +68,15 @@ export class ModernPeer {
       return error ? { error } : { result: discoverResult(result as InitializeResult) };
     }
     const body = withoutClaim(request.body!);
-    const { params, answers } = takeAnswers(body);
+    const { params, answers } = ASKING_METHODS.has(method)
+      ? takeAnswers(body)
+      : { params: body, answers: undefined };
     return await this.#options.roundTrips.run({
       caller: about.tenant,
       method,
       params,
       answers,
+      logLevel: about.claim.logLevel,
       place: about.place,
       signal: about.signal,
       start: (context) => this.#start({ ...about, ...context, method, params }),
@@ -89,7 +98,7 @@ export class ModernPeer {
   }
 
   #start(
-    { claim, tenant, method, params, notify, markBegun, ask, answers }:
+    { claim, tenant, method, params, notify, markBegun, ask, answers, parking, trace }:
       & CallContextOfTry
       & { claim: ClientClaim; tenant: ModernTenant; method: string; params: Params },
   ): StartedCall {
@@ -104,11 +113,10 @@ export class ModernPeer {
         progressToken: token?.value,
         logLevel: claim.logLevel,
         answers,
+        parking,
+        trace,
         begin: isIdempotent(method) ? undefined : markBegun,
-        notify: (method, params) => {
-          const isProgress = method === "notifications/progress" && token !== undefined;
-          notify(method, isProgress ? withTokenText(params, token.text) : params);
-        },
+        notify,
         ask,
       },
       tenant,
