@@ -1,7 +1,7 @@
 import { VERSION } from "../base/version.ts";
 import type { Target } from "../call/call.ts";
 import type { Settings } from "../config/settings.ts";
-import { RoundTrips } from "../round_trips/round_trips.ts";
+import type { RoundTrips } from "../round_trips/round_trips.ts";
 import type { Router } from "../router/router.ts";
 import type { AttachHooks } from "../session/hello.ts";
 import type { WatchTasks } from "../session/honoured_listen.ts";
@@ -34,9 +34,13 @@ export function registryLimits(
 /** Makes what answers the requests of the modern era on a session, whatever door it came through. */
 export function modernPeers(
   target: Target,
-  { events, tasks }: { events: DaemonEvents; tasks: CallTimeouts["tasks"] },
+  { events, roundTrips, tasks }: {
+    events: DaemonEvents;
+    roundTrips: RoundTrips;
+    tasks: CallTimeouts["tasks"];
+  },
 ): (session: Session) => ModernPeer {
-  const roundTrips = new RoundTrips();
+  events.on("sessionEnded", (caller) => roundTrips.forget(caller));
   const watchTasks: WatchTasks = (caller, taskIds) => tasks.watch(caller, taskIds);
   return (session) => {
     const tenants = new ModernTenants(session, (tenant) => events.emit("callerEnded", tenant));

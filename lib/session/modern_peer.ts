@@ -117,15 +117,23 @@ export class ModernPeer {
       throw new ExaiError("INVALID_PARAMS", `progressToken may hold ${MAX_ID_CHARS} characters at most`);
     }
     if (method === "tools/call") this.#session.callCount++;
+    const { logLevel } = claim;
+    const wanted = { token: token?.text, logLevel };
     return await this.#options.roundTrips.run({
       caller: tenant,
       method,
       params,
       answers,
-      place,
+      logLevel,
+      place: {
+        ...place,
+        notify: (method, params) => {
+          const shown = paramsForRequest(wanted, method, params);
+          if (shown) place.notify(method, shown);
+        },
+      },
       signal,
-      start: (context) =>
-        this.#start(tenant, { ...context, method, params, token, logLevel: claim.logLevel }),
+      start: (context) => this.#start(tenant, { ...context, method, params, token, logLevel }),
     });
   }
 
@@ -145,11 +153,10 @@ export class ModernPeer {
 
   #start(
     tenant: ModernTenant,
-    { method, params, notify, markBegun, ask, answers, token, logLevel }: CallToStart,
+    { method, params, notify, markBegun, ask, answers, parking, trace, token, logLevel }: CallToStart,
   ): StartedCall {
     const id = this.#nextId++;
     if (LIST_METHODS.has(method)) tenant.listed.add(method);
-    const wanted = { token: token?.text, logLevel };
     const result = this.#session.calls.run(
       {
         id,
@@ -159,11 +166,10 @@ export class ModernPeer {
         progressToken: token?.value,
         logLevel,
         answers,
+        parking,
+        trace,
         begin: isIdempotent(method) ? undefined : markBegun,
-        notify: (method, params) => {
-          const shown = paramsForRequest(wanted, method, params);
-          if (shown) notify(method, shown);
-        },
+        notify,
         ask,
       },
       tenant,
