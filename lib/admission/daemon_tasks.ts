@@ -24,8 +24,9 @@ interface DaemonTasksOptions {
 
 /** A call that becomes a task. */
 interface BeginningTask {
-  call: DetachedCall;
-  caller: Pick<Caller, "belonging">;
+  detached: DetachedCall;
+  /** The call it was. */
+  call: Pick<Call, "caller" | "parking">;
   hints?: TaskHints;
 }
 
@@ -45,30 +46,31 @@ export class DaemonTasks {
   }
 
   /** Makes a task of a detached call, which has its handle for an id. It is kept on disk when this resolves. */
-  async begin({ call, caller, hints }: BeginningTask): Promise<RunningTask> {
+  async begin({ detached, call, hints }: BeginningTask): Promise<RunningTask> {
     const record = {
-      taskId: call.handle,
-      owner: ownerKey(await caller.belonging.owner()),
-      createdAtMs: call.startedAtMs,
+      taskId: detached.handle,
+      owner: ownerKey(await call.caller.belonging.owner()),
+      createdAtMs: detached.startedAtMs,
       ttlMs: this.#options.maxMs + RESULT_MS,
     };
     const cancel = () => {
       this.#end(task, "cancelled", {});
-      call.cancel(new ExaiError("CANCELLED", "its client has cancelled the task"));
+      detached.cancel(new ExaiError("CANCELLED", "its client has cancelled the task"));
     };
-    const task = new RunningTask(record, { hints, cancel });
+    const task = new RunningTask(record, { call, hints, cancel });
     this.#running.set(record.taskId, task);
     this.#options.records.add(record);
-    call.watchers.add(({ message }) => message !== undefined && task.hint({ statusMessage: message }));
-    void call.outcome.then((result) => {
+    detached.watchers.add(({ message }) => message !== undefined && task.hint({ statusMessage: message }));
+    void detached.outcome.then((result) => {
       this.#end(task, result.error ? "failed" : "completed", taskOutcome(result));
-      call.release?.();
+      detached.release?.();
     });
     return task;
   }
 
   /** The daemon stops: what becomes of those that run is not known, and the next daemon says so. */
   leave(): void {
+    for (const task of this.#running.values()) task[Symbol.dispose]();
     this.#running.clear();
   }
 
@@ -85,7 +87,7 @@ export class DaemonTasks {
     if (call.method === "tasks/get") return { result: stateOf(found) };
     if (found instanceof RunningTask) {
       if (call.method === "tasks/cancel") found.cancel();
-      else found.questions.answer(responsesIn(call));
+      else found.answer(responsesIn(call));
     }
     return { result: {} };
   }
@@ -135,7 +137,7 @@ export class DaemonTasks {
     const isKept = this.#options.records.finish(taskId, { status, outcome, updatedAtMs: ended.updatedAtMs });
     if (!isKept) this.#keepUnwritten(ended);
     task.tell(shownEnd(ended));
-    task.watchers.clear();
+    task[Symbol.dispose]();
   }
 
   #keepUnwritten(record: TaskRecord): void {
