@@ -30,6 +30,19 @@ export class SessionLostError extends Error {
   }
 }
 
+/** The server speaks only revisions without `initialize`, and refused it. */
+export class ModernOnlyError extends Error {
+  readonly status: number;
+
+  constructor(override readonly cause: HttpStatusError) {
+    super(
+      `it speaks only revisions of MCP without initialize, from 2026-07-28 on, and refused it: ${cause.message}; ` +
+        'it is started as such where its configuration does not say "era": "legacy"',
+    );
+    this.status = cause.status;
+  }
+}
+
 /** An event stream did not begin in time. */
 export class StreamTimeoutError extends Error {
   constructor(timeoutMs: number) {
