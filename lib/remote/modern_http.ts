@@ -212,7 +212,7 @@ export class ModernHttp extends RemoteTransport {
     const why =
       `server "${this.server}" refused the headers of a request, which repeat parts of it: ${message}`;
     return toRpcError(
-      new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.server, outcome: "not_run" } }),
+      new ExaiError("INTERNAL", why, { details: { server: this.server, outcome: "not_run" } }),
     );
   }
 

@@ -8,7 +8,7 @@ import { MessageReader } from "./message_reader.ts";
 import { ResponseStream } from "./response_stream.ts";
 import { ServerEndpoint } from "./server_endpoint.ts";
 
-interface AnswerOptions {
+interface AwaitedAnswer {
   /** The request that the response should answer. */
   id: RequestId;
   signal: AbortSignal;
@@ -66,7 +66,7 @@ export abstract class RemoteTransport implements UpstreamTransport {
    *
    * @throws {ResponseCutError} it ended without the answer: the request may have run
    */
-  protected async takeAnswer(response: Response, options: AnswerOptions): Promise<void> {
+  protected async takeAnswer(response: Response, options: AwaitedAnswer): Promise<void> {
     const { id, signal, check } = options;
     const { body } = response;
     const type = response.headers.get("content-type") ?? "";
@@ -85,7 +85,7 @@ export abstract class RemoteTransport implements UpstreamTransport {
 
   async #takeStream(
     body: NonNullable<Response["body"]>,
-    { id, signal, check, reopen }: AnswerOptions,
+    { id, signal, check, reopen }: AwaitedAnswer,
   ): Promise<void> {
     let isAnswered = false;
     const answered = (is: boolean) => {
