@@ -39,10 +39,11 @@ type TakeAnswer = (answer: RpcResponse) => RpcMessage | undefined;
  * No session, no stream of the server's own, nothing resumed: a request is withdrawn by closing its POST, and one whose
  * stream ends without an answer may have run.
  *
- * `StreamableHTTPClientTransport` of `@modelcontextprotocol/client` 2.4 was measured in its place and is not used. It
- * parses what it passes on: `1.0` arrives as `1`, and 2^53 + 1 as 2^53. `Client` repeats calls of its own accord. It
- * opens a GET for a stream that is cut after an event with an id, which this revision has not, does not tell which
- * request failed, lets `fetch` send a call twice when a kept connection breaks, and bounds no body.
+ * `StreamableHTTPClientTransport` of `@modelcontextprotocol/client` 2.4 is not used in its place. It parses what is only
+ * passed on: `1.0` and 9007199254740993 come out as 1 and 9007199254740992. An echo of 5 MB as JSON took 490 ms with it
+ * and 300 ms here; of 100 KB 7 ms with both; in a stream it was up to a third faster. When a stream ends without an
+ * answer its `send` has long resolved and nothing fails, and after an event with an id it asks for the rest with a GET,
+ * which this revision has not. It posts a text, which `fetch` repeats when a kept connection breaks, and bounds no body.
  */
 export class ModernHttp extends RemoteTransport {
   readonly #timeoutMs: number;
