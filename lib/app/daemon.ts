@@ -30,7 +30,7 @@ import { openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
 import { reportHealth } from "./report_health.ts";
 import { ServerNotices } from "./server_notices.ts";
-import { modernPeers, registryLimits, SERVER_INFO } from "./session_parts.ts";
+import { implicitSessions, modernPeers, registryLimits, SERVER_INFO } from "./session_parts.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
 /** How long a server may take to answer a request that others could answer too. */
@@ -230,6 +230,7 @@ export class Daemon implements AsyncDisposable {
   ): HttpHandler {
     const settings = this.#settings;
     const { telemetry, mounts, own } = parts;
+    const implicit = implicitSessions(hooks, router, settings);
     return new HttpHandler({
       ...settings,
       budget,
@@ -245,7 +246,7 @@ export class Daemon implements AsyncDisposable {
         settings: parts.live,
         token: parts.token,
         calls: parts.calls,
-        toolsFor: router.allTools,
+        toolsFor: (caller) => router.tools.allTools(caller),
         sessions: this.#sessions,
         handover: this.handover,
         stopRequest: this.stopRequest,
@@ -255,6 +256,7 @@ export class Daemon implements AsyncDisposable {
       onExai: (channel, context) => attachExai(channel, hooks, context),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
+      openModern: (client) => implicit.of(client),
     });
   }
 

@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, textOf } from "../base/json.ts";
-import type { InputAnswers, Target } from "../call/call.ts";
+import type { Caller, InputAnswers, Target } from "../call/call.ts";
 import type { CallContextOfTry, RequestPlace, RoundTrips, StartedCall } from "../round_trips/round_trips.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { type ClientClaim, readClaim, withoutClaim } from "../wire/client_claim.ts";
@@ -50,6 +50,15 @@ export class ModernPeer {
     } catch (thrown) {
       return { error: toRpcError(thrown) };
     }
+  }
+
+  /**
+   * Whom a request that `isModern` belongs to.
+   *
+   * @throws {ExaiError} as `readClaim`
+   */
+  tenantOf(request: RawRequest): Caller {
+    return this.#tenants.of(readClaim(request.body!));
   }
 
   async #run(
