@@ -210,16 +210,19 @@ export class UpstreamExchange {
   }
 
   /**
-   * Sends a request that stays unanswered while its stream is open; it is not in flight, and nothing waits for it. `sent`
-   * settles when its stream has ended, on transports that have such streams; it rejects where it cannot be sent.
+   * Sends a request that stays unanswered while its stream is open; it is not in flight, and nothing waits for it.
+   * Resolves when its stream has ended, on transports that have such streams; rejects where it cannot be sent.
+   *
+   * @param onId called with its id before it is sent
    */
-  openStream(method: string, params: JsonObject): { id: number; sent: Promise<void> } {
+  openStream(request: { method: string; params: JsonObject }, onId: (id: number) => void): Promise<void> {
     const id = this.#nextId++;
+    onId(id);
     const state = this.#state;
-    if (state.is !== "open") return { id, sent: Promise.reject(state.why) };
-    const sent = this.#transport.send({ jsonrpc: "2.0", id, method, params });
+    if (state.is !== "open") return Promise.reject(state.why);
+    const sent = this.#transport.send({ jsonrpc: "2.0", id, ...request });
     const hasStreams = this.#transport.withdraw !== undefined;
-    return { id, sent: hasStreams ? sent : sent.then(() => new Promise<never>(() => {})) };
+    return hasStreams ? sent : sent.then(() => new Promise<never>(() => {}));
   }
 
   /** Cancels a request that {@linkcode openStream} has sent. */

@@ -43,8 +43,10 @@ export class Listens {
       ended: Promise.withResolvers(),
       deliver,
     };
-    const { id, sent } = exchange.openStream("subscriptions/listen", params);
-    this.#open.set(id, stream);
+    let id = 0;
+    const sent = exchange.openStream({ method: "subscriptions/listen", params }, (own) => {
+      this.#open.set(id = own, stream);
+    });
     sent.then(
       () => this.#end(id, { isGraceful: false, why: "its stream was cut" }),
       (thrown) => this.#end(id, { isGraceful: false, why: messageOf(thrown) }),

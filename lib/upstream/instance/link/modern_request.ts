@@ -45,16 +45,19 @@ export function modernParams(
     [META.capabilities]: capabilities,
     ...(logLevel === undefined ? {} : { [META.logLevel]: logLevel }),
   };
-  const { inputResponses, requestState } = answers;
   if (!(params instanceof RawObject)) {
-    const rest = Object.entries(isObject(params._meta) ? params._meta : {});
-    const meta = Object.fromEntries(rest.filter(([name]) => !OWN_META.includes(name)));
-    return { ...params, inputResponses, requestState, _meta: { ...meta, ...claim } };
+    const { _meta, inputResponses: _, requestState: _state, ...rest } = params;
+    const meta = Object.entries(isObject(_meta) ? _meta : {}).filter(([name]) => !OWN_META.includes(name));
+    return { ...rest, ...defined(answers), _meta: { ...Object.fromEntries(meta), ...claim } };
   }
   const meta = params.objectAt("_meta")?.without(...OWN_META).withAll(claim).text ?? JSON.stringify(claim);
   const rest = params.without("inputResponses", "requestState").withText("_meta", meta);
-  return rest.withAll({
+  return rest.withAll(defined(answers));
+}
+
+function defined({ inputResponses, requestState }: InputAnswers): JsonObject {
+  return {
     ...(inputResponses === undefined ? {} : { inputResponses }),
     ...(requestState === undefined ? {} : { requestState }),
-  });
+  };
 }
