@@ -76,11 +76,6 @@ class HttpTransport implements UpstreamTransport {
     }
   }
 
-  useModern(): void {
-    // The answer to the first modern request has come on the transport for them.
-    this.#isSettled = true;
-  }
-
   withdraw(id: RequestId): void {
     if (this.#current instanceof ModernHttp) this.#current.withdraw(id);
   }
