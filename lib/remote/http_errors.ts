@@ -43,6 +43,16 @@ export class ModernOnlyError extends Error {
   }
 }
 
+/** The server speaks neither Streamable HTTP nor the older HTTP with SSE, of which the user meant one. */
+export class NoTransportError extends Error {
+  readonly status: number;
+
+  constructor(override readonly cause: HttpStatusError, sse: string) {
+    super(`${cause.message}; as a server of the older HTTP with SSE: ${sse}`);
+    this.status = cause.status;
+  }
+}
+
 /** An event stream did not begin in time. */
 export class StreamTimeoutError extends Error {
   constructor(timeoutMs: number) {

@@ -5,7 +5,7 @@ import { isAboutRevision } from "../wire/mcp.ts";
 import type { RequestId, RpcMessage } from "../wire/rpc.ts";
 import { BoundedFetch } from "./bounded_fetch.ts";
 import { isAboutEra, isModernRefusal } from "./era_refusals.ts";
-import { HttpStatusError, ModernOnlyError } from "./http_errors.ts";
+import { HttpStatusError, ModernOnlyError, NoTransportError } from "./http_errors.ts";
 import { LegacySse } from "./legacy_sse.ts";
 import { ModernHttp } from "./modern_http.ts";
 import type { RemoteTransport } from "./remote_transport.ts";
@@ -76,11 +76,6 @@ class HttpTransport implements UpstreamTransport {
     }
   }
 
-  useModern(): void {
-    // The answer to the first modern request has come on the transport for them.
-    this.#isSettled = true;
-  }
-
   withdraw(id: RequestId): void {
     if (this.#current instanceof ModernHttp) this.#current.withdraw(id);
   }
@@ -107,10 +102,7 @@ class HttpTransport implements UpstreamTransport {
       await this.#change(sse());
     } catch (thrown) {
       if (thrown instanceof ExaiError) throw thrown;
-      // The user meant one of the two transports.
-      throw new Error(`${refusal.message}; as a server of the older HTTP with SSE: ${messageOf(thrown)}`, {
-        cause: refusal,
-      });
+      throw new NoTransportError(refusal, messageOf(thrown));
     }
     await this.#current.send(message);
   }

@@ -81,7 +81,6 @@ function openModern(
   agreed: Pick<ServerLink, "description" | "revision">,
 ): ModernLink {
   const { name, clientInfo, capabilities, startTimeoutMs, log } = options;
-  parts.transport.useModern?.();
   return new ModernLink({
     ...parts,
     ...agreed,
