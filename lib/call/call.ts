@@ -4,8 +4,10 @@ import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Params, RawObject } from "../wire/raw_object.ts";
 import { jsonId, type RequestId, type Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
+import type { EarlyAnswer } from "./early_answer.ts";
 import type { Parking } from "./parking.ts";
 import type { ServerTrouble } from "./server_trouble.ts";
+import type { CallSpending, OngoingWork, Wait } from "./trace.ts";
 
 /** The session on whose behalf a call runs, as far as targets may know it. */
 export interface Caller {
@@ -111,11 +113,8 @@ interface CallContext {
   readonly abort?: (reason: Error) => void;
   /** When `signal` aborts at the latest, by `monotonicNow`, in milliseconds; set by the time-out policy. */
   readonly deadlineMs?: number;
-  /**
-   * Answers its request with a task, since a server has begun one for it, or says more of that; undefined where its
-   * client waits for the result itself.
-   */
-  readonly becomeTask?: (hints: TaskHints) => void;
+  /** Set where its request may be answered before it has ended. */
+  readonly early?: EarlyAnswer;
   /** Whether it waits for a client that has no request open for it; undefined where the client keeps its request open. */
   readonly parking?: Parking;
   /** What the layers note about the call, for its record; undefined where there is no record. */
@@ -130,13 +129,6 @@ interface CallContext {
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
-}
-
-/** What a server has said of a task of its own (SEP-2663). */
-export interface TaskHints {
-  /** When to ask for its state again, in milliseconds. */
-  readonly pollIntervalMs?: number;
-  readonly statusMessage?: string;
 }
 
 /** How soon work may begin that must not run twice. */
@@ -160,30 +152,6 @@ export interface CallTrace {
   spent?: CallSpending;
   /** The work of a call that was answered, or given up, before its end. */
   goesOn?: OngoingWork;
-}
-
-/** Work that nobody's request waits for. */
-export interface OngoingWork {
-  /** Settles when it has ended. */
-  readonly ended: Promise<unknown>;
-  /** Cancels it with `reason`. */
-  cancel(reason: Error): void;
-}
-
-/** What a call has used of models. */
-export interface CallSpending {
-  inputTokens: number;
-  outputTokens: number;
-  /** In US dollars, of the requests with a known price; undefined if there is none. */
-  usd?: number;
-}
-
-/** Something a call waits for before it can proceed. */
-export interface Wait {
-  /** Since when, by `performance.now`, in milliseconds. */
-  readonly sinceMs: number;
-  /** A description, as `a permit of server "files" (7 before it)`. */
-  what(): string;
 }
 
 export interface AskOptions {
@@ -263,7 +231,7 @@ class DerivedCall implements Call {
   readonly logLevel: LogLevel | undefined;
   readonly answers: InputAnswers | undefined;
   readonly parking: Parking | undefined;
-  readonly becomeTask: Call["becomeTask"];
+  readonly early: EarlyAnswer | undefined;
   readonly trace: CallTrace | undefined;
   readonly begin: Call["begin"];
   readonly notify: Call["notify"];
@@ -286,7 +254,7 @@ class DerivedCall implements Call {
     this.answers = "answers" in parts ? parts.answers : call.answers;
     this.parking = parts.parking ?? call.parking;
     this.#deadlineMs = parts.deadlineMs ?? (call instanceof DerivedCall ? call.#deadlineMs : call.deadlineMs);
-    this.becomeTask = "becomeTask" in parts ? parts.becomeTask : call.becomeTask;
+    this.early = parts.early ?? call.early;
     this.trace = "trace" in parts ? parts.trace : call.trace;
     this.begin = "begin" in parts ? parts.begin : call.begin;
     this.notify = parts.notify ?? call.notify.bind(call);

@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
-import type { Call, CallTrace, Wait, Whereabouts } from "./call.ts";
+import type { Call, CallTrace, Whereabouts } from "./call.ts";
+import type { Wait } from "./trace.ts";
 
 const NO_WAIT: Disposable = { [Symbol.dispose]() {} };
 
