@@ -3,7 +3,7 @@ import { abortError } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject, numberOf, textOf } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { type Call, derive } from "../../call/call.ts";
+import { type Call, derive, type InputAnswers } from "../../call/call.ts";
 import type { TaskHints } from "../../call/early_answer.ts";
 import { waitingFor } from "../../call/wait.ts";
 import { exactResult, resultMember } from "../../wire/raw_message.ts";
@@ -22,7 +22,7 @@ interface FollowOptions {
   /** The server's name. */
   server: string;
   /** Sends the server a request about the task on behalf of the call. */
-  ask(method: string, params: JsonObject): Promise<Result>;
+  ask(method: string, params: JsonObject, answers?: InputAnswers): Promise<Result>;
   /** Whether the server can still be asked. */
   isOpen(): boolean;
 }
@@ -170,8 +170,7 @@ class FollowedTask implements Disposable {
     });
     const answered = await answersTo(call, { inputRequests }, server);
     if ("error" in answered) throw new ExaiError("INTERNAL", answered.error.message);
-    const { inputResponses = {} } = answered.answers;
-    const { error } = await ask("tasks/update", { taskId, inputResponses });
+    const { error } = await ask("tasks/update", { taskId }, answered.answers);
     if (error) throw new ExaiError("INTERNAL", `server "${server}" refused an answer: ${error.message}`);
     this.#answered.resolve();
   }

@@ -1,7 +1,7 @@
 import { ExaiError } from "../../../base/errors.ts";
 import type { JsonObject } from "../../../base/json.ts";
 import { visible } from "../../../base/visible.ts";
-import { type Call, type Caller } from "../../../call/call.ts";
+import type { Call, Caller, InputAnswers } from "../../../call/call.ts";
 import type { Implementation, InitializeResult } from "../../../wire/mcp.ts";
 import { paramsOf } from "../../../wire/raw_edits.ts";
 import type { Params } from "../../../wire/raw_object.ts";
@@ -93,8 +93,8 @@ export class ModernLink implements ServerLink {
   /** Clients get a task of the daemon's, or the result: the server's own is known to this connection alone. */
   #follow(call: Call, task: Result): Promise<Result> {
     const { name: server, exchange, timeoutMs } = this.#parts;
-    const ask = (method: string, params: JsonObject) =>
-      exchange.ask(method, modernParams(params, this.#envelopeOf(call)) as JsonObject, timeoutMs);
+    const ask = (method: string, params: JsonObject, answers?: InputAnswers) =>
+      exchange.ask(method, modernParams(params, this.#envelopeOf(call), answers) as JsonObject, timeoutMs);
     return followTask(call, task, { server, ask, isOpen: () => exchange.isOpen });
   }
 
