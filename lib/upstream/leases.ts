@@ -4,6 +4,7 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Params } from "../wire/raw_object.ts";
 import { MINUTE_MS } from "../base/units.ts";
+import { notifyUpdated } from "../call/scoped_uris.ts";
 import type { Caller } from "../call/call.ts";
 import { ROOTS_WAIT } from "../call/wait.ts";
 import type { Instance } from "./instance/instance.ts";
@@ -222,9 +223,12 @@ export class Leases {
   async #requestFor(
     { caller, isolationReason }: Pick<SessionLease, "caller" | "isolationReason">,
   ): Promise<SlotRequest> {
-    const asksRoots = () => this.#options.asksRoots?.() ?? false;
-    const { daemonId } = this.#pool;
-    const request = await slotRequestFor(this.#config, caller, { isolationReason, asksRoots, daemonId });
+    const by = {
+      isolationReason,
+      asksRoots: () => this.#options.asksRoots?.() ?? false,
+      daemonId: this.#pool.daemonId,
+    };
+    const request = await slotRequestFor(this.#config, caller, by);
     this.#options.onScopeKnown?.(caller, request.listScope);
     return request;
   }
@@ -289,7 +293,7 @@ export class Leases {
         const { error } = await instance.resubscribe(caller, uri);
         if (error) throw new Error(error.message);
         // It may have unsubscribed meanwhile.
-        if (subscriptions.has(uri)) caller.notify("notifications/resources/updated", { uri });
+        if (subscriptions.has(uri)) notifyUpdated(caller, this.#config.name, { uri });
       } catch (thrown) {
         // The next instance is asked instead.
         if (!instance.alive || !subscriptions.has(uri)) return;

@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { notifyUpdated, uriFor } from "../call/scoped_uris.ts";
 import type { Caller } from "../call/call.ts";
 import type { Slot } from "./slot.ts";
 
@@ -57,9 +58,9 @@ export function loseSubscription(
   subscriptions.delete(uri);
   log.warning("{server}: the subscription of a window to {uri} is lost: {why}", { server, uri, why });
   const data = `server "${server}": the subscription to ${uri} is lost: ${why}`;
-  caller.subscriptionLost?.(uri);
+  caller.subscriptionLost?.(uriFor(caller, server, uri));
   caller.notify("notifications/message", { level: "warning", logger: "exai", data });
-  caller.notify("notifications/resources/updated", { uri });
+  notifyUpdated(caller, server, { uri });
 }
 
 /**
