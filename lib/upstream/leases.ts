@@ -1,15 +1,20 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { ExaiError } from "../base/errors.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Params } from "../wire/raw_object.ts";
 import { MINUTE_MS } from "../base/units.ts";
-import { notifyUpdated } from "../call/scoped_uris.ts";
 import type { Caller } from "../call/call.ts";
 import { ROOTS_WAIT } from "../call/wait.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { Pool } from "./pool.ts";
-import { createSessionLease, loseSubscription, retryDelayMs, type SessionLease } from "./session_lease.ts";
+import {
+  createSessionLease,
+  loseSubscription,
+  retryDelayMs,
+  type SessionLease,
+  subscribeAgain,
+} from "./session_lease.ts";
 import type { ListScope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { slotRequestFor } from "./slot_request.ts";
@@ -223,12 +228,9 @@ export class Leases {
   async #requestFor(
     { caller, isolationReason }: Pick<SessionLease, "caller" | "isolationReason">,
   ): Promise<SlotRequest> {
-    const by = {
-      isolationReason,
-      asksRoots: () => this.#options.asksRoots?.() ?? false,
-      daemonId: this.#pool.daemonId,
-    };
-    const request = await slotRequestFor(this.#config, caller, by);
+    const asksRoots = () => this.#options.asksRoots?.() ?? false;
+    const { daemonId } = this.#pool;
+    const request = await slotRequestFor(this.#config, caller, { isolationReason, asksRoots, daemonId });
     this.#options.onScopeKnown?.(caller, request.listScope);
     return request;
   }
@@ -283,22 +285,8 @@ export class Leases {
     return !error && slot.alive ? undefined : retryDelayMs(error, failures);
   }
 
-  /** Subscribes a session again on a new instance, and notifies it of updates it may have missed. */
   async #resubscribe(lease: SessionLease, slot: Slot): Promise<void> {
-    const { caller, subscriptions } = lease;
     const instance = await slot.instance.catch(() => undefined);
-    if (!instance || !slot.hasSession(caller)) return;
-    await Promise.all(Array.from(subscriptions, async (uri) => {
-      try {
-        const { error } = await instance.resubscribe(caller, uri);
-        if (error) throw new Error(error.message);
-        // It may have unsubscribed meanwhile.
-        if (subscriptions.has(uri)) notifyUpdated(caller, this.#config.name, { uri });
-      } catch (thrown) {
-        // The next instance is asked instead.
-        if (!instance.alive || !subscriptions.has(uri)) return;
-        loseSubscription(lease, uri, `${messageOf(thrown)}; subscribe again`);
-      }
-    }));
+    if (instance && slot.hasSession(lease.caller)) await subscribeAgain(lease, instance);
   }
 }
