@@ -22,6 +22,8 @@ export interface EraClient extends AsyncDisposable {
   /** What it was told, `{method, params}`. */
   readonly notifications: JsonObject[];
   tools(): Promise<JsonObject[]>;
+  prompts(): Promise<JsonObject[]>;
+  resources(): Promise<JsonObject[]>;
   call(name: string, args?: JsonObject, options?: CallOptions): Promise<JsonObject>;
   read(uri: string): Promise<JsonObject>;
   prompt(name: string): Promise<JsonObject>;
@@ -62,7 +64,7 @@ export const ANSWERS = {
     role: "assistant" as const,
     content: { type: "text" as const, text: "said by a model" },
   }),
-  roots: () => ({ roots: [{ uri: "file:///the/root" }] }),
+  roots: () => ({ roots: [{ uri: "file:///usr" }] }),
 };
 
 const SHIM = fromFileUrl(new URL("../../shim.ts", import.meta.url));

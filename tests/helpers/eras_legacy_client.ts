@@ -42,6 +42,8 @@ export async function legacyClient(place: Place, capabilities: JsonObject): Prom
     questions,
     notifications,
     tools: async () => (await client.listTools()).tools as unknown as JsonObject[],
+    prompts: async () => (await client.listPrompts()).prompts as unknown as JsonObject[],
+    resources: async () => (await client.listResources()).resources as unknown as JsonObject[],
     call: async (name, args, { signal, onprogress } = {}) =>
       await client.callTool({ name, arguments: args }, undefined, { signal, onprogress }) as JsonObject,
     read: async (uri) => await client.readResource({ uri }) as JsonObject,

@@ -77,8 +77,11 @@ export interface Cell {
   fault?: string;
 }
 
-/** How long a row may take. */
+/** How long a row may take, and a connection. */
 const ROW_MS = 8000;
+const CONNECT_MS = 20_000;
+/** What a connection may take, a start of shim and server included, before somebody would wonder. */
+const CONNECT_SOON_MS = 6000;
 
 /** Runs all rows of one pairing, one after another. */
 export async function runPairing(
@@ -88,9 +91,9 @@ export async function runPairing(
 ): Promise<Cell[]> {
   const place: Place = { door, server: direct ? undefined : upstream, http: daemon.http, home: daemon.home };
   const name = `${kind} ${door} ${upstream}`;
-  const within = async (run: () => Promise<unknown>) => {
+  const within = async (run: () => Promise<unknown>, ms = ROW_MS) => {
     try {
-      await deadline(run(), ROW_MS);
+      await deadline(run(), ms);
     } catch (thrown) {
       return thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
     }
@@ -98,11 +101,14 @@ export async function runPairing(
   await using stack = new AsyncDisposableStack();
   const cells: Cell[] = [];
   const it = { upstream: UPSTREAMS[upstream]!, place } as Parameters<typeof ROWS[string]>[0];
+  const fromMs = performance.now();
   const fault = await within(async () => {
     it.client = stack.use(await eraClient(kind, place));
     it.raw = kind === "legacy" ? undefined : stack.use(await rawModern(place));
-  });
-  cells.push({ name: `${name}: connect`, fault });
+  }, CONNECT_MS);
+  const tookMs = Math.round(performance.now() - fromMs);
+  const late = tookMs > CONNECT_SOON_MS ? `connected after ${tookMs} ms` : undefined;
+  cells.push({ name: `${name}: connect`, fault: fault ?? late });
   if (fault) return cells;
   for (const row of rows) cells.push({ name: `${name}: ${row}`, fault: await within(() => ROWS[row]!(it)) });
   return cells;

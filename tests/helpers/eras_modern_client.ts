@@ -32,19 +32,23 @@ export async function modernClient(
   answer(client, capabilities, questions);
   client.fallbackNotificationHandler = (told) => Promise.resolve(void notifications.push(told as JsonObject));
   await client.connect(transportTo(place));
+  // What the client remembers is no matter of these tests.
+  const fresh = { cacheMode: "refresh" } as const;
   const meta = (logLevel?: string) => logLevel ? { _meta: { [META.logLevel]: logLevel } } : {};
   return {
     era: client.getProtocolEra()!,
     questions,
     notifications,
-    tools: async () =>
-      (await client.listTools(undefined, { cacheMode: "refresh" })).tools as unknown as JsonObject[],
+    tools: async () => (await client.listTools(undefined, fresh)).tools as unknown as JsonObject[],
+    prompts: async () => (await client.listPrompts(undefined, fresh)).prompts as unknown as JsonObject[],
+    resources: async () =>
+      (await client.listResources(undefined, fresh)).resources as unknown as JsonObject[],
     call: async (name, args, { signal, onprogress, logLevel } = {}) =>
       await client.callTool({ name, arguments: args, ...meta(logLevel) }, {
         signal,
         onprogress,
       }) as JsonObject,
-    read: async (uri) => await client.readResource({ uri }, { cacheMode: "refresh" }) as JsonObject,
+    read: async (uri) => await client.readResource({ uri }, fresh) as JsonObject,
     prompt: async (name) => await client.getPrompt({ name }) as unknown as JsonObject,
     request: async (method, params) =>
       await client.request({ method, params }, z.looseObject({})) as unknown as JsonObject,
