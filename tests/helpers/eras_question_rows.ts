@@ -26,14 +26,18 @@ export const QUESTION_ROWS: Record<string, Row> = {
     assertEquals(typeof elicitationId, client.era === "legacy" ? "string" : "undefined");
   },
   "url first": async ({ client, upstream }) => {
+    const args = { key: crypto.randomUUID() };
     if (client.era === "legacy" && upstream.era === "legacy") {
-      const thrown = await client.call("sign_in").then(() => undefined, (thrown) => thrown);
+      const thrown = await client.call("sign_in", args).then(() => undefined, (thrown) => thrown);
       assertEquals((thrown as { code?: number })?.code, -32042);
-      return void await client.call("sign_in");
+      return void await client.call("sign_in", args);
     }
     const from = client.questions.length;
-    assertEquals(textOf(await client.call("sign_in")), "signed in");
-    assertEquals((client.questions[from]!.params as JsonObject).url, "https://example.com/sign-in");
+    assertEquals(textOf(await client.call("sign_in", args)), "signed in");
+    assertEquals(
+      (client.questions[from]!.params as JsonObject).url,
+      `https://example.com/sign-in/${args.key}`,
+    );
   },
   "two at once": async ({ client }) => {
     const from = client.questions.length;
