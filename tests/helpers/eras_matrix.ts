@@ -107,8 +107,12 @@ export async function runPairing(
     it.raw = kind === "legacy" ? undefined : stack.use(await rawModern(place));
   }, CONNECT_MS);
   const tookMs = Math.round(performance.now() - fromMs);
+  // Who asks first finds the newer era on every door, whatever is behind it.
+  const isOld = kind !== "legacy" && it.client?.era !== "modern"
+    ? "it was spoken to in the older era"
+    : undefined;
   const late = tookMs > CONNECT_SOON_MS ? `connected after ${tookMs} ms` : undefined;
-  cells.push({ name: `${name}: connect`, fault: fault ?? late });
+  cells.push({ name: `${name}: connect`, fault: fault ?? isOld ?? late });
   if (fault) return cells;
   for (const row of rows) cells.push({ name: `${name}: ${row}`, fault: await within(() => ROWS[row]!(it)) });
   return cells;
