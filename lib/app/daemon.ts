@@ -183,6 +183,7 @@ export class Daemon implements AsyncDisposable {
     this.handover.stop();
     const done = Promise.all([this.#drain.close(), this.#timeouts.idle()]);
     await resolvedWithin(done, drainMs);
+    this.#sessions.endListens();
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
     await delay(0);
     // Before the connections, so that closing them is not treated as the clients ending their sessions.
@@ -266,17 +267,20 @@ export class Daemon implements AsyncDisposable {
     events.on("listsChanged", () => router.invalidate());
     events.on("serversChanged", (names) => {
       router.invalidate();
-      announceServers(sessions, names);
+      announceServers(sessions.callers(), names);
     });
-    events.on("toolSetsChanged", (change) => announceToolSets(sessions, change));
+    events.on("toolSetsChanged", (change) => announceToolSets(sessions.callers(), change));
     events.on("processEvent", (...event) => this.#notices.processEvent(...event));
     events.on(
       "configurationRead",
       () => this.#notices.entriesChanged(new Set(mounts.configured.servers.keys())),
     );
+    events.on("callerEnded", (caller) => {
+      router.detach(caller);
+      mounts.detach(caller);
+    });
     events.on("sessionEnded", (session) => {
-      router.detach(session);
-      mounts.detach(session);
+      events.emit("callerEnded", session);
       timeouts.forget(session);
       telemetry.healthChanged();
     });

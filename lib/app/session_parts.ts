@@ -30,7 +30,7 @@ export function registryLimits(
 export function modernPeers(target: Target, events: DaemonEvents): (session: Session) => ModernPeer {
   const roundTrips = new RoundTrips();
   return (session) => {
-    const tenants = new ModernTenants(session, (tenant) => events.emit("sessionEnded", tenant));
+    const tenants = new ModernTenants(session, (tenant) => events.emit("callerEnded", tenant));
     return new ModernPeer(session, tenants, { target, roundTrips, serverInfo: SERVER_INFO });
   };
 }

@@ -8,8 +8,10 @@ import type { ServerTrouble } from "./server_trouble.ts";
 
 /** The session on whose behalf a call runs, as far as targets may know it. */
 export interface Caller {
-  /** Session id. */
+  /** Session id; of a caller of the modern era, its own within a session. */
   readonly id: string;
+  /** The session it is a part of, by id; undefined: it is one by itself. `sessionIdOf` reads it. */
+  readonly session?: string;
   readonly client: Implementation | undefined;
   /** Default: `legacy`. A caller of the modern era cannot be asked anything but on behalf of one of its calls. */
   readonly era?: Era;

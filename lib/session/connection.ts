@@ -42,18 +42,22 @@ export interface ConnectionHooks extends OpHooks {
   modernPeer?(session: Session): ModernPeer;
 }
 
-interface ConnectionOptions {
+/** What the hello of a connection was granted; nothing else of it is sent or taken. */
+export interface ConnectionFeatures {
+  /** Nudges. */
+  nudge?: boolean;
+  /** Frames with several messages, one a line. */
+  lines?: boolean;
+  /** Large messages in UTF-8, in both directions; those of the client it has not read. */
+  bytes?: boolean;
+  /** Receipts of what has arrived, in both directions. */
+  receipts?: boolean;
+}
+
+interface ConnectionOptions extends ConnectionFeatures {
   hooks: ConnectionHooks;
   /** Whether the client speaks EXAI ops beside MCP. */
   speaksOps: boolean;
-  /** Whether its hello asked for nudges. */
-  nudge?: boolean;
-  /** Whether its hello asked for frames with several messages, one a line. */
-  lines?: boolean;
-  /** Whether its hello asked for large messages in UTF-8, in both directions; those of the client it has not read. */
-  bytes?: boolean;
-  /** Whether its hello asked for receipts of what has arrived, in both directions. */
-  receipts?: boolean;
 }
 
 /** Makes `channel` the connection of `session`, in place of one it may have. */

@@ -3,7 +3,6 @@ import { logHandlerError } from "../base/handler_errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
-import { GivenUp } from "../call/wait.ts";
 import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
@@ -23,23 +22,17 @@ import type { RequestRef } from "../wire/message_text.ts";
 import type { RawMessage, RawNotification, RawRequest } from "../wire/raw_message.ts";
 import { memberOf, type Params, type RawObject } from "../wire/raw_object.ts";
 import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
-import { MAX_ID_CHARS, readRequestId, type RequestId, type Result } from "../wire/rpc.ts";
+import { MAX_ID_CHARS, type RequestId, type Result } from "../wire/rpc.ts";
 import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
 import type { MessageSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
 import { ModernRequests } from "./modern_requests.ts";
 import { ServerRequests } from "./server_requests.ts";
 import type { ClientPeer, Session } from "./session.ts";
+import { withdrawalOf, withdrawnId } from "./withdrawal.ts";
 
 /** `clientInfo` and `capabilities`, which are kept as long as the session and sent to servers. */
 const MAX_CLIENT_INFO_CHARS = 64 * KIB;
-
-/**
- * The reason of a client whose own time was up, and not of a user who no longer wants the answer. MCP has no code for
- * it: the SDKs write theirs, -32001 (TypeScript), "request timeout" (rmcp) or "context deadline exceeded" (Go), the shim
- * "not answered in time".
- */
-const TIMED_OUT = /-32001|timed?[ -]?out|deadline|not answered in time/i;
 
 interface PeerHooks {
   target: Target;
@@ -63,7 +56,7 @@ export class McpPeer implements ClientPeer {
     this.#session = session;
     this.#sink = sink;
     this.#hooks = hooks;
-    this.#modern = hooks.modern && new ModernRequests(hooks.modern, sink);
+    this.#modern = hooks.modern && new ModernRequests(hooks.modern, sink, session);
     this.#requests = new ServerRequests((message, options) => sink.send(message, options));
     session.bindPeer(this);
     const onEnded = () => this.#requests.close(session.ended.reason);
@@ -144,7 +137,7 @@ export class McpPeer implements ClientPeer {
     const { id } = request;
     // Checked first: what is recorded under an id is recorded of the running call.
     if (this.#isRunning(id)) return this.#rejectDuplicate(request);
-    const result = request.method === "ping"
+    const result = request.method === "ping" && !isModern(request.body)
       ? { result: {} }
       : await (bytes < MIN_CHARGED_BYTES ? this.#run(request) : this.#runCharged(request, bytes));
     if (this.#cancelled.delete(id)) this.#sink.abandon(id);
@@ -173,7 +166,8 @@ export class McpPeer implements ClientPeer {
 
   // Without a promise of its own, as what it calls for a tool.
   #run(request: RawRequest): Promise<Result> | Result {
-    if (this.#modern && isModern(request.body)) return this.#modern.run(request);
+    const modern = this.#modern?.answer(request);
+    if (modern) return modern;
     const refusal = legacyCodec.refusalOf(request.method) ?? this.#recordClientState(request);
     if (refusal) return { error: toRpcError(refusal) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
@@ -278,6 +272,8 @@ export class McpPeer implements ClientPeer {
 
   #handleNotification({ method, body }: RawNotification): void {
     this.#session.touch();
+    // In the modern era there is but one notification of clients, which may say its era or not.
+    if (this.#modern && method !== "notifications/cancelled" && isModern(body)) return;
     switch (method) {
       case "notifications/initialized":
         this.#session.sendNotice();
@@ -295,13 +291,9 @@ export class McpPeer implements ClientPeer {
   }
 
   #cancel(params: RawObject | undefined): void {
-    const id = readRequestId(params?.textOf("requestId") ?? "null");
+    const id = withdrawnId(params);
     if (id === undefined) return;
-    const why = textOf(params?.get("reason")) ?? "no reason given";
-    const message = `the client cancelled the call: ${why}`;
-    const reason = TIMED_OUT.test(why)
-      ? new GivenUp("timed_out", message)
-      : new ExaiError("CANCELLED", message);
+    const reason = withdrawalOf(params);
     const wasRunning = this.#modern?.cancel(id, reason) || this.#session.calls.cancel(id, reason);
     if (wasRunning) this.#cancelled.add(id);
   }

@@ -1,16 +1,18 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Target } from "../call/call.ts";
+import { LISTS } from "../call/server.ts";
 import type { CallContextOfTry, RequestPlace, RoundTrips, StartedCall } from "../round_trips/round_trips.ts";
-import type { ClientClaim } from "../wire/client_claim.ts";
 import { thrownForEra } from "../wire/era_errors.ts";
 import { discoverResult, modernCodec, type NeutralRequest } from "../wire/modern_codec.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
-import type { Implementation, InitializeResult } from "../wire/mcp.ts";
-import { progressTokenOf, withTokenText } from "../wire/mcp.ts";
+import { type Implementation, type InitializeResult, type LogLevel, progressTokenOf } from "../wire/mcp.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
-import { type Params, RawObject } from "../wire/raw_object.ts";
-import type { Result } from "../wire/rpc.ts";
+import type { Params } from "../wire/raw_object.ts";
+import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
 import type { Session } from "./session.ts";
+import type { WatchTasks } from "./honoured_listen.ts";
+import { ListenRequests } from "./listen_requests.ts";
+import { paramsForRequest } from "./modern_notifications.ts";
 import type { ModernTenant } from "./modern_tenant.ts";
 import type { ModernTenants } from "./modern_tenants.ts";
 
@@ -18,25 +20,57 @@ interface ModernPeerOptions {
   target: Target;
   roundTrips: RoundTrips;
   serverInfo: Implementation;
+  /** Tells listens of tasks. Default: there are none. */
+  watchTasks?: WatchTasks;
 }
 
-const NO_PARAMS = {};
+/** A call that begins: for a request, or one of the daemon's own. */
+interface CallToStart extends CallContextOfTry {
+  method: string;
+  params: Params;
+  token?: ReturnType<typeof progressTokenOf>;
+  logLevel?: LogLevel;
+}
+
+const LIST_METHODS: ReadonlySet<string> = new Set(Object.values(LISTS).map(({ method }) => method));
+
+const nothing = () => {};
+const noQuestions = () =>
+  Promise.reject(
+    new ExaiError("METHOD_NOT_FOUND", "this client can be asked only in answer to its requests"),
+  );
+
+/** A request, with what it says of its client. */
+interface ModernRequest extends NeutralRequest {
+  request: RawRequest;
+  tenant: ModernTenant;
+  place: RequestPlace;
+  /** Aborted when the client has withdrawn the request. */
+  signal: AbortSignal;
+}
 
 /** Answers the requests of the modern era of one session, over any transport. */
 export class ModernPeer {
   readonly #session: Session;
   readonly #tenants: ModernTenants;
   readonly #options: ModernPeerOptions;
+  readonly #listens: ListenRequests;
   #nextId = 1;
 
   constructor(session: Session, tenants: ModernTenants, options: ModernPeerOptions) {
     this.#session = session;
     this.#tenants = tenants;
     this.#options = options;
+    this.#listens = new ListenRequests({
+      listens: tenants.listens,
+      call: (tenant, method, params) => this.#call(tenant, method, params),
+      watchTasks: options.watchTasks,
+    });
   }
 
   /**
-   * The answer to a request that `isModern`. Never rejects.
+   * The answer to a request that `isModern`, as its client gets it; that of `subscriptions/listen` comes when it ends.
+   * Never rejects.
    *
    * @param signal aborted when the client has withdrawn the request
    */
@@ -45,7 +79,7 @@ export class ModernPeer {
       const { method, body } = request;
       const decoded = modernCodec.decodeRequest({ method, body: body! });
       const tenant = this.#tenants.of(decoded.claim);
-      const answer = await this.#run(method, { ...decoded, tenant, place, signal });
+      const answer = await this.#used(tenant, this.#run({ ...decoded, request, tenant, place, signal }));
       const { serverInfo } = this.#options;
       const { capabilities } = decoded.claim;
       return modernCodec.encodeAnswer(answer, { method, serverInfo, capabilities });
@@ -54,47 +88,58 @@ export class ModernPeer {
     }
   }
 
-  async #run(
-    method: string,
-    about: NeutralRequest & { tenant: ModernTenant; place: RequestPlace; signal: AbortSignal },
-  ): Promise<Result> {
+  /** As {@linkcode answer}, for `subscriptions/listen`: no time-out is to apply to it. */
+  listen(request: RawRequest, place: RequestPlace, signal: AbortSignal): Promise<Result> {
+    return this.answer(request, place, signal);
+  }
+
+  async #run({ request, claim, params, answers, tenant, place, signal }: ModernRequest): Promise<Result> {
+    const { method } = request;
+    if (method === "subscriptions/listen") {
+      return await this.#listens.listen({ request, tenant, place, signal });
+    }
     if (method === "server/discover") {
-      const { result, error } = await this.#call({ ...about, method: "initialize", params: NO_PARAMS });
+      const { result, error } = await this.#call(tenant, "initialize", {}, signal);
       return error ? { error } : { result: discoverResult(result as InitializeResult) };
     }
-    const { params, answers } = about;
+    const token = progressTokenOf(params);
+    if (token && String(token.value).length > MAX_ID_CHARS) {
+      throw new ExaiError("INVALID_PARAMS", `progressToken may hold ${MAX_ID_CHARS} characters at most`);
+    }
+    if (method === "tools/call") this.#session.callCount++;
     return await this.#options.roundTrips.run({
-      caller: about.tenant,
+      caller: tenant,
       method,
       params,
       answers,
-      place: about.place,
-      signal: about.signal,
-      start: (context) => this.#start({ ...about, ...context, method, params }),
+      place,
+      signal,
+      start: (context) =>
+        this.#start(tenant, { ...context, method, params, token, logLevel: claim.logLevel }),
     });
   }
 
-  async #call(about: {
-    claim: ClientClaim;
-    tenant: ModernTenant;
-    place: RequestPlace;
-    signal: AbortSignal;
-    method: string;
-    params: Params;
-  }): Promise<Result> {
-    const noQuestions = () =>
-      Promise.reject(new ExaiError("METHOD_NOT_FOUND", "this client cannot be asked"));
-    const context = { notify: about.place.notify, answers: undefined, ask: noQuestions };
-    return await this.#start({ ...about, ...context }).result;
+  /** Makes a call of the daemon's on behalf of `tenant`. */
+  async #call(
+    tenant: ModernTenant,
+    method: string,
+    params: Params,
+    signal?: AbortSignal,
+  ): Promise<Result> {
+    const call = { method, params, notify: nothing, ask: noQuestions, answers: undefined };
+    const { result, cancel } = this.#start(tenant, call);
+    const onAbort = () => cancel(ExaiError.from(signal?.reason));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    return await result.finally(() => signal?.removeEventListener("abort", onAbort));
   }
 
   #start(
-    { claim, tenant, method, params, notify, markBegun, ask, answers }:
-      & CallContextOfTry
-      & { claim: ClientClaim; tenant: ModernTenant; method: string; params: Params },
+    tenant: ModernTenant,
+    { method, params, notify, markBegun, ask, answers, token, logLevel }: CallToStart,
   ): StartedCall {
     const id = this.#nextId++;
-    const token = params instanceof RawObject ? progressTokenOf(params) : undefined;
+    if (LIST_METHODS.has(method)) tenant.listed.add(method);
+    const wanted = { token: token?.text, logLevel };
     const result = this.#session.calls.run(
       {
         id,
@@ -102,19 +147,31 @@ export class ModernPeer {
         method,
         params,
         progressToken: token?.value,
-        logLevel: claim.logLevel,
+        logLevel,
         answers,
         begin: isIdempotent(method) ? undefined : markBegun,
         notify: (method, params) => {
-          if (!modernCodec.hasNotification(method)) return;
-          const isProgress = method === "notifications/progress" && token !== undefined;
-          notify(method, isProgress ? withTokenText(params, token.text) : params);
+          const shown = paramsForRequest(wanted, method, params);
+          if (shown) notify(method, shown);
         },
         ask,
       },
       tenant,
       this.#options.target,
     );
-    return { result, cancel: (reason) => void this.#session.calls.cancel(id, reason, "modern") };
+    return {
+      result: this.#used(tenant, result),
+      cancel: (reason) => void this.#session.calls.cancel(id, reason, "modern"),
+    };
+  }
+
+  /** A tenant that is in use is not given up. */
+  async #used(tenant: ModernTenant, work: Promise<Result>): Promise<Result> {
+    tenant.uses++;
+    try {
+      return await work;
+    } finally {
+      tenant.uses--;
+    }
   }
 }

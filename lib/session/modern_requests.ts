@@ -1,29 +1,49 @@
-import type { ExaiError } from "../base/errors.ts";
+import { ExaiError } from "../base/errors.ts";
+import { isModern, META } from "../wire/client_claim.ts";
+import { toRpcError } from "../wire/codes.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import type { MessageSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
+import type { Session } from "./session.ts";
 
-/** The requests of the modern era on one connection, by their ids, until they are answered. */
+/** Methods that the legacy era has not. */
+const MODERN_METHODS: ReadonlySet<string> = new Set([
+  "server/discover",
+  "subscriptions/listen",
+  "tasks/update",
+]);
+
+/** The requests of the modern era of one session that has connections, by their ids, until they are answered. */
 export class ModernRequests {
   readonly #peer: ModernPeer;
   readonly #sink: MessageSink;
+  readonly #session: Session;
   readonly #running = new Map<RequestId, AbortController>();
 
-  constructor(peer: ModernPeer, sink: MessageSink) {
+  constructor(peer: ModernPeer, sink: MessageSink, session: Session) {
     this.#peer = peer;
     this.#sink = sink;
+    this.#session = session;
   }
 
   has(id: RequestId): boolean {
     return this.#running.has(id);
   }
 
-  /** The answer to `request`. Never rejects. */
-  async run(request: RawRequest): Promise<Result> {
+  /** The answer to `request`, which never rejects; undefined for one of the legacy era. */
+  answer(request: RawRequest): Promise<Result> | undefined {
+    if (isModern(request.body)) return this.#run(request);
+    if (!MODERN_METHODS.has(request.method)) return undefined;
+    return Promise.resolve({ error: toRpcError(this.#whyRefused(request.method)) });
+  }
+
+  async #run(request: RawRequest): Promise<Result> {
     const { id } = request;
     const controller = new AbortController();
+    const { requests } = this.#session.modern;
     this.#running.set(id, controller);
+    requests.add(id);
     try {
       return await this.#peer.answer(request, {
         notify: (method, params) => this.#sink.send({ method, params }, { relatedTo: id }),
@@ -31,6 +51,7 @@ export class ModernRequests {
       }, controller.signal);
     } finally {
       this.#running.delete(id);
+      requests.delete(id);
     }
   }
 
@@ -39,5 +60,17 @@ export class ModernRequests {
     const running = this.#running.get(id);
     running?.abort(reason);
     return running !== undefined;
+  }
+
+  /** Why a request of the modern era is refused that says nothing of its client (MCP basic, per-request fields). */
+  #whyRefused(method: string): ExaiError {
+    const { revision } = this.#session;
+    if (revision !== undefined) {
+      return new ExaiError("METHOD_NOT_FOUND", `there is no ${method} in MCP ${revision}`);
+    }
+    return new ExaiError(
+      "INVALID_PARAMS",
+      `${method} needs _meta["${META.revision}"], and the capabilities beside it`,
+    );
   }
 }
