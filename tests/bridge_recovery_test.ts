@@ -223,7 +223,7 @@ Deno.test("a request a stopping daemon refuses waits for the next one; any other
   it.call("acts", 1);
   it.call("acts", 2);
   const refuse = (id: number, data?: JsonObject) =>
-    it.daemon.send({ jsonrpc: "2.0", id, error: { code: -32011, message: "no", data } });
+    it.daemon.send({ jsonrpc: "2.0", id, error: { code: -31011, message: "no", data } });
   refuse(1, { code: "SHUTTING_DOWN" });
   refuse(2);
   refuse(3, { code: "SHUTTING_DOWN" });
@@ -237,7 +237,7 @@ Deno.test("a request a stopping daemon refuses waits for the next one; any other
 Deno.test("a request a stopping daemon refused is not kept for ever", async () => {
   using it = await MemoryWindow.ready({ connectTimeoutMs: 10, resumeWindowMs: 20 });
   it.call("acts", 1);
-  const error = { code: -32011, message: "no", data: { code: "SHUTTING_DOWN" } };
+  const error = { code: -31011, message: "no", data: { code: "SHUTTING_DOWN" } };
   it.daemon.send({ jsonrpc: "2.0", id: 1, error });
   await new Promise((resolve) => setTimeout(resolve, 60));
   assertEquals(codes(it.client.take()), [[1, "DAEMON_UNAVAILABLE"]]);

@@ -268,7 +268,7 @@ Deno.test("a client is told what made room while it was away", async () => {
   assertEquals(ack!.unseen, []);
   const [lost, warning] = [rest.find(({ id }) => id === 1)!, rest.at(-1)!];
   const { code, message, data } = lost.error as JsonObject;
-  assertEquals([code, data], [-32013, { outcome: "unknown", code: "OUTCOME_UNKNOWN" }]);
+  assertEquals([code, data], [-31013, { outcome: "unknown", code: "OUTCOME_UNKNOWN" }]);
   assertStringIncludes(message as string, "too large to be kept");
   assertStringIncludes((warning.params as JsonObject).data as string, "2 messages for this window are lost");
 });

@@ -300,7 +300,7 @@ Deno.test("what calls carry is bounded for all together, from a size that matter
   assertEquals(budget.bytes > 12_000 && budget.bytes < 12_200, true, "small ones are not counted");
   const refused = await say(call(3, 12_000));
   const { code, message, data } = refused[0]!.error as { code: number; message: string; data: JsonObject };
-  assertEquals([code, data.retry_after_ms], [-32010, 1000]);
+  assertEquals([code, data.retry_after_ms], [-31010, 1000]);
   assertStringIncludes(message, "EXAI_MAX_HELD_BYTES");
   held.resolve({ result: {} });
   await say();

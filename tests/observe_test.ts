@@ -81,7 +81,7 @@ Deno.test("every way a call can end is recorded under its own outcome", async ()
     [
       "UPSTREAM_UNAVAILABLE",
       () =>
-        Promise.resolve({ error: { code: -32012, message: "gone", data: { code: "UPSTREAM_UNAVAILABLE" } } }),
+        Promise.resolve({ error: { code: -31012, message: "gone", data: { code: "UPSTREAM_UNAVAILABLE" } } }),
     ],
     ["error", () => Promise.resolve({ error: { code: -1, message: "its own", data: { code: "E_THEIRS" } } })],
   ];

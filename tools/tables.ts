@@ -205,8 +205,9 @@ function errorCodesTable(): string {
   const rows = ERROR_CODES.map((name) => [
     code(name),
     `${CODES[name].rpc}`,
+    `${CODES[name].formerly ?? ""}`,
     `${CODES[name].http}`,
     ERROR_MEANINGS[name],
   ]);
-  return markdownTable(["code", "JSON-RPC", "HTTP", "meaning"], rows);
+  return markdownTable(["code", "JSON-RPC", "before", "HTTP", "meaning"], rows);
 }

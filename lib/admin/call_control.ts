@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import type { Call } from "../call/call.ts";
+import { sessionIdOf } from "../call/owner.ts";
 import { argumentsSize } from "../call/payload_size.ts";
 import { currentWait } from "../call/wait.ts";
 import { redactedJson } from "../observe/redaction.ts";
@@ -120,7 +121,7 @@ export class CallControl {
     }
     if (!running) throw this.#notRunning(id);
     const { caller, signal } = running.call;
-    sessions.get(caller.id)?.calls.cancelBySignal(signal, reason);
+    sessions.get(sessionIdOf(caller))?.calls.cancelBySignal(signal, reason);
     return describeRunning(running);
   }
 
@@ -157,7 +158,7 @@ function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {
   return {
     id,
     endedAtMs: nowMs,
-    session: caller.id,
+    session: sessionIdOf(caller),
     client: caller.client?.name,
     clientVersion: caller.client?.version,
     server: trace?.server,

@@ -2,6 +2,7 @@ import type { JsonObject } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { BreakerStatus } from "../call/admission.ts";
+import { sessionIdOf } from "../call/owner.ts";
 import { currentWait } from "../call/wait.ts";
 import { isoTime, toolOf } from "../observe/call_record.ts";
 import type { ListChangeFigures } from "../observe/metrics.ts";
@@ -138,7 +139,7 @@ function describeWaiting(running: Iterable<RunningCall>): WaitingCallRow[] {
     const since = isoTime(Date.now() - (performance.now() - wait.sinceMs));
     const { caller, trace } = call;
     const what = { server: trace?.server, tool: toolOf(call), waits_for: wait.what(), since };
-    return [{ call: formatCallId(id), session: caller.id, ...what }];
+    return [{ call: formatCallId(id), session: sessionIdOf(caller), ...what }];
   });
 }
 
@@ -276,6 +277,7 @@ function describeSession(session: Session): JsonObject {
     session: session.id,
     client: session.client?.name,
     client_version: session.client?.version,
+    revision: session.revision ?? session.modern.revision,
     window: session.window?.label,
     connected: session.isConnected,
     server: session.server,

@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { heapBytesOf } from "../base/heap_bytes.ts";
 import { MAX_TIMER_MS } from "../base/time.ts";
 import { type Call, type Caller, type Progress, reportProgress, type Whereabouts } from "../call/call.ts";
-import { type Belonging, endsWithSession, mayUse, ownerKey } from "../call/owner.ts";
+import { type Belonging, endsWithSession, mayUse, ownerKey, sessionIdOf } from "../call/owner.ts";
 import { beginWait } from "../call/wait.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -74,8 +74,9 @@ export class DetachedCalls {
 
   /** Keeps a call that was detached. */
   add(caller: Caller, call: Detachable): DetachedCall & { tell(progress: Progress): void } {
-    const calls = this.#sessions.get(caller.id) ?? new Map<string, KeptDetachedCall>();
-    this.#sessions.set(caller.id, calls);
+    const session = sessionIdOf(caller);
+    const calls = this.#sessions.get(session) ?? new Map<string, KeptDetachedCall>();
+    this.#sessions.set(session, calls);
     const handle = `call-${crypto.randomUUID()}`;
     const kept: KeptDetachedCall = {
       ...call,

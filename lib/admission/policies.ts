@@ -5,6 +5,7 @@ import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Admission, Worker } from "../call/admission.ts";
 import { type Call, derive, type Policy, type Target } from "../call/call.ts";
+import { sessionIdOf } from "../call/owner.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Parking } from "../call/parking.ts";
 import { Tally } from "../base/tally.ts";
@@ -141,7 +142,7 @@ export class CallBound {
 
   /** Refuses a call of a session that has as many as it may have. */
   readonly policy: Policy = (next) => async (call) => {
-    const { id } = call.caller;
+    const id = sessionIdOf(call.caller);
     if (this.#pending.of(id) >= this.#maxPerSession) throw this.#refusal(id);
     this.#pending.add(id);
     try {

@@ -5,6 +5,7 @@ import { SECOND_MS } from "../base/units.ts";
 import type { Admission, BreakerStatus, Worker } from "../call/admission.ts";
 import { type AskOptions, type Call, derive, type Target } from "../call/call.ts";
 import type { Parking } from "../call/parking.ts";
+import { sessionIdOf } from "../call/owner.ts";
 import { type BreakerFailure, isServersTime, type ServerBreaker } from "./breaker.ts";
 import { noteHolder } from "./holders.ts";
 import { type Permit, Permits } from "./permits.ts";
@@ -101,7 +102,7 @@ export class ProcessAdmission implements Admission {
    * @throws {ExaiError} `OVER_CAPACITY` when too many calls wait; the signal's reason
    */
   acquireOwn({ caller, signal, trace }: Call): Disposable | Promise<Disposable> {
-    return this.#own?.acquire(caller.id, signal, trace) ?? UNCOUNTED;
+    return this.#own?.acquire(sessionIdOf(caller), signal, trace) ?? UNCOUNTED;
   }
 
   async #runWithOwnPermit(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
@@ -132,7 +133,7 @@ export class ProcessAdmission implements Admission {
     let permit: Permit | undefined;
     let run: AdmittedRun | undefined;
     try {
-      const admitted = this.#permits.acquire(call.caller.id, call.signal, call.trace);
+      const admitted = this.#permits.acquire(sessionIdOf(call.caller), call.signal, call.trace);
       permit = admitted instanceof Promise ? await admitted : admitted;
       // Other calls may have failed during the wait.
       this.#breaker?.check(call);

@@ -31,7 +31,7 @@ import { openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
 import { reportHealth } from "./report_health.ts";
 import { ServerNotices } from "./server_notices.ts";
-import { modernPeers, registryLimits, SERVER_INFO } from "./session_parts.ts";
+import { implicitSessions, modernPeers, registryLimits, SERVER_INFO } from "./session_parts.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
 /** How long a server may take to answer a request that others could answer too. */
@@ -186,6 +186,7 @@ export class Daemon implements AsyncDisposable {
     this.handover.stop();
     const done = Promise.all([this.#drain.close(), this.#timeouts.idle()]);
     await resolvedWithin(done, drainMs);
+    this.#sessions.endListens();
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
     await delay(0);
     // Before the connections, so that closing them is not treated as the clients ending their sessions.
@@ -233,6 +234,7 @@ export class Daemon implements AsyncDisposable {
   ): HttpHandler {
     const settings = this.#settings;
     const { telemetry, mounts, own } = parts;
+    const implicit = implicitSessions(hooks, router, settings);
     return new HttpHandler({
       ...settings,
       budget,
@@ -248,7 +250,7 @@ export class Daemon implements AsyncDisposable {
         settings: parts.live,
         token: parts.token,
         calls: parts.calls,
-        toolsFor: router.allTools,
+        toolsFor: (caller) => router.tools.allTools(caller),
         sessions: this.#sessions,
         handover: this.handover,
         stopRequest: this.stopRequest,
@@ -258,6 +260,7 @@ export class Daemon implements AsyncDisposable {
       onExai: (channel, context) => attachExai(channel, hooks, context),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
+      openModern: (client) => implicit.of(client),
     });
   }
 
@@ -269,17 +272,20 @@ export class Daemon implements AsyncDisposable {
     events.on("listsChanged", () => router.invalidate());
     events.on("serversChanged", (names) => {
       router.invalidate();
-      announceServers(sessions, names);
+      announceServers(sessions.callers(), names);
     });
-    events.on("toolSetsChanged", (change) => announceToolSets(sessions, change));
+    events.on("toolSetsChanged", (change) => announceToolSets(sessions.callers(), change));
     events.on("processEvent", (...event) => this.#notices.processEvent(...event));
     events.on(
       "configurationRead",
       () => this.#notices.entriesChanged(new Set(mounts.configured.servers.keys())),
     );
+    events.on("callerEnded", (caller) => {
+      router.detach(caller);
+      mounts.detach(caller);
+    });
     events.on("sessionEnded", (session) => {
-      router.detach(session);
-      mounts.detach(session);
+      events.emit("callerEnded", session);
       timeouts.forget(session);
       telemetry.healthChanged();
     });

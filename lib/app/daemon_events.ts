@@ -26,6 +26,8 @@ interface DaemonEventMap {
   modelsChanged: [];
   /** A session has ended. */
   sessionEnded: [session: Caller];
+  /** A session has ended, or a part of one that its requests do not belong to any more. */
+  callerEnded: [caller: Caller];
 }
 
 /** Events between the parts of one daemon. Listeners are called at once, in the order they were added. */

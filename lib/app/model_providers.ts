@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { holderOf, lendUntil } from "../admission/holders.ts";
 import { Permits } from "../admission/permits.ts";
+import { sessionIdOf } from "../call/owner.ts";
 import { type ModelsInForce, type ModelsWatch, watchModels } from "../config/models_watch.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { formatFault } from "../config/servers.ts";
@@ -186,7 +187,7 @@ function admitBy({ kimiMaxInflight, glmMaxInflight, queueMax }: Settings): Admit
     const holder = holderOf(signal);
     // Fair by session, if the call is known.
     const slot = permits.get(provider)?.acquire(
-      holder?.call.caller.id ?? provider,
+      holder ? sessionIdOf(holder.call.caller) : provider,
       signal,
       holder?.call.trace,
     );

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Caller } from "../call/call.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ToolSets } from "../router/tool_set.ts";
 import type { ToolViewOptions } from "../router/tool_view.ts";
-import type { Session } from "../session/session.ts";
 import { LEAN_TOOLS } from "../tool/tool_selection.ts";
 import type { ConfiguredMounts } from "./configured_mounts.ts";
 import type { OwnServer } from "./own_server.ts";
@@ -22,24 +22,24 @@ export function viewOf(
 }
 
 /** Notifies the clients that see one of these servers, which were added, removed or changed. */
-export function announceServers(sessions: Iterable<Session>, names: readonly string[]): void {
-  for (const session of sessions) {
-    if (session.server !== undefined && !names.includes(session.server)) continue;
+export function announceServers(callers: Iterable<Caller>, names: readonly string[]): void {
+  for (const caller of callers) {
+    if (caller.server !== undefined && !names.includes(caller.server)) continue;
     for (const what of ["tools", "prompts", "resources"]) {
-      session.notify(`notifications/${what}/list_changed`);
+      caller.notify(`notifications/${what}/list_changed`);
     }
   }
 }
 
 /** Notifies the clients whose tool set has changed. */
 export function announceToolSets(
-  sessions: Iterable<Session>,
+  callers: Iterable<Caller>,
   { before, now }: { before: ToolSets; now: ToolSets },
 ): void {
-  for (const session of sessions) {
-    if (session.server !== undefined) continue;
-    const name = session.client?.name;
+  for (const caller of callers) {
+    if (caller.server !== undefined) continue;
+    const name = caller.client?.name;
     if (isDeepStrictEqual(before(name)?.config, now(name)?.config)) continue;
-    session.notify("notifications/tools/list_changed");
+    caller.notify("notifications/tools/list_changed");
   }
 }

@@ -6,11 +6,14 @@ import { jsonId, type RequestId, type Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
 import type { Parking } from "./parking.ts";
 import type { ServerTrouble } from "./server_trouble.ts";
+import type { CallTrace } from "./trace.ts";
 
 /** The session on whose behalf a call runs, as far as targets may know it. */
 export interface Caller {
-  /** Session id. */
+  /** Session id; of a caller of the modern era, its own within a session. */
   readonly id: string;
+  /** The session it is a part of, by id; undefined: it is one by itself. `sessionIdOf` reads it. */
+  readonly session?: string;
   readonly client: Implementation | undefined;
   /** Default: `legacy`. A caller of the modern era cannot be asked anything but on behalf of one of its calls. */
   readonly era?: Era;
@@ -133,44 +136,6 @@ export interface BeginOptions {
 
 /** One request to a target: its data and its context. */
 export interface Call extends CallData, CallContext {}
-
-/** Facts about a call that the layers note while it runs. */
-export interface CallTrace {
-  /** The server it is for; undefined until the router knows. */
-  server?: string;
-  /** What it waits for, the latest last; written by `beginWait`. */
-  waits?: Wait[];
-  /** A remark for the list of running calls. */
-  note?: string;
-  /** What it has used of models. */
-  spent?: CallSpending;
-  /** The work of a call that was answered, or given up, before its end. */
-  goesOn?: OngoingWork;
-}
-
-/** Work that nobody's request waits for. */
-export interface OngoingWork {
-  /** Settles when it has ended. */
-  readonly ended: Promise<unknown>;
-  /** Cancels it with `reason`. */
-  cancel(reason: Error): void;
-}
-
-/** What a call has used of models. */
-export interface CallSpending {
-  inputTokens: number;
-  outputTokens: number;
-  /** In US dollars, of the requests with a known price; undefined if there is none. */
-  usd?: number;
-}
-
-/** Something a call waits for before it can proceed. */
-export interface Wait {
-  /** Since when, by `performance.now`, in milliseconds. */
-  readonly sinceMs: number;
-  /** A description, as `a permit of server "files" (7 before it)`. */
-  what(): string;
-}
 
 export interface AskOptions {
   signal?: AbortSignal;

@@ -43,8 +43,20 @@ export interface Belonging {
 }
 
 /** Whether two callers are the same session, for what belongs to one session only, such as a task. */
-export function isSameSession(one: { readonly id: string }, other: { readonly id: string }): boolean {
-  return one.id === other.id;
+export function isSameSession(one: SessionPart, other: SessionPart): boolean {
+  return sessionIdOf(one) === sessionIdOf(other);
+}
+
+/** A session, or a part of one. */
+interface SessionPart {
+  readonly id: string;
+  /** The session it is a part of, by id. */
+  readonly session?: string;
+}
+
+/** The id of the caller's session: for people, and where what is counted or kept is that of the session. */
+export function sessionIdOf({ id, session = id }: SessionPart): string {
+  return session;
 }
 
 /** Whether two connections are made on behalf of the same user, token or certificate. */

@@ -2,8 +2,9 @@ import { clip } from "../base/text.ts";
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import { isObject, type Json } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
-import { type Call, type CallSpending, paramOf, type Policy } from "../call/call.ts";
-import type { Belonging } from "../call/owner.ts";
+import { type Call, paramOf, type Policy } from "../call/call.ts";
+import type { CallSpending } from "../call/trace.ts";
+import { type Belonging, sessionIdOf } from "../call/owner.ts";
 import { argumentsSize, contentSize, isToolError } from "../call/payload_size.ts";
 import { type RunningCall, RunningCalls } from "./running_calls.ts";
 
@@ -112,7 +113,7 @@ function toRecord(
   return {
     id,
     endedAtMs: Date.now(),
-    session: caller.id,
+    session: sessionIdOf(caller),
     belonging,
     client: caller.client?.name,
     clientVersion: caller.client?.version,

@@ -63,6 +63,22 @@ export class ClientLists {
     return { ...listed, isHidden: (name) => !view.shows(name, listed.entries.get(name)!, caller) };
   }
 
+  /**
+   * The definition of the tool that `caller` knows as `name`, in its server's words; undefined: it has none, or none that
+   * is known yet. Never rejects.
+   */
+  async toolNamed(caller: Caller, name: string): Promise<JsonObject | undefined> {
+    const { catalog, servers } = this.#options;
+    const call = listCall("tools", caller);
+    try {
+      if (caller.server === undefined) return (await catalog.find("tools", name, call))?.own;
+      const server = servers().find((one) => one.name === caller.server);
+      return (await server?.list("tools", call))?.find((tool) => tool.name === name);
+    } catch {
+      return undefined;
+    }
+  }
+
   async #preview(kind: ListKind, caller: Caller): Promise<ShownList> {
     const call = listCall(kind, caller);
     if (caller.server !== undefined) {

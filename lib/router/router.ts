@@ -53,6 +53,8 @@ const FOR_ANY_SERVER = new Set(["notifications/roots/list_changed", "notificatio
 
 /** Dispatches every MCP method of clients to the server it is for: in the merged catalog, or of one server alone. */
 export class Router {
+  /** What each caller has of tools. */
+  readonly tools: Pick<ClientLists, "allTools" | "toolNamed">;
   readonly #options: RouterOptions;
   readonly #catalog: Catalog;
   readonly #view: ToolView;
@@ -78,7 +80,7 @@ export class Router {
     this.#catalog = new Catalog(catalogOptions);
     this.#view = new ToolView(this.#catalog, options);
     this.#guide = new Guide(this.#view, options);
-    this.#lists = new ClientLists({
+    this.tools = this.#lists = new ClientLists({
       catalog: this.#catalog,
       view: this.#view,
       servers: options.servers,
@@ -121,9 +123,6 @@ export class Router {
   get changeCounts(): ChangeCounts {
     return this.#lists.counts;
   }
-
-  /** Every tool for `caller`, and which of them its tool set hides. */
-  readonly allTools = (caller: Caller) => this.#lists.allTools(caller);
 
   /** A list of some server has changed. */
   invalidate(): void {

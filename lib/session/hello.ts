@@ -17,7 +17,7 @@ import {
 import { SOCKET_ENDPOINT } from "../wire/proof.ts";
 import { messageText, type RequestId, responseTo, writeInteger } from "../wire/rpc.ts";
 import { answerCommand, type CommandHooks } from "./command_request.ts";
-import { bindConnection, type ConnectionHooks } from "./connection.ts";
+import { bindConnection, type ConnectionFeatures, type ConnectionHooks } from "./connection.ts";
 import { type FirstFrame, parseFirstFrame } from "./first_frame.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session, UnusedSettings } from "./session.ts";
@@ -149,18 +149,18 @@ class Handshake {
       if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
       this.#context?.admitted();
       const unused = hello.settings && hooks.unusedSettings?.(hello.settings);
+      const features = featuresOf(hello);
       session.notice = unused?.notice;
       this.#send({
         op: "hello_ack",
         ok: true,
         ...ackOf(session, waiting, hooks),
         ...(unused ? { unused_settings: unused.names } : {}),
-        ...(hello.lines ? { lines: true as const } : {}),
-        ...(hello.bytes && hello.receipts ? { bytes: true as const } : {}),
-        ...(hello.receipts ? receiptsOf(session) : {}),
+        ...(features.lines ? { lines: true as const } : {}),
+        ...(features.bytes ? { bytes: true as const } : {}),
+        ...(features.receipts ? receiptsOf(session) : {}),
       });
-      const { nudge, lines, bytes, receipts } = hello;
-      bindConnection(this.#channel, session, { hooks, speaksOps: true, nudge, lines, bytes, receipts });
+      bindConnection(this.#channel, session, { hooks, speaksOps: true, ...features });
       if (waiting) session.warnOfUndelivered(session.output.resume(waiting, evictedError));
     } catch (thrown) {
       this.#send({ op: "hello_ack", ok: false, error: messageOf(thrown) });
@@ -176,6 +176,12 @@ class Handshake {
 /** The token of a hello; a command sends a proof only. */
 function plainToken(frame: Hello | CommandOp): string | undefined {
   return frame.op === "hello" ? frame.token ?? undefined : undefined;
+}
+
+/** What is granted of the features that a hello asks for: the answer says so, and the connection has no others. */
+function featuresOf({ nudge, lines, bytes, receipts }: Hello): ConnectionFeatures {
+  // A message that is returned unread is named by its number, which receipts alone give it.
+  return { nudge, lines, bytes: bytes && receipts, receipts };
 }
 
 /** Accepts a connection of the subprotocol `mcp`, which authenticated in its upgrade request and sends no hello. */
@@ -240,9 +246,9 @@ function newSession(hello: Hello): Omit<NewSession, "namedDirs" | "principal"> {
   };
 }
 
-/** Whether the client waits for resource updates, so that its session is not idle. */
-function isSubscribed({ subscriptions }: Session): boolean {
-  return subscriptions.size > 0;
+/** Whether the client waits for updates, so that its session is not idle. */
+function isSubscribed({ subscriptions, modern }: Session): boolean {
+  return subscriptions.size > 0 || (modern.listens?.size ?? 0) > 0;
 }
 
 function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: AttachHooks) {
@@ -256,13 +262,16 @@ function ackOf(session: Session, waiting: RequestId[] | undefined, hooks: Attach
 }
 
 /** Which pending requests get no response from this daemon. In `recovered`: the client must initialize first. */
-function outcomes({ output, calls, isRecovered, revision }: Session, waiting: readonly RequestId[]) {
+function outcomes(session: Session, waiting: readonly RequestId[]) {
+  const { output, calls, modern } = session;
   const unknown = waiting.filter((id) => output.isOutcomeUnknown(id));
-  const unseen = waiting.filter((id) =>
-    !calls.has(id) && !output.hasResponse(id) && !output.hasEvicted(id) && !output.isOutcomeUnknown(id)
-  );
-  // Without `initialize` this daemon does not know the client, though it has its calls.
-  return isRecovered && revision === undefined ? { recovered: { unseen, unknown } } : { unseen };
+  const isKnown = (id: RequestId) =>
+    calls.has(id) || modern.requests.has(id) || output.hasResponse(id) || output.hasEvicted(id) ||
+    output.isOutcomeUnknown(id);
+  const unseen = waiting.filter((id) => !isKnown(id));
+  // Before the first request this daemon does not know the client, though it has its calls.
+  const isNew = session.revision === undefined && modern.revision === undefined;
+  return session.isRecovered && isNew ? { recovered: { unseen, unknown } } : { unseen };
 }
 
 function receiptsOf({ output, receivedCount }: Session) {

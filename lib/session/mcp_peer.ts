@@ -1,13 +1,13 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
-import { GivenUp } from "../call/wait.ts";
 import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import { isModern } from "../wire/client_claim.ts";
+import { legacyCodec } from "../wire/legacy_codec.ts";
 import { batchFault } from "../wire/lenient.ts";
 import {
   implementationOf,
@@ -22,23 +22,17 @@ import type { RequestRef } from "../wire/message_text.ts";
 import type { RawMessage, RawNotification, RawRequest } from "../wire/raw_message.ts";
 import { memberOf, type Params, type RawObject } from "../wire/raw_object.ts";
 import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
-import { MAX_ID_CHARS, readRequestId, type RequestId, type Result } from "../wire/rpc.ts";
+import { MAX_ID_CHARS, type RequestId, type Result } from "../wire/rpc.ts";
 import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
 import type { MessageSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
 import { ModernRequests } from "./modern_requests.ts";
 import { ServerRequests } from "./server_requests.ts";
 import type { ClientPeer, Session } from "./session.ts";
+import { withdrawalOf, withdrawnId } from "./withdrawal.ts";
 
 /** `clientInfo` and `capabilities`, which are kept as long as the session and sent to servers. */
 const MAX_CLIENT_INFO_CHARS = 64 * KIB;
-
-/**
- * The reason of a client whose own time was up, and not of a user who no longer wants the answer. MCP has no code for
- * it: the SDKs write theirs, -32001 (TypeScript), "request timeout" (rmcp) or "context deadline exceeded" (Go), the shim
- * "not answered in time".
- */
-const TIMED_OUT = /-32001|timed?[ -]?out|deadline|not answered in time/i;
 
 interface PeerHooks {
   target: Target;
@@ -62,7 +56,7 @@ export class McpPeer implements ClientPeer {
     this.#session = session;
     this.#sink = sink;
     this.#hooks = hooks;
-    this.#modern = hooks.modern && new ModernRequests(hooks.modern, sink);
+    this.#modern = hooks.modern && new ModernRequests(hooks.modern, sink, session);
     this.#requests = new ServerRequests((message, options) => sink.send(message, options));
     session.bindPeer(this);
     const onEnded = () => this.#requests.close(session.ended.reason);
@@ -143,11 +137,12 @@ export class McpPeer implements ClientPeer {
     const { id } = request;
     // Checked first: what is recorded under an id is recorded of the running call.
     if (this.#isRunning(id)) return this.#rejectDuplicate(request);
-    const result = request.method === "ping"
+    const result = request.method === "ping" && !isModern(request.body)
       ? { result: {} }
       : await (bytes < MIN_CHARGED_BYTES ? this.#run(request) : this.#runCharged(request, bytes));
     if (this.#cancelled.delete(id)) this.#sink.abandon(id);
-    else this.#sink.respond(request, result);
+    else if (isModern(request.body)) this.#sink.respond(request, result);
+    else this.#sink.respond(request, legacyCodec.encodeAnswer(result, request));
   }
 
   #isRunning(id: RequestId): boolean {
@@ -171,9 +166,10 @@ export class McpPeer implements ClientPeer {
 
   // Without a promise of its own, as what it calls for a tool.
   #run(request: RawRequest): Promise<Result> | Result {
-    if (this.#modern && isModern(request.body)) return this.#modern.run(request);
-    const fault = this.#recordClientState(request);
-    if (fault) return { error: toRpcError(new ExaiError("INVALID_PARAMS", fault)) };
+    const modern = this.#modern?.answer(request);
+    if (modern) return modern;
+    const refusal = legacyCodec.refusalOf(request.method) ?? this.#recordClientState(request);
+    if (refusal) return { error: toRpcError(refusal) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
       return this.#subscribe(request);
     }
@@ -225,13 +221,19 @@ export class McpPeer implements ClientPeer {
   }
 
   /** Records what a request says about its client; returns what is invalid in it. */
-  #recordClientState({ method, body }: RawRequest): string | undefined {
-    if (method === "initialize") return this.#initialize(body?.value ?? {});
-    if (method === "logging/setLevel") {
-      const level = LOG_LEVELS.find((one) => one === body?.get("level"));
-      if (level === undefined) return `level must be one of ${LOG_LEVELS.join(", ")}`;
-      this.#session.logLevel = level;
-    }
+  #recordClientState({ method, body }: RawRequest): ExaiError | undefined {
+    const fault = method === "initialize"
+      ? this.#initialize(body?.value ?? {})
+      : method === "logging/setLevel"
+      ? this.#setLevel(body?.get("level"))
+      : undefined;
+    return fault === undefined ? undefined : new ExaiError("INVALID_PARAMS", fault);
+  }
+
+  #setLevel(asked: Json | undefined): string | undefined {
+    const level = LOG_LEVELS.find((one) => one === asked);
+    if (level === undefined) return `level must be one of ${LOG_LEVELS.join(", ")}`;
+    this.#session.logLevel = level;
     return undefined;
   }
 
@@ -261,6 +263,7 @@ export class McpPeer implements ClientPeer {
 
   // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): everything.
   #wants(method: string, params: Params | undefined): boolean {
+    if (!legacyCodec.hasNotification(method)) return false;
     const wanted = this.#session.logLevel;
     if (wanted === undefined || method !== "notifications/message") return true;
     const level = params && memberOf(params, "level");
@@ -269,6 +272,8 @@ export class McpPeer implements ClientPeer {
 
   #handleNotification({ method, body }: RawNotification): void {
     this.#session.touch();
+    // In the modern era there is but one notification of clients, which may say its era or not.
+    if (this.#modern && method !== "notifications/cancelled" && isModern(body)) return;
     switch (method) {
       case "notifications/initialized":
         this.#session.sendNotice();
@@ -286,13 +291,9 @@ export class McpPeer implements ClientPeer {
   }
 
   #cancel(params: RawObject | undefined): void {
-    const id = readRequestId(params?.textOf("requestId") ?? "null");
+    const id = withdrawnId(params);
     if (id === undefined) return;
-    const why = textOf(params?.get("reason")) ?? "no reason given";
-    const message = `the client cancelled the call: ${why}`;
-    const reason = TIMED_OUT.test(why)
-      ? new GivenUp("timed_out", message)
-      : new ExaiError("CANCELLED", message);
+    const reason = withdrawalOf(params);
     const wasRunning = this.#modern?.cancel(id, reason) || this.#session.calls.cancel(id, reason);
     if (wasRunning) this.#cancelled.add(id);
   }

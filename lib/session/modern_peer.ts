@@ -1,23 +1,20 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, textOf } from "../base/json.ts";
-import type { InputAnswers, Target } from "../call/call.ts";
-import {
-  ASKING_METHODS,
-  type CallContextOfTry,
-  type RequestPlace,
-  type RoundTrips,
-  type StartedCall,
-} from "../round_trips/round_trips.ts";
-import { toRpcError } from "../wire/codes.ts";
-import { type ClientClaim, readClaim, withoutClaim } from "../wire/client_claim.ts";
-import { discoverResult, toModernResult } from "../wire/modern_results.ts";
+import type { Caller, Target } from "../call/call.ts";
+import { LISTS } from "../call/server.ts";
+import type { CallContextOfTry, RequestPlace, StartedCall } from "../round_trips/request.ts";
+import type { RoundTrips } from "../round_trips/round_trips.ts";
+import { readClaim } from "../wire/client_claim.ts";
+import { thrownForEra } from "../wire/era_errors.ts";
+import { discoverResult, modernCodec, type NeutralRequest } from "../wire/modern_codec.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
-import type { Implementation, InitializeResult } from "../wire/mcp.ts";
-import { progressTokenOf } from "../wire/mcp.ts";
+import { type Implementation, type InitializeResult, type LogLevel, progressTokenOf } from "../wire/mcp.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
-import { type Params, RawObject } from "../wire/raw_object.ts";
-import type { Result } from "../wire/rpc.ts";
+import type { Params } from "../wire/raw_object.ts";
+import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
 import type { Session } from "./session.ts";
+import type { WatchTasks } from "./honoured_listen.ts";
+import { ListenRequests } from "./listen_requests.ts";
+import { paramsForRequest } from "./modern_notifications.ts";
 import type { ModernTenant } from "./modern_tenant.ts";
 import type { ModernTenants } from "./modern_tenants.ts";
 
@@ -25,85 +22,145 @@ interface ModernPeerOptions {
   target: Target;
   roundTrips: RoundTrips;
   serverInfo: Implementation;
+  /** Tells listens of tasks. Default: there are none. */
+  watchTasks?: WatchTasks;
 }
 
-const NO_PARAMS = {};
+/** A call that begins: for a request, or one of the daemon's own. */
+interface CallToStart extends CallContextOfTry {
+  method: string;
+  params: Params;
+  token?: ReturnType<typeof progressTokenOf>;
+  logLevel?: LogLevel;
+}
+
+const LIST_METHODS: ReadonlySet<string> = new Set(Object.values(LISTS).map(({ method }) => method));
+
+const nothing = () => {};
+const noQuestions = () =>
+  Promise.reject(
+    new ExaiError("METHOD_NOT_FOUND", "this client can be asked only in answer to its requests"),
+  );
+
+/** A request, with what it says of its client. */
+interface ModernRequest extends NeutralRequest {
+  request: RawRequest;
+  tenant: ModernTenant;
+  place: RequestPlace;
+  /** Aborted when the client has withdrawn the request. */
+  signal: AbortSignal;
+}
 
 /** Answers the requests of the modern era of one session, over any transport. */
 export class ModernPeer {
   readonly #session: Session;
   readonly #tenants: ModernTenants;
   readonly #options: ModernPeerOptions;
+  readonly #listens: ListenRequests;
   #nextId = 1;
 
   constructor(session: Session, tenants: ModernTenants, options: ModernPeerOptions) {
     this.#session = session;
     this.#tenants = tenants;
     this.#options = options;
+    this.#listens = new ListenRequests({
+      listens: tenants.listens,
+      call: (tenant, method, params) => this.#call(tenant, method, params),
+      watchTasks: options.watchTasks,
+    });
   }
 
   /**
-   * The answer to a request that `isModern`. Never rejects.
+   * The answer to a request that `isModern`, as its client gets it; that of `subscriptions/listen` comes when it ends.
+   * Never rejects.
    *
    * @param signal aborted when the client has withdrawn the request
    */
   async answer(request: RawRequest, place: RequestPlace, signal: AbortSignal): Promise<Result> {
     try {
-      const claim = readClaim(request.body!);
+      const { method, body } = request;
+      const decoded = modernCodec.decodeRequest({ method, body: body! });
+      const { claim } = decoded;
       const tenant = this.#tenants.of(claim);
-      const result = await this.#run(request, { claim, tenant, place, signal });
-      return toModernResult(result, { method: request.method, serverInfo: this.#options.serverInfo });
+      const answer = await this.#used(tenant, this.#run({ ...decoded, request, tenant, place, signal }));
+      const { serverInfo } = this.#options;
+      return modernCodec.encodeAnswer(answer, { method, serverInfo, capabilities: claim.capabilities });
     } catch (thrown) {
-      return { error: toRpcError(thrown) };
+      return { error: thrownForEra(thrown, "modern") };
     }
   }
 
-  async #run(
-    request: RawRequest,
-    about: { claim: ClientClaim; tenant: ModernTenant; place: RequestPlace; signal: AbortSignal },
-  ): Promise<Result> {
+  /**
+   * Whom a request that `isModern` belongs to.
+   *
+   * @throws {ExaiError} as `readClaim`
+   */
+  tenantOf(request: RawRequest): Caller {
+    return this.#tenants.of(readClaim(request.body!));
+  }
+
+  /** As {@linkcode answer}, for `subscriptions/listen`: no time-out is to apply to it. */
+  listen(request: RawRequest, place: RequestPlace, signal: AbortSignal): Promise<Result> {
+    return this.answer(request, place, signal);
+  }
+
+  async #run({ request, claim, params, answers, tenant, place, signal }: ModernRequest): Promise<Result> {
     const { method } = request;
+    if (method === "subscriptions/listen") {
+      return await this.#listens.listen({ request, tenant, place, signal });
+    }
     if (method === "server/discover") {
-      const { result, error } = await this.#call({ ...about, method: "initialize", params: NO_PARAMS });
+      const { result, error } = await this.#call(tenant, "initialize", {}, signal);
       return error ? { error } : { result: discoverResult(result as InitializeResult) };
     }
-    const body = withoutClaim(request.body!);
-    const { params, answers } = ASKING_METHODS.has(method)
-      ? takeAnswers(body)
-      : { params: body, answers: undefined };
+    const token = progressTokenOf(params);
+    if (token && String(token.value).length > MAX_ID_CHARS) {
+      throw new ExaiError("INVALID_PARAMS", `progressToken may hold ${MAX_ID_CHARS} characters at most`);
+    }
+    if (method === "tools/call") this.#session.callCount++;
     return await this.#options.roundTrips.run({
-      caller: about.tenant,
+      caller: tenant,
       method,
       params,
       answers,
-      logLevel: about.claim.logLevel,
-      place: about.place,
-      signal: about.signal,
-      start: (context) => this.#start({ ...about, ...context, method, params }),
+      place: this.#placeFor({ token: token?.text, logLevel: claim.logLevel }, place),
+      signal,
+      start: (context) =>
+        this.#start(tenant, { ...context, method, params, token, logLevel: claim.logLevel }),
     });
   }
 
-  async #call(about: {
-    claim: ClientClaim;
-    tenant: ModernTenant;
-    place: RequestPlace;
-    signal: AbortSignal;
-    method: string;
-    params: Params;
-  }): Promise<Result> {
-    const noQuestions = () =>
-      Promise.reject(new ExaiError("METHOD_NOT_FOUND", "this client cannot be asked"));
-    const context = { notify: about.place.notify, answers: undefined, ask: noQuestions };
-    return await this.#start({ ...about, ...context }).result;
+  /** A call may outlast the request it began with: each request is told what it wants itself. */
+  #placeFor(wanted: Parameters<typeof paramsForRequest>[0], place: RequestPlace): RequestPlace {
+    return {
+      markBegun: (options) => place.markBegun?.(options),
+      notify: (method, params) => {
+        const shown = paramsForRequest(wanted, method, params);
+        if (shown) place.notify(method, shown);
+      },
+    };
+  }
+
+  /** Makes a call of the daemon's on behalf of `tenant`. */
+  async #call(
+    tenant: ModernTenant,
+    method: string,
+    params: Params,
+    signal?: AbortSignal,
+  ): Promise<Result> {
+    const call = { method, params, notify: nothing, ask: noQuestions, answers: undefined };
+    const { result, cancel } = this.#start(tenant, call);
+    const onAbort = () => cancel(ExaiError.from(signal?.reason));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    return await result.finally(() => signal?.removeEventListener("abort", onAbort));
   }
 
   #start(
-    { claim, tenant, method, params, notify, markBegun, ask, answers, parking, trace }:
-      & CallContextOfTry
-      & { claim: ClientClaim; tenant: ModernTenant; method: string; params: Params },
+    tenant: ModernTenant,
+    { method, params, notify, markBegun, ask, answers, parking, trace, token, logLevel }: CallToStart,
   ): StartedCall {
     const id = this.#nextId++;
-    const token = params instanceof RawObject ? progressTokenOf(params) : undefined;
+    if (LIST_METHODS.has(method)) tenant.listed.add(method);
     const result = this.#session.calls.run(
       {
         id,
@@ -111,7 +168,7 @@ export class ModernPeer {
         method,
         params,
         progressToken: token?.value,
-        logLevel: claim.logLevel,
+        logLevel,
         answers,
         parking,
         trace,
@@ -122,21 +179,19 @@ export class ModernPeer {
       tenant,
       this.#options.target,
     );
-    return { result, cancel: (reason) => void this.#session.calls.cancel(id, reason, "modern") };
+    return {
+      result: this.#used(tenant, result),
+      cancel: (reason) => void this.#session.calls.cancel(id, reason, "modern"),
+    };
   }
-}
 
-/** The part of a repeated request that its server asked for, apart from the rest. */
-function takeAnswers(body: RawObject): { params: RawObject; answers: InputAnswers | undefined } {
-  if (!body.has("inputResponses") && !body.has("requestState")) return { params: body, answers: undefined };
-  const inputResponses = body.objectAt("inputResponses")?.exact;
-  const requestState = textOf(body.get("requestState"));
-  if (body.has("inputResponses") && !isObject(inputResponses)) {
-    throw new ExaiError("INVALID_PARAMS", "inputResponses must be an object");
+  /** A tenant that is in use is not given up. */
+  async #used(tenant: ModernTenant, work: Promise<Result>): Promise<Result> {
+    tenant.uses++;
+    try {
+      return await work;
+    } finally {
+      tenant.uses--;
+    }
   }
-  if (body.has("requestState") && requestState === undefined) {
-    throw new ExaiError("INVALID_PARAMS", "requestState must be a text");
-  }
-  const params = body.without("inputResponses").without("requestState");
-  return { params, answers: { inputResponses, requestState } };
 }

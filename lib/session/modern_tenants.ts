@@ -1,48 +1,87 @@
+import { ExaiError } from "../base/errors.ts";
+import { KIB } from "../base/units.ts";
 import type { ClientClaim } from "../wire/client_claim.ts";
-import type { Session } from "./session.ts";
+import type { Params } from "../wire/raw_object.ts";
+import { ModernListens } from "./modern_listens.ts";
 import { ModernTenant } from "./modern_tenant.ts";
+import type { Session } from "./session.ts";
 
-/** Sets of capabilities that one session's requests may declare before the one unused for longest is given up. */
-const MAX_TENANTS = 8;
+/** Sets of capabilities that one session's requests may declare before one that is not in use is given up. */
+const MAX_TENANTS = 32;
+
+/** Name and capabilities, which are kept as long as the session and sent to servers. */
+const MAX_CLAIM_CHARS = 64 * KIB;
 
 /** The tenants of one session, by the capabilities that requests declare. */
 export class ModernTenants {
+  readonly listens = new ModernListens();
   readonly #session: Session;
   readonly #onEnded: (tenant: ModernTenant) => void;
   /** The least recently used first. */
-  readonly #byCapabilities = new Map<string, ModernTenant>();
+  readonly #byClaim = new Map<string, ModernTenant>();
   #count = 0;
 
   /** @param onEnded called when a tenant is given up, or its session has ended */
   constructor(session: Session, onEnded: (tenant: ModernTenant) => void) {
     this.#session = session;
     this.#onEnded = onEnded;
+    session.modern.tenants = this;
+    session.modern.listens = this.listens;
     session.ended.addEventListener("abort", () => {
-      for (const tenant of this.#byCapabilities.values()) onEnded(tenant);
-      this.#byCapabilities.clear();
+      this.listens.end();
+      for (const tenant of this.#byClaim.values()) onEnded(tenant);
+      this.#byClaim.clear();
     }, { once: true });
   }
 
   [Symbol.iterator](): IterableIterator<ModernTenant> {
-    return this.#byCapabilities.values();
+    return this.#byClaim.values();
   }
 
-  /** The tenant that a request with `claim` belongs to. */
+  /**
+   * The tenant that a request with `claim` belongs to. Which tools a client sees may depend on its name.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS` when the claim is too long
+   */
   of(claim: ClientClaim): ModernTenant {
-    const key = JSON.stringify([claim.revision, claim.capabilities]);
-    const tenant = this.#byCapabilities.get(key) ?? this.#create(claim);
-    this.#byCapabilities.delete(key);
-    this.#byCapabilities.set(key, tenant);
+    const key = JSON.stringify([claim.revision, claim.client?.name, claim.capabilities]);
+    if (key.length > MAX_CLAIM_CHARS) {
+      const why = `clientInfo and clientCapabilities may hold ${MAX_CLAIM_CHARS} characters at most`;
+      throw new ExaiError("INVALID_PARAMS", why);
+    }
+    const known = this.#byClaim.get(key);
+    const tenant = known ?? this.#create(claim);
+    if (known) this.#byClaim.delete(key);
+    this.#byClaim.set(key, tenant);
     if (claim.client) tenant.client = claim.client;
+    this.#note(claim);
     return tenant;
   }
 
+  #note({ revision, client }: ClientClaim): void {
+    const session = this.#session;
+    // Its first request follows the acknowledgement that says which outcomes are unknown.
+    if (session.modern.revision === undefined) session.output.forgetUnknown();
+    session.modern.revision = revision;
+    if (session.revision === undefined && client) session.client = client;
+  }
+
   #create(claim: ClientClaim): ModernTenant {
-    if (this.#byCapabilities.size >= MAX_TENANTS) {
-      const [key, oldest] = this.#byCapabilities.entries().next().value!;
-      this.#byCapabilities.delete(key);
-      this.#onEnded(oldest);
-    }
-    return new ModernTenant(this.#session, `${this.#session.id}~${++this.#count}`, claim);
+    if (this.#byClaim.size >= MAX_TENANTS) this.#giveUpOne();
+    const id = `${this.#session.id}~${++this.#count}`;
+    return new ModernTenant(this.#session, { id, claim, notify: (...told) => this.#notify(...told) });
+  }
+
+  #giveUpOne(): void {
+    const unused = this.#byClaim.entries().find(([, { uses }]) => uses === 0);
+    if (!unused) return;
+    this.#byClaim.delete(unused[0]);
+    this.#onEnded(unused[1]);
+  }
+
+  /** Tells what `tenant` is notified of where it listens; what nobody listens to is not looked at. */
+  #notify(tenant: ModernTenant, method: string, params?: Params): void {
+    if (!this.listens.areTold(tenant, method, params)) return;
+    this.#session.ifChanged(tenant, method, () => this.listens.tell(tenant, method, params));
   }
 }

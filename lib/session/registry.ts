@@ -3,6 +3,7 @@ import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import { suspendAwareTimeout } from "../base/time.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
+import type { Caller } from "../call/call.ts";
 import type { ListChangeFilter } from "../call/list_changes.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { CLOSE } from "../wire/codes.ts";
@@ -91,6 +92,19 @@ export class SessionRegistry implements Disposable {
   get replayLimits(): ReplayLimits {
     const { maxFrameBytes, budget } = this.#options;
     return { maxMessages: 256, maxChars: Math.max(2 * maxFrameBytes, 16 * MIB), budget };
+  }
+
+  /** The callers of all sessions: each session, and those of the modern era that are parts of it. */
+  *callers(): IterableIterator<Caller> {
+    for (const session of this) {
+      yield session;
+      yield* session.modern.tenants;
+    }
+  }
+
+  /** Answers what clients listen to, which is no call: the daemon stops. */
+  endListens(): void {
+    for (const session of this) session.modern.listens?.end();
   }
 
   get(id: string): Session | undefined {

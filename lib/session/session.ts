@@ -13,6 +13,7 @@ import type { Result } from "../wire/rpc.ts";
 import { ActiveCalls } from "./active_calls.ts";
 import { ClientRoots, type RootsState } from "./client_roots.ts";
 import type { SessionJournal } from "./journal.ts";
+import { ModernPresence } from "./modern_presence.ts";
 import { Ownership, type WorkspaceResolver } from "./ownership.ts";
 import { ReplayBuffer, type ReplayLimits } from "./replay_buffer.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
@@ -87,6 +88,7 @@ export class Session implements Caller {
   readonly maxFrameBytes: number;
   readonly calls: ActiveCalls;
   readonly subscriptions = new SubscriptionQuota();
+  readonly modern = new ModernPresence();
   /** Messages to the client. */
   readonly output: ReplayBuffer;
   /** The byte budget shared by all sessions. */
@@ -200,9 +202,14 @@ export class Session implements Caller {
   notify(method: string, params?: Params): void {
     // A client that has not initialized speaks EXAI ops and takes no MCP notifications.
     if (this.revision === undefined) return;
+    this.ifChanged(this, method, () => this.#peer?.notify(method, params));
+  }
+
+  /** Calls `send`, unless `method` is about lists that have not changed for `caller`. */
+  ifChanged(caller: Caller, method: string, send: () => void): void {
     const kinds = changedLists(method);
-    if (kinds.length === 0 || !this.#listChanges) return this.#peer?.notify(method, params);
-    this.#listChanges.changed(this, kinds, () => this.#peer?.notify(method, params));
+    if (kinds.length === 0 || !this.#listChanges) send();
+    else this.#listChanges.changed(caller, kinds, send);
   }
 
   subscriptionLost(uri: string): void {

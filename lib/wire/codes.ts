@@ -20,9 +20,14 @@ export const CLOSE = {
 export type CloseCode = (typeof CLOSE)[keyof typeof CLOSE];
 
 interface Codes {
-  /** JSON-RPC error code. The specification reserves -32000 to -32019 for implementations. */
+  /**
+   * JSON-RPC error code. Those that neither JSON-RPC nor MCP defines lie outside of what JSON-RPC reserves, -32768 to
+   * -32000 (MCP 2026-07-28 basic, error codes): each is the one before it plus a thousand.
+   */
   rpc: number;
   http: number;
+  /** What `rpc` was until EXAI spoke MCP 2026-07-28; still understood. */
+  formerly?: number;
 }
 
 /** The one mapping between error codes, JSON-RPC codes and HTTP statuses. */
@@ -39,17 +44,36 @@ export const CODES: Readonly<Record<ErrorCode, Codes>> = {
   UNSUPPORTED_REVISION: { rpc: -32022, http: 400 },
   INTERNAL: { rpc: -32603, http: 500 },
   CONFIG: { rpc: -32603, http: 500 },
-  TIMEOUT: { rpc: -32001, http: 504 },
-  CANCELLED: { rpc: -32004, http: 499 },
-  OVER_CAPACITY: { rpc: -32010, http: 429 },
-  SHUTTING_DOWN: { rpc: -32011, http: 503 },
-  UPSTREAM_UNAVAILABLE: { rpc: -32012, http: 502 },
-  OUTCOME_UNKNOWN: { rpc: -32013, http: 502 },
-  DAEMON_UNAVAILABLE: { rpc: -32014, http: 503 },
-  UNAUTHORIZED: { rpc: -32015, http: 401 },
-  FORBIDDEN: { rpc: -32016, http: 403 },
-  TOO_LARGE: { rpc: -32017, http: 413 },
+  TIMEOUT: { rpc: -31001, http: 504, formerly: -32001 },
+  CANCELLED: { rpc: -31004, http: 499, formerly: -32004 },
+  OVER_CAPACITY: { rpc: -31010, http: 429, formerly: -32010 },
+  SHUTTING_DOWN: { rpc: -31011, http: 503, formerly: -32011 },
+  UPSTREAM_UNAVAILABLE: { rpc: -31012, http: 502, formerly: -32012 },
+  OUTCOME_UNKNOWN: { rpc: -31013, http: 502, formerly: -32013 },
+  DAEMON_UNAVAILABLE: { rpc: -31014, http: 503, formerly: -32014 },
+  UNAUTHORIZED: { rpc: -31015, http: 401, formerly: -32015 },
+  FORBIDDEN: { rpc: -31016, http: 403, formerly: -32016 },
+  TOO_LARGE: { rpc: -31017, http: 413, formerly: -32017 },
 };
+
+/** Statuses of JSON-RPC errors in responses to requests of the modern era (MCP basic/transports/streamable-http). */
+const MODERN_STATUSES: ReadonlyMap<number, number> = new Map([
+  [CODES.PARSE_ERROR.rpc, 400],
+  [CODES.INVALID_REQUEST.rpc, 400],
+  [CODES.INVALID_PARAMS.rpc, 400],
+  [CODES.HEADER_MISMATCH.rpc, 400],
+  [CODES.MISSING_CAPABILITY.rpc, 400],
+  [CODES.UNSUPPORTED_REVISION.rpc, 400],
+  [CODES.METHOD_NOT_FOUND.rpc, 404],
+]);
+
+/**
+ * The HTTP status of the response to a request of the modern era whose error has the JSON-RPC code `code`. Errors that
+ * are not about the request itself are answers like any other, 200: under another status clients show the body as text.
+ */
+export function httpStatusOfRpc(code: number): number {
+  return MODERN_STATUSES.get(code) ?? 200;
+}
 
 /** Any thrown value as a JSON-RPC error, with the stable code in `data.code`. */
 export function toRpcError(thrown: unknown): RpcError {
@@ -82,7 +106,7 @@ export function toOpError(error: RpcError): OpError {
 
 function nameOf(rpcCode: number): ErrorCode {
   for (const [name, codes] of Object.entries(CODES)) {
-    if (codes.rpc === rpcCode) return name as ErrorCode;
+    if (codes.rpc === rpcCode || codes.formerly === rpcCode) return name as ErrorCode;
   }
   return "INTERNAL";
 }

@@ -48,9 +48,7 @@ export function paramsOf(message: { params?: JsonObject }): Params | undefined {
 export function changedResult(answer: Result, change: <P extends Params>(result: P) => P): Result {
   if (answer.error) return answer;
   const raw = rawResult(answer);
-  if (!raw?.body) return { result: change(answer.result) };
-  const body = change(raw.body);
-  return body === raw.body ? answer : readRawMessage(raw.toText({ body }), UNLIMITED) as typeof raw;
+  return raw && !raw.error ? raw.withResult(change(raw.body!)) : { result: change(answer.result) };
 }
 
 /** The response to `request` with its id as it came, and `result` as its text where it came as one. */

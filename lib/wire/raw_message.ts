@@ -2,7 +2,8 @@ import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { clip } from "../base/text.ts";
 import { onOneLine } from "./json_string.ts";
 import { type Member, type Members, type ScanLimits, scanObject } from "./json_scan.ts";
-import { type Edit, findMember, hasDuplicates, RawObject, splice } from "./raw_object.ts";
+import { findMember, hasDuplicates, RawObject } from "./raw_object.ts";
+import { type Edit, splice } from "./text_edits.ts";
 import { isLikeOfMessage, isLikeOfParams } from "./similar_names.ts";
 import {
   readRequestId,
@@ -120,34 +121,48 @@ function hasPlainNames({ members = [] }: Member): boolean {
 
 abstract class Raw {
   readonly jsonrpc = "2.0";
-  /** The whole message as it came. */
-  readonly text: string;
   /** Its `params` or `result`. */
   readonly body: RawObject | undefined;
+  readonly #source: string;
   readonly #idAt: Member | undefined;
   readonly #bodyAt: Member | undefined;
+  readonly #isChanged: boolean;
 
-  /** @param method of a request or a notification */
-  constructor(parts: RawParts, body: Member | undefined, method?: string) {
+  /**
+   * @param method of a request or a notification
+   * @param changed a body in place of the one that came
+   */
+  constructor(
+    parts: RawParts,
+    body: Member | undefined,
+    { method, changed }: { method?: string; changed?: RawObject } = {},
+  ) {
     const idAt = parts.find("id");
     const message = method === undefined ? undefined : { method, id: idAt };
-    this.text = parts.text;
-    this.body = body && new RawObject(parts.text, { ...body, message });
+    this.#source = parts.text;
+    this.body = changed ?? (body && new RawObject(parts.text, { ...body, message }));
     this.#idAt = idAt;
     this.#bodyAt = body;
+    this.#isChanged = changed !== undefined;
+  }
+
+  /** The whole message as it came, but for a changed body. */
+  get text(): string {
+    return this.#isChanged ? this.toText({}) : this.#source;
   }
 
   /** The id as it came: `1.0`, `"a\u0062"`; empty for a notification. */
   get idText(): string {
-    return this.#idAt === undefined ? "" : clip(this.text.slice(this.#idAt.from, this.#idAt.to), Infinity);
+    return this.#idAt === undefined ? "" : clip(this.#source.slice(this.#idAt.from, this.#idAt.to), Infinity);
   }
 
   /** The text with the id `idText`, and with `body` in place of its own. */
-  toText({ idText, body }: { idText?: string; body?: RawObject }): string {
+  toText({ idText, body = this.body }: { idText?: string; body?: RawObject }): string {
     const edits: Edit[] = [];
     if (idText !== undefined && this.#idAt) edits.push({ ...this.#idAt, text: idText });
-    if (body && body !== this.body && this.#bodyAt) edits.push({ ...this.#bodyAt, text: body.text });
-    return splice(this.text, edits.sort((a, b) => a.from - b.from));
+    const isOther = this.#isChanged || body !== this.body;
+    if (isOther && body && this.#bodyAt) edits.push({ ...this.#bodyAt, text: body.text });
+    return splice(this.#source, edits.sort((a, b) => a.from - b.from));
   }
 }
 
@@ -158,7 +173,7 @@ export class RawRequest extends Raw implements RpcRequest {
   readonly method: string;
 
   constructor(parts: RawParts, { id, method }: { id: RequestId; method: string }) {
-    super(parts, parts.find("params"), method);
+    super(parts, parts.find("params"), { method });
     this.id = id;
     this.method = method;
   }
@@ -174,7 +189,7 @@ export class RawNotification extends Raw implements RpcNotification {
   readonly method: string;
 
   constructor(parts: RawParts, method: string) {
-    super(parts, parts.find("params"), method);
+    super(parts, parts.find("params"), { method });
     this.method = method;
   }
 
@@ -188,14 +203,24 @@ class RawSuccess extends Raw {
   readonly kind = "response";
   readonly id: RequestId;
   readonly error = undefined;
+  readonly #parts: RawParts;
+  readonly #resultAt: Member;
 
-  constructor(parts: RawParts, id: RequestId, result: Member) {
-    super(parts, result);
+  /** @param changed a result in place of the one that came */
+  constructor(parts: RawParts, id: RequestId, result: Member, changed?: RawObject) {
+    super(parts, result, { changed });
     this.id = id;
+    this.#parts = parts;
+    this.#resultAt = result;
   }
 
   get result(): JsonObject {
     return this.body!.value;
+  }
+
+  /** The response with `body` for its result. */
+  withResult(body: RawObject): RawSuccess {
+    return body === this.body ? this : new RawSuccess(this.#parts, this.id, this.#resultAt, body);
   }
 }
 

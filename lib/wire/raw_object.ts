@@ -1,7 +1,11 @@
 import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { type Member, type Members, scanObject, UNLIMITED } from "./json_scan.ts";
+import { type Edit, splice, spliceParts } from "./text_edits.ts";
 
-const NOTHING: ReadonlyMap<string, string> = new Map();
+/** What is changed in an object: the text of each member that is replaced or added; undefined for one left out. */
+type Changes = ReadonlyMap<string, string | undefined>;
+
+const NOTHING: Changes = new Map();
 
 /** The request or notification around its params. */
 interface MessagePlace {
@@ -37,21 +41,20 @@ export class RawObject {
   readonly #to: number;
   readonly #members: Members;
   readonly #message: MessagePlace | undefined;
-  /** Texts in place of the values of members. */
-  readonly #replaced: ReadonlyMap<string, string>;
+  readonly #changes: Changes;
   /** Members that were read: the name of a tool is asked for at each step of a call. */
   #strings: Map<string, string> | undefined;
   #value: JsonObject | undefined;
   #text: string | undefined;
 
   /** @param place where the object is in `source`, with its members, no two of one name */
-  constructor(source: string, place: ObjectPlace, replaced = NOTHING) {
+  constructor(source: string, place: ObjectPlace, changes = NOTHING) {
     this.#source = source;
     this.#from = place.from;
     this.#to = place.to;
     this.#members = place.members!;
     this.#message = place.message;
-    this.#replaced = replaced;
+    this.#changes = changes;
   }
 
   /** The text, with what was replaced. */
@@ -87,11 +90,14 @@ export class RawObject {
 
   /** The names of its members, in their order. */
   get names(): readonly string[] {
-    return this.#members.map(({ name }) => name);
+    const own = this.#members.map(({ name }) => name);
+    return this.#changes.size === 0
+      ? own
+      : [...this.#added.map(([name]) => name), ...own.filter((name) => this.has(name))];
   }
 
   has(name: string): boolean {
-    return this.#find(name) !== undefined;
+    return this.#changes.has(name) ? this.#changes.get(name) !== undefined : this.#find(name) !== undefined;
   }
 
   /** The value of one member, parsed each time unless it is a string; undefined if there is none. */
@@ -107,8 +113,9 @@ export class RawObject {
 
   /** The value of one member as its text. */
   textOf(name: string): string | undefined {
+    if (this.#changes.has(name)) return this.#changes.get(name);
     const found = this.#find(name);
-    return found && (this.#replaced.get(name) ?? this.#source.slice(found.from, found.to));
+    return found && this.#source.slice(found.from, found.to);
   }
 
   /** The value of one member that is an object, without parsing it; undefined if there is none. */
@@ -117,24 +124,32 @@ export class RawObject {
     return text === undefined ? undefined : rawObject(text);
   }
 
-  /** The object with `value` for its member `name`, which it must have. */
+  /** The object with `value` for its member `name`, which is added where it has none. */
   with(name: string, value: Json): RawObject {
     return this.withText(name, JSON.stringify(value));
   }
 
   /** As {@linkcode with}, given the value's text. */
   withText(name: string, text: string): RawObject {
-    const place = { from: this.#from, to: this.#to, members: this.#members, message: this.#message };
-    return new RawObject(this.#source, place, new Map([...this.#replaced, [name, text]]));
+    return this.#changed([[name, text]]);
   }
 
-  /** The object without its member `name`. */
-  without(name: string): RawObject {
-    const text = objectText(this.#source, this.#members, (member) => {
-      if (member.name === name) return undefined;
-      return this.#replaced.get(member.name) ?? this.#source.slice(member.from, member.to);
-    });
-    return rawObject(text)!;
+  /** The object with each of `members`, as {@linkcode with}. */
+  withAll(members: JsonObject): RawObject {
+    const texts = Object.entries(members).map(([name, value]) => [name, JSON.stringify(value)] as const);
+    return texts.length === 0 ? this : this.#changed(texts);
+  }
+
+  /** The object without its members of `names`. */
+  without(...names: readonly string[]): RawObject {
+    const found = names.filter((name) => this.has(name));
+    return found.length === 0 ? this : this.#changed(found.map((name) => [name, undefined]));
+  }
+
+  // What is between the members stays where it is, and is neither copied nor read again.
+  #changed(changes: Iterable<readonly [string, string | undefined]>): RawObject {
+    const place = { from: this.#from, to: this.#to, members: this.#members, message: this.#message };
+    return new RawObject(this.#source, place, new Map([...this.#changes, ...changes]));
   }
 
   /**
@@ -158,11 +173,33 @@ export class RawObject {
     return splice(this.#source.slice(this.#from, this.#to), this.#edits(this.#from));
   }
 
+  get #added(): (readonly [string, string])[] {
+    return [...this.#changes].flatMap(([name, text]) =>
+      text === undefined || this.#find(name) ? [] : [[name, text] as const]
+    );
+  }
+
+  /** The changes as edits of the source, from its offset `base` on. */
   #edits(base: number): Edit[] {
+    if (this.#changes.size === 0) return [];
     const edits: Edit[] = [];
-    for (const { name, from, to } of this.#replaced.size === 0 ? [] : this.#members) {
-      const text = this.#replaced.get(name);
-      if (text !== undefined) edits.push({ from: from - base, to: to - base, text });
+    const kept = this.#members.filter(({ name }) => this.has(name));
+    const added = this.#added.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(",");
+    const at = this.#from + 1 - base;
+    if (added !== "") edits.push({ from: at, to: at, text: kept.length > 0 ? `${added},` : added });
+    // Where the member before ends, once one is kept: the comma goes with the member after it, and else with its own.
+    let previousTo: number | undefined;
+    let open: Edit | undefined;
+    for (const { name, nameFrom, from, to } of this.#members) {
+      if (open) open.to = nameFrom - base;
+      open = undefined;
+      const text = this.#changes.get(name);
+      if (!this.has(name)) {
+        const edit = { from: (previousTo ?? nameFrom) - base, to: to - base, text: "" };
+        edits.push(edit);
+        if (previousTo === undefined) open = edit;
+      } else if (text !== undefined) edits.push({ from: from - base, to: to - base, text });
+      if (previousTo !== undefined || this.has(name)) previousTo = to;
     }
     return edits;
   }
@@ -191,33 +228,16 @@ export function withMember(params: Params, name: string, value: Json): Params {
   return params instanceof RawObject ? params.with(name, value) : { ...params, [name]: value };
 }
 
-/** A text in place of a part of another. */
-export interface Edit {
-  from: number;
-  to: number;
-  text: string;
+/** `params` with each of `members`, added where there is none of its name. */
+export function withMembers(params: Params, members: JsonObject): Params {
+  return params instanceof RawObject ? params.withAll(members) : { ...members, ...params, ...members };
 }
 
-/** `text` with `edits`, which are in its order and do not overlap. */
-export function splice(text: string, edits: readonly Edit[]): string {
-  let result = "";
-  let at = 0;
-  for (const { from, to, text: replacement } of edits) {
-    result += text.slice(at, from) + replacement;
-    at = to;
-  }
-  return at === 0 ? text : result + text.slice(at);
-}
-
-/** As {@linkcode splice}, in parts. */
-function spliceParts(text: string, edits: readonly Edit[]): string[] {
-  const parts: string[] = [];
-  let at = 0;
-  for (const { from, to, text: replacement } of edits) {
-    parts.push(text.slice(at, from), replacement);
-    at = to;
-  }
-  return [...parts, text.slice(at)];
+/** `params` without their members of `names`. */
+export function withoutMembers(params: Params, names: readonly string[]): Params {
+  if (params instanceof RawObject) return params.without(...names);
+  if (!names.some((name) => params[name] !== undefined)) return params;
+  return Object.fromEntries(Object.entries(params).filter(([name]) => !names.includes(name)));
 }
 
 /** From this many members on, a set finds two of one name faster than comparing all pairs. */

@@ -90,7 +90,7 @@ Deno.test("a window opened in / or at home is told why a server was not started,
     assertStringIncludes(String(instructions), `server "roots" does not work: it uses \${workspaceFolder}`);
     const { error } = await shim.call("roots");
     const { code, message, data } = error as { code: number; message: string; data: JsonObject };
-    assertEquals([code, data.code, data.reason], [-32012, "UPSTREAM_UNAVAILABLE", "workspace_required"]);
+    assertEquals([code, data.code, data.reason], [-31012, "UPSTREAM_UNAVAILABLE", "workspace_required"]);
     assertStringIncludes(message, `the directory of this client is ${cwd}, `);
   }
   assertEquals((await it.status()).length, 1);

@@ -182,7 +182,7 @@ Deno.test({
     const resume = async ({ client, lastEventId }: typeof clients[number]) =>
       await sseMessages(await client.get({ "last-event-id": lastEventId }));
     const [first] = await resume(clients[0]!);
-    assertEquals((first!.error as JsonObject).code, -32013, "the oldest is told that its answer is gone");
+    assertEquals((first!.error as JsonObject).code, -31013, "the oldest is told that its answer is gone");
     const [last] = await resume(clients.at(-1)!);
     assert(JSON.stringify(last!.result).length > MIB, "the newest has its answer");
     await Promise.all(clients.map(({ client }) => client.delete()));
@@ -218,7 +218,7 @@ Deno.test({
       await client.close();
       return frame;
     };
-    assertEquals(((await back(away[0]!)).error as JsonObject).code, -32013);
+    assertEquals(((await back(away[0]!)).error as JsonObject).code, -31013);
     assertEquals((await back(away.at(-1)!)).error, undefined);
   },
 });

@@ -84,7 +84,7 @@ Deno.test("a message larger than the daemon takes is refused at once, and nothin
   const running = shim.call("a", {}, 1);
   const request = await connection.next();
   const refused = await shim.call("b", { text: "ü".repeat(60_000) }, 2);
-  assertEquals(errorOf(refused), [2, -32017, "TOO_LARGE"]);
+  assertEquals(errorOf(refused), [2, -31017, "TOO_LARGE"]);
   connection.answer(request);
   assertEquals((await running).id, 1);
 });
@@ -94,9 +94,9 @@ Deno.test("a line of 70 MiB is refused by its id without being kept", async () =
   await using shim = await Shim.ready({ port: daemon.port });
   const text = "x".repeat(70 * MIB);
   await shim.send(`{"jsonrpc":"2.0","id":"first","method":"x","params":{"text":"${text}"}}`);
-  assertEquals(errorOf(await shim.next()), ["first", -32017, "TOO_LARGE"]);
+  assertEquals(errorOf(await shim.next()), ["first", -31017, "TOO_LARGE"]);
   await shim.send(`{"method":"x","params":{"text":"${text}"},"jsonrpc":"2.0","id":77}`);
-  assertEquals(errorOf(await shim.next()), [77, -32017, "TOO_LARGE"]);
+  assertEquals(errorOf(await shim.next()), [77, -31017, "TOO_LARGE"]);
   assertEquals((await shim.ask("ping")).result, {});
 });
 
@@ -139,7 +139,7 @@ Deno.test("a call that still runs when stdin ends does not hold the shim", async
   const answer = shim.call("slow", {}, 1);
   await connection.next();
   assertEquals((await shim.end()).code, 0);
-  assertEquals(errorOf(await answer), [1, -32004, "CANCELLED"]);
+  assertEquals(errorOf(await answer), [1, -31004, "CANCELLED"]);
   assertEquals((await connection.closed).code, 1000);
 });
 

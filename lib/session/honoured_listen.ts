@@ -1,0 +1,109 @@
+import { resolvedWithin } from "../base/abort.ts";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { SECOND_MS } from "../base/units.ts";
+import type { Caller } from "../call/call.ts";
+import { changedLists } from "../call/list_changes.ts";
+import { type ListKind, LISTS } from "../call/server.ts";
+import type { Result } from "../wire/rpc.ts";
+import type { ListenFilter, ListFlag } from "./listen_filter.ts";
+import type { ListenSubscriptions } from "./listen_subscriptions.ts";
+import type { ModernTenant } from "./modern_tenant.ts";
+
+/** How long an acknowledgement waits for servers to say whether they take its subscriptions; those that are late count. */
+const MAX_WAIT_MS = 5 * SECOND_MS;
+
+/** Tasks whose changes a listen is told until they are disposed. */
+interface WatchedTasks extends Disposable {
+  /** Those of the asked ones that the caller may see. */
+  readonly taskIds: readonly string[];
+}
+
+/** Has the changes of tasks told by the `notify` of `caller`, as `notifications/tasks` with a `taskId`. */
+export type WatchTasks = (caller: Caller, taskIds: readonly string[]) => Promise<WatchedTasks>;
+
+/** Where what a listen asks for comes from. */
+export interface HonourSources {
+  subscriptions: ListenSubscriptions;
+  /** Makes a call of the daemon's on behalf of `tenant`. Never rejects. */
+  call(tenant: ModernTenant, method: string, params: JsonObject): Promise<Result>;
+  /** Default: there are no tasks. */
+  watchTasks?: WatchTasks;
+}
+
+/** What is honoured of one listen, until it is disposed. */
+export class Honoured implements Disposable {
+  readonly #tenant: ModernTenant;
+  readonly #sources: HonourSources;
+  readonly #uris = new Set<string>();
+  #tasks: Promise<WatchedTasks> | undefined;
+  #isOver = false;
+
+  constructor(tenant: ModernTenant, sources: HonourSources) {
+    this.#tenant = tenant;
+    this.#sources = sources;
+  }
+
+  /** What is honoured of `asked`: what the servers behind it offer. */
+  async of({ lists, uris, taskIds }: ListenFilter): Promise<ListenFilter> {
+    const offered = await this.#offered();
+    if (this.#isOver) return { lists: new Map(), uris: new Set(), taskIds: new Set() };
+    const honoured = new Map([...lists].filter(([flag]) => offered.has(flag)));
+    for (const method of honoured.values()) this.#beginComparing(changedLists(method));
+    const [taken, watched] = await Promise.all([
+      offered.has("resourceSubscriptions") ? this.#subscribe([...uris]) : [],
+      this.#watch([...taskIds]),
+    ]);
+    return { lists: honoured, uris: new Set(taken), taskIds: new Set(watched) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#isOver = true;
+    for (const uri of this.#uris) this.#sources.subscriptions.remove(uri);
+    this.#uris.clear();
+    this.#tasks?.then((tasks) => tasks[Symbol.dispose](), () => {});
+  }
+
+  /** What can be listened to. The merged catalog has everything; one server may not. */
+  async #offered(): Promise<ReadonlySet<ListFlag | "resourceSubscriptions">> {
+    const isOne = this.#tenant.server !== undefined;
+    const { result } = isOne ? await this.#sources.call(this.#tenant, "initialize", {}) : {};
+    const given = isObject(result?.capabilities) ? result.capabilities : {};
+    const has = (about: Json | undefined, name: string) =>
+      !isOne || (isObject(about) && about[name] === true);
+    const { tools, prompts, resources } = given;
+    const offered = [
+      ["toolsListChanged", has(tools, "listChanged")],
+      ["promptsListChanged", has(prompts, "listChanged")],
+      ["resourcesListChanged", has(resources, "listChanged")],
+      ["resourceSubscriptions", has(resources, "subscribe")],
+    ] as const;
+    return new Set(offered.filter(([, isOffered]) => isOffered).map(([name]) => name));
+  }
+
+  /** A list is told to have changed from what was shown: one that was not shown yet is looked at now. */
+  #beginComparing(kinds: readonly ListKind[]): void {
+    for (const [kind, { method }] of Object.entries(LISTS)) {
+      if (!kinds.includes(kind as ListKind) || this.#tenant.listed.has(method)) continue;
+      void this.#sources.call(this.#tenant, method, {});
+    }
+  }
+
+  /** @throws {ExaiError} what the quota of subscriptions throws */
+  async #subscribe(uris: readonly string[]): Promise<string[]> {
+    const refused = new Set<string>();
+    const asked = uris.map((uri) => {
+      const added = this.#sources.subscriptions.add(uri);
+      this.#uris.add(uri);
+      return added.then((error) => void (error && refused.add(uri)));
+    });
+    await resolvedWithin(Promise.all(asked), MAX_WAIT_MS);
+    return uris.filter((uri) => !refused.has(uri));
+  }
+
+  async #watch(taskIds: string[]): Promise<readonly string[]> {
+    const { watchTasks } = this.#sources;
+    if (taskIds.length === 0 || !watchTasks) return [];
+    this.#tasks = watchTasks(this.#tenant, taskIds);
+    return (await this.#tasks).taskIds;
+  }
+}

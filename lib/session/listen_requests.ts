@@ -1,0 +1,78 @@
+import { ExaiError } from "../base/errors.ts";
+import { isObject } from "../base/json.ts";
+import type { Caller } from "../call/call.ts";
+import type { RequestPlace } from "../round_trips/request.ts";
+import type { RawRequest } from "../wire/raw_message.ts";
+import type { Result } from "../wire/rpc.ts";
+import { Honoured, type HonourSources } from "./honoured_listen.ts";
+import { readListenFilter, TASKS_EXTENSION } from "./listen_filter.ts";
+import { ListenSubscriptions } from "./listen_subscriptions.ts";
+import { Listen, type ModernListens } from "./modern_listens.ts";
+import type { ModernTenant } from "./modern_tenant.ts";
+import { SubscriptionQuota } from "./subscription_quota.ts";
+
+interface ListenRequestsOptions extends Omit<HonourSources, "subscriptions"> {
+  listens: ModernListens;
+}
+
+interface ListenRequest {
+  request: RawRequest;
+  tenant: ModernTenant;
+  place: RequestPlace;
+  /** Aborted when the client has withdrawn the request. */
+  signal: AbortSignal;
+}
+
+/** Answers the `subscriptions/listen` requests of one session (MCP basic/patterns/subscriptions). */
+export class ListenRequests {
+  readonly #options: ListenRequestsOptions;
+
+  constructor(options: ListenRequestsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Acknowledges the listen, tells what it asks for, and resolves with its end: when the client withdraws it, or the
+   * daemon stops. No time-out applies.
+   *
+   * @throws {ExaiError} `INVALID_PARAMS`, `OVER_CAPACITY`; `MISSING_CAPABILITY` for tasks without their extension
+   */
+  async listen({ request, tenant, place, signal }: ListenRequest): Promise<Result> {
+    const asked = readListenFilter(request.body!);
+    if (asked.taskIds.size > 0) checkTasks(tenant);
+    const listen = new Listen(tenant, { idText: request.idText, place, asked });
+    const { listens } = this.#options;
+    // From here on: what changes while servers are asked is told after the acknowledgement.
+    listens.add(listen);
+    signal.addEventListener("abort", listen.end, { once: true });
+    if (signal.aborted) listen.end();
+    try {
+      using honoured = new Honoured(tenant, this.#sourcesFor(tenant));
+      // It may be withdrawn before its servers have answered.
+      const filter = await Promise.race([honoured.of(asked), listen.ended]);
+      if (filter) listen.acknowledge(filter);
+      await listen.ended;
+    } finally {
+      signal.removeEventListener("abort", listen.end);
+      listens.delete(listen);
+    }
+    return listen.result;
+  }
+
+  #sourcesFor(tenant: ModernTenant): HonourSources {
+    const subscriptions = tenant.subscriptions ??= new ListenSubscriptions({
+      quota: new SubscriptionQuota(),
+      call: (method, uri) => this.#options.call(tenant, method, { uri }),
+    });
+    return { ...this.#options, subscriptions };
+  }
+}
+
+/** @throws {ExaiError} `MISSING_CAPABILITY` when `caller` has not declared that it knows tasks (SEP-2663) */
+function checkTasks({ capabilities }: Caller): void {
+  const { extensions } = capabilities;
+  if (isObject(extensions) && isObject(extensions[TASKS_EXTENSION])) return;
+  throw new ExaiError("MISSING_CAPABILITY", `taskIds are for clients that declare ${TASKS_EXTENSION}`, {
+    details: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } },
+  });
+}

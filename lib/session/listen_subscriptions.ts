@@ -1,0 +1,83 @@
+import type { Result, RpcError } from "../wire/rpc.ts";
+import type { SubscriptionQuota } from "./subscription_quota.ts";
+
+interface ListenSubscriptionsOptions {
+  quota: SubscriptionQuota;
+  /** Calls `resources/subscribe` or `resources/unsubscribe` on behalf of the caller. Never rejects. */
+  call(method: string, uri: string): Promise<Result>;
+}
+
+/** A resource that listens ask for. */
+interface ListenedResource {
+  listens: number;
+  isSubscribed: boolean;
+  /** Why it could not be subscribed to. */
+  error: RpcError | undefined;
+  /** Settles when every earlier call about it is answered. */
+  last: Promise<void>;
+}
+
+/** The resources that the listens of one caller ask for, each subscribed to once, however many ask for it. */
+export class ListenSubscriptions {
+  readonly #options: ListenSubscriptionsOptions;
+  readonly #byUri = new Map<string, ListenedResource>();
+
+  constructor(options: ListenSubscriptionsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Counts one more listen for `uri`, until {@linkcode remove}.
+   *
+   * @returns why there are no updates of it; undefined: there are
+   * @throws {ExaiError} `INVALID_PARAMS` or `OVER_CAPACITY`, at once, as {@linkcode SubscriptionQuota.add}
+   */
+  add(uri: string): Promise<RpcError | undefined> {
+    let resource = this.#byUri.get(uri);
+    if (!resource) {
+      this.#options.quota.add(uri);
+      resource = { listens: 0, isSubscribed: false, error: undefined, last: Promise.resolve() };
+      this.#byUri.set(uri, resource);
+    }
+    resource.listens++;
+    return this.#added(uri, resource);
+  }
+
+  /** Counts one listen less. */
+  remove(uri: string): void {
+    const resource = this.#byUri.get(uri);
+    if (!resource) return;
+    resource.listens--;
+    void this.#settle(uri, resource);
+  }
+
+  /** The server has ended the subscription; the next listen that asks for it begins one. */
+  lost(uri: string): void {
+    const resource = this.#byUri.get(uri);
+    if (resource) resource.isSubscribed = false;
+  }
+
+  async #added(uri: string, resource: ListenedResource): Promise<RpcError | undefined> {
+    await this.#settle(uri, resource);
+    return resource.isSubscribed ? undefined : resource.error;
+  }
+
+  /** Subscribes or unsubscribes, after the calls before, where what listens want is not so. */
+  #settle(uri: string, resource: ListenedResource): Promise<void> {
+    return resource.last = resource.last.then(async () => {
+      const isWanted = resource.listens > 0;
+      if (isWanted !== resource.isSubscribed) {
+        const { error } = await this.#options.call(
+          isWanted ? "resources/subscribe" : "resources/unsubscribe",
+          uri,
+        );
+        resource.error = isWanted ? error : undefined;
+        resource.isSubscribed = isWanted && !error;
+      }
+      // Another listen may have come while it was ended.
+      if (resource.listens > 0 || this.#byUri.get(uri) !== resource) return;
+      this.#byUri.delete(uri);
+      this.#options.quota.remove(uri);
+    });
+  }
+}

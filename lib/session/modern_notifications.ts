@@ -1,0 +1,44 @@
+import { LOG_LEVELS, type LogLevel, withTokenText } from "../wire/mcp.ts";
+import { modernCodec } from "../wire/modern_codec.ts";
+import { memberOf, type Params } from "../wire/raw_object.ts";
+
+/** What only listens are told (MCP basic/patterns/subscriptions). */
+const OF_LISTENS: ReadonlySet<string> = new Set([
+  "notifications/cancelled",
+  "notifications/prompts/list_changed",
+  "notifications/resources/list_changed",
+  "notifications/resources/updated",
+  "notifications/subscriptions/acknowledged",
+  "notifications/tasks",
+  "notifications/tools/list_changed",
+]);
+
+/** What a request says of the notifications it wants. */
+interface WantedNotifications {
+  /** Its progress token as it came, as JSON; undefined: no progress. */
+  readonly token: string | undefined;
+  /** Least severe level of log messages; undefined: none. */
+  readonly logLevel: LogLevel | undefined;
+}
+
+/**
+ * The params with which a request of the modern era is told `method`; undefined when it is not: progress under its own
+ * token, log messages of the level it asked for (MCP basic/patterns/progress, server/utilities/logging).
+ */
+export function paramsForRequest(
+  { token, logLevel }: WantedNotifications,
+  method: string,
+  params: Params,
+): Params | undefined {
+  if (method === "notifications/progress") {
+    return token === undefined ? undefined : withTokenText(params, token);
+  }
+  if (method === "notifications/message") {
+    return isWanted(memberOf(params, "level"), logLevel) ? params : undefined;
+  }
+  return OF_LISTENS.has(method) || !modernCodec.hasNotification(method) ? undefined : params;
+}
+
+function isWanted(level: unknown, wanted: LogLevel | undefined): boolean {
+  return wanted !== undefined && LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
+}
