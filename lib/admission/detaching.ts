@@ -84,6 +84,8 @@ interface RunOptions {
 class DetachableRun implements RepeatableCall {
   readonly call: Call;
   readonly startedAtMs = Date.now();
+  /** When the request came that waits for it now. */
+  #requestedAtMs = this.startedAtMs;
   isAwaited = true;
   endedAtMs: number | undefined;
   readonly #options: RunOptions;
@@ -135,6 +137,7 @@ class DetachableRun implements RepeatableCall {
       ask: (method, params, options) => this.#ask(method, params, options),
       becomeTask: this.#canBeTask(this.call) ? (hints) => this.#becomeTask(hints) : undefined,
     }));
+    using _parked = this.call.parking?.watch((isParked) => this.#parkedOrNot(isParked));
     this.#wait();
     this.#waiting.add(this.call);
     try {
@@ -196,11 +199,19 @@ class DetachableRun implements RepeatableCall {
     this.#late.reject(reason);
   }
 
+  /** The client of a parked call is patient anew with each of its requests. */
+  #parkedOrNot(isParked: boolean): void {
+    clearTimeout(this.#timer);
+    if (isParked) return;
+    this.#requestedAtMs = Date.now();
+    if (this.#asking === 0 && !this.#kept) this.#wait();
+  }
+
   #wait(): void {
     clearTimeout(this.#timer);
     const { waitMs, countsProgress } = this.#options.patience;
-    if (waitMs === Infinity) return;
-    const waitedMs = countsProgress ? 0 : Math.min(waitMs, Date.now() - this.startedAtMs);
+    if (waitMs === Infinity || this.call.parking?.isParked) return;
+    const waitedMs = countsProgress ? 0 : Math.min(waitMs, Date.now() - this.#requestedAtMs);
     this.#timer = setTimeout(() => this.#late.resolve(undefined), waitMs - waitedMs);
   }
 

@@ -1,7 +1,7 @@
 import { VERSION } from "../base/version.ts";
 import type { Target } from "../call/call.ts";
 import type { Settings } from "../config/settings.ts";
-import { RoundTrips } from "../round_trips/round_trips.ts";
+import type { RoundTrips } from "../round_trips/round_trips.ts";
 import type { Router } from "../router/router.ts";
 import type { AttachHooks } from "../session/hello.ts";
 import { ImplicitSessions } from "../session/http_implicit.ts";
@@ -30,8 +30,11 @@ export function registryLimits(
 }
 
 /** Makes what answers the requests of the modern era on a session, whatever door it came through. */
-export function modernPeers(target: Target, events: DaemonEvents): (session: Session) => ModernPeer {
-  const roundTrips = new RoundTrips();
+export function modernPeers(
+  target: Target,
+  { events, roundTrips }: { events: DaemonEvents; roundTrips: RoundTrips },
+): (session: Session) => ModernPeer {
+  events.on("callerEnded", (caller) => roundTrips.forget(caller));
   return (session) => {
     const tenants = new ModernTenants(session, (tenant) => events.emit("callerEnded", tenant));
     return new ModernPeer(session, tenants, { target, roundTrips, serverInfo: SERVER_INFO });

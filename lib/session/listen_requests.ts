@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
-import type { RequestPlace } from "../round_trips/round_trips.ts";
+import type { RequestPlace } from "../round_trips/request.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";
 import { Honoured, type HonourSources } from "./honoured_listen.ts";
