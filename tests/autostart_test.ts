@@ -107,9 +107,9 @@ Deno.test("the daemon is started with its own variables alone, in its state dire
 Deno.test("from source the daemon is the program beside the window's own", () => {
   const { command, args } = daemonCommand();
   assertEquals(command, Deno.execPath());
-  assertEquals(args.slice(0, 3), ["run", "-A", "--unstable-net"]);
-  assert(/[/\\]daemon\.ts$/.test(args[3]!), args[3]);
-  assertEquals(args.slice(4), ["--if-not-running"]);
+  assertEquals(args.slice(0, 4), ["run", "-A", "--unstable-net", "--unstable-no-legacy-abort"]);
+  assert(/[/\\]daemon\.ts$/.test(args[4]!), args[4]);
+  assertEquals(args.slice(5), ["--if-not-running"]);
 });
 
 for (const [os, name] of [["linux", "exai-daemon"], ["windows", "exai-daemon.exe"]] as const) {

@@ -148,7 +148,7 @@ const REVIEWED = new Set([
   'config/servers/url_entry.ts URL_TYPES[entry.type ?? "http"]',
   "config/servers/own_programs.ts BESIDE[program]",
   "edge/http_handler.ts CODES[error.code]",
-  "edge/mcp_endpoint.ts CODES[error.code]",
+  "edge/error_response.ts CODES[error.code]",
   "edge/node_listener.ts STATUS_CODES[response.status]",
   "observe/metrics.ts BUCKETS_S[bucket]",
   "observe/ring_buffer.ts this.#items[this.#next]",

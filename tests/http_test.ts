@@ -218,7 +218,7 @@ const FAULTS: [name: string, ask: (client: RawHttp) => Promise<Response>, status
     404,
   ],
   ["no session", (client) => new RawHttp(client.url).post({ id: 1, method: "ping" }), 400],
-  ["a stream of no session", (client) => new RawHttp(client.url).get(), 400],
+  ["a stream of no session", (client) => new RawHttp(client.url).get(), 405],
   [
     "a session of another path",
     (client) => withUrl(client, `${client.url}/odd`).post({ id: 1, method: "ping" }),

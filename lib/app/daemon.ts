@@ -30,7 +30,7 @@ import { openMemoryBudget } from "./memory_budget.ts";
 import type { OwnServer } from "./own_server.ts";
 import { reportHealth } from "./report_health.ts";
 import { ServerNotices } from "./server_notices.ts";
-import { modernPeers, registryLimits, SERVER_INFO } from "./session_parts.ts";
+import { implicitSessions, modernPeers, registryLimits, SERVER_INFO } from "./session_parts.ts";
 import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
 
 /** How long a server may take to answer a request that others could answer too. */
@@ -65,7 +65,7 @@ export class Daemon implements AsyncDisposable {
     this.#telemetry = telemetry;
     this.#own = own;
     const budget = openMemoryBudget(settings, () => telemetry.healthChanged());
-    this.#timeouts = new CallTimeouts(settings, own.server, { budget });
+    this.#timeouts = new CallTimeouts(settings, own.server, { records: parts.tasks, budget });
     this.handover = new Handover({
       drain: this.#drain,
       timeouts: this.#timeouts,
@@ -213,6 +213,7 @@ export class Daemon implements AsyncDisposable {
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.hidesOutputSchema(server),
       names: mounts.names,
+      aboutTask: (call) => timeouts.tasks.answer(call),
       troublesOf: (caller, options) => this.#notices.atStart(caller, options),
       unmounted: mounts.troubles,
     });
@@ -231,6 +232,7 @@ export class Daemon implements AsyncDisposable {
   ): HttpHandler {
     const settings = this.#settings;
     const { telemetry, mounts, own } = parts;
+    const implicit = implicitSessions(hooks, router, settings);
     return new HttpHandler({
       ...settings,
       budget,
@@ -246,7 +248,7 @@ export class Daemon implements AsyncDisposable {
         settings: parts.live,
         token: parts.token,
         calls: parts.calls,
-        toolsFor: router.allTools,
+        toolsFor: (caller) => router.tools.allTools(caller),
         sessions: this.#sessions,
         handover: this.handover,
         stopRequest: this.stopRequest,
@@ -256,6 +258,7 @@ export class Daemon implements AsyncDisposable {
       onExai: (channel, context) => attachExai(channel, hooks, context),
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
+      openModern: (client) => implicit.of(client),
     });
   }
 

@@ -2,6 +2,9 @@ import { VERSION } from "../base/version.ts";
 import type { Target } from "../call/call.ts";
 import type { Settings } from "../config/settings.ts";
 import { RoundTrips } from "../round_trips/round_trips.ts";
+import type { Router } from "../router/router.ts";
+import type { AttachHooks } from "../session/hello.ts";
+import { ImplicitSessions } from "../session/http_implicit.ts";
 import { ModernPeer } from "../session/modern_peer.ts";
 import { ModernTenants } from "../session/modern_tenants.ts";
 import type { RegistryOptions } from "../session/registry.ts";
@@ -33,4 +36,18 @@ export function modernPeers(target: Target, events: DaemonEvents): (session: Ses
     const tenants = new ModernTenants(session, (tenant) => events.emit("callerEnded", tenant));
     return new ModernPeer(session, tenants, { target, roundTrips, serverInfo: SERVER_INFO });
   };
+}
+
+/** The sessions of HTTP clients that send none. */
+export function implicitSessions(
+  { registry, modernPeer }: Pick<AttachHooks, "registry" | "modernPeer">,
+  { tools }: Pick<Router, "tools">,
+  { maxConnections }: Settings,
+): ImplicitSessions {
+  return new ImplicitSessions({
+    registry,
+    modernPeer: modernPeer!,
+    toolNamed: (caller, name) => tools.toolNamed(caller, name),
+    maxSessions: maxConnections,
+  });
 }

@@ -3,12 +3,18 @@ import { join } from "@std/path/join";
 import { isCompiled, programDir } from "../config/paths.ts";
 import { realPathOf } from "../config/real_path.ts";
 
+/**
+ * The unstable APIs the daemon listens with, which a bundle has no deno.json for: `reusePort`
+ * (lib/edge/port_reservation.ts), and the signal of a request that aborts only when its client has gone
+ * (lib/edge/modern_endpoint.ts), without which Deno prints a warning.
+ */
+const UNSTABLE_FLAGS = ["--unstable-net", "--unstable-no-legacy-abort"];
+
 /** The daemon's command line: the executable beside the shim's, or the source beside its entry point. */
 export function daemonCommand(): { command: string; args: string[] } {
   const start = "--if-not-running";
   if (isCompiled()) return { command: programFile(), args: [start] };
-  // A bundle has no deno.json with the unstable API the daemon listens with (lib/edge/port_reservation.ts).
-  return { command: Deno.execPath(), args: ["run", "-A", "--unstable-net", programFile(), start] };
+  return { command: Deno.execPath(), args: ["run", "-A", ...UNSTABLE_FLAGS, programFile(), start] };
 }
 
 /**

@@ -7,13 +7,10 @@ import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
 import { preflight, withCors } from "./cors.ts";
 import { setSecurityHeaders } from "./fetch_metadata.ts";
 import { parseUrl, requestToken } from "./guard.ts";
-import {
-  findServer,
-  type HttpSessionRequest,
-  MCP_PATH,
-  McpEndpoint,
-  rpcErrorResponse,
-} from "./mcp_endpoint.ts";
+import { rpcErrorResponse } from "./error_response.ts";
+import { type HttpSessionRequest, McpEndpoint, type ModernHttpClient } from "./mcp_endpoint.ts";
+import type { ModernClient } from "./modern_endpoint.ts";
+import { findServer, MCP_PATH } from "./served_paths.ts";
 import { rateLimitKeyOf } from "./rate_limiter.ts";
 import { type Principal, type PrincipalOptions, PrincipalResolver } from "./principal.ts";
 import { type AdmittedRequest, WebSocketHandler, type WebSocketHandlerOptions } from "./websocket_handler.ts";
@@ -31,6 +28,8 @@ interface HttpHandlerOptions extends WebSocketHandlerOptions, ConnectionLimitsOp
   routes: ReadonlyMap<string, Route>;
   /** Creates the transport of a client that sends `initialize` over HTTP. */
   openHttp(client: HttpSessionRequest): HttpServerTransport;
+  /** What answers requests over HTTP that need no session. */
+  openModern(client: ModernHttpClient): ModernClient;
 }
 
 /** A request of an `exai-daemon` command. */
@@ -55,7 +54,11 @@ export class HttpHandler {
     this.#limits = new ConnectionLimits(options);
     const { users, peers: policy, guard } = options;
     this.#principals = new PrincipalResolver({ users, policy, requiresToken: () => guard.requiresToken });
-    this.#mcp = new McpEndpoint({ ...options, open: (client) => options.openHttp(client) });
+    this.#mcp = new McpEndpoint({
+      ...options,
+      open: (client) => options.openHttp(client),
+      openModern: (client) => options.openModern(client),
+    });
     this.#webSockets = new WebSocketHandler(options, {
       limits: this.#limits,
       checkToken: (request, context) => this.#checkToken(request, context),

@@ -1,17 +1,17 @@
-import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { readClientBody } from "../transport/http_body.ts";
 import type { HttpExchange, HttpServerTransport } from "../transport/http_server.ts";
-import { CODES, toRpcError } from "../wire/codes.ts";
 import { batchFault } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
-import { responseText } from "../wire/message_text.ts";
 import type { RawMessage } from "../wire/raw_message.ts";
 import { type RawReading, readClientText } from "../wire/raw_reader.ts";
+import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import { normalizeAccept } from "./accept_header.ts";
+import { InvalidMessageError, rpcErrorResponse } from "./error_response.ts";
+import { type ModernClient, ModernEndpoint } from "./modern_endpoint.ts";
+import { eraOf, refusalOf, refuseModernBatch } from "./modern_messages.ts";
 import type { Principal } from "./principal.ts";
 
 /** The parameters of a new session over Streamable HTTP. */
@@ -25,6 +25,12 @@ export interface HttpSessionRequest {
   principal: Principal;
 }
 
+/** What requests of the modern era have in common that come from one client. */
+export interface ModernHttpClient extends HttpSessionRequest {
+  /** A name for the window they come from, if the client sent one. */
+  window?: string;
+}
+
 interface McpEndpointOptions {
   /** Maximum size of a request body, in bytes. */
   maxFrameBytes: number;
@@ -33,8 +39,12 @@ interface McpEndpointOptions {
   daemonId: string;
   /** The memory budget of all clients together. */
   budget?: ByteBudget;
+  /** Unread bytes held for one stream of a client. */
+  maxQueuedBytes: number;
   /** Creates the transport of a new session. */
   open(client: HttpSessionRequest): HttpServerTransport;
+  /** What answers requests of the modern era, which have no session. */
+  openModern(client: ModernHttpClient): ModernClient;
 }
 
 /** A request that has passed the guard. */
@@ -58,12 +68,16 @@ interface HttpSessionEntry extends Pick<McpRequestContext, "server"> {
 /** A header with the client's working directory, percent-encoded; MCP has no field for it. */
 const CWD_HEADER = "x-exai-cwd";
 
+/** A header with a name for the client's window, percent-encoded, which tells it from others of the same directory. */
+const WINDOW_HEADER = "x-exai-window";
+
 /**
  * The Streamable HTTP endpoint (MCP basic/transports): passes each request to the transport of its session. Called after
  * the guard, with the name of an existing server.
  */
 export class McpEndpoint {
   readonly #options: McpEndpointOptions;
+  readonly #modern: ModernEndpoint;
   /**
    * By Mcp-Session-Id, the least recently used first. (Not lru-cache: a session with an open stream is not evicted.)
    */
@@ -71,32 +85,73 @@ export class McpEndpoint {
 
   constructor(options: McpEndpointOptions) {
     this.#options = options;
+    this.#modern = new ModernEndpoint(options);
   }
 
   /** Handles one request; errors are sent as JSON-RPC error responses. */
   async handle(request: Request, context: McpRequestContext): Promise<Response> {
     try {
-      const exchange: HttpExchange = { completed: context.completed };
-      let batch: readonly string[] | undefined;
-      if (request.method === "POST") {
-        const { reading, bytes } = await readClientBody(request, {
-          maxBytes: this.#options.maxFrameBytes,
-          budget: this.#options.budget,
-        });
-        exchange.bodyBytes = bytes;
-        if (reading.kind === "batch") batch = reading.texts;
-        else exchange.messages = [messageOf(reading)];
+      if (request.method !== "POST") return await this.#serveSession(request, context, {});
+      const { reading, bytes } = await readClientBody(request, {
+        maxBytes: this.#options.maxFrameBytes,
+        budget: this.#options.budget,
+      });
+      if (reading.kind === "batch") {
+        refuseModernBatch(reading.texts, request.headers);
+        return await this.#serveSession(request, context, { batch: reading.texts, bodyBytes: bytes });
       }
-      normalizeAccept(request);
-      const id = request.headers.get("mcp-session-id");
-      if (id === null) return await this.#initialize(request, exchange, context);
-      const session = this.#sessionFor(id, context);
-      if (batch) exchange.messages = readBatch(batch, request, session);
-      return await session.transport.handle(request, exchange);
+      const message = messageOf(reading);
+      if (eraOf(message, request.headers) === "modern") {
+        return await this.#serveModern(request, context, { message, bytes });
+      }
+      return await this.#serveSession(request, context, { messages: [message], bodyBytes: bytes });
     } catch (thrown) {
       return thrown instanceof InvalidMessageError
         ? rpcErrorResponse(thrown.error, thrown.idText)
         : rpcErrorResponse(thrown);
+    }
+  }
+
+  /** A message of the legacy era, or a request without one. */
+  async #serveSession(
+    request: Request,
+    context: McpRequestContext,
+    { batch, ...posted }: Pick<HttpExchange, "messages" | "bodyBytes"> & { batch?: readonly string[] },
+  ): Promise<Response> {
+    const exchange: HttpExchange = { ...posted, completed: context.completed };
+    normalizeAccept(request);
+    const id = request.headers.get("mcp-session-id");
+    if (id === null) return await this.#initialize(request, exchange, context);
+    const session = this.#sessionFor(id, context);
+    if (batch) exchange.messages = readBatch(batch, request, session);
+    return await session.transport.handle(request, exchange);
+  }
+
+  async #serveModern(
+    request: Request,
+    { server, principal, completed }: McpRequestContext,
+    { message, bytes }: { message: RawMessage; bytes: number },
+  ): Promise<Response> {
+    const refusal = refusalOf(message, request.headers);
+    if (refusal) return refusal;
+    if (message.kind !== "request") return new Response(null, { status: 202 });
+    const { headers } = request;
+    const open = () => {
+      const via = parseVia(headers.get(VIA_HEADER));
+      assertNoLoop(via, this.#options.daemonId);
+      const window = decoded(headers.get(WINDOW_HEADER));
+      return this.#options.openModern({
+        server,
+        cwd: decoded(headers.get(CWD_HEADER)),
+        window,
+        via,
+        principal,
+      });
+    };
+    try {
+      return await this.#modern.handle(request, { message, bytes, completed, open });
+    } catch (thrown) {
+      return rpcErrorResponse(thrown, message.idText);
     }
   }
 
@@ -117,7 +172,7 @@ export class McpEndpoint {
     exchange: HttpExchange,
     { server, principal }: McpRequestContext,
   ): Promise<Response> {
-    if (!["POST", "GET", "DELETE"].includes(request.method)) return methodNotAllowed();
+    if (request.method !== "POST") return methodNotAllowed();
     const message = exchange.messages?.[0];
     if (message?.kind !== "request" || message.method !== "initialize") {
       throw new ExaiError("INVALID_REQUEST", "Mcp-Session-Id is missing: only initialize is sent without it");
@@ -125,7 +180,12 @@ export class McpEndpoint {
     const via = parseVia(request.headers.get(VIA_HEADER));
     assertNoLoop(via, this.#options.daemonId);
     await this.#evictIdle();
-    const transport = this.#options.open({ server, cwd: cwdOf(request), via, principal });
+    const transport = this.#options.open({
+      server,
+      cwd: decoded(request.headers.get(CWD_HEADER)),
+      via,
+      principal,
+    });
     await transport.start();
     const response = await transport.handle(request, exchange);
     const id = transport.sessionId;
@@ -146,18 +206,6 @@ export class McpEndpoint {
   }
 }
 
-/** A body that is not a JSON-RPC message, with the id for the error response. */
-class InvalidMessageError extends Error {
-  readonly idText: string;
-  readonly error: ExaiError;
-
-  constructor(why: string, idText = "null") {
-    super(why);
-    this.idText = idText;
-    this.error = new ExaiError("INVALID_REQUEST", why);
-  }
-}
-
 /** @throws {InvalidMessageError} */
 function messageOf(reading: RawReading): RawMessage {
   if (reading.kind === "message") return reading.message;
@@ -175,12 +223,12 @@ function readBatch(
   return texts.map((text) => messageOf(readClientText(text)));
 }
 
-function cwdOf(request: Request): string | undefined {
-  const encoded = request.headers.get(CWD_HEADER) || undefined;
+/** The text in a header that is percent-encoded; undefined where there is none. */
+function decoded(header: string | null): string | undefined {
   try {
-    return encoded && decodeURIComponent(encoded);
+    return header ? decodeURIComponent(header) : undefined;
   } catch {
-    return encoded;
+    return header ?? undefined;
   }
 }
 
@@ -188,47 +236,6 @@ function badInitialize(idText: string): Response {
   const why =
     "initialize needs an id and the params protocolVersion, capabilities and clientInfo {name, version}";
   return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), idText);
-}
-
-/** The servers that a path may name. */
-export interface NamedServers {
-  /** Names of the servers available under `/mcp/NAME`. */
-  serverNames(): readonly string[];
-  /** Why the configured server `name` is not among them. */
-  whyNoServer(name: string): ServerTrouble | undefined;
-}
-
-/** The paths of MCP: the merged catalog, and single servers below it. */
-export const MCP_PATH = /^\/mcp(?:\/([^/]*))?\/?$/;
-
-/**
- * The server that a path names; undefined for the merged catalog.
- *
- * @throws {ExaiError} `RESOURCE_NOT_FOUND` with the names of all servers
- */
-export function findServer(
-  name: string | undefined,
-  servers: NamedServers,
-): string | undefined {
-  if (!name) return undefined;
-  const names = servers.serverNames();
-  if (names.includes(name)) return name;
-  const trouble = servers.whyNoServer(name);
-  if (trouble) {
-    throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(trouble), { details: { server: name } });
-  }
-  throw new ExaiError(
-    "RESOURCE_NOT_FOUND",
-    `there is no server ${JSON.stringify(name)}; there are: ${names.join(", ")}`,
-  );
-}
-
-/** An HTTP response with a JSON-RPC error for anything that was thrown. */
-export function rpcErrorResponse(thrown: unknown, idText = "null"): Response {
-  const error = ExaiError.from(thrown);
-  const body = responseText(idText, { error: toRpcError(error) });
-  const headers = { "content-type": "application/json" };
-  return new Response(body, { status: CODES[error.code].http, headers });
 }
 
 function methodNotAllowed(): Response {

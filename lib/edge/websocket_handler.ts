@@ -6,7 +6,7 @@ import type { ConnectionAttempt, ConnectionLimits } from "./connection_limits.ts
 import { setSecurityHeaders } from "./fetch_metadata.ts";
 import { forceClose } from "./force_close.ts";
 import type { Guard } from "./guard.ts";
-import { findServer, MCP_PATH, type NamedServers } from "./mcp_endpoint.ts";
+import { findServer, MCP_PATH, type NamedServers } from "./served_paths.ts";
 import type { Principal } from "./principal.ts";
 import { rateLimitKeyOf } from "./rate_limiter.ts";
 import type { RequestContext } from "./request_context.ts";

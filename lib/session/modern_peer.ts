@@ -1,7 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
-import type { Target } from "../call/call.ts";
+import type { Caller, Target } from "../call/call.ts";
 import { LISTS } from "../call/server.ts";
 import type { CallContextOfTry, RequestPlace, RoundTrips, StartedCall } from "../round_trips/round_trips.ts";
+import { readClaim } from "../wire/client_claim.ts";
 import { thrownForEra } from "../wire/era_errors.ts";
 import { discoverResult, modernCodec, type NeutralRequest } from "../wire/modern_codec.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
@@ -78,14 +79,23 @@ export class ModernPeer {
     try {
       const { method, body } = request;
       const decoded = modernCodec.decodeRequest({ method, body: body! });
-      const tenant = this.#tenants.of(decoded.claim);
+      const { claim } = decoded;
+      const tenant = this.#tenants.of(claim);
       const answer = await this.#used(tenant, this.#run({ ...decoded, request, tenant, place, signal }));
       const { serverInfo } = this.#options;
-      const { capabilities } = decoded.claim;
-      return modernCodec.encodeAnswer(answer, { method, serverInfo, capabilities });
+      return modernCodec.encodeAnswer(answer, { method, serverInfo, capabilities: claim.capabilities });
     } catch (thrown) {
       return { error: thrownForEra(thrown, "modern") };
     }
+  }
+
+  /**
+   * Whom a request that `isModern` belongs to.
+   *
+   * @throws {ExaiError} as `readClaim`
+   */
+  tenantOf(request: RawRequest): Caller {
+    return this.#tenants.of(readClaim(request.body!));
   }
 
   /** As {@linkcode answer}, for `subscriptions/listen`: no time-out is to apply to it. */

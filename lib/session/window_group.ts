@@ -23,10 +23,15 @@ function windowGroupOf(
 ): WindowGroup | undefined {
   if (!window) return undefined;
   const { id, pid, started } = window;
-  if (id) return { key: JSON.stringify([at.principal, "name", id]), label: id };
+  if (id) return namedWindow(id, at.principal);
   // The ids of processes on another machine mean nothing here.
   if (pid === undefined || !isHere(at.endpoint)) return undefined;
   return { key: JSON.stringify([at.principal, "process", pid, started ?? null]), label: String(pid) };
+}
+
+/** The window that clients of `principal` name `name`. */
+export function namedWindow(name: string, principal: string): WindowGroup {
+  return { key: JSON.stringify([principal, "name", name]), label: name };
 }
 
 /** What `hello` says of how its client was started: its window, and the process of this machine that started it. */

@@ -62,7 +62,7 @@ async function bundled(root: string): Promise<Build> {
     await copyScripts(from!, to!);
   }
   const run = ["run", "-A", "--no-config"];
-  const daemonArgs = (path: string) => [...run, "--unstable-net", path];
+  const daemonArgs = (path: string) => [...run, "--unstable-net", "--unstable-no-legacy-abort", path];
   const build: Build = {
     name: "bundled",
     isBuilt: true,
