@@ -18,6 +18,8 @@ export interface UpstreamTransport extends Transport {
   readonly listening?: string;
   /** What keeps the server's messages from being understood, if that is known. */
   readonly protocolIssue?: string;
+  /** Resolves when a server that runs as a child process has written something, be it no message; undefined for others. */
+  readonly awake?: Promise<void>;
   /** Why it has ended, in words. */
   describeEnd?(): string;
   onmessage?: (message: RpcMessage, extra?: MessageExtra) => void;

@@ -1,9 +1,10 @@
+import type { ExaiError } from "../../../base/errors.ts";
 import type { Call, Caller } from "../../../call/call.ts";
 import type { JsonObject } from "../../../base/json.ts";
 import type { Era } from "../../../wire/client_claim.ts";
 import type { InitializeResult } from "../../../wire/mcp.ts";
 import type { Params } from "../../../wire/raw_object.ts";
-import type { Result, RpcNotification, RpcRequest } from "../../../wire/rpc.ts";
+import type { Result, RpcNotification, RpcRequest, RpcResponse } from "../../../wire/rpc.ts";
 import type { Origin } from "../inflight.ts";
 
 /** How one running server is spoken with. Nothing beside the links depends on the era of a server. */
@@ -32,12 +33,16 @@ export interface ServerLink {
   ping(timeoutMs: number): Promise<unknown>;
   /** Takes a request or notification of the server. */
   receive(message: RpcRequest | RpcNotification, origin: Origin | undefined): void;
+  /** Takes a response to no call; returns whether it was one of the link's own. */
+  settle?(response: RpcResponse): boolean;
   /** Forwards a notification of a client that belongs to no call. */
   notify(caller: Caller, method: string, params: Params): void;
   /** A session was attached or detached, or wants another log level. */
   sessionsChanged(options?: { level: boolean }): void;
+  /** The server has ended. */
+  stop?(reason: ExaiError): void;
   /** Opens a stream of notifications; undefined where the server sends them unasked. */
-  readonly openListen?: OpenListen;
+  openListen?: OpenListen;
 }
 
 /**
