@@ -7,9 +7,14 @@ import { commandsOf, GOOD, scripted, tool } from "./helpers/command_rig.ts";
 import { tempDir } from "./helpers/files.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
+import { until } from "./helpers/until.ts";
 
 Deno.test("servers test starts a server, has it answer and lets it go", async () => {
   await using it = await commandsOf({ good: GOOD });
+  // The daemon starts a new server by itself to read its lists, and a test in that time finds it running.
+  await until("its lists are known, and its process has ended", async () => {
+    return (await it.servers())[0]!.lists_known === true || undefined;
+  });
   const { text, code, json } = await it.test("good");
   assertEquals(code, 0);
   assert(/^good +ok +\d.* 2 tools +scripted 1 +2025-11-25$/m.test(text), text);

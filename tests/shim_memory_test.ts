@@ -91,12 +91,16 @@ Deno.test("a request that is forgotten takes its timers along", () => {
 Deno.test("answers to lists are kept by method and parameters, and no others", () => {
   const cache = new ResponseCache();
   const ask = (method: string, params?: JsonObject) => ({ method, text: JSON.stringify({ method, params }) });
+  const find = (request: ReturnType<typeof ask>) => {
+    const query = cache.queryOf(request);
+    return query && cache.get(query);
+  };
   const kept = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
   for (const method of [...kept, "resources/read"]) cache.note(ask(method), answered({ of: method }));
-  for (const method of kept) assertEquals(cache.find(ask(method)), `"result":{"of":"${method}"}}`);
-  assertEquals(cache.find(ask("resources/read")), undefined);
-  assertEquals(cache.find(ask("tools/list", { cursor: "2" })), undefined);
-  assertEquals(cache.find(ask("tools/list", { _meta: { progressToken: 1 } })), cache.find(ask("tools/list")));
+  for (const method of kept) assertEquals(find(ask(method)), `"result":{"of":"${method}"}}`);
+  assertEquals(find(ask("resources/read")), undefined);
+  assertEquals(find(ask("tools/list", { cursor: "2" })), undefined);
+  assertEquals(find(ask("tools/list", { _meta: { progressToken: 1 } })), find(ask("tools/list")));
   assertEquals(cache.queries()[0], { method: "tools/list", params: {} });
 });
 
@@ -297,7 +301,8 @@ Deno.test("lists that have changed are named once each and kept, but not what wa
       return { failed: bodies[method]!.startsWith('"error"'), body: bodies[method]! };
     },
   } as unknown as ShimRequests;
-  assertEquals(await refreshLists(cache, own), new Set(["tools", "resources"]));
+  const { legacy, modern } = await refreshLists(cache, own, { replayed: true });
+  assertEquals([legacy, modern], [new Set(["tools", "resources"]), new Set()]);
   assertEquals(cache.get(query("tools/list")), bodies["tools/list"]);
   assertEquals(cache.get(query("tools/list", "2")), undefined, "a page of a list that is gone");
   assertEquals(cache.get(query("resources/list")), '"result":{"n":4}}');

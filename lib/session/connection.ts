@@ -8,17 +8,16 @@ import type { ChannelEnd, FrameChannel } from "../transport/channel.ts";
 import { eachLine, MAX_JOINED_LINES } from "../transport/line_joiner.ts";
 import { CLOSE } from "../wire/codes.ts";
 import type { ScanFault } from "../wire/json_scan.ts";
-import { responseText } from "../wire/message_text.ts";
 import type { OpReply } from "../wire/ops.ts";
 import type { Params, RawObject } from "../wire/raw_object.ts";
 import { type RawReading, readClientText } from "../wire/raw_reader.ts";
-import { errorResponseId, isEphemeral, readRequestId } from "../wire/rpc.ts";
+import { errorResponseId, readRequestId } from "../wire/rpc.ts";
 import { limitFault, outlineOf } from "../wire/shape.ts";
 import { frameSink } from "./frame_sink.ts";
 import { InboundQueue, UnreadText } from "./inbound_queue.ts";
 import { InboundReceipts } from "./inbound_receipts.ts";
 import { McpPeer } from "./mcp_peer.ts";
-import { encodeMessage, encodeResponse, type MessageSink } from "./message_sink.ts";
+import { connectionSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
 import { createNudger } from "./nudge.ts";
 import { type OpHooks, OpPeer } from "./op_peer.ts";
@@ -42,18 +41,22 @@ export interface ConnectionHooks extends OpHooks {
   modernPeer?(session: Session): ModernPeer;
 }
 
-interface ConnectionOptions {
+/** What the hello of a connection was granted; nothing else of it is sent or taken. */
+export interface ConnectionFeatures {
+  /** Nudges. */
+  nudge?: boolean;
+  /** Frames with several messages, one a line. */
+  lines?: boolean;
+  /** Large messages in UTF-8, in both directions; those of the client it has not read. */
+  bytes?: boolean;
+  /** Receipts of what has arrived, in both directions. */
+  receipts?: boolean;
+}
+
+interface ConnectionOptions extends ConnectionFeatures {
   hooks: ConnectionHooks;
   /** Whether the client speaks EXAI ops beside MCP. */
   speaksOps: boolean;
-  /** Whether its hello asked for nudges. */
-  nudge?: boolean;
-  /** Whether its hello asked for frames with several messages, one a line. */
-  lines?: boolean;
-  /** Whether its hello asked for large messages in UTF-8, in both directions; those of the client it has not read. */
-  bytes?: boolean;
-  /** Whether its hello asked for receipts of what has arrived, in both directions. */
-  receipts?: boolean;
 }
 
 /** Makes `channel` the connection of `session`, in place of one it may have. */
@@ -268,7 +271,7 @@ const peers = new WeakMap<Session, Peers>();
 function peersOf(session: Session, hooks: ConnectionHooks): Peers {
   let pair = peers.get(session);
   if (!pair) {
-    const mcp = new McpPeer(session, messageSink(session), {
+    const mcp = new McpPeer(session, connectionSink(session), {
       target: hooks.target,
       onNotification: (method, params) => hooks.onNotification(session, method, params),
       modern: hooks.modernPeer?.(session),
@@ -277,23 +280,4 @@ function peersOf(session: Session, hooks: ConnectionHooks): Peers {
     peers.set(session, pair);
   }
   return pair;
-}
-
-function messageSink(session: Session): MessageSink {
-  const { output, maxFrameBytes: maxBytes } = session;
-  return {
-    respond(request, result) {
-      const text = encodeResponse(request?.idText ?? "null", result, maxBytes);
-      if (request) output.sendResponse(request.id, text);
-      else output.sendTransient(text);
-    },
-    rejectDuplicate: ({ id, idText }, result) => output.rejectDuplicate(id, responseText(idText, result)),
-    markBegun: (id, options) => output.markBegun(id, options),
-    abandon: (id) => output.abandon(id),
-    send(message, { onUndelivered }) {
-      const { text, method } = encodeMessage(message, { maxBytes, onUndelivered });
-      if (isEphemeral({ method })) output.sendTransient(text);
-      else output.send(text, onUndelivered);
-    },
-  };
 }

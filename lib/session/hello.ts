@@ -17,7 +17,7 @@ import {
 import { SOCKET_ENDPOINT } from "../wire/proof.ts";
 import { messageText, type RequestId, responseTo, writeInteger } from "../wire/rpc.ts";
 import { answerCommand, type CommandHooks } from "./command_request.ts";
-import { bindConnection, type ConnectionHooks } from "./connection.ts";
+import { bindConnection, type ConnectionFeatures, type ConnectionHooks } from "./connection.ts";
 import { type FirstFrame, parseFirstFrame } from "./first_frame.ts";
 import type { NewSession, SessionRegistry } from "./registry.ts";
 import type { Session, UnusedSettings } from "./session.ts";
@@ -149,18 +149,18 @@ class Handshake {
       if (typeof hello.resume === "object") session.output.acknowledgeMessages(hello.resume?.posts ?? 0);
       this.#context?.admitted();
       const unused = hello.settings && hooks.unusedSettings?.(hello.settings);
+      const features = featuresOf(hello);
       session.notice = unused?.notice;
       this.#send({
         op: "hello_ack",
         ok: true,
         ...ackOf(session, waiting, hooks),
         ...(unused ? { unused_settings: unused.names } : {}),
-        ...(hello.lines ? { lines: true as const } : {}),
-        ...(hello.bytes && hello.receipts ? { bytes: true as const } : {}),
-        ...(hello.receipts ? receiptsOf(session) : {}),
+        ...(features.lines ? { lines: true as const } : {}),
+        ...(features.bytes ? { bytes: true as const } : {}),
+        ...(features.receipts ? receiptsOf(session) : {}),
       });
-      const { nudge, lines, bytes, receipts } = hello;
-      bindConnection(this.#channel, session, { hooks, speaksOps: true, nudge, lines, bytes, receipts });
+      bindConnection(this.#channel, session, { hooks, speaksOps: true, ...features });
       if (waiting) session.warnOfUndelivered(session.output.resume(waiting, evictedError));
     } catch (thrown) {
       this.#send({ op: "hello_ack", ok: false, error: messageOf(thrown) });
@@ -176,6 +176,12 @@ class Handshake {
 /** The token of a hello; a command sends a proof only. */
 function plainToken(frame: Hello | CommandOp): string | undefined {
   return frame.op === "hello" ? frame.token ?? undefined : undefined;
+}
+
+/** What is granted of the features that a hello asks for: the answer says so, and the connection has no others. */
+function featuresOf({ nudge, lines, bytes, receipts }: Hello): ConnectionFeatures {
+  // A message that is returned unread is named by its number, which receipts alone give it.
+  return { nudge, lines, bytes: bytes && receipts, receipts };
 }
 
 /** Accepts a connection of the subprotocol `mcp`, which authenticated in its upgrade request and sends no hello. */

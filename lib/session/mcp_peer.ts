@@ -1,12 +1,13 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { isObject, type JsonObject, textOf } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { jsonChars } from "../transport/message_size.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import { isModern } from "../wire/client_claim.ts";
+import { legacyCodec } from "../wire/legacy_codec.ts";
 import { batchFault } from "../wire/lenient.ts";
 import {
   implementationOf,
@@ -140,7 +141,8 @@ export class McpPeer implements ClientPeer {
       ? { result: {} }
       : await (bytes < MIN_CHARGED_BYTES ? this.#run(request) : this.#runCharged(request, bytes));
     if (this.#cancelled.delete(id)) this.#sink.abandon(id);
-    else this.#sink.respond(request, result);
+    else if (isModern(request.body)) this.#sink.respond(request, result);
+    else this.#sink.respond(request, legacyCodec.encodeAnswer(result, request));
   }
 
   #isRunning(id: RequestId): boolean {
@@ -166,8 +168,8 @@ export class McpPeer implements ClientPeer {
   #run(request: RawRequest): Promise<Result> | Result {
     const modern = this.#modern?.answer(request);
     if (modern) return modern;
-    const fault = this.#recordClientState(request);
-    if (fault) return { error: toRpcError(new ExaiError("INVALID_PARAMS", fault)) };
+    const refusal = legacyCodec.refusalOf(request.method) ?? this.#recordClientState(request);
+    if (refusal) return { error: toRpcError(refusal) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
       return this.#subscribe(request);
     }
@@ -219,13 +221,19 @@ export class McpPeer implements ClientPeer {
   }
 
   /** Records what a request says about its client; returns what is invalid in it. */
-  #recordClientState({ method, body }: RawRequest): string | undefined {
-    if (method === "initialize") return this.#initialize(body?.value ?? {});
-    if (method === "logging/setLevel") {
-      const level = LOG_LEVELS.find((one) => one === body?.get("level"));
-      if (level === undefined) return `level must be one of ${LOG_LEVELS.join(", ")}`;
-      this.#session.logLevel = level;
-    }
+  #recordClientState({ method, body }: RawRequest): ExaiError | undefined {
+    const fault = method === "initialize"
+      ? this.#initialize(body?.value ?? {})
+      : method === "logging/setLevel"
+      ? this.#setLevel(body?.get("level"))
+      : undefined;
+    return fault === undefined ? undefined : new ExaiError("INVALID_PARAMS", fault);
+  }
+
+  #setLevel(asked: Json | undefined): string | undefined {
+    const level = LOG_LEVELS.find((one) => one === asked);
+    if (level === undefined) return `level must be one of ${LOG_LEVELS.join(", ")}`;
+    this.#session.logLevel = level;
     return undefined;
   }
 
@@ -255,6 +263,7 @@ export class McpPeer implements ClientPeer {
 
   // Without logging/setLevel the server decides what it sends (MCP server/utilities/logging): everything.
   #wants(method: string, params: Params | undefined): boolean {
+    if (!legacyCodec.hasNotification(method)) return false;
     const wanted = this.#session.logLevel;
     if (wanted === undefined || method !== "notifications/message") return true;
     const level = params && memberOf(params, "level");

@@ -3,9 +3,10 @@ import type { BeginOptions } from "../call/call.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { OutgoingMessage, RequestRef } from "../wire/message_text.ts";
 import { messageLine, responseText } from "../wire/message_text.ts";
-import type { RequestId, Result } from "../wire/rpc.ts";
+import { isEphemeral, type RequestId, type Result } from "../wire/rpc.ts";
 import { encode } from "./encode.ts";
 import type { OnUndelivered } from "./outbound_messages.ts";
+import type { Session } from "./session.ts";
 
 interface ClientSendOptions {
   /** The client's own request that caused the message. */
@@ -47,4 +48,24 @@ export function encodeMessage(
     return messageLine({ method, params: { level: "error", logger: "exai", data: error.message } });
   });
   return { text, method };
+}
+
+/** Sends the messages of a session on whatever connection it has. */
+export function connectionSink(session: Session): MessageSink {
+  const { output, maxFrameBytes: maxBytes } = session;
+  return {
+    respond(request, result) {
+      const text = encodeResponse(request?.idText ?? "null", result, maxBytes);
+      if (request) output.sendResponse(request.id, text);
+      else output.sendTransient(text);
+    },
+    rejectDuplicate: ({ id, idText }, result) => output.rejectDuplicate(id, responseText(idText, result)),
+    markBegun: (id, options) => output.markBegun(id, options),
+    abandon: (id) => output.abandon(id),
+    send(message, { onUndelivered }) {
+      const { text, method } = encodeMessage(message, { maxBytes, onUndelivered });
+      if (isEphemeral({ method })) output.sendTransient(text);
+      else output.send(text, onUndelivered);
+    },
+  };
 }

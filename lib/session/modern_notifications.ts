@@ -1,15 +1,15 @@
 import { LOG_LEVELS, type LogLevel, withTokenText } from "../wire/mcp.ts";
+import { modernCodec } from "../wire/modern_codec.ts";
 import { memberOf, type Params } from "../wire/raw_object.ts";
 
-/** What only listens are told, or clients of the legacy era (MCP basic/patterns/subscriptions, changelog). */
-const NEVER_OF_REQUESTS: ReadonlySet<string> = new Set([
+/** What only listens are told (MCP basic/patterns/subscriptions). */
+const OF_LISTENS: ReadonlySet<string> = new Set([
   "notifications/cancelled",
-  "notifications/elicitation/complete",
   "notifications/prompts/list_changed",
   "notifications/resources/list_changed",
   "notifications/resources/updated",
+  "notifications/subscriptions/acknowledged",
   "notifications/tasks",
-  "notifications/tasks/status",
   "notifications/tools/list_changed",
 ]);
 
@@ -36,7 +36,7 @@ export function paramsForRequest(
   if (method === "notifications/message") {
     return isWanted(memberOf(params, "level"), logLevel) ? params : undefined;
   }
-  return NEVER_OF_REQUESTS.has(method) ? undefined : params;
+  return OF_LISTENS.has(method) || !modernCodec.hasNotification(method) ? undefined : params;
 }
 
 function isWanted(level: unknown, wanted: LogLevel | undefined): boolean {

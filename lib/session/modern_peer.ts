@@ -1,15 +1,14 @@
 import { ExaiError } from "../base/errors.ts";
-import { isObject, textOf } from "../base/json.ts";
-import type { Caller, InputAnswers, Target } from "../call/call.ts";
+import type { Caller, Target } from "../call/call.ts";
 import { LISTS } from "../call/server.ts";
 import type { CallContextOfTry, RequestPlace, RoundTrips, StartedCall } from "../round_trips/round_trips.ts";
-import { toRpcError } from "../wire/codes.ts";
-import { type ClientClaim, readClaim, withoutClaim } from "../wire/client_claim.ts";
-import { discoverResult, toModernResult } from "../wire/modern_results.ts";
+import { readClaim } from "../wire/client_claim.ts";
+import { thrownForEra } from "../wire/era_errors.ts";
+import { discoverResult, modernCodec, type NeutralRequest } from "../wire/modern_codec.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import { type Implementation, type InitializeResult, type LogLevel, progressTokenOf } from "../wire/mcp.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
-import { type Params, RawObject } from "../wire/raw_object.ts";
+import type { Params } from "../wire/raw_object.ts";
 import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
 import type { Session } from "./session.ts";
 import type { WatchTasks } from "./honoured_listen.ts";
@@ -34,17 +33,6 @@ interface CallToStart extends CallContextOfTry {
   logLevel?: LogLevel;
 }
 
-/** Methods that the modern era has no more (MCP changelog 2026-07-28). */
-const REMOVED: ReadonlySet<string> = new Set([
-  "initialize",
-  "logging/setLevel",
-  "ping",
-  "resources/subscribe",
-  "resources/unsubscribe",
-  "tasks/list",
-  "tasks/result",
-]);
-
 const LIST_METHODS: ReadonlySet<string> = new Set(Object.values(LISTS).map(({ method }) => method));
 
 const nothing = () => {};
@@ -54,9 +42,8 @@ const noQuestions = () =>
   );
 
 /** A request, with what it says of its client. */
-interface ModernRequest {
+interface ModernRequest extends NeutralRequest {
   request: RawRequest;
-  claim: ClientClaim;
   tenant: ModernTenant;
   place: RequestPlace;
   /** Aborted when the client has withdrawn the request. */
@@ -90,14 +77,15 @@ export class ModernPeer {
    */
   async answer(request: RawRequest, place: RequestPlace, signal: AbortSignal): Promise<Result> {
     try {
-      const { method } = request;
-      if (REMOVED.has(method)) throw removed(method);
-      const claim = readClaim(request.body!);
+      const { method, body } = request;
+      const decoded = modernCodec.decodeRequest({ method, body: body! });
+      const { claim } = decoded;
       const tenant = this.#tenants.of(claim);
-      const result = await this.#used(tenant, this.#run({ request, claim, tenant, place, signal }));
-      return toModernResult(result, { method, serverInfo: this.#options.serverInfo });
+      const answer = await this.#used(tenant, this.#run({ ...decoded, request, tenant, place, signal }));
+      const { serverInfo } = this.#options;
+      return modernCodec.encodeAnswer(answer, { method, serverInfo, capabilities: claim.capabilities });
     } catch (thrown) {
-      return { error: toRpcError(thrown) };
+      return { error: thrownForEra(thrown, "modern") };
     }
   }
 
@@ -115,7 +103,7 @@ export class ModernPeer {
     return this.answer(request, place, signal);
   }
 
-  async #run({ request, claim, tenant, place, signal }: ModernRequest): Promise<Result> {
+  async #run({ request, claim, params, answers, tenant, place, signal }: ModernRequest): Promise<Result> {
     const { method } = request;
     if (method === "subscriptions/listen") {
       return await this.#listens.listen({ request, tenant, place, signal });
@@ -124,7 +112,6 @@ export class ModernPeer {
       const { result, error } = await this.#call(tenant, "initialize", {}, signal);
       return error ? { error } : { result: discoverResult(result as InitializeResult) };
     }
-    const { params, answers } = takeAnswers(withoutClaim(request.body!));
     const token = progressTokenOf(params);
     if (token && String(token.value).length > MAX_ID_CHARS) {
       throw new ExaiError("INVALID_PARAMS", `progressToken may hold ${MAX_ID_CHARS} characters at most`);
@@ -197,23 +184,4 @@ export class ModernPeer {
       tenant.uses--;
     }
   }
-}
-
-function removed(method: string): ExaiError {
-  return new ExaiError("METHOD_NOT_FOUND", `there is no ${method} in this revision of MCP`);
-}
-
-/** The part of a repeated request that its server asked for, apart from the rest. */
-function takeAnswers(body: RawObject): { params: RawObject; answers: InputAnswers | undefined } {
-  if (!body.has("inputResponses") && !body.has("requestState")) return { params: body, answers: undefined };
-  const inputResponses = body.objectAt("inputResponses")?.exact;
-  const requestState = textOf(body.get("requestState"));
-  if (body.has("inputResponses") && !isObject(inputResponses)) {
-    throw new ExaiError("INVALID_PARAMS", "inputResponses must be an object");
-  }
-  if (body.has("requestState") && requestState === undefined) {
-    throw new ExaiError("INVALID_PARAMS", "requestState must be a text");
-  }
-  const params = body.without("inputResponses").without("requestState");
-  return { params, answers: { inputResponses, requestState } };
 }

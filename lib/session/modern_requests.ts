@@ -1,18 +1,12 @@
 import { ExaiError } from "../base/errors.ts";
 import { isModern, META } from "../wire/client_claim.ts";
 import { toRpcError } from "../wire/codes.ts";
+import { legacyCodec } from "../wire/legacy_codec.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import type { MessageSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
 import type { Session } from "./session.ts";
-
-/** Methods that the legacy era has not. */
-const MODERN_METHODS: ReadonlySet<string> = new Set([
-  "server/discover",
-  "subscriptions/listen",
-  "tasks/update",
-]);
 
 /** The requests of the modern era of one session that has connections, by their ids, until they are answered. */
 export class ModernRequests {
@@ -34,8 +28,9 @@ export class ModernRequests {
   /** The answer to `request`, which never rejects; undefined for one of the legacy era. */
   answer(request: RawRequest): Promise<Result> | undefined {
     if (isModern(request.body)) return this.#run(request);
-    if (!MODERN_METHODS.has(request.method)) return undefined;
-    return Promise.resolve({ error: toRpcError(this.#whyRefused(request.method)) });
+    // Once the client has initialized, what is not of its revision is not known.
+    const isOfNone = this.#session.revision === undefined && legacyCodec.refusalOf(request.method);
+    return isOfNone ? Promise.resolve({ error: toRpcError(withoutClaimError(request.method)) }) : undefined;
   }
 
   async #run(request: RawRequest): Promise<Result> {
@@ -61,16 +56,10 @@ export class ModernRequests {
     running?.abort(reason);
     return running !== undefined;
   }
+}
 
-  /** Why a request of the modern era is refused that says nothing of its client (MCP basic, per-request fields). */
-  #whyRefused(method: string): ExaiError {
-    const { revision } = this.#session;
-    if (revision !== undefined) {
-      return new ExaiError("METHOD_NOT_FOUND", `there is no ${method} in MCP ${revision}`);
-    }
-    return new ExaiError(
-      "INVALID_PARAMS",
-      `${method} needs _meta["${META.revision}"], and the capabilities beside it`,
-    );
-  }
+/** The error for a request of the modern era that says nothing of its client (MCP basic, per-request fields). */
+function withoutClaimError(method: string): ExaiError {
+  const why = `${method} needs _meta["${META.revision}"], and the client's capabilities beside it`;
+  return new ExaiError("INVALID_PARAMS", why);
 }

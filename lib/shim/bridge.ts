@@ -17,6 +17,7 @@ import { DaemonRequests } from "./daemon_requests.ts";
 import type { DialerHooks } from "./dialer.ts";
 import * as errors from "./error_responses.ts";
 import { FailureResponder } from "./failure_responder.ts";
+import { isAcknowledgedAgain, toldToListens } from "./listens.ts";
 import { lineOf, Outbox } from "./outbox.ts";
 import { PendingMessages, type PendingRequest, pendingRequest } from "./pending_messages.ts";
 import { afterRestart, afterResume } from "./recovery.ts";
@@ -74,7 +75,7 @@ export class Bridge implements DialerHooks {
       pendingIds: () => [...this.#pending.requests()].filter(({ isSent }) => isSent).map(({ id }) => id),
       onMessage: (message, peeked) => this.#handleDaemonMessage(message, peeked),
       onReturned: (number) => this.#readReturned(number),
-      isPaused: () => this.#backpressure.isPaused,
+      isWaiting: () => this.#backpressure.isPaused || this.#pending.isWaiting,
       onResume: (unseen, { knowsArrivals }) =>
         this.#outbox.applyRecovery((entry) => afterResume(entry, { unseen, knowsArrivals })),
       onAcknowledge: (count) => this.#acknowledge(count),
@@ -150,7 +151,7 @@ export class Bridge implements DialerHooks {
   }
 
   isDaemonNeeded(): boolean {
-    return !this.#hasAttempted || this.#pending.requestCount > 0;
+    return !this.#hasAttempted || this.#pending.isWaiting;
   }
 
   async waitForCapacity(): Promise<void> {
@@ -236,7 +237,7 @@ export class Bridge implements DialerHooks {
       case "response": {
         const { id, failed } = peeked;
         if (id === null) break;
-        if (failed && this.#keepForNextDaemon(id, message)) return;
+        if (this.#keepForNextDaemon(id, message, failed)) return;
         const request = this.#pending.answer(id);
         if (!request) return log.debug("the daemon's response to {id} matches no request", { id });
         if (!failed) this.#replayState.noteResponse(request, message);
@@ -246,6 +247,7 @@ export class Bridge implements DialerHooks {
         this.#daemonRequests.add(peeked.id);
         break;
       case "notification":
+        if (isAcknowledgedAgain(peeked, this.#pending)) return;
         if (peeked.method === "notifications/cancelled") {
           this.#daemonRequests.handleCancelled(peeked.message.params);
         }
@@ -258,10 +260,10 @@ export class Bridge implements DialerHooks {
     }
   }
 
-  /** Keeps a request that a stopping daemon does not take any more; false for any other error. */
-  #keepForNextDaemon(id: RequestId, { text }: DaemonMessage): boolean {
+  /** Keeps a request that a stopping daemon does not take any more, or a listen that it ends; false for any other. */
+  #keepForNextDaemon(id: RequestId, { text }: DaemonMessage, failed: boolean): boolean {
     const entry = this.#pending.get(id);
-    if (!entry || JSON.parse(text).error?.data?.code !== "SHUTTING_DOWN") return false;
+    if (!entry || !(failed ? errors.isShuttingDown(text) : entry.listen)) return false;
     entry.isSent = false;
     this.#timers.awaitNextDaemon(entry);
     return true;
@@ -280,12 +282,12 @@ export class Bridge implements DialerHooks {
 
   #handleIntroduced(facts: { replayed: boolean }): void {
     this.#outbox.applyRecovery((entry) => afterRestart(entry, facts));
-    if (!facts.replayed) return;
     const { client, lists } = this.#replayState;
-    refreshLists(lists, this.#uplink.requests).then((names) => {
-      for (const name of [...names].filter((name) => client.mayNotify(name))) {
+    refreshLists(lists, this.#uplink.requests, facts).then(({ legacy, modern }) => {
+      for (const name of [...legacy].filter((name) => client.mayNotify(name))) {
         this.#client.send({ jsonrpc: "2.0", method: `notifications/${name}/list_changed` });
       }
+      for (const told of toldToListens(this.#pending.listens(), modern)) this.#client.sendText(told);
     }, () => {});
   }
 

@@ -41,6 +41,11 @@ export function rejectedByDaemon(fault: LinkFault, why: string): ExaiError {
   );
 }
 
+/** Whether a failed response says that its daemon stops, and takes no more requests. */
+export function isShuttingDown(response: string): boolean {
+  return JSON.parse(response).error?.data?.code === "SHUTTING_DOWN";
+}
+
 /** The daemon ended while it had the request. */
 export function outcomeUnknown(method: string): ExaiError {
   return new ExaiError(

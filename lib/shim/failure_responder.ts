@@ -50,6 +50,7 @@ export class FailureResponder {
   /** Fails all pending requests: the client has closed stdin, and may still read. */
   failAll(): void {
     for (const entry of [...this.#pending.requests()]) {
+      if (entry.listen) continue;
       const error = entry.isSent ? errors.stdinClosed(entry.method) : errors.daemonNeverReached(this.#reason);
       this.fail(entry, error);
     }
@@ -67,7 +68,9 @@ export class FailureResponder {
     if (fault !== "unauthorized" && fault !== "rejected" && fault !== "unproven") return;
     // Waiting does not help. Requests that were sent stay pending, as their outcome may still be learned.
     for (const entry of this.#pending.requests()) {
-      if (!entry.isSent) this.fail(entry, errors.rejectedByDaemon(fault, message));
+      if (!entry.isSent && !entry.listen?.isAcknowledged) {
+        this.fail(entry, errors.rejectedByDaemon(fault, message));
+      }
     }
   }
 
@@ -90,7 +93,9 @@ export class FailureResponder {
 
   /** Fails the largest sent request, after the daemon closed the connection over a frame that was too large. */
   failLargest(maxBytes: number): void {
-    const sent = [...this.#pending.requests()].filter((entry) => entry.isSent);
+    const sent = [...this.#pending.requests()].filter(({ isSent, listen }) =>
+      isSent && !listen?.isAcknowledged
+    );
     if (sent.length === 0) return;
     const largest = sent.reduce((a, b) => a.bytes > b.bytes ? a : b);
     this.fail(largest, errors.tooLarge(largest.bytes, maxBytes));

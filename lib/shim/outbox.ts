@@ -85,7 +85,7 @@ export class Outbox {
       entry.isSent = true;
       entry.sequence = uplink.sentCount;
     }
-    entry.sends++;
+    if (!entry.listen) entry.sends++;
   }
 
   /** Applies `actionFor` to all pending messages. */

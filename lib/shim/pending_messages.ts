@@ -21,8 +21,10 @@ export interface PendingRequest extends PendingMessage {
   readonly kind: "request";
   readonly id: RequestId;
   readonly method: string;
-  /** How often it was sent. */
+  /** How often it was sent; a listen is sent to each daemon, and not counted. */
   sends: number;
+  /** Whether it is answered only when a daemon stops; set once the client knows what it is told. */
+  listen?: { isAcknowledged: boolean };
   /** Bounds the wait for a daemon. */
   daemonTimer?: Disposable;
   /** Bounds the wait for the response (`EXAI_SHIM_RPC_TIMEOUT`). */
@@ -37,6 +39,7 @@ export class PendingMessages {
   // Iterates in insertion order.
   readonly #entries = new Set<PendingMessage | PendingRequest>();
   readonly #requests = new Map<RequestId, PendingRequest>();
+  readonly #listens = new Set<PendingRequest>();
   #requestBytes = 0;
   #otherBytes = 0;
 
@@ -50,8 +53,18 @@ export class PendingMessages {
     return this.#otherBytes;
   }
 
+  /** Requests that are answered when their work is done: all but listens. */
   get requestCount(): number {
-    return this.#requests.size;
+    return this.#requests.size - this.#listens.size;
+  }
+
+  /** Whether the client waits for a daemon to say something. */
+  get isWaiting(): boolean {
+    return this.requestCount > 0 || this.#listens.values().some(({ listen }) => !listen!.isAcknowledged);
+  }
+
+  listens(): IterableIterator<PendingRequest> {
+    return this.#listens.values();
   }
 
   /** The pending request `id`. */
@@ -79,6 +92,7 @@ export class PendingMessages {
       return;
     }
     this.#requests.set(entry.id, entry);
+    if (entry.listen) this.#listens.add(entry);
     this.#requestBytes += entry.bytes;
   }
 
@@ -90,6 +104,7 @@ export class PendingMessages {
       return true;
     }
     this.#requests.delete(entry.id);
+    this.#listens.delete(entry);
     this.#requestBytes -= entry.bytes;
     entry.daemonTimer?.[Symbol.dispose]();
     clearTimeout(entry.responseTimer);
@@ -127,11 +142,15 @@ export class PendingMessages {
   }
 }
 
+/** The request for notifications, which its answer ends (MCP basic/patterns/subscriptions). */
+const LISTEN = "subscriptions/listen";
+
 /** A request that was not sent yet. */
 export function pendingRequest(id: RequestId, method: string, line: Line): PendingRequest {
   const { bytes, utf8 } = line;
   const text = utf8 ? "" : line.text;
   const entry: PendingRequest = { kind: "request", id, method, text, bytes, utf8, isSent: false, sends: 0 };
+  if (method === LISTEN) entry.listen = { isAcknowledged: false };
   // An object with a getter costs more than all else here.
   return utf8 ? Object.defineProperty(entry, "text", { get: () => line.text }) : entry;
 }

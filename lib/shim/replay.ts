@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { asReplay } from "../wire/mcp.ts";
 import type { ClientState } from "./client_state.ts";
-import type { ResponseCache } from "./response_cache.ts";
+import { isClaimed, type ResponseCache } from "./response_cache.ts";
 import type { ShimRequests } from "./shim_requests.ts";
 
 const log = getLogger(["exai", "shim"]);
@@ -34,19 +34,30 @@ export async function replayHandshake(state: ClientState, { requests, send }: Re
   for (const params of state.subscriptions.values()) repeat("resources/subscribe", params);
 }
 
+/** The lists that differ, as the names in `notifications/<name>/list_changed`, by the era they were asked for in. */
+interface ChangedLists {
+  legacy: ReadonlySet<string>;
+  modern: ReadonlySet<string>;
+}
+
 /**
- * Requests the cached lists again and caches what differs.
- *
- * @returns the changed lists, as the names in `notifications/<name>/list_changed`
+ * Requests again what is cached, and caches what differs. What was asked for after `initialize` is requested only of a
+ * daemon where that was `replayed`.
  */
-export async function refreshLists(cache: ResponseCache, requests: ShimRequests): Promise<Set<string>> {
-  const changed = new Set<string>();
+export async function refreshLists(
+  cache: ResponseCache,
+  requests: ShimRequests,
+  { replayed }: { replayed: boolean },
+): Promise<ChangedLists> {
+  const changed = { legacy: new Set<string>(), modern: new Set<string>() };
+  const queries = cache.queries().filter((query) => replayed || isClaimed(query));
   await Promise.all(
-    cache.queries().map(async (query) => {
+    queries.map(async (query) => {
       const before = cache.get(query);
       const response = await requests.request(query.method, query.params);
       if (response.body === before || cache.get(query) !== before) return;
-      changed.add(query.method.split("/")[0]!);
+      const names = isClaimed(query) ? changed.modern : changed.legacy;
+      names.add(query.method.split("/")[0]!);
       if (!response.failed) cache.put(query, response.body);
     }),
   );

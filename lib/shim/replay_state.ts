@@ -2,7 +2,7 @@ import { isObject, parseJson } from "../base/json.ts";
 import { withBody } from "../wire/peek.ts";
 import { idTextOf } from "../wire/envelope.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
-import { ResponseCache } from "./response_cache.ts";
+import { isClaimed, ResponseCache } from "./response_cache.ts";
 import { ClientState } from "./client_state.ts";
 import type { PendingRequest } from "./pending_messages.ts";
 
@@ -19,10 +19,18 @@ export class ReplayState {
 
   /** The response to `request` without a daemon: the one it gave before. Undefined when there is none. */
   responseFor(request: PendingRequest): string | undefined {
-    if (!this.client.initialize) return undefined;
-    if (request.method === "ping") return withBody(idTextOf(request), '"result":{}}');
-    const body = request.method === "initialize" ? this.client.initializeBody : this.lists.find(request);
+    const body = this.#bodyFor(request);
     return body === undefined ? undefined : withBody(idTextOf(request), body);
+  }
+
+  #bodyFor(request: PendingRequest): string | undefined {
+    const query = this.lists.queryOf(request);
+    // A request that says who asks needs no `initialize` before it.
+    if (query && isClaimed(query)) return this.lists.get(query);
+    if (!this.client.initialize) return undefined;
+    if (request.method === "ping") return '"result":{}}';
+    if (request.method === "initialize") return this.client.initializeBody;
+    return query && this.lists.get(query);
   }
 
   /** Whether `request` may run twice: by its method, or by the annotations of the tool it calls. */

@@ -11,7 +11,7 @@ interface TimerHooks {
   onResponseTimeout(entry: PendingRequest): void;
 }
 
-/** Bounds how long requests wait for a daemon and for their responses. */
+/** Bounds how long requests wait for a daemon and for their responses; listens wait for the next daemon. */
 export class RequestTimers {
   readonly #settings: TimerSettings;
   readonly #hooks: TimerHooks;
@@ -41,12 +41,12 @@ export class RequestTimers {
 
   awaitResponse(entry: PendingRequest): void {
     const { shimRpcTimeoutMs } = this.#settings;
-    if (shimRpcTimeoutMs === 0) return;
+    if (shimRpcTimeoutMs === 0 || entry.listen) return;
     entry.responseTimer = setTimeout(() => this.#hooks.onResponseTimeout(entry), shimRpcTimeoutMs);
   }
 
   #startDaemonTimer(entry: PendingRequest, waitMs: number): void {
-    if (entry.daemonTimer !== undefined) return;
+    if (entry.daemonTimer !== undefined || entry.listen) return;
     const onTimeout = () => this.#hooks.onDaemonTimeout(entry, waitMs);
     entry.daemonTimer = suspendAwareTimeout(onTimeout, waitMs, this.#settings.connectTimeoutMs);
   }

@@ -1,37 +1,52 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
+import { META } from "../wire/client_claim.ts";
 import { responseBody } from "../wire/peek.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
 
 /** Requests whose responses are cached, to be given while there is no daemon. */
-const LIST_METHODS = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
+const CACHED_METHODS = [
+  "server/discover",
+  "tools/list",
+  "prompts/list",
+  "resources/list",
+  "resources/templates/list",
+];
+
+/** What of `_meta` decides about the answer: who asks. */
+const CLAIM_NAMES = [META.revision, META.client, META.capabilities];
 
 const MAX_CACHED_CHARS = 4 * MIB;
 
-/** The identity of a list request: its method and parameters without `_meta`. */
-interface ListQuery {
+/** The identity of a request: its method, and its parameters with nothing in `_meta` but who asks. */
+interface CachedQuery {
   method: string;
   params: JsonObject;
 }
 
-/** The last responses to the client's list requests, as text that is parsed only after the daemon has ended. */
+/** Whether a request says who asks (MCP basic, per-request protocol fields), and so needs no `initialize`. */
+export function isClaimed({ params }: CachedQuery): boolean {
+  return params._meta !== undefined;
+}
+
+/** The last responses to the client's requests for lists, and for what there is, as text that is parsed only after the daemon has ended. */
 export class ResponseCache {
   readonly #bodies = new Map<string, string>();
   #chars = 0;
 
-  /** Caches the response to `request`, if that is a list request. */
+  /** Caches the response to `request`, if that is such a request. */
   note(
     request: { method: string; text: string },
     answer: { text: string },
   ): void {
-    if (!LIST_METHODS.includes(request.method)) return;
-    this.put(queryOf(request), responseBody(answer.text));
+    const query = this.queryOf(request);
+    if (query) this.put(query, responseBody(answer.text));
   }
 
   /** Caches `body` for `query`. A new first page drops the other pages of its list, whose cursors it replaces. */
-  put(query: ListQuery, body: string): void {
+  put(query: CachedQuery, body: string): void {
     if (query.params.cursor === undefined) {
-      for (const cached of this.queries()) if (cached.method === query.method) this.#drop(keyOf(cached));
+      for (const cached of this.queries()) if (isOfOneList(cached, query)) this.#drop(keyOf(cached));
     }
     const key = keyOf(query);
     this.#drop(key);
@@ -40,17 +55,22 @@ export class ResponseCache {
     this.#chars += body.length;
   }
 
-  /** The cached response to a request, without its id. */
-  find(request: { method: string; text: string }): string | undefined {
-    return LIST_METHODS.includes(request.method) ? this.get(queryOf(request)) : undefined;
+  /** The identity of `request`; undefined when such requests are not cached. */
+  queryOf({ method, text }: { method: string; text: string }): CachedQuery | undefined {
+    if (!CACHED_METHODS.includes(method)) return undefined;
+    const { _meta, ...params } = JSON.parse(text).params ?? {};
+    if (!isObject(_meta) || _meta[META.revision] === undefined) return { method, params };
+    const claim = Object.fromEntries(CLAIM_NAMES.map((name) => [name, _meta[name]]));
+    return { method, params: { ...params, _meta: claim } };
   }
 
-  get(query: ListQuery): string | undefined {
+  /** The cached response to a query, without its id. */
+  get(query: CachedQuery): string | undefined {
     return this.#bodies.get(keyOf(query));
   }
 
   /** The requests with a cached response. */
-  queries(): ListQuery[] {
+  queries(): CachedQuery[] {
     return [...this.#bodies.keys()].map((key) => {
       const [method, params] = JSON.parse(key);
       return { method, params };
@@ -73,12 +93,10 @@ export class ResponseCache {
   }
 }
 
-function queryOf(request: { method: string; text: string }): ListQuery {
-  const params = JSON.parse(request.text).params ?? {};
-  const { _meta: _, ...rest } = params;
-  return { method: request.method, params: rest };
+function isOfOneList(a: CachedQuery, b: CachedQuery): boolean {
+  return a.method === b.method && JSON.stringify(a.params._meta) === JSON.stringify(b.params._meta);
 }
 
-function keyOf({ method, params }: ListQuery): string {
+function keyOf({ method, params }: CachedQuery): string {
   return JSON.stringify([method, params]);
 }

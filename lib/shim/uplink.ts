@@ -24,8 +24,8 @@ const log = getLogger(["exai", "shim"]);
 interface UplinkHooks {
   /** Ids of the requests that were sent and are not answered. */
   pendingIds(): RequestId[];
-  /** Whether backpressure pauses the client until the daemon has acknowledged more. */
-  isPaused(): boolean;
+  /** Whether something is expected of the daemon: an answer, or an acknowledgement of what it was sent. */
+  isWaiting(): boolean;
   /** A message for the client. */
   onMessage(message: DaemonMessage, peeked: Peeked): void;
   /** The daemon has not taken the message with this number in the session, which it was sent unread. */
@@ -86,7 +86,7 @@ export class Uplink {
     this.#liveness = new LivenessCheck({
       intervalMs: settings.pingIntervalMs,
       timeoutMs: settings.pingTimeoutMs,
-      isWaiting: () => hooks.isPaused() || hooks.pendingIds().length > 0,
+      isWaiting: () => hooks.isWaiting(),
       ping: () => this.requests.request("ping").catch(() => {}),
       onUnresponsive: () => this.cut("the daemon does not answer pings"),
     });

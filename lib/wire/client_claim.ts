@@ -86,8 +86,7 @@ function invalid(name: string, why: string): ExaiError {
 
 /** `params` without their claim: what is passed on to a server carries that of the daemon, or none. */
 export function withoutClaim(params: RawObject): RawObject {
-  let meta = params.objectAt("_meta");
+  const meta = params.objectAt("_meta")?.without(...CLAIM_NAMES);
   if (!meta) return params;
-  for (const name of CLAIM_NAMES) if (meta.has(name)) meta = meta.without(name);
   return meta.names.length === 0 ? params.without("_meta") : params.withText("_meta", meta.text);
 }

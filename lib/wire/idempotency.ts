@@ -13,6 +13,8 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set([
   "resources/subscribe",
   "resources/templates/list",
   "resources/unsubscribe",
+  "server/discover",
+  "subscriptions/listen",
   "tasks/get",
   "tasks/list",
   "tasks/result",

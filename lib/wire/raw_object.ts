@@ -136,7 +136,8 @@ export class RawObject {
 
   /** The object with each of `members`, as {@linkcode with}. */
   withAll(members: JsonObject): RawObject {
-    return this.#changed(Object.entries(members).map(([name, value]) => [name, JSON.stringify(value)]));
+    const texts = Object.entries(members).map(([name, value]) => [name, JSON.stringify(value)] as const);
+    return texts.length === 0 ? this : this.#changed(texts);
   }
 
   /** The object without its members of `names`. */
@@ -186,17 +187,19 @@ export class RawObject {
     const added = this.#added.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(",");
     const at = this.#from + 1 - base;
     if (added !== "") edits.push({ from: at, to: at, text: kept.length > 0 ? `${added},` : added });
-    let isFirst = true;
-    for (const [i, { name, nameFrom, from, to }] of this.#members.entries()) {
+    // Where the member before ends, once one is kept: the comma goes with the member after it, and else with its own.
+    let previousTo: number | undefined;
+    let open: Edit | undefined;
+    for (const { name, nameFrom, from, to } of this.#members) {
+      if (open) open.to = nameFrom - base;
+      open = undefined;
       const text = this.#changes.get(name);
-      if (text !== undefined) edits.push({ from: from - base, to: to - base, text });
-      else if (this.#changes.has(name)) {
-        // With the comma before it, or after it where nothing is left before it.
-        const begin = isFirst ? nameFrom : this.#members[i - 1]!.to;
-        const end = isFirst ? this.#members[i + 1]?.nameFrom ?? to : to;
-        edits.push({ from: begin - base, to: end - base, text: "" });
-      }
-      isFirst &&= !this.has(name);
+      if (!this.has(name)) {
+        const edit = { from: (previousTo ?? nameFrom) - base, to: to - base, text: "" };
+        edits.push(edit);
+        if (previousTo === undefined) open = edit;
+      } else if (text !== undefined) edits.push({ from: from - base, to: to - base, text });
+      if (previousTo !== undefined || this.has(name)) previousTo = to;
     }
     return edits;
   }
@@ -223,6 +226,18 @@ export function hasMember(params: Params, name: string): boolean {
 /** `params` with `value` for their member `name`, which they have. */
 export function withMember(params: Params, name: string, value: Json): Params {
   return params instanceof RawObject ? params.with(name, value) : { ...params, [name]: value };
+}
+
+/** `params` with each of `members`, added where there is none of its name. */
+export function withMembers(params: Params, members: JsonObject): Params {
+  return params instanceof RawObject ? params.withAll(members) : { ...members, ...params, ...members };
+}
+
+/** `params` without their members of `names`. */
+export function withoutMembers(params: Params, names: readonly string[]): Params {
+  if (params instanceof RawObject) return params.without(...names);
+  if (!names.some((name) => params[name] !== undefined)) return params;
+  return Object.fromEntries(Object.entries(params).filter(([name]) => !names.includes(name)));
 }
 
 /** From this many members on, a set finds two of one name faster than comparing all pairs. */

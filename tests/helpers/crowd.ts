@@ -3,6 +3,7 @@ import { delay } from "@std/async/delay";
 import { DatabaseSync } from "node:sqlite";
 import { fromFileUrl } from "@std/path";
 import { volatileName } from "../../lib/config/paths.ts";
+import { signalProgram } from "./program.ts";
 import { Shim } from "./shim.ts";
 
 const daemonFile = fromFileUrl(new URL("../../daemon.ts", import.meta.url));
@@ -171,12 +172,7 @@ class Crowd {
 }
 
 function kill({ process, code }: Contender, signal: Deno.Signal): void {
-  if (code !== undefined) return;
-  try {
-    process.kill(signal);
-  } catch {
-    // It has just ended.
-  }
+  if (code === undefined) signalProgram(process, signal);
 }
 
 function configOf(record: string): string {

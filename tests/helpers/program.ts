@@ -1,4 +1,6 @@
 import { fromFileUrl } from "@std/path";
+import { removeHome } from "./files.ts";
+import { RawClient } from "./raw_client.ts";
 
 const daemonFile = fromFileUrl(new URL("../../daemon.ts", import.meta.url));
 
@@ -9,11 +11,16 @@ export interface ProgramOptions {
   home?: string;
   /** Another build of the daemon. */
   program?: string;
+  /** The file handles it may have (`ulimit -n`); as many as this process when left out. */
+  handles?: number;
 }
 
 function command(home: string, options: ProgramOptions): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", options.program ?? daemonFile, ...(options.args ?? [])],
+  const { program = daemonFile, args = [], handles } = options;
+  const limited = handles === undefined ? [] : ["/bin/sh", "-c", 'ulimit -n "$0" && exec "$@"', `${handles}`];
+  const [first, ...rest] = [...limited, Deno.execPath(), "run", "-A", "--no-check", program, ...args];
+  return new Deno.Command(first!, {
+    args: rest,
     env: { EXAI_HOME: home, XDG_RUNTIME_DIR: home, EXAI_WS_PORT: "0", ENV_FILE: "", ...options.env },
     stdin: "null",
     stdout: "piped",
@@ -35,23 +42,37 @@ export async function startDaemon(options: ProgramOptions = {}) {
     url,
     banner,
     async [Symbol.asyncDispose]() {
-      try {
-        process.kill("SIGKILL");
-      } catch {
-        // It has ended by itself.
-      }
+      signalProgram(process, "SIGKILL");
       await process.status;
       await Promise.all([rest, stderr]);
-      if (!options.home) await Deno.remove(home, { recursive: true });
+      if (!options.home) await removeHome(home);
     },
   };
+}
+
+/** Sends `signal` to a program unless it has ended by itself, which no disposal may fail on. */
+export function signalProgram(program: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    program.kill(signal);
+  } catch (thrown) {
+    if (!(thrown instanceof TypeError || thrown instanceof Deno.errors.NotFound)) throw thrown;
+  }
+}
+
+/** Kills a daemon that is no child of this process; its connections end when it has ended. */
+export async function killDaemon({ url, pid }: { url: string; pid: number }): Promise<void> {
+  using client = await RawClient.connect(url).catch(() => undefined);
+  // It has ended before, and its file was left.
+  if (!client) return;
+  Deno.kill(pid, "SIGKILL");
+  await client.closed;
 }
 
 /** Runs `daemon.ts` to its end. */
 export async function runDaemon(options: ProgramOptions = {}) {
   const home = options.home ?? await Deno.makeTempDir({ prefix: "exai-daemon-" });
   const { code, stdout, stderr } = await command(home, options).output();
-  if (!options.home) await Deno.remove(home, { recursive: true });
+  if (!options.home) await removeHome(home);
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: decode(stdout), stderr: decode(stderr) };
 }

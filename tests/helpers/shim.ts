@@ -1,5 +1,6 @@
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
+import { signalProgram } from "./program.ts";
 
 const shimFile = fromFileUrl(new URL("../../shim.ts", import.meta.url));
 
@@ -139,7 +140,7 @@ export class Shim implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer.close().catch(() => {});
-    const timer = setTimeout(() => this.process.kill("SIGKILL"), 5000);
+    const timer = setTimeout(() => signalProgram(this.process, "SIGKILL"), 5000);
     await this.process.status;
     clearTimeout(timer);
     await this.#read;

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, toFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { childrenOf, processesWith } from "./proc.ts";
-import { startDaemon } from "./program.ts";
+import { signalProgram, startDaemon } from "./program.ts";
 import { Shim } from "./shim.ts";
 
 type Sharing = "machine" | "project" | "session";
@@ -197,7 +197,7 @@ export async function tenServers(projectCount: number) {
       return counts;
     },
     async [Symbol.asyncDispose]() {
-      daemon.process.kill("SIGTERM");
+      signalProgram(daemon.process, "SIGTERM");
       await daemon.process.status;
       await daemon[Symbol.asyncDispose]();
       assertEquals(await processesWith(stub), []);

@@ -2,7 +2,8 @@
  * Gives every test a time limit: `deno test --preload=tests/helpers/time_limit.ts`, as the tasks do. A test that
  * hangs fails under its own name, the programs it has started are ended, and the next test runs. A test that needs
  * longer says so itself (`timeout`). `TEST_TIMEOUT_MS` sets another limit, for a slower machine. A test that leaves a
- * daemon of a shim or a command behind fails too.
+ * daemon of a shim or a command behind fails too. One that fails, and whose disposal fails as well, is reported with
+ * both errors.
  */
 import { Script } from "node:vm";
 import { endTree } from "../../tools/lib/end_tree.ts";
@@ -53,6 +54,8 @@ function watched(body: Body): Body {
     const mine = current = Symbol(context.name);
     try {
       await body(context);
+    } catch (thrown) {
+      throw unsuppressed(thrown);
     } finally {
       // One that was cut off may come to its end while a later one runs.
       if (current === mine) current = undefined;
@@ -61,6 +64,24 @@ function watched(body: Body): Body {
     const left = await endLeftDaemons();
     if (left.length > 0) throw new Error(`a daemon was left in ${left.join(", ")}`);
   };
+}
+
+/**
+ * Makes an error of all that a `SuppressedError` holds, the first that was thrown first. Deno reports a
+ * `SuppressedError` by its name and the last line of the block, and neither what failed there nor what failed at its
+ * disposal.
+ */
+function unsuppressed(thrown: unknown): unknown {
+  if (!(thrown instanceof SuppressedError)) return thrown;
+  const errors: unknown[] = [];
+  let inner: unknown = thrown;
+  for (; inner instanceof SuppressedError; inner = inner.suppressed) errors.unshift(inner.error);
+  return new AggregateError([inner, ...errors].map(asError), "the test failed, and so did what ends with it");
+}
+
+/** Deno shows nothing of a thrown value that is no error. */
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 function limited(args: readonly unknown[]): Deno.TestDefinition {

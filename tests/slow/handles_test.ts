@@ -1,54 +1,28 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { ExaiError } from "../../lib/base/errors.ts";
 import { exhaustedResource, overCapacityFor } from "../../lib/base/exhaustion.ts";
 import { HandleBudget } from "../../lib/edge/handle_budget.ts";
 import { Pool } from "../../lib/upstream/pool.ts";
+import { startDaemon } from "../helpers/program.ts";
 import { RawClient } from "../helpers/raw_client.ts";
+import { until } from "../helpers/until.ts";
 
 const IS_LINUX = Deno.build.os === "linux";
-const daemonFile = fromFileUrl(new URL("../../daemon.ts", import.meta.url));
+/** More than the daemon needs itself, and less than it needs beside a hundred connections. */
+const HANDLES = 128;
 
-async function waitFor(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadlineMs = performance.now() + 40_000;
-  while (!await isSo()) {
-    assert(performance.now() < deadlineMs, what);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+interface Health {
+  reasons: string[];
+  handles: { open: number; max: number };
 }
 
-/** The real daemon with no more than `limit` handles. */
-async function startWithHandles(limit: number) {
-  const home = await Deno.makeTempDir({ prefix: "exai-handles-" });
-  const process = new Deno.Command("/bin/sh", {
-    args: [
-      "-c",
-      'ulimit -n "$1" && exec "$2" run -A --no-check "$3"',
-      "sh",
-      `${limit}`,
-      Deno.execPath(),
-      daemonFile,
-    ],
-    env: { EXAI_HOME: home, XDG_RUNTIME_DIR: home, EXAI_WS_PORT: "0", ENV_FILE: "" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  let url = "";
-  await waitFor(async () => {
-    const text = await Deno.readTextFile(`${home}/daemon.json`).catch(() => "{}");
-    url = JSON.parse(text || "{}").url ?? "";
-    return url !== "";
-  }, "the daemon did not start");
-  return {
-    url,
-    home,
-    async [Symbol.asyncDispose]() {
-      process.kill("SIGKILL");
-      await process.status;
-      await Deno.remove(home, { recursive: true });
-    },
-  };
+/** The health report of the daemon at `url`, unless it does not answer now. */
+async function healthOf(url: string, client?: Deno.HttpClient): Promise<Health | undefined> {
+  const signal = AbortSignal.timeout(500);
+  const response = await fetch(new URL("/health", url.replace("ws", "http")), { signal, client }).catch(
+    () => {},
+  );
+  return await response?.json().catch(() => undefined);
 }
 
 Deno.test({
@@ -56,28 +30,27 @@ Deno.test({
     "a daemon whose handles a hundred silent clients hold serves again within seconds, and says what it wanted for",
   ignore: !IS_LINUX,
   async fn() {
-    await using daemon = await startWithHandles(64);
+    await using daemon = await startDaemon({ handles: HANDLES });
     const { hostname, port } = new URL(daemon.url);
-    const silent: Deno.Conn[] = [];
+    const before = await until("the daemon serves", () => healthOf(daemon.url));
+    assert(!/file handles/.test(String(before.reasons)), "it has enough for itself");
+    using silent = new DisposableStack();
     for (let n = 0; n < 100; n++) {
-      await Deno.connect({ hostname, port: Number(port) }).then((one) => silent.push(one), () => {});
+      // The last are refused, once there are no handles left to accept them with.
+      await Deno.connect({ hostname, port: Number(port) }).then((one) => silent.use(one), () => {});
     }
-    let health: { reasons: string[]; handles: { open: number; max: number } } | undefined;
-    await waitFor(async () => {
-      const signal = AbortSignal.timeout(500);
-      const response = await fetch(new URL("/health", daemon.url.replace("ws", "http")), { signal }).catch(
-        () => {},
-      );
-      health = await response?.json().catch(() => undefined);
-      return health !== undefined;
-    }, "the daemon never served again");
-    assertMatch(String(health!.reasons), /64 file handles.*ulimit -n/);
-    assertEquals(health!.handles.max, 64);
-    assert(health!.handles.open < 64);
-    using good = await RawClient.hello(daemon.url);
+    const handles = await until("the daemon serves again and says why it did not", async () => {
+      const health = await healthOf(daemon.url);
+      return /128 file handles.* are free again.*ulimit -n/.test(String(health?.reasons))
+        ? health!.handles
+        : undefined;
+    });
+    assertEquals(handles.max, HANDLES);
+    assert(handles.open < HANDLES);
+    // Who is refused is told to try again in a moment.
+    using good = await until("a client is let in", () => RawClient.hello(daemon.url).catch(() => undefined));
     assertEquals((await good.call("version")).error, undefined);
     await good.close();
-    for (const one of silent) one.close();
   },
 });
 
@@ -86,29 +59,21 @@ Deno.test({
     "a daemon without handles keeps its address from others until it serves there again, and health says so",
   ignore: !IS_LINUX,
   async fn() {
-    await using daemon = await startWithHandles(64);
+    await using daemon = await startDaemon({ handles: HANDLES });
     const { hostname, port: text } = new URL(daemon.url);
     const port = Number(text);
-    const silent: Deno.Conn[] = [];
-    let refusals = 0;
-    let reasons = "";
-    const client = Deno.createHttpClient({
+    using silent = new DisposableStack();
+    using client = Deno.createHttpClient({
       proxy: { transport: "unix", path: `${daemon.home}/daemon.sock` },
     });
-    await waitFor(async () => {
-      await Deno.connect({ hostname, port }).then((one) => silent.push(one), () => refusals++);
+    let refusals = 0;
+    const reasons = await until("the address is given up by the server, and served again", async () => {
+      await Deno.connect({ hostname, port }).then((one) => silent.use(one), () => refusals++);
       assertThrows(() => Deno.listen({ hostname, port }), Deno.errors.AddrInUse);
-      const signal = AbortSignal.timeout(500);
-      const health = await fetch("http://localhost/health", { signal, client }).then(
-        (r) => r.json(),
-        () => {},
-      );
-      reasons = String(health?.reasons ?? "");
-      return refusals > 0 && /was not served for .* is served again/.test(reasons);
-    }, "the address was never given up by the server, or never served again");
-    client.close();
+      const reasons = String((await healthOf("ws://localhost", client))?.reasons);
+      return refusals > 0 && /was not served for .* is served again/.test(reasons) ? reasons : undefined;
+    });
     assertMatch(reasons, new RegExp(`ws://127.0.0.1:${port} was not served`));
-    for (const one of silent) one.close();
   },
 });
 
@@ -185,7 +150,7 @@ Deno.test("a server that cannot be started for want of handles is tried again at
     const slot = pool.slot(request as unknown as Parameters<Pool["slot"]>[0]);
     const error = await slot.instance.catch((thrown) => thrown);
     assertEquals(error.code, "OVER_CAPACITY");
-    await waitFor(() => ![...pool].includes(slot), "the slot stays");
+    await until("the slot is gone", () => ![...pool].includes(slot) || undefined);
   }
   assertEquals([...pool.records].flatMap(({ supervisor }) => supervisor.failureState ?? []), []);
   await pool[Symbol.asyncDispose]();

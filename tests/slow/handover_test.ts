@@ -3,8 +3,7 @@ import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { buildOf } from "../helpers/builds.ts";
 import { tempDir } from "../helpers/files.ts";
-import { runDaemon, startDaemon } from "../helpers/program.ts";
-import { RawClient } from "../helpers/raw_client.ts";
+import { killDaemon, runDaemon, startDaemon } from "../helpers/program.ts";
 import { Shim } from "../helpers/shim.ts";
 import { until } from "../helpers/until.ts";
 import { gone } from "../../tools/lib/end_tree.ts";
@@ -21,7 +20,7 @@ async function machine() {
   const gate = { command: Deno.execPath(), args: ["run", "-A", "--no-check", GATE, runs], share: "machine" };
   await home.write("mcp.json", JSON.stringify({ mcpServers: { gate } }));
   await home.write("runs", "");
-  const running = async (): Promise<JsonObject | undefined> => {
+  const running = async (): Promise<{ url: string; pid: number; version: string } | undefined> => {
     const text = await Deno.readTextFile(`${home.path}/daemon.json`).catch(() => undefined);
     return text ? JSON.parse(text) : undefined;
   };
@@ -48,18 +47,10 @@ async function machine() {
     runs: async () => (await Deno.readTextFile(runs)).split("\n").filter(Boolean).sort(),
     async [Symbol.asyncDispose]() {
       const found = await running();
-      if (found) await kill(found);
+      if (found) await killDaemon(found);
       await home[Symbol.asyncDispose]();
     },
   };
-}
-
-async function kill({ url, pid }: JsonObject): Promise<void> {
-  using client = await RawClient.connect(String(url)).catch(() => undefined);
-  // Killed by the test, so that its file was left.
-  if (!client) return;
-  Deno.kill(Number(pid), "SIGKILL");
-  await client.closed;
 }
 
 /** The process that has `start.lock` of a state directory open while it waits for an older daemon to end. */
@@ -191,7 +182,7 @@ Deno.test("an older window whose newer daemon has crashed starts that one again,
     await using shim = await it.window(old);
     assertEquals((await shim.call("mark", { n: 1 })).error, undefined);
     assertEquals((await it.running())?.version, "1.3.0");
-    await kill((await it.running())!);
+    await killDaemon((await it.running())!);
   }
   // Its program is gone with it.
   await using shim = await it.window(old);

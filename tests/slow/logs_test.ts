@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { tempDir } from "../helpers/files.ts";
-import { runDaemon } from "../helpers/program.ts";
+import { runDaemon, signalProgram } from "../helpers/program.ts";
 
 const DAEMON = fromFileUrl(new URL("../../daemon.ts", import.meta.url));
 
@@ -73,7 +73,7 @@ Deno.test("logs --follow shows each line as it is written, once, also when the f
     await append("after it\n");
     assertEquals([await next(), await next()], ["before the rotation", "after it"]);
   } finally {
-    child.kill("SIGKILL");
+    signalProgram(child, "SIGKILL");
     await child.status;
     await reader.cancel();
   }

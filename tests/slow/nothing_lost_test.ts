@@ -7,6 +7,7 @@ import type { Call } from "../../lib/call/call.ts";
 import type { Server } from "../../lib/call/server.ts";
 import { textResult } from "../../lib/wire/mcp.ts";
 import { testDaemon } from "../helpers/daemon.ts";
+import { signalProgram } from "../helpers/program.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 import { INITIALIZE, Shim } from "../helpers/shim.ts";
 
@@ -237,7 +238,7 @@ function lateReader(home: string, url: string) {
     async [Symbol.asyncDispose]() {
       await errors.cancel();
       await writer.close().catch(() => {});
-      process.kill("SIGKILL");
+      signalProgram(process, "SIGKILL");
       await process.status;
       await lines.return(undefined);
     },

@@ -3,7 +3,7 @@ import { fromFileUrl, join } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { buildOf } from "../helpers/builds.ts";
 import { tempDir } from "../helpers/files.ts";
-import { runDaemon, startDaemon } from "../helpers/program.ts";
+import { runDaemon, signalProgram, startDaemon } from "../helpers/program.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 import { Shim } from "../helpers/shim.ts";
 import { until } from "../helpers/until.ts";
@@ -262,7 +262,7 @@ Deno.test({
       const flags = await Deno.readTextFile(`/proc/${pid}/fdinfo/3`);
       assertMatch(flags, /^flags:\s+02\d{6}$/m);
     } finally {
-      daemon.kill("SIGTERM");
+      signalProgram(daemon, "SIGTERM");
       await daemon.status;
       await said.cancel();
     }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { tempDir } from "../helpers/files.ts";
-import { runDaemon, startDaemon } from "../helpers/program.ts";
+import { killDaemon, runDaemon, startDaemon } from "../helpers/program.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 import { INITIALIZE, Shim } from "../helpers/shim.ts";
 import { until } from "../helpers/until.ts";
@@ -18,10 +18,7 @@ async function place(files: Record<string, string> = {}, profile = "") {
   const kill = async () => {
     const running = await endpoint().catch(() => undefined);
     if (!running) return;
-    using client = await RawClient.connect(running.url).catch(() => undefined);
-    if (!client) return;
-    Deno.kill(running.pid, "SIGKILL");
-    await client.closed;
+    await killDaemon(running);
     await Deno.remove(`${home.path}/daemon.json`).catch(() => {});
   };
   return {

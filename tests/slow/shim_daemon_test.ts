@@ -7,7 +7,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { FileLock } from "../../lib/state/file_lock.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 import { tempDir } from "../helpers/files.ts";
-import { startDaemon } from "../helpers/program.ts";
+import { killDaemon, startDaemon } from "../helpers/program.ts";
 import { INITIALIZE, Shim } from "../helpers/shim.ts";
 
 interface Endpoint {
@@ -24,17 +24,10 @@ async function home() {
     endpoint,
     async [Symbol.asyncDispose]() {
       const running = await endpoint().catch(() => undefined);
-      if (running) await kill(running);
+      if (running) await killDaemon(running);
       await Deno.remove(path, { recursive: true });
     },
   };
-}
-
-/** Kills a daemon that is no child of ours; its connections end when it has ended. */
-async function kill({ url, pid }: Endpoint): Promise<void> {
-  using client = await RawClient.connect(url);
-  Deno.kill(pid, "SIGKILL");
-  await client.closed;
 }
 
 Deno.test("ten windows opened at once start one daemon, and each gets its answer", async () => {
@@ -114,7 +107,7 @@ Deno.test("a killed daemon is started again with the next request, and the windo
   await using shim = await Shim.ready({ port: 0, home: place.path, env });
   const tools = await shim.ask("tools/list");
   const first = await place.endpoint();
-  await kill(first);
+  await killDaemon(first);
   assertEquals((await shim.ask("tools/list")).result, tools.result);
   assertEquals((await shim.call("version")).error, undefined);
   assert((await place.endpoint()).pid !== first.pid);

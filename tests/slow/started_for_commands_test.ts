@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { runDaemon } from "../helpers/program.ts";
-import { RawClient } from "../helpers/raw_client.ts";
+import { killDaemon, runDaemon } from "../helpers/program.ts";
 import { tempDir } from "../helpers/files.ts";
 
 const fixture = fromFileUrl(new URL("../fixtures/scripted_server.ts", import.meta.url));
@@ -16,17 +15,10 @@ async function home() {
     run,
     async [Symbol.asyncDispose]() {
       const text = await Deno.readTextFile(`${dir.path}/daemon.json`).catch(() => undefined);
-      if (text !== undefined) await kill(JSON.parse(text));
+      if (text !== undefined) await killDaemon(JSON.parse(text));
       await dir[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Kills a daemon that is no child of ours; its connections end when it has ended. */
-async function kill({ url, pid }: { url: string; pid: number }): Promise<void> {
-  using client = await RawClient.connect(url);
-  Deno.kill(pid, "SIGKILL");
-  await client.closed;
 }
 
 Deno.test("from nothing: a server is added, tested, called and removed, and the daemon starts when it is needed", async () => {

@@ -4,7 +4,7 @@ import { delay } from "@std/async/delay";
 import { join } from "@std/path";
 import { FileLock } from "../../lib/state/file_lock.ts";
 import { tempDir } from "../helpers/files.ts";
-import { runDaemon, startDaemon } from "../helpers/program.ts";
+import { runDaemon, signalProgram, startDaemon } from "../helpers/program.ts";
 import { Shim } from "../helpers/shim.ts";
 import { DEFAULT_PORT, type StrangerKind, takeDefaultPort } from "../helpers/taken_port.ts";
 
@@ -124,7 +124,7 @@ Deno.test("a second daemon says within two seconds where the first runs, also wh
       assertEquals(fine.code, 0);
       assertStringIncludes(fine.stdout, home.path);
     } finally {
-      first.process.kill("SIGCONT");
+      signalProgram(first.process, "SIGCONT");
     }
   }
 });
