@@ -90,9 +90,9 @@ Deno.test("a breaker has nothing to remember while it is closed without a failur
   fail();
   assertEquals(breaker.isClean, false, "open");
   pass(1000);
-  const era = breaker.enter(call()) as number;
+  const generation = breaker.enter(call()) as number;
   assertEquals([breaker.status.state, breaker.isClean], ["half_open", false]);
-  breaker.leave(era, call());
+  breaker.leave(generation, call());
   assertEquals(breaker.isClean, true);
   fail();
   breaker.reset();
