@@ -18,11 +18,15 @@ export interface UpstreamTransport extends Transport {
   readonly listening?: string;
   /** What keeps the server's messages from being understood, if that is known. */
   readonly protocolIssue?: string;
+  /** Resolves when a server that runs as a child process has written something, be it no message; undefined for others. */
+  readonly awake?: Promise<void>;
   /** Why it has ended, in words. */
   describeEnd?(): string;
   onmessage?: (message: RpcMessage, extra?: MessageExtra) => void;
   setProtocolVersion?(revision: string): void;
-  /** The request `id` is withdrawn: its stream is closed, which tells a server of the modern era. */
+  /** The server is of the modern era: over HTTP each message has headers that repeat its body, and there is no session. */
+  useModern?(): void;
+  /** The request `id` is withdrawn: where it has a stream, that is closed, which tells a server of the modern era. */
   withdraw?(id: RequestId): void;
   /** Called when the server has lost the session: requests under way may still be answered, new ones are not. */
   onlost?: (why: string) => void;
