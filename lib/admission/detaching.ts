@@ -179,14 +179,15 @@ class DetachableRun implements RepeatableCall {
 
   #beginTask(kept: DetachedCall): Promise<RunningTask> {
     kept.outliveSession();
-    const { caller } = this.call;
-    return this.#task ??= this.#options.options.tasks!.begin({ call: kept, caller, hints: this.#hints });
+    const begin = { detached: kept, call: this.call, hints: this.#hints };
+    return this.#task ??= this.#options.options.tasks!.begin(begin);
   }
 
   /** The server has begun a task for the call: its client is given one at once. */
   #becomeTask(hints: TaskHints): void {
     this.#hints = { ...this.#hints, ...hints };
-    void this.#task?.then((task) => task.hint(hints));
+    // From now on its questions are those of the task.
+    this.#beginTask(this.#keep()).then((task) => task.hint(hints), () => {});
     this.#late.resolve(undefined);
   }
 
@@ -275,7 +276,6 @@ class DetachableRun implements RepeatableCall {
   /** Asks the client after its request was answered. */
   async #askLater(method: string, params: Params, options?: AskOptions): Promise<Result> {
     if (!this.#task) return await askOnce(options, () => this.call.caller.ask(method, params, options));
-    const { questions } = await this.#task;
-    return await questions.ask(method, params, options);
+    return await (await this.#task).ask(method, params, options);
   }
 }

@@ -97,7 +97,11 @@ export class Daemon implements AsyncDisposable {
       registry: this.#sessions,
       target,
       guard,
-      modernPeer: modernPeers(target, { events, roundTrips: this.#roundTrips }),
+      modernPeer: modernPeers(target, {
+        events,
+        roundTrips: this.#roundTrips,
+        tasks: this.#timeouts.tasks,
+      }),
       command: (command) => this.#handler.command(command),
       onNotification: (...notification) => router.notify(...notification),
     });
@@ -186,6 +190,7 @@ export class Daemon implements AsyncDisposable {
     this.handover.stop();
     const done = Promise.all([this.#drain.close(), this.#timeouts.idle()]);
     await resolvedWithin(done, drainMs);
+    this.#timeouts.tasks.leave();
     this.#sessions.endListens();
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
     await delay(0);

@@ -225,8 +225,8 @@ class DerivedCall implements Call {
   readonly timeoutMs: number | undefined;
   readonly logLevel: LogLevel | undefined;
   readonly answers: InputAnswers | undefined;
-  readonly becomeTask: Call["becomeTask"];
   readonly parking: Parking | undefined;
+  readonly becomeTask: Call["becomeTask"];
   readonly trace: CallTrace | undefined;
   readonly begin: Call["begin"];
   readonly notify: Call["notify"];
@@ -247,9 +247,9 @@ class DerivedCall implements Call {
     this.timeoutMs = parts.timeoutMs ?? call.timeoutMs;
     this.logLevel = parts.logLevel ?? call.logLevel;
     this.answers = "answers" in parts ? parts.answers : call.answers;
-    this.becomeTask = "becomeTask" in parts ? parts.becomeTask : call.becomeTask;
     this.parking = parts.parking ?? call.parking;
     this.#deadlineMs = parts.deadlineMs ?? (call instanceof DerivedCall ? call.#deadlineMs : call.deadlineMs);
+    this.becomeTask = "becomeTask" in parts ? parts.becomeTask : call.becomeTask;
     this.trace = "trace" in parts ? parts.trace : call.trace;
     this.begin = "begin" in parts ? parts.begin : call.begin;
     this.notify = parts.notify ?? call.notify.bind(call);

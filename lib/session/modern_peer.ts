@@ -118,15 +118,15 @@ export class ModernPeer {
       throw new ExaiError("INVALID_PARAMS", `progressToken may hold ${MAX_ID_CHARS} characters at most`);
     }
     if (method === "tools/call") this.#session.callCount++;
+    const { logLevel } = claim;
     return await this.#options.roundTrips.run({
       caller: tenant,
       method,
       params,
       answers,
-      place: this.#placeFor({ token: token?.text, logLevel: claim.logLevel }, place),
+      place: this.#placeFor({ token: token?.text, logLevel }, place),
       signal,
-      start: (context) =>
-        this.#start(tenant, { ...context, method, params, token, logLevel: claim.logLevel }),
+      start: (context) => this.#start(tenant, { ...context, method, params, token, logLevel }),
     });
   }
 
