@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert"
 import type { JsonObject } from "../lib/base/json.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { removeHome } from "./helpers/files.ts";
-import { FOLLOWS_TASKS, ModernHttp } from "./helpers/modern_http.ts";
+import { FOLLOWS_TASKS, ModernHttpClient } from "./helpers/modern_http_client.ts";
 import { OddServer } from "./helpers/odd_server.ts";
 
 const FOLLOWS = { capabilities: FOLLOWS_TASKS };
@@ -16,7 +16,7 @@ function patientServer() {
 Deno.test("a call that takes long becomes a task for a client that follows tasks, and its result is asked for", async () => {
   const odd = patientServer();
   await using it = await testDaemon({ servers: [odd] });
-  const client = new ModernHttp(it.http, FOLLOWS);
+  const client = new ModernHttpClient(it.http, FOLLOWS);
   const created = await client.call("hold");
   assertEquals([created.resultType, created.status, created.content], ["task", "working", undefined]);
   const { taskId } = created;
@@ -39,7 +39,7 @@ Deno.test("a call that takes long becomes a task for a client that follows tasks
 Deno.test("a client that has not declared the extension gets a handle, and is told what it lacks", async () => {
   const odd = patientServer();
   await using it = await testDaemon({ servers: [odd] });
-  const plain = new ModernHttp(it.http);
+  const plain = new ModernHttpClient(it.http);
   const given = await plain.call("hold");
   assertMatch(JSON.stringify(given.content), /Its handle is call-/);
   const { error } = await plain.ask("tasks/get", { taskId: "x" });
@@ -54,7 +54,7 @@ Deno.test("a client that has not declared the extension gets a handle, and is to
 Deno.test("a task asks its client, and goes on with the answer", async () => {
   const odd = patientServer();
   await using it = await testDaemon({ servers: [odd] });
-  const client = new ModernHttp(it.http, ANSWERS);
+  const client = new ModernHttpClient(it.http, ANSWERS);
   const { taskId } = await client.call("holds_and_asks");
   odd.release.resolve();
   const asking = await client.task(taskId, "input_required");
@@ -82,7 +82,7 @@ Deno.test("a task asks its client, and goes on with the answer", async () => {
 Deno.test("a cancelled task is so at once, and its call is stopped", async () => {
   const odd = patientServer();
   await using it = await testDaemon({ servers: [odd] });
-  const client = new ModernHttp(it.http, FOLLOWS);
+  const client = new ModernHttpClient(it.http, FOLLOWS);
   const { taskId } = await client.call("hold");
   assertEquals((await client.result("tasks/cancel", { taskId })).resultType, "complete");
   assertEquals((await client.result("tasks/get", { taskId })).status, "cancelled");
@@ -93,11 +93,11 @@ Deno.test("a cancelled task is so at once, and its call is stopped", async () =>
 Deno.test("a task is found by other requests of its client, whatever they declare, and by no other window", async () => {
   const odd = patientServer();
   await using it = await testDaemon({ servers: [odd] });
-  const client = new ModernHttp(it.http, FOLLOWS, { "x-exai-window": "one" });
+  const client = new ModernHttpClient(it.http, FOLLOWS, { "x-exai-window": "one" });
   const { taskId } = await client.call("hold");
-  const same = new ModernHttp(it.http, ANSWERS, { "x-exai-window": "one" });
+  const same = new ModernHttpClient(it.http, ANSWERS, { "x-exai-window": "one" });
   assertEquals((await same.result("tasks/get", { taskId })).status, "working");
-  const stranger = new ModernHttp(it.http, FOLLOWS, { "x-exai-window": "two" });
+  const stranger = new ModernHttpClient(it.http, FOLLOWS, { "x-exai-window": "two" });
   for (const method of ["tasks/get", "tasks/cancel", "tasks/update"]) {
     const { error } = await stranger.ask(method, { taskId, inputResponses: {} });
     assertEquals((error as JsonObject).code, -32602, method);
@@ -111,18 +111,18 @@ Deno.test("a task is found by other requests of its client, whatever they declar
 Deno.test("a task is as good on an address of one server, and of a server that gives no handles", async () => {
   const odd = new OddServer();
   await using it = await testDaemon({ servers: [odd], settings: { detachAfterMs: 10 } });
-  const client = new ModernHttp(it.http, FOLLOWS, {}, "/mcp/odd");
+  const client = new ModernHttpClient(it.http, FOLLOWS, {}, "/mcp/odd");
   const { taskId } = await client.call("hold");
   odd.release.resolve();
   await client.task(taskId, "completed");
-  const plain = new ModernHttp(it.http);
+  const plain = new ModernHttpClient(it.http);
   assertEquals(JSON.stringify((await plain.call("hold")).content).includes("released"), true);
 });
 
 Deno.test("who listens to a task is told its question and its end", async () => {
   const odd = patientServer();
   await using it = await testDaemon({ servers: [odd] });
-  const client = new ModernHttp(it.http, ANSWERS);
+  const client = new ModernHttpClient(it.http, ANSWERS);
   const { taskId } = await client.call("holds_and_asks");
   const foreign = "call-00000000-0000-4000-8000-000000000000";
   using told = await client.listen({ notifications: { taskIds: [taskId!, foreign] } });
@@ -139,7 +139,7 @@ Deno.test("who listens to a task is told its question and its end", async () => 
   using late = await client.listen({ notifications: { taskIds: [taskId!] } });
   const [, first] = await late.next((messages) => messages.length === 2);
   assertEquals((first!.params as JsonObject).status, "completed", "it is told to those who come later");
-  const plain = new ModernHttp(it.http);
+  const plain = new ModernHttpClient(it.http);
   const { error } = await plain.ask("subscriptions/listen", { notifications: { taskIds: [taskId!] } });
   assertEquals((error as JsonObject).code, -32021);
 });
@@ -151,7 +151,7 @@ Deno.test("after a restart a task has its result, and one that ran has failed wi
   for (const release of [true, false]) {
     const odd = patientServer();
     await using it = await testDaemon({ servers: [odd], settings: { home } });
-    const client = new ModernHttp(it.http, FOLLOWS);
+    const client = new ModernHttpClient(it.http, FOLLOWS);
     const { taskId } = await client.call("hold");
     ids.push(taskId);
     if (!release) continue;
@@ -159,7 +159,7 @@ Deno.test("after a restart a task has its result, and one that ran has failed wi
     await client.task(taskId, "completed");
   }
   await using it = await testDaemon({ settings: { home } });
-  const client = new ModernHttp(it.http, FOLLOWS);
+  const client = new ModernHttpClient(it.http, FOLLOWS);
   const [done, lost] = await Promise.all(
     ids.map((taskId) => client.result("tasks/get", { taskId } as JsonObject)),
   );

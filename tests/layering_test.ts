@@ -4,6 +4,7 @@ import { ROOMS, SHIM_ROOMS } from "../tools/rooms.ts";
 import {
   cycles,
   doubleNames,
+  eraReaders,
   forbiddenImports,
   outOfBounds,
   outsideWorldUses,
@@ -59,6 +60,14 @@ Deno.test("one file decides ownership, and what keeps data of many sessions take
     "take who asks as a parameter, or add the method to `except` of its class in KEEPERS (tools/rooms.ts)",
   );
   assertEquals(seesAll(product), [], "rooms that may are listed in SEES_ALL (tools/rooms.ts)");
+});
+
+Deno.test("only codecs, links, doors and the bridge look at the era of a client or server", () => {
+  assertEquals(
+    eraReaders(product),
+    [],
+    "let the codec of the era do it, or say why not in ERA_READERS (tools/rooms.ts)",
+  );
 });
 
 Deno.test("only config reads variables and the command line", () => {
@@ -147,6 +156,13 @@ Deno.test("the rules find what they forbid", async (test) => {
   });
   await rule("a comparison of sessions by a name of their ids", ownerComparisons, {
     "lib/tool/a.ts": "if (sessionId !== a) {}",
+  });
+  await rule("a look at the era of a caller", eraReaders, {
+    "lib/router/a.ts": 'if (call.caller.era === "modern") {} const era = f(); b.era; era === undefined;',
+    "lib/round_trips/a.ts": 'caller.era !== "modern";',
+  });
+  await rule("a look at the era of a message", eraReaders, {
+    "lib/tool/a.ts": 'import { isModern } from "../wire/client_claim.ts";',
   });
   const keeper = (members: string) => (sources: Source[]) =>
     unownedMethods([parseSource("lib/observe/recent_activity.ts", members), ...sources])

@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { ServerBreaker, type ServerBreakerOptions } from "../lib/admission/breaker.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { Call, CallTrace } from "../lib/call/call.ts";
+import type { Call } from "../lib/call/call.ts";
+import type { CallTrace } from "../lib/call/trace.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import { call } from "./helpers/call.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
@@ -90,9 +91,9 @@ Deno.test("a breaker has nothing to remember while it is closed without a failur
   fail();
   assertEquals(breaker.isClean, false, "open");
   pass(1000);
-  const era = breaker.enter(call()) as number;
+  const generation = breaker.enter(call()) as number;
   assertEquals([breaker.status.state, breaker.isClean], ["half_open", false]);
-  breaker.leave(era, call());
+  breaker.leave(generation, call());
   assertEquals(breaker.isClean, true);
   fail();
   breaker.reset();

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { Json, JsonObject } from "../lib/base/json.ts";
-import { FOLLOWS_TASKS, ModernHttp } from "./helpers/modern_http.ts";
+import { FOLLOWS_TASKS, ModernHttpClient } from "./helpers/modern_http_client.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
 import { until } from "./helpers/until.ts";
@@ -12,7 +12,7 @@ const entry = { command: Deno.execPath(), args: ["run", "-A", "--no-check", serv
 /** A daemon with a server that begins tasks, and a client that says what becomes of them. */
 async function taskDaemon(more: JsonObject = {}) {
   const it = await mountingDaemon({ jobs: { ...entry, ...more } });
-  const other = new ModernHttp(it.http, {}, { "x-exai-window": "other" });
+  const other = new ModernHttpClient(it.http, {}, { "x-exai-window": "other" });
   const say = async (name: string, args: JsonObject = {}) => {
     const { content } = await other.call(name, args) as { content: [{ text: string }] };
     return content[0].text;
@@ -30,7 +30,7 @@ const textIn = (result: Json | undefined) => ((result as JsonObject).content as 
 
 Deno.test("a client that follows tasks is given one at once for that of its server, whose id it does not learn", async () => {
   await using it = await taskDaemon();
-  const client = new ModernHttp(it.http, { capabilities: { ...FOLLOWS_TASKS, elicitation: {} } });
+  const client = new ModernHttpClient(it.http, { capabilities: { ...FOLLOWS_TASKS, elicitation: {} } });
   const [one, two] = [await client.call("long"), await client.call("long")];
   assertEquals([one.resultType, one.status, one.pollIntervalMs], ["task", "working", 100]);
   assertNotEquals(one.taskId, "1");
@@ -47,7 +47,7 @@ Deno.test("a client that follows tasks is given one at once for that of its serv
 
 Deno.test("a cancelled task is cancelled at its server", async () => {
   await using it = await taskDaemon();
-  const client = new ModernHttp(it.http, { capabilities: FOLLOWS_TASKS });
+  const client = new ModernHttpClient(it.http, { capabilities: FOLLOWS_TASKS });
   const { taskId } = await client.call("long");
   await client.result("tasks/cancel", { taskId: taskId! });
   await it.seen("its cancellation", ([method]) => method === "tasks/cancel");
@@ -56,7 +56,7 @@ Deno.test("a cancelled task is cancelled at its server", async () => {
 Deno.test("clients that know no such tasks get the result, or what went wrong", async () => {
   await using it = await taskDaemon();
   using old = await RawClient.hello(it.url);
-  const plain = new ModernHttp(it.http);
+  const plain = new ModernHttpClient(it.http);
   const both = Promise.all([old.call("long"), plain.call("long")]);
   for (const n of ["1", "2"]) await it.seen(`task ${n}`, ([, taskId]) => taskId === n);
   await it.become("complete", "1");
@@ -74,7 +74,7 @@ Deno.test("clients that know no such tasks get the result, or what went wrong", 
 
 Deno.test("who waits too long for a task of a server gets a handle, and the result by it", async () => {
   await using it = await taskDaemon({ detachAfterMs: 10 });
-  const plain = new ModernHttp(it.http);
+  const plain = new ModernHttpClient(it.http);
   const handle = /call-[\w-]+/.exec(textIn(await plain.call("long")))![0];
   await it.become("complete");
   assertEquals(textIn(await plain.call("await_call", { handle })), "the long way");
@@ -82,7 +82,7 @@ Deno.test("who waits too long for a task of a server gets a handle, and the resu
 
 Deno.test("a task whose server ends has failed, with an unknown outcome", async () => {
   await using it = await taskDaemon();
-  const client = new ModernHttp(it.http, { capabilities: FOLLOWS_TASKS });
+  const client = new ModernHttpClient(it.http, { capabilities: FOLLOWS_TASKS });
   const { taskId } = await client.call("long");
   await it.become("end").catch(() => {});
   const { error } = await client.task(taskId, "failed");

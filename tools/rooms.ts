@@ -291,6 +291,26 @@ export const SEES_ALL: Readonly<Record<string, readonly string[]>> = {
   CallControl: ["admin", "app", "commands"],
 };
 
+/** What tells one era of MCP from the other: the name of a variable or member that is compared, or a function that is named. */
+export const TELLS_ERAS = {
+  compared: "era",
+  named: ["isModern", "errorForEra", "thrownForEra", "hasMethod"],
+} as const;
+
+/** The files that may, by the beginning of their paths, and why. Everything between them speaks the neutral model. */
+export const ERA_READERS: Readonly<Record<string, string>> = {
+  "lib/wire/": "the codecs",
+  "lib/round_trips/": "the bridge between questions that are pushed and those that are answers",
+  "lib/upstream/instance/link/": "the links to servers of either era",
+  "lib/upstream/era_memory.ts": "what was found of a server's era, and until when it is good",
+  "lib/state/saved_lists.ts": "the same on disk: a text is read as an era",
+  "lib/config/servers/entry.ts": "the same by configuration",
+  "lib/session/mcp_peer.ts": "the door of shims and WebSockets: each message is of the era that it says",
+  "lib/session/modern_": "the part of the doors that is of the modern era",
+  "lib/edge/mcp_endpoint.ts": "the HTTP door",
+  "lib/edge/modern_": "the part of the HTTP door that is of the modern era",
+};
+
 /** Folders with one file per entry of a table, commands and tools, however short. */
 export const ONE_FILE_PER_ENTRY: readonly string[] = [
   "lib/adopt/clients/",

@@ -10,6 +10,7 @@ import { keyInFile } from "../lib/config/setting_keys.ts";
 import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
 import { CHECKS } from "../lib/doctor/checks.ts";
 import { CLOSE, CODES } from "../lib/wire/codes.ts";
+import { ERA_TABLES } from "./era_tables.ts";
 import { plantedTable, promptsTable } from "./prompt_tables.ts";
 import { type Room, ROOMS } from "./rooms.ts";
 import { agentRows, clinkKeyRows } from "./agent_tables.ts";
@@ -45,6 +46,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
   "telling words": tellingWordsTable,
   "close codes": closeCodesTable,
   "error codes": errorCodesTable,
+  ...ERA_TABLES,
 };
 
 function settingsTable(): string {

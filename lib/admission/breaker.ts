@@ -123,17 +123,17 @@ export class ServerBreaker {
 
   async #enterInTime(call: Call): Promise<number> {
     const what = `the call that tries whether server "${this.name}" is well again`;
-    const era = await waitingFor(call, what, this.#circuit.enterOrWait(call.signal, call.caller.id));
-    if (era === 0) throw this.#refusal();
-    return era;
+    const generation = await waitingFor(call, what, this.#circuit.enterOrWait(call.signal, call.caller.id));
+    if (generation === 0) throw this.#refusal();
+    return generation;
   }
 
   /** Records how a call that {@linkcode enter} let through has ended. */
-  leave(era: number, call: Call, failure?: BreakerFailure): void {
+  leave(generation: number, call: Call, failure?: BreakerFailure): void {
     if (!failure) {
       this.#limited.clear();
       this.#sessions.forget(call.caller.id);
-      return this.#circuit.leave(era, "success", call.caller.id);
+      return this.#circuit.leave(generation, "success", call.caller.id);
     }
     const { error } = failure;
     // A crash fails all running calls with one cause: it counts once.
@@ -142,7 +142,7 @@ export class ServerBreaker {
     this.#lastCause = cause;
     const saysSo = isUnwell && !this.#isOfOne(error, call);
     if (saysSo) this.#lastError = error.message;
-    this.#circuit.leave(era, saysSo ? "failure" : "ignored", call.caller.id);
+    this.#circuit.leave(generation, saysSo ? "failure" : "ignored", call.caller.id);
     if (!saysSo || error.retryAfterMs === undefined) return;
     // `Retry-After` of one answer may be about one call; that of a second session, or of an open breaker, is about all.
     if (this.#limited.size < 2 && this.#circuit.state !== "open") return;
@@ -170,8 +170,8 @@ export class ServerBreaker {
   }
 
   /** A call that {@linkcode enter} let through was not made. */
-  giveUp(era: number, call: Call): void {
-    this.#circuit.leave(era, "ignored", call.caller.id);
+  giveUp(generation: number, call: Call): void {
+    this.#circuit.leave(generation, "ignored", call.caller.id);
   }
 
   #saysUnwell(call: Call, failure: BreakerFailure): boolean {

@@ -46,7 +46,7 @@ const GIVEN_UP_PROBE_MS = 30 * SECOND_MS;
 
 /** A running call. */
 interface AdmittedRun {
-  era: number;
+  generation: number;
   call: Call;
   worker: Worker;
   /** The number of messages the worker had sent when it began. */
@@ -129,7 +129,7 @@ export class ProcessAdmission implements Admission {
 
   async #runWithPermit(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
     const entered = this.#breaker?.enter(call) ?? 0;
-    const era = entered instanceof Promise ? await entered : entered;
+    const generation = entered instanceof Promise ? await entered : entered;
     let permit: Permit | undefined;
     let run: AdmittedRun | undefined;
     try {
@@ -138,12 +138,12 @@ export class ProcessAdmission implements Admission {
       // Other calls may have failed during the wait.
       this.#breaker?.check(call);
       if (!worker.alive) return undefined;
-      run = { era, call, worker, heard: worker.liveness?.heard, beganMs: this.#now() };
+      run = { generation, call, worker, heard: worker.liveness?.heard, beganMs: this.#now() };
       call.begin?.({ inTurn: worker.sendsAtTurnEnd });
       if (this.#asksProviders) noteHolder(call, permit);
       const work = worker.call(acceptsRequests(call) ? lendingWhileAsking(call, permit) : call);
       const result = await untilAborted(work, call.signal);
-      this.#breaker?.leave(era, call);
+      this.#breaker?.leave(generation, call);
       return result;
     } catch (thrown) {
       if (!run) throw thrown;
@@ -153,24 +153,24 @@ export class ProcessAdmission implements Admission {
     } finally {
       // Released before the answer is delivered, so that the next call of the client does not wait for this one.
       permit?.[Symbol.dispose]();
-      if (!run) this.#breaker?.giveUp(era, call);
+      if (!run) this.#breaker?.giveUp(generation, call);
     }
   }
 
   /** Reports a failed call to the breaker; a time-out only after a probe has shown whether the worker responds. */
-  #reportFailure({ era, call, worker, heard }: AdmittedRun, failure: BreakerFailure): void {
+  #reportFailure({ generation, call, worker, heard }: AdmittedRun, failure: BreakerFailure): void {
     const { liveness } = worker;
     const probeMs = this.#probeMs(call, failure);
     const isAnswering = liveness !== undefined && liveness.heard !== heard;
     const isAsked = liveness !== undefined && probeMs !== undefined && !isAnswering;
     // For a worker of one session the probe makes no difference to the breaker.
-    if (!isAsked || !this.#isShared) this.#breaker?.leave(era, call, { ...failure, isAnswering });
+    if (!isAsked || !this.#isShared) this.#breaker?.leave(generation, call, { ...failure, isAnswering });
     if (!isAsked) return;
     void liveness.check(probeMs).then((isAnswering) => {
       if (!this.#isShared) return;
       // The next process is another one.
-      if (!worker.alive) this.#breaker?.giveUp(era, call);
-      else this.#breaker?.leave(era, call, { ...failure, isAnswering });
+      if (!worker.alive) this.#breaker?.giveUp(generation, call);
+      else this.#breaker?.leave(generation, call, { ...failure, isAnswering });
     });
   }
 

@@ -40,7 +40,7 @@ export function modernPeers(
     tasks: CallTimeouts["tasks"];
   },
 ): (session: Session) => ModernPeer {
-  events.on("sessionEnded", (caller) => roundTrips.forget(caller));
+  events.on("callerEnded", (caller) => roundTrips.forget(caller));
   const watchTasks: WatchTasks = (caller, taskIds) => tasks.watch(caller, taskIds);
   return (session) => {
     const tenants = new ModernTenants(session, (tenant) => events.emit("callerEnded", tenant));

@@ -7,7 +7,7 @@ import type { Belonging, Identity } from "./owner.ts";
 import type { EarlyAnswer } from "./early_answer.ts";
 import type { Parking } from "./parking.ts";
 import type { ServerTrouble } from "./server_trouble.ts";
-import type { CallSpending, OngoingWork, Wait } from "./trace.ts";
+import type { CallTrace } from "./trace.ts";
 
 /** The session on whose behalf a call runs, as far as targets may know it. */
 export interface Caller {
@@ -139,20 +139,6 @@ export interface BeginOptions {
 
 /** One request to a target: its data and its context. */
 export interface Call extends CallData, CallContext {}
-
-/** Facts about a call that the layers note while it runs. */
-export interface CallTrace {
-  /** The server it is for; undefined until the router knows. */
-  server?: string;
-  /** What it waits for, the latest last; written by `beginWait`. */
-  waits?: Wait[];
-  /** A remark for the list of running calls. */
-  note?: string;
-  /** What it has used of models. */
-  spent?: CallSpending;
-  /** The work of a call that was answered, or given up, before its end. */
-  goesOn?: OngoingWork;
-}
 
 export interface AskOptions {
   signal?: AbortSignal;

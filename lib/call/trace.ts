@@ -1,3 +1,17 @@
+/** Facts about a call that the layers note while it runs. */
+export interface CallTrace {
+  /** The server it is for; undefined until the router knows. */
+  server?: string;
+  /** What it waits for, the latest last; written by `beginWait`. */
+  waits?: Wait[];
+  /** A remark for the list of running calls. */
+  note?: string;
+  /** What it has used of models. */
+  spent?: CallSpending;
+  /** The work of a call that was answered, or given up, before its end. */
+  goesOn?: OngoingWork;
+}
+
 /** Work that nobody's request waits for. */
 export interface OngoingWork {
   /** Settles when it has ended. */

@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
-import type { Call, CallTrace, Whereabouts } from "./call.ts";
-import type { Wait } from "./trace.ts";
+import type { Call, Whereabouts } from "./call.ts";
+import type { CallTrace, Wait } from "./trace.ts";
 
 const NO_WAIT: Disposable = { [Symbol.dispose]() {} };
 

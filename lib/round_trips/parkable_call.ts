@@ -1,7 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import { type JsonObject, ownEntry } from "../base/json.ts";
 import { MINUTE_MS } from "../base/units.ts";
-import type { AskOptions, Caller, CallTrace, InputAnswers } from "../call/call.ts";
+import type { AskOptions, Caller, InputAnswers } from "../call/call.ts";
+import type { CallTrace } from "../call/trace.ts";
 import { checkAnswerable, CLIENT_CAPABILITY } from "../call/client_capabilities.ts";
 import { Parking } from "../call/parking.ts";
 import type { Params } from "../wire/raw_object.ts";

@@ -1,7 +1,7 @@
 import type { ExaiError } from "../base/errors.ts";
-import type { AskOptions, BeginOptions, Caller, CallTrace, InputAnswers } from "../call/call.ts";
+import type { AskOptions, BeginOptions, Caller, InputAnswers } from "../call/call.ts";
+import type { CallTrace } from "../call/trace.ts";
 import type { Parking } from "../call/parking.ts";
-import type { LogLevel } from "../wire/mcp.ts";
 import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 
@@ -19,8 +19,6 @@ export interface RoundTripRequest {
   readonly method: string;
   /** Without its claim and without {@linkcode answers}. */
   readonly params: Params;
-  /** Least severe level of log messages its client wants about it; undefined: none. */
-  readonly logLevel: LogLevel | undefined;
   /** As the client sent them. */
   readonly answers: InputAnswers | undefined;
   readonly place: RequestPlace;

@@ -4,21 +4,16 @@ import type { JsonObject } from "../base/json.ts";
 import type { Caller, InputAnswers } from "../call/call.ts";
 import { isSameSession } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
+import { mayAskInput } from "../wire/era_methods.ts";
 import type { Result } from "../wire/rpc.ts";
 import { type OpenRequest, ParkableCall, type RequestEnd } from "./parkable_call.ts";
 import { ParkedCalls } from "./parked_calls.ts";
 import { isInputRequired, stateOf, withState } from "./relayed_questions.ts";
-import { placeOf } from "./request_place.ts";
 import type { RoundTripRequest } from "./request.ts";
 import { Retries } from "./retries.ts";
 import { digestOfJson, refused, SealedStates, type StateContent } from "./sealed_states.ts";
 import { STATE_KEY_BYTES, StateSeal } from "./state_seal.ts";
 import { openedOf, questionsOf } from "./url_elicitations.ts";
-
-export type { CallContextOfTry, RequestPlace, StartedCall } from "./request.ts";
-
-/** The methods whose answer may be a question (MCP basic/patterns/mrtr, supported requests). */
-export const ASKING_METHODS: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
 
 interface RoundTripsOptions {
   /** What states are sealed with, so that the next daemon can read them. Default: a key of its own. */
@@ -51,8 +46,8 @@ export class RoundTrips implements Disposable {
   /** The answer to `request`: the result of its call, or what its client is asked (`input_required`). Never rejects. */
   async run(request: RoundTripRequest): Promise<Result> {
     try {
-      if (!ASKING_METHODS.has(request.method)) return await runUnasked(request);
-      const open: OpenRequest = { caller: request.caller, place: placeOf(request), signal: request.signal };
+      if (!mayAskInput(request.method)) return await runUnasked(request);
+      const open: OpenRequest = { caller: request.caller, place: request.place, signal: request.signal };
       const { answers } = request;
       if (answers?.requestState === undefined) return await this.#begin(request, open, answers);
       const content = await this.#states.open(answers.requestState, request);
@@ -175,10 +170,10 @@ function inputRequired(inputRequests: JsonObject, requestState: string): Result 
 
 /** Runs a request that cannot be answered with a question. */
 async function runUnasked(request: RoundTripRequest): Promise<Result> {
-  const { method, signal } = request;
-  const place = placeOf(request);
+  const { method, place, signal } = request;
   const call = request.start({
-    ...place,
+    notify: (method, params) => place.notify(method, params),
+    markBegun: (options) => place.markBegun?.(options),
     answers: undefined,
     ask: (asked) =>
       Promise.reject(

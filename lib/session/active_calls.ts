@@ -7,10 +7,10 @@ import {
   type BeginOptions,
   type Call,
   type Caller,
-  type CallTrace,
   type InputAnswers,
   type Target,
 } from "../call/call.ts";
+import type { CallTrace } from "../call/trace.ts";
 import type { Parking } from "../call/parking.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";

@@ -1,4 +1,4 @@
-import type { RequestPlace } from "../round_trips/round_trips.ts";
+import type { RequestPlace } from "../round_trips/request.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";
 import { checkFollowsTasks } from "../wire/tasks_extension.ts";

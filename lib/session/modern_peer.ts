@@ -1,7 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Caller, Target } from "../call/call.ts";
 import { LISTS } from "../call/server.ts";
-import type { CallContextOfTry, RequestPlace, RoundTrips, StartedCall } from "../round_trips/round_trips.ts";
+import type { CallContextOfTry, RequestPlace, StartedCall } from "../round_trips/request.ts";
+import type { RoundTrips } from "../round_trips/round_trips.ts";
 import { readClaim } from "../wire/client_claim.ts";
 import { thrownForEra } from "../wire/era_errors.ts";
 import { discoverResult, modernCodec, type NeutralRequest } from "../wire/modern_codec.ts";
@@ -118,23 +119,26 @@ export class ModernPeer {
     }
     if (method === "tools/call") this.#session.callCount++;
     const { logLevel } = claim;
-    const wanted = { token: token?.text, logLevel };
     return await this.#options.roundTrips.run({
       caller: tenant,
       method,
       params,
       answers,
-      logLevel,
-      place: {
-        ...place,
-        notify: (method, params) => {
-          const shown = paramsForRequest(wanted, method, params);
-          if (shown) place.notify(method, shown);
-        },
-      },
+      place: this.#placeFor({ token: token?.text, logLevel }, place),
       signal,
       start: (context) => this.#start(tenant, { ...context, method, params, token, logLevel }),
     });
+  }
+
+  /** A call may outlast the request it began with: each request is told what it wants itself. */
+  #placeFor(wanted: Parameters<typeof paramsForRequest>[0], place: RequestPlace): RequestPlace {
+    return {
+      markBegun: (options) => place.markBegun?.(options),
+      notify: (method, params) => {
+        const shown = paramsForRequest(wanted, method, params);
+        if (shown) place.notify(method, shown);
+      },
+    };
   }
 
   /** Makes a call of the daemon's on behalf of `tenant`. */

@@ -1,12 +1,13 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { type ClientClaim, META, MODERN_REVISIONS, readClaim, withoutClaim } from "./client_claim.ts";
+import { toRpcError } from "./codes.ts";
 import type { EncodingContext, EraCodec } from "./era_codec.ts";
 import { errorForEra } from "./era_errors.ts";
-import { hasMethod, isCacheable } from "./era_methods.ts";
+import { hasMethod, isCacheable, mayAskInput } from "./era_methods.ts";
 import type { Implementation, InitializeResult } from "./mcp.ts";
 import { changedResult } from "./raw_edits.ts";
-import { exactError } from "./raw_message.ts";
+import { exactError, resultMember } from "./raw_message.ts";
 import { hasMember, memberOf, type Params, RawObject, withMembers } from "./raw_object.ts";
 import type { Result } from "./rpc.ts";
 import { extensionsWithTasks } from "./tasks_extension.ts";
@@ -51,6 +52,10 @@ export const modernCodec = {
     if (answer.error) {
       const error = errorForEra(answer.error, "modern", { capabilities });
       return error === answer.error ? answer : { error: { ...exactError(answer), ...error } };
+    }
+    if (!mayAskInput(method) && resultMember(answer, "resultType") === "input_required") {
+      const why = `the server has asked for input in answer to ${method}, which no server may`;
+      return { error: toRpcError(new ExaiError("INTERNAL", why)) };
     }
     return changedResult(answer, (result) => modernResult(result, { method, serverInfo }));
   },

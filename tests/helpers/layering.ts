@@ -1,11 +1,13 @@
 import {
   ASKERS,
   COMPARES_SESSIONS,
+  ERA_READERS,
   KEEPERS,
   ONE_FILE_PER_ENTRY,
   OWNERSHIP,
   ROOMS,
   SEES_ALL,
+  TELLS_ERAS,
   THIN_FILES,
 } from "../../tools/rooms.ts";
 import { ANONYMOUS, type Compared, type Source } from "./source.ts";
@@ -120,6 +122,16 @@ export function seesAll(sources: readonly Source[]): string[] {
       path.startsWith("lib/") && names.has(name) && !rooms.includes(roomOf(path) ?? "")
     ).map(({ path }) => `${path} names ${name}`)
   );
+}
+
+/** Files that tell one era of MCP from the other, and are no codec, no link, no door and not the bridge. */
+export function eraReaders(sources: readonly Source[]): string[] {
+  return sources.filter(({ path }) =>
+    path.startsWith("lib/") && !Object.keys(ERA_READERS).some((prefix) => path.startsWith(prefix))
+  ).flatMap(({ path, compared, names }) => [
+    ...compared.filter(({ name }) => name === TELLS_ERAS.compared).map(() => `${path} compares an era`),
+    ...TELLS_ERAS.named.filter((name) => names.has(name)).map((name) => `${path} names ${name}`),
+  ]);
 }
 
 /** Each import cycle, once, as the files along it. */

@@ -44,7 +44,6 @@ export class RoundTripClient {
       caller: asked(),
       method: "tools/call",
       params: { name: "probe", arguments: { a: 1 } },
-      logLevel: "info",
       answers: undefined,
       place: { notify: (method) => void this.told.push([number, method]) },
       signal: controller.signal,

@@ -83,22 +83,22 @@ export class ProviderBreaker {
     const own = this.#circuitOf(model);
     const ownEra = own.enter();
     if (ownEra === 0) throw this.#openError({ model, openForMs: own.refusesForMs ?? 0 });
-    const era = this.#circuit.enter();
-    if (era === 0) {
+    const generation = this.#circuit.enter();
+    if (generation === 0) {
       own.leave(ownEra, "ignored");
       throw this.#openError({ openForMs: this.#circuit.refusesForMs ?? 0 });
     }
     try {
       const result = await work();
       own.leave(ownEra, "success");
-      this.#circuit.leave(era, "success");
+      this.#circuit.leave(generation, "success");
       this.#failed.clear();
       return result;
     } catch (thrown) {
       const isFailure = FAILURES.includes(faultKindOf(thrown));
       if (isFailure) this.#failed.add(model);
       own.leave(ownEra, isFailure ? "failure" : "ignored");
-      this.#circuit.leave(era, isFailure && isUnreachable(thrown) ? "failure" : "ignored");
+      this.#circuit.leave(generation, isFailure && isUnreachable(thrown) ? "failure" : "ignored");
       const failing = this.resting.filter((one) => this.#failed.has(one));
       if (isFailure && failing.length >= MIN_FAILING_MODELS) this.#circuit.openFor(this.#options.openMs);
       throw thrown;
