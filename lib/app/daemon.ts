@@ -98,11 +98,7 @@ export class Daemon implements AsyncDisposable {
       registry: this.#sessions,
       target,
       guard,
-      modernPeer: modernPeers(target, {
-        events,
-        roundTrips: this.#roundTrips,
-        tasks: this.#timeouts.tasks,
-      }),
+      modernPeer: modernPeers(target, { events, tasks, roundTrips: this.#roundTrips }),
       command: (command) => this.#handler.command(command),
       onNotification: (...notification) => router.notify(...notification),
     });
