@@ -167,20 +167,20 @@ export class MountedServer implements Server, AsyncDisposable {
     return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
   }
 
-  async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
-    const asked = this.#lists.describe(caller, signal);
-    return await asked.catch((thrown) => this.#successorFor(thrown).describe(caller, signal));
+  describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
+    return this.#lists.describe(caller, signal)
+      .catch((thrown) => this.#successorFor(thrown).describe(caller, signal));
   }
 
-  async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
-    return await this.#lists.list(kind, call).catch((thrown) => this.#successorFor(thrown).list(kind, call));
+  list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
+    return this.#lists.list(kind, call).catch((thrown) => this.#successorFor(thrown).list(kind, call));
   }
 
   readonly refresh = (kind: ListKind, call: Call, options: RefreshOptions) =>
     this.#lists.refresh(kind, call, options);
 
   readonly knows = (kind: ListKind, caller: Caller) => this.#lists.knows(kind, caller);
-
+  readonly freshness = (kind: ListKind, by: Caller) => this.#leases.running(by)?.lists.freshness(kind);
   readonly prepare = (caller: Caller) => this.#lists.prepare(caller);
 
   /** Its lists, as the daemon's owner is shown them. */
