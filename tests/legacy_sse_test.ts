@@ -2,7 +2,12 @@ import { deadline } from "@std/async/deadline";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { UrlServerConfig } from "../lib/config/server_config.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { HttpStatusError, ResponseCutError, SessionLostError } from "../lib/remote/http_errors.ts";
+import {
+  HttpStatusError,
+  ModernOnlyError,
+  ResponseCutError,
+  SessionLostError,
+} from "../lib/remote/http_errors.ts";
 import { LegacySse } from "../lib/remote/legacy_sse.ts";
 import { connectUrl } from "../lib/remote/url_transport.ts";
 import type { RpcMessage } from "../lib/wire/rpc.ts";
@@ -312,3 +317,35 @@ Deno.test("once a server has answered, what it refuses is no reason to go over",
   await transport.close();
   await assertRejects(() => transport.send(request(2)), Error, "it was stopped");
 });
+
+Deno.test("a server is asked in the modern form until it is initialized, which takes no headers of it along", async () => {
+  const headers: (string | null)[] = [];
+  await using it = served(async (request) => {
+    if (request.method !== "POST") return refused(405);
+    headers.push(request.headers.get("mcp-method"));
+    const { id, method } = await request.json();
+    return method === "initialize" ? json(answerTo(id)) : refused(400);
+  });
+  const { transport, heard } = it.connect();
+  await transport.start();
+  await assertRejects(() => transport.send(request(0, "server/discover")), HttpStatusError);
+  await transport.send(request(1, "initialize"));
+  assertEquals([headers, heard, it.requests], [["server/discover", null], ["1"], ["POST /mcp", "POST /mcp"]]);
+  await transport.close();
+  assertEquals(heard, ["1", "closed"]);
+});
+
+for (
+  const [status, code] of [[400, -32022], [400, -32020], [404, -32601]] as const
+) {
+  Deno.test(`a server that refuses initialize with ${status} and ${code} is not taken for an older one`, async () => {
+    const body = JSON.stringify({ jsonrpc: "2.0", id: null, error: { code, message: "not that" } });
+    await using it = served(() => new Response(body, { status }));
+    const { transport } = it.connect();
+    await transport.start();
+    const { message } = await assertRejects(() => transport.send(request(0, "initialize")), ModernOnlyError);
+    assertMatch(message, /it speaks only revisions of MCP without initialize.*HTTP status \d+: .*not that/);
+    assertEquals(it.requests, ["POST /mcp"]);
+    await transport.close();
+  });
+}

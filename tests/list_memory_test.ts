@@ -44,6 +44,8 @@ function memoryOf(config = STDIO, kept?: StoredView) {
   const memory = new ListMemory(config, {
     latest: (key) => (keys.push(key), kept),
     at: (_, place) => places.get(place),
+    era: () => undefined,
+    setEra: () => {},
     varies: () => new Set(places.values().map(({ lists }) => JSON.stringify(lists))).size > 1,
     set: (_, place, view) => {
       places.set(place, view);

@@ -18,6 +18,7 @@ import { RawHttp } from "./helpers/http_client.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { tempDir } from "./helpers/files.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
+import { NO_TASKS } from "./helpers/no_task_records.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { sdkClient } from "./helpers/sdk_client.ts";
 import { SOMEBODY } from "./helpers/threads.ts";
@@ -269,7 +270,7 @@ Deno.test("what goes on without its window is shown as such, and cancel stops th
 
 Deno.test("a failure after the client gave up is not what the same call made again gets", async () => {
   using tools = new TestTools();
-  const timeouts = new CallTimeouts(defaultSettings({}), tools.server);
+  const timeouts = new CallTimeouts(defaultSettings({}), tools.server, NO_TASKS);
   const outcomes = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let runs = 0;
   const target = timeouts.limit(tools.server)(async () => {
@@ -304,7 +305,7 @@ Deno.test("the daemon stops with calls that nobody waits for, and their models s
 /** A model call of 130 s by a client named `client`, with default settings, and what it comes to. */
 async function slowCall(client: string, { progressEveryMs }: { progressEveryMs?: number } = {}) {
   using tools = new TestTools();
-  const timeouts = new CallTimeouts(defaultSettings({}), tools.server);
+  const timeouts = new CallTimeouts(defaultSettings({}), tools.server, NO_TASKS);
   using timers = new FakeTimers();
   const realNow = Date.now;
   Date.now = () => timers.nowMs;
@@ -365,7 +366,7 @@ Deno.test("a model that thinks for 130 s, with default settings: a client of 60 
 
 Deno.test("a tool that asks no model keeps the short time limit", async () => {
   using tools = new TestTools();
-  const timeouts = new CallTimeouts(defaultSettings({ callTimeoutMs: 20 }), tools.server);
+  const timeouts = new CallTimeouts(defaultSettings({ callTimeoutMs: 20 }), tools.server, NO_TASKS);
   const stopped: Target = (call) =>
     new Promise((_, reject) => call.signal.addEventListener("abort", () => reject(call.signal.reason)));
   const call = makeCall("tools/call", { name: "planner" });

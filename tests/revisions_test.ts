@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { initialize } from "../lib/upstream/instance/initialize.ts";
+import { initialize } from "../lib/upstream/instance/link/initialize.ts";
 import { isAboutRevision } from "../lib/wire/mcp.ts";
 import { HttpStatusError } from "../lib/remote/http_errors.ts";
 import type { Result } from "../lib/wire/rpc.ts";

@@ -1,17 +1,11 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Call, CallTrace, Policy } from "../lib/call/call.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import { textResult } from "../lib/wire/mcp.ts";
 import { call } from "./helpers/call.ts";
-import { ask, callerOf, FakeServer, routerOf, toolsOf } from "./helpers/fake_server.ts";
-
-/** The code and message `work` fails with. */
-async function failure(work: Promise<unknown>): Promise<[string, string]> {
-  const { code, message } = await assertRejects(() => work, ExaiError);
-  return [code, message];
-}
+import { ask, callerOf, failure, FakeServer, routerOf, toolsOf } from "./helpers/fake_server.ts";
 
 /** A caller that sees one server alone. */
 const atDoor = (server: string) => ({ caller: callerOf({ server }) });
@@ -112,11 +106,17 @@ Deno.test("the merged lists have no pages, and each kind stands in its own field
     templates: [{ uriTemplate: "a:{n}", name: "any" }],
   });
   const router = routerOf([a, new FakeServer("b", { tools: toolsOf("both") })]);
-  const { tools } = await ask(router, "tools/list");
+  const listed = async (method: string) => {
+    const { ttlMs, cacheScope, ...list } = await ask(router, method);
+    assert(typeof ttlMs === "number" && ttlMs > 29_000 && ttlMs <= 30_000);
+    assertEquals(cacheScope, "private");
+    return list;
+  };
+  const { tools } = await listed("tools/list");
   assertEquals((tools as JsonObject[]).map(({ name }) => name), ["a__both", "own", "b__both"]);
-  assertEquals(await ask(router, "prompts/list"), { prompts: a.lists.prompts });
-  assertEquals(await ask(router, "resources/list"), { resources: a.lists.resources });
-  assertEquals(await ask(router, "resources/templates/list"), { resourceTemplates: a.lists.templates });
+  assertEquals(await listed("prompts/list"), { prompts: a.lists.prompts });
+  assertEquals(await listed("resources/list"), { resources: a.lists.resources });
+  assertEquals(await listed("resources/templates/list"), { resourceTemplates: a.lists.templates });
   for (const method of ["tools/list", "prompts/list", "resources/list", "tasks/list"]) {
     assertEquals(await failure(ask(router, method, { cursor: "2" })), [
       "INVALID_PARAMS",

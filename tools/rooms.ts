@@ -40,7 +40,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   admission: {
     holds: "permits, the fair queue, breakers, time-outs, calls that outlast their request: policies",
-    mayImport: ["base", "wire", "call"],
+    mayImport: ["base", "wire", "call", "round_trips"],
   },
   round_trips: {
     holds:

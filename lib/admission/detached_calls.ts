@@ -35,6 +35,8 @@ export interface DetachedCall {
   readonly watchers: Set<(progress: Progress) => void>;
   /** Cancels it with `reason`. */
   cancel(reason: ExaiError): void;
+  /** Has it go on when its session ends, for other sessions of its workspace. */
+  outliveSession(): void;
   /** Called when a caller was given the result, or it is kept no longer. */
   release?(): void;
 }
@@ -57,6 +59,7 @@ interface KeptDetachedCall extends Detachable {
   account: ByteAccount | undefined;
   progress: Progress | undefined;
   readonly watchers: Set<(progress: Progress) => void>;
+  outliveSession(): void;
 }
 
 /** The detached calls of every session. */
@@ -87,6 +90,7 @@ export class DetachedCalls {
       chars: 0,
       account: undefined,
       watchers: new Set(),
+      outliveSession: () => void (kept.outlivesSession = true),
     };
     const outcome = call.outcome.then((result) => this.#finished(kept, result));
     calls.set(handle, Object.assign(kept, { outcome }));

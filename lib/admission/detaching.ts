@@ -8,6 +8,7 @@ import {
   type Policy,
   type Progress,
   type Target,
+  type TaskHints,
 } from "../call/call.ts";
 import { textOf } from "../base/json.ts";
 import { isToolError } from "../call/payload_size.ts";
@@ -15,6 +16,9 @@ import { GivenUp, waitForClient, waitingFor } from "../call/wait.ts";
 import { type Params, valueOf } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { ENDLESS, type Patience } from "./client_patience.ts";
+import { followsTasks } from "../wire/tasks_extension.ts";
+import type { RunningTask } from "./daemon_task.ts";
+import { createdResult, type DaemonTasks } from "./daemon_tasks.ts";
 import { type DetachedCall, type DetachedCalls, resultWithin, settled } from "./detached_calls.ts";
 import { handleResult } from "./handle_result.ts";
 import { type RepeatableCall, RepeatedCalls, repeatKey } from "./repeated_calls.ts";
@@ -29,6 +33,8 @@ interface DetachOptions {
    * call made again gets its result.
    */
   keepsGivenUp?: boolean;
+  /** Makes tasks of calls whose clients follow them; the others are given handles. */
+  tasks?: Pick<DaemonTasks, "begin">;
   /** Called when a client has given a call up `afterMs` after it came. */
   onTimeout?(call: Call, afterMs: number): void;
   /** Time-out of calls that may be detached, including the time after that. */
@@ -38,15 +44,15 @@ interface DetachOptions {
 }
 
 /**
- * Detaches a `tools/call` before its caller gives it up: the caller gets a handle as the result, and the call keeps
- * running.
+ * Detaches a `tools/call` before its caller gives it up: the caller gets a handle as the result, or a task where its
+ * client follows them, and the call keeps running.
  */
 export function detaching(calls: DetachedCalls, options: DetachOptions): Policy {
   return (next) => {
     const [whole, short] = [options.whole(next), options.short(next)];
     const repeats = new RepeatedCalls<DetachableRun>();
     return async (call) => {
-      const patience = canDetach(call) ? options.patienceOf(call) : ENDLESS;
+      const patience = canDetach(call, options) ? options.patienceOf(call) : ENDLESS;
       const isLong = call.method === "tools/call" && (options.mayTakeLong?.(call) ?? true);
       if (!isLong || (patience.waitMs === Infinity && !options.keepsGivenUp)) return await short(call);
       const run = new DetachableRun(call, { calls, patience, options });
@@ -60,11 +66,13 @@ export function detaching(calls: DetachedCalls, options: DetachOptions): Policy 
 }
 
 /**
- * A session of one server alone has no `await_call`, and a call with a task needs none (MCP basic/utilities/tasks).
+ * A session of one server alone has no `await_call`, and a call with a task of 2025-11-25 needs none (MCP
+ * basic/utilities/tasks). A client that follows tasks asks for them wherever it is.
  */
-function canDetach(call: Call): boolean {
-  return call.method === "tools/call" && call.caller.server === undefined &&
-    paramOf(call, "task") === undefined;
+function canDetach(call: Call, { tasks }: DetachOptions): boolean {
+  if (call.method !== "tools/call") return false;
+  if (tasks && followsTasks(call.caller)) return true;
+  return call.caller.server === undefined && paramOf(call, "task") === undefined;
 }
 
 interface RunOptions {
@@ -87,6 +95,9 @@ class DetachableRun implements RepeatableCall {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking = 0;
   #hasHandle = false;
+  /** Set once it goes on as a task. */
+  #task: Promise<RunningTask> | undefined;
+  #hints: TaskHints = {};
   /** Requests that wait for the result now: the call itself, and the same call made again. */
   readonly #waiting = new Set<Call>();
   #progress: Progress | undefined;
@@ -122,11 +133,12 @@ class DetachableRun implements RepeatableCall {
       abort: (reason) => this.#controller.abort(reason),
       notify: (method, params) => this.#notify(method, params),
       ask: (method, params, options) => this.#ask(method, params, options),
+      becomeTask: this.#canBeTask(this.call) ? (hints) => this.#becomeTask(hints) : undefined,
     }));
     this.#wait();
     this.#waiting.add(this.call);
     try {
-      return await Promise.race([this.#work, this.#late.promise]) ?? this.#giveHandle();
+      return await Promise.race([this.#work, this.#late.promise]) ?? await this.#giveHandle(this.call);
     } finally {
       this.#waiting.delete(this.call);
       clearTimeout(this.#timer);
@@ -146,14 +158,33 @@ class DetachableRun implements RepeatableCall {
       if (!isWanted && !this.#hasHandle && !(reason instanceof GivenUp)) kept.cancel(reason);
       throw abortError(call.signal);
     }
-    if (outcome === undefined) return this.#giveHandle();
+    if (outcome === undefined) return await this.#giveHandle(call);
     kept.release?.();
     return outcome;
   }
 
-  #giveHandle(): Result {
+  async #giveHandle(call: Call): Promise<Result> {
     this.#hasHandle = true;
-    return handleResult(this.#keep(), { isRepeatable: this.#options.options.keepsGivenUp ?? false });
+    const kept = this.#keep();
+    if (this.#canBeTask(call)) return createdResult(await this.#beginTask(kept));
+    return handleResult(kept, { isRepeatable: this.#options.options.keepsGivenUp ?? false });
+  }
+
+  #canBeTask({ caller }: Call): boolean {
+    return this.#options.options.tasks !== undefined && followsTasks(caller);
+  }
+
+  #beginTask(kept: DetachedCall): Promise<RunningTask> {
+    kept.outliveSession();
+    const { caller } = this.call;
+    return this.#task ??= this.#options.options.tasks!.begin({ call: kept, caller, hints: this.#hints });
+  }
+
+  /** The server has begun a task for the call: its client is given one at once. */
+  #becomeTask(hints: TaskHints): void {
+    this.#hints = { ...this.#hints, ...hints };
+    void this.#task?.then((task) => task.hint(hints));
+    this.#late.resolve(undefined);
   }
 
   #abort(reason: unknown): void {
@@ -218,8 +249,7 @@ class DetachableRun implements RepeatableCall {
 
   async #ask(method: string, params: Params, options?: AskOptions): Promise<Result> {
     if (this.#kept) {
-      const asked = askOnce(options, () => this.call.caller.ask(method, params, options));
-      return await waitingFor(this.call, waitForClient(method), asked);
+      return await waitingFor(this.call, waitForClient(method), this.#askLater(method, params, options));
     }
     // A client that answers a request of the call knows that the call runs.
     clearTimeout(this.#timer);
@@ -229,5 +259,12 @@ class DetachableRun implements RepeatableCall {
     } finally {
       if (--this.#asking === 0 && !this.#kept) this.#wait();
     }
+  }
+
+  /** Asks the client after its request was answered. */
+  async #askLater(method: string, params: Params, options?: AskOptions): Promise<Result> {
+    if (!this.#task) return await askOnce(options, () => this.call.caller.ask(method, params, options));
+    const { questions } = await this.#task;
+    return await questions.ask(method, params, options);
   }
 }

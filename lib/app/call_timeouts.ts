@@ -4,11 +4,14 @@ import type { ByteBudget } from "../base/byte_budget.ts";
 import { MIB } from "../base/units.ts";
 import { type Call, type Caller, paramOf, type Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
+import type { TaskRecords } from "../call/task_records.ts";
+import { followsTasks } from "../wire/tasks_extension.ts";
 import type { Settings } from "../config/settings.ts";
 import { textOf } from "../base/json.ts";
 import type { ExaiServer } from "../tool/exai_server.ts";
 import { AwaitServer } from "../admission/await_call.ts";
 import { ClientPatience, ENDLESS, type Patience } from "../admission/client_patience.ts";
+import { DaemonTasks } from "../admission/daemon_tasks.ts";
 import { DetachedCalls } from "../admission/detached_calls.ts";
 import { detaching } from "../admission/detaching.ts";
 
@@ -16,6 +19,13 @@ import { detaching } from "../admission/detaching.ts";
 const KEPT = { maxResults: 256, maxChars: 16 * MIB };
 
 type CallTimeoutSettings = Pick<Settings, "callTimeoutMs" | "detachAfterMs" | "detachMaxMs">;
+
+interface CallTimeoutsOptions {
+  /** Where tasks are kept. */
+  records: TaskRecords;
+  /** The memory budget of results. */
+  budget?: ByteBudget;
+}
 
 /** The time limits of calls, and the calls that are detached from their requests when they take long. */
 export class CallTimeouts {
@@ -25,12 +35,14 @@ export class CallTimeouts {
   readonly #calls: DetachedCalls;
   readonly #awaiting: AwaitServer;
   readonly #deadlines = new Deadlines({ keepsTimers: true });
+  readonly #tasks: DaemonTasks;
 
   #servers: readonly Server[] = [];
 
   /** `own`: the server of EXAI's own tools, to which the settings apply. */
-  constructor(settings: CallTimeoutSettings, own: ExaiServer, options: { budget?: ByteBudget } = {}) {
-    this.#calls = new DetachedCalls({ ...KEPT, ...options });
+  constructor(settings: CallTimeoutSettings, own: ExaiServer, { records, budget }: CallTimeoutsOptions) {
+    this.#calls = new DetachedCalls({ ...KEPT, budget });
+    this.#tasks = new DaemonTasks({ records, maxMs: settings.detachMaxMs });
     this.#awaiting = new AwaitServer(this.#calls, (caller) => this.#mayGiveHandles(caller));
     this.#settings = settings;
     this.#own = own;
@@ -64,13 +76,27 @@ export class CallTimeouts {
         mayTakeLong: (call) => this.#own.takesLong(nameOf(call)),
         keepsGivenUp: true,
         onTimeout: ({ caller }, afterMs) => this.#patience.learn(caller, afterMs),
+        tasks: this.#tasks,
         whole,
         short,
       });
     }
-    if (server.detachAfterMs === undefined) return short;
-    const patience: Patience = { waitMs: server.detachAfterMs, countsProgress: true };
-    return detaching(this.#calls, { patienceOf: () => patience, whole, short });
+    const patienceOf = this.#patienceWith(server);
+    return detaching(this.#calls, { patienceOf, tasks: this.#tasks, whole, short });
+  }
+
+  /** A task, unlike a handle, is as good as the result: clients that follow tasks get one from every server. */
+  #patienceWith({ detachAfterMs }: Server): (call: Call) => Patience {
+    if (detachAfterMs === undefined) {
+      return ({ caller }) => followsTasks(caller) ? this.#patienceFor(caller) : ENDLESS;
+    }
+    const patience = { waitMs: detachAfterMs, countsProgress: true };
+    return () => patience;
+  }
+
+  /** Calls that go on as tasks. */
+  get tasks(): Pick<DaemonTasks, "answer" | "watch"> {
+    return this.#tasks;
   }
 
   /** The time limit of queries about `server`, and of its calls that are not detached. */

@@ -65,7 +65,7 @@ export class Daemon implements AsyncDisposable {
     this.#telemetry = telemetry;
     this.#own = own;
     const budget = openMemoryBudget(settings, () => telemetry.healthChanged());
-    this.#timeouts = new CallTimeouts(settings, own.server, { budget });
+    this.#timeouts = new CallTimeouts(settings, own.server, { records: parts.tasks, budget });
     this.handover = new Handover({
       drain: this.#drain,
       timeouts: this.#timeouts,
@@ -213,6 +213,7 @@ export class Daemon implements AsyncDisposable {
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.hidesOutputSchema(server),
       names: mounts.names,
+      aboutTask: (call) => timeouts.tasks.answer(call),
       troublesOf: (caller, options) => this.#notices.atStart(caller, options),
       unmounted: mounts.troubles,
     });

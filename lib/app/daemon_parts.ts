@@ -18,6 +18,7 @@ import { openCallRecords } from "../state/call_records.ts";
 import { HomeLock } from "../state/home_lock.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { ensureStateDir, StateFiles } from "../state/state_files.ts";
+import { SqliteTaskStore } from "../state/task_store.ts";
 import { sweepSockets, sweepVolatileDirs } from "../state/volatile_sweep.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
@@ -111,10 +112,11 @@ async function openStorage(
   await sweepSockets(paths.home);
   const journal = openJournal(settings, paths, hooks);
   if (journal) stack.use(journal);
+  const tasks = stack.use(new SqliteTaskStore(paths.tasks, hooks));
   const records = openCallRecords(settings, paths, { now: clock.now, ...hooks });
   if (records) stack.use(records);
   const calls = new CallControl({ store: records, maxBodyChars: settings.callsBodyMaxBytes });
-  return { files, token, notes, clock, hooks, journal, calls };
+  return { files, token, notes, clock, hooks, journal, tasks, calls };
 }
 
 /** EXAI's own tools and the mounted servers, with what observes and admits their calls. */

@@ -108,6 +108,11 @@ interface CallContext {
   readonly abort?: (reason: Error) => void;
   /** When `signal` aborts at the latest, by `monotonicNow`, in milliseconds; set by the time-out policy. */
   readonly deadlineMs?: number;
+  /**
+   * Answers its request with a task, since a server has begun one for it, or says more of that; undefined where its
+   * client waits for the result itself.
+   */
+  readonly becomeTask?: (hints: TaskHints) => void;
   /** What the layers note about the call, for its record; undefined where there is no record. */
   readonly trace?: CallTrace;
   /** Reports that work begins which must not run twice; undefined for a call that may be repeated. */
@@ -120,6 +125,13 @@ interface CallContext {
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
+}
+
+/** What a server has said of a task of its own (SEP-2663). */
+export interface TaskHints {
+  /** When to ask for its state again, in milliseconds. */
+  readonly pollIntervalMs?: number;
+  readonly statusMessage?: string;
 }
 
 /** How soon work may begin that must not run twice. */
@@ -248,6 +260,7 @@ class DerivedCall implements Call {
   readonly logLevel: LogLevel | undefined;
   readonly answers: InputAnswers | undefined;
   readonly deadlineMs: number | undefined;
+  readonly becomeTask: Call["becomeTask"];
   readonly trace: CallTrace | undefined;
   readonly begin: Call["begin"];
   readonly notify: Call["notify"];
@@ -268,6 +281,7 @@ class DerivedCall implements Call {
     this.logLevel = parts.logLevel ?? call.logLevel;
     this.answers = "answers" in parts ? parts.answers : call.answers;
     this.deadlineMs = parts.deadlineMs ?? call.deadlineMs;
+    this.becomeTask = "becomeTask" in parts ? parts.becomeTask : call.becomeTask;
     this.trace = "trace" in parts ? parts.trace : call.trace;
     this.begin = "begin" in parts ? parts.begin : call.begin;
     this.notify = parts.notify ?? call.notify.bind(call);

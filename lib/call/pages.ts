@@ -4,6 +4,7 @@ import { monotonicNow } from "../base/time.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
 import { exactResult } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";
+import { type Freshness, freshnessOf, leastFresh } from "./freshness.ts";
 import { measure } from "./measure.ts";
 
 /** Limits on one list of a peer. */
@@ -29,6 +30,8 @@ interface Pages {
   entries: JsonObject[];
   /** Why the list ends before its sender says so; undefined for a whole one. */
   fault?: string;
+  /** How long all pages may be kept; undefined when one does not say, as in the legacy era. */
+  freshness?: Freshness;
 }
 
 /** Asks for one page. */
@@ -57,7 +60,7 @@ export async function allPages(
       ? reading.stop(`the next page was refused: ${page.error.message}`)
       : reading.take(exactResult(page));
   }
-  return reading.pages;
+  return reading.whole;
 }
 
 /** A list that is being read. */
@@ -67,6 +70,7 @@ class ListReading {
   readonly #limits: PageLimits;
   readonly #cursors = new Set<string>();
   readonly #begunAtMs = monotonicNow();
+  readonly #freshness: (Freshness | undefined)[] = [];
   #pageCount = 0;
   #chars = 0;
 
@@ -75,8 +79,14 @@ class ListReading {
     this.#limits = limits;
   }
 
+  /** What was read. */
+  get whole(): Pages {
+    return { ...this.pages, freshness: leastFresh(this.#freshness) };
+  }
+
   /** Adds one page; returns the cursor of the next. */
   take(page: JsonObject): string | undefined {
+    this.#freshness.push(freshnessOf(page));
     const { maxEntries, maxPages, maxChars } = this.#limits;
     const { [this.#field]: entries, nextCursor } = page;
     if (entries === undefined && nextCursor === undefined) return undefined;

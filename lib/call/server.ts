@@ -2,6 +2,7 @@ import type { JsonObject } from "../base/json.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 import type { Params } from "../wire/raw_object.ts";
 import type { Call, Caller, Target } from "./call.ts";
+import type { Freshness } from "./freshness.ts";
 
 /**
  * A server in the catalog: EXAI's own tools or a mounted MCP server. It answers MCP requests (`tools/list`,
@@ -39,6 +40,8 @@ export interface Server {
   refresh?(kind: ListKind, call: Call, options: RefreshOptions): Promise<boolean>;
   /** Whether {@linkcode list} needs nothing but what is remembered; undefined: it takes as long as it takes. */
   knows?(kind: ListKind, caller: Caller): boolean;
+  /** How long the list that `caller` was given last may be kept, and by whom; undefined: that is not known. */
+  freshness?(kind: ListKind, caller: Caller): Freshness | undefined;
   /**
    * Reads the lists of a server that was never read, on behalf of `caller`, who is told nothing of it. Resolves when that
    * has ended, in whatever way.
@@ -77,6 +80,8 @@ export interface RefreshOptions {
 export interface KnownServerFacts {
   /** How it says its tools are to be used (MCP lifecycle, `instructions`). */
   instructions: string | undefined;
+  /** The extensions it declares, by identifier (MCP basic/versioning, extension negotiation). */
+  extensions?: JsonObject;
   /** Undefined: not known. */
   tools: readonly JsonObject[] | undefined;
 }

@@ -25,6 +25,8 @@ export interface StatePaths {
   names: string;
   /** What models were used for each day, for the daily budgets. */
   spending: string;
+  /** Calls that went on as tasks, and what became of them. */
+  tasks: string;
   /** Reports of uncaught errors. */
   crashes: string;
   logs: string;
@@ -94,6 +96,7 @@ export function statePaths(
     sharing: inHome + "sharing.db",
     names: inHome + "names.db",
     spending: inHome + "spending.db",
+    tasks: inHome + "tasks.db",
     crashes: inHome + "crashes",
     logs: inHome + "logs",
     backups: inHome + "backups",

@@ -1,6 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { quoteName, trimEndOf } from "../base/text.ts";
 import { fill, variablesIn } from "../base/template.ts";
+import type { Era } from "../wire/client_claim.ts";
 import type { SearchMode } from "./settings.ts";
 import {
   baseNameOf,
@@ -32,6 +33,8 @@ export interface CommonServerConfig {
   callTimeoutMs?: number;
   /** Silence after which a call is answered with a handle and keeps running, in milliseconds; undefined: never. */
   detachAfterMs?: number;
+  /** Whether MCP is spoken with it after an `initialize` or without; undefined: that is found out. */
+  era?: Era;
   /** How long it may take from spawn to the answer to `initialize`, in milliseconds. */
   startTimeoutMs: number;
   /** Memory its process and all it starts may hold before it is replaced, in bytes; undefined: the daemon's own limit. */

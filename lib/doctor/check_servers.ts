@@ -209,9 +209,22 @@ function failureAdvice(
   if (config.kind === "stdio") {
     return "run its command in a terminal; its log is logs/server-NAME.log in the state directory";
   }
-  if (trial.status === 401 || trial.status === 403) {
+  return urlAdvice(trial.status, env);
+}
+
+/** What to do about a server behind a URL that fails, by the HTTP status with which it refused, if it did. */
+function urlAdvice(status: number | undefined, env: Readonly<Record<string, string>>): string {
+  if (status === 401 || status === 403) {
     return 'give it a key in mcp.json: "headers": {"Authorization": "Bearer ${env:NAME}"}; the one it has may ' +
       "have expired";
+  }
+  if (status === 429) return "it is asked too often, by whomever: wait, or ask whoever runs it for more";
+  if (status !== undefined && status >= 500) {
+    return "it is reached and fails itself: see its own log, or ask whoever runs it";
+  }
+  if (status === 404 || status === 405) {
+    return "it is reached and has no MCP server there: see its documentation for the path, often /mcp or /sse, and " +
+      "write it into its url in mcp.json";
   }
   return `see whether it runs, and whether its URL in mcp.json is right${proxyAdvice(env)}`;
 }

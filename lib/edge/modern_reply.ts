@@ -7,6 +7,13 @@ import { httpStatusOfRpc } from "../wire/codes.ts";
 /** Between comments on an open stream, so that nothing on the way takes it for dead. */
 const KEEP_ALIVE_MS = 15 * SECOND_MS;
 
+/**
+ * An answer that takes longer comes on a stream too, since only that shows that its client has gone: `Deno.serve` does
+ * not notice it before the response begins, where the first request of a connection has more than 512 bytes (2.9.6). The
+ * errors that must have a status of their own are known by then.
+ */
+const STREAM_AFTER_MS = 5 * SECOND_MS;
+
 /** A JSON answer of this size is written without being tracked. */
 const MAX_SMALL_CHARS = 16 * KIB;
 
@@ -23,9 +30,12 @@ interface ModernReplyOptions {
 
 const encoder = new TextEncoder();
 
+const COMMENT = encoder.encode(":\n\n");
+
 /**
  * The HTTP response to one request of the modern era: JSON, or a stream of events once a notification comes before the
- * answer (MCP basic/transports/streamable-http). Only JSON has the status of an error, so no stream is opened before.
+ * answer (MCP basic/transports/streamable-http), or the answer takes long. Only JSON has the status of an error, so no
+ * stream is opened before.
  */
 export class ModernReply {
   /** Resolves when it is known which of the two it is. */
@@ -33,12 +43,17 @@ export class ModernReply {
   readonly #options: ModernReplyOptions;
   readonly #resolve: (response: Response) => void;
   #events: ReadableStreamDefaultController<Uint8Array> | undefined;
+  readonly #openLater: ReturnType<typeof setTimeout>;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
   #isOver = false;
 
   constructor(options: ModernReplyOptions) {
     this.#options = options;
     ({ promise: this.response, resolve: this.#resolve } = Promise.withResolvers<Response>());
+    this.#openLater = setTimeout(() => {
+      this.#events ??= this.#openStream();
+      this.#events.enqueue(COMMENT);
+    }, STREAM_AFTER_MS);
   }
 
   /** Writes a notification about the request. */
@@ -84,7 +99,7 @@ export class ModernReply {
       "x-accel-buffering": "no",
     };
     this.#resolve(new Response(this.#metered(stream), { headers }));
-    this.#keepAlive = setInterval(() => this.#events!.enqueue(encoder.encode(":\n\n")), KEEP_ALIVE_MS);
+    this.#keepAlive = setInterval(() => this.#events!.enqueue(COMMENT), KEEP_ALIVE_MS);
     return controller!;
   }
 
@@ -101,6 +116,7 @@ export class ModernReply {
 
   #end(): void {
     this.#isOver = true;
+    clearTimeout(this.#openLater);
     clearInterval(this.#keepAlive);
   }
 }

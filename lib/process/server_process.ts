@@ -75,6 +75,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
   readonly #stdoutReader: StdoutReader;
   readonly #stdinWriter: StdinWriter;
   readonly #stderrReader: StderrReader;
+  readonly #awake = Promise.withResolvers<void>();
   readonly #exited = Promise.withResolvers<void>();
   #ending: Promise<void> | undefined;
   #end: ProcessEnd | undefined;
@@ -100,6 +101,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
       maxBytes: options.maxQueuedBytes,
     });
     this.#stderrReader = new StderrReader(child.stderr!, (text) => this.#log(text));
+    child.stderr!.once("data", () => this.#awake.resolve());
     child.stdin!.on("error", () => this.#shutDown());
     child.stdout!.on("error", () => this.#shutDown());
     // Without stdout the server cannot answer.
@@ -117,6 +119,11 @@ export class ServerProcess implements Transport, AsyncDisposable {
   get traffic() {
     const { bytes: bytesIn, messageCount: messagesIn, noiseCount, noise } = this.#stdoutReader;
     return { bytesIn, messagesIn, noiseCount, noise, bytesOut: this.#stdinWriter.bytes };
+  }
+
+  /** See `UpstreamTransport`. */
+  get awake(): Promise<void> {
+    return this.#awake.promise;
   }
 
   /** What keeps its messages from being understood, if that is known. */
@@ -213,6 +220,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
 
   #take(chunk: Uint8Array): void {
     const stdout = this.#child.stdout!;
+    this.#awake.resolve();
     // Node resumes the stream by itself when a process ends.
     const taking = this.#reading
       ? this.#reading.then(() => this.#stdoutReader.take(chunk))

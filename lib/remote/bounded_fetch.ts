@@ -15,6 +15,11 @@ interface BoundedFetchOptions {
 /** How much of an error body is read. */
 const MAX_ERROR_BODY_BYTES = 4 * KIB;
 
+/** The same of one that may be the answer to a request, as JSON is. */
+const MAX_JSON_ERROR_BYTES = 256 * KIB;
+
+const JSON_BODY = /^\s*application\/(?:[\w.-]+\+)?json\b/i;
+
 const EVENT_STREAM = /^\s*text\/event-stream\b/i;
 
 /**
@@ -31,8 +36,11 @@ export class BoundedFetch {
   readonly fetch: ServerFetch = async (url, init) => {
     const response = inflated(await fetch(url, onlyOnce(url, init)));
     const { maxBytes } = this.#options;
-    if (!response.ok) return beginningOf(response, MAX_ERROR_BODY_BYTES);
-    if (EVENT_STREAM.test(response.headers.get("content-type") ?? "")) {
+    const type = response.headers.get("content-type") ?? "";
+    if (!response.ok) {
+      return beginningOf(response, JSON_BODY.test(type) ? MAX_JSON_ERROR_BYTES : MAX_ERROR_BODY_BYTES);
+    }
+    if (EVENT_STREAM.test(type)) {
       return boundedEvents(response, { maxBytes, tooLarge: () => this.#tooLarge("an event") });
     }
     if (fits(response, maxBytes)) return response;

@@ -30,6 +30,29 @@ export class SessionLostError extends Error {
   }
 }
 
+/** The server speaks only revisions without `initialize`, and refused it. */
+export class ModernOnlyError extends Error {
+  readonly status: number;
+
+  constructor(override readonly cause: HttpStatusError) {
+    super(
+      `it speaks only revisions of MCP without initialize, from 2026-07-28 on, and refused it: ${cause.message}; ` +
+        'it is started as such where its configuration does not say "era": "legacy"',
+    );
+    this.status = cause.status;
+  }
+}
+
+/** The server speaks neither Streamable HTTP nor the older HTTP with SSE, of which the user meant one. */
+export class NoTransportError extends Error {
+  readonly status: number;
+
+  constructor(override readonly cause: HttpStatusError, sse: string) {
+    super(`${cause.message}; as a server of the older HTTP with SSE: ${sse}`);
+    this.status = cause.status;
+  }
+}
+
 /** An event stream did not begin in time. */
 export class StreamTimeoutError extends Error {
   constructor(timeoutMs: number) {

@@ -13,8 +13,8 @@ const MAX_PAUSE_MS = 30 * SECOND_MS;
 const MAX_RESUMES = 1000;
 
 interface ResponseStreamOptions {
-  /** Opens the stream again after the event `lastEventId`. */
-  reopen(lastEventId: string): Promise<Response>;
+  /** Opens the stream again after the event `lastEventId`; left out where streams cannot be resumed. */
+  reopen?(lastEventId: string): Promise<Response>;
   /** Takes one message. @returns whether it is the answer */
   onMessage(text: string): boolean | Promise<boolean>;
   /** Ends the stream. */
@@ -23,7 +23,7 @@ interface ResponseStreamOptions {
 
 /**
  * The event stream that answers one request. If it is cut before the answer it is resumed after its last event, which
- * is possible once it had one with an id (MCP basic/transports, resumability and redelivery).
+ * is possible up to revision 2025-11-25, once it had one with an id (MCP basic/transports, resumability and redelivery).
  */
 export class ResponseStream {
   readonly #options: ResponseStreamOptions;
@@ -55,12 +55,12 @@ export class ResponseStream {
 
   /** Reads one stream to its end; returns whether it had the answer. */
   async #readOnce(body: NonNullable<Response["body"]>): Promise<boolean> {
-    const { onMessage, signal } = this.#options;
+    const { onMessage, reopen, signal } = this.#options;
     const onRetry = (ms: number) => this.#pauseMs = Math.max(MIN_PAUSE_MS, Math.min(ms, MAX_PAUSE_MS));
     let isAnswered = false;
     try {
       for await (const { event, data, id } of eventsOf(body, { onRetry, signal })) {
-        if (id) this.#lastEventId = id;
+        if (id && reopen) this.#lastEventId = id;
         if (event !== "message" || data === "") continue;
         this.#attempts = 0;
         const taken = onMessage(data);
@@ -80,7 +80,7 @@ export class ResponseStream {
     for (let attempt = this.#attempts; attempt < MAX_ATTEMPTS; attempt++) {
       await delay(this.#pauseMs * 1.5 ** attempt, { signal });
       try {
-        return (await reopen(lastEventId)).body;
+        return (await reopen!(lastEventId)).body;
       } catch (thrown) {
         if (thrown instanceof HttpStatusError && thrown.status < 500) {
           throw new ResponseCutError(

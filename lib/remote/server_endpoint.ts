@@ -90,16 +90,33 @@ export class ServerEndpoint {
     url: string | URL | undefined,
     take: (response: Response, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
+    await this.during(message, async (signal) => {
+      await take(await this.postOnce(message, { url, signal }), signal);
+    });
+  }
+
+  /** Posts `message` and returns the response; throws as {@linkcode fetch}. */
+  async postOnce(
+    message: RpcMessage,
+    { headers, ...rest }: Pick<UrlRequest, "url" | "headers" | "signal">,
+  ): Promise<Response> {
+    const both = {
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      ...headers,
+    };
+    return await this.fetch({ ...rest, method: "POST", headers: both, body: sentText(message) });
+  }
+
+  /** Runs `work` for `message`, with a signal that {@linkcode cancel} aborts by its id. */
+  async during(message: RpcMessage, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const id = isRequest(message) ? message.id : undefined;
     const controller = this.#begin();
     if (id !== undefined) this.#byRequest.set(id, controller);
     // Requests have a time-out where they are made.
     const timer = id === undefined ? setTimeout(() => controller.abort(), ACCEPT_MS) : undefined;
     try {
-      const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
-      const { signal } = controller;
-      const body = sentText(message);
-      await take(await this.fetch({ url, method: "POST", headers, body, signal }), signal);
+      await work(controller.signal);
     } finally {
       clearTimeout(timer);
       this.#open.delete(controller);

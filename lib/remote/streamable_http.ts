@@ -1,12 +1,10 @@
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isRequest, type RequestId, type RpcMessage } from "../wire/rpc.ts";
-import { malformedAnswer } from "../wire/server_message.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
-import { bodyError, HttpStatusError } from "./http_errors.ts";
+import { HttpStatusError } from "./http_errors.ts";
 import { messageKind, MessageRefusals } from "./message_refusals.ts";
 import { RemoteTransport } from "./remote_transport.ts";
-import { ResponseStream } from "./response_stream.ts";
 import { cancelledRequest } from "./server_endpoint.ts";
 import {
   isOwnResponse,
@@ -33,7 +31,6 @@ type Refused = RefusedMessage & { kind: string };
  * an answer that never comes because its stream was cut, and drops malformed answers.
  */
 export class StreamableHttp extends RemoteTransport {
-  readonly #server: string;
   readonly #url: string;
   readonly #probe: SessionProbe;
   readonly #closing = new AbortController();
@@ -42,7 +39,6 @@ export class StreamableHttp extends RemoteTransport {
 
   constructor(config: UrlServerConfig, fetch: ServerFetch) {
     super(config, fetch);
-    this.#server = config.title;
     this.#url = config.url;
     this.#probe = new SessionProbe(this.endpoint, config.startTimeoutMs);
   }
@@ -113,49 +109,16 @@ export class StreamableHttp extends RemoteTransport {
       // Some servers accept a request with 202 and answer it on their standalone stream.
       const isAnsweredThere = status === 202 && this.#standalone?.state === "open";
       if (id !== undefined && !isAnsweredThere) {
-        this.#answerMalformed(id, `it has no body (HTTP status ${status})`);
+        this.answerMalformed(id, `it has no body (HTTP status ${status})`);
       }
       return;
     }
-    const type = response.headers.get("content-type") ?? "";
-    if (/^\s*text\/event-stream\b/i.test(type)) {
-      return await this.#readStream(body, response, { id, signal });
-    }
-    if (!/^\s*application\/(?:[\w.-]+\+)?json\b/i.test(type)) {
-      await body.cancel();
-      return this.#answerMalformed(
-        id,
-        `its content type is ${type === "" ? "not given" : JSON.stringify(type)}`,
-      );
-    }
-    const text = await response.text().catch((thrown) => {
-      throw bodyError(thrown, signal);
-    });
-    this.#checkSession(text, response);
-    if (!await this.reader.take(text, id)) this.#answerMalformed(id, "it holds no response to the request");
-  }
-
-  async #readStream(
-    body: NonNullable<Response["body"]>,
-    response: Response,
-    { id, signal }: { id: RequestId; signal: AbortSignal },
-  ): Promise<void> {
-    let isAnswered = false;
-    const answered = (is: boolean) => {
-      if (is) this.endpoint.cancelSoon(id);
-      isAnswered ||= is;
-      return is;
-    };
-    const stream = new ResponseStream({
-      reopen: (lastEventId) => this.endpoint.openStream(lastEventId, signal),
-      onMessage: (text) => {
-        if (!isAnswered) this.#checkSession(text, response);
-        const taken = this.reader.take(text, id);
-        return typeof taken === "boolean" ? answered(taken) : taken.then(answered);
-      },
+    await this.takeAnswer(response, {
+      id,
       signal,
+      check: (text) => this.#checkSession(text, response),
+      reopen: (lastEventId) => this.endpoint.openStream(lastEventId, signal),
     });
-    await stream.read(body);
   }
 
   #listen(): void {
@@ -220,10 +183,6 @@ export class StreamableHttp extends RemoteTransport {
     }
     if (!isOwnResponse(refusal, refused)) throw refusal;
     await this.reader.take(refusal.body, refused.id);
-  }
-
-  #answerMalformed(id: RequestId, what: string): void {
-    this.onmessage?.({ jsonrpc: "2.0", id, error: malformedAnswer(what, this.#server) });
   }
 
   /** Ends the session at the server (MCP basic/transports, session management), which could only let it expire. */

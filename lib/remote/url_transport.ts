@@ -1,11 +1,14 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
-import type { RpcMessage } from "../wire/rpc.ts";
-import { BoundedFetch } from "./bounded_fetch.ts";
-import { isAboutRevision } from "../wire/mcp.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
-import { HttpStatusError } from "./http_errors.ts";
+import { isAboutRevision } from "../wire/mcp.ts";
+import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+import { BoundedFetch } from "./bounded_fetch.ts";
+import { isAboutEra, isModernRefusal } from "./era_refusals.ts";
+import { HttpStatusError, ModernOnlyError, NoTransportError } from "./http_errors.ts";
 import { LegacySse } from "./legacy_sse.ts";
+import { ModernHttp } from "./modern_http.ts";
+import type { RemoteTransport } from "./remote_transport.ts";
 import { StreamableHttp } from "./streamable_http.ts";
 
 interface UrlTransportOptions {
@@ -16,52 +19,65 @@ interface UrlTransportOptions {
 /** The transport of a server behind a URL, of the kind its configuration names (MCP basic/transports). */
 export function connectUrl(config: UrlServerConfig, options: UrlTransportOptions): UpstreamTransport {
   const { fetch } = new BoundedFetch({ server: config.title, maxBytes: options.maxMessageBytes });
-  if (config.kind === "sse") return new LegacySse(config, fetch);
-  const http = new StreamableHttp(config, fetch);
-  return config.fallBackToSse ? new SseFallback(http, () => new LegacySse(config, fetch)) : http;
+  const sse = () => new LegacySse(config, fetch);
+  if (config.kind === "sse") return sse();
+  return new HttpTransport(new ModernHttp(config, fetch), {
+    streamable: () => new StreamableHttp(config, fetch),
+    sse: config.fallBackToSse ? sse : undefined,
+  });
 }
 
-type RemoteConnection =
-  & UpstreamTransport
-  & Required<Pick<UpstreamTransport, "describeEnd" | "setProtocolVersion">>;
+interface OlderTransports {
+  streamable(): StreamableHttp;
+  /** Left out where the configuration names Streamable HTTP. */
+  sse?(): LegacySse;
+}
 
 /**
- * Tries Streamable HTTP, and falls back to SSE when the server refuses the first message with a 4xx, as
- * servers from before 2025-03-26 do (MCP basic/transports, backwards compatibility).
+ * Speaks as the server turns out to: in the modern era until `initialize` is sent, which only the legacy era has. From
+ * then on it is Streamable HTTP with sessions, and falls back to SSE when the server refuses the first message with a
+ * 4xx, as servers from before 2025-03-26 do (MCP basic/transports, backwards compatibility).
  */
-class SseFallback implements UpstreamTransport {
+class HttpTransport implements UpstreamTransport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
   onmessage?: UpstreamTransport["onmessage"];
   onlost?: (why: string) => void;
   onresumed?: () => void;
-  #current: RemoteConnection;
-  readonly #fallBack: () => RemoteConnection;
+  #current: RemoteTransport;
+  readonly #older: OlderTransports;
   #isSettled = false;
   #isClosed = false;
 
-  constructor(first: RemoteConnection, fallBack: () => RemoteConnection) {
-    this.#current = first;
-    this.#fallBack = fallBack;
+  constructor(modern: ModernHttp, older: OlderTransports) {
+    this.#current = modern;
+    this.#older = older;
+    this.#forward();
   }
 
   get listening(): string | undefined {
-    return this.#current.listening;
+    return this.#current instanceof StreamableHttp ? this.#current.listening : undefined;
   }
 
   async start(): Promise<void> {
-    this.#forward();
     await this.#current.start();
   }
 
   async send(message: RpcMessage): Promise<void> {
-    if (this.#isSettled) return await this.#current.send(message);
+    const isFirst = "method" in message && message.method === "initialize";
+    if (isFirst && !this.#isClosed && this.#current instanceof ModernHttp) {
+      await this.#change(this.#older.streamable());
+    }
     try {
       await this.#current.send(message);
     } catch (thrown) {
-      if (this.#isClosed || !isOlderTransport(thrown)) throw thrown;
-      await this.#switchToSse(message, thrown);
+      if (!isFirst || this.#isSettled || this.#isClosed || !(thrown instanceof HttpStatusError)) throw thrown;
+      await this.#sendOverSse(message, thrown);
     }
+  }
+
+  withdraw(id: RequestId): void {
+    if (this.#current instanceof ModernHttp) this.#current.withdraw(id);
   }
 
   async close(): Promise<void> {
@@ -77,22 +93,28 @@ class SseFallback implements UpstreamTransport {
     this.#current.setProtocolVersion(revision);
   }
 
-  async #switchToSse(message: RpcMessage, refusal: HttpStatusError): Promise<void> {
-    const first = this.#current;
-    first.onclose = undefined;
-    await first.close();
-    this.#current = this.#fallBack();
+  /** Sends `message` as servers of the older transport want it, if `refusal` may be that of one. */
+  async #sendOverSse(message: RpcMessage, refusal: HttpStatusError): Promise<void> {
+    if (isModernRefusal(refusal)) throw new ModernOnlyError(refusal);
+    const { sse } = this.#older;
+    if (!sse || !isAboutEra(refusal) || isAboutRevision(refusal.body)) throw refusal;
     try {
-      this.#forward();
-      await this.#current.start();
+      await this.#change(sse());
     } catch (thrown) {
       if (thrown instanceof ExaiError) throw thrown;
-      // The user meant one of the two transports.
-      throw new Error(`${refusal.message}; as a server of the older HTTP with SSE: ${messageOf(thrown)}`, {
-        cause: refusal,
-      });
+      throw new NoTransportError(refusal, messageOf(thrown));
     }
     await this.#current.send(message);
+  }
+
+  async #change(next: RemoteTransport): Promise<void> {
+    const before = this.#current;
+    before.onclose = undefined;
+    await before.close();
+    this.#isSettled = false;
+    this.#current = next;
+    this.#forward();
+    await next.start();
   }
 
   #forward(): void {
@@ -105,12 +127,4 @@ class SseFallback implements UpstreamTransport {
     this.#current.onlost = (why) => this.onlost?.(why);
     this.#current.onresumed = () => this.onresumed?.();
   }
-}
-
-/** Whether a server refuses Streamable HTTP itself, and not the message. */
-function isOlderTransport(thrown: unknown): thrown is HttpStatusError {
-  if (!(thrown instanceof HttpStatusError)) return false;
-  const { status, body } = thrown;
-  if (status < 400 || status >= 500 || isAboutRevision(body)) return false;
-  return status !== 401 && status !== 403 && status !== 408 && status !== 429;
 }

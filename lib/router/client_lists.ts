@@ -1,6 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
+import { monotonicNow } from "../base/time.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
+import { freshnessHints, leastFresh } from "../call/freshness.ts";
 import { type ListKind, LISTS, type Server } from "../call/server.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { Catalog } from "./catalog.ts";
@@ -17,6 +20,9 @@ interface ClientListsOptions {
   /** Asks the one server that the caller of `call` sees. */
   askAlone(call: Call): Promise<Result>;
 }
+
+/** How long lists may be kept of servers within the daemon, which tell what changes. */
+const OWN_LISTS_MS = 30 * SECOND_MS;
 
 const NEVER = new AbortController().signal;
 
@@ -52,8 +58,18 @@ export class ClientLists {
       const shown = kind === "tools"
         ? this.#options.view.show(listed.entries, call.caller)
         : Array.from(listed.entries, ([name, entry]) => shownAs(name, entry));
-      return { answer: { result: { [LISTS[kind].field]: shown } }, shown: this.#shownOf(listed, shown) };
+      const result = { [LISTS[kind].field]: shown, ...this.#hints(kind, listed, call.caller) };
+      return { answer: { result }, shown: this.#shownOf(listed, shown) };
     });
+  }
+
+  /** For how long the merged list may be kept; left out where a part of it is missing or may change at any time. */
+  #hints(kind: ListKind, { missing }: Listed, caller: Caller): JsonObject {
+    if (missing.length > 0) return {};
+    const mounted = this.#options.servers().filter(({ freshness }) => freshness);
+    const own = { untilMs: monotonicNow() + OWN_LISTS_MS, scope: "private" as const };
+    const least = leastFresh([own, ...mounted.map((server) => server.freshness!(kind, caller))]);
+    return least ? { ...freshnessHints(least) } : {};
   }
 
   /** Every tool for `caller`, those it would find by search too; that does not count as having been shown them. */

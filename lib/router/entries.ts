@@ -1,4 +1,5 @@
 import { type JsonObject, textOf } from "../base/json.ts";
+import { withPublicUris } from "../call/scoped_uris.ts";
 import type { ListKind, Server } from "../call/server.ts";
 import type { Missing } from "./missing.ts";
 import { qualifiedName } from "./names.ts";
@@ -50,7 +51,7 @@ export function entriesOf(
     return {
       server,
       name: kind === "tools" ? configuredName(name, server) : name,
-      own: hidesSchemas ? withoutOutputSchema(definition) : definition,
+      own: withPublicUris(kind, hidesSchemas ? withoutOutputSchema(definition) : definition, server.name),
     };
   });
 }

@@ -5,6 +5,7 @@ import type { Server } from "../call/server.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import { type Implementation, LATEST_REVISION, replayOf } from "../wire/mcp.ts";
 import type { Result } from "../wire/rpc.ts";
+import { mergedExtensions } from "./extensions.ts";
 import { composeInstructions, withTroubles } from "./instructions.ts";
 import type { ToolView } from "./tool_view.ts";
 
@@ -69,7 +70,11 @@ export class Guide {
     const own = this.#options.instructionsFor?.(caller) ?? "";
     const { texts, searchable } = await this.#view.textsFor(servers(), call);
     const instructions = asPart(composeInstructions({ own, troubles, texts, searchable }));
-    return { result: { protocolVersion, capabilities: CAPABILITIES, serverInfo, ...instructions } };
+    const extensions = mergedExtensions(servers(), caller);
+    const capabilities = Object.keys(extensions).length === 0
+      ? CAPABILITIES
+      : { ...CAPABILITIES, extensions };
+    return { result: { protocolVersion, capabilities, serverInfo, ...instructions } };
   }
 
   /** Whether `caller` may use a tool of the server, as far as that is known. */

@@ -2,12 +2,14 @@
 import { UriTemplate } from "@modelcontextprotocol/sdk/shared/uriTemplate.js";
 import { resolvedWithin, withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import { isObject } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
+import { ownUri, withPublicSkillUris, withPublicUris } from "../call/scoped_uris.ts";
 import { type Call, derive, paramOf } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { beginWait, waitingFor } from "../call/wait.ts";
 import { toRpcError } from "../wire/codes.ts";
+import { exactResult } from "../wire/raw_message.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
 
@@ -41,7 +43,10 @@ export class ResourceFinder {
 
   async #run(call: Call, attempts: Attempts, uri: string): Promise<Result> {
     const scheme = schemeOf(uri);
-    const owner = this.#options.servers().find(({ ownScheme }) => ownScheme === scheme);
+    const scoped = ownUri(uri);
+    const owner = this.#options.servers().find(({ name, ownScheme }) =>
+      ownScheme === scheme || name === scoped?.server
+    );
     if (owner) {
       await attempts.one(owner);
       return attempts.outcome(uri);
@@ -88,6 +93,32 @@ export class ResourceFinder {
       return false;
     }
   }
+}
+
+/** Runs `call` with the URI that `server` itself gave a resource, and its result with the one the client knows. */
+async function runWithOwnUri(run: RunOnServer, server: Server, call: Call): Promise<Result> {
+  const ref = call.method === "completion/complete" ? paramOf(call, "ref") : undefined;
+  const uri = textOf(isObject(ref) ? ref.uri : paramOf(call, "uri"));
+  const own = uri === undefined ? undefined : ownUri(uri);
+  if (own?.server !== server.name) return await run(server, call);
+  const params = isObject(ref) ? { ref: { ...ref, uri: own.uri } } : { uri: own.uri };
+  const result = await run(server, derive(call, { params: { ...call.params, ...params } }));
+  return result.error ? result : withPublicResult(result, server.name);
+}
+
+/** The results of `resources/read`, `resources/directory/read` and `skills/get`, which name resources. */
+function withPublicResult(success: Result & { result: JsonObject }, server: string): Result {
+  const { contents, resources, skill } = exactResult(success);
+  const publicOf = (list: Json | undefined) =>
+    Array.isArray(list)
+      ? list.filter(isObject).map((one) => withPublicUris("resources", one, server))
+      : undefined;
+  const named = { contents: publicOf(contents), resources: publicOf(resources) };
+  const result: JsonObject = { ...exactResult(success) };
+  if (named.contents) result.contents = named.contents;
+  if (named.resources) result.resources = named.resources;
+  if (isObject(skill)) result.skill = withPublicSkillUris(skill, server);
+  return { result };
 }
 
 function answerMsOf({ answerMs, deadlineMs }: CatalogOptions): number {
@@ -164,7 +195,7 @@ class Attempts implements Disposable {
     this.#pending.add(server);
     let result: Result;
     try {
-      result = await this.#run(server, this.#call);
+      result = await runWithOwnUri(this.#run, server, this.#call);
     } catch (thrown) {
       if (this.#call.signal.aborted) throw thrown;
       result = { error: toRpcError(thrown) };

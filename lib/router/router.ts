@@ -20,28 +20,28 @@ import { Catalog } from "./catalog.ts";
 import type { ChangeCounts } from "./change_counts.ts";
 import { ClientLists } from "./client_lists.ts";
 import type { CatalogEntry } from "./entries.ts";
+import { listSkills } from "./extensions.ts";
 import { Guide, type GuideOptions } from "./guide.ts";
 import { serversNamed, unknownName, unmountedServer } from "./missing.ts";
 import type { PublicNames } from "./public_names.ts";
 import { ResourceFinder } from "./resources.ts";
+import { type ServerPolicies, ServerTargets } from "./server_targets.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { callThrough, FIND_TOOL, isSearchToolName } from "./tool_search.ts";
 import { ToolView, type ToolViewOptions } from "./tool_view.ts";
 
-export interface RouterOptions extends ToolViewOptions, GuideOptions {
+export interface RouterOptions extends ToolViewOptions, GuideOptions, ServerPolicies {
   servers: () => readonly Server[];
   /** Policies of every call that does work, applied before its server is known. */
   policies: readonly Policy[];
-  /** Policies of the work of one server. Called once for each server. */
-  policiesFor(server: Server): readonly Policy[];
-  /** Policies of queries about a server (lists, log level), which do no work. Called once for each server. */
-  queryPoliciesFor(server: Server): readonly Policy[];
   /** How long a list waits for a server whose own is not known before it is given without, in milliseconds. */
   listDeadlineMs: number;
   /** How long a server may take for other answers before others are tried, in milliseconds; as above by default. */
   answerDeadlineMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
+  /** Answers calls about tasks that were made here; undefined for any other call. */
+  aboutTask?(call: Call): Promise<Result> | undefined;
   /** The names of tools and prompts. Default: kept as long as the router. */
   names?: PublicNames;
 }
@@ -64,12 +64,12 @@ export class Router {
   readonly #tasks = new TaskRoutes();
   readonly #work: Target;
   readonly #find: Target;
-  readonly #working = new WeakMap<Server, Target>();
-  readonly #querying = new WeakMap<Server, Target>();
+  readonly #targets: ServerTargets;
   readonly #handlers: Readonly<Record<string, MethodHandler>>;
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#targets = new ServerTargets(options);
     const catalogOptions = {
       servers: options.servers,
       deadlineMs: options.listDeadlineMs,
@@ -84,19 +84,22 @@ export class Router {
       catalog: this.#catalog,
       view: this.#view,
       servers: options.servers,
-      askAlone: (call) => this.#ask(this.#guide.serverNamed(call.caller.server!), call),
+      askAlone: (call) => this.#askAlone(call),
     });
     this.#resources = new ResourceFinder(this.#catalog, catalogOptions);
     this.#work = compose((call) => this.#dispatch(call), options.policies);
     this.#find = compose((call) => this.#view.find(call), options.policies);
     this.#handlers = {
       "initialize": (call) => this.#guide.initialize(call),
-      "logging/setLevel": (call) => this.#setLevel(call),
+      "logging/setLevel": this.#orAlone((call) => this.#setLevel(call)),
       "tools/list": (call) => this.#lists.list("tools", call),
       "prompts/list": (call) => this.#lists.list("prompts", call),
       "resources/list": (call) => this.#lists.list("resources", call),
       "resources/templates/list": (call) => this.#lists.list("templates", call),
-      "tasks/list": (call) => this.#listTasks(call),
+      "tasks/list": this.#orAlone((call) => this.#listTasks(call)),
+      "skills/list": this.#orAlone((call) =>
+        listSkills(call, options.servers(), (...to) => this.#targets.ask(...to))
+      ),
     };
   }
 
@@ -106,6 +109,8 @@ export class Router {
     if (isNotificationName(call.method)) return Promise.reject(noSuchMethod(call.method));
     const handler = ownEntry(this.#handlers, call.method);
     if (handler) return handler(call);
+    const answer = call.method.startsWith("tasks/") ? this.#options.aboutTask?.(call) : undefined;
+    if (answer) return answer;
     return isSearchToolName(call) ? this.#workBySearch(call) : this.#work(call);
   };
 
@@ -159,12 +164,18 @@ export class Router {
     return this.#guide.sees(caller, server);
   }
 
-  async #setLevel(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) {
-      return await this.#ask(this.#guide.serverNamed(call.caller.server), call);
-    }
+  /** `handler` for the merged catalog; a session of one server alone asks that. */
+  #orAlone(handler: MethodHandler): MethodHandler {
+    return (call) => call.caller.server === undefined ? handler(call) : this.#askAlone(call);
+  }
+
+  async #askAlone(call: Call): Promise<Result> {
+    return await this.#targets.ask(this.#guide.serverNamed(call.caller.server!), call);
+  }
+
+  #setLevel(call: Call): Promise<Result> {
     for (const server of this.#options.servers()) server.logLevelChanged?.(call.caller);
-    return { result: {} };
+    return Promise.resolve({ result: {} });
   }
 
   // The tool that call_tool names passes every policy as if it were called directly.
@@ -174,11 +185,8 @@ export class Router {
   }
 
   async #listTasks(call: Call): Promise<Result> {
-    if (call.caller.server !== undefined) {
-      return await this.#ask(this.#guide.serverNamed(call.caller.server), call);
-    }
     const { listDeadlineMs, answerDeadlineMs = listDeadlineMs } = this.#options;
-    return await this.#tasks.list(call, (server, call) => this.#ask(server, call), answerDeadlineMs);
+    return await this.#tasks.list(call, (server, call) => this.#targets.ask(server, call), answerDeadlineMs);
   }
 
   /** Dispatches a call that does work; `tools/call`, the most frequent, without an additional promise. */
@@ -189,21 +197,23 @@ export class Router {
 
   async #dispatchByMethod(call: Call): Promise<Result> {
     if (call.caller.server !== undefined) {
-      return await this.#run(this.#guide.serverNamed(call.caller.server), call);
+      return await this.#targets.run(this.#guide.serverNamed(call.caller.server), call);
     }
     switch (call.method) {
       case "prompts/get":
         return await this.#named("prompts", call);
       case "resources/read":
+      case "resources/directory/read":
+      case "skills/get":
       case "resources/subscribe":
       case "resources/unsubscribe":
-        return await this.#resources.lead(call, (server, call) => this.#run(server, call));
+        return await this.#resources.lead(call, (server, call) => this.#targets.run(server, call));
       case "completion/complete":
         return await this.#complete(call);
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
-        return await this.#run(this.#tasks.serverOf(call), call);
+        return await this.#targets.run(this.#tasks.serverOf(call), call);
       default:
         throw noSuchMethod(call.method);
     }
@@ -224,7 +234,7 @@ export class Router {
     const work = call.begin && isIdempotentTool(entry.own)
       ? derive(forServer, { begin: undefined })
       : forServer;
-    const result = await this.#run(entry.server, work);
+    const result = await this.#targets.run(entry.server, work);
     this.#tasks.note(call.caller, entry.server, result);
     return result;
   }
@@ -256,37 +266,23 @@ export class Router {
     const given = paramOf(call, "ref");
     const ref = isObject(given) ? given : {};
     if (ref.type === "ref/resource") {
-      return await this.#resources.lead(call, (server, call) => this.#run(server, call), ref.uri ?? null);
+      return await this.#resources.lead(
+        call,
+        (server, call) => this.#targets.run(server, call),
+        ref.uri ?? null,
+      );
     }
     const name = textOf(ref.name);
     if (name === undefined) throw new ExaiError("INVALID_PARAMS", "ref.name must be a text");
     const entry = await this.#catalog.find("prompts", name, call) ??
       await this.#search("prompts", name, call);
-    return await this.#run(entry.server, withOwnRef(call, entry.own.name as string));
-  }
-
-  #run(server: Server, call: Call): Promise<Result> {
-    return targetOf(server, this.#working, this.#options.policiesFor)(call);
-  }
-
-  #ask(server: Server, call: Call): Promise<Result> {
-    return targetOf(server, this.#querying, this.#options.queryPoliciesFor)(call);
+    return await this.#targets.run(entry.server, withOwnRef(call, entry.own.name as string));
   }
 
   #seenBy(caller: Caller): readonly Server[] {
     const servers = this.#options.servers();
     return caller.server === undefined ? servers : servers.filter(({ name }) => name === caller.server);
   }
-}
-
-function targetOf(
-  server: Server,
-  known: WeakMap<Server, Target>,
-  policiesFor: (server: Server) => readonly Policy[],
-): Target {
-  let target = known.get(server);
-  if (!target) known.set(server, target = compose(server.target, policiesFor(server)));
-  return target;
 }
 
 /** Whether `method` is that of a notification (MCP basic, messages). */

@@ -4,7 +4,7 @@ import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { suspendAwareTimeout } from "../base/time.ts";
 import type { Caller } from "../call/call.ts";
-import { toRpcError } from "../wire/codes.ts";
+import { thrownForEra } from "../wire/era_errors.ts";
 import { checkParamHeaders, type HeaderParam, headerParams } from "../wire/headers.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { Params } from "../wire/raw_object.ts";
@@ -178,12 +178,12 @@ class ImplicitSession {
     const bytes = heapBytes(request.text);
     const isCharged = bytes >= MIN_CHARGED_BYTES;
     if (isCharged && !budget.tryTakeCall(bytes, this.#session)) {
-      return { error: toRpcError(callBudgetExceeded()) };
+      return { error: thrownForEra(callBudgetExceeded(), "modern") };
     }
     try {
       return await run();
     } catch (thrown) {
-      return { error: toRpcError(thrown) };
+      return { error: thrownForEra(thrown, "modern") };
     } finally {
       if (isCharged) budget.giveBackCall(bytes, this.#session);
     }

@@ -3,7 +3,7 @@ import { exactJson } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
 import type { Statements } from "./sqlite/sql.ts";
 import { type DatabaseEvents, openStatements, type ResilientDatabase } from "./resilient_database.ts";
-import type { ListKey, ListStore, StoredView } from "../upstream/list_store.ts";
+import type { FoundEra, ListKey, ListStore, StoredView } from "../upstream/list_store.ts";
 
 /** A larger view is not saved, in characters. */
 const MAX_VIEW_CHARS = 8 * MIB;
@@ -31,7 +31,15 @@ const MIGRATIONS: readonly string[] = [
      kept_ms INTEGER NOT NULL,
      PRIMARY KEY (server, place)
    );`,
+  `CREATE TABLE era (
+     config TEXT NOT NULL PRIMARY KEY,
+     era TEXT NOT NULL,
+     found_ms INTEGER NOT NULL
+   );`,
 ];
+
+/** Servers whose era is kept, each in one configuration. */
+const MAX_ERAS = 1000;
 
 /** Deletes the oldest views beyond the bounds. */
 const PRUNE = `DELETE FROM view WHERE rowid IN (
@@ -57,6 +65,11 @@ const SQL = {
   set: "INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?, ?)",
   newest: "SELECT text FROM view WHERE server = ? ORDER BY kept_ms DESC, rowid DESC LIMIT 1",
   prune: PRUNE,
+  era: "SELECT era, found_ms FROM era WHERE config = ?",
+  setEra: "INSERT OR REPLACE INTO era VALUES (?, ?, ?)",
+  forgetEra: "DELETE FROM era WHERE config = ?",
+  pruneEras:
+    `DELETE FROM era WHERE rowid NOT IN (SELECT rowid FROM era ORDER BY found_ms DESC LIMIT ${MAX_ERAS})`,
 } as const;
 
 /** The latest lists of mounted servers, in SQLite. Faults are logged, not thrown: without it servers are asked. */
@@ -107,6 +120,20 @@ export class SqliteServerLists implements ListStore, Disposable {
       sql.outdate.run(server, config, before === digest ? null : before ?? null);
       sql.set.run(server, place, config, digest, text, Date.now());
       sql.prune.run(...this.#bounds);
+    });
+  }
+
+  era(config: string): FoundEra | undefined {
+    const row = this.#file.use((sql) => sql.era.get(config));
+    const era = row?.era;
+    return era === "legacy" || era === "modern" ? { era, atMs: Number(row!.found_ms) } : undefined;
+  }
+
+  setEra(config: string, found: FoundEra | undefined): void {
+    this.#file.write((sql) => {
+      if (!found) return void sql.forgetEra.run(config);
+      sql.setEra.run(config, found.era, found.atMs);
+      sql.pruneEras.run();
     });
   }
 

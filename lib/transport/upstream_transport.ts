@@ -1,5 +1,4 @@
 import type { Transport } from "./transport.ts";
-import type { Params } from "../wire/raw_object.ts";
 import type { RequestId, RpcMessage } from "../wire/rpc.ts";
 
 /** What a transport knows about a message beside its content. */
@@ -11,15 +10,6 @@ export interface MessageExtra {
 /** What `send` of a transport without streams returns when the server keeps up: nothing remains to wait for. */
 export const SENT: Promise<void> = Promise.resolve();
 
-/** What a transport that speaks to a server of the modern era needs to know of it. */
-interface ModernTransportOptions {
-  /**
-   * The headers that repeat arguments of a `tools/call`, by name (MCP basic/transports/streamable-http, custom headers
-   * from tool parameters).
-   */
-  paramHeaders(params: Params): Readonly<Record<string, string>>;
-}
-
 /** The transport of an upstream, with optional members that only some have. */
 export interface UpstreamTransport extends Transport {
   /** Process id of a server that runs as a child process. */
@@ -28,13 +18,13 @@ export interface UpstreamTransport extends Transport {
   readonly listening?: string;
   /** What keeps the server's messages from being understood, if that is known. */
   readonly protocolIssue?: string;
+  /** Resolves when a server that runs as a child process has written something, be it no message; undefined for others. */
+  readonly awake?: Promise<void>;
   /** Why it has ended, in words. */
   describeEnd?(): string;
   onmessage?: (message: RpcMessage, extra?: MessageExtra) => void;
   setProtocolVersion?(revision: string): void;
-  /** The server is of the modern era: over HTTP each message has headers that repeat its body, and there is no session. */
-  useModern?(options: ModernTransportOptions): void;
-  /** The request `id` is withdrawn: where it has a stream, that is closed, which tells a server of the modern era. */
+  /** The request `id` is withdrawn: its stream is closed, which tells a server of the modern era. */
   withdraw?(id: RequestId): void;
   /** Called when the server has lost the session: requests under way may still be answered, new ones are not. */
   onlost?: (why: string) => void;

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { ExaiError } from "../base/errors.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Params } from "../wire/raw_object.ts";
 import { MINUTE_MS } from "../base/units.ts";
@@ -8,7 +8,13 @@ import type { Caller } from "../call/call.ts";
 import { ROOTS_WAIT } from "../call/wait.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { Pool } from "./pool.ts";
-import { createSessionLease, loseSubscription, retryDelayMs, type SessionLease } from "./session_lease.ts";
+import {
+  createSessionLease,
+  loseSubscription,
+  retryDelayMs,
+  type SessionLease,
+  subscribeAgain,
+} from "./session_lease.ts";
 import type { ListScope } from "./share_key.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
 import { slotRequestFor } from "./slot_request.ts";
@@ -279,22 +285,8 @@ export class Leases {
     return !error && slot.alive ? undefined : retryDelayMs(error, failures);
   }
 
-  /** Subscribes a session again on a new instance, and notifies it of updates it may have missed. */
   async #resubscribe(lease: SessionLease, slot: Slot): Promise<void> {
-    const { caller, subscriptions } = lease;
     const instance = await slot.instance.catch(() => undefined);
-    if (!instance || !slot.hasSession(caller)) return;
-    await Promise.all(Array.from(subscriptions, async (uri) => {
-      try {
-        const { error } = await instance.resubscribe(caller, uri);
-        if (error) throw new Error(error.message);
-        // It may have unsubscribed meanwhile.
-        if (subscriptions.has(uri)) caller.notify("notifications/resources/updated", { uri });
-      } catch (thrown) {
-        // The next instance is asked instead.
-        if (!instance.alive || !subscriptions.has(uri)) return;
-        loseSubscription(lease, uri, `${messageOf(thrown)}; subscribe again`);
-      }
-    }));
+    if (instance && slot.hasSession(lease.caller)) await subscribeAgain(lease, instance);
   }
 }

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import type { ListKind } from "../call/server.ts";
+import type { Era } from "../wire/client_claim.ts";
 import type { InitializeResult } from "../wire/mcp.ts";
 
 /** Whose lists are kept: one server as it is configured. */
@@ -19,6 +20,13 @@ export interface StoredView {
   asked?: readonly string[];
 }
 
+/** Which era of MCP a server was found to speak. */
+export interface FoundEra {
+  era: Era;
+  /** When that was found out, in milliseconds since the epoch. */
+  atMs: number;
+}
+
 /** Keeps the last lists of servers across restarts of the daemon. No method throws. */
 export interface ListStore {
   /** What the server listed last, wherever its process ran. */
@@ -29,4 +37,8 @@ export interface ListStore {
   varies(key: ListKey): boolean;
   /** Keeps what it lists in `place`; what other places listed before is forgotten where this one listed the same. */
   set(key: ListKey, place: string, view: StoredView): void;
+  /** Which era it was found to speak in this configuration, under whatever name. */
+  era(config: string): FoundEra | undefined;
+  /** Keeps which era it speaks; undefined: that is not known any more. */
+  setEra(config: string, found: FoundEra | undefined): void;
 }

@@ -9,6 +9,7 @@ import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { mayRepeat } from "./repeatable_call.ts";
+import { EraMemory } from "./era_memory.ts";
 import type { Instance } from "./instance/instance.ts";
 import { Leases, ROOTS_CHANGED } from "./leases.ts";
 import { isTaskMethod, isWorkMethod } from "./method_kind.ts";
@@ -64,7 +65,8 @@ export class MountedServer implements Server, AsyncDisposable {
     this.maxInflight = config.maxInflight;
     this.memoryLimitBytes = config.memoryLimitBytes;
     const { lists: store, probes, ...rest } = options;
-    const pool = this.slots = this.#pool = new Pool({ ...rest, name: config.name }, {
+    const own = { name: config.name, eras: new EraMemory(config, store) };
+    const pool = this.slots = this.#pool = new Pool({ ...rest, ...own }, {
       onSlotLost: (slot, isBroken) => this.#leases.slotLost(slot, isBroken),
       onStarted: (slot, instance) => this.#lists.instanceStarted(slot, instance),
       onListsStale: (kinds, scope) => this.#lists.listsStale(kinds, scope),
@@ -165,20 +167,20 @@ export class MountedServer implements Server, AsyncDisposable {
     return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
   }
 
-  async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
-    const asked = this.#lists.describe(caller, signal);
-    return await asked.catch((thrown) => this.#successorFor(thrown).describe(caller, signal));
+  describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
+    return this.#lists.describe(caller, signal)
+      .catch((thrown) => this.#successorFor(thrown).describe(caller, signal));
   }
 
-  async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
-    return await this.#lists.list(kind, call).catch((thrown) => this.#successorFor(thrown).list(kind, call));
+  list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
+    return this.#lists.list(kind, call).catch((thrown) => this.#successorFor(thrown).list(kind, call));
   }
 
   readonly refresh = (kind: ListKind, call: Call, options: RefreshOptions) =>
     this.#lists.refresh(kind, call, options);
 
   readonly knows = (kind: ListKind, caller: Caller) => this.#lists.knows(kind, caller);
-
+  readonly freshness = (kind: ListKind, by: Caller) => this.#leases.running(by)?.lists.freshness(kind);
   readonly prepare = (caller: Caller) => this.#lists.prepare(caller);
 
   /** Its lists, as the daemon's owner is shown them. */
@@ -223,9 +225,7 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   /** Forgets past failures: it may be started, and called, at once. */
-  resetBackoff(): void {
-    this.#pool.records.resetBackoff();
-  }
+  readonly resetBackoff = (): void => this.#pool.records.resetBackoff();
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#leases.endAll();
@@ -293,7 +293,7 @@ export class MountedServer implements Server, AsyncDisposable {
     }
   }
 
-  /** Calls `act` with the instance a session is attached to, if any. */
+  /** With the instance a session is attached to, if any. */
   #onInstanceOf(caller: Caller, act: (instance: Instance) => unknown): void {
     this.#leases.current(caller)?.then(async (slot) => await act(await slot.instance)).catch(() => {});
   }

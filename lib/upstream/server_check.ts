@@ -6,6 +6,7 @@ import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
+import type { Era } from "../wire/client_claim.ts";
 import type { Instance } from "./instance/instance.ts";
 import { capabilityOf } from "./lists/list_cache.ts";
 import type { MountedServer } from "./mounted_server.ts";
@@ -17,6 +18,8 @@ interface ServerCheck extends JsonObject {
   version: string;
   /** The MCP revision spoken with it. */
   protocol: string;
+  /** Whether that is spoken after an `initialize` (`legacy`) or without (`modern`). */
+  era: Era;
   pid?: number;
   /** How long it took to start; undefined where a process of it ran already. */
   start_ms?: number;
@@ -66,11 +69,13 @@ async function check(server: MountedServer, caller: Caller, beganAt: Date): Prom
   if (answeredAtMs === undefined && !isStart && Object.keys(lists).length === 0) {
     throw silent(server, `a ping has not been answered within ${ANSWER_TIMEOUT_MS / SECOND_MS} s`);
   }
-  const { serverInfo, protocolVersion } = instance.description;
+  const { serverInfo } = instance.description;
+  const { era, revision } = instance.speaks;
   return {
     implementation: serverInfo.name,
     version: serverInfo.version,
-    protocol: protocolVersion,
+    protocol: revision,
+    era,
     pid: instance.pid,
     start_ms: isStart ? Math.round(startedAtMs - beganAtMs) : undefined,
     answer_ms: answeredAtMs === undefined ? undefined : Math.max(0, Math.round(answeredAtMs - startedAtMs)),

@@ -10,7 +10,7 @@ import type { Slot } from "./slot.ts";
 import type { InstanceStartOptions } from "./start_instance.ts";
 
 /** What a mounted server is made with. */
-export interface MountedServerOptions extends Omit<PoolOptions, "name"> {
+export interface MountedServerOptions extends Omit<PoolOptions, "name" | "eras"> {
   /** Keeps lists across restarts of the daemon. */
   lists?: ListStore;
   /** Bounds the servers that are started at once only to read their lists. */

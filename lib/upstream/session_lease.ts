@@ -1,7 +1,9 @@
 import { getLogger } from "@logtape/logtape";
-import type { ExaiError } from "../base/errors.ts";
+import { type ExaiError, messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { notifyUpdated, uriFor } from "../call/scoped_uris.ts";
 import type { Caller } from "../call/call.ts";
+import type { Instance } from "./instance/instance.ts";
 import type { Slot } from "./slot.ts";
 
 const log = getLogger(["exai", "upstream"]);
@@ -57,9 +59,26 @@ export function loseSubscription(
   subscriptions.delete(uri);
   log.warning("{server}: the subscription of a window to {uri} is lost: {why}", { server, uri, why });
   const data = `server "${server}": the subscription to ${uri} is lost: ${why}`;
-  caller.subscriptionLost?.(uri);
+  caller.subscriptionLost?.(uriFor(caller, server, uri));
   caller.notify("notifications/message", { level: "warning", logger: "exai", data });
-  caller.notify("notifications/resources/updated", { uri });
+  notifyUpdated(caller, server, { uri });
+}
+
+/** Subscribes a session again on a new instance, and notifies it of updates it may have missed. */
+export async function subscribeAgain(lease: SessionLease, instance: Instance): Promise<void> {
+  const { caller, server, subscriptions } = lease;
+  await Promise.all(Array.from(subscriptions, async (uri) => {
+    try {
+      const { error } = await instance.resubscribe(caller, uri);
+      if (error) throw new Error(error.message);
+      // It may have unsubscribed meanwhile.
+      if (subscriptions.has(uri)) notifyUpdated(caller, server, { uri });
+    } catch (thrown) {
+      // The next instance is asked instead.
+      if (!instance.alive || !subscriptions.has(uri)) return;
+      loseSubscription(lease, uri, `${messageOf(thrown)}; subscribe again`);
+    }
+  }));
 }
 
 /**

@@ -171,8 +171,8 @@ export class Slot {
    * has, and it cannot be told from which calls its questions come while calls of several sessions run.
    */
   takesTurns(caller: Caller): boolean {
-    return this.usedCapabilities.size > 0 && this.scope !== "session" && this.started !== undefined &&
-      this.#askedOf(caller) !== undefined;
+    return this.usedCapabilities.size > 0 && this.scope !== "session" &&
+      this.started?.speaks.asksBesideCalls === true && this.#askedOf(caller) !== undefined;
   }
 
   /**

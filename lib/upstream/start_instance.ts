@@ -7,10 +7,11 @@ import { visible } from "../base/visible.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import { Instance } from "./instance/instance.ts";
+import type { Instance } from "./instance/instance.ts";
 import type { InstanceOptions } from "./instance/instance_options.ts";
 import { refusalAdvice } from "./sharing/decide_share.ts";
 import type { SlotRequest } from "./slot.ts";
+import { type EraKeeper, startSpoken } from "./start_spoken.ts";
 
 /** Longest line written to a server's log file, in characters. */
 const MAX_LOG_CHARS = 4096;
@@ -25,6 +26,7 @@ export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
 export interface InstanceStartOptions {
   connect: Connect;
   clientInfo: Implementation;
+  eras: EraKeeper;
   /** Takes text for the server's own log file: messages that belong to no session. */
   log?(server: string, text: string): void;
   /** How long after a call a message of the server may still be about it, in milliseconds. */
@@ -45,21 +47,22 @@ export type InstanceEvents = Pick<
  */
 export async function startInstance(
   request: SlotRequest,
-  { connect, clientInfo, settleMs, log, orphaned, signal, events }:
+  { connect, clientInfo, eras, settleMs, log, orphaned, signal, events }:
     & InstanceStartOptions
     & Pick<InstanceOptions, "orphaned">
     & { signal: AbortSignal; events: InstanceEvents },
 ): Promise<Instance> {
   const { config, session, scope, advertised, canIsolate, roots } = request;
   const beganAtMs = performance.now();
-  const transport = await connect(config).catch((thrown) => {
-    throw overCapacityFor(`server "${config.title}" cannot start`, thrown, { server: config.name }) ?? thrown;
-  });
-  // Not awaited: a server that hangs at its start must not delay the daemon's shutdown.
-  const close = () => void transport.close().catch(() => {});
-  if (signal.aborted) close();
-  else signal.addEventListener("abort", close, { once: true });
-  const starting = Instance.start(transport, {
+  const open = () =>
+    connect(config).catch((thrown) => {
+      throw overCapacityFor(`server "${config.title}" cannot start`, thrown, { server: config.name }) ??
+        thrown;
+    });
+  const transport = await open();
+  const late = new AbortController();
+  const parts = { connect: open, eras, signal: AbortSignal.any([signal, late.signal]) };
+  const starting = startSpoken(transport, parts, {
     name: config.name,
     clientInfo,
     capabilities: advertised,
@@ -79,7 +82,7 @@ export async function startInstance(
   // The time a package took to install counts: nobody waits longer than the limit in all.
   const timeoutMs = Math.max(0, config.startTimeoutMs - spentMs);
   return await withDeadline(starting, { timeoutMs, late: lateError(config) }).catch((thrown) => {
-    close();
+    late.abort();
     throw thrown;
   });
 }

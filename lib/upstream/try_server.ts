@@ -2,13 +2,15 @@ import { withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Implementation } from "../wire/mcp.ts";
-import { Instance } from "./instance/instance.ts";
+import type { Era } from "../wire/client_claim.ts";
+import { EraMemory } from "./era_memory.ts";
 import { refusalAdvice } from "./sharing/decide_share.ts";
 import type { Connect } from "./start_instance.ts";
+import { startSpoken } from "./start_spoken.ts";
 
 /** How a server has stood a trial. */
 export type ServerTrial =
-  | { outcome: "answers"; tools: number }
+  | { outcome: "answers"; tools: number; era: Era; revision: string }
   /** Its program is in no directory. */
   | { outcome: "missing"; why: string }
   /** It runs, or is being installed, and has not answered in time. */
@@ -36,7 +38,7 @@ export async function tryServer(
       clientInfo,
       signal: trial.signal,
     });
-    return { outcome: "answers", tools: await withDeadline(asked, { timeoutMs, late }) };
+    return { outcome: "answers", ...await withDeadline(asked, { timeoutMs, late }) };
   } catch (thrown) {
     if (thrown === late) return { outcome: "silent", why };
     const { message, details = {} } = ExaiError.from(thrown);
@@ -47,16 +49,13 @@ export async function tryServer(
   }
 }
 
-/** The number of its tools. */
+/** The number of its tools, and how it is spoken with. */
 async function list(
   config: ServerConfig,
   { connect, clientInfo, signal }: Pick<TrialOptions, "connect" | "clientInfo"> & { signal: AbortSignal },
-): Promise<number> {
-  const transport = await connect(config);
-  const close = () => void transport.close().catch(() => {});
-  if (signal.aborted) close();
-  else signal.addEventListener("abort", close, { once: true });
-  await using instance = await Instance.start(transport, {
+): Promise<{ tools: number; era: Era; revision: string }> {
+  const parts = { connect: () => connect(config), eras: new EraMemory(config), signal };
+  await using instance = await startSpoken(await connect(config), parts, {
     name: config.title,
     clientInfo,
     capabilities: {},
@@ -65,5 +64,6 @@ async function list(
     refusalAdvice: refusalAdvice(false),
     onListChanged: () => {},
   });
-  return (await instance.lists.get("tools")).length;
+  const { era, revision } = instance.speaks;
+  return { tools: (await instance.lists.get("tools")).length, era, revision };
 }

@@ -198,7 +198,16 @@ async function assertThreads(home: string, threads: readonly string[]): Promise<
 
 function assertIntact(home: string): void {
   for (
-    const name of ["exai.db", "journal.db", "calls.db", "lists.db", "names.db", "sharing.db", "spending.db"]
+    const name of [
+      "exai.db",
+      "journal.db",
+      "calls.db",
+      "lists.db",
+      "names.db",
+      "sharing.db",
+      "spending.db",
+      "tasks.db",
+    ]
   ) {
     using db = new DatabaseSync(`${home}/${name}`);
     assertEquals(Object.values(db.prepare("PRAGMA integrity_check").get()!), ["ok"], name);

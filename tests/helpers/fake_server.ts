@@ -1,3 +1,5 @@
+import { assertRejects } from "@std/assert";
+import { ExaiError } from "../../lib/base/errors.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { Call, Caller } from "../../lib/call/call.ts";
 import type { ListKind, Server } from "../../lib/call/server.ts";
@@ -80,4 +82,10 @@ export async function ask(
   const { result, error } = await router.target(call({ method, params, ...parts }));
   if (error) throw new Error(error.message);
   return result;
+}
+
+/** The code and message `work` fails with. */
+export async function failure(work: Promise<unknown>): Promise<[string, string]> {
+  const { code, message } = await assertRejects(() => work, ExaiError);
+  return [code, message];
 }

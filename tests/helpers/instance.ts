@@ -122,6 +122,7 @@ export async function instanceOf(
     capabilities: { elicitation: {}, sampling: {} },
     roots: undefined,
     startTimeoutMs: 1000,
+    era: { is: "configured", era: "legacy" },
     refusalAdvice: "call again",
     settleMs: 0,
     log: (line) => void logged.push(line),

@@ -10,7 +10,7 @@ type Tool = (call: Call, args: JsonObject) => Result | Promise<Result>;
 
 /** A server of tools that behave as tools should not, and of some that let a test hold a call in its hands. */
 export class OddServer implements Server {
-  readonly name = "odd";
+  readonly name: string = "odd";
   /** Resolves when a call of `hold` has begun; replaced for each. */
   readonly begun: PromiseWithResolvers<Call>[] = [];
   /** Resolves with the reason a call of `hold` was aborted with. */
@@ -32,6 +32,10 @@ export class OddServer implements Server {
       call.signal.addEventListener("abort", () => this.aborted.resolve(call.signal.reason), { once: true });
       await this.release.promise;
       return { result: textResult("released") };
+    },
+    logs_and_holds: async (call, args) => {
+      call.notify("notifications/message", { level: "info", data: "holds" });
+      return await this.#tools.hold!(call, args);
     },
     large: (_call, args) => ({ result: textResult("x".repeat(Number(args.mib ?? 20) * MIB)) }),
     nothing: () => ({ result: {} }),

@@ -71,6 +71,7 @@ export function mountedServer(
     cwdFree: false,
     tools: { exclude: [], rename: {}, prefix: "" },
     startTimeoutMs: 5000,
+    era: "legacy",
     idleStopMs: 60_000,
     command: "none",
     args: [],

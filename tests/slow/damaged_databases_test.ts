@@ -10,7 +10,16 @@ import { startDaemon } from "../helpers/program.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 import { openThreads } from "../helpers/threads.ts";
 
-const DATABASES = ["exai.db", "journal.db", "calls.db", "lists.db", "names.db", "sharing.db", "spending.db"];
+const DATABASES = [
+  "exai.db",
+  "journal.db",
+  "calls.db",
+  "lists.db",
+  "names.db",
+  "sharing.db",
+  "spending.db",
+  "tasks.db",
+];
 const WAL_HEADER = 32;
 const FRAME = 24 + 4096;
 const STEP = { step: "s", step_number: 1, total_steps: 2, next_step_required: true };

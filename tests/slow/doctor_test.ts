@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { FileLock } from "../../lib/state/file_lock.ts";
+import { serveEras } from "../fixtures/eras/http.ts";
 import { buildOf } from "../helpers/builds.ts";
 import { diagnose, diagnoseByProgram, finding, ownHome, privateHome } from "../helpers/doctor.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
@@ -110,24 +111,43 @@ for await (const part of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
 
 Deno.test("doctor: servers behind URLs that refuse the key or are not there", async () => {
   const options = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
-  await using server = Deno.serve(options, () => new Response("who are you?", { status: 401 }));
-  const { port } = server.addr;
+  const statuses: Record<string, number> = { "/locked": 401, "/broken": 503, "/else": 404, "/busy": 429 };
+  await using server = Deno.serve(options, ({ url }) => {
+    return new Response("who are you?", { status: statuses[new URL(url).pathname] });
+  });
+  await using modern = serveEras("modern");
+  const { origin } = new URL(`http://127.0.0.1:${server.addr.port}`);
   using free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const away = free.addr.port;
   free.close();
   await using home = await privateHome({
     "mcp.json": JSON.stringify({
       mcpServers: {
-        locked: { url: `http://127.0.0.1:${port}/mcp` },
+        ...Object.fromEntries(
+          Object.keys(statuses).map((path) => [path.slice(1), { url: `${origin}${path}` }]),
+        ),
         away: { url: `http://127.0.0.1:${away}/mcp` },
+        modern: { url: modern.url, era: "legacy" },
+        works: { url: modern.url },
       },
     }),
   });
   const { findings } = await diagnose({ home: home.path }, { quick: false });
   const of = (name: string) => findings.find(({ what }) => what.includes(`"${name}"`))!;
-  assertEquals([of("locked").id, of("away").id], ["server-fails", "server-fails"]);
-  assertStringIncludes(of("locked").remedy, "Authorization");
-  assertStringIncludes(of("away").remedy, "whether it runs");
+  const remedies = {
+    locked: "Authorization",
+    away: "whether it runs",
+    broken: "fails itself",
+    else: "has no MCP server there",
+    busy: "too often",
+  };
+  for (const [name, remedy] of Object.entries(remedies)) {
+    assertEquals(of(name).id, "server-fails");
+    assertStringIncludes(of(name).remedy, remedy);
+  }
+  assertStringIncludes(of("broken").what, "HTTP status 503");
+  assertStringIncludes(of("modern").what, "speaks only revisions of MCP without initialize");
+  assertEquals(of("works"), undefined);
 });
 
 Deno.test("doctor leaves no process of a server it has tried, and no file", onLinux, async () => {

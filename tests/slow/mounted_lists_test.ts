@@ -25,6 +25,8 @@ function storeOf(...names: string[]): ListStore & { saved: StoredView[] } {
     latest: () =>
       names.length === 0 ? undefined : { description: DESCRIPTION, lists: { tools }, asked: ["sampling"] },
     at: () => undefined,
+    era: () => undefined,
+    setEra: () => {},
     varies: () => false,
     set: (_key, _place, view) => void saved.push(view),
   };

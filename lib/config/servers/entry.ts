@@ -154,6 +154,7 @@ function commonOf(
     maxInflight: entry.maxInflight,
     callTimeoutMs: entry.callTimeoutMs,
     detachAfterMs: entry.detachAfterMs,
+    era: entry.era === "auto" ? undefined : entry.era,
     startTimeoutMs: entry.startTimeoutMs ?? START_TIMEOUT_MS,
     memoryLimitBytes: entry.memoryLimitMb === undefined ? undefined : entry.memoryLimitMb * MIB,
     idleStopMs: entry.idleStopMs ?? IDLE_STOP_MS,

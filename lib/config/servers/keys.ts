@@ -115,6 +115,12 @@ export const OWN_KEYS = {
     DAY_MS,
     "Silence after which a call is answered with a handle for await_call and goes on, in milliseconds",
   ),
+  era: key(
+    z.enum(["auto", "legacy", "modern"]),
+    "auto, legacy, modern",
+    "How MCP is spoken with it: after an initialize (legacy, up to 2025-11-25) or without (modern, from 2026-07-28); " +
+      "auto: found out when it starts, and remembered",
+  ),
   startTimeoutMs: whole(1, DAY_MS, "How long the server may take to start, in milliseconds (60000)"),
   idleStopMs: whole(0, 30 * DAY_MS, "How long it runs on unused, in milliseconds; 0: for ever (300000)"),
   memoryLimitMb: whole(

@@ -5,7 +5,7 @@ import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { type Call, paramOf } from "../../call/call.ts";
 import { withProgressToken } from "../../wire/mcp.ts";
-import { RawObject } from "../../wire/raw_object.ts";
+import { type Params, RawObject } from "../../wire/raw_object.ts";
 import {
   jsonId,
   type RequestId,
@@ -33,12 +33,27 @@ interface ExchangeParts {
   handles: HandleOwners;
 }
 
+/** How requests are written for a server. */
+interface ExchangeDialect {
+  /** The params of a call as the server gets them; `params` have the names and the progress token it knows. */
+  paramsOf(call: Call, params: Params): Params;
+  /** Whether a request is cancelled by closing its stream, on transports that have such streams. */
+  closesStreams: boolean;
+}
+
+const PLAIN: ExchangeDialect = { paramsOf: (_call, params) => params, closesStreams: false };
+
 /** The state of the connection. */
 type ExchangeState =
   | { is: "open" }
   /** Nothing new is sent; requests in flight may still be answered. */
   | { is: "lost"; why: ExaiError }
   | { is: "ended"; why: ExaiError };
+
+interface AskTime {
+  /** How much of the time-out has gone by with other requests, in milliseconds. */
+  spentMs?: number;
+}
 
 /** How long a server may take to cancel a task of a withdrawn request. */
 const CANCEL_MS = 30 * SECOND_MS;
@@ -51,6 +66,8 @@ export class UpstreamExchange {
   lastUsedAtMs = monotonicNow();
   /** The server's `tasks` capability, from its answer to `initialize`. */
   tasks: unknown;
+  /** Set once it is known which era the server speaks. */
+  dialect = PLAIN;
   readonly inflight: InFlightTable;
   readonly #name: string;
   readonly #transport: UpstreamTransport;
@@ -123,7 +140,10 @@ export class UpstreamExchange {
   #requestOf(call: Call, id: number): RpcRequest {
     const { method, progressToken } = call;
     const own = this.#handles.taskAliases.toServer(call.body ? withPlainMeta(call.body) : call.params);
-    const params = progressToken === undefined ? own : withProgressToken(own, id);
+    const params = this.dialect.paramsOf(
+      call,
+      progressToken === undefined ? own : withProgressToken(own, id),
+    );
     return params instanceof RawObject
       ? new TextRequest(id, method, params)
       : { jsonrpc: "2.0", id, method, params };
@@ -146,7 +166,12 @@ export class UpstreamExchange {
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server does not answer in time, or is gone
    */
-  async ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
+  async ask(
+    method: string,
+    params: JsonObject,
+    timeoutMs: number,
+    { spentMs = 0 }: AskTime = {},
+  ): Promise<Result> {
     if (this.#state.is !== "open") throw this.#state.why;
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
@@ -156,7 +181,7 @@ export class UpstreamExchange {
         protocolIssue === undefined ? "" : `; ${protocolIssue}`
       }`;
       this.#withdraw(id, this.#errors.unavailable(why), method);
-    }, timeoutMs);
+    }, Math.max(0, timeoutMs - spentMs));
     this.inflight.add(id, { call: undefined, settle: resolve, fail: reject });
     this.#request({ jsonrpc: "2.0", id, method, params });
     return await promise.finally(() => clearTimeout(timer));
@@ -168,8 +193,7 @@ export class UpstreamExchange {
     if (!entry) return;
     entry.fail(error);
     if (method === "initialize") return;
-    const params = { requestId: jsonId(id), reason: error.message };
-    const cancel = () => this.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
+    const cancel = () => this.#cancel(id, error.message);
     const { call } = entry;
     if (!call || !isObject(paramOf(call, "task"))) return cancel();
     // If the request creates a task, the task is cancelled once the answer names it: many servers do not answer a
@@ -177,6 +201,33 @@ export class UpstreamExchange {
     const createsTask = this.#createsTasks(call.method);
     this.#handles.withdrawn.add(call, id, createsTask ? cancel : undefined);
     if (!createsTask) cancel();
+  }
+
+  #cancel(id: RequestId, reason: string): void {
+    if (this.dialect.closesStreams && this.#transport.withdraw) return this.#transport.withdraw(id);
+    const params = { requestId: jsonId(id), reason };
+    this.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
+  }
+
+  /**
+   * Sends a request that stays unanswered while its stream is open; it is not in flight, and nothing waits for it.
+   * Resolves when its stream has ended, on transports that have such streams; rejects where it cannot be sent.
+   *
+   * @param onId called with its id before it is sent
+   */
+  openStream(request: { method: string; params: JsonObject }, onId: (id: number) => void): Promise<void> {
+    const id = this.#nextId++;
+    onId(id);
+    const state = this.#state;
+    if (state.is !== "open") return Promise.reject(state.why);
+    const sent = this.#transport.send({ jsonrpc: "2.0", id, ...request });
+    const hasStreams = this.#transport.withdraw !== undefined;
+    return hasStreams ? sent : sent.then(() => new Promise<never>(() => {}));
+  }
+
+  /** Cancels a request that {@linkcode openStream} has sent. */
+  closeStream(id: number, why: string): void {
+    if (this.isOpen) this.#cancel(id, why);
   }
 
   /** Whether the server runs requests of `method` as tasks on demand: `tasks.requests.tools.call` for `tools/call`. */

@@ -4,6 +4,7 @@ import type { ExaiError } from "../../base/errors.ts";
 import { textOf } from "../../base/json.ts";
 import { redact } from "../../base/log.ts";
 import { jsonEscaped, visible, visibleJson } from "../../base/visible.ts";
+import { notifyUpdated } from "../../call/scoped_uris.ts";
 import type { Caller } from "../../call/call.ts";
 import { MAX_URI_CHARS } from "../../wire/mcp.ts";
 import { paramsOf } from "../../wire/raw_edits.ts";
@@ -114,10 +115,13 @@ export class Inbound {
     if (uri === undefined) return this.#logUnaddressed(method, params);
     const callers = this.#context.subscriptions.subscribersOf(uri);
     if (callers.length === 0) return this.#logUnaddressed(method, params);
-    if (uri.length > MAX_URI_CHARS) return callers.forEach((caller) => caller.notify(method, params));
+    const { name } = this.#context;
+    if (uri.length > MAX_URI_CHARS) return callers.forEach((caller) => notifyUpdated(caller, name, params));
     // Looked up again when the notification is sent: a session may have unsubscribed meanwhile.
     this.#changes.notify(`${method} ${uri}`, () => {
-      for (const caller of this.#context.subscriptions.subscribersOf(uri)) caller.notify(method, params);
+      for (const caller of this.#context.subscriptions.subscribersOf(uri)) {
+        notifyUpdated(caller, name, params);
+      }
     });
   }
 

@@ -1,15 +1,10 @@
-import { getLogger } from "@logtape/logtape";
-import { withDeadline } from "../../base/abort.ts";
 import { ExaiError } from "../../base/errors.ts";
-import { loggingErrors } from "../../base/handler_errors.ts";
-import { isObject } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
-import type { MessageExtra, UpstreamTransport } from "../../transport/upstream_transport.ts";
+import type { UpstreamTransport } from "../../transport/upstream_transport.ts";
 import type { InitializeResult, LogLevel } from "../../wire/mcp.ts";
 import type { Params } from "../../wire/raw_object.ts";
 import type { RequestId, Result, RpcMessage } from "../../wire/rpc.ts";
-import { notificationOf } from "../../wire/text_request.ts";
 import { capabilityOf, ListCache } from "../lists/list_cache.ts";
 import { PendingQuestions } from "../questions/pending_questions.ts";
 import type { CrashSuspect } from "../supervisor.ts";
@@ -17,18 +12,19 @@ import { HandleOwners } from "../tasks/handle_owners.ts";
 import { UnfetchedTasks } from "../tasks/unfetched_tasks.ts";
 import { Attribution } from "./attribution.ts";
 import { UpstreamExchange } from "./exchange.ts";
-import { initialize } from "./initialize.ts";
 import { EarlyLogBuffer, Inbound } from "./inbound.ts";
 import { InFlightTable } from "./inflight.ts";
 import type { InstanceOptions } from "./instance_options.ts";
+import { StartAgainError } from "./link/find_era.ts";
+import { type LinkParts, openLink } from "./link/open_link.ts";
+import type { OpenListen, ServerLink } from "./link/server_link.ts";
 import { PingedLiveness } from "./liveness.ts";
+import { openTransport } from "./open_transport.ts";
 import { SharedLogLevel } from "./log_level.ts";
 import { ServerErrors } from "./server_errors.ts";
 import { SharedStateCalls } from "./shared_state_calls.ts";
 import { StartRoots } from "./start_roots.ts";
 import { Subscriptions } from "./subscriptions.ts";
-
-const log = getLogger(["exai", "upstream"]);
 
 /** How long a server may take to change its log level. */
 const LEVEL_TIMEOUT_MS = 10 * SECOND_MS;
@@ -57,14 +53,13 @@ export class Instance implements AsyncDisposable {
     renew: (uri) => this.#askAbout(uri, "resources/subscribe"),
     onSubscriptionLost: (...lost) => this.#options.onSubscriptionLost?.(...lost),
   });
-  readonly #logLevel: SharedLogLevel;
-  readonly #sharedStateCalls: SharedStateCalls;
   readonly #inbound: Inbound;
   readonly #ended = Promise.withResolvers<ExaiError>();
   readonly #exchange: UpstreamExchange;
-  readonly #roots: StartRoots;
-  readonly #earlyLogs = new EarlyLogBuffer((message) => this.#inbound.receive(message));
-  #description: InitializeResult | undefined;
+  readonly #linkParts: LinkParts;
+  readonly #earlyLogs = new EarlyLogBuffer((message) => this.#receiver.receive(message, undefined));
+  /** Set once it has started. */
+  #link: ServerLink | undefined;
 
   private constructor(transport: UpstreamTransport, options: InstanceOptions) {
     const { name, startTimeoutMs } = options;
@@ -82,23 +77,23 @@ export class Instance implements AsyncDisposable {
     const { attached, attribution, handles, tasks } = this;
     const exchange = this.#exchange = new UpstreamExchange({ name, transport, errors, inflight, handles });
     this.lists = new ListCache({
-      ask: (method, params) => exchange.ask(method, params, startTimeoutMs),
-      has: (kind) => capabilityOf(this.#description, kind) !== undefined,
-      isAnnounced: (kind) => capabilityOf(this.#description, kind)?.listChanged === true,
+      ask: (method, params) => this.#link!.ask(method, params, startTimeoutMs),
+      has: (kind) => capabilityOf(this.#link?.description, kind) !== undefined,
+      isAnnounced: (kind) => capabilityOf(this.#link?.description, kind)?.listChanged === true,
     });
     this.liveness = new PingedLiveness({
-      ping: (timeoutMs) => exchange.ask("ping", {}, timeoutMs),
+      ping: (timeoutMs) => this.#link!.ping(timeoutMs),
       maxSilences: options.maxSilences ?? 2,
       onSilent: (why) => this.#lose(why, { isFault: true }),
     });
     const setLevel = (level: LogLevel) =>
       exchange.ask("logging/setLevel", { level }, Math.min(startTimeoutMs, LEVEL_TIMEOUT_MS));
-    this.#logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
-    const shared = { name, subscriptions: this.#subscriptions, logLevel: this.#logLevel };
-    this.#sharedStateCalls = new SharedStateCalls({ ...shared, exchange });
-    const roots = this.#roots = new StartRoots(options);
+    const logLevel = new SharedLogLevel(setLevel, () => this.attached.values());
+    const shared = { name, subscriptions: this.#subscriptions, logLevel };
+    const sharedStateCalls = new SharedStateCalls({ ...shared, exchange });
+    const roots = new StartRoots(options);
     const own = { inflight, handles, pendingQuestions, tasks, attribution, attached, roots };
-    this.#inbound = new Inbound({
+    const inbound = this.#inbound = new Inbound({
       ...options,
       ...shared,
       ...own,
@@ -108,28 +103,37 @@ export class Instance implements AsyncDisposable {
         options.onListChanged(kinds);
       },
     });
+    const spoken = { options, transport, exchange, inbound, attribution, logLevel, sharedStateCalls, roots };
+    this.#linkParts = { ...spoken, ended: this.ended, onRevisionRefused: (why) => this.#refused(why) };
   }
 
   /**
-   * Connects to the server behind `transport` and initializes it.
+   * Connects to the server behind `transport` and finds out how it is spoken with.
    *
+   * @throws {StartAgainError} for a server to be started again
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the server's name and what went wrong
    */
   static async start(transport: UpstreamTransport, options: InstanceOptions): Promise<Instance> {
     const instance = new Instance(transport, options);
     try {
-      await instance.#initialize();
+      await instance.#open();
       return instance;
     } catch (thrown) {
       // Not awaited: a hanging server takes long to close.
       transport.close().catch(() => {});
-      throw thrown instanceof ExaiError ? thrown : instance.#errors.of(thrown);
+      if (thrown instanceof ExaiError || thrown instanceof StartAgainError) throw thrown;
+      throw instance.#errors.of(thrown);
     }
   }
 
-  /** The server's answer to `initialize`. */
+  /** What the server says of itself, whatever era it speaks: as an answer to `initialize`. */
   get description(): InitializeResult {
-    return this.#description!;
+    return this.#link!.description;
+  }
+
+  /** How it is spoken with. */
+  get speaks(): Pick<ServerLink, "era" | "revision" | "asksBesideCalls"> {
+    return this.#link!;
   }
 
   /** Id of its child process; undefined for a server behind a URL. */
@@ -171,7 +175,7 @@ export class Instance implements AsyncDisposable {
   attach(caller: Caller): void {
     this.attached.set(caller.id, caller);
     this.attribution.sessionAttached(caller);
-    this.#attachedChanged();
+    this.#link?.sessionsChanged();
     // After every session that waited for the start is attached.
     if (this.#earlyLogs.isHolding) queueMicrotask(() => this.#earlyLogs.release());
   }
@@ -181,9 +185,14 @@ export class Instance implements AsyncDisposable {
     // A later session may have the same id.
     if (this.attached.get(caller.id) === caller) {
       this.attached.delete(caller.id);
-      this.#attachedChanged();
+      this.#link?.sessionsChanged();
     }
     this.#subscriptions.removeAll(caller, (uri) => this.#askAbout(uri, "resources/unsubscribe"));
+  }
+
+  /** Opens a stream of notifications; undefined where the server sends them unasked. */
+  get openListen(): OpenListen | undefined {
+    return this.#link?.openListen?.bind(this.#link);
   }
 
   /** Detaches a session that has ended, and forgets its tasks. */
@@ -196,13 +205,12 @@ export class Instance implements AsyncDisposable {
 
   /** Subscribes a session to `uri`, on behalf of the daemon: it was subscribed on an earlier instance. */
   resubscribe(caller: Caller, uri: string): Promise<Result> {
-    return this.#subscriptions.subscribe(uri, caller, {
-      ask: () => this.#askAbout(uri, "resources/subscribe"),
-    });
+    const ask = () => this.#askAbout(uri, "resources/subscribe");
+    return this.#subscriptions.subscribe(uri, caller, { ask });
   }
 
   #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
-    return this.#exchange.ask(method, { uri }, this.#options.startTimeoutMs);
+    return this.#link!.ask(method, { uri }, this.#options.startTimeoutMs);
   }
 
   /**
@@ -213,23 +221,20 @@ export class Instance implements AsyncDisposable {
    */
   call(call: Call): Promise<Result> {
     this.callCount++;
-    // The common case, without a promise in between.
-    return call.method === "tools/call" ? this.#exchange.forward(call) : this.#sharedStateCalls.run(call);
+    return this.#link!.call(call);
   }
 
   /** A session wants another log level: the server gets the most verbose level any session wants. */
   logLevelChanged(): void {
-    this.#logLevel.update().catch(() => {});
+    this.#link?.sessionsChanged({ level: true });
   }
 
   /** Resolves when nothing is in flight, now or later. */
   readonly idle = (): Promise<void> => this.#inflight.idle();
 
-  /** Forwards a notification of a client that belongs to no call; a task status only for a task of this server. */
+  /** Forwards a notification of a client that belongs to no call. */
   notify(caller: Caller, method: string, params: Params): void {
-    const isStatus = method === "notifications/tasks/status";
-    const shown = isStatus ? this.#inbound.clientTaskStatus(caller, params) : params;
-    if (shown) this.#exchange.send(notificationOf(method, shown));
+    this.#link?.notify(caller, method, params);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -237,32 +242,27 @@ export class Instance implements AsyncDisposable {
     this.#finish(this.#errors.unavailable("it was stopped"));
   }
 
-  async #initialize(): Promise<void> {
-    const { capabilities, clientInfo, startTimeoutMs } = this.#options;
-    this.#transport.onmessage = loggingErrors(
-      "a message of a server",
-      (message: RpcMessage, extra?: MessageExtra) => this.#receive(message, extra?.about),
-    );
-    this.#transport.onclose = () =>
-      this.#finish(this.#errors.unavailable(this.#transport.describeEnd?.() ?? "it closed the connection"));
-    this.#transport.onerror = (error) => {
-      log.debug("{server}: {message}", { server: this.#options.name, message: error.message });
-      this.#options.log?.(`(${error.message})`);
-    };
-    // A session may expire; one that never answered is a failure of the server.
-    this.#transport.onlost = (why) => this.#lose(why, { isFault: this.#answers === 0 });
-    this.#transport.onresumed = () => void this.#inbound.catchUp(this.lists);
-    // A server behind a URL may accept the connection and send nothing.
-    const late = this.#errors.unavailable(`it did not connect within ${startTimeoutMs} ms`);
-    await withDeadline(this.#transport.start(), { timeoutMs: startTimeoutMs, late });
-    const ask = (protocolVersion: string) =>
-      this.#exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, startTimeoutMs);
-    const description = await initialize(ask, this.#options.name);
-    this.#description = description;
-    this.#exchange.tasks = description.capabilities.tasks;
-    this.#transport.setProtocolVersion?.(description.protocolVersion);
-    this.#exchange.send({ jsonrpc: "2.0", method: "notifications/initialized" });
-    await this.#roots.settle((timeoutMs) => this.#exchange.ask("ping", {}, timeoutMs));
+  async #open(): Promise<void> {
+    await openTransport(this.#transport, {
+      ...this.#options,
+      errors: this.#errors,
+      onMessage: (message, about) => this.#receive(message, about),
+      onEnd: (why) => this.#finish(why),
+      // A session may expire; one that never answered is a failure of the server.
+      onLost: (why) => this.#lose(why, { isFault: this.#answers === 0 }),
+      onResumed: () => void this.#inbound.catchUp(this.lists),
+    });
+    this.#link = await openLink(this.#linkParts);
+  }
+
+  get #receiver(): Pick<ServerLink, "receive"> {
+    return this.#link ?? this.#inbound;
+  }
+
+  /** The server does not speak the revision any more: the next call finds out what it speaks. */
+  #refused(why: string): void {
+    this.#options.onEra?.(undefined);
+    this.#lose(why, { isFault: false });
   }
 
   /** The server has lost our session, or does not answer: the next call makes another connection. */
@@ -277,9 +277,10 @@ export class Instance implements AsyncDisposable {
     this.liveness.heard++;
     if ("method" in message) {
       if (this.#earlyLogs.isHolding && this.#earlyLogs.hold(message)) return;
-      return this.#inbound.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
+      return this.#receiver.receive(message, about === undefined ? undefined : this.#inflight.origin(about));
     }
-    if (this.#inflight.settle(message)) return void (this.#description && this.#answers++);
+    if (this.#inflight.settle(message)) return void (this.#link && this.#answers++);
+    if (this.#link?.settle?.(message)) return;
     const fault = this.#exchange.unmatched(message);
     if (fault !== undefined) this.#options.log?.(fault);
   }
@@ -289,12 +290,8 @@ export class Instance implements AsyncDisposable {
     this.#exchange.finish(reason);
     this.#earlyLogs.release();
     this.#inbound.stop(reason);
+    this.#link?.stop?.(reason);
     this.tasks.clear();
     this.#ended.resolve(reason);
-  }
-
-  #attachedChanged(): void {
-    if (this.#exchange.hasEnded || !isObject(this.#description?.capabilities.logging)) return;
-    this.#logLevel.attachedChanged();
   }
 }

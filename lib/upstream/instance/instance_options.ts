@@ -2,7 +2,9 @@ import type { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { Caller, Root } from "../../call/call.ts";
 import type { ListKind } from "../../call/server.ts";
+import type { Era } from "../../wire/client_claim.ts";
 import type { Implementation } from "../../wire/mcp.ts";
+import type { KnownEra } from "./link/find_era.ts";
 import type { OrphanedHandles } from "../tasks/orphaned_handles.ts";
 
 /** What an instance is made with. */
@@ -17,6 +19,10 @@ export interface InstanceOptions {
   /** The roots its first session has when it starts. */
   rootsAtStart?: readonly Root[];
   startTimeoutMs: number;
+  /** Which era of MCP it is known to speak. */
+  era: KnownEra;
+  /** Called when it has shown which; undefined: what was known is wrong. */
+  onEra?(era: Era | undefined): void;
   /** Handles given out by earlier instances of the server. */
   orphaned?: OrphanedHandles;
   /** What to do about a question that was refused because it could not be attributed. */

@@ -24,6 +24,8 @@ export class SharedLogLevel {
   #defaultIndex = LOG_LEVELS.indexOf(DEFAULT_LEVEL);
   /** Whether a level was set on the server. */
   #isSet = false;
+  /** The most verbose level that a session has set for one of its calls, where its client sets it for each. */
+  readonly #ofCalls = new WeakMap<object, LogLevel>();
   /** Whether the last request failed: another is made only for a session that sets a level. */
   #hasFailed = false;
 
@@ -43,6 +45,17 @@ export class SharedLogLevel {
     if (logLevel !== undefined || !this.#isSet) return true;
     const index = LOG_LEVELS.indexOf(level as LogLevel);
     return index < 0 || index >= this.#defaultIndex;
+  }
+
+  /**
+   * A session wants log messages of `level` about one of its calls. The server keeps the level: each change is a request
+   * more. Messages that are not wanted are left out on their way to the client.
+   */
+  callWants(caller: object, level: LogLevel): void {
+    const known = this.#ofCalls.get(caller);
+    if (known !== undefined && LOG_LEVELS.indexOf(known) <= LOG_LEVELS.indexOf(level)) return;
+    this.#ofCalls.set(caller, level);
+    this.update().catch(() => {});
   }
 
   /** A session was attached or detached. */
@@ -95,7 +108,7 @@ export class SharedLogLevel {
   }
 
   #wanted(): LogLevel | undefined {
-    const levels = Array.from(this.#attached(), ({ logLevel }) => logLevel);
+    const levels = Array.from(this.#attached(), (caller) => caller.logLevel ?? this.#ofCalls.get(caller));
     if (levels.length === 0) return undefined;
     if (this.#current === undefined && levels.every((level) => level === undefined)) return undefined;
     return LOG_LEVELS.at(

@@ -1,4 +1,4 @@
-import { textOf } from "../../base/json.ts";
+import { isObject, textOf } from "../../base/json.ts";
 import type { Caller } from "../../call/call.ts";
 import type { KnownServerFacts } from "../../call/server.ts";
 import type { ListMemory } from "./list_memory.ts";
@@ -18,7 +18,12 @@ export class KnownLists {
   factsFor(caller: Caller): KnownServerFacts {
     const { description, lists } = this.#memory.viewOf(caller);
     const tools = lists.get("tools");
-    return { instructions: textOf(description?.instructions), tools: tools && this.#shown.offered(tools) };
+    const { instructions, capabilities } = description ?? {};
+    return {
+      instructions: textOf(instructions),
+      extensions: isObject(capabilities?.extensions) ? capabilities.extensions : undefined,
+      tools: tools && this.#shown.offered(tools),
+    };
   }
 
   /** Whether it is known what tools the server has. */

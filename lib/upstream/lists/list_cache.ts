@@ -2,6 +2,7 @@ import { delay } from "@std/async/delay";
 import { isObject, type JsonObject } from "../../base/json.ts";
 import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
+import type { Freshness } from "../../call/freshness.ts";
 import { allPages } from "../../call/pages.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
@@ -29,6 +30,8 @@ interface CachedList {
   askedAtMs: number;
   /** The same, once it has resolved. */
   resolved?: readonly JsonObject[];
+  /** What the server says of how long it may be kept; undefined: nothing. */
+  freshness?: Freshness;
 }
 
 /** Why a list is incomplete, by list. */
@@ -124,8 +127,20 @@ export class ListCache {
     return refreshed;
   }
 
-  #isCurrent(kind: ListKind, { askedAtMs, resolved }: CachedList): boolean {
+  /** How long the cached list may be kept by others; undefined when there is none. */
+  freshness(kind: ListKind): Freshness | undefined {
+    const kept = this.#kept.get(kind);
+    if (!kept?.resolved) return undefined;
+    const { freshness, resolved, askedAtMs } = kept;
+    if (freshness) return freshness;
+    const isLasting = this.#options.isAnnounced(kind) && truncationOf(resolved) === undefined;
+    return { untilMs: (isLasting ? monotonicNow() : askedAtMs) + UNANNOUNCED_MS, scope: "private" };
+  }
+
+  #isCurrent(kind: ListKind, { askedAtMs, resolved, freshness }: CachedList): boolean {
     if (resolved === undefined) return true;
+    // A server that says how long is believed (MCP server/utilities/caching).
+    if (freshness) return monotonicNow() < freshness.untilMs;
     const isLasting = this.#options.isAnnounced(kind) && truncationOf(resolved) === undefined;
     return isLasting || monotonicNow() - askedAtMs < UNANNOUNCED_MS;
   }
@@ -138,7 +153,10 @@ export class ListCache {
 
   #request(kind: ListKind): Promise<readonly JsonObject[]> {
     const before = this.#kept.get(kind)?.resolved;
-    const kept: CachedList = { list: this.#requestAll(kind, before), askedAtMs: monotonicNow() };
+    const kept: CachedList = {
+      list: this.#requestAll(kind, before, (freshness) => kept.freshness = freshness),
+      askedAtMs: monotonicNow(),
+    };
     this.#kept.set(kind, kept);
     kept.list.then((list) => kept.resolved = list, () => {
       // A failure is not cached.
@@ -150,10 +168,13 @@ export class ListCache {
   async #requestAll(
     kind: ListKind,
     before: readonly JsonObject[] | undefined,
+    onFreshness: (freshness: Freshness | undefined) => void,
   ): Promise<readonly JsonObject[]> {
     if (!this.#options.has(kind)) return before ?? [];
     const { method } = LISTS[kind];
-    const { entries, fault } = await allPages((params) => this.#options.ask(method, params), LISTS[kind]);
+    const ask = (params: JsonObject) => this.#options.ask(method, params);
+    const { entries, fault, freshness } = await allPages(ask, LISTS[kind]);
+    onFreshness(freshness);
     if (fault !== undefined) truncations.set(entries, fault);
     return steadied(entries, before);
   }

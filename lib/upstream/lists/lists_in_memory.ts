@@ -1,5 +1,5 @@
 import { BoundedMap } from "../bounded_map.ts";
-import type { ListKey, ListStore, StoredView } from "../list_store.ts";
+import type { FoundEra, ListKey, ListStore, StoredView } from "../list_store.ts";
 
 /** Servers, each in one configuration, whose lists are kept. */
 const MAX_KEPT = 256;
@@ -9,6 +9,7 @@ const MAX_KEPT = 256;
  * mounted anew with another time-out is not read again.
  */
 export class ListsInMemory implements ListStore {
+  readonly #eras = new BoundedMap<string, FoundEra | undefined>(MAX_KEPT);
   readonly #latest = new BoundedMap<string, StoredView>(MAX_KEPT);
 
   latest({ server, config }: ListKey): StoredView | undefined {
@@ -26,5 +27,13 @@ export class ListsInMemory implements ListStore {
 
   set({ server, config }: ListKey, _place: string, view: StoredView): void {
     this.#latest.set(JSON.stringify([server, config]), view);
+  }
+
+  era(config: string): FoundEra | undefined {
+    return this.#eras.get(config);
+  }
+
+  setEra(config: string, found: FoundEra | undefined): void {
+    this.#eras.set(config, found);
   }
 }

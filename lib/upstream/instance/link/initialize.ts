@@ -1,7 +1,7 @@
-import { isObject, type Json, type JsonObject } from "../../base/json.ts";
-import { type InitializeResult, isAboutRevision, LATEST_REVISION, REVISIONS } from "../../wire/mcp.ts";
-import type { Result } from "../../wire/rpc.ts";
-import { HttpStatusError } from "../../remote/http_errors.ts";
+import { isObject, type Json, type JsonObject } from "../../../base/json.ts";
+import { type InitializeResult, isAboutRevision, LATEST_REVISION, REVISIONS } from "../../../wire/mcp.ts";
+import type { Result } from "../../../wire/rpc.ts";
+import { HttpStatusError } from "../../../remote/http_errors.ts";
 
 /** Older than any revision EXAI offers, but compatible in everything used here. */
 const FIRST_DRAFT = "2024-10-07";

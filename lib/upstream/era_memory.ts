@@ -1,0 +1,41 @@
+import { HOUR_MS } from "../base/units.ts";
+import type { ServerConfig } from "../config/server_config.ts";
+import type { Era } from "../wire/client_claim.ts";
+import type { KnownEra } from "./instance/link/find_era.ts";
+import type { FoundEra, ListStore } from "./list_store.ts";
+import { serverIdentity } from "./server_identity.ts";
+
+/** How long a server is taken for one of the legacy era: it may be updated under the same command. */
+const LEGACY_LASTS_MS = 24 * HOUR_MS;
+
+type EraStore = Pick<ListStore, "era" | "setEra">;
+
+/** Which era of MCP one server speaks: as its configuration says, or as it was found out at an earlier start. */
+export class EraMemory {
+  readonly #configured: Era | undefined;
+  readonly #identity: string;
+  readonly #store: EraStore | undefined;
+
+  constructor(config: ServerConfig, store?: EraStore) {
+    this.#configured = config.kind === "sse" ? "legacy" : config.era;
+    this.#identity = serverIdentity(config);
+    this.#store = store;
+  }
+
+  /** What is known before a start. */
+  known(nowMs = Date.now()): KnownEra {
+    if (this.#configured) return { is: "configured", era: this.#configured };
+    const found = this.#store?.era(this.#identity);
+    return found && isCurrent(found, nowMs) ? { is: "remembered", era: found.era } : { is: "unknown" };
+  }
+
+  /** A start has found it out; undefined: what was remembered is wrong. */
+  found(era: Era | undefined, nowMs = Date.now()): void {
+    this.#store?.setEra(this.#identity, era && { era, atMs: nowMs });
+  }
+}
+
+function isCurrent({ era, atMs }: FoundEra, nowMs: number): boolean {
+  // The clock may have been set back.
+  return era === "modern" || atMs <= nowMs && nowMs - atMs < LEGACY_LASTS_MS;
+}

@@ -1,0 +1,145 @@
+import { delay } from "@std/async/delay";
+import { abortError } from "../../../base/abort.ts";
+import { ExaiError } from "../../../base/errors.ts";
+import { isObject, type JsonObject, ownEntry, textOf } from "../../../base/json.ts";
+import { type Call, derive, type InputAnswers } from "../../../call/call.ts";
+import { toRpcError } from "../../../wire/codes.ts";
+import { exactResult } from "../../../wire/raw_message.ts";
+import type { Result, RpcError } from "../../../wire/rpc.ts";
+import { checkAnswerable, CLIENT_CAPABILITY } from "../../questions/client_capabilities.ts";
+import { isInputRequired } from "./modern_answer.ts";
+
+/** How often a server may ask about one call, one time after the other. */
+const MAX_ROUNDS = 8;
+
+/** The pause before a request is repeated for a server that asks for nothing but that. */
+const PACE_MS = 250;
+
+/** Questions of one result. */
+const MAX_QUESTIONS = 64;
+
+interface InputRequest {
+  key: string;
+  method: string;
+  /** The client capability it needs. */
+  capability: string;
+  params: JsonObject;
+}
+
+interface RoundsOptions {
+  /** The server's name. */
+  server: string;
+  /** Sends the call, with an id of its own, and the answers it has. */
+  send(call: Call): Promise<Result>;
+}
+
+/**
+ * Puts what a server needs to complete `call` to the call's client, and repeats the request with the answers, until it is
+ * complete: for clients that can be asked only by requests (MCP basic/patterns/mrtr, client requirements).
+ *
+ * @param first what the server has answered, which {@linkcode isInputRequired}
+ * @throws {ExaiError} the signal's reason; what asking the client throws
+ */
+export async function fulfil(call: Call, first: Result, { server, send }: RoundsOptions): Promise<Result> {
+  let result = first;
+  for (let round = 0; isInputRequired(result); round++) {
+    if (round === MAX_ROUNDS) {
+      return fault(
+        `server "${server}" asked for input ${MAX_ROUNDS} times in a row and did not complete the call`,
+      );
+    }
+    const answered = await answersTo(call, exactResult(result as { result: JsonObject }), server);
+    if ("error" in answered) return answered;
+    result = await send(derive(call, { answers: answered.answers }));
+    if (!result.error && !isInputRequired(result)) completed(call, answered.elicitations);
+  }
+  return result;
+}
+
+type Answered = { answers: InputAnswers; elicitations: readonly string[] } | { error: RpcError };
+
+async function answersTo(
+  call: Call,
+  { inputRequests, requestState }: JsonObject,
+  server: string,
+): Promise<Answered> {
+  const state = textOf(requestState);
+  const questions = questionsIn(inputRequests);
+  if (!questions || questions.length > MAX_QUESTIONS || (questions.length === 0 && state === undefined)) {
+    return fault(`server "${server}" asked for input in a way that MCP does not have`);
+  }
+  if (questions.length === 0) {
+    await delay(PACE_MS, { signal: call.signal }).catch(() => Promise.reject(abortError(call.signal)));
+    return { answers: { requestState: state }, elicitations: [] };
+  }
+  const refused = refusalOf(call, questions, server);
+  if (refused) return refused;
+  const asked = questions.map(withElicitationId);
+  const results = await Promise.all(asked.map((question) => ask(call, question)));
+  const failed = results.findIndex(({ error }) => error);
+  if (failed >= 0) {
+    const { code, message, data } = results[failed]!.error!;
+    return { error: { code, message: `${asked[failed]!.method} of server "${server}": ${message}`, data } };
+  }
+  const inputResponses = Object.fromEntries(
+    asked.map(({ key }, i) => [key, exactResult(results[i] as { result: JsonObject })]),
+  );
+  const elicitations = asked.flatMap(({ params }) => textOf(params.elicitationId) ?? []);
+  return { answers: { inputResponses, requestState: state }, elicitations };
+}
+
+/** Undefined for what is no map of requests. */
+function questionsIn(inputRequests: unknown): InputRequest[] | undefined {
+  if (inputRequests === undefined) return [];
+  if (!isObject(inputRequests)) return undefined;
+  const questions = Object.entries(inputRequests).map(([key, request]) => {
+    const { method, params = {} } = isObject(request) ? request : {};
+    const capability = typeof method === "string" ? ownEntry(CLIENT_CAPABILITY, method) : undefined;
+    return capability !== undefined && isObject(params)
+      ? { key, method: String(method), capability, params }
+      : undefined;
+  });
+  return questions.every((question) => question !== undefined) ? questions : undefined;
+}
+
+/** The error for a server that asks what the client has not declared, before anything is asked. */
+function refusalOf(
+  call: Call,
+  questions: readonly InputRequest[],
+  server: string,
+): { error: RpcError } | undefined {
+  const { capabilities } = call.caller;
+  for (const { method, capability, params } of questions) {
+    try {
+      checkAnswerable(method, params, capabilities);
+    } catch (thrown) {
+      const details = { requiredCapabilities: { [capability]: {} }, server };
+      const why = `server "${server}" asks for ${method}: ${ExaiError.from(thrown).message}`;
+      return { error: toRpcError(new ExaiError("MISSING_CAPABILITY", why, { details })) };
+    }
+  }
+  return undefined;
+}
+
+/** Clients of the legacy era tell elicitations by URL apart by an id, which the modern era has not got. */
+function withElicitationId(question: InputRequest): InputRequest {
+  if (question.params.mode !== "url") return question;
+  return { ...question, params: { ...question.params, elicitationId: crypto.randomUUID() } };
+}
+
+async function ask(call: Call, { method, params }: InputRequest): Promise<Result> {
+  // Cached by the session, and the same that decided which process it shares.
+  const roots = method === "roots/list" ? await call.caller.roots() : undefined;
+  return roots ? { result: { roots: [...roots] } } : await call.ask(method, params);
+}
+
+/** The server has gone on, so what the user was to do elsewhere is done. */
+function completed(call: Call, elicitations: readonly string[]): void {
+  for (const elicitationId of elicitations) {
+    call.notify("notifications/elicitation/complete", { elicitationId });
+  }
+}
+
+function fault(why: string): { error: RpcError } {
+  return { error: toRpcError(new ExaiError("INTERNAL", why)) };
+}

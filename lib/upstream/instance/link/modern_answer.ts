@@ -1,0 +1,79 @@
+import { ExaiError } from "../../../base/errors.ts";
+import { isObject, type JsonObject } from "../../../base/json.ts";
+import { visible } from "../../../base/visible.ts";
+import { toRpcError } from "../../../wire/codes.ts";
+import { resultMember } from "../../../wire/raw_message.ts";
+import type { Result, RpcError } from "../../../wire/rpc.ts";
+import { MODERN_CODES } from "./discover.ts";
+
+/** Longest `resultType` shown in a message, in characters. */
+const MAX_TYPE_CHARS = 80;
+
+/** The extension whose results may be of the type `task` (SEP-2663). */
+const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
+
+interface AnswerContext {
+  /** The server's name. */
+  server: string;
+  /** The client capabilities it was told with the request. */
+  told: JsonObject;
+  /** Those of the caller. */
+  capabilities: JsonObject;
+}
+
+/** Whether the server needs answers before it can complete the request (MCP basic/patterns/mrtr). */
+export function isInputRequired(answer: Result): boolean {
+  return !answer.error && resultMember(answer, "resultType") === "input_required";
+}
+
+/**
+ * What a server has answered, as its caller may be told it: errors about this hop are given another meaning or made the
+ * daemon's own, and results of an unknown type are errors (MCP basic, ResultType).
+ */
+export function checkedAnswer(answer: Result, context: AnswerContext): Result {
+  if (answer.error) return { error: errorOfHop(answer.error, context) };
+  const type = resultMember(answer, "resultType");
+  if (type === undefined || type === "complete" || type === "input_required") return answer;
+  const { extensions } = context.told;
+  if (type === "task" && isObject(extensions) && isObject(extensions[TASKS_EXTENSION])) return answer;
+  const shown = visible(JSON.stringify(type), MAX_TYPE_CHARS);
+  return failure(
+    "INTERNAL",
+    `server "${context.server}" gave a result of the type ${shown}, which it may not give`,
+  );
+}
+
+function errorOfHop(error: RpcError, { server, capabilities }: AnswerContext): RpcError {
+  switch (error.code) {
+    case MODERN_CODES.missingCapability: {
+      const lacking = lackedOf(error.data, capabilities);
+      if (lacking) {
+        return failure("MISSING_CAPABILITY", error.message, { requiredCapabilities: lacking, server }).error!;
+      }
+      const why =
+        `server "${server}" says that its client lacks a capability which it was told: ${error.message}`;
+      return failure("INTERNAL", why).error!;
+    }
+    case MODERN_CODES.headerMismatch:
+      return failure("INTERNAL", `server "${server}" refused the headers of a request: ${error.message}`)
+        .error!;
+    default:
+      return error;
+  }
+}
+
+/** The required capabilities that the caller has not declared; undefined: it has declared all, or none are named. */
+function lackedOf(data: unknown, capabilities: JsonObject): JsonObject | undefined {
+  const required = isObject(data) && isObject(data.requiredCapabilities) ? data.requiredCapabilities : {};
+  const lacked = Object.entries(required).flatMap(([name, value]) => {
+    const offered = capabilities[name];
+    if (!isObject(offered)) return [[name, value]];
+    const parts = isObject(value) ? Object.entries(value).filter(([part]) => !isObject(offered[part])) : [];
+    return parts.length === 0 ? [] : [[name, Object.fromEntries(parts)]];
+  });
+  return lacked.length === 0 ? undefined : Object.fromEntries(lacked);
+}
+
+function failure(code: "INTERNAL" | "MISSING_CAPABILITY", why: string, details?: JsonObject): Result {
+  return { error: toRpcError(new ExaiError(code, why, { details })) };
+}
