@@ -15,7 +15,8 @@ import { ProcessAdmission, type ProcessAdmissionOptions } from "../lib/admission
 import { ExaiError } from "../lib/base/errors.ts";
 import { monotonicNow } from "../lib/base/time.ts";
 import type { Worker } from "../lib/call/admission.ts";
-import { type Call, type CallTrace, derive, type Target } from "../lib/call/call.ts";
+import { type Call, derive, type Target } from "../lib/call/call.ts";
+import type { CallTrace } from "../lib/call/trace.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { call } from "./helpers/call.ts";

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { checkBars } from "../tools/bench/bars.ts";
 import { drive } from "../tools/bench/drive.ts";
+import { eraRows } from "../tools/bench/era_rows.ts";
 import { checkNumbers, NUMBERS_SERVER } from "../tools/bench/numbers.ts";
 import { benchPage } from "../tools/bench/page.ts";
 import type { PartReport } from "../tools/bench/report.ts";
@@ -180,4 +181,20 @@ Deno.test("a profile names the functions that a busy program spent its time in, 
     hotFunctions(profile, { count: 9, root: "file:///exai/" })[2]?.name,
     "(anonymous) (npm:zod/4.6.7/index.js)",
   );
+});
+
+Deno.test("what a call of the newer era costs is told as a multiple of the older one's", () => {
+  const shape = { windows: 1, inflight: 1 };
+  const load = { shape, calls: 1, p99Ms: 1, callsPerSecond: 1, rounds: [] };
+  const names = ["2025 client, 2025 server", "2025 client, 2026 server", "2026 client, 2025 server"];
+  const results = names.map((name, i): SubjectResult => ({
+    name,
+    role: "eras",
+    loads: [{ ...load, p50Ms: 0.5 + i * 0.05 }],
+  }));
+  assertEquals(eraRows(results).map(([, ...cells]) => cells), [
+    ["0.500", "1.00", ""],
+    ["0.550", "1.10", ""],
+    ["0.600", "1.20", ""],
+  ]);
 });

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { isWorkMethod } from "../lib/upstream/method_kind.ts";
-import { checkAnswerable, withoutUnsupportedTask } from "../lib/upstream/questions/client_capabilities.ts";
+import { checkAnswerable, withoutUnsupportedTask } from "../lib/call/client_capabilities.ts";
 
 Deno.test("a question is refused in the name of a client that did not offer what it needs", () => {
   const refused = (method: string, params: JsonObject, capabilities: JsonObject) => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type Permit, Permits } from "../lib/admission/permits.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { CallTrace } from "../lib/call/call.ts";
+import type { CallTrace } from "../lib/call/trace.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 

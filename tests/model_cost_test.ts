@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { untilAborted } from "../lib/base/abort.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import type { CallTrace } from "../lib/call/call.ts";
+import type { CallTrace } from "../lib/call/trace.ts";
 import { callsCommand } from "../lib/commands/calls.ts";
 import { loadSettings } from "../lib/config/load.ts";
 import { readModels } from "../lib/config/models_file.ts";

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { type Permit, Permits } from "../lib/admission/permits.ts";
-import { Tally } from "../lib/admission/tally.ts";
+import { Tally } from "../lib/base/tally.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { CallTrace } from "../lib/call/call.ts";
+import type { CallTrace } from "../lib/call/trace.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { seeded } from "./helpers/random.ts";

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
-import type { Call, CallTrace, Policy } from "../lib/call/call.ts";
+import type { Call, Policy } from "../lib/call/call.ts";
+import type { CallTrace } from "../lib/call/trace.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import { textResult } from "../lib/wire/mcp.ts";
 import { call } from "./helpers/call.ts";

@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { ServerBreaker, type ServerBreakerOptions } from "../lib/admission/breaker.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import type { Call, CallTrace } from "../lib/call/call.ts";
+import type { Call } from "../lib/call/call.ts";
+import type { CallTrace } from "../lib/call/trace.ts";
 import { currentWait } from "../lib/call/wait.ts";
 import { call } from "./helpers/call.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";

@@ -3,7 +3,7 @@
  * to share a server. `--help` lists the flags.
  */
 import os from "node:os";
-import { mountedSubject, shimSubject } from "./bench/exai.ts";
+import { eraSubjects, mountedSubject, shimSubject } from "./bench/exai.ts";
 import { copyingSubject } from "./bench/floor.ts";
 import { type Entries, installPackages, PACKAGES } from "./bench/install.ts";
 import { HELP, type Options, readOptions } from "./bench/options.ts";
@@ -89,6 +89,7 @@ function ownSubjects({ builds }: Options): Subject[] {
     floorSubject(),
     ...builds.map((build) => rawSubject(`version over raw WebSocket, ${build.name}`, build.daemon)),
     ...builds.map((build) => shimSubject(`version through shims, ${build.name}`, build, SMALL)),
+    ...builds.flatMap((build) => eraSubjects(build, [ONE, BUSY, LARGE[0]!])),
   ];
 }
 

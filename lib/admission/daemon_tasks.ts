@@ -5,9 +5,8 @@ import { HOUR_MS } from "../base/units.ts";
 import { type Call, type Caller, paramOf, type TaskHints, type Whereabouts } from "../call/call.ts";
 import { mayUse, ownerKey } from "../call/owner.ts";
 import type { FinalStatus, TaskRecord, TaskRecords } from "../call/task_records.ts";
-import { exactError, exactResult } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";
-import { isAboutTask } from "../wire/tasks_extension.ts";
+import { isAboutTask, taskOutcome } from "../wire/tasks_extension.ts";
 import { RunningTask, shownEnd } from "./daemon_task.ts";
 import type { DetachedCall } from "./detached_calls.ts";
 
@@ -25,8 +24,9 @@ interface DaemonTasksOptions {
 
 /** A call that becomes a task. */
 interface BeginningTask {
-  call: DetachedCall;
-  caller: Pick<Caller, "belonging">;
+  detached: DetachedCall;
+  /** The call it was. */
+  call: Pick<Call, "caller" | "parking">;
   hints?: TaskHints;
 }
 
@@ -46,26 +46,32 @@ export class DaemonTasks {
   }
 
   /** Makes a task of a detached call, which has its handle for an id. It is kept on disk when this resolves. */
-  async begin({ call, caller, hints }: BeginningTask): Promise<RunningTask> {
+  async begin({ detached, call, hints }: BeginningTask): Promise<RunningTask> {
     const record = {
-      taskId: call.handle,
-      owner: ownerKey(await caller.belonging.owner()),
-      createdAtMs: call.startedAtMs,
+      taskId: detached.handle,
+      owner: ownerKey(await call.caller.belonging.owner()),
+      createdAtMs: detached.startedAtMs,
       ttlMs: this.#options.maxMs + RESULT_MS,
     };
     const cancel = () => {
       this.#end(task, "cancelled", {});
-      call.cancel(new ExaiError("CANCELLED", "its client has cancelled the task"));
+      detached.cancel(new ExaiError("CANCELLED", "its client has cancelled the task"));
     };
-    const task = new RunningTask(record, { hints, cancel });
+    const task = new RunningTask(record, { call, hints, cancel });
     this.#running.set(record.taskId, task);
     this.#options.records.add(record);
-    call.watchers.add(({ message }) => message !== undefined && task.hint({ statusMessage: message }));
-    void call.outcome.then((result) => {
-      this.#end(task, result.error ? "failed" : "completed", outcomeOf(result));
-      call.release?.();
+    detached.watchers.add(({ message }) => message !== undefined && task.hint({ statusMessage: message }));
+    void detached.outcome.then((result) => {
+      this.#end(task, result.error ? "failed" : "completed", taskOutcome(result));
+      detached.release?.();
     });
     return task;
+  }
+
+  /** The daemon stops: what becomes of those that run is not known, and the next daemon says so. */
+  leave(): void {
+    for (const task of this.#running.values()) task[Symbol.dispose]();
+    this.#running.clear();
   }
 
   /** The answer to a call about a task that was made here; undefined for any other call. */
@@ -81,7 +87,7 @@ export class DaemonTasks {
     if (call.method === "tasks/get") return { result: stateOf(found) };
     if (found instanceof RunningTask) {
       if (call.method === "tasks/cancel") found.cancel();
-      else found.questions.answer(responsesIn(call));
+      else found.answer(responsesIn(call));
     }
     return { result: {} };
   }
@@ -131,7 +137,7 @@ export class DaemonTasks {
     const isKept = this.#options.records.finish(taskId, { status, outcome, updatedAtMs: ended.updatedAtMs });
     if (!isKept) this.#keepUnwritten(ended);
     task.tell(shownEnd(ended));
-    task.watchers.clear();
+    task[Symbol.dispose]();
   }
 
   #keepUnwritten(record: TaskRecord): void {
@@ -149,12 +155,6 @@ export function createdResult({ shown }: RunningTask): Result {
 
 function stateOf(task: RunningTask | TaskRecord): JsonObject {
   return task instanceof RunningTask ? task.shown : shownEnd(task);
-}
-
-/** As the request would have been answered; the result says that it is one, as answers of this era do. */
-function outcomeOf(answer: Result): JsonObject {
-  if (answer.error) return { error: { ...exactError(answer) } };
-  return { result: { resultType: "complete", ...exactResult(answer) } };
 }
 
 function responsesIn(call: Call): JsonObject {

@@ -84,6 +84,8 @@ interface RunOptions {
 class DetachableRun implements RepeatableCall {
   readonly call: Call;
   readonly startedAtMs = Date.now();
+  /** When the request came that waits for it now. */
+  #requestedAtMs = this.startedAtMs;
   isAwaited = true;
   endedAtMs: number | undefined;
   readonly #options: RunOptions;
@@ -135,6 +137,7 @@ class DetachableRun implements RepeatableCall {
       ask: (method, params, options) => this.#ask(method, params, options),
       becomeTask: this.#canBeTask(this.call) ? (hints) => this.#becomeTask(hints) : undefined,
     }));
+    using _parked = this.call.parking?.watch((isParked) => this.#parkedOrNot(isParked));
     this.#wait();
     this.#waiting.add(this.call);
     try {
@@ -176,14 +179,15 @@ class DetachableRun implements RepeatableCall {
 
   #beginTask(kept: DetachedCall): Promise<RunningTask> {
     kept.outliveSession();
-    const { caller } = this.call;
-    return this.#task ??= this.#options.options.tasks!.begin({ call: kept, caller, hints: this.#hints });
+    const begin = { detached: kept, call: this.call, hints: this.#hints };
+    return this.#task ??= this.#options.options.tasks!.begin(begin);
   }
 
   /** The server has begun a task for the call: its client is given one at once. */
   #becomeTask(hints: TaskHints): void {
     this.#hints = { ...this.#hints, ...hints };
-    void this.#task?.then((task) => task.hint(hints));
+    // From now on its questions are those of the task.
+    this.#beginTask(this.#keep()).then((task) => task.hint(hints), () => {});
     this.#late.resolve(undefined);
   }
 
@@ -196,11 +200,19 @@ class DetachableRun implements RepeatableCall {
     this.#late.reject(reason);
   }
 
+  /** The client of a parked call is patient anew with each of its requests. */
+  #parkedOrNot(isParked: boolean): void {
+    clearTimeout(this.#timer);
+    if (isParked) return;
+    this.#requestedAtMs = Date.now();
+    if (this.#asking === 0 && !this.#kept) this.#wait();
+  }
+
   #wait(): void {
     clearTimeout(this.#timer);
     const { waitMs, countsProgress } = this.#options.patience;
-    if (waitMs === Infinity) return;
-    const waitedMs = countsProgress ? 0 : Math.min(waitMs, Date.now() - this.startedAtMs);
+    if (waitMs === Infinity || this.call.parking?.isParked) return;
+    const waitedMs = countsProgress ? 0 : Math.min(waitMs, Date.now() - this.#requestedAtMs);
     this.#timer = setTimeout(() => this.#late.resolve(undefined), waitMs - waitedMs);
   }
 
@@ -264,7 +276,6 @@ class DetachableRun implements RepeatableCall {
   /** Asks the client after its request was answered. */
   async #askLater(method: string, params: Params, options?: AskOptions): Promise<Result> {
     if (!this.#task) return await askOnce(options, () => this.call.caller.ask(method, params, options));
-    const { questions } = await this.#task;
-    return await questions.ask(method, params, options);
+    return await (await this.#task).ask(method, params, options);
   }
 }

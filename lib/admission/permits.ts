@@ -4,7 +4,7 @@ import { SECOND_MS } from "../base/units.ts";
 import type { Call } from "../call/call.ts";
 import { beginWait } from "../call/wait.ts";
 import { FairQueue } from "./fair_queue.ts";
-import { Tally } from "./tally.ts";
+import { Tally } from "../base/tally.ts";
 
 interface PermitLimits {
   /** Permits one key (a session) may hold at once. */

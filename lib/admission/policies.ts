@@ -1,16 +1,20 @@
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
+import { quoteName } from "../base/text.ts";
 import { monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Admission, Worker } from "../call/admission.ts";
 import { type Call, derive, type Policy, type Target } from "../call/call.ts";
 import { sessionIdOf } from "../call/owner.ts";
 import { Deadlines } from "./deadlines.ts";
-import { Tally } from "./tally.ts";
+import type { Parking } from "../call/parking.ts";
+import { Tally } from "../base/tally.ts";
 
 /** Counts the requests that run, so that a daemon that stops lets them finish and takes no new ones. */
 export class Drain {
   #running = 0;
+  /** How many of them wait for a client that has no request open. */
+  #parked = 0;
   #closed = false;
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -29,16 +33,20 @@ export class Drain {
         );
       }
       this.#running++;
+      using _parked = call.parking && this.#noteParked(call.parking);
       try {
         return await target(call);
       } finally {
         this.#running--;
-        if (this.#running === 0) this.#becomeIdle();
+        this.#look();
       }
     };
   }
 
-  /** Refuses new requests from now on; resolves when those that run have ended. */
+  /**
+   * Refuses new requests from now on; resolves when those that run have ended. Those that wait for a person are not
+   * waited for.
+   */
   close(): Promise<void> {
     this.#closed = true;
     return this.idle();
@@ -46,12 +54,27 @@ export class Drain {
 
   /** Resolves when no request runs; others may begin at once. */
   idle(): Promise<void> {
-    if (this.#running === 0) return Promise.resolve();
     this.#idle ??= Promise.withResolvers<void>();
-    return this.#idle.promise;
+    const { promise } = this.#idle;
+    this.#look();
+    return promise;
   }
 
-  #becomeIdle(): void {
+  #noteParked(parking: Parking): Disposable {
+    const watching = parking.watch((isParked) => {
+      this.#parked += isParked ? 1 : -1;
+      this.#look();
+    });
+    return {
+      [Symbol.dispose]: () => {
+        watching[Symbol.dispose]();
+        if (parking.isParked) this.#parked--;
+      },
+    };
+  }
+
+  #look(): void {
+    if (this.#running - (this.#closed ? this.#parked : 0) > 0) return;
     this.#idle?.resolve();
     this.#idle = undefined;
   }
@@ -78,6 +101,26 @@ export function noteBegin(): Policy {
   return (next) => (call) => {
     call.begin?.();
     return next(call);
+  };
+}
+
+/**
+ * Refuses a call that carries the state of another server than `name` (MCP basic/patterns/mrtr): between the question
+ * and the answer the configuration may have changed, so that the name of the tool leads to a server that has not asked,
+ * and that must not see what another one has kept with the client. Rejects with `INVALID_PARAMS` and what to do.
+ */
+export function askedBy(name: string): Policy {
+  return (next) => (call) => {
+    const asked = call.answers?.server;
+    return asked === undefined || asked === name ? next(call) : Promise.reject(
+      new ExaiError(
+        "INVALID_PARAMS",
+        `server ${quoteName(asked)} has asked for this, and the name leads to server ${
+          quoteName(name)
+        } now; send ` +
+          "the request without requestState and inputResponses to begin anew",
+      ),
+    );
   };
 }
 
@@ -120,10 +163,36 @@ export function withTimeout(limitMs: number, deadlines = new Deadlines()): Polic
   return (next) => {
     const limited = async (call: Call, abort: (reason: Error) => void) => {
       const timeoutMs = Math.min(call.timeoutMs ?? limitMs, limitMs);
-      using _deadline = deadlines.after(timeoutMs, () => abort(timedOut(timeoutMs)));
+      const expire = () => abort(timedOut(timeoutMs));
+      using _deadline = call.parking
+        ? pausable(deadlines, call.parking, { timeoutMs, expire })
+        : deadlines.after(timeoutMs, expire);
       return await next(derive(call, { deadlineMs: monotonicNow() + timeoutMs }));
     };
     return (call) => call.abort ? limited(call, call.abort) : withOwnSignal(call, limited);
+  };
+}
+
+/** A deadline that stands still while its call waits for a client that has no request open. */
+function pausable(
+  deadlines: Deadlines,
+  parking: Parking,
+  { timeoutMs, expire }: { timeoutMs: number; expire(): void },
+): Disposable {
+  const endsMs = performance.now() + timeoutMs;
+  const pausedMs = parking.pausedMs;
+  let deadline = deadlines.after(timeoutMs, expire);
+  const watching = parking.watch((isParked) => {
+    deadline[Symbol.dispose]();
+    if (isParked) return;
+    const leftMs = endsMs + parking.pausedMs - pausedMs - performance.now();
+    deadline = deadlines.after(Math.max(0, Math.ceil(leftMs)), expire);
+  });
+  return {
+    [Symbol.dispose]: () => {
+      watching[Symbol.dispose]();
+      deadline[Symbol.dispose]();
+    },
   };
 }
 

@@ -5,6 +5,7 @@ import { SECOND_MS } from "../base/units.ts";
 import type { Admission, BreakerStatus, Worker } from "../call/admission.ts";
 import { type AskOptions, type Call, derive, type Target } from "../call/call.ts";
 import { sessionIdOf } from "../call/owner.ts";
+import type { Parking } from "../call/parking.ts";
 import { type BreakerFailure, isServersTime, type ServerBreaker } from "./breaker.ts";
 import { noteHolder } from "./holders.ts";
 import { type Permit, Permits } from "./permits.ts";
@@ -60,6 +61,8 @@ interface AdmittedRun {
  */
 export class ProcessAdmission implements Admission {
   readonly #own: Permits | undefined;
+  /** Calls that hold one of {@linkcode #own} and may wait for a client that has no request open. */
+  readonly #parkable = new Set<Parking>();
   readonly #permits: Permits;
   readonly #breaker: ServerBreaker | undefined;
   readonly #asksProviders: boolean;
@@ -104,8 +107,24 @@ export class ProcessAdmission implements Admission {
 
   async #runWithOwnPermit(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
     const acquired = this.acquireOwn(call);
+    if (acquired instanceof Promise) { for (const holder of this.#parkable) holder.hurry(); }
     using _own = acquired instanceof Promise ? await acquired : acquired;
+    using _holder = call.parking && this.#noteHolder(call.parking);
     return await this.#runWithPermit(call, worker);
+  }
+
+  /** While calls wait for the permit that a parked one holds, it is not to keep them waiting for long. */
+  #noteHolder(parking: Parking): Disposable {
+    this.#parkable.add(parking);
+    const watching = parking.watch((isParked) => {
+      if (isParked && this.waiting > 0) parking.hurry();
+    });
+    return {
+      [Symbol.dispose]: () => {
+        watching[Symbol.dispose]();
+        this.#parkable.delete(parking);
+      },
+    };
   }
 
   async #runWithPermit(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {

@@ -1,5 +1,5 @@
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import type { Json, JsonObject } from "../base/json.ts";
+import { sortedJson } from "../base/sorted_json.ts";
 import type { Call } from "../call/call.ts";
 import { isSameSession, mayUse, ownerKey } from "../call/owner.ts";
 
@@ -65,12 +65,5 @@ function isTooOld({ endedAtMs }: RepeatableCall): boolean {
 
 /** A key that is equal for equal calls, in whatever order their arguments are written. */
 export function repeatKey({ params }: Pick<Call, "params">): string {
-  return JSON.stringify([params.name ?? null, sorted(params.arguments ?? {})]);
-}
-
-function sorted(value: Json): Json {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value as JsonObject).sort(([a], [b]) => a < b ? -1 : 1);
-  return Object.fromEntries(entries.map(([name, part]) => [name, sorted(part!)]));
+  return JSON.stringify([params.name ?? null, sortedJson(params.arguments ?? {})]);
 }

@@ -1,4 +1,4 @@
-import { admitted, freeOnAbort, noteBegin } from "../admission/policies.ts";
+import { admitted, askedBy, freeOnAbort, noteBegin } from "../admission/policies.ts";
 import type { Policy } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { recordServer } from "../observe/call_record.ts";
@@ -18,7 +18,7 @@ interface CallPoliciesOptions {
  * The policies of calls, composed once for each server. Outermost first, a call passes
  *
  * 1. `record`: it is counted, measured and recorded, however it ends;
- * 2. the name of its server, which its record shows;
+ * 2. the name of its server, which its record shows, and which must be the one whose question it answers;
  * 3. its time-out: the time covers all waits that follow. A server may detach its calls instead: they are answered with
  *    a handle and keep running;
  * 4. the bound on the calls of its session, those that wait included;
@@ -34,6 +34,7 @@ export function callPolicies(options: CallPoliciesOptions) {
     policies: [record],
     policiesFor: (server: Server): Policy[] => [
       recordServer(server.name),
+      askedBy(server.name),
       timeouts.limit(server),
       ...admissionOf(server, options),
     ],

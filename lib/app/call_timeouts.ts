@@ -95,7 +95,7 @@ export class CallTimeouts {
   }
 
   /** Calls that go on as tasks. */
-  get tasks(): Pick<DaemonTasks, "answer" | "watch"> {
+  get tasks(): Pick<DaemonTasks, "answer" | "leave" | "watch"> {
     return this.#tasks;
   }
 

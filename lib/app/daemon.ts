@@ -15,6 +15,7 @@ import { Guard } from "../edge/guard.ts";
 import { HttpHandler } from "../edge/http_handler.ts";
 import type { Listeners } from "../edge/listeners.ts";
 import { MemoryReclaimer } from "../observe/memory_reclaimer.ts";
+import { RoundTrips } from "../round_trips/round_trips.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
 import { openHttpSession } from "../session/http_session.ts";
@@ -51,6 +52,7 @@ export class Daemon implements AsyncDisposable {
   readonly #timeouts: CallTimeouts;
   readonly #sessions: SessionRegistry;
   readonly #drain = new Drain();
+  readonly #roundTrips: RoundTrips;
   readonly #notices: ServerNotices;
   readonly #handler: HttpHandler;
   #stack = new AsyncDisposableStack();
@@ -66,6 +68,7 @@ export class Daemon implements AsyncDisposable {
     this.#own = own;
     const budget = openMemoryBudget(settings, () => telemetry.healthChanged());
     this.#timeouts = new CallTimeouts(settings, own.server, { records: parts.tasks, budget });
+    this.#roundTrips = new RoundTrips({ key: parts.stateKey, budget });
     this.handover = new Handover({
       drain: this.#drain,
       timeouts: this.#timeouts,
@@ -94,7 +97,11 @@ export class Daemon implements AsyncDisposable {
       registry: this.#sessions,
       target,
       guard,
-      modernPeer: modernPeers(target, events),
+      modernPeer: modernPeers(target, {
+        events,
+        roundTrips: this.#roundTrips,
+        tasks: this.#timeouts.tasks,
+      }),
       command: (command) => this.#handler.command(command),
       onNotification: (...notification) => router.notify(...notification),
     });
@@ -119,7 +126,7 @@ export class Daemon implements AsyncDisposable {
     const parts = await openParts(options, stack);
     const daemon = new Daemon(options, parts);
     const { listeners, startup, telemetry, admissions } = parts;
-    for (const part of [telemetry, daemon.#timeouts]) stack.use(part);
+    for (const part of [telemetry, daemon.#timeouts, daemon.#roundTrips]) stack.use(part);
     stack.use(new MemoryReclaimer({ isBusy: () => admissions.permits.held > 0 }));
     // Before the first answer: the file still names the previous daemon.
     const { url, socket } = daemon;
@@ -183,6 +190,7 @@ export class Daemon implements AsyncDisposable {
     this.handover.stop();
     const done = Promise.all([this.#drain.close(), this.#timeouts.idle()]);
     await resolvedWithin(done, drainMs);
+    this.#timeouts.tasks.leave();
     this.#sessions.endListens();
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
     await delay(0);

@@ -19,6 +19,7 @@ import { HomeLock } from "../state/home_lock.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { ensureStateDir, StateFiles } from "../state/state_files.ts";
 import { SqliteTaskStore } from "../state/task_store.ts";
+import { keptStateKey } from "../state/state_key.ts";
 import { sweepSockets, sweepVolatileDirs } from "../state/volatile_sweep.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
@@ -97,6 +98,7 @@ async function openStorage(
     path: paths.token,
     graceMs: settings.tokenGraceMs,
   });
+  const stateKey = await keptStateKey(paths.stateKey);
   const notes = new HealthNotes();
   const clock = stack.use(ClockMonitor.ofSystem());
   const hooks: Required<DatabaseEvents> = {
@@ -116,7 +118,7 @@ async function openStorage(
   const records = openCallRecords(settings, paths, { now: clock.now, ...hooks });
   if (records) stack.use(records);
   const calls = new CallControl({ store: records, maxBodyChars: settings.callsBodyMaxBytes });
-  return { files, token, notes, clock, hooks, journal, tasks, calls };
+  return { files, token, stateKey, notes, clock, hooks, journal, tasks, calls };
 }
 
 /** EXAI's own tools and the mounted servers, with what observes and admits their calls. */

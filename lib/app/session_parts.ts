@@ -1,14 +1,16 @@
 import { VERSION } from "../base/version.ts";
 import type { Target } from "../call/call.ts";
 import type { Settings } from "../config/settings.ts";
-import { RoundTrips } from "../round_trips/round_trips.ts";
+import type { RoundTrips } from "../round_trips/round_trips.ts";
 import type { Router } from "../router/router.ts";
 import type { AttachHooks } from "../session/hello.ts";
+import type { WatchTasks } from "../session/honoured_listen.ts";
 import { ImplicitSessions } from "../session/modern_http.ts";
 import { ModernPeer } from "../session/modern_peer.ts";
 import { ModernTenants } from "../session/modern_tenants.ts";
 import type { RegistryOptions } from "../session/registry.ts";
 import type { Session } from "../session/session.ts";
+import type { CallTimeouts } from "./call_timeouts.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 
 /** How the daemon names itself to clients. */
@@ -30,11 +32,19 @@ export function registryLimits(
 }
 
 /** Makes what answers the requests of the modern era on a session, whatever door it came through. */
-export function modernPeers(target: Target, events: DaemonEvents): (session: Session) => ModernPeer {
-  const roundTrips = new RoundTrips();
+export function modernPeers(
+  target: Target,
+  { events, roundTrips, tasks }: {
+    events: DaemonEvents;
+    roundTrips: RoundTrips;
+    tasks: CallTimeouts["tasks"];
+  },
+): (session: Session) => ModernPeer {
+  events.on("callerEnded", (caller) => roundTrips.forget(caller));
+  const watchTasks: WatchTasks = (caller, taskIds) => tasks.watch(caller, taskIds);
   return (session) => {
     const tenants = new ModernTenants(session, (tenant) => events.emit("callerEnded", tenant));
-    return new ModernPeer(session, tenants, { target, roundTrips, serverInfo: SERVER_INFO });
+    return new ModernPeer(session, tenants, { target, roundTrips, serverInfo: SERVER_INFO, watchTasks });
   };
 }
 

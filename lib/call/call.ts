@@ -4,7 +4,9 @@ import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Params, RawObject } from "../wire/raw_object.ts";
 import { jsonId, type RequestId, type Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
+import type { Parking } from "./parking.ts";
 import type { ServerTrouble } from "./server_trouble.ts";
+import type { CallTrace } from "./trace.ts";
 
 /** The session on whose behalf a call runs, as far as targets may know it. */
 export interface Caller {
@@ -97,6 +99,8 @@ interface CallData {
 export interface InputAnswers {
   readonly inputResponses?: JsonObject;
   readonly requestState?: string;
+  /** The server whose state it is; undefined: not known. */
+  readonly server?: string;
 }
 
 /** For whom a call runs, until when, and the way back to its caller. */
@@ -113,6 +117,8 @@ interface CallContext {
    * client waits for the result itself.
    */
   readonly becomeTask?: (hints: TaskHints) => void;
+  /** Whether it waits for a client that has no request open for it; undefined where the client keeps its request open. */
+  readonly parking?: Parking;
   /** What the layers note about the call, for its record; undefined where there is no record. */
   readonly trace?: CallTrace;
   /** Reports that work begins which must not run twice; undefined for a call that may be repeated. */
@@ -143,44 +149,6 @@ export interface BeginOptions {
 /** One request to a target: its data and its context. */
 export interface Call extends CallData, CallContext {}
 
-/** Facts about a call that the layers note while it runs. */
-export interface CallTrace {
-  /** The server it is for; undefined until the router knows. */
-  server?: string;
-  /** What it waits for, the latest last; written by `beginWait`. */
-  waits?: Wait[];
-  /** A remark for the list of running calls. */
-  note?: string;
-  /** What it has used of models. */
-  spent?: CallSpending;
-  /** The work of a call that was answered, or given up, before its end. */
-  goesOn?: OngoingWork;
-}
-
-/** Work that nobody's request waits for. */
-export interface OngoingWork {
-  /** Settles when it has ended. */
-  readonly ended: Promise<unknown>;
-  /** Cancels it with `reason`. */
-  cancel(reason: Error): void;
-}
-
-/** What a call has used of models. */
-export interface CallSpending {
-  inputTokens: number;
-  outputTokens: number;
-  /** In US dollars, of the requests with a known price; undefined if there is none. */
-  usd?: number;
-}
-
-/** Something a call waits for before it can proceed. */
-export interface Wait {
-  /** Since when, by `performance.now`, in milliseconds. */
-  readonly sinceMs: number;
-  /** A description, as `a permit of server "files" (7 before it)`. */
-  what(): string;
-}
-
 export interface AskOptions {
   signal?: AbortSignal;
   timeoutMs?: number;
@@ -208,12 +176,10 @@ export type Policy = (next: Target) => Target;
  *
  * @example
  * ```ts
- * import { type Call, compose, type Policy, type Target } from "./call.ts";
- *
+ * import { type Call, compose, type Policy } from "./call.ts";
  * const order: string[] = [];
  * const note = (name: string): Policy => (next) => (call) => (order.push(name), next(call));
- * const target: Target = () => Promise.resolve({ result: {} });
- * await compose(target, [note("record"), note("time-out")])({} as Call);
+ * await compose(() => Promise.resolve({ result: {} }), [note("record"), note("time-out")])({} as Call);
  * console.assert(order.join() === "record,time-out");
  * ```
  */
@@ -259,12 +225,13 @@ class DerivedCall implements Call {
   readonly timeoutMs: number | undefined;
   readonly logLevel: LogLevel | undefined;
   readonly answers: InputAnswers | undefined;
-  readonly deadlineMs: number | undefined;
+  readonly parking: Parking | undefined;
   readonly becomeTask: Call["becomeTask"];
   readonly trace: CallTrace | undefined;
   readonly begin: Call["begin"];
   readonly notify: Call["notify"];
   readonly ask: Call["ask"];
+  readonly #deadlineMs: number | undefined;
   readonly #params: () => JsonObject;
 
   constructor(call: Call, parts: Partial<Call>) {
@@ -280,7 +247,8 @@ class DerivedCall implements Call {
     this.timeoutMs = parts.timeoutMs ?? call.timeoutMs;
     this.logLevel = parts.logLevel ?? call.logLevel;
     this.answers = "answers" in parts ? parts.answers : call.answers;
-    this.deadlineMs = parts.deadlineMs ?? call.deadlineMs;
+    this.parking = parts.parking ?? call.parking;
+    this.#deadlineMs = parts.deadlineMs ?? (call instanceof DerivedCall ? call.#deadlineMs : call.deadlineMs);
     this.becomeTask = "becomeTask" in parts ? parts.becomeTask : call.becomeTask;
     this.trace = "trace" in parts ? parts.trace : call.trace;
     this.begin = "begin" in parts ? parts.begin : call.begin;
@@ -290,6 +258,10 @@ class DerivedCall implements Call {
 
   get params(): JsonObject {
     return this.#params();
+  }
+
+  get deadlineMs(): number | undefined {
+    return this.#deadlineMs && this.#deadlineMs + (this.parking?.pausedMs ?? 0);
   }
 }
 

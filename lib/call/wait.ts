@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
-import type { Call, CallTrace, Wait, Whereabouts } from "./call.ts";
+import type { Call, Whereabouts } from "./call.ts";
+import type { CallTrace, Wait } from "./trace.ts";
 
 const NO_WAIT: Disposable = { [Symbol.dispose]() {} };
 

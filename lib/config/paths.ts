@@ -10,6 +10,8 @@ export interface StatePaths {
   /** Locked by the one process that may open the databases, while it runs: the daemon, or a command. */
   lock: string;
   token: string;
+  /** What seals the states that clients of the modern era are given with a question. */
+  stateKey: string;
   health: string;
   metrics: string;
   database: string;
@@ -87,6 +89,7 @@ export function statePaths(
     settings: join(configDir, "exai.json"),
     lock: inHome + "daemon.lock",
     token: inHome + "token",
+    stateKey: inHome + "state_key",
     health: inHome + "health.json",
     metrics: inHome + "metrics.jsonl",
     database: inHome + "exai.db",

@@ -131,7 +131,7 @@ async function leftovers({ paths, daemon }: Installation): Promise<Finding[]> {
 async function exposedFiles({ paths, settings }: Installation): Promise<Finding[]> {
   const keys = await Array.fromAsync(Deno.readDir(paths.certs), ({ name }) => join(paths.certs, name))
     .catch(() => []);
-  const secret = [paths.token, ...keys.filter((name) => name.endsWith(".key"))];
+  const secret = [paths.token, paths.stateKey, ...keys.filter((name) => name.endsWith(".key"))];
   const open = secret.filter((path) => othersCanRead(path));
   return open.map((path) => {
     const isToken = path === paths.token && settings.token === "auto";

@@ -1,4 +1,5 @@
-import type { Call, OngoingWork } from "../call/call.ts";
+import type { Call } from "../call/call.ts";
+import type { OngoingWork } from "../call/trace.ts";
 import type { Belonging } from "../call/owner.ts";
 
 /** A call that has begun and not ended. */

@@ -3,9 +3,9 @@ import { isObject, type Json, type JsonObject, ownEntry } from "../base/json.ts"
 import type { Result } from "../wire/rpc.ts";
 
 /** What is wrong with an answer; undefined: nothing. */
-type Check = (answer: JsonObject) => string | undefined;
+type AnswerCheck = (answer: JsonObject) => string | undefined;
 
-const CHECKS: Readonly<Record<string, Check>> = {
+const CHECKS: Readonly<Record<string, AnswerCheck>> = {
   "elicitation/create": ({ action, content }) => {
     if (action !== "accept" && action !== "decline" && action !== "cancel") {
       return 'action must be "accept", "decline" or "cancel"';

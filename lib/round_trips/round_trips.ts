@@ -1,62 +1,191 @@
+import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
-import type { AskOptions, BeginOptions, Caller, InputAnswers } from "../call/call.ts";
-import type { Params } from "../wire/raw_object.ts";
+import type { JsonObject } from "../base/json.ts";
+import type { Caller, InputAnswers } from "../call/call.ts";
+import { isSameSession } from "../call/owner.ts";
+import { toRpcError } from "../wire/codes.ts";
+import { mayAskInput } from "../wire/era_methods.ts";
 import type { Result } from "../wire/rpc.ts";
+import { type OpenRequest, ParkableCall, type RequestEnd } from "./parkable_call.ts";
+import { ParkedCalls } from "./parked_calls.ts";
+import { isInputRequired, stateOf, withState } from "./relayed_questions.ts";
+import type { RoundTripRequest } from "./request.ts";
+import { Retries } from "./retries.ts";
+import { digestOfJson, refused, SealedStates, type StateContent } from "./sealed_states.ts";
+import { STATE_KEY_BYTES, StateSeal } from "./state_seal.ts";
+import { openedOf, questionsOf } from "./url_elicitations.ts";
 
-/** Where messages about one request of a client go until it is answered. */
-export interface RequestPlace {
-  /** Sends a notification about the request: progress, log messages. */
-  notify(method: string, params: Params): void;
-  /** The request begins to do what must not be done twice. */
-  markBegun?(options?: BeginOptions): void;
-}
-
-/** A request of a client that can be asked only by the answer to it (MCP basic/patterns/mrtr). */
-interface RoundTripRequest {
-  readonly caller: Caller;
-  readonly method: string;
-  /** Without its claim and without {@linkcode answers}. */
-  readonly params: Params;
-  /** As the client sent them. */
-  readonly answers: InputAnswers | undefined;
-  readonly place: RequestPlace;
-  /** Aborted when the client has withdrawn the request. */
-  readonly signal: AbortSignal;
-  /** Starts the call. */
-  start(context: CallContextOfTry): StartedCall;
-}
-
-/** What a call has of the request it was started for, and of those after it. */
-export interface CallContextOfTry extends RequestPlace {
-  /** For a server of the modern era, with the state it gave. */
-  readonly answers: InputAnswers | undefined;
-  ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
-}
-
-export interface StartedCall {
-  /** Never rejects. */
-  readonly result: Promise<Result>;
-  cancel(reason: ExaiError): void;
+interface RoundTripsOptions {
+  /** What states are sealed with, so that the next daemon can read them. Default: a key of its own. */
+  key?: Uint8Array<ArrayBuffer>;
+  /** The memory for results that nobody has fetched. Default: unlimited. */
+  budget?: ByteBudget;
 }
 
 /** Calls whose clients are asked by their answers, and repeat the request with what they were asked for. */
-export class RoundTrips {
+export class RoundTrips implements Disposable {
+  /** Which daemon's calls a state is about. */
+  readonly #daemon = crypto.randomUUID();
+  readonly #states: SealedStates;
+  readonly #retries: Retries;
+  readonly #parked: ParkedCalls;
+
+  constructor({ key, budget = UNBOUNDED }: RoundTripsOptions = {}) {
+    this.#states = new SealedStates(
+      new StateSeal(key ?? crypto.getRandomValues(new Uint8Array(STATE_KEY_BYTES))),
+    );
+    this.#retries = new Retries(budget);
+    this.#parked = new ParkedCalls(budget);
+  }
+
+  /** Calls that wait for another request of their client, or have a result for it. */
+  get parked(): number {
+    return this.#parked.size;
+  }
+
   /** The answer to `request`: the result of its call, or what its client is asked (`input_required`). Never rejects. */
   async run(request: RoundTripRequest): Promise<Result> {
-    const { place, answers, signal } = request;
-    const { result, cancel } = request.start({
-      answers,
-      notify: (method, params) => place.notify(method, params),
-      markBegun: (options) => place.markBegun?.(options),
-      ask: (method) =>
-        Promise.reject(new ExaiError("METHOD_NOT_FOUND", `this client cannot be asked ${method}`)),
-    });
-    const onAbort = () => cancel(ExaiError.from(signal.reason));
-    signal.addEventListener("abort", onAbort, { once: true });
     try {
-      return await result;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
+      if (!mayAskInput(request.method)) return await runUnasked(request);
+      const open: OpenRequest = { caller: request.caller, place: request.place, signal: request.signal };
+      const { answers } = request;
+      if (answers?.requestState === undefined) return await this.#begin(request, open, answers);
+      const content = await this.#states.open(answers.requestState, request);
+      const key = content.kind === "parked" ? `${content.id} ${content.round}` : content.id;
+      const digest = await digestOfJson(answers.inputResponses ?? {});
+      return await this.#retries.join(
+        { key, answers: digest },
+        open,
+        (retry) => this.#continue(request, retry, content),
+      );
+    } catch (thrown) {
+      return { error: toRpcError(thrown) };
     }
+  }
+
+  /** Ends what is kept for a client that has gone. */
+  forget(caller: Caller): void {
+    const isGone = (other: Caller) => isSameSession(other, caller);
+    this.#parked.forget(isGone);
+    this.#retries.forget(isGone);
+  }
+
+  /** Clears the timers. */
+  [Symbol.dispose](): void {
+    this.#retries[Symbol.dispose]();
+    this.#parked[Symbol.dispose]();
+  }
+
+  async #begin(
+    request: RoundTripRequest,
+    open: OpenRequest,
+    answers: InputAnswers | undefined,
+  ): Promise<Result> {
+    const parkable = new ParkableCall(request, this.#parked);
+    return await this.#answer(parkable, open, await parkable.begin(open, answers));
+  }
+
+  /** Goes on with what the state of `request` stands for. */
+  async #continue(request: RoundTripRequest, open: OpenRequest, content: StateContent): Promise<Result> {
+    const responses = request.answers?.inputResponses ?? {};
+    switch (content.kind) {
+      case "relay":
+        return await this.#begin(request, open, {
+          inputResponses: request.answers?.inputResponses,
+          requestState: content.state,
+          server: content.server,
+        });
+      case "again": {
+        const opened = openedOf(content.questions, responses, request.method);
+        if (opened.is === "refused") return opened.result;
+        if (opened.is === "missing") return await this.#askAgain(request, opened.questions);
+        return await this.#begin(request, open, undefined);
+      }
+      case "parked":
+        return await this.#resume(request, open, { content, responses });
+    }
+  }
+
+  async #resume(
+    request: RoundTripRequest,
+    open: OpenRequest,
+    { content, responses }: { content: StateContent & { kind: "parked" }; responses: JsonObject },
+  ): Promise<Result> {
+    if (content.daemon !== this.#daemon) {
+      if (content.mayRepeat) return await this.#begin(request, open, undefined);
+      throw new ExaiError(
+        "OUTCOME_UNKNOWN",
+        "the daemon was started anew while the call waited for this answer, and the call has ended with it; it is not " +
+          "known what it has done by then. Look, and then send the request without requestState and inputResponses to " +
+          "begin anew",
+      );
+    }
+    const parkable = this.#parked.get(content.id);
+    if (!parkable) throw refused("belongs to a call that has ended");
+    if (parkable.round !== content.round) throw refused("was followed by another question since");
+    return await this.#answer(parkable, open, await parkable.resume(open, responses));
+  }
+
+  async #answer(parkable: ParkableCall, open: OpenRequest, turn: RequestEnd): Promise<Result> {
+    if (turn.is === "ended") {
+      this.#parked.delete(parkable.id);
+      return await this.#passOn(turn.result, parkable);
+    }
+    const { id, round, first } = parkable;
+    const content = { kind: "parked", id, round, daemon: this.#daemon } as const;
+    const mayRepeat = !parkable.hasBegun;
+    const requestState = await this.#states.close({ ...content, mayRepeat }, first);
+    if (open.signal.aborted) {
+      // Nobody will read the question.
+      this.#parked.delete(id);
+      parkable.cancel(ExaiError.from(open.signal.reason));
+    }
+    return inputRequired(turn.inputRequests, requestState);
+  }
+
+  /** The result of a call as its client gets it: what a server asks in it has a state of the daemon's. */
+  async #passOn(result: Result, { first, trace }: ParkableCall): Promise<Result> {
+    const { capabilities } = first.caller;
+    if (result.error) {
+      const questions = questionsOf(result.error, capabilities);
+      return questions ? await this.#askAgain(first, questions) : result;
+    }
+    if (!isInputRequired(result)) return result;
+    const state = stateOf(result, capabilities);
+    if (state === undefined) return result;
+    const content = { kind: "relay", id: crypto.randomUUID(), server: trace.server, state } as const;
+    return withState(result, await this.#states.close(content, first));
+  }
+
+  /** Asks `questions`, after which the request is made as if it were new. */
+  async #askAgain(request: RoundTripRequest, questions: JsonObject): Promise<Result> {
+    const content = { kind: "again", id: crypto.randomUUID(), questions } as const;
+    return inputRequired(questions, await this.#states.close(content, request));
+  }
+}
+
+function inputRequired(inputRequests: JsonObject, requestState: string): Result {
+  return { result: { resultType: "input_required", inputRequests, requestState } };
+}
+
+/** Runs a request that cannot be answered with a question. */
+async function runUnasked(request: RoundTripRequest): Promise<Result> {
+  const { method, place, signal } = request;
+  const call = request.start({
+    notify: (method, params) => place.notify(method, params),
+    markBegun: (options) => place.markBegun?.(options),
+    answers: undefined,
+    ask: (asked) =>
+      Promise.reject(
+        new ExaiError("METHOD_NOT_FOUND", `this client cannot be asked ${asked} on behalf of ${method}`),
+      ),
+  });
+  const onAbort = () => call.cancel(ExaiError.from(signal.reason));
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await call.result;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -7,10 +7,11 @@ import {
   type BeginOptions,
   type Call,
   type Caller,
-  type CallTrace,
   type InputAnswers,
   type Target,
 } from "../call/call.ts";
+import type { CallTrace } from "../call/trace.ts";
+import type { Parking } from "../call/parking.ts";
 import { waitForClient, waitingFor } from "../call/wait.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import type { LogLevel } from "../wire/mcp.ts";
@@ -35,6 +36,9 @@ export interface CallRequest {
   timeoutMs?: number;
   logLevel?: LogLevel;
   answers?: InputAnswers;
+  parking?: Parking;
+  /** Where the layers note what they know of the call. Default: one of its own. */
+  trace?: CallTrace;
   begin?(options?: BeginOptions): void;
   notify(method: string, params: Params): void;
   ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
@@ -51,7 +55,8 @@ class ClientCall implements Call {
   readonly timeoutMs: number | undefined;
   readonly logLevel: LogLevel | undefined;
   readonly answers: InputAnswers | undefined;
-  readonly trace: CallTrace = { server: undefined };
+  readonly parking: Parking | undefined;
+  readonly trace: CallTrace;
   readonly begin: Call["begin"];
   hasEnded = false;
   readonly #request: CallRequest;
@@ -67,6 +72,8 @@ class ClientCall implements Call {
     this.timeoutMs = request.timeoutMs;
     this.logLevel = request.logLevel;
     this.answers = request.answers;
+    this.parking = request.parking;
+    this.trace = request.trace ?? { server: undefined };
     this.begin = request.begin;
     this.#request = request;
   }

@@ -4,9 +4,6 @@ import { changedLists } from "../call/list_changes.ts";
 import { memberOf, type Params } from "../wire/raw_object.ts";
 import type { RawObject } from "../wire/raw_object.ts";
 
-/** The extension whose clients may wait for tasks (SEP-2663). */
-export const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
-
 /** What a listen may ask for by `true`, with the notification it means (MCP basic/patterns/subscriptions). */
 const LIST_FLAGS = [
   ["toolsListChanged", "notifications/tools/list_changed"],

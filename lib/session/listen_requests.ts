@@ -1,11 +1,12 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
-import type { RequestPlace } from "../round_trips/round_trips.ts";
+import type { RequestPlace } from "../round_trips/request.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";
+import { checkFollowsTasks } from "../wire/tasks_extension.ts";
 import { Honoured, type HonourSources } from "./honoured_listen.ts";
-import { readListenFilter, TASKS_EXTENSION } from "./listen_filter.ts";
+import { readListenFilter } from "./listen_filter.ts";
 import { ListenSubscriptions } from "./listen_subscriptions.ts";
 import { Listen, type ModernListens } from "./modern_listens.ts";
 import type { ModernTenant } from "./modern_tenant.ts";
@@ -39,7 +40,7 @@ export class ListenRequests {
    */
   async listen({ request, tenant, place, signal }: ListenRequest): Promise<Result> {
     const asked = readListenFilter(request.body!);
-    if (asked.taskIds.size > 0) checkTasks(tenant);
+    if (asked.taskIds.size > 0) checkFollowsTasks(tenant, "taskIds");
     const listen = new Listen(tenant, { idText: request.idText, place, asked });
     const { listens } = this.#options;
     // From here on: what changes while servers are asked is told after the acknowledgement.
@@ -66,13 +67,4 @@ export class ListenRequests {
     });
     return { ...this.#options, subscriptions };
   }
-}
-
-/** @throws {ExaiError} `MISSING_CAPABILITY` when `caller` has not declared that it knows tasks (SEP-2663) */
-function checkTasks({ capabilities }: Caller): void {
-  const { extensions } = capabilities;
-  if (isObject(extensions) && isObject(extensions[TASKS_EXTENSION])) return;
-  throw new ExaiError("MISSING_CAPABILITY", `taskIds are for clients that declare ${TASKS_EXTENSION}`, {
-    details: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } },
-  });
 }

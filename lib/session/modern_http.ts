@@ -89,7 +89,9 @@ export class ImplicitSessions {
 
   #create(client: ImplicitClient, key: string): ImplicitSession {
     if (this.#byClient.size >= this.#hooks.maxSessions) this.#evict();
-    return new ImplicitSession(client, { ...this.#hooks, onEnded: () => this.#byClient.delete(key) });
+    const onEnded = () => this.#byClient.delete(key);
+    // The next session of the same client, in this daemon or the next one, is to find its tasks.
+    return new ImplicitSession(client, { ...this.#hooks, ownSecret: key, onEnded });
   }
 
   #evict(): void {
@@ -111,7 +113,7 @@ class ImplicitSession {
 
   constructor(
     { principal: { id: principal, isOwner }, window, ...about }: ImplicitClient,
-    hooks: ImplicitSessionHooks & { onEnded(): void },
+    hooks: ImplicitSessionHooks & { ownSecret: string; onEnded(): void },
   ) {
     this.#hooks = hooks;
     this.#session = hooks.registry.create({
@@ -120,6 +122,7 @@ class ImplicitSession {
       window: window === undefined ? undefined : namedWindow(window, principal),
       wantedId: `http-modern-${crypto.randomUUID().slice(0, 8)}`,
       isResumable: false,
+      ownSecret: hooks.ownSecret,
       isReading: () => this.#open > 0,
       namedDirs: isOwner ? "start" : "none",
       listens: () => this.#open > 0,

@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, rawJson } from "../base/json.ts";
 import type { Caller } from "../call/call.ts";
-import type { RequestPlace } from "../round_trips/round_trips.ts";
+import type { RequestPlace } from "../round_trips/request.ts";
 import { META } from "../wire/client_claim.ts";
 import { type Params, RawObject } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";

@@ -1,7 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Caller, Target } from "../call/call.ts";
 import { LISTS } from "../call/server.ts";
-import type { CallContextOfTry, RequestPlace, RoundTrips, StartedCall } from "../round_trips/round_trips.ts";
+import type { CallContextOfTry, RequestPlace, StartedCall } from "../round_trips/request.ts";
+import type { RoundTrips } from "../round_trips/round_trips.ts";
 import { readClaim } from "../wire/client_claim.ts";
 import { thrownForEra } from "../wire/era_errors.ts";
 import { discoverResult, modernCodec, type NeutralRequest } from "../wire/modern_codec.ts";
@@ -117,16 +118,27 @@ export class ModernPeer {
       throw new ExaiError("INVALID_PARAMS", `progressToken may hold ${MAX_ID_CHARS} characters at most`);
     }
     if (method === "tools/call") this.#session.callCount++;
+    const { logLevel } = claim;
     return await this.#options.roundTrips.run({
       caller: tenant,
       method,
       params,
       answers,
-      place,
+      place: this.#placeFor({ token: token?.text, logLevel }, place),
       signal,
-      start: (context) =>
-        this.#start(tenant, { ...context, method, params, token, logLevel: claim.logLevel }),
+      start: (context) => this.#start(tenant, { ...context, method, params, token, logLevel }),
     });
+  }
+
+  /** A call may outlast the request it began with: each request is told what it wants itself. */
+  #placeFor(wanted: Parameters<typeof paramsForRequest>[0], place: RequestPlace): RequestPlace {
+    return {
+      markBegun: (options) => place.markBegun?.(options),
+      notify: (method, params) => {
+        const shown = paramsForRequest(wanted, method, params);
+        if (shown) place.notify(method, shown);
+      },
+    };
   }
 
   /** Makes a call of the daemon's on behalf of `tenant`. */
@@ -145,11 +157,10 @@ export class ModernPeer {
 
   #start(
     tenant: ModernTenant,
-    { method, params, notify, markBegun, ask, answers, token, logLevel }: CallToStart,
+    { method, params, notify, markBegun, ask, answers, parking, trace, token, logLevel }: CallToStart,
   ): StartedCall {
     const id = this.#nextId++;
     if (LIST_METHODS.has(method)) tenant.listed.add(method);
-    const wanted = { token: token?.text, logLevel };
     const result = this.#session.calls.run(
       {
         id,
@@ -159,11 +170,10 @@ export class ModernPeer {
         progressToken: token?.value,
         logLevel,
         answers,
+        parking,
+        trace,
         begin: isIdempotent(method) ? undefined : markBegun,
-        notify: (method, params) => {
-          const shown = paramsForRequest(wanted, method, params);
-          if (shown) notify(method, shown);
-        },
+        notify,
         ask,
       },
       tenant,

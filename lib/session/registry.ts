@@ -44,6 +44,7 @@ export type NewSession =
     | "isReading"
     | "isResumable"
     | "namedDirs"
+    | "ownSecret"
     | "principal"
     | "via"
     | "window"

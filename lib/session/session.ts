@@ -49,6 +49,8 @@ export interface SessionOptions {
   maxFrameBytes: number;
   /** What the client presents to resume. Default: a random one. */
   resumeToken?: string;
+  /** What its data belongs to where it names no directory. Default: the resume token. */
+  ownSecret?: string;
   /** Whether an earlier daemon began the session; its client must be initialized again. Default: false. */
   isRecovered?: boolean;
   /** Records the calls for the next daemon. */
@@ -145,7 +147,7 @@ export class Session implements Caller {
     this.#isReading = options.isReading ?? (() => true);
     this.#ownership = new Ownership({
       principal: this.principal,
-      secret: this.resumeToken,
+      secret: options.ownSecret ?? this.resumeToken,
       cwd: this.cwd,
       hasRoots: () => isObject(this.capabilities.roots),
       roots: () => this.roots(),

@@ -1,4 +1,4 @@
-import type { CallTrace } from "../call/call.ts";
+import type { CallTrace } from "../call/trace.ts";
 import { addSpending, NOTHING_SPENT } from "../provider/spending.ts";
 import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../provider/model_router.ts";
 import type { ChatOptions, ChatRequest, FileService, RawCompletionRequest } from "../provider/provider.ts";

@@ -121,6 +121,7 @@ export class Slot {
     this.#turns = new Turns({
       name: config.name,
       canIsolate: this.canIsolate,
+      running: () => this.started?.attribution.runningCalls() ?? [],
       quietInMs: (caller) => this.started?.attribution.askableInMs(caller) ?? 0,
       serves: ({ caller }) => this.alive && this.hasSession(caller),
     });

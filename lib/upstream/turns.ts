@@ -21,6 +21,8 @@ interface TurnsOptions {
   canIsolate: boolean;
   /** Time until questions can only be for a session, in milliseconds; Infinity while calls or tasks of others run. */
   quietInMs(caller: Caller): number;
+  /** The calls that run on the process. */
+  running?(): Iterable<Call>;
   /** Whether the process still serves `call`. */
   serves(call: Call): boolean;
 }
@@ -107,6 +109,9 @@ export class Turns {
     const { promise, resolve } = Promise.withResolvers<CallTurn>();
     const waiting: TurnWaiter = { call, settle: resolve };
     this.#waiting.add(waiting);
+    for (const { caller, parking } of this.#options.running?.() ?? []) {
+      if (!isSameSession(caller, call.caller)) parking?.hurry();
+    }
     const sinceMs = monotonicNow();
     const timer = setTimeout(() => {
       this.#waiting.delete(waiting);

@@ -10,6 +10,7 @@ import { changedResult } from "./raw_edits.ts";
 import { exactError, resultMember } from "./raw_message.ts";
 import { hasMember, memberOf, type Params, RawObject, withMembers } from "./raw_object.ts";
 import type { Result } from "./rpc.ts";
+import { extensionsWithTasks } from "./tasks_extension.ts";
 
 /** A request of the modern era in the neutral model. */
 export interface NeutralRequest {
@@ -143,7 +144,7 @@ export function discoverResult({ capabilities, instructions }: InitializeResult)
   const { tasks: _, ...rest } = capabilities;
   return {
     supportedVersions: [...MODERN_REVISIONS],
-    capabilities: rest,
+    capabilities: { ...rest, extensions: extensionsWithTasks(rest) },
     ...(instructions === undefined ? {} : { instructions }),
   };
 }

@@ -1,9 +1,12 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { Era } from "./client_claim.ts";
+import { errorForEra } from "./era_errors.ts";
+import { exactError, exactResult } from "./raw_message.ts";
+import type { Result } from "./rpc.ts";
 
 /** The extension by which calls may be answered with tasks (SEP-2663). */
-export const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
+const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
 
 /** The methods about tasks of the extension. `tasks/get` and `tasks/cancel` are methods of tasks of 2025-11-25 too. */
 const METHODS: ReadonlySet<string> = new Set(["tasks/get", "tasks/update", "tasks/cancel"]);
@@ -39,9 +42,25 @@ export function isAboutTask(client: TasksClient, method: string): boolean {
   return stance === "declared";
 }
 
+/** @throws {ExaiError} `MISSING_CAPABILITY` for `what` of a request that does not declare the extension */
+export function checkFollowsTasks(client: TasksClient, what: string): void {
+  if (!followsTasks(client)) throw missingTasks(what);
+}
+
 /** The error for `what` of a request that does not declare the extension (MCP basic, error codes). */
-export function missingTasks(what: string): ExaiError {
+function missingTasks(what: string): ExaiError {
   return new ExaiError("MISSING_CAPABILITY", `${what} is for clients that declare ${TASKS_EXTENSION}`, {
     details: { requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } },
   });
+}
+
+/** The extensions of `capabilities` with this one: of what the daemon can do itself, whatever servers can. */
+export function extensionsWithTasks({ extensions }: JsonObject): JsonObject {
+  return { ...(isObject(extensions) ? extensions : {}), [TASKS_EXTENSION]: {} };
+}
+
+/** The outcome of a call as a task of the extension has it: what its request would have been answered with. */
+export function taskOutcome(answer: Result): JsonObject {
+  if (answer.error) return { error: { ...exactError(answer), ...errorForEra(answer.error, "modern") } };
+  return { result: { resultType: "complete", ...exactResult(answer) } };
 }

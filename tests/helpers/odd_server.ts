@@ -68,12 +68,11 @@ export class OddServer implements Server {
       this.release.resolve();
       return { result: textResult("flooded") };
     },
-    asks: async (call) => {
-      const { result, error } = await call.ask("elicitation/create", {
-        message: "your name?",
-        requestedSchema: { type: "object", properties: { name: { type: "string" } } },
-      });
-      return { result: textResult(JSON.stringify(error ?? result)) };
+    asks: (call) => asks(call),
+    holds_and_asks: async (call) => {
+      this.begun.shift()?.resolve(call);
+      await this.release.promise;
+      return await asks(call);
     },
   };
 
@@ -105,4 +104,12 @@ export class OddServer implements Server {
     this.begun.push(begun);
     return begun.promise;
   }
+}
+
+async function asks(call: Call): Promise<Result> {
+  const { result, error } = await call.ask("elicitation/create", {
+    message: "your name?",
+    requestedSchema: { type: "object", properties: { name: { type: "string" } } },
+  });
+  return { result: textResult(JSON.stringify(error ?? result)) };
 }

@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { hold } from "../lib/held.ts";
 import { endStartedDaemon, type PrivateDaemon, privateEnv, startPrivateDaemon } from "../lib/programs.ts";
 import type { Command } from "../lib/spawned.ts";
@@ -20,11 +20,30 @@ export function mountedSubject(
   return new ExaiSubject(name, build, { role: "mounted", call: ECHO, ...options });
 }
 
+const FAST_SERVER = fromFileUrl(new URL("fast_server.ts", import.meta.url));
+
+/** A client and a mounted server of each pair of eras, through a shim. The first is the pair of older ones. */
+export function eraSubjects(build: Build, shapes: readonly Shape[]): Subject[] {
+  const pairs = [[false, false], [false, true], [true, false], [true, true]] as const;
+  return pairs.map(([isModern, hasModernServer]) => {
+    const args = ["run", "-A", "--no-check", FAST_SERVER, ...hasModernServer ? ["modern"] : []];
+    const name = `${isModern ? 2026 : 2025} client, ${hasModernServer ? 2026 : 2025} server, ${build.name}`;
+    return new ExaiSubject(name, build, {
+      role: "eras",
+      shapes,
+      call: { ...ECHO, isModern },
+      server: { command: Deno.execPath(), args },
+      hasWindows: false,
+    });
+  });
+}
+
 interface ExaiOptions {
   role: Role;
   shapes: readonly Shape[];
   call: ToolCall;
   server?: Command;
+  hasWindows?: boolean;
   hasCrowd?: boolean;
 }
 
@@ -33,17 +52,19 @@ class ExaiSubject implements Subject {
   readonly role: Role;
   readonly shapes: readonly Shape[];
   readonly isBuilt: boolean;
-  readonly hasWindows = true;
+  readonly hasWindows: boolean;
   readonly hasCrowd: boolean;
   readonly #build: Build;
   readonly #call: ToolCall;
   readonly #server: Command | undefined;
 
-  constructor(name: string, build: Build, { role, shapes, call, server, hasCrowd = false }: ExaiOptions) {
+  constructor(name: string, build: Build, options: ExaiOptions) {
+    const { role, shapes, call, server, hasWindows = true, hasCrowd = false } = options;
     this.name = name;
     this.role = role;
     this.shapes = shapes;
     this.isBuilt = build.isBuilt;
+    this.hasWindows = hasWindows;
     this.hasCrowd = hasCrowd;
     this.#build = build;
     this.#call = call;

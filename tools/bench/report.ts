@@ -1,5 +1,6 @@
 import { formatTable } from "../lib/table.ts";
 import { checkBars } from "./bars.ts";
+import { eraRows, ERAS_TITLE, eraShapes } from "./era_rows.ts";
 import { NUMBER_CHECKS } from "./numbers.ts";
 import type { LoadResult, SubjectResult } from "./result.ts";
 import { median } from "./stats.ts";
@@ -76,6 +77,11 @@ const TABLES: Record<Part, (results: readonly SubjectResult[]) => Table> = {
   crowd: crowdTable,
   calls: callTable,
   large: largeTable,
+  eras: (results) => ({
+    title: ERAS_TITLE,
+    head: ["pair", ...eraShapes(results).flatMap((shape) => [describeShape(shape), "x"]), "note"],
+    rows: eraRows(results),
+  }),
   numbers: numberTable,
 };
 

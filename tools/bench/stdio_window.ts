@@ -12,8 +12,17 @@ const POLL_MS = 50;
 /** The revision that every subject speaks. */
 export const REVISION = "2025-06-18";
 
+/** What each request of the modern era says of its client (MCP 2026-07-28, basic, per-request protocol fields). */
+const CLAIM = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": { name: "exai-bench", version: "1" },
+  "io.modelcontextprotocol/clientCapabilities": {},
+};
+
 /** Which tool a window calls, and how. */
 export interface ToolCall {
+  /** Revision 2026-07-28: a claim on each request and no `initialize`. */
+  isModern?: boolean;
   /** Picks the tool among the names the server lists. */
   pick: (names: readonly string[]) => string | undefined;
   /** The argument that carries the text; undefined when the tool takes none. */
@@ -42,9 +51,9 @@ export async function openStdioWindow(command: Command, call: ToolCall): Promise
   const child = new Spawned(command);
   try {
     const client = new StdioClient(child);
-    await deadline(initialize(client), START_MS);
+    await deadline(call.isModern ? discover(client) : initialize(client), START_MS);
     const initializedMs = performance.now();
-    client.notify("notifications/initialized");
+    if (!call.isModern) client.notify("notifications/initialized");
     let tool = await deadline(findTool(client, call), START_MS);
     const startMs = {
       initialize: initializedMs - startedMs,
@@ -76,8 +85,12 @@ async function initialize(client: StdioClient): Promise<void> {
   resultOf(await client.request(restOf("initialize", params)));
 }
 
-async function findTool(client: StdioClient, { pick }: ToolCall): Promise<string | undefined> {
-  const { tools } = resultOf(await client.request(restOf("tools/list", {})));
+async function discover(client: StdioClient): Promise<void> {
+  resultOf(await client.request(restOf("server/discover", { _meta: CLAIM })));
+}
+
+async function findTool(client: StdioClient, { pick, isModern }: ToolCall): Promise<string | undefined> {
+  const { tools } = resultOf(await client.request(restOf("tools/list", isModern ? { _meta: CLAIM } : {})));
   return pick((tools as JsonObject[]).map(({ name }) => String(name)));
 }
 
@@ -87,7 +100,8 @@ function exchange(
 ): Exchange {
   const text = sampleText(payloadBytes ?? 5);
   const args = call.textArgument ? { [call.textArgument]: text } : {};
-  const rest = restOf("tools/call", { name: tool, arguments: args });
+  const claim = call.isModern ? { _meta: CLAIM } : {};
+  const rest = restOf("tools/call", { name: tool, arguments: args, ...claim });
   const minBytes = call.textArgument ? text.length : 1;
   return async () => {
     const answer = await client.request(rest);

@@ -43,8 +43,8 @@ export interface ColdStart {
   start(): Promise<Window>;
 }
 
-/** What a subject stands for in the comparison. `raw`, `own` and `mounted` are EXAI. */
-export type Role = "floor" | "raw" | "own" | "mounted" | "direct" | "peer";
+/** What a subject stands for in the comparison. `raw`, `own`, `mounted` and `eras` are EXAI. */
+export type Role = "floor" | "raw" | "own" | "mounted" | "eras" | "direct" | "peer";
 
 /** Something to measure. */
 export interface Subject {

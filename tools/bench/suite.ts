@@ -9,7 +9,7 @@ import { NotAvailable, type Shape, type Subject } from "./subject.ts";
 import { measureWindows } from "./windows.ts";
 
 /** What can be measured by itself. Subjects are compared within a part, which measures all of them in turns. */
-export const PARTS = ["start", "windows", "crowd", "calls", "large", "numbers"] as const;
+export const PARTS = ["start", "windows", "crowd", "calls", "large", "eras", "numbers"] as const;
 
 export type Part = (typeof PARTS)[number];
 
@@ -32,9 +32,10 @@ const WARM_UP_SHARE = 0.7;
 /** Measures one part of every subject. */
 export async function runPart(
   part: Part,
-  subjects: readonly Subject[],
+  all: readonly Subject[],
   options: SuiteOptions,
 ): Promise<SubjectResult[]> {
+  const subjects = all.filter(({ role }) => (role === "eras") === (part === "eras"));
   const results = subjects.map(({ name, role, isBuilt }): SubjectResult => ({ name, role, isBuilt }));
   const one = async (isMeant: (subject: Subject) => boolean | undefined, measure: Measure) => {
     for (const [i, subject] of subjects.entries()) {
@@ -62,6 +63,9 @@ export async function runPart(
       break;
     case "calls":
       await measureLoads(subjects, results, { ...options, isMeant: isSmall, minCalls: 1 });
+      break;
+    case "eras":
+      await measureLoads(subjects, results, { ...options, isMeant: () => true, minCalls: LARGE.minCalls });
       break;
     case "large": {
       const roundMs = options.roundMs * LARGE.share;

@@ -11,7 +11,11 @@ import { notificationOf } from "../../wire/text_request.ts";
 import type { MessageOwners } from "../instance/message_owners.ts";
 import { askOnceFor } from "./pending_questions.ts";
 import type { Addressee } from "../instance/attribution.ts";
-import { checkAnswerable, CLIENT_CAPABILITY, withoutUnsupportedTask } from "./client_capabilities.ts";
+import {
+  checkAnswerable,
+  CLIENT_CAPABILITY,
+  withoutUnsupportedTask,
+} from "../../call/client_capabilities.ts";
 import type { ClientTasks } from "../tasks/client_tasks.ts";
 import type { InboundContext } from "../instance/inbound_context.ts";
 import type { Origin } from "../instance/inflight.ts";

@@ -6,7 +6,7 @@ import { type Call, derive, type InputAnswers } from "../../../call/call.ts";
 import { toRpcError } from "../../../wire/codes.ts";
 import { exactResult } from "../../../wire/raw_message.ts";
 import type { Result, RpcError } from "../../../wire/rpc.ts";
-import { checkAnswerable, CLIENT_CAPABILITY } from "../../questions/client_capabilities.ts";
+import { checkAnswerable, CLIENT_CAPABILITY } from "../../../call/client_capabilities.ts";
 import { isInputRequired } from "./modern_answer.ts";
 
 /** How often a server may ask about one call, one time after the other. */

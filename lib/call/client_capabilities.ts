@@ -1,6 +1,6 @@
-import { ExaiError } from "../../base/errors.ts";
-import { isObject, type JsonObject, ownEntry } from "../../base/json.ts";
-import { hasMember, memberOf, type Params, RawObject } from "../../wire/raw_object.ts";
+import { ExaiError } from "../base/errors.ts";
+import { isObject, type JsonObject, ownEntry } from "../base/json.ts";
+import { hasMember, memberOf, type Params, RawObject } from "../wire/raw_object.ts";
 
 /** The client capability that each request of a server needs. */
 export const CLIENT_CAPABILITY: Readonly<Record<string, string>> = {

@@ -1,0 +1,103 @@
+import { type ByteAccount, type ByteBudget, EVICTION_RANK } from "../base/byte_budget.ts";
+import { ExaiError } from "../base/errors.ts";
+import { heapBytesOf } from "../base/heap_bytes.ts";
+import { Tally } from "../base/tally.ts";
+import type { Caller } from "../call/call.ts";
+import { toRpcError } from "../wire/codes.ts";
+import type { Result } from "../wire/rpc.ts";
+import type { ParkableCall } from "./parkable_call.ts";
+import { ExpiringMap } from "./expiring_map.ts";
+import { STATE_TTL_MS } from "./sealed_states.ts";
+
+/** Calls of one client that wait for it at once. */
+const MAX_PER_CLIENT = 32;
+
+/** Calls that wait for clients at once. */
+const MAX_PARKED = 1000;
+
+interface ParkedCall {
+  readonly parkable: ParkableCall;
+  /** Counts a result that nobody has fetched. */
+  account?: ByteAccount;
+}
+
+/** The calls that wait for another request of their client, or have a result for it. */
+export class ParkedCalls implements Disposable {
+  readonly #budget: ByteBudget;
+  readonly #counts = new Tally();
+  readonly #calls = new ExpiringMap<ParkedCall>({
+    ttlMs: STATE_TTL_MS,
+    max: MAX_PARKED,
+    onDrop: ({ parkable, account }) => {
+      account?.set(0);
+      this.#counts.remove(parkable.first.caller.id);
+      parkable.giveUp();
+    },
+  });
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  get(id: string): ParkableCall | undefined {
+    return this.#calls.get(id)?.parkable;
+  }
+
+  /** Lets a call wait for another request of its client, if it is not one too many. */
+  park(parkable: ParkableCall): boolean {
+    const { id, first: { caller } } = parkable;
+    const known = this.#calls.get(id);
+    if (!known) {
+      if (this.size >= MAX_PARKED || this.#counts.of(caller.id) >= MAX_PER_CLIENT) return false;
+      this.#counts.add(caller.id);
+    }
+    this.#calls.set(id, known ?? { parkable });
+    return true;
+  }
+
+  /** Keeps the result of a call that waits. */
+  keep(parkable: ParkableCall, result: Result): void {
+    const parked = this.#calls.get(parkable.id);
+    if (!parked) return;
+    parked.account = chargeResult(this.#budget, result, () => parkable.dropResult(lost()));
+  }
+
+  /** A call has been answered with its result. */
+  delete(id: string): void {
+    this.#calls.delete(id);
+  }
+
+  /** Ends the calls of a client that has gone. */
+  forget(isGone: (caller: Caller) => boolean): void {
+    this.#calls.deleteWhere(({ parkable }) => isGone(parkable.first.caller));
+  }
+
+  [Symbol.dispose](): void {
+    this.#calls[Symbol.dispose]();
+  }
+}
+
+function lost(): Result {
+  const why =
+    "the call has ended while it waited for this answer, and its result had to make room for others";
+  return { error: toRpcError(new ExaiError("OUTCOME_UNKNOWN", why)) };
+}
+
+/** Counts `result` against `budget` until the account is set to 0; `evict` is called when the memory is needed. */
+export function chargeResult(budget: ByteBudget, result: Result, evict: () => void): ByteAccount {
+  const sinceMs = performance.now();
+  const account = budget.open({
+    rank: () => EVICTION_RANK.results,
+    sinceMs: () => sinceMs,
+    evict: () => {
+      account.set(0);
+      evict();
+    },
+  });
+  account.add(heapBytesOf(result.error ?? result.result));
+  return account;
+}
