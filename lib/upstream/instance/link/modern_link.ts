@@ -16,6 +16,8 @@ import { fulfil } from "./input_rounds.ts";
 import { Listens } from "./listens.ts";
 import { checkedAnswer, isInputRequired } from "./modern_answer.ts";
 import { modernParams, toldCapabilities, toldLevel } from "./modern_request.ts";
+import { ModernResources } from "./modern_resources.ts";
+import type { Subscriptions } from "../subscriptions.ts";
 import type { ListenStream, ServerLink } from "./server_link.ts";
 
 interface ModernLinkParts {
@@ -31,7 +33,10 @@ interface ModernLinkParts {
   exchange: UpstreamExchange;
   inbound: Inbound;
   attribution: Attribution;
+  subscriptions: Subscriptions;
   log?(line: string): void;
+  /** Changes that the server tells may have been missed. */
+  onGap(): void;
   /** The server does not speak the revision any more. */
   onRevisionRefused(why: string): void;
 }
@@ -56,6 +61,7 @@ export class ModernLink implements ServerLink {
   readonly revision: string;
   readonly #parts: ModernLinkParts;
   readonly #listens: Listens;
+  readonly #resources: ModernResources;
 
   constructor(parts: ModernLinkParts) {
     this.#parts = parts;
@@ -67,6 +73,12 @@ export class ModernLink implements ServerLink {
       closesStreams: true,
     };
     this.#listens = new Listens({ name, timeoutMs, exchange });
+    this.#resources = new ModernResources({
+      ...parts,
+      capabilities: parts.description.capabilities,
+      open: (...stream) => this.openListen(...stream),
+    });
+    this.#resources.start();
   }
 
   async call(call: Call): Promise<Result> {
@@ -76,7 +88,16 @@ export class ModernLink implements ServerLink {
       case "logging/setLevel":
         // Told with each request.
         return { result: {} };
+      case "resources/subscribe":
+      case "resources/unsubscribe":
+        return await this.#resources.subscribe(call);
+      case "resources/read":
+        return await this.#resources.read(call, () => this.#run(call));
     }
+    return await this.#run(call);
+  }
+
+  async #run(call: Call): Promise<Result> {
     const answer = await this.#send(call);
     // A client of the same era is told what the server needs, and repeats its request.
     if (!isInputRequired(answer) || call.caller.era === "modern") return answer;
@@ -84,6 +105,9 @@ export class ModernLink implements ServerLink {
   }
 
   async ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
+    if (method === "resources/subscribe" || method === "resources/unsubscribe") {
+      return await this.#resources.ask(method, String(params.uri));
+    }
     const answer = await this.#parts.exchange.ask(method, this.#ownParams(params), timeoutMs);
     const { capabilities } = this.#parts;
     return this.#checked(answer, { told: capabilities, capabilities });
@@ -135,6 +159,7 @@ export class ModernLink implements ServerLink {
   sessionsChanged(): void {}
 
   stop(reason: ExaiError): void {
+    this.#resources.stop(reason);
     this.#listens.endAll(reason);
   }
 
