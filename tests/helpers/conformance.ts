@@ -1,19 +1,22 @@
-import { testDaemon } from "./daemon.ts";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
+import { mountingDaemon } from "./mounts.ts";
 import type { Command } from "./http_bridge.ts";
 
 const SUITE = "npm:@modelcontextprotocol/conformance@0.2.0-alpha.12";
-const REVISION = "2025-11-25";
-const fixture = fromFileUrl(new URL("../fixtures/conformance_server.ts", import.meta.url));
+const fixture = fromFileUrl(new URL("../fixtures/eras_server.ts", import.meta.url));
 
-/** The scenarios revision 2025-11-25 requires of a server, and those the suite runs beside them without a score. */
-export const REQUIRED = 30;
-export const UNSCORED = 3;
+export type Revision = "2025-11-25" | "2026-07-28";
 
-/** How to run the server the suite's scenarios are written for. */
-export function conformanceServer(env: Record<string, string> = {}): Command {
-  return { command: Deno.execPath(), args: ["run", "-A", "--no-check", fixture], env };
+/**
+ * How many scenarios a revision requires of a server, with those of no score: 30 and 3, 37 and 3. Those of the tasks
+ * extension, which no revision requires, are not counted.
+ */
+const SCENARIOS: Record<Revision, number> = { "2025-11-25": 33, "2026-07-28": 40 };
+
+/** How to run the server the suite's scenarios are written for, in one era. */
+export function conformanceServer(era: "legacy" | "modern" = "legacy"): Command {
+  return { command: Deno.execPath(), args: ["run", "-A", "--no-check", fixture, "--era", era] };
 }
 
 export interface ConformanceRun {
@@ -23,27 +26,25 @@ export interface ConformanceRun {
   faults: string[];
 }
 
+/** A run without a fault. */
+export const all = (revision: Revision): ConformanceRun => ({ scenarios: SCENARIOS[revision], faults: [] });
+
+export const ALL = all("2025-11-25");
+
 /** Runs the official conformance suite against the MCP server at `url`. */
-export async function runConformance(url: string): Promise<ConformanceRun> {
+export async function runConformance(
+  url: string | URL,
+  revision: Revision = "2025-11-25",
+): Promise<ConformanceRun> {
   const dir = await Deno.makeTempDir({ prefix: "exai-conformance-" });
   try {
-    const args = [
-      "run",
-      "-A",
-      SUITE,
-      "server",
-      "--url",
-      url,
-      "--requirements",
-      REVISION,
-      "--output-dir",
-      dir,
-    ];
+    const asked = ["--url", String(url), "--requirements", revision, "--output-dir", dir];
+    const args = ["run", "-A", SUITE, "server", ...asked];
     // Not in the project: the suite's packages are none of its dependencies.
     const command = new Deno.Command(Deno.execPath(), { args, cwd: dir, stdout: "piped", stderr: "piped" });
     const { code, stdout, stderr } = await command.output();
     const results = await readResults(dir);
-    if (code !== 0 && results.faults.length === 0) results.faults.push(said(stdout) + said(stderr));
+    if (code !== 0 && results.scenarios === 0) results.faults.push(said(stdout) + said(stderr));
     return results;
   } finally {
     await Deno.remove(dir, { recursive: true });
@@ -53,14 +54,15 @@ export async function runConformance(url: string): Promise<ConformanceRun> {
 async function readResults(dir: string): Promise<ConformanceRun> {
   const run: ConformanceRun = { scenarios: 0, faults: [] };
   for await (const { name, isDirectory } of Deno.readDir(dir)) {
-    if (!isDirectory) continue;
-    run.scenarios++;
     const scenario = name.replace(/^server-/, "").replace(/-\d{4}-\d\d-\d\dT.*$/, "");
+    if (!isDirectory || scenario.startsWith("tasks-")) continue;
+    run.scenarios++;
     const checks: JsonObject[] = JSON.parse(await Deno.readTextFile(`${dir}/${name}/checks.json`));
     for (const { id, status, errorMessage } of checks) {
       if (status !== "SUCCESS" && status !== "INFO") run.faults.push(`${scenario}: ${id}: ${errorMessage}`);
     }
   }
+  run.faults.sort();
   return run;
 }
 
@@ -75,19 +77,7 @@ function said(bytes: Uint8Array): string {
 export const NOBODYS =
   /^(tools-call-with-logging: .*No log notifications received|(tools-call-(sampling|elicitation)|elicitation-sep\d+-[a-z]+): .*Server did not request )/;
 
-export const ALL = { scenarios: REQUIRED + UNSCORED, faults: [] };
-
-/** A daemon with the suite's server mounted. */
-export async function mountedDaemon(share: "session" | "project" | "machine") {
-  const home = await Deno.makeTempDir({ prefix: "exai-conformance-" });
-  const conformance = { ...conformanceServer(), share };
-  await Deno.writeTextFile(`${home}/mcp.json`, JSON.stringify({ mcpServers: { conformance } }));
-  const it = await testDaemon({ settings: { home } });
-  return {
-    ...it,
-    async [Symbol.asyncDispose]() {
-      await it[Symbol.asyncDispose]();
-      await Deno.remove(home, { recursive: true });
-    },
-  };
+/** A daemon with the suite's server mounted as `conformance`. */
+export function mountedDaemon(share: "session" | "project" | "machine") {
+  return mountingDaemon({ conformance: { ...conformanceServer(), share } });
 }
