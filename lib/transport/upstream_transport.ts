@@ -24,8 +24,6 @@ export interface UpstreamTransport extends Transport {
   describeEnd?(): string;
   onmessage?: (message: RpcMessage, extra?: MessageExtra) => void;
   setProtocolVersion?(revision: string): void;
-  /** The server is of the modern era: over HTTP each message has headers that repeat its body, and there is no session. */
-  useModern?(): void;
   /** The request `id` is withdrawn: where it has a stream, that is closed, which tells a server of the modern era. */
   withdraw?(id: RequestId): void;
   /** Called when the server has lost the session: requests under way may still be answered, new ones are not. */
