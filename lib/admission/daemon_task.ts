@@ -1,6 +1,7 @@
 import type { JsonObject } from "../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { askOnce, type AskOptions, type Call, type TaskHints } from "../call/call.ts";
+import { askOnce, type AskOptions, type Call } from "../call/call.ts";
+import type { TaskHints } from "../call/early_answer.ts";
 import { checkAnswerable } from "../call/client_capabilities.ts";
 import type { TaskRecord } from "../call/task_records.ts";
 import { OpenQuestions } from "../round_trips/open_questions.ts";

@@ -8,8 +8,8 @@ import {
   type Policy,
   type Progress,
   type Target,
-  type TaskHints,
 } from "../call/call.ts";
+import type { EarlyAnswer, TaskHints } from "../call/early_answer.ts";
 import { textOf } from "../base/json.ts";
 import { isToolError } from "../call/payload_size.ts";
 import { GivenUp, waitForClient, waitingFor } from "../call/wait.ts";
@@ -81,13 +81,14 @@ interface RunOptions {
   options: DetachOptions;
 }
 
-class DetachableRun implements RepeatableCall {
+class DetachableRun implements RepeatableCall, EarlyAnswer {
   readonly call: Call;
   readonly startedAtMs = Date.now();
   /** When the request came that waits for it now. */
   #requestedAtMs = this.startedAtMs;
   isAwaited = true;
   endedAtMs: number | undefined;
+  readonly giveTask: EarlyAnswer["giveTask"];
   readonly #options: RunOptions;
   readonly #controller = new AbortController();
   readonly #late = Promise.withResolvers<undefined>();
@@ -107,6 +108,11 @@ class DetachableRun implements RepeatableCall {
   constructor(call: Call, options: RunOptions) {
     this.call = call;
     this.#options = options;
+    if (this.#canBeTask(call)) this.giveTask = (hints) => this.#becomeTask(hints);
+  }
+
+  get isGiven(): boolean {
+    return this.#kept !== undefined;
   }
 
   /** Runs the call, and lets the same call made again find it as long as its result has not been given to anybody. */
@@ -135,7 +141,7 @@ class DetachableRun implements RepeatableCall {
       abort: (reason) => this.#controller.abort(reason),
       notify: (method, params) => this.#notify(method, params),
       ask: (method, params, options) => this.#ask(method, params, options),
-      becomeTask: this.#canBeTask(this.call) ? (hints) => this.#becomeTask(hints) : undefined,
+      early: this,
     }));
     using _parked = this.call.parking?.watch((isParked) => this.#parkedOrNot(isParked));
     this.#wait();

@@ -92,7 +92,8 @@ export class Daemon implements AsyncDisposable {
       sees: (caller, server) => router.sees(caller, server),
     });
     const guard = new Guard({ ...settings, token: parts.token });
-    const target = this.#drain.guard(router.target);
+    const { tasks } = this.#timeouts;
+    const target = this.#drain.guard((call) => tasks.answer(call) ?? router.target(call));
     const hooks = attachHooks(options, parts, {
       registry: this.#sessions,
       target,
@@ -221,7 +222,6 @@ export class Daemon implements AsyncDisposable {
       ...viewOf(settings, { own, mounts }),
       hidesOutputSchemas: (server) => timeouts.hidesOutputSchema(server),
       names: mounts.names,
-      aboutTask: (call) => timeouts.tasks.answer(call),
       troublesOf: (caller, options) => this.#notices.atStart(caller, options),
       unmounted: mounts.troubles,
     });

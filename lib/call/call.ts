@@ -4,6 +4,7 @@ import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Params, RawObject } from "../wire/raw_object.ts";
 import { jsonId, type RequestId, type Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
+import type { EarlyAnswer } from "./early_answer.ts";
 import type { Parking } from "./parking.ts";
 import type { ServerTrouble } from "./server_trouble.ts";
 import type { CallTrace } from "./trace.ts";
@@ -112,11 +113,8 @@ interface CallContext {
   readonly abort?: (reason: Error) => void;
   /** When `signal` aborts at the latest, by `monotonicNow`, in milliseconds; set by the time-out policy. */
   readonly deadlineMs?: number;
-  /**
-   * Answers its request with a task, since a server has begun one for it, or says more of that; undefined where its
-   * client waits for the result itself.
-   */
-  readonly becomeTask?: (hints: TaskHints) => void;
+  /** Set where its request may be answered before it has ended. */
+  readonly early?: EarlyAnswer;
   /** Whether it waits for a client that has no request open for it; undefined where the client keeps its request open. */
   readonly parking?: Parking;
   /** What the layers note about the call, for its record; undefined where there is no record. */
@@ -131,13 +129,6 @@ interface CallContext {
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
-}
-
-/** What a server has said of a task of its own (SEP-2663). */
-export interface TaskHints {
-  /** When to ask for its state again, in milliseconds. */
-  readonly pollIntervalMs?: number;
-  readonly statusMessage?: string;
 }
 
 /** How soon work may begin that must not run twice. */
@@ -226,7 +217,7 @@ class DerivedCall implements Call {
   readonly logLevel: LogLevel | undefined;
   readonly answers: InputAnswers | undefined;
   readonly parking: Parking | undefined;
-  readonly becomeTask: Call["becomeTask"];
+  readonly early: EarlyAnswer | undefined;
   readonly trace: CallTrace | undefined;
   readonly begin: Call["begin"];
   readonly notify: Call["notify"];
@@ -249,7 +240,7 @@ class DerivedCall implements Call {
     this.answers = "answers" in parts ? parts.answers : call.answers;
     this.parking = parts.parking ?? call.parking;
     this.#deadlineMs = parts.deadlineMs ?? (call instanceof DerivedCall ? call.#deadlineMs : call.deadlineMs);
-    this.becomeTask = "becomeTask" in parts ? parts.becomeTask : call.becomeTask;
+    this.early = parts.early ?? call.early;
     this.trace = "trace" in parts ? parts.trace : call.trace;
     this.begin = "begin" in parts ? parts.begin : call.begin;
     this.notify = parts.notify ?? call.notify.bind(call);

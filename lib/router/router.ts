@@ -40,8 +40,6 @@ export interface RouterOptions extends ToolViewOptions, GuideOptions, ServerPoli
   answerDeadlineMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
-  /** Answers calls about tasks that were made here; undefined for any other call. */
-  aboutTask?(call: Call): Promise<Result> | undefined;
   /** The names of tools and prompts. Default: kept as long as the router. */
   names?: PublicNames;
 }
@@ -109,8 +107,6 @@ export class Router {
     if (isNotificationName(call.method)) return Promise.reject(noSuchMethod(call.method));
     const handler = ownEntry(this.#handlers, call.method);
     if (handler) return handler(call);
-    const answer = call.method.startsWith("tasks/") ? this.#options.aboutTask?.(call) : undefined;
-    if (answer) return answer;
     return isSearchToolName(call) ? this.#workBySearch(call) : this.#work(call);
   };
 

@@ -1,6 +1,3 @@
-import { ExaiError } from "../base/errors.ts";
-import { isObject } from "../base/json.ts";
-import type { Caller } from "../call/call.ts";
 import type { RequestPlace } from "../round_trips/request.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";

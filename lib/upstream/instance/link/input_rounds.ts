@@ -58,7 +58,12 @@ export async function fulfil(call: Call, first: Result, { server, send }: Rounds
 
 type Answered = { answers: InputAnswers; elicitations: readonly string[] } | { error: RpcError };
 
-async function answersTo(
+/**
+ * The client's answers to what a server needs.
+ *
+ * @throws {ExaiError} what asking the client throws
+ */
+export async function answersTo(
   call: Call,
   { inputRequests, requestState }: JsonObject,
   server: string,

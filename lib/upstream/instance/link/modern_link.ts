@@ -1,7 +1,7 @@
 import { ExaiError } from "../../../base/errors.ts";
 import type { JsonObject } from "../../../base/json.ts";
 import { visible } from "../../../base/visible.ts";
-import { type Call, type Caller } from "../../../call/call.ts";
+import type { Call, Caller, InputAnswers } from "../../../call/call.ts";
 import type { Implementation, InitializeResult } from "../../../wire/mcp.ts";
 import { paramsOf } from "../../../wire/raw_edits.ts";
 import type { Params } from "../../../wire/raw_object.ts";
@@ -12,6 +12,7 @@ import type { UpstreamExchange } from "../exchange.ts";
 import type { Inbound } from "../inbound.ts";
 import type { Origin } from "../inflight.ts";
 import { MODERN_CODES } from "./discover.ts";
+import { followTask, isTask } from "../../tasks/followed_task.ts";
 import { fulfil } from "./input_rounds.ts";
 import { Listens } from "./listens.ts";
 import { checkedAnswer, isInputRequired } from "./modern_answer.ts";
@@ -98,10 +99,24 @@ export class ModernLink implements ServerLink {
   }
 
   async #run(call: Call): Promise<Result> {
+    const answer = await this.#answerOf(call);
+    return isTask(answer) ? await this.#follow(call, answer) : answer;
+  }
+
+  async #answerOf(call: Call): Promise<Result> {
     const answer = await this.#send(call);
     // A client of the same era is told what the server needs, and repeats its request.
-    if (!isInputRequired(answer) || call.caller.era === "modern") return answer;
+    const canRepeat = call.caller.era === "modern" && !call.early?.isGiven;
+    if (!isInputRequired(answer) || canRepeat) return answer;
     return await fulfil(call, answer, { server: this.#parts.name, send: (retry) => this.#send(retry) });
+  }
+
+  /** Clients get a task of the daemon's, or the result: the server's own is known to this connection alone. */
+  #follow(call: Call, task: Result): Promise<Result> {
+    const { name: server, exchange, timeoutMs } = this.#parts;
+    const ask = (method: string, params: JsonObject, answers?: InputAnswers) =>
+      exchange.ask(method, modernParams(params, this.#envelopeOf(call), answers) as JsonObject, timeoutMs);
+    return followTask(call, task, { server, ask, isOpen: () => exchange.isOpen });
   }
 
   async ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {

@@ -3,6 +3,7 @@ import type { Call, Caller, InputAnswers } from "../../../call/call.ts";
 import { META } from "../../../wire/client_claim.ts";
 import type { Implementation, LogLevel } from "../../../wire/mcp.ts";
 import { type Params, RawObject } from "../../../wire/raw_object.ts";
+import { extensionsWithTasks } from "../../../wire/tasks_extension.ts";
 
 /** Client capabilities that a server of the modern era is told. `experimental` says nothing that it can rely on. */
 const TOLD = ["sampling", "elicitation", "roots", "extensions"];
@@ -20,12 +21,16 @@ interface RequestClaim {
   logLevel: LogLevel | undefined;
 }
 
-/** The capabilities that a server is told with a request of `caller`: its own and no others. */
+/**
+ * The capabilities that a server is told with a request of `caller`: its own, and tasks, which the daemon waits for on
+ * behalf of clients that do not.
+ */
 export function toldCapabilities({ capabilities }: Pick<Caller, "capabilities">): JsonObject {
-  return Object.fromEntries(TOLD.flatMap((name) => {
+  const told: JsonObject = Object.fromEntries(TOLD.flatMap((name) => {
     const capability = capabilities[name];
     return isObject(capability) ? [[name, capability]] : [];
   }));
+  return { ...told, extensions: extensionsWithTasks(told) };
 }
 
 /** The level of log messages that a server is told for `call`; undefined: none are wanted about it. */
