@@ -75,7 +75,7 @@ Deno.test({
         return results.filter((answer) => resultOf(answer).resultType === "complete").length - asked.length;
       }));
       assertEquals(new Set(ends.filter((end) => typeof end === "number")), new Set([0]));
-      await until(() => open === 0);
+      await until("every parked call to end", () => open === 0 || undefined);
     }
   },
 });
