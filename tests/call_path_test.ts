@@ -50,7 +50,7 @@ Deno.test("a call of a mounted tool passes the files that docs/architecture.md l
     StdinWriter.prototype.write = write;
   }
   const documented = await documentedStops();
-  assert(documented.length > 0 && documented.length <= 12, `${documented.length} stops are documented`);
+  assert(documented.length > 0 && documented.length <= 14, `${documented.length} stops are documented`);
   assertEquals(filesOf(stacks[1]!), documented);
   for (const file of documented) assert(await Deno.stat(fromFileUrl(new URL(file, root))));
 });

@@ -86,7 +86,7 @@ const isObjectWithError = ({ error }: JsonObject) => typeof (error as JsonObject
 Deno.test("closing the POST of a call tells a server of SDK 2 that it is withdrawn", async () => {
   await using it = await connected("modern");
   const meta = { ...CLAIM, progressToken: 7 };
-  const params = { name: "slow", arguments: { key: "withdrawn", ms: 50, steps: 1000 }, _meta: meta };
+  const params = { name: "slow", arguments: { ms: 50, steps: 1000, key: "mine" }, _meta: meta };
   const call = it.transport.send({ jsonrpc: "2.0", id: "slow", method: "tools/call", params });
   const ended = assertRejects(() => call);
   await until(
@@ -95,7 +95,7 @@ Deno.test("closing the POST of a call tells a server of SDK 2 that it is withdra
   );
   it.transport.withdraw!("slow");
   await ended;
-  await it.server.world.cancelled("withdrawn").promise;
+  await it.server.world.cancelled("mine").promise;
 });
 
 Deno.test("a server of SDK 2 tells what changes on a stream that stays open", async () => {

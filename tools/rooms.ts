@@ -259,7 +259,7 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   },
   OrphanedHandles: { in: "lib/upstream/tasks/orphaned_handles.ts", except: ["add"] },
   ElicitationAliases: { in: "lib/upstream/tasks/elicitation_aliases.ts", except: [] },
-  Subscriptions: { in: "lib/upstream/instance/subscriptions.ts", except: ["subscribersOf"] },
+  Subscriptions: { in: "lib/upstream/instance/subscriptions.ts", except: ["subscribersOf", "lost"] },
   ListMemory: {
     in: "lib/upstream/lists/list_memory.ts",
     except: [

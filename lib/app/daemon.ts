@@ -92,13 +92,12 @@ export class Daemon implements AsyncDisposable {
       sees: (caller, server) => router.sees(caller, server),
     });
     const guard = new Guard({ ...settings, token: parts.token });
-    const { tasks } = this.#timeouts;
-    const target = this.#drain.guard((call) => tasks.answer(call) ?? router.target(call));
+    const target = this.#drain.guard(router.target);
     const hooks = attachHooks(options, parts, {
       registry: this.#sessions,
       target,
       guard,
-      modernPeer: modernPeers(target, { events, tasks, roundTrips: this.#roundTrips }),
+      modernPeer: modernPeers(target, { events, roundTrips: this.#roundTrips, tasks: this.#timeouts.tasks }),
       command: (command) => this.#handler.command(command),
       onNotification: (...notification) => router.notify(...notification),
     });
@@ -220,6 +219,7 @@ export class Daemon implements AsyncDisposable {
       names: mounts.names,
       troublesOf: (caller, options) => this.#notices.atStart(caller, options),
       unmounted: mounts.troubles,
+      answerTask: (call) => timeouts.tasks.answer(call),
     });
   }
 

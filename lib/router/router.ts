@@ -40,6 +40,8 @@ export interface RouterOptions extends ToolViewOptions, GuideOptions, ServerPoli
   answerDeadlineMs?: number;
   /** Whether results of the server may not match their output schemas, so that the schemas are not shown. */
   hidesOutputSchemas?(server: Server): boolean;
+  /** Answers a request about a task of the daemon's own; undefined for any other. */
+  answerTask?(call: Call): Promise<Result> | undefined;
   /** The names of tools and prompts. Default: kept as long as the router. */
   names?: PublicNames;
 }
@@ -96,7 +98,7 @@ export class Router {
       "resources/templates/list": (call) => this.#lists.list("templates", call),
       "tasks/list": this.#orAlone((call) => this.#listTasks(call)),
       "skills/list": this.#orAlone((call) =>
-        listSkills(call, options.servers(), (...to) => this.#targets.ask(...to))
+        listSkills(call, options.servers(), (server, call) => this.#targets.query(server)(call))
       ),
     };
   }
@@ -107,6 +109,8 @@ export class Router {
     if (isNotificationName(call.method)) return Promise.reject(noSuchMethod(call.method));
     const handler = ownEntry(this.#handlers, call.method);
     if (handler) return handler(call);
+    const answered = this.#options.answerTask?.(call);
+    if (answered) return answered;
     return isSearchToolName(call) ? this.#workBySearch(call) : this.#work(call);
   };
 
@@ -166,7 +170,7 @@ export class Router {
   }
 
   async #askAlone(call: Call): Promise<Result> {
-    return await this.#targets.ask(this.#guide.serverNamed(call.caller.server!), call);
+    return await this.#targets.query(this.#guide.serverNamed(call.caller.server!))(call);
   }
 
   #setLevel(call: Call): Promise<Result> {
@@ -182,7 +186,11 @@ export class Router {
 
   async #listTasks(call: Call): Promise<Result> {
     const { listDeadlineMs, answerDeadlineMs = listDeadlineMs } = this.#options;
-    return await this.#tasks.list(call, (server, call) => this.#targets.ask(server, call), answerDeadlineMs);
+    return await this.#tasks.list(
+      call,
+      (server, call) => this.#targets.query(server)(call),
+      answerDeadlineMs,
+    );
   }
 
   /** Dispatches a call that does work; `tools/call`, the most frequent, without an additional promise. */
@@ -193,7 +201,7 @@ export class Router {
 
   async #dispatchByMethod(call: Call): Promise<Result> {
     if (call.caller.server !== undefined) {
-      return await this.#targets.run(this.#guide.serverNamed(call.caller.server), call);
+      return await this.#targets.work(this.#guide.serverNamed(call.caller.server))(call);
     }
     switch (call.method) {
       case "prompts/get":
@@ -203,13 +211,13 @@ export class Router {
       case "skills/get":
       case "resources/subscribe":
       case "resources/unsubscribe":
-        return await this.#resources.lead(call, (server, call) => this.#targets.run(server, call));
+        return await this.#resources.lead(call, (server, call) => this.#targets.work(server)(call));
       case "completion/complete":
         return await this.#complete(call);
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
-        return await this.#targets.run(this.#tasks.serverOf(call), call);
+        return await this.#targets.work(this.#tasks.serverOf(call))(call);
       default:
         throw noSuchMethod(call.method);
     }
@@ -230,7 +238,7 @@ export class Router {
     const work = call.begin && isIdempotentTool(entry.own)
       ? derive(forServer, { begin: undefined })
       : forServer;
-    const result = await this.#targets.run(entry.server, work);
+    const result = await this.#targets.work(entry.server)(work);
     this.#tasks.note(call.caller, entry.server, result);
     return result;
   }
@@ -264,7 +272,7 @@ export class Router {
     if (ref.type === "ref/resource") {
       return await this.#resources.lead(
         call,
-        (server, call) => this.#targets.run(server, call),
+        (server, call) => this.#targets.work(server)(call),
         ref.uri ?? null,
       );
     }
@@ -272,7 +280,7 @@ export class Router {
     if (name === undefined) throw new ExaiError("INVALID_PARAMS", "ref.name must be a text");
     const entry = await this.#catalog.find("prompts", name, call) ??
       await this.#search("prompts", name, call);
-    return await this.#targets.run(entry.server, withOwnRef(call, entry.own.name as string));
+    return await this.#targets.work(entry.server)(withOwnRef(call, entry.own.name as string));
   }
 
   #seenBy(caller: Caller): readonly Server[] {

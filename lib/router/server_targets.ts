@@ -1,6 +1,5 @@
-import { type Call, compose, type Policy, type Target } from "../call/call.ts";
+import { compose, type Policy, type Target } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import type { Result } from "../wire/rpc.ts";
 
 /** The policies of calls of one server, asked for once for each. */
 export interface ServerPolicies {
@@ -20,14 +19,14 @@ export class ServerTargets {
     this.#policies = policies;
   }
 
-  /** Has `server` do the work of `call`. */
-  run(server: Server, call: Call): Promise<Result> {
-    return this.#of(server, this.#working, this.#policies.policiesFor)(call);
+  /** Has `server` do work. */
+  work(server: Server): Target {
+    return this.#of(server, this.#working, this.#policies.policiesFor);
   }
 
   /** Asks `server` about itself. */
-  ask(server: Server, call: Call): Promise<Result> {
-    return this.#of(server, this.#querying, this.#policies.queryPoliciesFor)(call);
+  query(server: Server): Target {
+    return this.#of(server, this.#querying, this.#policies.queryPoliciesFor);
   }
 
   #of(server: Server, known: WeakMap<Server, Target>, policiesFor: ServerPolicies["policiesFor"]): Target {

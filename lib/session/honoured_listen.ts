@@ -13,13 +13,13 @@ import type { ModernTenant } from "./modern_tenant.ts";
 const MAX_WAIT_MS = 5 * SECOND_MS;
 
 /** Tasks whose changes a listen is told until they are disposed. */
-interface WatchedTasks extends Disposable {
+interface TaskWatch extends Disposable {
   /** Those of the asked ones that the caller may see. */
   readonly taskIds: readonly string[];
 }
 
 /** Has the changes of tasks told by the `notify` of `caller`, as `notifications/tasks` with a `taskId`. */
-export type WatchTasks = (caller: Caller, taskIds: readonly string[]) => Promise<WatchedTasks>;
+export type WatchTasks = (caller: Caller, taskIds: readonly string[]) => Promise<TaskWatch>;
 
 /** Where what a listen asks for comes from. */
 export interface HonourSources {
@@ -35,7 +35,7 @@ export class Honoured implements Disposable {
   readonly #tenant: ModernTenant;
   readonly #sources: HonourSources;
   readonly #uris = new Set<string>();
-  #tasks: Promise<WatchedTasks> | undefined;
+  #tasks: Promise<TaskWatch> | undefined;
   #isOver = false;
 
   constructor(tenant: ModernTenant, sources: HonourSources) {

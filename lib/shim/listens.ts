@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, parseJson } from "../base/json.ts";
+import type { JsonObject } from "../base/json.ts";
 import { META } from "../wire/client_claim.ts";
 import { idTextOf } from "../wire/envelope.ts";
 import type { Peeked } from "../wire/peek.ts";
@@ -15,9 +15,8 @@ export function isAcknowledgedAgain(peeked: Peeked, pending: Pick<PendingMessage
   if (peeked.kind !== "notification" || peeked.method !== "notifications/subscriptions/acknowledged") {
     return false;
   }
-  const { params } = peeked.message;
-  const meta = isObject(params) && isObject(params._meta) ? params._meta : {};
-  const listen = pending.get(meta[META.subscription] as RequestId)?.listen;
+  const meta = (peeked.message.params as JsonObject | undefined)?._meta as JsonObject | undefined;
+  const listen = pending.get(meta?.[META.subscription] as RequestId)?.listen;
   if (!listen || listen.isAcknowledged) return listen !== undefined;
   listen.isAcknowledged = true;
   return false;
@@ -37,8 +36,7 @@ export function toldToListens(listens: Iterable<PendingRequest>, names: Readonly
   return told;
 }
 
+/** What a listen that was acknowledged asks for. */
 function filterOf(text: string): JsonObject {
-  const message = parseJson(text);
-  const params = isObject(message) && isObject(message.params) ? message.params : {};
-  return isObject(params.notifications) ? params.notifications : {};
+  return JSON.parse(text).params.notifications;
 }

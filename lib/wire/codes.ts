@@ -56,23 +56,25 @@ export const CODES: Readonly<Record<ErrorCode, Codes>> = {
   TOO_LARGE: { rpc: -31017, http: 413, formerly: -32017 },
 };
 
-/** Statuses of JSON-RPC errors in responses to requests of the modern era (MCP basic/transports/streamable-http). */
-const MODERN_STATUSES: ReadonlyMap<number, number> = new Map([
-  [CODES.PARSE_ERROR.rpc, 400],
-  [CODES.INVALID_REQUEST.rpc, 400],
-  [CODES.INVALID_PARAMS.rpc, 400],
-  [CODES.HEADER_MISMATCH.rpc, 400],
-  [CODES.MISSING_CAPABILITY.rpc, 400],
-  [CODES.UNSUPPORTED_REVISION.rpc, 400],
-  [CODES.METHOD_NOT_FOUND.rpc, 404],
-]);
+/** The errors about a request itself, in the modern era (MCP basic/transports/streamable-http). */
+const ABOUT_REQUESTS: readonly ErrorCode[] = [
+  "PARSE_ERROR",
+  "INVALID_REQUEST",
+  "INVALID_PARAMS",
+  "HEADER_MISMATCH",
+  "MISSING_CAPABILITY",
+  "UNSUPPORTED_REVISION",
+  "METHOD_NOT_FOUND",
+];
 
 /**
  * The HTTP status of the response to a request of the modern era whose error has the JSON-RPC code `code`. Errors that
  * are not about the request itself are answers like any other, 200: under another status clients show the body as text.
  */
 export function httpStatusOfRpc(code: number): number {
-  return MODERN_STATUSES.get(code) ?? 200;
+  const isIt = ([name, { rpc }]: [string, Codes]) =>
+    rpc === code && ABOUT_REQUESTS.includes(name as ErrorCode);
+  return Object.entries(CODES).find(isIt)?.[1].http ?? 200;
 }
 
 /** Any thrown value as a JSON-RPC error, with the stable code in `data.code`. */

@@ -40,9 +40,9 @@ export function errorForEra(error: RpcError, era: Era, { capabilities = {} }: Er
     case RESOURCE_NOT_FOUND.rpc:
       return { ...error, code: INVALID_PARAMS.rpc };
     case URL_ELICITATION_REQUIRED:
-      return missingError(error, { required: { elicitation: { url: {} } }, capabilities });
+      return missingError(error, { elicitation: { url: {} } }, capabilities);
     case MISSING_CAPABILITY.rpc:
-      return missingError(error, { required: requiredOf(error.data), capabilities });
+      return missingError(error, requiredOf(error.data), capabilities);
   }
   if (error.code < RESERVED.from || error.code > RESERVED.to) return error;
   return ofServer(error);
@@ -82,10 +82,7 @@ function legacyError(error: RpcError): RpcError {
 export const LEGACY_MISSING = -31021;
 
 /** -32021 with what the client has not declared, or an internal error where that is nothing. */
-function missingError(
-  error: RpcError,
-  { required, capabilities }: { required: JsonObject; capabilities: JsonObject },
-): RpcError {
+function missingError(error: RpcError, required: JsonObject, capabilities: JsonObject): RpcError {
   const lacked = lackedOf(required, capabilities);
   if (lacked === undefined) return ofServer(error);
   const details = { ...(isObject(error.data) ? error.data : {}), requiredCapabilities: lacked };
@@ -96,6 +93,13 @@ function missingError(
 function ofServer({ code, message, data }: RpcError): RpcError {
   const rest: JsonObject = isObject(data) ? data : data === undefined ? {} : { data };
   return { code: INTERNAL.rpc, message, data: { ...rest, serverCode: code } };
+}
+
+/**
+ * What of the capabilities that the `data` of -32021 requires is not in `capabilities`; undefined where that is nothing.
+ */
+export function lackedCapabilities(data: Json | undefined, capabilities: JsonObject): JsonObject | undefined {
+  return lackedOf(requiredOf(data), capabilities);
 }
 
 function requiredOf(data: Json | undefined): JsonObject {

@@ -2,8 +2,29 @@ import { assertEquals } from "@std/assert";
 import { serveEras } from "../fixtures/eras/http.ts";
 import { type Cell, erasDaemon, PAIRINGS, runPairing } from "../helpers/eras_matrix.ts";
 
-/** Cells that do not hold yet: the end of their name, and why. Each must fail, so that the list only gets shorter. */
-const OPEN: { cell: RegExp; why: string }[] = [];
+interface Open {
+  /** The end of the name of the cells. */
+  cell: RegExp;
+  why: string;
+  /** Whether it holds on a machine with nothing else to do. */
+  isLoad?: boolean;
+}
+
+/** Cells that do not hold yet. Each must fail, so that the list only gets shorter. */
+const OPEN: Open[] = [
+  {
+    cell: /(modern|auto) \w+ legacy-stdio: roots$/,
+    why: "roots that a server of the older era asks for during a call are not asked of the client",
+  },
+  { cell: / modern-\w+: (list change|resource updated)$/, why: "one listen for all that is subscribed to" },
+  { cell: /legacy \w+ modern-\w+: error codes$/, why: "a missing resource is -32002 in the older era" },
+  { cell: /modern \w+ modern-\w+: task$/, why: "tasks/get leads to the server that made the task" },
+  {
+    cell: /: (connect|tools)$/,
+    why: "a client with roots waits ten seconds in its first initialize on /mcp/NAME, and others with it",
+    isLoad: true,
+  },
+];
 
 /** How many pairings run side by side. */
 const AT_ONCE = 3;
@@ -14,7 +35,9 @@ async function report(t: Deno.TestContext, cells: Cell[]): Promise<void> {
     await t.step({
       name,
       fn: () => {
-        if (open && fault === undefined) throw new Error(`it holds now: take it off the list (${open.why})`);
+        if (open && !open.isLoad && fault === undefined) {
+          throw new Error(`it holds now: take it off the list (${open.why})`);
+        }
         if (!open && fault !== undefined) throw new Error(fault);
       },
     });

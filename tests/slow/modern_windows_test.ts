@@ -100,8 +100,6 @@ Deno.test("a daemon killed under a listen and calls: the next one goes on with b
   assertEquals(((await began).params as JsonObject).progressToken, "p");
   first.process.kill("SIGKILL");
   await first.process.status;
-  const memory = await ask(shim, "again", "tools/list");
-  assertEquals(memory.error, undefined);
   const look = ask(shim, "look", "tools/call", { name: "look", arguments: { n: 2 } });
   await using second = await it.daemon();
   assertEquals([textOf(await held), textOf(await look)], ["OUTCOME_UNKNOWN", "look 2"]);

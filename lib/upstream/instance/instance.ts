@@ -103,8 +103,14 @@ export class Instance implements AsyncDisposable {
         options.onListChanged(kinds);
       },
     });
-    const spoken = { options, transport, exchange, inbound, attribution, logLevel, sharedStateCalls, roots };
-    this.#linkParts = { ...spoken, ended: this.ended, onRevisionRefused: (why) => this.#refused(why) };
+    const parts = { ...shared, options, transport, exchange, inbound, attribution, sharedStateCalls, roots };
+    this.#linkParts = {
+      ...parts,
+      ended: this.ended,
+      onGap: () => void inbound.catchUp(this.lists),
+      // The next call finds out what it speaks.
+      onRevisionRefused: (why) => (options.onEra?.(undefined), this.#lose(why, { isFault: false })),
+    };
   }
 
   /**
@@ -250,19 +256,13 @@ export class Instance implements AsyncDisposable {
       onEnd: (why) => this.#finish(why),
       // A session may expire; one that never answered is a failure of the server.
       onLost: (why) => this.#lose(why, { isFault: this.#answers === 0 }),
-      onResumed: () => void this.#inbound.catchUp(this.lists),
+      onResumed: this.#linkParts.onGap,
     });
     this.#link = await openLink(this.#linkParts);
   }
 
   get #receiver(): Pick<ServerLink, "receive"> {
     return this.#link ?? this.#inbound;
-  }
-
-  /** The server does not speak the revision any more: the next call finds out what it speaks. */
-  #refused(why: string): void {
-    this.#options.onEra?.(undefined);
-    this.#lose(why, { isFault: false });
   }
 
   /** The server has lost our session, or does not answer: the next call makes another connection. */

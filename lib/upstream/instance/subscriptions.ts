@@ -137,6 +137,17 @@ export class Subscriptions {
     }
   }
 
+  /** The server has ended the subscription to `uri`. */
+  lost(uri: string, why: string): void {
+    const topic = this.#byUri.get(uri);
+    if (!topic) return;
+    const lost = [...topic.callers];
+    topic.callers.clear();
+    topic.isConfirmed = false;
+    if (topic.pending === 0) this.#byUri.delete(uri);
+    for (const caller of lost) this.#options.onSubscriptionLost(caller, uri, why);
+  }
+
   /** The sessions to notify about `uri`, which may be a sub-resource of a subscribed one (MCP server/resources). */
   subscribersOf(uri: string): Caller[] {
     const callers = new Set<Caller>();

@@ -109,11 +109,13 @@ export class ServerQuestions {
     const params = paramsOf(request) ?? {};
     if (method === "ping") return { result: {} };
     const roots = method === "roots/list" ? this.#context.roots.current : undefined;
-    if (roots) return this.#sharedRoots(roots);
+    const addressee = this.#owners.addressee(params, { origin, isQuestion: true });
+    // A client that can be asked only within its calls has told nobody its roots.
+    const hasRootsToTell = addressee?.call?.parking && isObject(addressee.caller.capabilities.roots);
+    if (roots && !(roots === "none" && hasRootsToTell)) return this.#sharedRoots(roots);
     const capability = ownEntry(CLIENT_CAPABILITY, method);
     const runner = this.#clientTasks.ownerOfRequest(method, params);
-    const to = runner ? { caller: runner } : this.#owners.addressee(params, { origin, isQuestion: true }) ??
-      this.#refuse(method, capability, origin);
+    const to = runner ? { caller: runner } : addressee ?? this.#refuse(method, capability, origin);
     // On a stream the origin is known, so such a server can be shared although it asks questions.
     if (!origin) this.#context.onQuestion?.({ method, capability, candidates: [], isRefused: false });
     checkAnswerable(method, params, to.caller.capabilities);

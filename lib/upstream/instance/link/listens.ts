@@ -1,6 +1,7 @@
-import { ExaiError, messageOf } from "../../../base/errors.ts";
+import { type ErrorCode, ExaiError, messageOf } from "../../../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../../base/json.ts";
 import { META } from "../../../wire/client_claim.ts";
+import { CODES } from "../../../wire/codes.ts";
 import { memberOf, type Params } from "../../../wire/raw_object.ts";
 import { mintedId, type RequestId, type Result } from "../../../wire/rpc.ts";
 import type { UpstreamExchange } from "../exchange.ts";
@@ -13,6 +14,13 @@ interface OpenStream {
   acknowledged: PromiseWithResolvers<JsonObject>;
   ended: PromiseWithResolvers<{ isGraceful: boolean }>;
   deliver(method: string, params: Params): void;
+}
+
+interface StreamEnd {
+  isGraceful: boolean;
+  why: string;
+  /** Of the error for one that was not acknowledged. */
+  code?: ErrorCode;
 }
 
 interface ListensOptions {
@@ -83,7 +91,8 @@ export class Listens {
     const stream = id === null ? undefined : this.#open.get(mintedId(id));
     if (!stream) return false;
     const why = error ? `it refused subscriptions/listen: ${error.message}` : "it ended the stream";
-    this.#end(mintedId(id!), { isGraceful: !error, why });
+    const isUnknown = error?.code === CODES.METHOD_NOT_FOUND.rpc;
+    this.#end(mintedId(id!), { isGraceful: !error, why, code: isUnknown ? "METHOD_NOT_FOUND" : undefined });
     return true;
   }
 
@@ -99,12 +108,12 @@ export class Listens {
     for (const id of this.#open.keys()) this.#end(id, { isGraceful: false, why: message });
   }
 
-  #end(id: RequestId, { isGraceful, why }: { isGraceful: boolean; why: string }): void {
+  #end(id: RequestId, { isGraceful, why, code = "UPSTREAM_UNAVAILABLE" }: StreamEnd): void {
     const stream = this.#open.get(id);
     if (!stream) return;
     this.#open.delete(id);
     const { name } = this.#options;
-    const error = new ExaiError("UPSTREAM_UNAVAILABLE", `server "${name}": ${why}`, {
+    const error = new ExaiError(code, `server "${name}": ${why}`, {
       details: { server: name },
     });
     stream.acknowledged.reject(error);

@@ -2,6 +2,7 @@ import { ExaiError } from "../../../base/errors.ts";
 import { isObject, type JsonObject } from "../../../base/json.ts";
 import { visible } from "../../../base/visible.ts";
 import { toRpcError } from "../../../wire/codes.ts";
+import { errorOfModernServer, lackedCapabilities } from "../../../wire/era_errors.ts";
 import { resultMember } from "../../../wire/raw_message.ts";
 import type { Result, RpcError } from "../../../wire/rpc.ts";
 import { MODERN_CODES } from "./discover.ts";
@@ -13,6 +14,7 @@ const MAX_TYPE_CHARS = 80;
 const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
 
 interface AnswerContext {
+  method: string;
   /** The server's name. */
   server: string;
   /** The client capabilities it was told with the request. */
@@ -31,7 +33,10 @@ export function isInputRequired(answer: Result): boolean {
  * daemon's own, and results of an unknown type are errors (MCP basic, ResultType).
  */
 export function checkedAnswer(answer: Result, context: AnswerContext): Result {
-  if (answer.error) return { error: errorOfHop(answer.error, context) };
+  if (answer.error) {
+    const error = errorOfHop(answer.error, context);
+    return error === answer.error ? answer : { error };
+  }
   const type = resultMember(answer, "resultType");
   if (type === undefined || type === "complete" || type === "input_required") return answer;
   const { extensions } = context.told;
@@ -43,10 +48,10 @@ export function checkedAnswer(answer: Result, context: AnswerContext): Result {
   );
 }
 
-function errorOfHop(error: RpcError, { server, capabilities }: AnswerContext): RpcError {
+function errorOfHop(error: RpcError, { method, server, capabilities }: AnswerContext): RpcError {
   switch (error.code) {
     case MODERN_CODES.missingCapability: {
-      const lacking = lackedOf(error.data, capabilities);
+      const lacking = lackedCapabilities(error.data, capabilities);
       if (lacking) {
         return failure("MISSING_CAPABILITY", error.message, { requiredCapabilities: lacking, server }).error!;
       }
@@ -58,20 +63,8 @@ function errorOfHop(error: RpcError, { server, capabilities }: AnswerContext): R
       return failure("INTERNAL", `server "${server}" refused the headers of a request: ${error.message}`)
         .error!;
     default:
-      return error;
+      return errorOfModernServer(error, method);
   }
-}
-
-/** The required capabilities that the caller has not declared; undefined: it has declared all, or none are named. */
-function lackedOf(data: unknown, capabilities: JsonObject): JsonObject | undefined {
-  const required = isObject(data) && isObject(data.requiredCapabilities) ? data.requiredCapabilities : {};
-  const lacked = Object.entries(required).flatMap(([name, value]) => {
-    const offered = capabilities[name];
-    if (!isObject(offered)) return [[name, value]];
-    const parts = isObject(value) ? Object.entries(value).filter(([part]) => !isObject(offered[part])) : [];
-    return parts.length === 0 ? [] : [[name, Object.fromEntries(parts)]];
-  });
-  return lacked.length === 0 ? undefined : Object.fromEntries(lacked);
 }
 
 function failure(code: "INTERNAL" | "MISSING_CAPABILITY", why: string, details?: JsonObject): Result {

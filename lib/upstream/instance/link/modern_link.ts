@@ -17,6 +17,8 @@ import { fulfil } from "./input_rounds.ts";
 import { Listens } from "./listens.ts";
 import { checkedAnswer, isInputRequired } from "./modern_answer.ts";
 import { modernParams, toldCapabilities, toldLevel } from "./modern_request.ts";
+import { ModernResources } from "./modern_resources.ts";
+import type { Subscriptions } from "../subscriptions.ts";
 import type { ListenStream, ServerLink } from "./server_link.ts";
 
 interface ModernLinkParts {
@@ -32,7 +34,10 @@ interface ModernLinkParts {
   exchange: UpstreamExchange;
   inbound: Inbound;
   attribution: Attribution;
+  subscriptions: Subscriptions;
   log?(line: string): void;
+  /** Changes that the server tells may have been missed. */
+  onGap(): void;
   /** The server does not speak the revision any more. */
   onRevisionRefused(why: string): void;
 }
@@ -57,6 +62,7 @@ export class ModernLink implements ServerLink {
   readonly revision: string;
   readonly #parts: ModernLinkParts;
   readonly #listens: Listens;
+  readonly #resources: ModernResources;
 
   constructor(parts: ModernLinkParts) {
     this.#parts = parts;
@@ -68,6 +74,12 @@ export class ModernLink implements ServerLink {
       closesStreams: true,
     };
     this.#listens = new Listens({ name, timeoutMs, exchange });
+    this.#resources = new ModernResources({
+      ...parts,
+      capabilities: parts.description.capabilities,
+      open: (...stream) => this.openListen(...stream),
+    });
+    this.#resources.start();
   }
 
   async call(call: Call): Promise<Result> {
@@ -77,7 +89,16 @@ export class ModernLink implements ServerLink {
       case "logging/setLevel":
         // Told with each request.
         return { result: {} };
+      case "resources/subscribe":
+      case "resources/unsubscribe":
+        return await this.#resources.subscribe(call);
+      case "resources/read":
+        return await this.#resources.read(call, () => this.#run(call));
     }
+    return await this.#run(call);
+  }
+
+  async #run(call: Call): Promise<Result> {
     const answer = await this.#answerOf(call);
     return isTask(answer) ? await this.#follow(call, answer) : answer;
   }
@@ -99,9 +120,12 @@ export class ModernLink implements ServerLink {
   }
 
   async ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
+    if (method === "resources/subscribe" || method === "resources/unsubscribe") {
+      return await this.#resources.ask(method, String(params.uri));
+    }
     const answer = await this.#parts.exchange.ask(method, this.#ownParams(params), timeoutMs);
     const { capabilities } = this.#parts;
-    return this.#checked(answer, { told: capabilities, capabilities });
+    return this.#checked(answer, { method, told: capabilities, capabilities });
   }
 
   ping(timeoutMs: number): Promise<unknown> {
@@ -150,6 +174,7 @@ export class ModernLink implements ServerLink {
   sessionsChanged(): void {}
 
   stop(reason: ExaiError): void {
+    this.#resources.stop(reason);
     this.#listens.endAll(reason);
   }
 
@@ -160,11 +185,12 @@ export class ModernLink implements ServerLink {
   async #send(call: Call): Promise<Result> {
     const { capabilities } = call.caller;
     const answer = await this.#parts.exchange.forward(call);
-    return this.#checked(answer, { told: toldCapabilities(call.caller), capabilities });
+    const { method } = call;
+    return this.#checked(answer, { method, told: toldCapabilities(call.caller), capabilities });
   }
 
   /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` where the server does not speak the revision any more */
-  #checked(answer: Result, about: { told: JsonObject; capabilities: JsonObject }): Result {
+  #checked(answer: Result, about: { method: string; told: JsonObject; capabilities: JsonObject }): Result {
     const { name } = this.#parts;
     if (answer.error?.code !== MODERN_CODES.unsupportedRevision) {
       return checkedAnswer(answer, { ...about, server: name });

@@ -9,6 +9,7 @@ import type { Inbound } from "../inbound.ts";
 import type { InstanceOptions } from "../instance_options.ts";
 import type { SharedLogLevel } from "../log_level.ts";
 import type { SharedStateCalls } from "../shared_state_calls.ts";
+import type { Subscriptions } from "../subscriptions.ts";
 import type { StartRoots } from "../start_roots.ts";
 import { findEra } from "./find_era.ts";
 import { initialize } from "./initialize.ts";
@@ -32,9 +33,12 @@ export interface LinkParts {
   attribution: Attribution;
   logLevel: SharedLogLevel;
   sharedStateCalls: SharedStateCalls;
+  subscriptions: Subscriptions;
   roots: StartRoots;
   /** Resolves when the server has ended. */
   ended: Promise<unknown>;
+  /** Changes that the server tells may have been missed. */
+  onGap(): void;
   /** The server does not speak the revision any more. */
   onRevisionRefused(why: string): void;
 }
