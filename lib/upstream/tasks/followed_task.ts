@@ -120,8 +120,11 @@ class FollowedTask implements Disposable {
           `server "${server}" has cancelled its task${why === undefined ? "" : `: ${why}`}`,
         );
       }
+      case "working":
+      case "input_required":
+        return undefined;
     }
-    return undefined;
+    throw new ExaiError("INTERNAL", `server "${server}" gave a task no status that tasks have`);
   }
 
   /** The state now; undefined when it could not be learned this time. */

@@ -1,5 +1,5 @@
 import { ExaiError } from "../../../base/errors.ts";
-import { isObject, type JsonObject } from "../../../base/json.ts";
+import type { JsonObject } from "../../../base/json.ts";
 import { visible } from "../../../base/visible.ts";
 import { toRpcError } from "../../../wire/codes.ts";
 import { errorOfModernServer, lackedCapabilities } from "../../../wire/era_errors.ts";
@@ -10,15 +10,10 @@ import { MODERN_CODES } from "./discover.ts";
 /** Longest `resultType` shown in a message, in characters. */
 const MAX_TYPE_CHARS = 80;
 
-/** The extension whose results may be of the type `task` (SEP-2663). */
-const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
-
 interface AnswerContext {
   method: string;
   /** The server's name. */
   server: string;
-  /** The client capabilities it was told with the request. */
-  told: JsonObject;
   /** Those of the caller. */
   capabilities: JsonObject;
 }
@@ -39,8 +34,8 @@ export function checkedAnswer(answer: Result, context: AnswerContext): Result {
   }
   const type = resultMember(answer, "resultType");
   if (type === undefined || type === "complete" || type === "input_required") return answer;
-  const { extensions } = context.told;
-  if (type === "task" && isObject(extensions) && isObject(extensions[TASKS_EXTENSION])) return answer;
+  // Tasks are declared with every request, and may be begun for these alone (SEP-2663, supported methods).
+  if (type === "task" && context.method === "tools/call") return answer;
   const shown = visible(JSON.stringify(type), MAX_TYPE_CHARS);
   return failure(
     "INTERNAL",
