@@ -70,6 +70,7 @@ async function taskClient(door: Door, { url, home, cwd }: { url: string; home: s
         EXAI_HOME: home,
         XDG_RUNTIME_DIR: home,
         EXAI_WS_PORT: "0",
+        EXAI_WS_AUTOSTART: "false",
         ENV_FILE: "",
       },
       cwd,
