@@ -30,3 +30,15 @@ Deno.test("a client with roots has the answer to its first initialize before it 
   assertEquals([performance.now() - fromMs < 8000, text.includes("protocolVersion")], [true, true], text);
   assertEquals(text.includes("roots/list"), false, text);
 });
+
+Deno.test("a server that is not there is an error with the code of the client's era", async () => {
+  await using it = await mountingDaemon({});
+  const message = { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} };
+  const codes = ["2026-07-28", "2025-11-25"].map(async (revision) => {
+    const response = await post(new URL("/mcp/nowhere", it.http), message, {
+      "mcp-protocol-version": revision,
+    });
+    return (await response.json()).error.code;
+  });
+  assertEquals(await Promise.all(codes), [-32602, -32002]);
+});
