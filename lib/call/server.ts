@@ -22,11 +22,12 @@ export interface Server {
   /** A URI scheme that only this server may answer for: `exai:`. */
   readonly ownScheme?: string;
   /**
-   * The answer of the server to `initialize`, for this caller. Starts the server if necessary.
+   * The answer of the server to `initialize`, for this caller. Starts the server if necessary. A client that waits for
+   * the answer to its own `initialize` is asked nothing (`isUnasked`).
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` naming the server
    */
-  describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult>;
+  describe(caller: Caller, signal: AbortSignal, isUnasked?: boolean): Promise<InitializeResult>;
   /**
    * The complete list of `kind` for this caller, with the server's own names.
    *

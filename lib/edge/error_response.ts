@@ -14,10 +14,10 @@ export class InvalidMessageError extends Error {
   }
 }
 
-/** An HTTP response with a JSON-RPC error for anything that was thrown. */
-export function rpcErrorResponse(thrown: unknown, idText = "null"): Response {
+/** An HTTP response with a JSON-RPC error for anything that was thrown, as `encode` words it. */
+export function rpcErrorResponse(thrown: unknown, idText = "null", encode = toRpcError): Response {
   const error = ExaiError.from(thrown);
-  const body = responseText(idText, { error: toRpcError(error) });
+  const body = responseText(idText, { error: encode(error) });
   const headers = { "content-type": "application/json" };
   return new Response(body, { status: CODES[error.code].http, headers });
 }

@@ -7,7 +7,7 @@ import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
 import { preflight, withCors } from "./cors.ts";
 import { setSecurityHeaders } from "./fetch_metadata.ts";
 import { parseUrl, requestToken } from "./guard.ts";
-import { rpcErrorResponse } from "./error_response.ts";
+import { errorResponseByHeaders } from "./modern_messages.ts";
 import { type HttpSessionRequest, McpEndpoint, type ModernHttpClient } from "./mcp_endpoint.ts";
 import type { ModernClient } from "./modern_endpoint.ts";
 import { findServer, MCP_PATH } from "./served_paths.ts";
@@ -169,7 +169,7 @@ export class HttpHandler {
       const server = findServer(name, this.#options);
       return this.#mcp.handle(request, { server, completed, principal });
     } catch (thrown) {
-      return rpcErrorResponse(thrown);
+      return errorResponseByHeaders(thrown, request.headers);
     }
   }
 

@@ -11,7 +11,7 @@ import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import { normalizeAccept } from "./accept_header.ts";
 import { InvalidMessageError, rpcErrorResponse } from "./error_response.ts";
 import { type ModernClient, ModernEndpoint } from "./modern_endpoint.ts";
-import { eraOf, refusalOf, refuseModernBatch } from "./modern_messages.ts";
+import { eraOf, modernErrorResponse, refusalOf, refuseModernBatch } from "./modern_messages.ts";
 import type { Principal } from "./principal.ts";
 
 /** The parameters of a new session over Streamable HTTP. */
@@ -151,7 +151,7 @@ export class McpEndpoint {
     try {
       return await this.#modern.handle(request, { message, bytes, completed, open });
     } catch (thrown) {
-      return rpcErrorResponse(thrown, message.idText);
+      return modernErrorResponse(thrown, message.idText);
     }
   }
 

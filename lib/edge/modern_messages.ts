@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { type Era, isModern, META, MODERN_REVISIONS } from "../wire/client_claim.ts";
+import { thrownForEra } from "../wire/era_errors.ts";
 import { LATEST_REVISION } from "../wire/mcp.ts";
 import type { RawMessage } from "../wire/raw_message.ts";
 import { readClientText } from "../wire/raw_reader.ts";
@@ -22,6 +23,18 @@ export function eraOf(message: RawMessage, headers: Headers): Era {
 function namesModernRevision(headers: Headers): boolean {
   const revision = headers.get("mcp-protocol-version") ?? "";
   return /^\d{4}-\d\d-\d\d$/.test(revision) && revision > LATEST_REVISION;
+}
+
+/** The response to a request of the modern era that was not passed on, with the code which the error has there. */
+export function modernErrorResponse(thrown: unknown, idText?: string): Response {
+  return rpcErrorResponse(thrown, idText, (error) => thrownForEra(error, "modern"));
+}
+
+/** The response to a request whose body was not read: its headers alone tell the era. */
+export function errorResponseByHeaders(thrown: unknown, headers: Headers): Response {
+  return !headers.has("mcp-session-id") && namesModernRevision(headers)
+    ? modernErrorResponse(thrown)
+    : rpcErrorResponse(thrown);
 }
 
 /** The response to a message of the modern era that is not served; undefined for one that is. */
@@ -51,7 +64,7 @@ function refuse(
   why: string,
   { status, idText }: { status?: number; idText: string },
 ): Response {
-  const response = rpcErrorResponse(new ExaiError(code, why), idText);
+  const response = modernErrorResponse(new ExaiError(code, why), idText);
   return status === undefined ? response : new Response(response.body, { status, headers: response.headers });
 }
 

@@ -62,7 +62,7 @@ export class Guide {
       ...await this.#options.troublesOf?.(caller, { isSeen }) ?? [],
     ];
     if (caller.server !== undefined) {
-      const description = await this.serverNamed(caller.server).describe(caller, call.signal);
+      const description = await this.serverNamed(caller.server).describe(caller, call.signal, true);
       const instructions = asPart(withTroubles(textOf(description.instructions) ?? "", troubles));
       return { result: { ...description, ...instructions, protocolVersion } };
     }

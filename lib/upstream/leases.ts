@@ -94,12 +94,14 @@ export class Leases {
   }
 
   /**
-   * Describes the instance that serves a session. The session is not attached and nothing is started.
+   * Describes the instance that serves a session, or the one that would if its client had no roots (`isUnasked`). The
+   * session is not attached and nothing is started.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server cannot be started for it
    */
-  requestOf(caller: Caller): Promise<SlotRequest> {
-    return this.#requestFor({ caller, isolationReason: this.#bySession.get(caller.id)?.isolationReason });
+  requestOf(caller: Caller, isUnasked = false): Promise<SlotRequest> {
+    const { isolationReason } = this.#bySession.get(caller.id) ?? {};
+    return this.#requestFor({ caller, isolationReason }, isUnasked);
   }
 
   /** Moves a session to its own process, as questions of a shared one could not be attributed to it. */
@@ -227,11 +229,17 @@ export class Leases {
 
   async #requestFor(
     { caller, isolationReason }: Pick<SessionLease, "caller" | "isolationReason">,
+    isUnasked = false,
   ): Promise<SlotRequest> {
     const asksRoots = () => this.#options.asksRoots?.() ?? false;
     const { daemonId } = this.#pool;
-    const request = await slotRequestFor(this.#config, caller, { isolationReason, asksRoots, daemonId });
-    this.#options.onScopeKnown?.(caller, request.listScope);
+    const request = await slotRequestFor(this.#config, caller, {
+      isolationReason,
+      isUnasked,
+      asksRoots,
+      daemonId,
+    });
+    if (!isUnasked) this.#options.onScopeKnown?.(caller, request.listScope);
     return request;
   }
 

@@ -167,9 +167,9 @@ export class MountedServer implements Server, AsyncDisposable {
     return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
   }
 
-  describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
-    return this.#lists.describe(caller, signal)
-      .catch((thrown) => this.#successorFor(thrown).describe(caller, signal));
+  describe(...asked: Parameters<Server["describe"]>): Promise<InitializeResult> {
+    return this.#lists.describe(...asked)
+      .catch((thrown) => this.#successorFor(thrown).describe(...asked));
   }
 
   list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {

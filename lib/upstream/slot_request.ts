@@ -25,6 +25,8 @@ import type { SlotRequest } from "./slot.ts";
 interface SlotRequestOptions {
   /** Why the session gets its own process; undefined: it shares one. */
   isolationReason: string | undefined;
+  /** Whether its client is not asked for its roots, as if it had none. Default: it is. */
+  isUnasked?: boolean;
   /** Whether the server is known to ask for roots; read once the session's own are known. */
   asksRoots(): boolean;
   daemonId: string | undefined;
@@ -41,7 +43,7 @@ export async function slotRequestFor(
   caller: Caller,
   { isolationReason, daemonId, ...options }: SlotRequestOptions,
 ): Promise<SlotRequest> {
-  const roots = await caller.roots();
+  const roots = options.isUnasked ? undefined : await caller.roots();
   const named = await workspaceOf(caller, roots);
   const { workspace, rootPaths } = await locationOf(named, roots);
   const decided = decideShare(config);

@@ -1,7 +1,10 @@
 import { resolvedWithin } from "../../base/abort.ts";
+import { ExaiError } from "../../base/errors.ts";
+import { isObject } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Caller } from "../../call/call.ts";
 import { ROOTS_WAIT } from "../../call/wait.ts";
+import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Leases } from "../leases.ts";
 import type { Pool } from "../pool.ts";
 import type { Slot, SlotRequest } from "../slot.ts";
@@ -65,6 +68,34 @@ export class Probes {
       const others = this.#placing.get(caller)! - 1;
       if (others > 0) this.#placing.set(caller, others);
       else this.#placing.delete(caller);
+    }
+  }
+
+  /**
+   * What the server says of itself to a session. One whose client cannot be asked yet (`isUnasked`) is not attached: its
+   * calls are to run where its roots are.
+   */
+  async describe(caller: Caller, isUnasked: boolean): Promise<InitializeResult> {
+    const { leases } = this.#options;
+    const isNoPlace = isUnasked && !leases.running(caller) && isObject(caller.capabilities.roots);
+    const slot = isNoPlace ? await this.#withoutRoots(caller) : undefined;
+    if (!slot) return (await (await leases.lease(caller)).instance).description;
+    slot.beginCall();
+    try {
+      return (await slot.instance).description;
+    } finally {
+      slot.endCall();
+    }
+  }
+
+  /** Undefined for a server that cannot be started without the roots. */
+  async #withoutRoots(caller: Caller): Promise<Slot | undefined> {
+    const { leases, pool } = this.#options;
+    try {
+      return pool.slot(await leases.requestOf(caller, true));
+    } catch (thrown) {
+      if (thrown instanceof ExaiError && thrown.details?.reason !== undefined) return undefined;
+      throw thrown;
     }
   }
 

@@ -126,14 +126,13 @@ export class ServerLists {
   }
 
   /** The server's answer to `initialize`; starts the server when none is remembered. */
-  async describe(caller: Caller, signal: AbortSignal): Promise<InitializeResult> {
+  async describe(caller: Caller, signal: AbortSignal, isUnasked = false): Promise<InitializeResult> {
     const { description } = this.#memory.viewOf(caller);
     if (description && !this.#leases.running(caller)) {
-      this.#verifyOnce(caller);
+      if (!isUnasked) this.#verifyOnce(caller);
       return description;
     }
-    const slot = await untilAborted(this.#leases.lease(caller), signal);
-    return (await untilAborted(slot.instance, signal)).description;
+    return await untilAborted(this.#probes.describe(caller, isUnasked), signal);
   }
 
   /** What a session that needs a list waits for; undefined: nothing that is to be done first. */
