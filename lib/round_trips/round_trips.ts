@@ -2,7 +2,7 @@ import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, InputAnswers } from "../call/call.ts";
-import { isSameSession } from "../call/owner.ts";
+import { endsWithCaller } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { mayAskInput } from "../wire/era_methods.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -65,7 +65,7 @@ export class RoundTrips implements Disposable {
 
   /** Ends what is kept for a client that has gone. */
   forget(caller: Caller): void {
-    const isGone = (other: Caller) => isSameSession(other, caller);
+    const isGone = (other: Caller) => endsWithCaller(other, caller);
     this.#parked.forget(isGone);
     this.#retries.forget(isGone);
   }
