@@ -253,7 +253,7 @@ Deno.test("server/discover says what initialize says, of the revisions without a
   });
   assertEquals(result, {
     supportedVersions: ["2026-07-28"],
-    capabilities: { tools: {} },
+    capabilities: { tools: {}, extensions: { "io.modelcontextprotocol/tasks": {} } },
     instructions: "use it",
   });
 });

@@ -58,7 +58,12 @@ Deno.test("two windows of different capabilities share a process, and each is as
   bob.answer = () =>
     Promise.resolve({ result: { role: "assistant", content: { type: "text", text: "hi" }, model: "m" } });
   const [told, other] = await Promise.all([ada, bob].map((w) => it.mounted.target(call(w, "capabilities"))));
-  assertEquals([textOf(told!), textOf(other!)], [{ elicitation: {} }, { sampling: {} }]);
+  // The daemon follows tasks for clients that do not.
+  const extensions = { "io.modelcontextprotocol/tasks": {} };
+  assertEquals([textOf(told!), textOf(other!)], [
+    { elicitation: {}, extensions },
+    { sampling: {}, extensions },
+  ]);
   // At the same time, which no process of the legacy era can do.
   const [form, sampled] = await Promise.all([
     it.mounted.target(call(ada, "ask_form")),

@@ -1,7 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { askOnce, type AskOptions, type Call } from "../call/call.ts";
-import type { TaskHints } from "../call/early_answer.ts";
+import { askOnce, type AskOptions, type Call, type TaskHints } from "../call/call.ts";
 import { checkAnswerable } from "../call/client_capabilities.ts";
 import type { TaskRecord } from "../call/task_records.ts";
 import { OpenQuestions } from "../round_trips/open_questions.ts";

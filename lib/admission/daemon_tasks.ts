@@ -2,8 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { quoteValue } from "../base/text.ts";
 import { HOUR_MS } from "../base/units.ts";
-import { type Call, type Caller, paramOf, type Whereabouts } from "../call/call.ts";
-import type { TaskHints } from "../call/early_answer.ts";
+import { type Call, type Caller, paramOf, type TaskHints, type Whereabouts } from "../call/call.ts";
 import { mayUse, ownerKey } from "../call/owner.ts";
 import type { FinalStatus, TaskRecord, TaskRecords } from "../call/task_records.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -29,11 +28,6 @@ interface BeginningTask {
   /** The call it was. */
   call: Pick<Call, "caller" | "parking">;
   hints?: TaskHints;
-}
-
-/** Tasks whose state a client is told until they are disposed. */
-interface WatchedTasks extends Disposable {
-  readonly taskIds: readonly string[];
 }
 
 /** The calls that go on as tasks, for clients that ask for their state (SEP-2663), and those that have ended. */
@@ -96,11 +90,13 @@ export class DaemonTasks {
   /**
    * Tells `caller` of each change of those of `taskIds` that it may see, as `notifications/tasks`. A task that waits for
    * its client, or has ended, is told at once: it may have come to that before.
+   *
+   * @returns those of them; dispose of it to be told no more
    */
   async watch(
     caller: Pick<Caller, "identity" | "notify">,
     taskIds: readonly string[],
-  ): Promise<WatchedTasks> {
+  ): Promise<Disposable & { readonly taskIds: readonly string[] }> {
     const watched = new DisposableStack();
     const seen: string[] = [];
     const tell = (task: JsonObject) => caller.notify("notifications/tasks", task);

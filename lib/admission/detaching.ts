@@ -4,12 +4,13 @@ import {
   type AskOptions,
   type Call,
   derive,
+  type EarlyAnswer,
   paramOf,
   type Policy,
   type Progress,
   type Target,
+  type TaskHints,
 } from "../call/call.ts";
-import type { EarlyAnswer, TaskHints } from "../call/early_answer.ts";
 import { textOf } from "../base/json.ts";
 import { isToolError } from "../call/payload_size.ts";
 import { GivenUp, waitForClient, waitingFor } from "../call/wait.ts";

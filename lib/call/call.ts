@@ -4,7 +4,6 @@ import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Params, RawObject } from "../wire/raw_object.ts";
 import { jsonId, type RequestId, type Result } from "../wire/rpc.ts";
 import type { Belonging, Identity } from "./owner.ts";
-import type { EarlyAnswer } from "./early_answer.ts";
 import type { Parking } from "./parking.ts";
 import type { ServerTrouble } from "./server_trouble.ts";
 import type { CallTrace } from "./trace.ts";
@@ -129,6 +128,24 @@ interface CallContext {
    * @throws {ExaiError} `CANCELLED` or `TIMEOUT`; the client's own refusal is a `Result` with an error
    */
   ask(method: string, params: Params, options?: AskOptions): Promise<Result>;
+}
+
+/** The answer to a request whose call goes on. */
+export interface EarlyAnswer {
+  /** Whether it was given: the client cannot repeat the request, as for a question of its server. */
+  readonly isGiven: boolean;
+  /**
+   * Gives a task, since a server has begun one for the call, or says more of that; undefined for a client that waits for
+   * the result itself.
+   */
+  readonly giveTask?: (hints: TaskHints) => void;
+}
+
+/** What a server has said of a task of its own (SEP-2663). */
+export interface TaskHints {
+  /** When to ask for its state again, in milliseconds. */
+  readonly pollIntervalMs?: number;
+  readonly statusMessage?: string;
 }
 
 /** How soon work may begin that must not run twice. */

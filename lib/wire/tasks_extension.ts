@@ -20,7 +20,7 @@ interface TasksClient {
 }
 
 /** Whether the extension is among `capabilities`. */
-export function declaresTasks({ extensions }: JsonObject): boolean {
+function declaresTasks({ extensions }: JsonObject): boolean {
   return isObject(extensions) && isObject(extensions[TASKS_EXTENSION]);
 }
 

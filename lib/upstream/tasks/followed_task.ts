@@ -3,8 +3,7 @@ import { abortError } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject, numberOf, textOf } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { type Call, derive, type InputAnswers } from "../../call/call.ts";
-import type { TaskHints } from "../../call/early_answer.ts";
+import { type Call, derive, type InputAnswers, type TaskHints } from "../../call/call.ts";
 import { waitingFor } from "../../call/wait.ts";
 import { exactResult, resultMember } from "../../wire/raw_message.ts";
 import type { Result } from "../../wire/rpc.ts";
@@ -121,8 +120,11 @@ class FollowedTask implements Disposable {
           `server "${server}" has cancelled its task${why === undefined ? "" : `: ${why}`}`,
         );
       }
+      case "working":
+      case "input_required":
+        return undefined;
     }
-    return undefined;
+    throw new ExaiError("INTERNAL", `server "${server}" gave a task no status that tasks have`);
   }
 
   /** The state now; undefined when it could not be learned this time. */

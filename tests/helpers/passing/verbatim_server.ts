@@ -67,8 +67,11 @@ class Intake {
   take(arrival: Arrival): void {
     const { id, method } = JSON.parse(arrival.text) as JsonObject;
     const answer = this.#answers[String(method)];
-    if (answer !== undefined) arrival.say(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${answer}}`);
-    else if (method !== "notifications/initialized") this.#arrived.put(arrival);
+    const begin = `{"jsonrpc":"2.0","id":${JSON.stringify(id)}`;
+    if (answer !== undefined) arrival.say(`${begin},"result":${answer}}`);
+    else if (method === "server/discover") {
+      arrival.say(`${begin},"error":{"code":-32601,"message":"Method not found"}}`);
+    } else if (method !== "notifications/initialized") this.#arrived.put(arrival);
   }
 }
 

@@ -5,7 +5,6 @@ import { CODES, toRpcError } from "../../../wire/codes.ts";
 import { errorOfModernServer, lackedCapabilities } from "../../../wire/era_errors.ts";
 import { resultMember } from "../../../wire/raw_message.ts";
 import type { Result, RpcError } from "../../../wire/rpc.ts";
-import { declaresTasks } from "../../../wire/tasks_extension.ts";
 
 /** Longest `resultType` shown in a message, in characters. */
 const MAX_TYPE_CHARS = 80;
@@ -14,8 +13,6 @@ interface AnswerContext {
   method: string;
   /** The server's name. */
   server: string;
-  /** The client capabilities it was told with the request. */
-  told: JsonObject;
   /** Those of the caller. */
   capabilities: JsonObject;
 }
@@ -31,7 +28,8 @@ export function answerOfHop(answer: Result, context: AnswerContext): Result {
   }
   const type = resultMember(answer, "resultType");
   if (type === undefined || type === "complete" || type === "input_required") return answer;
-  if (type === "task" && declaresTasks(context.told)) return answer;
+  // Tasks are declared with every request, and may be begun for these alone (SEP-2663, supported methods).
+  if (type === "task" && context.method === "tools/call") return answer;
   const shown = visible(JSON.stringify(type), MAX_TYPE_CHARS);
   return failure(
     "INTERNAL",

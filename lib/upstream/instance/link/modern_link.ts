@@ -126,7 +126,7 @@ export class ModernLink implements ServerLink {
     }
     const answer = await this.#parts.exchange.ask(method, this.#ownParams(params), timeoutMs);
     const { capabilities } = this.#parts;
-    return this.#checked(answer, { method, told: capabilities, capabilities });
+    return this.#checked(answer, { method, capabilities });
   }
 
   ping(timeoutMs: number): Promise<unknown> {
@@ -187,11 +187,11 @@ export class ModernLink implements ServerLink {
     const { capabilities } = call.caller;
     const answer = await this.#parts.exchange.forward(call);
     const { method } = call;
-    return this.#checked(answer, { method, told: toldCapabilities(call.caller), capabilities });
+    return this.#checked(answer, { method, capabilities });
   }
 
   /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` where the server does not speak the revision any more */
-  #checked(answer: Result, about: { method: string; told: JsonObject; capabilities: JsonObject }): Result {
+  #checked(answer: Result, about: { method: string; capabilities: JsonObject }): Result {
     const { name } = this.#parts;
     if (answer.error?.code !== CODES.UNSUPPORTED_REVISION.rpc) {
       return answerOfHop(answer, { ...about, server: name });

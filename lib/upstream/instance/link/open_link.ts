@@ -19,10 +19,10 @@ import { modernParams } from "./modern_request.ts";
 import type { ServerLink } from "./server_link.ts";
 
 /** How long a server that has shown life may leave `server/discover` unanswered before `initialize` is sent too. */
-const QUIET_MS = 2 * SECOND_MS;
+const QUIET_MS = SECOND_MS / 2;
 
 /** The same for one that has written nothing at all, not even to its log. */
-const SILENT_MS = 5 * SECOND_MS;
+const SILENT_MS = SECOND_MS;
 
 /** What the link to one server is made of. */
 export interface LinkParts {
