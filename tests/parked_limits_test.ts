@@ -111,6 +111,22 @@ Deno.test("thirty-two calls of one client wait at once, a thousand in all; more 
   questionsIn(next!);
 });
 
+Deno.test("a set of capabilities that is given up ends its own calls, and the session all of them", async () => {
+  using timers = new FakeTimers();
+  const { client } = asking();
+  using _ = client.roundTrips;
+  const callers = ["s~1", "s~2", "s~3"].map((id) => asked({ id, session: "s" }));
+  const sent = callers.map((caller) => client.send({ caller }));
+  timers.pass(GATHER_MS);
+  const ends = await Promise.all(sent);
+  client.roundTrips.forget(callers[0]!);
+  assertEquals(client.roundTrips.parked, 2);
+  const answered = await client.answer(ends[1]!, { n: accept({}) }, { caller: callers[1]! });
+  assertEquals(answered.error, undefined);
+  client.roundTrips.forget(asked({ id: "s" }));
+  assertEquals(client.roundTrips.parked, 0);
+});
+
 Deno.test("a result that nobody fetches makes room when memory is needed, and its client is told so", async () => {
   using timers = new FakeTimers();
   const budget = new ByteBudget({ maxBytes: 1000 });

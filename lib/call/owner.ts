@@ -47,6 +47,11 @@ export function isSameSession(one: SessionPart, other: SessionPart): boolean {
   return sessionIdOf(one) === sessionIdOf(other);
 }
 
+/** Whether `one` ends with `ended`: it is that, or a part of it. Two parts of a session end by themselves. */
+export function endsWithCaller(one: SessionPart, ended: SessionPart): boolean {
+  return one.id === ended.id || sessionIdOf(one) === ended.id;
+}
+
 /** A session, or a part of one. */
 interface SessionPart {
   readonly id: string;

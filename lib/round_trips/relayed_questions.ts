@@ -6,12 +6,6 @@ import { hasMember, memberOf, withMember } from "../wire/raw_object.ts";
 import { rawResult } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";
 
-/** Whether a server of the modern era asks for something in `result` (MCP basic/patterns/mrtr, InputRequiredResult). */
-export function isInputRequired(result: Result): boolean {
-  const body = bodyOf(result);
-  return body !== undefined && memberOf(body, "resultType") === "input_required";
-}
-
 function bodyOf(result: Result) {
   return result.error ? undefined : rawResult(result)?.body ?? result.result;
 }

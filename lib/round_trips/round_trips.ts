@@ -2,13 +2,14 @@ import { type ByteBudget, UNBOUNDED } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, InputAnswers } from "../call/call.ts";
-import { isSameSession } from "../call/owner.ts";
+import { endsWithCaller } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { mayAskInput } from "../wire/era_methods.ts";
+import { isInputRequired } from "../wire/raw_message.ts";
 import type { Result } from "../wire/rpc.ts";
 import { type OpenRequest, ParkableCall, type RequestEnd } from "./parkable_call.ts";
 import { ParkedCalls } from "./parked_calls.ts";
-import { isInputRequired, stateOf, withState } from "./relayed_questions.ts";
+import { stateOf, withState } from "./relayed_questions.ts";
 import type { RoundTripRequest } from "./request.ts";
 import { Retries } from "./retries.ts";
 import { digestOfJson, refused, SealedStates, type StateContent } from "./sealed_states.ts";
@@ -65,7 +66,7 @@ export class RoundTrips implements Disposable {
 
   /** Ends what is kept for a client that has gone. */
   forget(caller: Caller): void {
-    const isGone = (other: Caller) => isSameSession(other, caller);
+    const isGone = (other: Caller) => endsWithCaller(other, caller);
     this.#parked.forget(isGone);
     this.#retries.forget(isGone);
   }

@@ -1,12 +1,10 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject, ownEntry } from "../base/json.ts";
 import { checkAnswerable } from "../call/client_capabilities.ts";
+import { URL_ELICITATION_REQUIRED } from "../wire/era_errors.ts";
 import { textResult } from "../wire/mcp.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 import { checkedAnswer } from "./input_answers.ts";
-
-/** A server's error of the legacy era: a person has to open pages first (MCP 2025-11-25 client/elicitation). */
-const URL_ELICITATION_REQUIRED = -32042;
 
 const METHOD = "elicitation/create";
 

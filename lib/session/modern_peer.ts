@@ -99,11 +99,6 @@ export class ModernPeer {
     return this.#tenants.of(readClaim(request.body!));
   }
 
-  /** As {@linkcode answer}, for `subscriptions/listen`: no time-out is to apply to it. */
-  listen(request: RawRequest, place: RequestPlace, signal: AbortSignal): Promise<Result> {
-    return this.answer(request, place, signal);
-  }
-
   async #run({ request, claim, params, answers, tenant, place, signal }: ModernRequest): Promise<Result> {
     const { method } = request;
     if (method === "subscriptions/listen") {

@@ -2,7 +2,7 @@ import { fnv1a } from "../base/text.ts";
 import { visible } from "../base/visible.ts";
 import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Call, Caller } from "../call/call.ts";
-import { isSameSession } from "../call/owner.ts";
+import { endsWithCaller } from "../call/owner.ts";
 import type { Result } from "../wire/rpc.ts";
 import { isListReader } from "./lists/list_reader.ts";
 import { CallCrashes } from "./call_crashes.ts";
@@ -218,7 +218,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     this.crashes.forget(caller);
     for (const record of this.#byKey.values()) {
       record.admission.forget(caller.id);
-      if (!record.session || !isSameSession(record.session, caller)) continue;
+      if (!record.session || !endsWithCaller(record.session, caller)) continue;
       if (this.#options.inUse(record.key)) this.#orphaned.add(record);
       else this.#byKey.delete(record.key);
     }

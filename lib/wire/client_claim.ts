@@ -23,7 +23,7 @@ export const META = {
 } as const;
 
 /** The members of `_meta` that a claim consists of. They are about one hop and never passed on. */
-const CLAIM_NAMES: readonly string[] = [META.revision, META.client, META.capabilities, META.logLevel];
+export const CLAIM_NAMES: readonly string[] = [META.revision, META.client, META.capabilities, META.logLevel];
 
 /** What a request of the modern era says of its client (MCP basic, per-request protocol fields). */
 export interface ClientClaim {

@@ -4,8 +4,8 @@ import type { Era } from "./client_claim.ts";
 import { CODES, toRpcError } from "./codes.ts";
 import type { RpcError } from "./rpc.ts";
 
-/** "URL elicitation required": of 2025-11-25 alone. */
-const URL_ELICITATION_REQUIRED = -32042;
+/** A server's error: a person has to open pages first (MCP 2025-11-25 client/elicitation); of that era alone. */
+export const URL_ELICITATION_REQUIRED = -32042;
 
 /** The codes that MCP keeps for itself; it defines three of them (MCP 2026-07-28 basic, error codes). */
 const RESERVED = { from: -32099, to: -32020 };

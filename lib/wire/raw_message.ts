@@ -268,6 +268,11 @@ export function exactError(failure: { error: RpcError }): RpcError {
   return failure instanceof RawFailure ? { ...failure.exact, code: error.code } : error;
 }
 
+/** Whether a server of the modern era needs answers before it can complete the request (MCP basic/patterns/mrtr). */
+export function isInputRequired(answer: Result): boolean {
+  return !answer.error && resultMember(answer, "resultType") === "input_required";
+}
+
 /** One member of a result, without parsing the others; undefined for an error. */
 export function resultMember(answer: Result, name: string): Json | undefined {
   const raw = rawResult(answer);

@@ -19,10 +19,15 @@ interface TasksClient {
   readonly capabilities: JsonObject;
 }
 
-function stanceOf({ era, capabilities: { extensions } }: TasksClient): TasksStance {
+/** Whether the extension is among `capabilities`. */
+function declaresTasks({ extensions }: JsonObject): boolean {
+  return isObject(extensions) && isObject(extensions[TASKS_EXTENSION]);
+}
+
+function stanceOf({ era, capabilities }: TasksClient): TasksStance {
   // In the legacy era a server must not take the extension for declared (SEP-2663, backward compatibility).
   if (era !== "modern") return "legacy";
-  return isObject(extensions) && isObject(extensions[TASKS_EXTENSION]) ? "declared" : "undeclared";
+  return declaresTasks(capabilities) ? "declared" : "undeclared";
 }
 
 /** Whether the client can be answered with a task, and asks for its result itself. */

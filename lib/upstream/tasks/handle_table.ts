@@ -3,7 +3,7 @@ import { isObject, type JsonObject } from "../../base/json.ts";
 import { quoteValue } from "../../base/text.ts";
 import type { Caller } from "../../call/call.ts";
 import { BoundedMap } from "../bounded_map.ts";
-import { isSameSession } from "../../call/owner.ts";
+import { endsWithCaller, isSameSession } from "../../call/owner.ts";
 import { exactResult } from "../../wire/raw_message.ts";
 import { memberOf, type Params } from "../../wire/raw_object.ts";
 import { mintedId, type RequestId, type Result } from "../../wire/rpc.ts";
@@ -94,7 +94,7 @@ export class HandleTable {
   /** Marks the handles of a session that has ended. */
   forget(caller: Caller): void {
     for (const [handle, owner] of this.#callers) {
-      if (owner !== SESSION_ENDED && isSameSession(owner, caller)) this.#callers.set(handle, SESSION_ENDED);
+      if (owner !== SESSION_ENDED && endsWithCaller(owner, caller)) this.#callers.set(handle, SESSION_ENDED);
     }
   }
 
@@ -135,7 +135,7 @@ export class TaskProgress {
   /** Forgets a session that has ended. */
   forget(caller: Caller): void {
     for (const [token, to] of this.#byToken) {
-      if (isSameSession(to.caller, caller)) this.#byToken.delete(token);
+      if (endsWithCaller(to.caller, caller)) this.#byToken.delete(token);
     }
   }
 }

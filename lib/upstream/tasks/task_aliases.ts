@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import type { Caller } from "../../call/call.ts";
-import { isSameSession } from "../../call/owner.ts";
+import { endsWithCaller } from "../../call/owner.ts";
 import { changedResult, replacedAt } from "../../wire/raw_edits.ts";
 import { exactResult, resultMember } from "../../wire/raw_message.ts";
 import { type Params, RawObject } from "../../wire/raw_object.ts";
@@ -42,7 +42,7 @@ export class TaskAliases {
 
   /** Forgets a session that has ended. */
   forget(caller: Caller): void {
-    for (const [own, shown] of this.#shown) if (isSameSession(shown.caller, caller)) this.#drop(own);
+    for (const [own, shown] of this.#shown) if (endsWithCaller(shown.caller, caller)) this.#drop(own);
   }
 
   /** The client's id of the task that the server calls `own`. */

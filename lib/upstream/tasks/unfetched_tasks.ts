@@ -4,7 +4,7 @@ import { type JsonObject, textOf } from "../../base/json.ts";
 import { monotonicNow } from "../../base/time.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import type { Caller } from "../../call/call.ts";
-import { isSameSession } from "../../call/owner.ts";
+import { endsWithCaller, isSameSession } from "../../call/owner.ts";
 import { resultMember } from "../../wire/raw_message.ts";
 import type { Result } from "../../wire/rpc.ts";
 import { BoundedMap } from "../bounded_map.ts";
@@ -80,7 +80,7 @@ export class UnfetchedTasks {
 
   /** Forgets a session that has ended. */
   forget(caller: Caller): void {
-    const isTheirs = (task: UnfetchedTask) => isSameSession(task.caller, caller);
+    const isTheirs = (task: UnfetchedTask) => endsWithCaller(task.caller, caller);
     this.#remove(this.#byId.values().filter(isTheirs).map(({ taskId }) => taskId).toArray());
     this.#interrupted = this.#interrupted.filter((task) => !isTheirs(task));
   }

@@ -1,6 +1,6 @@
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
-import { isSameSession } from "../../call/owner.ts";
+import { endsWithCaller } from "../../call/owner.ts";
 import { mintedId, type RequestId } from "../../wire/rpc.ts";
 
 /** Withdrawn requests kept at most; beyond that the oldest count as timed out. */
@@ -58,7 +58,7 @@ export class WithdrawnTaskRequests {
   forget(caller: Caller): void {
     this.#ended.add(caller);
     for (const [id, request] of this.#byId) {
-      if (request && isSameSession(request.caller, caller)) this.#byId.set(id, undefined);
+      if (request && endsWithCaller(request.caller, caller)) this.#byId.set(id, undefined);
     }
   }
 }

@@ -5,13 +5,6 @@ import { type InitializeResult, LATEST_REVISION, REVISIONS } from "../../../wire
 import { exactResult } from "../../../wire/raw_message.ts";
 import type { Result } from "../../../wire/rpc.ts";
 
-/** Codes that only servers of the modern era give (MCP basic, error codes). */
-export const MODERN_CODES = {
-  headerMismatch: CODES.HEADER_MISMATCH.rpc,
-  missingCapability: CODES.MISSING_CAPABILITY.rpc,
-  unsupportedRevision: CODES.UNSUPPORTED_REVISION.rpc,
-} as const;
-
 /** What the answer to `server/discover` says of its server (MCP basic/transports/stdio, backward compatibility). */
 export type DiscoverVerdict =
   | { is: "modern"; revision: string; description: InitializeResult }
@@ -28,13 +21,13 @@ export function readDiscover(
 ): DiscoverVerdict {
   if (answer.error) {
     const { code, message, data } = answer.error;
-    if (code === MODERN_CODES.unsupportedRevision) {
+    if (code === CODES.UNSUPPORTED_REVISION.rpc) {
       return common(isObject(data) ? data.supported : undefined, () => ({
         is: "fault",
         why: `it refused MCP ${asked} and names no revision that it speaks: ${message}`,
       }));
     }
-    const isModern = code === MODERN_CODES.missingCapability || code === MODERN_CODES.headerMismatch;
+    const isModern = code === CODES.MISSING_CAPABILITY.rpc || code === CODES.HEADER_MISMATCH.rpc;
     return isModern ? { is: "fault", why: `it refused server/discover: ${message}` } : { is: "legacy" };
   }
   const result = exactResult(answer);

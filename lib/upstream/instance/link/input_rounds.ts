@@ -4,10 +4,9 @@ import { ExaiError } from "../../../base/errors.ts";
 import { isObject, type JsonObject, ownEntry, textOf } from "../../../base/json.ts";
 import { type Call, derive, type InputAnswers } from "../../../call/call.ts";
 import { toRpcError } from "../../../wire/codes.ts";
-import { exactResult } from "../../../wire/raw_message.ts";
+import { exactResult, isInputRequired } from "../../../wire/raw_message.ts";
 import type { Result, RpcError } from "../../../wire/rpc.ts";
 import { checkAnswerable, CLIENT_CAPABILITY } from "../../../call/client_capabilities.ts";
-import { isInputRequired } from "./modern_answer.ts";
 
 /** How often a server may ask about one call, one time after the other. */
 const MAX_ROUNDS = 8;

@@ -1,11 +1,10 @@
 import { ExaiError } from "../../../base/errors.ts";
 import type { JsonObject } from "../../../base/json.ts";
 import { visible } from "../../../base/visible.ts";
-import { toRpcError } from "../../../wire/codes.ts";
+import { CODES, toRpcError } from "../../../wire/codes.ts";
 import { errorOfModernServer, lackedCapabilities } from "../../../wire/era_errors.ts";
 import { resultMember } from "../../../wire/raw_message.ts";
 import type { Result, RpcError } from "../../../wire/rpc.ts";
-import { MODERN_CODES } from "./discover.ts";
 
 /** Longest `resultType` shown in a message, in characters. */
 const MAX_TYPE_CHARS = 80;
@@ -18,16 +17,11 @@ interface AnswerContext {
   capabilities: JsonObject;
 }
 
-/** Whether the server needs answers before it can complete the request (MCP basic/patterns/mrtr). */
-export function isInputRequired(answer: Result): boolean {
-  return !answer.error && resultMember(answer, "resultType") === "input_required";
-}
-
 /**
  * What a server has answered, as its caller may be told it: errors about this hop are given another meaning or made the
  * daemon's own, and results of an unknown type are errors (MCP basic, ResultType).
  */
-export function checkedAnswer(answer: Result, context: AnswerContext): Result {
+export function answerOfHop(answer: Result, context: AnswerContext): Result {
   if (answer.error) {
     const error = errorOfHop(answer.error, context);
     return error === answer.error ? answer : { error };
@@ -45,7 +39,7 @@ export function checkedAnswer(answer: Result, context: AnswerContext): Result {
 
 function errorOfHop(error: RpcError, { method, server, capabilities }: AnswerContext): RpcError {
   switch (error.code) {
-    case MODERN_CODES.missingCapability: {
+    case CODES.MISSING_CAPABILITY.rpc: {
       const lacking = lackedCapabilities(error.data, capabilities);
       if (lacking) {
         return failure("MISSING_CAPABILITY", error.message, { requiredCapabilities: lacking, server }).error!;
@@ -54,7 +48,7 @@ function errorOfHop(error: RpcError, { method, server, capabilities }: AnswerCon
         `server "${server}" says that its client lacks a capability which it was told: ${error.message}`;
       return failure("INTERNAL", why).error!;
     }
-    case MODERN_CODES.headerMismatch:
+    case CODES.HEADER_MISMATCH.rpc:
       return failure("INTERNAL", `server "${server}" refused the headers of a request: ${error.message}`)
         .error!;
     default:

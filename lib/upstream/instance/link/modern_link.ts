@@ -2,8 +2,10 @@ import { ExaiError } from "../../../base/errors.ts";
 import type { JsonObject } from "../../../base/json.ts";
 import { visible } from "../../../base/visible.ts";
 import type { Call, Caller, InputAnswers } from "../../../call/call.ts";
+import { CODES } from "../../../wire/codes.ts";
 import type { Implementation, InitializeResult } from "../../../wire/mcp.ts";
 import { paramsOf } from "../../../wire/raw_edits.ts";
+import { isInputRequired } from "../../../wire/raw_message.ts";
 import type { Params } from "../../../wire/raw_object.ts";
 import type { Result, RpcNotification, RpcRequest, RpcResponse } from "../../../wire/rpc.ts";
 import { notificationOf } from "../../../wire/text_request.ts";
@@ -11,11 +13,10 @@ import type { Addressee, Attribution } from "../attribution.ts";
 import type { UpstreamExchange } from "../exchange.ts";
 import type { Inbound } from "../inbound.ts";
 import type { Origin } from "../inflight.ts";
-import { MODERN_CODES } from "./discover.ts";
 import { followTask, isTask } from "../../tasks/followed_task.ts";
 import { fulfil } from "./input_rounds.ts";
 import { Listens } from "./listens.ts";
-import { checkedAnswer, isInputRequired } from "./modern_answer.ts";
+import { answerOfHop } from "./modern_answer.ts";
 import { modernParams, toldCapabilities, toldLevel } from "./modern_request.ts";
 import { ModernResources } from "./modern_resources.ts";
 import type { Subscriptions } from "../subscriptions.ts";
@@ -192,8 +193,8 @@ export class ModernLink implements ServerLink {
   /** @throws {ExaiError} `UPSTREAM_UNAVAILABLE` where the server does not speak the revision any more */
   #checked(answer: Result, about: { method: string; capabilities: JsonObject }): Result {
     const { name } = this.#parts;
-    if (answer.error?.code !== MODERN_CODES.unsupportedRevision) {
-      return checkedAnswer(answer, { ...about, server: name });
+    if (answer.error?.code !== CODES.UNSUPPORTED_REVISION.rpc) {
+      return answerOfHop(answer, { ...about, server: name });
     }
     const why = `it does not speak MCP ${this.revision} any more (${answer.error.message})`;
     this.#parts.onRevisionRefused(why);

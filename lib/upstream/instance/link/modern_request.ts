@@ -1,15 +1,12 @@
 import { isObject, type JsonObject } from "../../../base/json.ts";
 import type { Call, Caller, InputAnswers } from "../../../call/call.ts";
-import { META } from "../../../wire/client_claim.ts";
+import { CLAIM_NAMES, META } from "../../../wire/client_claim.ts";
 import type { Implementation, LogLevel } from "../../../wire/mcp.ts";
 import { type Params, RawObject } from "../../../wire/raw_object.ts";
 import { extensionsWithTasks } from "../../../wire/tasks_extension.ts";
 
 /** Client capabilities that a server of the modern era is told. `experimental` says nothing that it can rely on. */
 const TOLD = ["sampling", "elicitation", "roots", "extensions"];
-
-/** What only the link writes into `_meta` of requests. */
-const OWN_META: readonly string[] = [META.revision, META.client, META.capabilities, META.logLevel];
 
 /** What a request says of its client and of what it may be answered with (MCP basic, per-request protocol fields). */
 interface RequestClaim {
@@ -52,10 +49,10 @@ export function modernParams(
   };
   if (!(params instanceof RawObject)) {
     const { _meta, inputResponses: _, requestState: _state, ...rest } = params;
-    const meta = Object.entries(isObject(_meta) ? _meta : {}).filter(([name]) => !OWN_META.includes(name));
+    const meta = Object.entries(isObject(_meta) ? _meta : {}).filter(([name]) => !CLAIM_NAMES.includes(name));
     return { ...rest, ...defined(answers), _meta: { ...Object.fromEntries(meta), ...claim } };
   }
-  const meta = params.objectAt("_meta")?.without(...OWN_META).withAll(claim).text ?? JSON.stringify(claim);
+  const meta = params.objectAt("_meta")?.without(...CLAIM_NAMES).withAll(claim).text ?? JSON.stringify(claim);
   const rest = params.without("inputResponses", "requestState").withText("_meta", meta);
   return rest.withAll(defined(answers));
 }
