@@ -286,6 +286,27 @@ Deno.test("what cannot be listened to is left out of the acknowledgement", async
   }
 });
 
+Deno.test("a listen for thousands of resources has few calls at once, and none is left out", async () => {
+  const { say, daemon, calls } = client({}, { maxFrameBytes: 10_000_000 });
+  const resourceSubscriptions = Array.from({ length: 4000 }, (_, i) => `a://${i}`);
+  let running = 0;
+  let most = 0;
+  daemon.answer = async () => {
+    most = Math.max(most, ++running);
+    await Promise.resolve();
+    running--;
+    return { result: {} };
+  };
+  const messages = await say(
+    modernRequest(1, "subscriptions/listen", { notifications: { resourceSubscriptions } }),
+  );
+  while (messages.length === 0) messages.push(...await say());
+  assertEquals((messages[0]!.params as JsonObject).notifications, { resourceSubscriptions });
+  await say(cancel(1));
+  while (calls.length < 8000) await say();
+  assertEquals(most <= 4, true, `${most} calls at once`);
+});
+
 Deno.test("listens are bounded, and so are their resources", async () => {
   const { say, session } = client({}, { maxFrameBytes: 10_000_000 });
   const uris = Array.from({ length: 4097 }, (_, i) => `a://${i}`);

@@ -5,7 +5,7 @@ import type { Call, Caller } from "../lib/call/call.ts";
 import type { LogLevel } from "../lib/wire/mcp.ts";
 import { mintedId, type Result } from "../lib/wire/rpc.ts";
 import { Attribution } from "../lib/upstream/instance/attribution.ts";
-import { Semaphore } from "../lib/upstream/semaphore.ts";
+import { Semaphore } from "../lib/base/semaphore.ts";
 import { InFlightTable } from "../lib/upstream/instance/inflight.ts";
 import { isTaskMethod } from "../lib/upstream/method_kind.ts";
 import type { Instance } from "../lib/upstream/instance/instance.ts";

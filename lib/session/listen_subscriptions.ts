@@ -1,5 +1,9 @@
+import { Semaphore } from "../base/semaphore.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 import type { SubscriptionQuota } from "./subscription_quota.ts";
+
+/** Calls to servers at once, of a listen for thousands of resources: more than a session may have wait are refused. */
+const MAX_CALLS = 4;
 
 interface ListenSubscriptionsOptions {
   quota: SubscriptionQuota;
@@ -21,6 +25,7 @@ interface ListenedResource {
 export class ListenSubscriptions {
   readonly #options: ListenSubscriptionsOptions;
   readonly #byUri = new Map<string, ListenedResource>();
+  readonly #calls = new Semaphore(MAX_CALLS);
 
   constructor(options: ListenSubscriptionsOptions) {
     this.#options = options;
@@ -65,19 +70,25 @@ export class ListenSubscriptions {
   /** Subscribes or unsubscribes, after the calls before, where what listens want is not so. */
   #settle(uri: string, resource: ListenedResource): Promise<void> {
     return resource.last = resource.last.then(async () => {
-      const isWanted = resource.listens > 0;
-      if (isWanted !== resource.isSubscribed) {
-        const { error } = await this.#options.call(
-          isWanted ? "resources/subscribe" : "resources/unsubscribe",
-          uri,
-        );
-        resource.error = isWanted ? error : undefined;
-        resource.isSubscribed = isWanted && !error;
+      if (resource.listens > 0 !== resource.isSubscribed) {
+        await this.#calls.run(() => this.#change(uri, resource));
       }
       // Another listen may have come while it was ended.
       if (resource.listens > 0 || this.#byUri.get(uri) !== resource) return;
       this.#byUri.delete(uri);
       this.#options.quota.remove(uri);
     });
+  }
+
+  async #change(uri: string, resource: ListenedResource): Promise<void> {
+    // The listen may have ended while this waited for other calls.
+    const isWanted = resource.listens > 0;
+    if (isWanted === resource.isSubscribed) return;
+    const { error } = await this.#options.call(
+      isWanted ? "resources/subscribe" : "resources/unsubscribe",
+      uri,
+    );
+    resource.error = isWanted ? error : undefined;
+    resource.isSubscribed = isWanted && !error;
   }
 }

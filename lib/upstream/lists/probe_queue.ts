@@ -1,6 +1,6 @@
 import { resolvedWithin } from "../../base/abort.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { Semaphore } from "../semaphore.ts";
+import { Semaphore } from "../../base/semaphore.ts";
 
 /** Servers started at once because it is not known what they offer. Most of a start is waiting: for a registry, a disk. */
 const MAX_UNKNOWN = 4;
