@@ -64,6 +64,18 @@ Deno.test("what a client says of itself, and its tokens, may be so long", async 
   ]);
 });
 
+Deno.test("a progress token that is neither a text nor a number is refused, and null is none", async () => {
+  const { say, calls } = mcpClient();
+  const call = (progressToken: Json) => say(request(1, "tools/call", { _meta: { progressToken } }));
+  for (const odd of [{}, [], true]) {
+    const [code, message] = errorIn(await call(odd));
+    assertEquals([code, message], [-32602, "progressToken must be a text or a number"]);
+  }
+  assertEquals(calls.length, 0);
+  assertEquals((await call(null))[0]!.error, undefined);
+  assertEquals(calls[0]!.progressToken, undefined);
+});
+
 Deno.test("a ping is answered by the session itself, and a call by its target", async () => {
   const { say, calls, session, daemon } = mcpClient();
   assertEquals(await say(request("p", "ping")), [{ jsonrpc: "2.0", id: "p", result: {} }]);

@@ -86,6 +86,10 @@ for (const name of ["piped", "far"] as const) {
       const meta = (more: string) => plain.replace('"x"', `"_meta":{${more}"a":1.0},"x"`);
       await arrivesAs(it, { sent: meta('"PROGRESSTOKEN":2,'), arrives: meta("") });
     });
+    await t.step("a progress token that is null", async () => {
+      const meta = (more: string) => plain.replace('"x"', `"_meta":{${more}"a":1.0},"x"`);
+      await arrivesAs(it, { sent: meta('"progressToken":null,'), arrives: meta("") });
+    });
   });
 
   Deno.test(`a request with null for what is optional passes to a server (${name}) with its numbers`, async (t) => {

@@ -22,7 +22,7 @@ import type { RequestRef } from "../wire/message_text.ts";
 import type { RawMessage, RawNotification, RawRequest } from "../wire/raw_message.ts";
 import { memberOf, type Params, type RawObject } from "../wire/raw_object.ts";
 import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
-import { MAX_ID_CHARS, type RequestId, type Result } from "../wire/rpc.ts";
+import type { RequestId, Result } from "../wire/rpc.ts";
 import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
 import type { MessageSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
@@ -191,17 +191,17 @@ export class McpPeer implements ClientPeer {
       return { error: toRpcError(thrown) };
     }
     const result = await this.#call(request);
-    const isOver = isSubscribe ? isNew && result.error : !result.error;
-    if (isOver) subscriptions.remove(uri);
+    if (isSubscribe ? isNew && result.error : !result.error) subscriptions.remove(uri);
     return result;
   }
 
   #call(request: RawRequest): Promise<Result> | Result {
     const { id, method } = request;
-    const token = progressTokenOf(request.body);
-    if (token && String(token.value).length > MAX_ID_CHARS) {
-      const why = `progressToken may hold ${MAX_ID_CHARS} characters at most`;
-      return { error: toRpcError(new ExaiError("INVALID_PARAMS", why)) };
+    let token;
+    try {
+      token = progressTokenOf(request.body);
+    } catch (thrown) {
+      return { error: toRpcError(thrown) };
     }
     if (method === "tools/call") this.#session.callCount++;
     this.#session.retryOverdueRoots();

@@ -10,7 +10,7 @@ import { isIdempotent } from "../wire/idempotency.ts";
 import { type Implementation, type InitializeResult, type LogLevel, progressTokenOf } from "../wire/mcp.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { Params } from "../wire/raw_object.ts";
-import { MAX_ID_CHARS, type Result } from "../wire/rpc.ts";
+import type { Result } from "../wire/rpc.ts";
 import type { Session } from "./session.ts";
 import type { WatchTasks } from "./honoured_listen.ts";
 import { ListenRequests } from "./listen_requests.ts";
@@ -109,9 +109,6 @@ export class ModernPeer {
       return error ? { error } : { result: discoverResult(result as InitializeResult) };
     }
     const token = progressTokenOf(params);
-    if (token && String(token.value).length > MAX_ID_CHARS) {
-      throw new ExaiError("INVALID_PARAMS", `progressToken may hold ${MAX_ID_CHARS} characters at most`);
-    }
     if (method === "tools/call") this.#session.callCount++;
     const { logLevel } = claim;
     return await this.#options.roundTrips.run({

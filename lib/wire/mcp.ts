@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { type Json, type JsonObject, rawJson, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import { type Params, RawObject } from "./raw_object.ts";
-import { readRequestId, type RequestId } from "./rpc.ts";
+import { MAX_ID_CHARS, readRequestId, type RequestId } from "./rpc.ts";
 
 /** Supported MCP revisions with an `initialize` handshake, newest first. */
 export const REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] as const;
@@ -96,13 +96,22 @@ interface ProgressToken {
   readonly text: string;
 }
 
-/** The progress token of a request, if there is one. */
+/**
+ * The progress token of a request, if there is one; null is none.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` for anything else: a server may drop such a request without an answer
+ */
 export function progressTokenOf(params: RawObject | undefined): ProgressToken | undefined {
   const text = params?.objectAt("_meta")?.textOf("progressToken");
-  if (text === undefined) return undefined;
+  if (text === undefined || text === "null") return undefined;
   const value: unknown = readRequestId(text) ?? JSON.parse(text);
-  const isToken = typeof value === "string" || typeof value === "number" || typeof value === "bigint";
-  return isToken ? { value, text } : undefined;
+  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "bigint") {
+    throw new ExaiError("INVALID_PARAMS", "progressToken must be a text or a number");
+  }
+  if (String(value).length > MAX_ID_CHARS) {
+    throw new ExaiError("INVALID_PARAMS", `progressToken may hold ${MAX_ID_CHARS} characters at most`);
+  }
+  return { value, text };
 }
 
 /** `params` of a notification of progress, under the token whose text is `token`. */

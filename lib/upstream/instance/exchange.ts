@@ -284,6 +284,8 @@ export class UpstreamExchange {
  */
 function withPlainMeta(params: RawObject): RawObject {
   const found = params.objectAt("_meta");
-  const meta = found?.names.filter(isLikeOfMeta).reduce((rest, name) => rest.without(name), found);
+  const isLeftOut = (name: string) =>
+    isLikeOfMeta(name) || name === "progressToken" && found!.textOf(name) === "null";
+  const meta = found?.names.filter(isLeftOut).reduce((rest, name) => rest.without(name), found);
   return meta && meta.text !== params.textOf("_meta") ? params.withText("_meta", meta.text) : params;
 }
