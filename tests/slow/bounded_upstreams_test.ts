@@ -4,6 +4,7 @@ import { MIB } from "../../lib/base/units.ts";
 import { type Flood, FloodingServer } from "../helpers/flooding_server.ts";
 import { startDaemon } from "../helpers/program.ts";
 import { firstText, RawClient } from "../helpers/raw_client.ts";
+import { until } from "../helpers/until.ts";
 
 const IS_LINUX = Deno.build.os === "linux";
 const LIMIT = "4194304";
@@ -31,14 +32,6 @@ async function daemonWith(servers: Record<string, JsonObject>) {
 function peakBytesOf(pid: number): number {
   const [, kib] = /^VmHWM:\s+(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))!;
   return Number(kib) * 1024;
-}
-
-async function waitFor(isSo: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 10_000;
-  while (!await isSo()) {
-    assert(performance.now() < deadlineMs, "it never came to that");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 function errorOf(reply: JsonObject): JsonObject {
@@ -117,8 +110,11 @@ Deno.test({
       const { servers } = await (await fetch(new URL("/status", it.url.replace("ws", "http")))).json();
       return servers.map(({ last_error }: JsonObject) => String(last_error));
     };
-    await waitFor(async () =>
-      (await errorsOf()).every((error: string) => /an event of more than 4 MiB/.test(error))
+    const isSaid = (error: string) => /an event of more than 4 MiB/.test(error);
+    await until(
+      "the error of each server",
+      async () => (await errorsOf()).every(isSaid) || undefined,
+      10_000,
     );
     const grown = it.peakBytes() - before;
     assert(grown < 250 * MIB, `memory grew by ${grown / MIB} MiB`);

@@ -11,6 +11,7 @@ import { startDaemon } from "../helpers/program.ts";
 import { rawServer } from "../helpers/raw_server.ts";
 import { connectRaw, type RawSocket } from "../helpers/raw_socket.ts";
 import { RawClient } from "../helpers/raw_client.ts";
+import { until } from "../helpers/until.ts";
 
 const IS_LINUX = Deno.build.os === "linux";
 
@@ -18,14 +19,6 @@ interface Held {
   bytes: number;
   max_bytes: number;
   evictions: number;
-}
-
-async function waitFor(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadlineMs = performance.now() + 15_000;
-  while (!await isSo()) {
-    assert(performance.now() < deadlineMs, what);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 async function healthOf(url: string): Promise<JsonObject & { held: Held }> {
@@ -166,7 +159,10 @@ Deno.test({
       const [, lastEventId] = /^id: (\S+)$/m.exec(new TextDecoder().decode(value))!;
       await reader.cancel();
       answer();
-      await waitFor(async () => (await healthOf(daemon.url)).inflight === 0, "the call never ended");
+      await until(
+        "the end of the call",
+        async () => (await healthOf(daemon.url)).inflight === 0 || undefined,
+      );
       clients.push({ client, lastEventId: lastEventId! });
     };
     for (let n = 0; n < 100; n++) {
@@ -186,7 +182,8 @@ Deno.test({
     const [last] = await resume(clients.at(-1)!);
     assert(JSON.stringify(last!.result).length > MIB, "the newest has its answer");
     await Promise.all(clients.map(({ client }) => client.delete()));
-    await waitFor(async () => (await healthOf(daemon.url)).held.bytes < MIB, "what is over is given back");
+    const isGiven = async () => (await healthOf(daemon.url)).held.bytes < MIB || undefined;
+    await until("what is over is given back", isGiven);
     await good.close();
   },
 });
@@ -243,12 +240,12 @@ Deno.test({
       await client.send(JSON.stringify({ op: "call_tool", request_id: n, name: "ping", arguments: {} }));
       if (n % 10 === 9) assertEquals((await good.call("version")).error, undefined);
     }
-    await waitFor(async () => (await healthOf(daemon.url)).inflight === 0, "the calls never ended");
+    await until("the end of the calls", async () => (await healthOf(daemon.url)).inflight === 0 || undefined);
     const { held } = await healthOf(daemon.url);
     assert(held.bytes <= held.max_bytes && held.evictions > 5, JSON.stringify(held));
     assertEquals((await good.call("ping")).error, undefined, "the window that reads is served");
-    const cut = async () => Number((await healthOf(daemon.url)).connections) <= 10;
-    await waitFor(cut, "the connections whose clients read nothing are still there");
+    const cut = async () => Number((await healthOf(daemon.url)).connections) <= 10 || undefined;
+    await until("the connections whose clients read nothing are cut", cut);
     await waitForHeap(daemon.url, before);
     for (const client of deaf) client[Symbol.dispose]();
     await good.close();
@@ -299,8 +296,6 @@ Deno.test("of many bodies sent slowly at once the one that has been coming longe
   assertEquals(reply!.error, undefined, "a well-behaved client is served meanwhile");
   for (const connection of slow) connection.close();
   await client.delete();
-  await waitFor(
-    async () => (await healthOf(it.url)).held.bytes < MIB / 2,
-    "what was read of them is given back",
-  );
+  const isGiven = async () => (await healthOf(it.url)).held.bytes < MIB / 2 || undefined;
+  await until("what was read of them is given back", isGiven);
 });
