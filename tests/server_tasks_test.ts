@@ -6,7 +6,7 @@ import { mountingDaemon } from "./helpers/mounts.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
 import { until } from "./helpers/until.ts";
 
-const server = fromFileUrl(new URL("fixtures/task_server.ts", import.meta.url));
+const server = fromFileUrl(new URL("fixtures/modern_task_server.ts", import.meta.url));
 const entry = { command: Deno.execPath(), args: ["run", "-A", "--no-check", server], share: "machine" };
 
 /** A daemon with a server that begins tasks, and a client that says what becomes of them. */

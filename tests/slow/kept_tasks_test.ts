@@ -20,7 +20,7 @@ import { FOLLOWS_TASKS } from "../helpers/modern_http_client.ts";
 import { signalProgram, startDaemon } from "../helpers/program.ts";
 
 const shim = fromFileUrl(new URL("../../shim.ts", import.meta.url));
-const server = fromFileUrl(new URL("../fixtures/task_server.ts", import.meta.url));
+const server = fromFileUrl(new URL("../fixtures/modern_task_server.ts", import.meta.url));
 const jobs = { command: Deno.execPath(), args: ["run", "-A", "--no-check", server], share: "machine" };
 
 const CAPABILITIES = { ...FOLLOWS_TASKS, elicitation: {} } as Record<string, JsonObject>;
