@@ -152,7 +152,7 @@ export class RoundTrips implements Disposable {
       return questions ? await this.#askAgain(first, questions) : result;
     }
     if (!isInputRequired(result)) return result;
-    const state = stateOf(result, capabilities);
+    const state = stateOf(result, { capabilities, server: trace.server });
     if (state === undefined) return result;
     const content = { kind: "relay", id: crypto.randomUUID(), server: trace.server, state } as const;
     return withState(result, await this.#states.close(content, first));
