@@ -107,7 +107,9 @@ export class ParkableCall {
   cancel(reason: ExaiError): void {
     this.#call?.cancel(reason);
     this.#isAbandoned = true;
+    clearTimeout(this.#hurried);
     this.#questions.giveUp(reason.message);
+    this.#answer();
   }
 
   /** The client is waited for no longer: its questions are answered without it, and the call goes on. */
@@ -157,6 +159,7 @@ export class ParkableCall {
 
   #ended(result: Result): void {
     this.#outcome = result;
+    clearTimeout(this.#hurried);
     if (!this.#waiting) this.#hooks.keep(this, result);
     this.#answer();
   }
