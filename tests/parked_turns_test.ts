@@ -72,3 +72,18 @@ Deno.test("a client whose requests declare different capabilities is asked as on
   const { requestState } = asked;
   assertEquals(textOf(await ada.call("ask", { requestState, inputResponses: answers })), "ada");
 });
+
+Deno.test("forty calls of one client that ask at once are asked at once", async () => {
+  await using it = await rig();
+  const [ada] = it.clients as [Client];
+  const asked = await ada.callAtOnce("ask", Array(40).fill({}));
+  const states = asked.map(({ result }) => (result as JsonObject).requestState!);
+  assertEquals(new Set(states).size, 40);
+  const inputResponses = { name: { action: "accept", content: { name: "ada" } } };
+  const answered = await ada.callAtOnce(
+    "ask",
+    states.map((requestState) => ({ requestState, inputResponses })),
+  );
+  assertEquals(answered.map(({ result }) => textOf(result as JsonObject)), Array(40).fill("ada"));
+  assertEquals(it.servers.length, 1);
+});
