@@ -87,3 +87,15 @@ Deno.test("forty calls of one client that ask at once are asked at once", async 
   assertEquals(answered.map(({ result }) => textOf(result as JsonObject)), Array(40).fill("ada"));
   assertEquals(it.servers.length, 1);
 });
+
+for (const exclusive of [false, true]) {
+  Deno.test(`a parked call does not hold up another window, ${exclusive ? "where no copy may run" : "which gets a process"}`, async () => {
+    await using it = await rig({ exclusive }, 2);
+    const [ada, bob] = it.clients as [Client, Client];
+    assertEquals((await ada.call("ask")).resultType, "input_required");
+    const startedMs = performance.now();
+    assertEquals(textOf(await bob.call("process")), exclusive ? "1" : "2");
+    const tookMs = performance.now() - startedMs;
+    assertEquals(tookMs < 2500, true, `${tookMs} ms`);
+  });
+}

@@ -11,6 +11,12 @@ import { waitingFor } from "../call/wait.ts";
  */
 const TURN_WAIT_MS = 4 * SECOND_MS;
 
+/**
+ * How long a call waits for calls that wait for an answer of their clients: that of a program comes sooner, that of a
+ * person later than it is worth waiting for.
+ */
+const ANSWER_WAIT_MS = SECOND_MS / 2;
+
 /** Part of the time a call has left that it waits at most: the rest is for its work, and for the start of a copy. */
 const MAX_PART_OF_TIME = 1 / 4;
 
@@ -44,7 +50,8 @@ interface TurnWaiter {
 /**
  * Turns of the sessions that can be asked on a process whose server asks: while calls of two of them run, it cannot be
  * told which of them a question is for. Calls of one session run together. Calls of sessions that cannot be asked take
- * no turns. Each call waits for {@linkcode TURN_WAIT_MS} at most, however many wait before it, and less if it must end soon.
+ * no turns. Each call waits for {@linkcode TURN_WAIT_MS} at most, however many wait before it, and less if it must end soon
+ * or if those before it are parked.
  */
 export class Turns {
   readonly #options: TurnsOptions;
@@ -75,6 +82,8 @@ export class Turns {
     if (this.#options.canIsolate && (this.#waitedMs.get(id) ?? 0) >= TURN_WAIT_MS) {
       return this.#late(call, asks);
     }
+    if (!this.#options.canIsolate) this.#hurryOthers(call.caller);
+    if (this.#uselessInMs(call.caller) <= 0) return this.#late(call, asks);
     return this.#wait(call, { asks, waitMs });
   }
 
@@ -109,14 +118,15 @@ export class Turns {
     const { promise, resolve } = Promise.withResolvers<CallTurn>();
     const waiting: TurnWaiter = { call, settle: resolve };
     this.#waiting.add(waiting);
-    for (const { caller, parking } of this.#options.running?.() ?? []) {
-      if (!isSameClient(caller, call.caller)) parking?.hurry();
-    }
     const sinceMs = monotonicNow();
-    const timer = setTimeout(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const look = () => {
+      const leftMs = Math.min(sinceMs + waitMs - monotonicNow(), this.#uselessInMs(call.caller));
+      if (leftMs >= 1) return void (timer = setTimeout(look, leftMs));
       this.#waiting.delete(waiting);
       resolve(this.#late(call, asks));
-    }, waitMs);
+    };
+    look();
     this.#serve();
     try {
       return await waitingFor(call, what, untilAborted(promise, call.signal));
@@ -132,6 +142,23 @@ export class Turns {
       if (this.#options.serves(call)) this.#waitedMs.set(id, waitedMs);
       this.changed();
     }
+  }
+
+  /** Where no copy is started, questions of parked calls are in the way of others until they are answered. */
+  #hurryOthers(caller: Caller): void {
+    for (const { parking } of this.#others(caller)) parking?.hurry();
+  }
+
+  /** The calls that run and are not of the client of `caller`. */
+  #others(caller: Caller): Call[] {
+    return [...this.#options.running?.() ?? []].filter((call) => !isSameClient(call.caller, caller));
+  }
+
+  /** Time until it is to be looked whether each call in the way is parked for so long that waiting is of no use. */
+  #uselessInMs(caller: Caller): number {
+    const others = this.#others(caller);
+    if (!others.some(({ parking }) => parking)) return Infinity;
+    return ANSWER_WAIT_MS - Math.min(...others.map(({ parking }) => parking?.parkedForMs ?? 0));
   }
 
   /** Lets those go on whose turn it is, and looks again when the next may be quiet. */
