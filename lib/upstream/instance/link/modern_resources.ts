@@ -86,9 +86,7 @@ export class ModernResources {
   async read(call: Call, send: () => Promise<Result>): Promise<Result> {
     const kept = this.#reads.get(call);
     if (kept) return kept;
-    const result = await send();
-    this.#reads.note(call, result);
-    return result;
+    return this.#reads.note(call, await send());
   }
 }
 
