@@ -11,7 +11,7 @@ import type { Instance } from "./instance/instance.ts";
 import type { InstanceOptions } from "./instance/instance_options.ts";
 import { refusalAdvice } from "./sharing/decide_share.ts";
 import type { SlotRequest } from "./slot.ts";
-import { type EraKeeper, startSpoken } from "./start_spoken.ts";
+import { type EraKeeper, type StartParts, startSpoken } from "./start_spoken.ts";
 
 /** Longest line written to a server's log file, in characters. */
 const MAX_LOG_CHARS = 4096;
@@ -47,10 +47,11 @@ export type InstanceEvents = Pick<
  */
 export async function startInstance(
   request: SlotRequest,
-  { connect, clientInfo, eras, settleMs, log, orphaned, signal, events }:
+  { connect, clientInfo, eras, settleMs, log, orphaned, onStartAgain, signal, events }:
     & InstanceStartOptions
     & Pick<InstanceOptions, "orphaned">
-    & { signal: AbortSignal; events: InstanceEvents },
+    & Pick<StartParts, "onStartAgain" | "signal">
+    & { events: InstanceEvents },
 ): Promise<Instance> {
   const { config, session, scope, advertised, canIsolate, roots } = request;
   const beganAtMs = performance.now();
@@ -61,7 +62,7 @@ export async function startInstance(
     });
   const transport = await open();
   const late = new AbortController();
-  const parts = { connect: open, eras, signal: AbortSignal.any([signal, late.signal]) };
+  const parts = { connect: open, eras, onStartAgain, signal: AbortSignal.any([signal, late.signal]) };
   const starting = startSpoken(transport, parts, {
     name: config.name,
     clientInfo,
