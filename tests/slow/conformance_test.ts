@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { pooledMap } from "@std/async/pool";
 import { serveEras } from "../fixtures/eras/http.ts";
 import {
   ALL,
@@ -68,9 +69,11 @@ async function conforms(revision: Revision, door: "http" | "shim"): Promise<void
     await using bridge = revision === "2025-11-25" ? httpBridge(command) : await modernBridge(command);
     return await run(bridge.url);
   };
-  // One of the servers has two clients at once.
-  const servers = door === "http" ? [...UPSTREAMS, "legacy-stdio"] : UPSTREAMS;
-  const results = await Promise.all(servers.map(runOn));
+  // One of the servers has two clients at once. Of the modern era all that one principal sends is one client's.
+  const isTwice = door === "http" && revision === "2025-11-25";
+  const servers = isTwice ? ["legacy-stdio", ...UPSTREAMS] : UPSTREAMS;
+  // More at once take no less time, and the suite's limits are short.
+  const results: ConformanceRun[] = await Array.fromAsync(pooledMap(2, servers, runOn));
   const found = servers.map((server, i) => [server, judged(results[i]!, revision, door, server)]);
   assertEquals(found, servers.map((server) => [server, all(revision)]));
 }
