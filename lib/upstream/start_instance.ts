@@ -82,13 +82,13 @@ export async function startInstance(
   if (spentMs < SECOND_MS) return await starting;
   // The time a package took to install counts: nobody waits longer than the limit in all.
   const timeoutMs = Math.max(0, config.startTimeoutMs - spentMs);
-  return await withDeadline(starting, { timeoutMs, late: lateError(config) }).catch((thrown) => {
+  return await withDeadline(starting, { timeoutMs }).catch((thrown) => {
     late.abort();
-    throw thrown;
+    throw thrown instanceof DOMException ? lateError(config, transport.protocolIssue) : thrown;
   });
 }
 
-function lateError({ title, name, startTimeoutMs }: ServerConfig): ExaiError {
-  const why = `it was not ready within ${startTimeoutMs} ms`;
+function lateError({ title, name, startTimeoutMs }: ServerConfig, issue: string | undefined): ExaiError {
+  const why = `it was not ready within ${startTimeoutMs} ms${issue === undefined ? "" : `; ${issue}`}`;
   return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${title}": ${why}`, { details: { server: name } });
 }
