@@ -259,17 +259,6 @@ Deno.test("the withdrawal of a request ends its call: of the first, of a retry, 
   assertEquals([(await retry).error?.message, (await joined).error?.message], ["aborted", "aborted"]);
 });
 
-Deno.test("answers to what was not asked yet are taken by the name of the field", async () => {
-  const client = asksName();
-  using _ = client.roundTrips;
-  const inputResponses = { user_name: accept({ user_name: "Ada" }), other: accept({}) };
-  assertEquals(await client.send({ answers: { inputResponses } }), said(accept({ user_name: "Ada" })));
-  for (const wrong of [{ wrong_key: accept({}) }, { user_name: 12345 }]) {
-    const question = await client.send({ answers: { inputResponses: wrong } });
-    assertEquals(Object.keys(questionsIn(question)), ["user_name"]);
-  }
-});
-
 Deno.test("what a server of the era asks passes on with a state of the daemon's, and comes back as its own", async () => {
   const seen: unknown[] = [];
   const client = new RoundTripClient(({ answers, trace }) => {
