@@ -89,7 +89,7 @@ Deno.test("who is asked while others wait already has a minute too", async () =>
   assertEquals(answers.length, 1);
 });
 
-Deno.test("thirty-two calls of one client wait at once, a thousand in all; more are answered for it", async () => {
+Deno.test("sixty-four calls of one client wait at once, a thousand in all; the server of one more is told why it is not asked", async () => {
   using timers = new FakeTimers();
   const { client, answers } = asking();
   using _ = client.roundTrips;
@@ -98,13 +98,13 @@ Deno.test("thirty-two calls of one client wait at once, a thousand in all; more 
     timers.pass(GATHER_MS);
     return await Promise.all(sent);
   };
-  const ends = await send("one", 34);
-  assertEquals(ends.filter(({ result }) => result?.resultType === "input_required").length, 32);
-  assertEquals(answers, Array(2).fill({ result: { action: "cancel" } }));
-  assertEquals(client.roundTrips.parked, 32);
-  for (let i = 0; i < 31; i++) await send(`other ${i}`, 32);
+  const ends = await send("one", 66);
+  assertEquals(ends.filter(({ result }) => result?.resultType === "input_required").length, 64);
+  assertEquals(answers, ["OVER_CAPACITY", "OVER_CAPACITY"]);
+  assertEquals(client.roundTrips.parked, 64);
+  for (let i = 0; i < 15; i++) await send(`other ${i}`, 64);
   assertEquals(client.roundTrips.parked, 1000);
-  assertEquals(answers.length, 26, "31 times 32 are 24 too many");
+  assertEquals(answers.length, 26, "16 times 64 are 24 too many");
   await client.answer(ends[0]!, { n: accept({}) }, { caller: asked({ id: "one" }) });
   assertEquals(client.roundTrips.parked, 999);
   const [next] = await send("last", 1);

@@ -64,6 +64,18 @@ Deno.test("calls of one window run together, a call of another waits until they 
   assertEquals(timers.size, 0);
 });
 
+Deno.test("calls of one client run together, whatever capabilities its requests declare", async () => {
+  using timers = new FakeTimers();
+  const it = turnsOf();
+  const [one, other] = ["s~1", "s~2"].map((id) => new Window(id, {}, { session: "s" })) as [Window, Window];
+  for (const window of [one, one, other]) void it.take(window);
+  await steps();
+  assertEquals(it.outcomes, ["s~1 granted", "s~1 granted", "s~2 granted"]);
+  assertEquals([it.turns.holds("s~1"), it.turns.holds("s~2"), timers.size], [true, true, 0]);
+  it.held.forEach((turn) => turn[Symbol.dispose]());
+  assertEquals([it.turns.holds("s~1"), it.turns.holds("s~2")], [false, false]);
+});
+
 Deno.test("a call waits four seconds at most, counted from when it came, and then its window gets a process of its own", async () => {
   using timers = new FakeTimers();
   const it = turnsOf();

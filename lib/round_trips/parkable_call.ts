@@ -32,14 +32,13 @@ export type RequestEnd =
   | { is: "asked"; inputRequests: JsonObject };
 
 interface ParkableCallHooks {
-  /** Whether the call may wait for another request of its client; if so it counts as parked. */
-  park(parkable: ParkableCall): boolean;
+  /** Why the call may not wait for another request of its client; undefined: it may, and counts as parked. */
+  park(parkable: ParkableCall): ExaiError | undefined;
   /** Its call has ended while no request was there to be answered. */
   keep(parkable: ParkableCall, result: Result): void;
 }
 
 const ABANDONED = "the client did not come back in time";
-const TOO_MANY = "too many calls wait for answers of clients";
 
 /** One call, and the requests of its client that it is answered through, one after another. */
 export class ParkableCall {
@@ -177,7 +176,8 @@ export class ParkableCall {
     this.#gathering = undefined;
     if (!this.#waiting) return;
     this.#questions.refuseBeyond(this.#caller.capabilities);
-    if (this.#questions.size > 0 && !this.#hooks.park(this)) this.#questions.giveUp(TOO_MANY);
+    const refusal = this.#questions.size > 0 ? this.#hooks.park(this) : undefined;
+    if (refusal) this.#questions.refuse(refusal);
     if (this.#questions.size === 0) return this.#answer();
     this.round++;
     this.#waiting.resolve({ is: "asked", inputRequests: this.#questions.toJson() });

@@ -10,7 +10,7 @@ import { ExpiringMap } from "./expiring_map.ts";
 import { STATE_TTL_MS } from "./sealed_states.ts";
 
 /** Calls of one client that wait for it at once. */
-const MAX_PER_CLIENT = 32;
+const MAX_PER_CLIENT = 64;
 
 /** Calls that wait for clients at once. */
 const MAX_PARKED = 1000;
@@ -47,16 +47,19 @@ export class ParkedCalls implements Disposable {
     return this.#calls.get(id)?.parkable;
   }
 
-  /** Lets a call wait for another request of its client, if it is not one too many. */
-  park(parkable: ParkableCall): boolean {
+  /** Lets a call wait for another request of its client; returns why not, if it is one too many. */
+  park(parkable: ParkableCall): ExaiError | undefined {
     const { id, first: { caller } } = parkable;
     const known = this.#calls.get(id);
     if (!known) {
-      if (this.size >= MAX_PARKED || this.#counts.of(caller.id) >= MAX_PER_CLIENT) return false;
+      if (this.size >= MAX_PARKED) return tooMany(`${MAX_PARKED} calls wait for answers of clients`);
+      if (this.#counts.of(caller.id) >= MAX_PER_CLIENT) {
+        return tooMany(`${MAX_PER_CLIENT} calls of this client wait for its answers`);
+      }
       this.#counts.add(caller.id);
     }
     this.#calls.set(id, known ?? { parkable });
-    return true;
+    return undefined;
   }
 
   /** Keeps the result of a call that waits. */
@@ -79,6 +82,11 @@ export class ParkedCalls implements Disposable {
   [Symbol.dispose](): void {
     this.#calls[Symbol.dispose]();
   }
+}
+
+function tooMany(why: string): ExaiError {
+  const what = "so it was not asked this; answer some of them, and call again";
+  return new ExaiError("OVER_CAPACITY", `${why}, ${what}`);
 }
 
 function lost(): Result {

@@ -2,7 +2,7 @@ import { untilAborted } from "../base/abort.ts";
 import { MAX_TIMER_MS, monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, reportProgress } from "../call/call.ts";
-import { isSameSession } from "../call/owner.ts";
+import { isSameClient } from "../call/owner.ts";
 import { waitingFor } from "../call/wait.ts";
 
 /**
@@ -48,8 +48,8 @@ interface TurnWaiter {
  */
 export class Turns {
   readonly #options: TurnsOptions;
-  /** Calls that hold the turn, by session id. They count from here on, as they may have to wait for a permit. */
-  readonly #holding = new Map<string, number>();
+  /** Calls that hold the turn, by caller. They count from here on, as they may have to wait for a permit. */
+  readonly #holding = new Map<string, { caller: Caller; calls: number }>();
   /** In the order they came. */
   readonly #waiting = new Set<TurnWaiter>();
   /** How long the calls of each session have waited, in milliseconds. */
@@ -68,7 +68,7 @@ export class Turns {
   take(call: Call, asks: string): Promise<CallTurn> | CallTurn {
     const { id } = call.caller;
     const quietInMs = this.#quietInMs(call.caller);
-    if (quietInMs <= 0 && !this.#mustQueue(call.caller)) return this.#grant(id);
+    if (quietInMs <= 0 && !this.#mustQueue(call.caller)) return this.#grant(call.caller);
     const waitMs = waitOf(call);
     // It would not be its turn in time.
     if (Number.isFinite(quietInMs) && quietInMs > waitMs) return this.#late(call, asks);
@@ -97,7 +97,7 @@ export class Turns {
   /** Where no copy is started, a session whose calls come one after another must not keep the turn from the others. */
   #mustQueue(caller: Caller): boolean {
     return !this.#options.canIsolate && !this.#holding.has(caller.id) &&
-      this.#waiting.values().some((waiting) => !isSameSession(waiting.call.caller, caller));
+      this.#waiting.values().some((waiting) => !isSameClient(waiting.call.caller, caller));
   }
 
   async #wait(call: Call, { asks, waitMs }: { asks: string; waitMs: number }): Promise<CallTurn> {
@@ -110,7 +110,7 @@ export class Turns {
     const waiting: TurnWaiter = { call, settle: resolve };
     this.#waiting.add(waiting);
     for (const { caller, parking } of this.#options.running?.() ?? []) {
-      if (!isSameSession(caller, call.caller)) parking?.hurry();
+      if (!isSameClient(caller, call.caller)) parking?.hurry();
     }
     const sinceMs = monotonicNow();
     const timer = setTimeout(() => {
@@ -149,9 +149,9 @@ export class Turns {
         continue;
       }
       const quietInMs = this.#quietInMs(caller);
-      if (quietInMs <= 0 && isSameSession(next ?? caller, caller)) {
+      if (quietInMs <= 0 && isSameClient(next ?? caller, caller)) {
         this.#waiting.delete(waiting);
-        settle(this.#grant(caller.id));
+        settle(this.#grant(caller));
         continue;
       }
       if (!this.#options.canIsolate) next ??= caller;
@@ -161,21 +161,21 @@ export class Turns {
   }
 
   #quietInMs(caller: Caller): number {
-    const others = this.#holding.keys().some((holder) => !isSameSession({ id: holder }, caller));
+    const others = this.#holding.values().some((holder) => !isSameClient(holder.caller, caller));
     return others ? Infinity : this.#options.quietInMs(caller);
   }
 
-  #grant(id: string): CallTurn {
-    this.#holding.set(id, (this.#holding.get(id) ?? 0) + 1);
+  #grant(caller: Caller): CallTurn {
+    const held = this.#holding.get(caller.id) ?? { caller, calls: 0 };
+    held.calls++;
+    this.#holding.set(caller.id, held);
     let isHeld = true;
     return {
       is: "granted",
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
-        const rest = this.#holding.get(id)! - 1;
-        if (rest > 0) this.#holding.set(id, rest);
-        else this.#holding.delete(id);
+        if (--held.calls === 0) this.#holding.delete(caller.id);
         this.changed();
       },
     };
@@ -183,7 +183,7 @@ export class Turns {
 
   /** The turn of a call that must not wait any longer. */
   #late(call: Call, asks: string): CallTurn {
-    if (!this.#options.canIsolate) return this.#grant(call.caller.id);
+    if (!this.#options.canIsolate) return this.#grant(call.caller);
     const why = `its server asks questions (${asks}), and another window's calls kept it waiting`;
     return { is: "apart", why, [Symbol.dispose]() {} };
   }
