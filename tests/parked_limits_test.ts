@@ -147,6 +147,20 @@ Deno.test("sixty-four calls of one client wait at once, a thousand in all; the s
   questionsIn(next!);
 });
 
+Deno.test("what its requests declare gives a client no more calls that wait", async () => {
+  using timers = new FakeTimers();
+  const { client, answers } = asking();
+  using _ = client.roundTrips;
+  const sent = Array.from(
+    { length: 66 },
+    (_, n) => client.send({ caller: asked({ id: `s~${n}`, session: "s" }) }),
+  );
+  timers.pass(GATHER_MS);
+  const ends = await Promise.all(sent);
+  assertEquals(ends.filter(({ result }) => result?.resultType === "input_required").length, 64);
+  assertEquals(answers, ["OVER_CAPACITY", "OVER_CAPACITY"]);
+});
+
 Deno.test("a set of capabilities that is given up ends its own calls, and the session all of them", async () => {
   using timers = new FakeTimers();
   const { client } = asking();
