@@ -40,3 +40,14 @@ Deno.test("what the configuration says goes before what is remembered", () => {
   assertEquals(new EraMemory(sse, store).known(), { is: "configured", era: "legacy" });
   assertEquals(new EraMemory(STDIO).known(), { is: "unknown" });
 });
+
+Deno.test("what ended at whatever it was asked is taken for of the legacy era until it has started", () => {
+  using store = new SqliteServerLists(":memory:");
+  new EraMemory(STDIO, store).found("modern");
+  const memory = new EraMemory(STDIO, store);
+  memory.presumeLegacy(true);
+  assertEquals(memory.known(), { is: "remembered", era: "legacy" });
+  assertEquals(new EraMemory(STDIO, store).known(), { is: "remembered", era: "modern" }, "it is not kept");
+  memory.presumeLegacy(false);
+  assertEquals(memory.known(), { is: "remembered", era: "modern" });
+});

@@ -31,6 +31,17 @@ for (const tookMs of [0, 10 * SECOND_MS, MINUTE_MS, 10 * MINUTE_MS]) {
   });
 }
 
+Deno.test("a try that took two processes counts as two failures, unless it started well", () => {
+  const supervisor = new Supervisor("odd");
+  const attempt = supervisor.begin(0);
+  supervisor.failed({ ...attempt, processes: 2 }, BROKEN, 0);
+  assertEquals(supervisor.failureState?.failures, 2);
+  const well = { ...supervisor.begin(SECOND_MS), processes: 2 };
+  supervisor.started(well, SECOND_MS);
+  supervisor.failed(well, BROKEN, 2 * SECOND_MS);
+  assertEquals(supervisor.failureState?.failures, 3);
+});
+
 Deno.test("while a server rests its callers are told why, for how long, and what to do", () => {
   const supervisor = new Supervisor("odd");
   failing(supervisor, { times: 5, tookMs: 0 });

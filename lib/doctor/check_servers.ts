@@ -220,7 +220,8 @@ function urlAdvice(status: number | undefined, env: Readonly<Record<string, stri
   }
   if (status === 429) return "it is asked too often, by whomever: wait, or ask whoever runs it for more";
   if (status !== undefined && status >= 500) {
-    return "it is reached and fails itself: see its own log, or ask whoever runs it";
+    // A proxy answers so too, in place of a server it cannot reach.
+    return `it is reached and fails itself: see its own log, or ask whoever runs it${proxyAdvice(env)}`;
   }
   if (status === 404 || status === 405) {
     return "it is reached and has no MCP server there: see its documentation for the path, often /mcp or /sse, and " +

@@ -36,6 +36,31 @@ export function faultOf(method: string, answer: Json | undefined): string | unde
 }
 
 /**
+ * Whether `answer` fills in the form that is described by `requestedSchema`: each required field, some field, no unknown
+ * one, each of its type (MCP client/elicitation, requested schema).
+ */
+export function fillsIn(requestedSchema: Json | undefined, answer: Json | undefined): boolean {
+  if (!isObject(requestedSchema) || !isObject(answer) || answer.action !== "accept") return false;
+  const { properties, required } = requestedSchema;
+  const { content } = answer;
+  if (!isObject(properties) || !isObject(content)) return false;
+  const fields = Object.entries(content);
+  if (fields.length === 0) return false;
+  const isComplete = !Array.isArray(required) ||
+    required.every((name) => Object.hasOwn(content, String(name)));
+  return isComplete && fields.every(([name, value]) => {
+    const field = ownEntry(properties, name);
+    return isObject(field) && isOfType(value, field.type);
+  });
+}
+
+function isOfType(value: Json | undefined, type: Json | undefined): boolean {
+  if (type === "integer") return Number.isInteger(value);
+  if (type === "array") return Array.isArray(value);
+  return type === undefined || typeof value === type;
+}
+
+/**
  * The answer to a question of `method` named `key`.
  *
  * @throws {ExaiError} `INVALID_PARAMS` naming what is wrong with it

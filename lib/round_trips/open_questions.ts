@@ -1,11 +1,11 @@
 import { abortError } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type JsonObject, ownEntry } from "../base/json.ts";
+import { isObject, type Json, type JsonObject, ownEntry } from "../base/json.ts";
 import type { AskOptions } from "../call/call.ts";
 import { checkAnswerable } from "../call/client_capabilities.ts";
 import { type Params, RawObject } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
-import { answerForNobody, checkedAnswer, faultOf } from "./input_answers.ts";
+import { answerForNobody, checkedAnswer, faultOf, fillsIn } from "./input_answers.ts";
 
 /** A name that serves as a key: of a field a person fills in. */
 const FIELD_NAME = /^[A-Za-z][\w.-]{0,63}$/;
@@ -38,7 +38,8 @@ export class OpenQuestions {
   /**
    * Adds a question; resolves with its answer.
    *
-   * @param given answers the client sent before it was asked: one that is named after what is asked for is taken
+   * @param given answers the client sent before it was asked: one that is named after what is asked for is taken, or
+   * the only one that fills in the form. Servers of the legacy era give their questions no names that a client could know
    * @throws {ExaiError} the reason of the signal, `TIMEOUT`
    */
   async add(method: string, params: Params, options: AskOptions = {}, given?: JsonObject): Promise<Result> {
@@ -48,10 +49,10 @@ export class OpenQuestions {
     const shown = shownParams(params);
     const field = method === "elicitation/create" ? onlyField(shown) : undefined;
     const isNamed = field !== undefined && !this.#used.has(field);
-    const answer = isNamed && given ? ownEntry(given, field) : undefined;
-    if (answer !== undefined && faultOf(method, answer) === undefined) {
-      this.#used.add(field!);
-      return { result: answer as JsonObject };
+    const early = given && this.#given(given, { method, params: shown, name: isNamed ? field : undefined });
+    if (early) {
+      this.#used.add(early.key);
+      return { result: early.answer as JsonObject };
     }
     const key = isNamed ? field : this.#numbered();
     this.#used.add(key);
@@ -73,6 +74,21 @@ export class OpenQuestions {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
     }
+  }
+
+  /** The one among `given`, answers that came unasked, that answers a question; each answers one only. */
+  #given(
+    given: JsonObject,
+    { method, params, name }: { method: string; params: JsonObject; name: string | undefined },
+  ): { key: string; answer: Json } | undefined {
+    const named = name === undefined ? undefined : ownEntry(given, name);
+    if (named !== undefined && faultOf(method, named) === undefined) return { key: name!, answer: named };
+    if (method !== "elicitation/create") return undefined;
+    const fitting = Object.entries(given).filter(([key, answer]) =>
+      !this.#used.has(key) && fillsIn(params.requestedSchema, answer)
+    );
+    const [[key, answer] = [], ...others] = fitting;
+    return key !== undefined && answer !== undefined && others.length === 0 ? { key, answer } : undefined;
   }
 
   #numbered(): string {

@@ -79,8 +79,8 @@ export class ParkableCall {
       trace: this.trace,
       notify: (method, params) => this.#waiting?.request.place.notify(method, params),
       markBegun: (options) => {
-        this.hasBegun = true;
         this.#waiting?.request.place.markBegun?.(options);
+        this.hasBegun = true;
       },
       ask: (method, params, options) => this.#ask(method, params, options),
     });
@@ -96,6 +96,8 @@ export class ParkableCall {
    */
   resume(request: OpenRequest, responses: JsonObject): Promise<RequestEnd> {
     this.#questions.settle(responses);
+    // What has begun before goes on for this request.
+    if (this.hasBegun) request.place.markBegun?.();
     const turn = this.#wait(request);
     if (request.signal.aborted) this.cancel(ExaiError.from(request.signal.reason));
     this.#answer();
@@ -106,7 +108,9 @@ export class ParkableCall {
   cancel(reason: ExaiError): void {
     this.#call?.cancel(reason);
     this.#isAbandoned = true;
+    clearTimeout(this.#hurried);
     this.#questions.giveUp(reason.message);
+    this.#answer();
   }
 
   /** The client is waited for no longer: its questions are answered without it, and the call goes on. */
@@ -156,6 +160,7 @@ export class ParkableCall {
 
   #ended(result: Result): void {
     this.#outcome = result;
+    clearTimeout(this.#hurried);
     if (!this.#waiting) this.#hooks.keep(this, result);
     this.#answer();
   }

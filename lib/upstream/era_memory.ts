@@ -15,6 +15,7 @@ export class EraMemory {
   readonly #configured: Era | undefined;
   readonly #identity: string;
   readonly #store: EraStore | undefined;
+  #isPresumedLegacy = false;
 
   constructor(config: ServerConfig, store?: EraStore) {
     this.#configured = config.kind === "sse" ? "legacy" : config.era;
@@ -25,6 +26,7 @@ export class EraMemory {
   /** What is known before a start. */
   known(nowMs = Date.now()): KnownEra {
     if (this.#configured) return { is: "configured", era: this.#configured };
+    if (this.#isPresumedLegacy) return { is: "remembered", era: "legacy" };
     const found = this.#store?.era(this.#identity);
     return found && isCurrent(found, nowMs) ? { is: "remembered", era: found.era } : { is: "unknown" };
   }
@@ -32,6 +34,11 @@ export class EraMemory {
   /** A start has found it out; undefined: what was remembered is wrong. */
   found(era: Era | undefined, nowMs = Date.now()): void {
     this.#store?.setEra(this.#identity, era && { era, atMs: nowMs });
+  }
+
+  /** Takes it for of the legacy era, whatever was found; false: no longer. Not kept: it says nothing of the next daemon's start. */
+  presumeLegacy(isPresumed: boolean): void {
+    this.#isPresumedLegacy = isPresumed;
   }
 }
 

@@ -128,8 +128,9 @@ export class Pool implements AsyncDisposable {
         this.listChanged(kinds);
       },
     };
-    const options = { ...this.#options, orphaned: this.#orphaned, signal: stopping.signal, events };
-    const instance = startInstance(request, options);
+    const onStartAgain = () => void (attempt.processes = 2);
+    const parts = { orphaned: this.#orphaned, onStartAgain, signal: stopping.signal, events };
+    const instance = startInstance(request, { ...this.#options, ...parts });
     const slot: Slot = new Slot(instance, { ...request, admission: record.admission, observer }, () => {
       stopping.abort();
       this.#stop(slot);

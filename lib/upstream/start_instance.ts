@@ -11,7 +11,7 @@ import type { Instance } from "./instance/instance.ts";
 import type { InstanceOptions } from "./instance/instance_options.ts";
 import { refusalAdvice } from "./sharing/decide_share.ts";
 import type { SlotRequest } from "./slot.ts";
-import { type EraKeeper, startSpoken } from "./start_spoken.ts";
+import { type EraKeeper, type StartParts, startSpoken } from "./start_spoken.ts";
 
 /** Longest line written to a server's log file, in characters. */
 const MAX_LOG_CHARS = 4096;
@@ -47,10 +47,11 @@ export type InstanceEvents = Pick<
  */
 export async function startInstance(
   request: SlotRequest,
-  { connect, clientInfo, eras, settleMs, log, orphaned, signal, events }:
+  { connect, clientInfo, eras, settleMs, log, orphaned, onStartAgain, signal, events }:
     & InstanceStartOptions
     & Pick<InstanceOptions, "orphaned">
-    & { signal: AbortSignal; events: InstanceEvents },
+    & Pick<StartParts, "onStartAgain" | "signal">
+    & { events: InstanceEvents },
 ): Promise<Instance> {
   const { config, session, scope, advertised, canIsolate, roots } = request;
   const beganAtMs = performance.now();
@@ -61,7 +62,7 @@ export async function startInstance(
     });
   const transport = await open();
   const late = new AbortController();
-  const parts = { connect: open, eras, signal: AbortSignal.any([signal, late.signal]) };
+  const parts = { connect: open, eras, onStartAgain, signal: AbortSignal.any([signal, late.signal]) };
   const starting = startSpoken(transport, parts, {
     name: config.name,
     clientInfo,
@@ -81,13 +82,13 @@ export async function startInstance(
   if (spentMs < SECOND_MS) return await starting;
   // The time a package took to install counts: nobody waits longer than the limit in all.
   const timeoutMs = Math.max(0, config.startTimeoutMs - spentMs);
-  return await withDeadline(starting, { timeoutMs, late: lateError(config) }).catch((thrown) => {
+  return await withDeadline(starting, { timeoutMs }).catch((thrown) => {
     late.abort();
-    throw thrown;
+    throw thrown instanceof DOMException ? lateError(config, transport.protocolIssue) : thrown;
   });
 }
 
-function lateError({ title, name, startTimeoutMs }: ServerConfig): ExaiError {
-  const why = `it was not ready within ${startTimeoutMs} ms`;
+function lateError({ title, name, startTimeoutMs }: ServerConfig, issue: string | undefined): ExaiError {
+  const why = `it was not ready within ${startTimeoutMs} ms${issue === undefined ? "" : `; ${issue}`}`;
   return new ExaiError("UPSTREAM_UNAVAILABLE", `server "${title}": ${why}`, { details: { server: name } });
 }

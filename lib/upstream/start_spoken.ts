@@ -9,33 +9,44 @@ export interface EraKeeper {
   known(): KnownEra;
   /** A start has found it out; undefined: what was known is wrong. */
   found(era: Era | undefined): void;
+  /** Takes it for of the legacy era without proof, so that it is not asked; false: no longer. */
+  presumeLegacy(isPresumed: boolean): void;
 }
 
-interface StartParts {
+export interface StartParts {
   /** Opens the connection. */
   connect(): Promise<UpstreamTransport>;
   eras: EraKeeper;
+  /** Called when the server has ended at once and is started again. */
+  onStartAgain?(): void;
   /** Closes the connection when it aborts. */
   signal: AbortSignal;
 }
 
 /**
  * Starts an instance on `first`, a connection that is open, in the era its server speaks. A server that ends when it is
- * asked for that is started once more.
+ * asked for that is started once more, without the question. One that ends then too would end whatever it was asked: until
+ * it has started well it is not asked again, so that each try costs one process.
  *
  * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with the server's name and what went wrong
  */
 export async function startSpoken(
   first: UpstreamTransport,
-  { connect, eras, signal }: StartParts,
+  { connect, eras, onStartAgain, signal }: StartParts,
   options: Omit<InstanceOptions, "era" | "onEra">,
 ): Promise<Instance> {
   const onEra = (era: Era | undefined) => eras.found(era);
-  const start = (transport: UpstreamTransport, era: KnownEra) => {
+  const start = async (transport: UpstreamTransport, era: KnownEra) => {
     closeOnAbort(transport, signal);
-    return Instance.start(transport, { ...options, era, onEra });
+    const instance = await Instance.start(transport, { ...options, era, onEra });
+    eras.presumeLegacy(false);
+    return instance;
   };
   const startAgain = async (next: KnownEra) => {
+    if (next.is === "remembered") {
+      eras.presumeLegacy(true);
+      onStartAgain?.();
+    }
     const instance = await start(await connect(), next);
     if (next.is === "remembered") eras.found(instance.speaks.era);
     return instance;

@@ -32,6 +32,8 @@ export interface StartAttempt {
   begunAtMs: number;
   /** Undefined until it has answered `initialize`. */
   startedAtMs?: number;
+  /** The processes it took: the first may end at the question for its era. Default: 1. */
+  processes?: number;
   /** The only session whose calls were running when it ended by itself. */
   suspect?: CrashSuspect;
 }
@@ -154,13 +156,14 @@ export class Supervisor {
 
   /** The server has ended by itself or could not be started. */
   failed(attempt: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
-    const { begunAtMs, startedAtMs, suspect } = attempt;
+    const { begunAtMs, startedAtMs, processes = 1, suspect } = attempt;
+    const failed = startedAtMs === undefined ? processes : 1;
     const isCallers = isCallersFault(reason);
     const wasStable = startedAtMs !== undefined && nowMs - startedAtMs >= STABLE_MS;
     if (!isCallers) {
       if (wasStable) this.#failures = 1;
-      else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures++;
-      const isSameSuspect = this.#failures === 1 || this.#suspectedSession === suspect?.session;
+      else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures += failed;
+      const isSameSuspect = this.#failures === failed || this.#suspectedSession === suspect?.session;
       this.#suspectedSession = isSameSuspect ? suspect?.session : undefined;
     }
     this.#last = { atMs: nowMs, reason, isCallersFault: isCallers };

@@ -25,19 +25,23 @@ export function eraEntry(era: Upstream["era"]): JsonObject {
   return { command: Deno.execPath(), args: ["run", "-A", "--no-check", fixture, "--era", era] };
 }
 
-/** A daemon of this process with all faces of the fixture mounted, those over HTTP in this process too. */
-export async function erasDaemon(names = Object.keys(UPSTREAMS)) {
+/**
+ * A daemon of this process with all faces of the fixture mounted, those over HTTP in this process too. `ofLegacy` is added
+ * to the entries of those that are of the legacy era alone.
+ */
+export async function erasDaemon(names = Object.keys(UPSTREAMS), ofLegacy: JsonObject = {}) {
   const servers: Record<string, JsonObject> = {};
   const faces: EraServer[] = [];
   for (const name of names) {
     const { era, transport } = UPSTREAMS[name]!;
+    const more = era === "legacy" ? ofLegacy : {};
     if (transport === "stdio") {
-      servers[name] = eraEntry(era);
+      servers[name] = { ...eraEntry(era), ...more };
       continue;
     }
     const face = serveEras(era);
     faces.push(face);
-    servers[name] = { url: face.url };
+    servers[name] = { url: face.url, ...more };
   }
   const it = await mountingDaemon(servers);
   return {

@@ -41,15 +41,22 @@ async function lastMessage(response: Response): Promise<JsonObject> {
   return JSON.parse(data.at(-1)!.slice(5));
 }
 
+/** Sends one request to a URL, with the headers that go with it; the whole answer. */
+export async function postModern(
+  url: string | URL,
+  [method, params, capabilities]: Parameters<RawModern["ask"]>,
+): Promise<JsonObject> {
+  const body = JSON.stringify(request(method, params, capabilities));
+  return await lastMessage(
+    await fetch(url, { method: "POST", headers: modernHeaders(method, params), body }),
+  );
+}
+
 export async function rawModern(place: Place): Promise<RawModern> {
   switch (place.door) {
     case "http":
       return {
-        async ask(method, params, capabilities) {
-          const body = JSON.stringify(request(method, params, capabilities));
-          const headers = modernHeaders(method, params);
-          return await lastMessage(await fetch(doorUrl(place), { method: "POST", headers, body }));
-        },
+        ask: (...asked) => postModern(doorUrl(place), asked),
         [Symbol.asyncDispose]: async () => {},
       };
     case "websocket": {

@@ -56,7 +56,11 @@ async function started(
   try {
     const parts = {
       connect,
-      eras: { known: () => known, found: (era: Era | undefined) => void found.push(era) },
+      eras: {
+        known: () => known,
+        found: (era: Era | undefined) => void found.push(era),
+        presumeLegacy: () => {},
+      },
       signal: new AbortController().signal,
     };
     await using instance = await startSpoken(await connect(), parts, {
