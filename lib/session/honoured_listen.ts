@@ -10,8 +10,12 @@ import type { ListenFilter } from "./listen_filter.ts";
 import type { ListenSubscriptions } from "./listen_subscriptions.ts";
 import type { ModernTenant } from "./modern_tenant.ts";
 
-/** How long an acknowledgement waits for servers to say whether they take its subscriptions; those that are late count. */
-const MAX_WAIT_MS = 5 * SECOND_MS;
+/**
+ * How long an acknowledgement waits for servers that say nothing of its subscriptions, which may be starting; and for all
+ * of many. What no server has taken by then is not acknowledged (MCP basic/patterns/subscriptions, acknowledgment).
+ */
+const SILENCE_MS = 10 * SECOND_MS;
+const MAX_WAIT_MS = 3 * SILENCE_MS;
 
 /** Tasks whose changes a listen is told until they are disposed. */
 interface TaskWatch extends Disposable {
@@ -59,8 +63,7 @@ export class Honoured implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isOver = true;
-    for (const uri of this.#uris) this.#sources.subscriptions.remove(uri);
-    this.#uris.clear();
+    this.#release([...this.#uris]);
     this.#tasks?.then((tasks) => tasks[Symbol.dispose](), () => {});
   }
 
@@ -86,14 +89,25 @@ export class Honoured implements Disposable {
 
   /** @throws {ExaiError} what the quota of subscriptions throws */
   async #subscribe(uris: readonly string[]): Promise<string[]> {
-    const refused = new Set<string>();
-    const asked = uris.map((uri) => {
+    const held = new Set<string>();
+    let heard = 0;
+    const asked = Promise.all(uris.map((uri) => {
       const added = this.#sources.subscriptions.add(uri);
       this.#uris.add(uri);
-      return added.then((error) => void (error && refused.add(uri)));
-    });
-    await resolvedWithin(Promise.all(asked), MAX_WAIT_MS);
-    return uris.filter((uri) => !refused.has(uri));
+      return added.then((error) => (heard++, error ?? held.add(uri)));
+    }));
+    for (let before = -1, waitedMs = 0; heard > before && waitedMs < MAX_WAIT_MS; waitedMs += SILENCE_MS) {
+      before = heard;
+      if (await resolvedWithin(asked, SILENCE_MS)) break;
+    }
+    const taken = uris.filter((uri) => held.has(uri));
+    this.#release(uris.filter((uri) => !held.has(uri)));
+    return taken;
+  }
+
+  /** Ends the subscriptions to `uris`, or has them end when they have begun. */
+  #release(uris: Iterable<string>): void {
+    for (const uri of uris) if (this.#uris.delete(uri)) this.#sources.subscriptions.remove(uri);
   }
 
   async #watch(taskIds: string[]): Promise<readonly string[]> {
