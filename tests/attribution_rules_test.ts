@@ -34,6 +34,30 @@ Deno.test("whoever calls a server is known to it from then on", () => {
   assertEquals(attribution.addressee(true), undefined);
 });
 
+Deno.test("requests of one client that declare different capabilities are one window's, those of another program in its session are not", () => {
+  using _clock = new SteadyClock();
+  const attribution = new Attribution();
+  const [able, unable, other] = [["s~1", "ada"], ["s~2", "ada"], ["s~3", "eve"]].map(([id, name]) => {
+    return callOf({ ...ADA, id: id!, session: "s", era: "modern", client: { name: name!, version: "1" } });
+  }) as [Call, Call, Call];
+  attribution.callStarted(unable);
+  attribution.callStarted(able);
+  assertEquals(attribution.callsOf(able.caller), [unable, able]);
+  attribution.callEnded(unable);
+  assertEquals(attribution.addressee(true), { caller: able.caller, call: able });
+  assertEquals([attribution.quietInMs(unable.caller), attribution.quietInMs(BOB)], [0, Infinity]);
+  attribution.callStarted(other);
+  assertEquals([attribution.addressee(true), attribution.quietInMs(able.caller)], [undefined, Infinity]);
+});
+
+Deno.test("a client that is asked beside its calls is asked by the part of it that can be", () => {
+  const attribution = new Attribution();
+  attribution.sessionAttached({ ...ADA, id: "ada~1", session: "ada", era: "modern" });
+  attribution.sessionAttached(ADA);
+  attribution.sessionAttached({ ...ADA, id: "ada~2", session: "ada", era: "modern" });
+  assertEquals(attribution.addressee(true), { caller: ADA });
+});
+
 Deno.test("what a server says is about the latest call of the one window whose calls run", () => {
   const attribution = new Attribution();
   const [first, second, his] = [callOf(ADA), callOf(ADA), callOf(BOB)];
@@ -53,15 +77,15 @@ Deno.test("for two seconds after a call of another window it is nobody's, and th
   attribution.callStarted(hers);
   attribution.callEnded(hers);
   attribution.callStarted(his);
-  assertEquals([attribution.quietInMs("bob"), SETTLE_MS], [2000, 2000]);
+  assertEquals([attribution.quietInMs(BOB), SETTLE_MS], [2000, 2000]);
   clock.pass(1999);
-  assertEquals([attribution.quietInMs("bob"), attribution.addressee(true)], [1, undefined]);
+  assertEquals([attribution.quietInMs(BOB), attribution.addressee(true)], [1, undefined]);
   assertEquals(attribution.candidates().map(({ id }) => id), ["ada", "bob"]);
   clock.pass(1);
-  assertEquals([attribution.quietInMs("bob"), attribution.addressee(true)?.caller], [0, BOB]);
+  assertEquals([attribution.quietInMs(BOB), attribution.addressee(true)?.caller], [0, BOB]);
   assertEquals(attribution.candidates().map(({ id }) => id), ["bob"]);
   clock.pass(1000);
-  assertEquals(attribution.quietInMs("bob"), 0);
+  assertEquals(attribution.quietInMs(BOB), 0);
 });
 
 Deno.test("a call that was withdrawn and not answered may be spoken of five times as long, whatever ends after it", () => {
@@ -72,9 +96,9 @@ Deno.test("a call that was withdrawn and not answered may be spoken of five time
   attribution.callStarted(answered);
   attribution.callEnded(dropped, { withdrawn: true });
   attribution.callEnded(answered);
-  assertEquals(attribution.quietInMs("bob"), 500);
+  assertEquals(attribution.quietInMs(BOB), 500);
   clock.pass(500);
-  assertEquals(attribution.quietInMs("bob"), 0);
+  assertEquals(attribution.quietInMs(BOB), 0);
 });
 
 Deno.test("a window is quiet when no calls of others run, and it says which run", () => {
@@ -82,10 +106,10 @@ Deno.test("a window is quiet when no calls of others run, and it says which run"
   const attribution = new Attribution({ settleMs: 100 });
   const [hers, his, cleos] = [callOf(ADA), callOf(BOB), callOf(CLEO)];
   attribution.callStarted(his);
-  assertEquals([attribution.quietInMs("bob"), [...attribution.runningCalls()]], [0, [his]]);
-  assertEquals([attribution.quietInMs("ada"), [...attribution.runningCalls()]], [Infinity, [his]]);
+  assertEquals([attribution.quietInMs(BOB), [...attribution.runningCalls()]], [0, [his]]);
+  assertEquals([attribution.quietInMs(ADA), [...attribution.runningCalls()]], [Infinity, [his]]);
   attribution.callEnded(his);
-  assertEquals([attribution.quietInMs("ada"), [...attribution.runningCalls()]], [100, []]);
+  assertEquals([attribution.quietInMs(ADA), [...attribution.runningCalls()]], [100, []]);
   attribution.callStarted(hers);
   attribution.callStarted(cleos);
   assertEquals([...attribution.runningCalls()], [hers, cleos]);
@@ -145,7 +169,7 @@ Deno.test("a window that comes back under its id is known by its new session, on
   const its = callOf(again);
   attribution.sessionAttached(again);
   attribution.callStarted(its);
-  assertEquals([attribution.addressee(true), attribution.quietInMs("ada")], [undefined, 100]);
+  assertEquals([attribution.addressee(true), attribution.quietInMs(ADA)], [undefined, 100]);
   clock.pass(100);
   const found = attribution.addressee(true);
   assertEquals([found?.caller === again, found?.call === its, attribution.candidates()], [true, true, [
@@ -189,5 +213,5 @@ Deno.test("of sessions that are over none is remembered once its calls have sett
   }
   // The clock goes back to where both would be meant.
   clock.pass(-150);
-  assertEquals(attribution.quietInMs("cleo"), 0);
+  assertEquals(attribution.quietInMs(CLEO), 0);
 });

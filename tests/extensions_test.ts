@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { publicUri } from "../lib/call/scoped_uris.ts";
+import { readDiscover } from "../lib/upstream/instance/link/discover.ts";
 import { ask, callerOf, failure, FakeServer, routerOf } from "./helpers/fake_server.ts";
 
 const [UI, SKILLS] = ["io.modelcontextprotocol/ui", "io.modelcontextprotocol/skills"];
@@ -139,4 +140,16 @@ Deno.test("a server that fails to list its skills leaves those of others, which 
     "METHOD_NOT_FOUND",
     "no server here has skills",
   ]);
+});
+
+Deno.test("a server's tasks of the extension are no extension of it to clients, which the daemon has them follow", () => {
+  const declared = (extensions: JsonObject) => {
+    const asked = "2026-07-28";
+    const result = { supportedVersions: [asked], capabilities: { tools: {}, extensions } };
+    const verdict = readDiscover({ result }, { asked, server: "one" });
+    return verdict.is === "modern" && verdict.description.capabilities;
+  };
+  const tasks = { "io.modelcontextprotocol/tasks": {} };
+  assertEquals(declared(tasks), { tools: {} });
+  assertEquals(declared({ ...tasks, [UI]: { a: 1 } }), { tools: {}, extensions: { [UI]: { a: 1 } } });
 });

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { freshnessHints, freshnessOf, leastFresh } from "../lib/call/freshness.ts";
 import { LISTS } from "../lib/call/server.ts";
@@ -107,6 +107,18 @@ Deno.test("a resource is read from memory while it is fresh, by those of the sam
   assertEquals(cache.get(read("a:1", { caller: { ...caller, capabilities: { roots: {} } } })), undefined);
   timers.pass(600);
   assertEquals(cache.get(read("a:1")), undefined);
+});
+
+Deno.test("the first answer is believed for as long as those that are kept, and no longer", () => {
+  using _timers = new FakeTimers();
+  const cache = new ReadCache();
+  const day = 86_400_000;
+  for (const [ttlMs, shown] of [[1e15, day], [12.5, 12], [-1, 0], ["1", 0], [5, 5], [day, day]] as const) {
+    const got = cache.note(read("a:1"), answer({ contents: [], ttlMs, cacheScope: "private" }));
+    assertEquals(got.result, { contents: [], ttlMs: shown, cacheScope: "private" });
+  }
+  const plain = answer({ contents: [] });
+  assertStrictEquals(cache.note(read("a:1"), plain), plain);
 });
 
 Deno.test("a change drops what was read of it, and what is below it", () => {

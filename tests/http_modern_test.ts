@@ -82,6 +82,26 @@ Deno.test("a request that is not served says why with the status of its error an
   }
 });
 
+Deno.test("a request that fails is answered in the era that it is of, under its id, whatever its headers say", async () => {
+  await using it = await modernDaemon();
+  const nowhere = new ModernHttp(`${it.mcp}/nowhere`);
+  const legacy = { jsonrpc: "2.0", id: 8, method: "initialize", params: {} };
+  const unnamed = { "mcp-protocol-version": undefined };
+  const table: [JsonObject, Record<string, string | undefined>, number, unknown][] = [
+    [LIST, {}, -32602, 7],
+    [LIST, unnamed, -32602, 7],
+    [NO_CLAIM, VERSION, -32602, 7],
+    [NO_CLAIM, unnamed, -32002, 7],
+    [legacy, VERSION, -32002, 8],
+  ];
+  for (const [message, headers, code, id] of table) {
+    const response = await nowhere.post(message, { headers });
+    assertEquals(await refusalIn(response), [404, code, id], JSON.stringify([message, headers]));
+  }
+  const unread = await nowhere.post({ id: {} }, { headers: VERSION });
+  assertEquals(await refusalIn(unread), [404, -32602, null]);
+});
+
 Deno.test("a request is served by its content, whatever session and spelling its headers have", async () => {
   await using it = await modernDaemon();
   const same = [

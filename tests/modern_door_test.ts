@@ -188,7 +188,7 @@ Deno.test("a client that comes back is told of its requests of the modern era as
   assertEquals(channel.take().map(({ id }) => id), [1]);
 });
 
-Deno.test("one set of capabilities is one tenant; one in use is never given up", async () => {
+Deno.test("one set of capabilities is one tenant; one in use is never given up, and of others 32 are kept", async () => {
   const { say, tenants, ended, holdCall, session } = client({}, { maxRunning: 100 });
   const list = (n: number) =>
     say(modernRequest(n, "tools/list", {}, { capabilities: { experimental: { n } } }));
@@ -201,7 +201,8 @@ Deno.test("one set of capabilities is one tenant; one in use is never given up",
   end();
   await say();
   await say(modernRequest("z", "tools/list", {}, { capabilities: { z: {} } }));
-  assertEquals(ended, [`${session.id}~1`]);
+  assertEquals(ended, Array.from({ length: 9 }, (_, n) => `${session.id}~${n + 1}`));
+  assertEquals(tenants().length, 32);
   assertEquals(tenants().every(({ session: id }) => id === session.id), true);
 });
 

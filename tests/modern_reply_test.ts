@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import type { Call } from "../lib/call/call.ts";
 import { ModernReply } from "../lib/edge/modern_reply.ts";
 import { RoundTrips } from "../lib/round_trips/round_trips.ts";
-import { ImplicitSessions } from "../lib/session/modern_http.ts";
+import { ImplicitSessions } from "../lib/session/implicit_sessions.ts";
 import { ModernPeer } from "../lib/session/modern_peer.ts";
 import { ModernTenants } from "../lib/session/modern_tenants.ts";
 import { readRawMessage } from "../lib/wire/raw_message.ts";

@@ -89,7 +89,43 @@ Deno.test("who is asked while others wait already has a minute too", async () =>
   assertEquals(answers.length, 1);
 });
 
-Deno.test("thirty-two calls of one client wait at once, a thousand in all; more are answered for it", async () => {
+Deno.test("a call that is withdrawn, or ends by itself, leaves no timer", async () => {
+  using timers = new FakeTimers();
+  const { client } = asking();
+  using _ = client.roundTrips;
+  const controller = new AbortController();
+  const answers: unknown[] = [];
+  void client.send({
+    controller,
+    start: ({ ask }) => {
+      void ask(ELICIT, form("who?", "n")).then(({ result }) => answers.push(result));
+      // A tool that goes on although it is cancelled.
+      return { result: new Promise(() => {}), cancel: () => {} };
+    },
+  });
+  assertEquals(timers.size, 1);
+  controller.abort();
+  assertEquals(timers.size, 0);
+  for (let i = 0; i < 9; i++) await Promise.resolve();
+  assertEquals(answers, [{ action: "cancel" }]);
+  const withdrawn = new AbortController();
+  let parking: Parking | undefined;
+  const hurried = new RoundTripClient(async (context) => {
+    parking = context.parking;
+    await context.ask(ELICIT, form("who?", "n"), { signal: withdrawn.signal }).catch(() => {});
+    return said("done");
+  });
+  using _hurried = hurried.roundTrips;
+  const asked = await question(hurried, timers);
+  parking!.hurry();
+  assertEquals(timers.size, 2, "the client's ten minutes, and its one");
+  withdrawn.abort();
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  assertEquals(timers.size, 1);
+  assertEquals(await hurried.answer(asked, {}), said("done"));
+});
+
+Deno.test("sixty-four calls of one client wait at once, a thousand in all; the server of one more is told why it is not asked", async () => {
   using timers = new FakeTimers();
   const { client, answers } = asking();
   using _ = client.roundTrips;
@@ -98,17 +134,31 @@ Deno.test("thirty-two calls of one client wait at once, a thousand in all; more 
     timers.pass(GATHER_MS);
     return await Promise.all(sent);
   };
-  const ends = await send("one", 34);
-  assertEquals(ends.filter(({ result }) => result?.resultType === "input_required").length, 32);
-  assertEquals(answers, Array(2).fill({ result: { action: "cancel" } }));
-  assertEquals(client.roundTrips.parked, 32);
-  for (let i = 0; i < 31; i++) await send(`other ${i}`, 32);
+  const ends = await send("one", 66);
+  assertEquals(ends.filter(({ result }) => result?.resultType === "input_required").length, 64);
+  assertEquals(answers, ["OVER_CAPACITY", "OVER_CAPACITY"]);
+  assertEquals(client.roundTrips.parked, 64);
+  for (let i = 0; i < 15; i++) await send(`other ${i}`, 64);
   assertEquals(client.roundTrips.parked, 1000);
-  assertEquals(answers.length, 26, "31 times 32 are 24 too many");
+  assertEquals(answers.length, 26, "16 times 64 are 24 too many");
   await client.answer(ends[0]!, { n: accept({}) }, { caller: asked({ id: "one" }) });
   assertEquals(client.roundTrips.parked, 999);
   const [next] = await send("last", 1);
   questionsIn(next!);
+});
+
+Deno.test("what its requests declare gives a client no more calls that wait", async () => {
+  using timers = new FakeTimers();
+  const { client, answers } = asking();
+  using _ = client.roundTrips;
+  const sent = Array.from(
+    { length: 66 },
+    (_, n) => client.send({ caller: asked({ id: `s~${n}`, session: "s" }) }),
+  );
+  timers.pass(GATHER_MS);
+  const ends = await Promise.all(sent);
+  assertEquals(ends.filter(({ result }) => result?.resultType === "input_required").length, 64);
+  assertEquals(answers, ["OVER_CAPACITY", "OVER_CAPACITY"]);
 });
 
 Deno.test("a set of capabilities that is given up ends its own calls, and the session all of them", async () => {

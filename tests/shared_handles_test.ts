@@ -236,15 +236,15 @@ Deno.test("a call is known to run from its request to its answer, longer when it
   const table = new InFlightTable(attribution);
   table.add(1, entry([], "one", call({ caller: ADA, method: "tasks/get" })));
   table.add(2, entry([], "two"));
-  assertEquals([attribution.quietInMs("bob"), isTaskMethod("tasks/get"), isTaskMethod("tools/call")], [
+  assertEquals([attribution.quietInMs(BOB), isTaskMethod("tasks/get"), isTaskMethod("tools/call")], [
     0,
     true,
     false,
   ]);
   table.add(3, entry([], "three", call({ caller: ADA })));
-  assertEquals(attribution.quietInMs("bob"), Infinity);
+  assertEquals(attribution.quietInMs(BOB), Infinity);
   table.take(3, { withdrawn: true });
-  const quietInMs = attribution.quietInMs("bob");
+  const quietInMs = attribution.quietInMs(BOB);
   assert(quietInMs > 20_000 && quietInMs <= 50_000, String(quietInMs));
 });
 

@@ -1,12 +1,13 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { currentWait } from "../lib/call/wait.ts";
 import type { Call } from "../lib/call/call.ts";
+import { Parking } from "../lib/call/parking.ts";
 import { type CallTurn, Turns } from "../lib/upstream/turns.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { Window } from "./helpers/instance.ts";
 
 /** Turns of a process on which calls run as `running` says: until when the calls of each session are in doubt. */
-function turnsOf({ canIsolate = true } = {}) {
+function turnsOf({ canIsolate = true, running = [] as Call[] } = {}) {
   const until = new Map<string, number>();
   const gone = new Set<string>();
   const turns = new Turns({
@@ -16,6 +17,7 @@ function turnsOf({ canIsolate = true } = {}) {
       const others = [...until].filter(([other]) => other !== id).map(([, atMs]) => atMs);
       return Math.max(0, ...others.map((atMs) => atMs - performance.now()));
     },
+    running: () => running,
     serves: ({ caller }) => !gone.has(caller.id),
   });
   const outcomes: string[] = [];
@@ -62,6 +64,18 @@ Deno.test("calls of one window run together, a call of another waits until they 
   assertEquals(it.outcomes.at(-1), "bob granted");
   it.held[2]![Symbol.dispose]();
   assertEquals(timers.size, 0);
+});
+
+Deno.test("calls of one client run together, whatever capabilities its requests declare", async () => {
+  using timers = new FakeTimers();
+  const it = turnsOf();
+  const [one, other] = ["s~1", "s~2"].map((id) => new Window(id, {}, { session: "s" })) as [Window, Window];
+  for (const window of [one, one, other]) void it.take(window);
+  await steps();
+  assertEquals(it.outcomes, ["s~1 granted", "s~1 granted", "s~2 granted"]);
+  assertEquals([it.turns.holds("s~1"), it.turns.holds("s~2"), timers.size], [true, true, 0]);
+  it.held.forEach((turn) => turn[Symbol.dispose]());
+  assertEquals([it.turns.holds("s~1"), it.turns.holds("s~2")], [false, false]);
 });
 
 Deno.test("a call waits four seconds at most, counted from when it came, and then its window gets a process of its own", async () => {
@@ -112,6 +126,40 @@ Deno.test("a call that could not have its turn in time does not wait for it", as
   await it.take(three()[1]);
   assertEquals([it.outcomes, timers.size], [["bob apart"], 0]);
 });
+
+for (const [canIsolate, outcome] of [[true, "apart"], [false, "granted"]] as const) {
+  Deno.test(`a call waits half a second for one that waits for its client, and then its window is ${outcome}`, async () => {
+    using timers = new FakeTimers();
+    const [ada, bob, eve] = three();
+    const [parking, other] = [new Parking(), new Parking()];
+    const running = [ada.call({ parking }), ada.call({ parking: other })];
+    const it = turnsOf({ canIsolate, running });
+    await it.take(ada);
+    parking.park();
+    void it.take(bob);
+    timers.pass(1000);
+    await steps();
+    assertEquals(it.outcomes, ["ada granted"], "one call of hers is not parked");
+    other.park();
+    timers.pass(499);
+    await steps();
+    assertEquals(it.outcomes.length, 1);
+    for (const ms of [1, 500]) timers.pass(ms);
+    await steps();
+    assertEquals(it.outcomes.at(-1), `bob ${outcome}`);
+    assertEquals([parking.isHurried, other.isHurried], [!canIsolate, !canIsolate]);
+    await it.take(eve);
+    assertEquals(it.outcomes.at(-1), `eve ${outcome}`, "at once");
+    running.forEach(({ parking }) => parking!.resume());
+    void it.take(new Window("dan"));
+    timers.pass(3000);
+    await steps();
+    assertEquals(it.outcomes.length, 3);
+    timers.pass(1000);
+    await steps();
+    assertEquals([it.outcomes.at(-1), timers.size], [`dan ${outcome}`, 0]);
+  });
+}
 
 Deno.test("a call that must end soon waits for a quarter of its time", async () => {
   using timers = new FakeTimers();

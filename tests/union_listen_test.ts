@@ -125,3 +125,31 @@ Deno.test("a server without streams is asked once, and says so to who subscribes
     assertEquals(thrown.code, "METHOD_NOT_FOUND");
   });
 });
+
+Deno.test("who subscribes while the next attempt is far off waits a second at most, and has the next one soon after it", async () => {
+  using timers = new FakeTimers();
+  const server = new ScriptedListens({ toolsListChanged: true });
+  server.refusal = new ExaiError("UPSTREAM_UNAVAILABLE", "it is away");
+  server.union.start();
+  await settle();
+  for (let n = 0; n < 6; n++) {
+    timers.pass(timers.lastMs!);
+    await settle();
+  }
+  assertEquals(timers.lastMs! > 30_000, true);
+  timers.pass(200);
+  const refused = server.union.subscribe("a:1");
+  await settle();
+  assertEquals(timers.lastMs, 800);
+  timers.pass(800);
+  assertEquals((await refused).error!.message, "it is away");
+  await settle();
+  timers.pass(5000);
+  server.refusal = undefined;
+  assertEquals(await server.union.subscribe("a:2"), { result: {} });
+  server.refusal = new ExaiError("UPSTREAM_UNAVAILABLE", "it is away again");
+  server.opened[0]!.end();
+  await settle();
+  assertEquals(timers.lastMs! <= 1000, true);
+  server.union.close(new ExaiError("CANCELLED", "enough"));
+});

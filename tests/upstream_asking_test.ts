@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { AskOptions, Call } from "../lib/call/call.ts";
 import { askOnce } from "../lib/call/call.ts";
+import { Parking } from "../lib/call/parking.ts";
 import { askOnceFor } from "../lib/upstream/questions/pending_questions.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { call } from "./helpers/call.ts";
@@ -109,6 +110,38 @@ Deno.test("a question that may be of several calls of a window stands until none
   answered.answer({ result: { action: "accept" } });
   await settled();
   assertEquals(answered.upstream.answered("q")!.result, { action: "accept" });
+});
+
+Deno.test("of a client that is asked by answers each call is asked one question, the latest first, and a parked one last", async () => {
+  const { instance, upstream } = await instanceOf();
+  const ada = new Window("ada", ASKED);
+  instance.attach(ada.caller);
+  const asked: string[] = [];
+  const parkings = ["one", "two", "three"].map((name) => {
+    const parking = new Parking();
+    const ask = () => (asked.push(name), new Promise<Result>(() => {}));
+    instance.call(ada.call({ parking, ask: (_, __, options) => askOnce(options, ask) })).catch(() => {});
+    return parking;
+  });
+  parkings[2]!.park();
+  for (let id = 1; id <= 4; id++) upstream.say({ id, ...QUESTION });
+  assertEquals(asked, ["two", "one", "two", "one"]);
+  parkings[2]!.resume();
+  upstream.say({ id: 5, ...QUESTION });
+  assertEquals(asked.at(-1), "three");
+});
+
+Deno.test("a question is put to the call whose request says that its client can be asked", async () => {
+  const { instance, upstream } = await instanceOf();
+  const parts = [ASKED, {}].map((able, i) => new Window(`s~${i}`, able, { session: "s" }));
+  for (const window of parts) {
+    instance.attach(window.caller);
+    instance.call(window.call()).catch(() => {});
+  }
+  upstream.say({ id: 1, ...QUESTION });
+  await settled();
+  assertEquals(parts.map(({ asked }) => asked.length), [1, 0]);
+  assertEquals(upstream.answered(1)?.result, { action: "accept" });
 });
 
 Deno.test("a call that begins after a question does not keep it", async () => {

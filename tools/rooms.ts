@@ -308,6 +308,7 @@ export const ERA_READERS: Readonly<Record<string, string>> = {
   "lib/session/mcp_peer.ts": "the door of shims and WebSockets: each message is of the era that it says",
   "lib/session/modern_": "the part of the doors that is of the modern era",
   "lib/edge/mcp_endpoint.ts": "the HTTP door",
+  "lib/edge/error_response.ts": "the errors that the HTTP door makes itself",
   "lib/edge/modern_": "the part of the HTTP door that is of the modern era",
 };
 

@@ -96,10 +96,17 @@ export function admitted(admission: Admission): Policy {
   };
 }
 
-/** Reports that a call begins, now that it is admitted: until here it has done nothing, and may be made again. */
+/**
+ * Reports that a call begins, now that it is admitted: until here it has done nothing, and may be made again. Rejects
+ * with what `begin` throws.
+ */
 export function noteBegin(): Policy {
   return (next) => (call) => {
-    call.begin?.();
+    try {
+      call.begin?.();
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
     return next(call);
   };
 }

@@ -68,7 +68,7 @@ export class Daemon implements AsyncDisposable {
     this.#own = own;
     const budget = openMemoryBudget(settings, () => telemetry.healthChanged());
     this.#timeouts = new CallTimeouts(settings, own.server, { records: parts.tasks, budget });
-    this.#roundTrips = new RoundTrips({ key: parts.stateKey, budget });
+    this.#roundTrips = new RoundTrips({ key: parts.stateKey, budget, usedStates: parts.usedStates });
     this.handover = new Handover({
       drain: this.#drain,
       timeouts: this.#timeouts,

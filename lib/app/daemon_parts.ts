@@ -20,6 +20,7 @@ import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { ensureStateDir, StateFiles } from "../state/state_files.ts";
 import { SqliteTaskStore } from "../state/task_store.ts";
 import { keptStateKey } from "../state/state_key.ts";
+import { SqliteUsedStateStore } from "../state/used_state_store.ts";
 import { sweepSockets, sweepVolatileDirs } from "../state/volatile_sweep.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
@@ -115,10 +116,11 @@ async function openStorage(
   const journal = openJournal(settings, paths, hooks);
   if (journal) stack.use(journal);
   const tasks = stack.use(new SqliteTaskStore(paths.tasks, hooks));
+  const usedStates = stack.use(new SqliteUsedStateStore(paths.usedStates, hooks));
   const records = openCallRecords(settings, paths, { now: clock.now, ...hooks });
   if (records) stack.use(records);
   const calls = new CallControl({ store: records, maxBodyChars: settings.callsBodyMaxBytes });
-  return { files, token, stateKey, notes, clock, hooks, journal, tasks, calls };
+  return { files, token, stateKey, notes, clock, hooks, journal, tasks, usedStates, calls };
 }
 
 /** EXAI's own tools and the mounted servers, with what observes and admits their calls. */

@@ -21,7 +21,20 @@ export function reportHealth(
   parts: DaemonParts,
   { budget, listChanges, handler, sessions, toolCount }: ReportedParts,
 ): void {
-  const { telemetry, admissions, mounts, own, lock, journal, tasks, handles, notes, listeners, live } = parts;
+  const {
+    telemetry,
+    admissions,
+    mounts,
+    own,
+    lock,
+    journal,
+    tasks,
+    usedStates,
+    handles,
+    notes,
+    listeners,
+    live,
+  } = parts;
   telemetry.register({ faults: () => mounts.faults() });
   telemetry.register({ faults: () => live?.faults() ?? [], notes: () => live?.notes() ?? [] });
   telemetry.register({
@@ -34,7 +47,9 @@ export function reportHealth(
     faults: () => listeners.faults(),
     notes: () => [...listeners.notes, ...notes.list],
   });
-  telemetry.register({ faults: () => [journal?.fault ?? [], tasks.fault ?? [], lock.fault ?? []].flat() });
+  telemetry.register({
+    faults: () => [journal, tasks, usedStates, lock].flatMap((part) => part?.fault ?? []),
+  });
   telemetry.register({
     faults: () => [handles.fault ?? []].flat(),
     counts: () => ({

@@ -5,7 +5,7 @@ import type { RoundTrips } from "../round_trips/round_trips.ts";
 import type { Router } from "../router/router.ts";
 import type { AttachHooks } from "../session/hello.ts";
 import type { WatchTasks } from "../session/honoured_listen.ts";
-import { ImplicitSessions } from "../session/modern_http.ts";
+import { ImplicitSessions } from "../session/implicit_sessions.ts";
 import { ModernPeer } from "../session/modern_peer.ts";
 import { ModernTenants } from "../session/modern_tenants.ts";
 import type { RegistryOptions } from "../session/registry.ts";

@@ -3,7 +3,7 @@ import type { Era } from "../wire/client_claim.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Params, RawObject } from "../wire/raw_object.ts";
 import { jsonId, type RequestId, type Result } from "../wire/rpc.ts";
-import type { Belonging, Identity } from "./owner.ts";
+import type { Belonging, Identity, Owner } from "./owner.ts";
 import type { Parking } from "./parking.ts";
 import type { ServerTrouble } from "./server_trouble.ts";
 import type { CallTrace } from "./trace.ts";
@@ -58,6 +58,11 @@ export interface Caller {
   readonly areRootsOverdue?: boolean;
   /** Its identity as an owner of data. May request the roots of the client, once until they change. */
   identity(): Promise<Identity>;
+  /**
+   * The owner of what is its client's alone, whatever other windows there are in its directory. The same once the client
+   * has come back to a later daemon.
+   */
+  privateOwner(): Promise<Owner>;
 }
 
 /** The part of a caller that decides which files and data its calls may see. */
@@ -118,7 +123,11 @@ interface CallContext {
   readonly parking?: Parking;
   /** What the layers note about the call, for its record; undefined where there is no record. */
   readonly trace?: CallTrace;
-  /** Reports that work begins which must not run twice; undefined for a call that may be repeated. */
+  /**
+   * Reports that work begins which must not run twice; undefined for a call that may be repeated.
+   *
+   * @throws {ExaiError} when it must not begin, since it may have been done: `OUTCOME_UNKNOWN`, `OVER_CAPACITY`
+   */
   begin?(options?: BeginOptions): void;
   /** Sends the caller a notification that belongs to this call: progress, log messages. */
   notify(method: string, params: Params): void;

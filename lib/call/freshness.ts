@@ -1,4 +1,4 @@
-import type { JsonObject } from "../base/json.ts";
+import type { Json, JsonObject } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
 import { HOUR_MS } from "../base/units.ts";
 
@@ -15,16 +15,20 @@ export interface Freshness {
 /** Longest time that the hint of a server is believed. */
 const MAX_TTL_MS = 24 * HOUR_MS;
 
+/** The part of `ttlMs`, as a server says it, that is believed: whole milliseconds, a day at most. */
+export function believedTtlMs(ttlMs: Json | undefined): number {
+  return typeof ttlMs === "number" && ttlMs > 0 ? Math.floor(Math.min(ttlMs, MAX_TTL_MS)) : 0;
+}
+
 /** The hints of a result received at `atMs`; undefined when it has none, as those of the legacy era. */
 export function freshnessOf(
   { ttlMs, cacheScope }: JsonObject,
   atMs: number = monotonicNow(),
 ): Freshness | undefined {
   if (ttlMs === undefined && cacheScope === undefined) return undefined;
-  const isTime = typeof ttlMs === "number" && ttlMs > 0;
   // Anything but a plain "public" is kept from others.
   const scope = cacheScope === "public" ? "public" : "private";
-  return { untilMs: atMs + (isTime ? Math.min(ttlMs, MAX_TTL_MS) : 0), scope };
+  return { untilMs: atMs + believedTtlMs(ttlMs), scope };
 }
 
 /**

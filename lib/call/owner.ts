@@ -47,6 +47,14 @@ export function isSameSession(one: SessionPart, other: SessionPart): boolean {
   return sessionIdOf(one) === sessionIdOf(other);
 }
 
+/**
+ * Whether two callers are one client. Over HTTP a session of the modern era may be that of several programs, which only
+ * their names tell apart.
+ */
+export function isSameClient(one: ClientPart, other: ClientPart): boolean {
+  return one.id === other.id || isSameSession(one, other) && one.client?.name === other.client?.name;
+}
+
 /** Whether `one` ends with `ended`: it is that, or a part of it. Two parts of a session end by themselves. */
 export function endsWithCaller(one: SessionPart, ended: SessionPart): boolean {
   return one.id === ended.id || sessionIdOf(one) === ended.id;
@@ -57,6 +65,10 @@ interface SessionPart {
   readonly id: string;
   /** The session it is a part of, by id. */
   readonly session?: string;
+}
+
+interface ClientPart extends SessionPart {
+  readonly client: { readonly name: string } | undefined;
 }
 
 /** The id of the caller's session: for people, and where what is counted or kept is that of the session. */

@@ -28,6 +28,11 @@ export class Parking {
     return this.#sinceMs === undefined ? this.#pausedMs : this.#pausedMs + performance.now() - this.#sinceMs;
   }
 
+  /** How long it has been parked now, in milliseconds; 0: it is not. */
+  get parkedForMs(): number {
+    return this.#sinceMs === undefined ? 0 : performance.now() - this.#sinceMs;
+  }
+
   /** The client has been asked. */
   park(): void {
     if (this.isParked) return;

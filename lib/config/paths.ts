@@ -29,6 +29,8 @@ export interface StatePaths {
   spending: string;
   /** Calls that went on as tasks, and what became of them. */
   tasks: string;
+  /** Which answers of clients were used, so that the next daemon does not use them again. */
+  usedStates: string;
   /** Reports of uncaught errors. */
   crashes: string;
   logs: string;
@@ -100,6 +102,7 @@ export function statePaths(
     names: inHome + "names.db",
     spending: inHome + "spending.db",
     tasks: inHome + "tasks.db",
+    usedStates: inHome + "used_states.db",
     crashes: inHome + "crashes",
     logs: inHome + "logs",
     backups: inHome + "backups",

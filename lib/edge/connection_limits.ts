@@ -18,7 +18,7 @@ export interface ConnectionLimitsOptions {
   /** Wrong tokens per second and address, and hellos per second and user where no token is required; 0: unlimited. */
   helloRate: number;
   /** The file handles of this process; new connections are refused while they are low. */
-  handles?: Pick<HandleBudget, "isLow">;
+  handles?: Pick<HandleBudget, "isLow" | "refused">;
 }
 
 /** Why a connection or request was refused. */
@@ -171,6 +171,7 @@ export class ConnectionLimits {
 
   #reject(channel: WebSocketChannel, reason: RefusalReason, why: string): void {
     this.countRefusal(reason);
+    if (reason === "handles") this.#options.handles?.refused();
     log.debug("a connection is refused: {why}", { why });
     channel.close(CLOSE.overCapacity, why);
   }

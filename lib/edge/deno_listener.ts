@@ -96,7 +96,7 @@ export class DenoListener implements AsyncDisposable {
   }
 
   #listen(): Deno.HttpServer<Deno.Addr> {
-    const at: ListenAt = this.#options;
+    const at = this.#options;
     // Closes all connections of this server when aborted.
     const connections = new AbortController();
     const common = { onListen: () => {}, onError: internalError, signal: connections.signal };
@@ -118,7 +118,12 @@ export class DenoListener implements AsyncDisposable {
         ? bindPrivately(at.path, () => Deno.serve({ path: at.path, ...common }, handler))
         : this.#reservation!.serve((address) => Deno.serve({ ...address, ...at.tls, ...common }, handler));
       if (!("path" in at)) endpoint = endpointOf(tcpAddress(server.addr), at.tls !== undefined);
-      const restart = (thrown?: unknown) => void this.#restart({ thrown, connections });
+      // On a Unix socket there are none but those of the daemon's own user.
+      const crowd = "path" in at ? undefined : at.handles?.onCrowded(() => connections.abort());
+      const restart = (thrown?: unknown) => {
+        crowd?.[Symbol.dispose]();
+        void this.#restart({ thrown, connections });
+      };
       server.finished.then(() => restart(), restart);
       return server;
     } catch (thrown) {
@@ -132,9 +137,10 @@ export class DenoListener implements AsyncDisposable {
   /** Connections of the stopped server continue, unless they must be closed to free file handles. */
   async #restart(end: { thrown?: unknown; connections: AbortController }): Promise<void> {
     if (this.#isStopping) return;
-    log.error("the server of {place} stopped unexpectedly and is restarted", {
-      place: this.#description,
-    });
+    const why = end.connections.signal.aborted
+      ? "was stopped to close its connections"
+      : "stopped unexpectedly";
+    log.error("the server of {place} {why} and is restarted", { place: this.#description, why });
     const { handles } = this.#options;
     const free = handles && exhaustedResource(end.thrown)
       ? handles.waitUntilFree(() => end.connections.abort())

@@ -19,7 +19,7 @@ const LOW_SHARE = 7 / 8;
 /** How long a count is cached. */
 const COUNT_MAX_AGE_MS = 100;
 const POLL_MS = SECOND_MS / 10;
-/** How long handles may be exhausted before idle connections are closed. */
+/** How long handles may be exhausted, or low while clients are refused, before idle connections are closed. */
 const DROP_IDLE_AFTER_MS = 3 * SECOND_MS;
 /** How long an exhaustion stays a fault in the health report. */
 const REPORT_MS = 60 * SECOND_MS;
@@ -33,6 +33,9 @@ export class HandleBudget implements Disposable {
   #reserve: Disposable[] = [];
   #counted = { atMs: -Infinity, open: 0 };
   #freeing: Promise<void> | undefined;
+  /** What closes the connections of a listener. */
+  readonly #closers = new Set<() => void>();
+  #isWatched = false;
   /** Separate from `#freeing`, which is set and cleared only after `onChange` is called. */
   #isExhausted = false;
   #lastExhaustedMs = -Infinity;
@@ -83,9 +86,41 @@ export class HandleBudget implements Disposable {
     return waited.finally(() => clearTimeout(timer));
   }
 
+  /** Has `close` called where idle connections must make room for clients, until the result is disposed. */
+  onCrowded(close: () => void): Disposable {
+    this.#closers.add(close);
+    return { [Symbol.dispose]: () => void this.#closers.delete(close) };
+  }
+
+  /**
+   * Called when a client was refused because handles are low. Connections that are silent are never used up by
+   * themselves: where handles stay low for 3 s, the listeners close what they have, once until handles are free again.
+   */
+  refused(): void {
+    if (this.#isWatched) return;
+    this.#isWatched = true;
+    void this.#watchLow().finally(() => this.#isWatched = false);
+  }
+
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     this.#releaseReserve();
+  }
+
+  async #watchLow(): Promise<void> {
+    const sinceMs = performance.now();
+    let haveClosed = false;
+    while (!this.#isDisposed && this.isLow) {
+      // While there are none, the listener that is without closes what it has.
+      if (!haveClosed && !this.#isExhausted && performance.now() - sinceMs >= DROP_IDLE_AFTER_MS) {
+        haveClosed = true;
+        log.warning("file handles are low (the limit is {max}): connections to the address are closed", {
+          max: this.#options.max,
+        });
+        for (const close of [...this.#closers]) close();
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
   }
 
   async #untilFree(): Promise<void> {

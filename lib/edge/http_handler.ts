@@ -7,7 +7,6 @@ import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
 import { preflight, withCors } from "./cors.ts";
 import { setSecurityHeaders } from "./fetch_metadata.ts";
 import { parseUrl, requestToken } from "./guard.ts";
-import { errorResponseByHeaders } from "./modern_messages.ts";
 import { type HttpSessionRequest, McpEndpoint, type ModernHttpClient } from "./mcp_endpoint.ts";
 import type { ModernClient } from "./modern_endpoint.ts";
 import { findServer, MCP_PATH } from "./served_paths.ts";
@@ -164,13 +163,12 @@ export class HttpHandler {
     request: Request,
     name: string | undefined,
     { context: { completed }, principal }: AdmittedRequest,
-  ): Promise<Response> | Response {
-    try {
-      const server = findServer(name, this.#options);
-      return this.#mcp.handle(request, { server, completed, principal });
-    } catch (thrown) {
-      return errorResponseByHeaders(thrown, request.headers);
-    }
+  ): Promise<Response> {
+    return this.#mcp.handle(request, {
+      findServer: () => findServer(name, this.#options),
+      completed,
+      principal,
+    });
   }
 
   /** @throws {ExaiError} `UNAUTHORIZED`; `OVER_CAPACITY` after too many wrong tokens from one address */

@@ -11,7 +11,7 @@ import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import { normalizeAccept } from "./accept_header.ts";
 import { InvalidMessageError, rpcErrorResponse } from "./error_response.ts";
 import { type ModernClient, ModernEndpoint } from "./modern_endpoint.ts";
-import { eraOf, modernErrorResponse, refusalOf, refuseModernBatch } from "./modern_messages.ts";
+import { eraOf, failureResponse, refusalOf, refuseModernBatch } from "./modern_messages.ts";
 import type { Principal } from "./principal.ts";
 
 /** The parameters of a new session over Streamable HTTP. */
@@ -49,15 +49,24 @@ interface McpEndpointOptions {
 
 /** A request that has passed the guard. */
 interface McpRequestContext {
-  /** The server in its path; undefined for the merged catalog. */
-  server?: string;
+  /**
+   * The server in its path; undefined for the merged catalog. Called once the message is read, whose client is told.
+   *
+   * @throws {ExaiError} when there is none of its name
+   */
+  findServer(): string | undefined;
   /** Resolves when the response has been sent. */
   completed: Promise<void>;
   /** A session is visible only to the principal that opened it. */
   principal: Principal;
 }
 
-interface HttpSessionEntry extends Pick<McpRequestContext, "server"> {
+/** One whose server has been found. */
+interface ServedRequest extends Omit<McpRequestContext, "findServer"> {
+  server: string | undefined;
+}
+
+interface HttpSessionEntry extends Pick<ServedRequest, "server"> {
   /** The id of its principal. */
   owner: string;
   /** The negotiated protocol version. */
@@ -73,7 +82,7 @@ const WINDOW_HEADER = "x-exai-window";
 
 /**
  * The Streamable HTTP endpoint (MCP basic/transports): passes each request to the transport of its session. Called after
- * the guard, with the name of an existing server.
+ * the guard.
  */
 export class McpEndpoint {
   readonly #options: McpEndpointOptions;
@@ -89,33 +98,36 @@ export class McpEndpoint {
   }
 
   /** Handles one request; errors are sent as JSON-RPC error responses. */
-  async handle(request: Request, context: McpRequestContext): Promise<Response> {
+  async handle(request: Request, { findServer, ...admitted }: McpRequestContext): Promise<Response> {
+    let message: RawMessage | undefined;
     try {
-      if (request.method !== "POST") return await this.#serveSession(request, context, {});
+      if (request.method !== "POST") {
+        return await this.#serveSession(request, { ...admitted, server: findServer() }, {});
+      }
       const { reading, bytes } = await readClientBody(request, {
         maxBytes: this.#options.maxFrameBytes,
         budget: this.#options.budget,
       });
+      if (reading.kind === "message") message = reading.message;
+      const context = { ...admitted, server: findServer() };
       if (reading.kind === "batch") {
         refuseModernBatch(reading.texts, request.headers);
         return await this.#serveSession(request, context, { batch: reading.texts, bodyBytes: bytes });
       }
-      const message = messageOf(reading);
-      if (eraOf(message, request.headers) === "modern") {
-        return await this.#serveModern(request, context, { message, bytes });
-      }
-      return await this.#serveSession(request, context, { messages: [message], bodyBytes: bytes });
+      message = messageOf(reading);
+      const { era, hasClaim } = eraOf(message, request.headers);
+      return era === "modern"
+        ? await this.#serveModern(request, context, { message, bytes, hasClaim })
+        : await this.#serveSession(request, context, { messages: [message], bodyBytes: bytes });
     } catch (thrown) {
-      return thrown instanceof InvalidMessageError
-        ? rpcErrorResponse(thrown.error, thrown.idText)
-        : rpcErrorResponse(thrown);
+      return failureResponse(thrown, request.headers, message);
     }
   }
 
   /** A message of the legacy era, or a request without one. */
   async #serveSession(
     request: Request,
-    context: McpRequestContext,
+    context: ServedRequest,
     { batch, ...posted }: Pick<HttpExchange, "messages" | "bodyBytes"> & { batch?: readonly string[] },
   ): Promise<Response> {
     const exchange: HttpExchange = { ...posted, completed: context.completed };
@@ -129,13 +141,13 @@ export class McpEndpoint {
 
   async #serveModern(
     request: Request,
-    { server, principal, completed }: McpRequestContext,
-    { message, bytes }: { message: RawMessage; bytes: number },
+    { server, principal, completed }: ServedRequest,
+    { message, bytes, hasClaim }: { message: RawMessage; bytes: number; hasClaim: boolean },
   ): Promise<Response> {
-    const refusal = refusalOf(message, request.headers);
+    const { headers } = request;
+    const refusal = refusalOf(message, { headers, hasClaim });
     if (refusal) return refusal;
     if (message.kind !== "request") return new Response(null, { status: 202 });
-    const { headers } = request;
     const open = () => {
       const via = parseVia(headers.get(VIA_HEADER));
       assertNoLoop(via, this.#options.daemonId);
@@ -148,15 +160,11 @@ export class McpEndpoint {
         principal,
       });
     };
-    try {
-      return await this.#modern.handle(request, { message, bytes, completed, open });
-    } catch (thrown) {
-      return modernErrorResponse(thrown, message.idText);
-    }
+    return await this.#modern.handle(request, { message, bytes, completed, open });
   }
 
   // The session of another principal is reported as missing.
-  #sessionFor(id: string, { server, principal }: McpRequestContext): HttpSessionEntry {
+  #sessionFor(id: string, { server, principal }: ServedRequest): HttpSessionEntry {
     const session = this.#sessions.get(id);
     if (!session || session.server !== server || !isSamePrincipal(session.owner, principal.id)) {
       const why = "it has ended, or the daemon has been restarted; initialize again without Mcp-Session-Id";
@@ -170,7 +178,7 @@ export class McpEndpoint {
   async #initialize(
     request: Request,
     exchange: HttpExchange,
-    { server, principal }: McpRequestContext,
+    { server, principal }: ServedRequest,
   ): Promise<Response> {
     if (request.method !== "POST") return methodNotAllowed();
     const message = exchange.messages?.[0];
@@ -235,7 +243,7 @@ function decoded(header: string | null): string | undefined {
 function badInitialize(idText: string): Response {
   const why =
     "initialize needs an id and the params protocolVersion, capabilities and clientInfo {name, version}";
-  return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), idText);
+  return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), "legacy", idText);
 }
 
 function methodNotAllowed(): Response {

@@ -1,22 +1,32 @@
 import { ExaiError } from "../base/errors.ts";
 import { type Era, isModern, META, MODERN_REVISIONS } from "../wire/client_claim.ts";
-import { thrownForEra } from "../wire/era_errors.ts";
 import { LATEST_REVISION } from "../wire/mcp.ts";
 import type { RawMessage } from "../wire/raw_message.ts";
 import { readClientText } from "../wire/raw_reader.ts";
 import { acceptsBoth } from "./accept_header.ts";
 import { InvalidMessageError, rpcErrorResponse } from "./error_response.ts";
 
+/** What tells the era of a message. */
+interface MessageEra {
+  era: Era;
+  /** Whether it says so itself, as each request of the modern era must. */
+  hasClaim: boolean;
+}
+
 /**
  * The era of a message that came in a POST with `headers`: by its own content, and where that says nothing by its
  * headers (MCP basic/versioning, basic/transports/streamable-http). Another message of the same client may be of the
  * other era.
  */
-export function eraOf(message: RawMessage, headers: Headers): Era {
-  if (message.kind !== "response" && isModern(message.body)) return "modern";
-  if (message.kind === "request" && message.method === "initialize") return "legacy";
-  if (headers.has("mcp-session-id")) return "legacy";
-  return namesModernRevision(headers) ? "modern" : "legacy";
+export function eraOf(message: RawMessage, headers: Headers): MessageEra {
+  const hasClaim = message.kind !== "response" && isModern(message.body);
+  if (hasClaim) return { era: "modern", hasClaim };
+  const isInitialize = message.kind === "request" && message.method === "initialize";
+  return { era: isInitialize ? "legacy" : eraByHeaders(headers), hasClaim };
+}
+
+function eraByHeaders(headers: Headers): Era {
+  return !headers.has("mcp-session-id") && namesModernRevision(headers) ? "modern" : "legacy";
 }
 
 /** Whether a client that sends this `MCP-Protocol-Version` must send a claim in each request. */
@@ -25,20 +35,23 @@ function namesModernRevision(headers: Headers): boolean {
   return /^\d{4}-\d\d-\d\d$/.test(revision) && revision > LATEST_REVISION;
 }
 
-/** The response to a request of the modern era that was not passed on, with the code which the error has there. */
-export function modernErrorResponse(thrown: unknown, idText?: string): Response {
-  return rpcErrorResponse(thrown, idText, (error) => thrownForEra(error, "modern"));
-}
-
-/** The response to a request whose body was not read: its headers alone tell the era. */
-export function errorResponseByHeaders(thrown: unknown, headers: Headers): Response {
-  return !headers.has("mcp-session-id") && namesModernRevision(headers)
-    ? modernErrorResponse(thrown)
-    : rpcErrorResponse(thrown);
+/**
+ * The response to a POST that failed, with the codes of the era of its message; of that which its headers name where the
+ * message could not be read.
+ */
+export function failureResponse(thrown: unknown, headers: Headers, message?: RawMessage): Response {
+  const era = message ? eraOf(message, headers).era : eraByHeaders(headers);
+  const idText = message?.kind === "request" ? message.idText : undefined;
+  return thrown instanceof InvalidMessageError
+    ? rpcErrorResponse(thrown.error, era, thrown.idText)
+    : rpcErrorResponse(thrown, era, idText);
 }
 
 /** The response to a message of the modern era that is not served; undefined for one that is. */
-export function refusalOf(message: RawMessage, headers: Headers): Response | undefined {
+export function refusalOf(
+  message: RawMessage,
+  { headers, hasClaim }: { headers: Headers; hasClaim: boolean },
+): Response | undefined {
   const idText = message.kind === "request" ? message.idText : "null";
   const type = headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json") {
@@ -52,7 +65,7 @@ export function refusalOf(message: RawMessage, headers: Headers): Response | und
     const why = "Accept must list application/json and text/event-stream";
     return refuse("INVALID_REQUEST", why, { status: 406, idText });
   }
-  if (isModern(message.body)) return undefined;
+  if (hasClaim) return undefined;
   const why = `_meta must hold ${META.revision} and ${META.capabilities}, as MCP-Protocol-Version says ${
     headers.get("mcp-protocol-version")
   }`;
@@ -64,7 +77,7 @@ function refuse(
   why: string,
   { status, idText }: { status?: number; idText: string },
 ): Response {
-  const response = modernErrorResponse(new ExaiError(code, why), idText);
+  const response = rpcErrorResponse(new ExaiError(code, why), "modern", idText);
   return status === undefined ? response : new Response(response.body, { status, headers: response.headers });
 }
 
@@ -74,7 +87,7 @@ function refuse(
  * @throws {InvalidMessageError}
  */
 export function refuseModernBatch(texts: readonly string[], headers: Headers): void {
-  const isOfModern = !headers.has("mcp-session-id") && namesModernRevision(headers) || texts.some((text) => {
+  const isOfModern = eraByHeaders(headers) === "modern" || texts.some((text) => {
     const reading = readClientText(text);
     return reading.kind === "message" && reading.message.kind !== "response" &&
       isModern(reading.message.body);

@@ -1,14 +1,8 @@
 import { isObject, type JsonObject } from "../base/json.ts";
 import { CODES } from "../wire/codes.ts";
+import { MODERN_CODES } from "../wire/era_errors.ts";
 import { isTooDeep } from "../wire/shape.ts";
 import { HttpStatusError } from "./http_errors.ts";
-
-/** Errors that only servers of the modern era have (MCP basic, error codes). */
-const MODERN_CODES: ReadonlySet<unknown> = new Set([
-  CODES.HEADER_MISMATCH.rpc,
-  CODES.MISSING_CAPABILITY.rpc,
-  CODES.UNSUPPORTED_REVISION.rpc,
-]);
 
 /** Refusals of the one who asks, or for the moment: they say nothing of the era of a server. */
 const NO_VERDICT: ReadonlySet<number> = new Set([401, 402, 403, 407, 408, 421, 425, 429, 431, 451]);

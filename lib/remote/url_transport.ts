@@ -7,7 +7,7 @@ import { BoundedFetch } from "./bounded_fetch.ts";
 import { isAboutEra, isModernRefusal } from "./era_refusals.ts";
 import { HttpStatusError, ModernOnlyError, NoTransportError } from "./http_errors.ts";
 import { LegacySse } from "./legacy_sse.ts";
-import { ModernHttp } from "./modern_http.ts";
+import { StatelessHttp } from "./stateless_http.ts";
 import type { RemoteTransport } from "./remote_transport.ts";
 import { StreamableHttp } from "./streamable_http.ts";
 
@@ -21,7 +21,7 @@ export function connectUrl(config: UrlServerConfig, options: UrlTransportOptions
   const { fetch } = new BoundedFetch({ server: config.title, maxBytes: options.maxMessageBytes });
   const sse = () => new LegacySse(config, fetch);
   if (config.kind === "sse") return sse();
-  return new HttpTransport(new ModernHttp(config, fetch), {
+  return new HttpTransport(new StatelessHttp(config, fetch), {
     streamable: () => new StreamableHttp(config, fetch),
     sse: config.fallBackToSse ? sse : undefined,
   });
@@ -49,7 +49,7 @@ class HttpTransport implements UpstreamTransport {
   #isSettled = false;
   #isClosed = false;
 
-  constructor(modern: ModernHttp, older: OlderTransports) {
+  constructor(modern: StatelessHttp, older: OlderTransports) {
     this.#current = modern;
     this.#older = older;
     this.#forward();
@@ -65,7 +65,7 @@ class HttpTransport implements UpstreamTransport {
 
   async send(message: RpcMessage): Promise<void> {
     const isFirst = "method" in message && message.method === "initialize";
-    if (isFirst && !this.#isClosed && this.#current instanceof ModernHttp) {
+    if (isFirst && !this.#isClosed && this.#current instanceof StatelessHttp) {
       await this.#change(this.#older.streamable());
     }
     try {
@@ -77,7 +77,7 @@ class HttpTransport implements UpstreamTransport {
   }
 
   withdraw(id: RequestId): void {
-    if (this.#current instanceof ModernHttp) this.#current.withdraw(id);
+    if (this.#current instanceof StatelessHttp) this.#current.withdraw(id);
   }
 
   async close(): Promise<void> {

@@ -130,6 +130,14 @@ export class OpenQuestions {
     }
   }
 
+  /** Refuses every question. */
+  refuse(why: ExaiError): void {
+    for (const { key, reject } of [...this.#open.values()]) {
+      this.#open.delete(key);
+      reject(why);
+    }
+  }
+
   /** Answers every question, as nobody else will. */
   giveUp(why: string): void {
     for (const { key, method, resolve, reject } of [...this.#open.values()]) {

@@ -32,14 +32,13 @@ export type RequestEnd =
   | { is: "asked"; inputRequests: JsonObject };
 
 interface ParkableCallHooks {
-  /** Whether the call may wait for another request of its client; if so it counts as parked. */
-  park(parkable: ParkableCall): boolean;
+  /** Why the call may not wait for another request of its client; undefined: it may, and counts as parked. */
+  park(parkable: ParkableCall): ExaiError | undefined;
   /** Its call has ended while no request was there to be answered. */
   keep(parkable: ParkableCall, result: Result): void;
 }
 
 const ABANDONED = "the client did not come back in time";
-const TOO_MANY = "too many calls wait for answers of clients";
 
 /** One call, and the requests of its client that it is answered through, one after another. */
 export class ParkableCall {
@@ -80,8 +79,8 @@ export class ParkableCall {
       trace: this.trace,
       notify: (method, params) => this.#waiting?.request.place.notify(method, params),
       markBegun: (options) => {
-        this.hasBegun = true;
         this.#waiting?.request.place.markBegun?.(options);
+        this.hasBegun = true;
       },
       ask: (method, params, options) => this.#ask(method, params, options),
     });
@@ -97,6 +96,8 @@ export class ParkableCall {
    */
   resume(request: OpenRequest, responses: JsonObject): Promise<RequestEnd> {
     this.#questions.settle(responses);
+    // What has begun before goes on for this request.
+    if (this.hasBegun) request.place.markBegun?.();
     const turn = this.#wait(request);
     if (request.signal.aborted) this.cancel(ExaiError.from(request.signal.reason));
     this.#answer();
@@ -107,7 +108,9 @@ export class ParkableCall {
   cancel(reason: ExaiError): void {
     this.#call?.cancel(reason);
     this.#isAbandoned = true;
+    clearTimeout(this.#hurried);
     this.#questions.giveUp(reason.message);
+    this.#answer();
   }
 
   /** The client is waited for no longer: its questions are answered without it, and the call goes on. */
@@ -157,6 +160,7 @@ export class ParkableCall {
 
   #ended(result: Result): void {
     this.#outcome = result;
+    clearTimeout(this.#hurried);
     if (!this.#waiting) this.#hooks.keep(this, result);
     this.#answer();
   }
@@ -177,7 +181,8 @@ export class ParkableCall {
     this.#gathering = undefined;
     if (!this.#waiting) return;
     this.#questions.refuseBeyond(this.#caller.capabilities);
-    if (this.#questions.size > 0 && !this.#hooks.park(this)) this.#questions.giveUp(TOO_MANY);
+    const refusal = this.#questions.size > 0 ? this.#hooks.park(this) : undefined;
+    if (refusal) this.#questions.refuse(refusal);
     if (this.#questions.size === 0) return this.#answer();
     this.round++;
     this.#waiting.resolve({ is: "asked", inputRequests: this.#questions.toJson() });

@@ -3,14 +3,15 @@ import { ExaiError } from "../base/errors.ts";
 import { heapBytesOf } from "../base/heap_bytes.ts";
 import { Tally } from "../base/tally.ts";
 import type { Caller } from "../call/call.ts";
+import { sessionIdOf } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { ParkableCall } from "./parkable_call.ts";
 import { ExpiringMap } from "./expiring_map.ts";
 import { STATE_TTL_MS } from "./sealed_states.ts";
 
-/** Calls of one client that wait for it at once. */
-const MAX_PER_CLIENT = 32;
+/** Calls of one session that wait for its client at once, whatever the requests declare. */
+const MAX_PER_CLIENT = 64;
 
 /** Calls that wait for clients at once. */
 const MAX_PARKED = 1000;
@@ -30,7 +31,7 @@ export class ParkedCalls implements Disposable {
     max: MAX_PARKED,
     onDrop: ({ parkable, account }) => {
       account?.set(0);
-      this.#counts.remove(parkable.first.caller.id);
+      this.#counts.remove(sessionIdOf(parkable.first.caller));
       parkable.giveUp();
     },
   });
@@ -47,16 +48,20 @@ export class ParkedCalls implements Disposable {
     return this.#calls.get(id)?.parkable;
   }
 
-  /** Lets a call wait for another request of its client, if it is not one too many. */
-  park(parkable: ParkableCall): boolean {
-    const { id, first: { caller } } = parkable;
+  /** Lets a call wait for another request of its client; returns why not, if it is one too many. */
+  park(parkable: ParkableCall): ExaiError | undefined {
+    const { id, first } = parkable;
+    const session = sessionIdOf(first.caller);
     const known = this.#calls.get(id);
     if (!known) {
-      if (this.size >= MAX_PARKED || this.#counts.of(caller.id) >= MAX_PER_CLIENT) return false;
-      this.#counts.add(caller.id);
+      if (this.size >= MAX_PARKED) return tooMany(`${MAX_PARKED} calls wait for answers of clients`);
+      if (this.#counts.of(session) >= MAX_PER_CLIENT) {
+        return tooMany(`${MAX_PER_CLIENT} calls of this client wait for its answers`);
+      }
+      this.#counts.add(session);
     }
     this.#calls.set(id, known ?? { parkable });
-    return true;
+    return undefined;
   }
 
   /** Keeps the result of a call that waits. */
@@ -79,6 +84,11 @@ export class ParkedCalls implements Disposable {
   [Symbol.dispose](): void {
     this.#calls[Symbol.dispose]();
   }
+}
+
+function tooMany(why: string): ExaiError {
+  const what = "so it was not asked this; answer some of them, and call again";
+  return new ExaiError("OVER_CAPACITY", `${why}, ${what}`);
 }
 
 function lost(): Result {

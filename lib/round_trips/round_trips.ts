@@ -3,6 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Caller, InputAnswers } from "../call/call.ts";
 import { endsWithCaller } from "../call/owner.ts";
+import type { UsedStateRecords } from "../call/used_states.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { mayAskInput } from "../wire/era_methods.ts";
 import { isInputRequired } from "../wire/raw_message.ts";
@@ -12,30 +13,33 @@ import { ParkedCalls } from "./parked_calls.ts";
 import { stateOf, withState } from "./relayed_questions.ts";
 import type { RoundTripRequest } from "./request.ts";
 import { Retries } from "./retries.ts";
-import { digestOfJson, refused, SealedStates, type StateContent } from "./sealed_states.ts";
+import { digestOfJson, type OpenedState, SealedStates, type StateContent } from "./sealed_states.ts";
+import { answeredLate, outcomeUnknown, refused } from "./state_errors.ts";
 import { STATE_KEY_BYTES, StateSeal } from "./state_seal.ts";
 import { openedOf, questionsOf } from "./url_elicitations.ts";
+import { UsedStates } from "./used_states.ts";
 
 interface RoundTripsOptions {
   /** What states are sealed with, so that the next daemon can read them. Default: a key of its own. */
   key?: Uint8Array<ArrayBuffer>;
   /** The memory for results that nobody has fetched. Default: unlimited. */
   budget?: ByteBudget;
+  /** Where the next daemon finds which states were used. Default: it does not know, and repeats only what it may. */
+  usedStates?: UsedStateRecords;
 }
 
 /** Calls whose clients are asked by their answers, and repeat the request with what they were asked for. */
 export class RoundTrips implements Disposable {
-  /** Which daemon's calls a state is about. */
-  readonly #daemon = crypto.randomUUID();
   readonly #states: SealedStates;
+  readonly #used: UsedStates;
   readonly #retries: Retries;
   readonly #parked: ParkedCalls;
 
-  constructor({ key, budget = UNBOUNDED }: RoundTripsOptions = {}) {
-    this.#states = new SealedStates(
-      new StateSeal(key ?? crypto.getRandomValues(new Uint8Array(STATE_KEY_BYTES))),
-    );
-    this.#retries = new Retries(budget);
+  constructor({ key, budget = UNBOUNDED, usedStates }: RoundTripsOptions = {}) {
+    const seal = new StateSeal(key ?? crypto.getRandomValues(new Uint8Array(STATE_KEY_BYTES)));
+    this.#used = new UsedStates(usedStates);
+    this.#states = new SealedStates(seal, this.#used.daemon);
+    this.#retries = new Retries(budget, this.#used);
     this.#parked = new ParkedCalls(budget);
   }
 
@@ -51,13 +55,12 @@ export class RoundTrips implements Disposable {
       const open: OpenRequest = { caller: request.caller, place: request.place, signal: request.signal };
       const { answers } = request;
       if (answers?.requestState === undefined) return await this.#begin(request, open, answers);
-      const content = await this.#states.open(answers.requestState, request);
-      const key = content.kind === "parked" ? `${content.id} ${content.round}` : content.id;
+      const state = await this.#states.open(answers.requestState, request);
       const digest = await digestOfJson(answers.inputResponses ?? {});
       return await this.#retries.join(
-        { key, answers: digest },
+        { state, answers: digest },
         open,
-        (retry) => this.#continue(request, retry, content),
+        (retry) => this.#continue(request, retry, state),
       );
     } catch (thrown) {
       return { error: toRpcError(thrown) };
@@ -73,6 +76,7 @@ export class RoundTrips implements Disposable {
 
   /** Clears the timers. */
   [Symbol.dispose](): void {
+    this.#used[Symbol.dispose]();
     this.#retries[Symbol.dispose]();
     this.#parked[Symbol.dispose]();
   }
@@ -87,7 +91,8 @@ export class RoundTrips implements Disposable {
   }
 
   /** Goes on with what the state of `request` stands for. */
-  async #continue(request: RoundTripRequest, open: OpenRequest, content: StateContent): Promise<Result> {
+  async #continue(request: RoundTripRequest, open: OpenRequest, state: OpenedState): Promise<Result> {
+    const { content } = state;
     const responses = request.answers?.inputResponses ?? {};
     switch (content.kind) {
       case "relay":
@@ -102,28 +107,27 @@ export class RoundTrips implements Disposable {
         if (opened.is === "missing") return await this.#askAgain(request, opened.questions);
         return await this.#begin(request, open, undefined);
       }
-      case "parked":
-        return await this.#resume(request, open, { content, responses });
+      case "parked": {
+        if (state.daemon === this.#used.daemon) return await this.#resume(open, content, responses);
+        if (content.mayRepeat) return await this.#begin(request, open, undefined);
+        throw outcomeUnknown(
+          "the daemon was started anew while the call waited for this answer, and the call has ended with it",
+        );
+      }
     }
   }
 
   async #resume(
-    request: RoundTripRequest,
     open: OpenRequest,
-    { content, responses }: { content: StateContent & { kind: "parked" }; responses: JsonObject },
+    { id, round, mayRepeat }: StateContent & { kind: "parked" },
+    responses: JsonObject,
   ): Promise<Result> {
-    if (content.daemon !== this.#daemon) {
-      if (content.mayRepeat) return await this.#begin(request, open, undefined);
-      throw new ExaiError(
-        "OUTCOME_UNKNOWN",
-        "the daemon was started anew while the call waited for this answer, and the call has ended with it; it is not " +
-          "known what it has done by then. Look, and then send the request without requestState and inputResponses to " +
-          "begin anew",
-      );
+    const parkable = this.#parked.get(id);
+    if (!parkable) {
+      if (mayRepeat) throw refused("is of a call that has ended");
+      throw outcomeUnknown("the call that asked for this has ended, and its result is not kept any more");
     }
-    const parkable = this.#parked.get(content.id);
-    if (!parkable) throw refused("belongs to a call that has ended");
-    if (parkable.round !== content.round) throw refused("was followed by another question since");
+    if (parkable.round !== round) throw answeredLate();
     return await this.#answer(parkable, open, await parkable.resume(open, responses));
   }
 
@@ -133,9 +137,8 @@ export class RoundTrips implements Disposable {
       return await this.#passOn(turn.result, parkable);
     }
     const { id, round, first } = parkable;
-    const content = { kind: "parked", id, round, daemon: this.#daemon } as const;
     const mayRepeat = !parkable.hasBegun;
-    const requestState = await this.#states.close({ ...content, mayRepeat }, first);
+    const requestState = await this.#states.close({ kind: "parked", id, round, mayRepeat }, first);
     if (open.signal.aborted) {
       // Nobody will read the question.
       this.#parked.delete(id);
@@ -152,9 +155,10 @@ export class RoundTrips implements Disposable {
       return questions ? await this.#askAgain(first, questions) : result;
     }
     if (!isInputRequired(result)) return result;
-    const state = stateOf(result, capabilities);
-    if (state === undefined) return result;
-    const content = { kind: "relay", id: crypto.randomUUID(), server: trace.server, state } as const;
+    const { server } = trace;
+    const state = stateOf(result, { capabilities, server });
+    // Also where the server gave none: without it, two requests with the same answers could not be told from one sent twice.
+    const content = { kind: "relay", id: crypto.randomUUID(), server, state } as const;
     return withState(result, await this.#states.close(content, first));
   }
 

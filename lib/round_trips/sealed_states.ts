@@ -1,11 +1,11 @@
-import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { sortedJson } from "../base/sorted_json.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
-import { endsWithSession, type Identity, mayUse, ownerKey, ownerOf } from "../call/owner.ts";
+import { mayUse, ownerKey } from "../call/owner.ts";
 import { base64url } from "../wire/proof.ts";
 import { type Params, valueOf } from "../wire/raw_object.ts";
+import { refused } from "./state_errors.ts";
 import type { StateSeal } from "./state_seal.ts";
 
 /** How long a client may take to answer: a state is refused after it. */
@@ -20,27 +20,43 @@ interface AskedRequest {
 
 /** What a state stands for. */
 export type StateContent =
-  /** A call of the daemon `daemon` that waits, asked for the `round`th time. */
-  | { kind: "parked"; id: string; round: number; daemon: string; mayRepeat: boolean }
-  /** The state of a server of the modern era. */
-  | { kind: "relay"; id: string; server: string | undefined; state: string }
+  /** A call that waits, asked for the `round`th time; `mayRepeat`: it has not begun to do what must not be done twice. */
+  | { kind: "parked"; id: string; round: number; mayRepeat: boolean }
+  /** The state of a server of the modern era; undefined: it gave none. */
+  | { kind: "relay"; id: string; server: string | undefined; state: string | undefined }
   /** A call that did not begin, since its client has to do first what `questions` ask. */
   | { kind: "again"; id: string; questions: JsonObject };
 
-/** The states that clients are given, bound to their owner, their request and a time (MCP basic/patterns/mrtr). */
+/** A state that was sent, with what it was sealed with. */
+export interface OpenedState {
+  readonly content: StateContent;
+  /** Equal for the same state. */
+  readonly key: string;
+  /** Whose it is: equal for the states of one client. */
+  readonly client: string;
+  /** The daemon that gave it. */
+  readonly daemon: string;
+  readonly expiresAtMs: number;
+}
+
+/** The states that clients are given, bound to one client, its request and a time (MCP basic/patterns/mrtr, server requirements). */
 export class SealedStates {
   readonly #seal: StateSeal;
+  readonly #daemon: string;
 
-  constructor(seal: StateSeal) {
+  /** @param daemon names the daemon that gives them */
+  constructor(seal: StateSeal, daemon: string) {
     this.#seal = seal;
+    this.#daemon = daemon;
   }
 
   /** `content` as a `requestState` for the client of `request`. */
   async close(content: StateContent, request: AskedRequest): Promise<string> {
-    const [identity, digest] = await Promise.all([holderOf(request.caller), digestOf(request)]);
+    const [owner, digest] = await Promise.all([request.caller.privateOwner(), digestOf(request)]);
     return await this.#seal.close({
       ...content,
-      owner: ownerKey(ownerOf(identity)),
+      daemon: this.#daemon,
+      owner: ownerKey(owner),
       digest,
       expiresAtMs: Date.now() + STATE_TTL_MS,
     });
@@ -52,37 +68,29 @@ export class SealedStates {
    * @throws {ExaiError} `INVALID_PARAMS` when it was changed, has expired, or was given to another client or for another
    * request
    */
-  async open(state: string, request: AskedRequest): Promise<StateContent> {
+  async open(state: string, request: AskedRequest): Promise<OpenedState> {
     const payload = await this.#seal.open(state);
     if (!payload || typeof payload.kind !== "string") {
-      throw refused("is not one that this server has given, or it was changed");
+      throw refused("was not given by this server, or was changed");
     }
-    if (Number(payload.expiresAtMs) <= Date.now()) {
-      throw refused(`has expired: an answer may take ${STATE_TTL_MS / MINUTE_MS} minutes`);
+    const { daemon, owner, digest, expiresAtMs, ...rest } = payload;
+    if (Number(expiresAtMs) <= Date.now()) {
+      throw refused(`has expired: a question can be answered for ${STATE_TTL_MS / MINUTE_MS} minutes`);
     }
-    const [identity, digest] = await Promise.all([holderOf(request.caller), digestOf(request)]);
-    if (!mayUse(identity, String(payload.owner))) throw refused("was given to another client");
-    if (payload.digest !== digest) {
+    const [own, ownDigest] = await Promise.all([request.caller.privateOwner(), digestOf(request)]);
+    const client = String(owner);
+    if (!mayUse({ principal: own.principal, workspaces: [own.workspace] }, client)) {
+      throw refused("was given to another window: of another user, connection, directory or X-Exai-Window");
+    }
+    if (digest !== ownDigest) {
       throw refused(
-        "belongs to another request: the method, the name and the arguments must be those of before",
+        "is of another request: the method, the name and the arguments must be those it was given for",
       );
     }
-    return payload as unknown as StateContent;
+    const content = rest as unknown as StateContent;
+    const key = content.kind === "parked" ? `${content.id} ${content.round}` : content.id;
+    return { content, key, client, daemon: String(daemon), expiresAtMs: Number(expiresAtMs) };
   }
-}
-
-/** The error for a state that is not taken, which says what a client can do. */
-export function refused(why: string): ExaiError {
-  return new ExaiError(
-    "INVALID_PARAMS",
-    `this requestState ${why}; to begin anew, send the request without requestState and inputResponses`,
-  );
-}
-
-/** Who may present a state: where nothing else tells one client of a principal from another, all of them may. */
-async function holderOf(caller: Caller): Promise<Identity> {
-  const identity = await caller.identity();
-  return endsWithSession(ownerOf(identity)) ? { ...identity, workspaces: ["none"] } : identity;
 }
 
 /** What identifies a request, whatever its `_meta` says. */

@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import { KIB, SECOND_MS } from "../base/units.ts";
+import { SECOND_MS } from "../base/units.ts";
 import {
   askOnce,
   type AskOptions,
@@ -168,18 +168,6 @@ function tooManyCalls(max: number): ExaiError {
   return new ExaiError(
     "OVER_CAPACITY",
     `this session has ${max} requests running and waiting, the most it may have`,
-    { retryAfterMs: SECOND_MS },
-  );
-}
-
-/** Requests smaller than this are not charged to the byte budget. */
-export const MIN_CHARGED_BYTES = 4 * KIB;
-
-/** The error of a request that the byte budget of all calls has no room for. */
-export function callBudgetExceeded(): ExaiError {
-  return new ExaiError(
-    "OVER_CAPACITY",
-    "the calls that wait and run carry more than the daemon may hold (half of EXAI_MAX_HELD_BYTES); try again soon",
     { retryAfterMs: SECOND_MS },
   );
 }

@@ -1,11 +1,12 @@
 import { resolvedWithin } from "../base/abort.ts";
-import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { changedLists } from "../call/list_changes.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
+import { LIST_FLAGS, type ListFlag, offeredFlags } from "../wire/list_flags.ts";
 import type { Result } from "../wire/rpc.ts";
-import type { ListenFilter, ListFlag } from "./listen_filter.ts";
+import type { ListenFilter } from "./listen_filter.ts";
 import type { ListenSubscriptions } from "./listen_subscriptions.ts";
 import type { ModernTenant } from "./modern_tenant.ts";
 
@@ -65,19 +66,14 @@ export class Honoured implements Disposable {
 
   /** What can be listened to. The merged catalog has everything; one server may not. */
   async #offered(): Promise<ReadonlySet<ListFlag | "resourceSubscriptions">> {
-    const isOne = this.#tenant.server !== undefined;
-    const { result } = isOne ? await this.#sources.call(this.#tenant, "initialize", {}) : {};
+    if (this.#tenant.server === undefined) {
+      return new Set([...LIST_FLAGS.map(({ flag }) => flag), "resourceSubscriptions"]);
+    }
+    const { result } = await this.#sources.call(this.#tenant, "initialize", {});
     const given = isObject(result?.capabilities) ? result.capabilities : {};
-    const has = (about: Json | undefined, name: string) =>
-      !isOne || (isObject(about) && about[name] === true);
-    const { tools, prompts, resources } = given;
-    const offered = [
-      ["toolsListChanged", has(tools, "listChanged")],
-      ["promptsListChanged", has(prompts, "listChanged")],
-      ["resourcesListChanged", has(resources, "listChanged")],
-      ["resourceSubscriptions", has(resources, "subscribe")],
-    ] as const;
-    return new Set(offered.filter(([, isOffered]) => isOffered).map(([name]) => name));
+    const offered = new Set<ListFlag | "resourceSubscriptions">(offeredFlags(given));
+    if (isObject(given.resources) && given.resources.subscribe === true) offered.add("resourceSubscriptions");
+    return offered;
   }
 
   /** A list is told to have changed from what was shown: one that was not shown yet is looked at now. */

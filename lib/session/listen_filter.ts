@@ -1,17 +1,8 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { changedLists } from "../call/list_changes.ts";
-import { memberOf, type Params } from "../wire/raw_object.ts";
-import type { RawObject } from "../wire/raw_object.ts";
-
-/** What a listen may ask for by `true`, with the notification it means (MCP basic/patterns/subscriptions). */
-const LIST_FLAGS = [
-  ["toolsListChanged", "notifications/tools/list_changed"],
-  ["promptsListChanged", "notifications/prompts/list_changed"],
-  ["resourcesListChanged", "notifications/resources/list_changed"],
-] as const;
-
-export type ListFlag = (typeof LIST_FLAGS)[number][0];
+import { LIST_FLAGS, type ListFlag } from "../wire/list_flags.ts";
+import { memberOf, type Params, type RawObject } from "../wire/raw_object.ts";
 
 /** The notifications that one listen asks for, or gets. */
 export interface ListenFilter {
@@ -30,10 +21,12 @@ export interface ListenFilter {
 export function readListenFilter(body: RawObject): ListenFilter {
   const asked = body.get("notifications");
   if (!isObject(asked)) throw invalid("must be an object with what is to be told, as toolsListChanged: true");
-  const odd = LIST_FLAGS.find(([flag]) => asked[flag] !== undefined && typeof asked[flag] !== "boolean");
-  if (odd) throw invalid(`has a ${odd[0]} that is neither true nor false`);
+  const odd = LIST_FLAGS.find(({ flag }) => asked[flag] !== undefined && typeof asked[flag] !== "boolean");
+  if (odd) throw invalid(`has a ${odd.flag} that is neither true nor false`);
   return {
-    lists: new Map(LIST_FLAGS.filter(([flag]) => asked[flag] === true)),
+    lists: new Map(
+      LIST_FLAGS.filter(({ flag }) => asked[flag] === true).map(({ flag, method }) => [flag, method]),
+    ),
     uris: new Set(textsOf(asked.resourceSubscriptions, "resourceSubscriptions")),
     taskIds: new Set(textsOf(asked.taskIds, "taskIds")),
   };

@@ -12,9 +12,9 @@ import { batchFault } from "../wire/lenient.ts";
 import {
   implementationOf,
   LOG_LEVELS,
-  type LogLevel,
   negotiateRevision,
   progressTokenOf,
+  reachesLevel,
   replayOf,
   withTokenText,
 } from "../wire/mcp.ts";
@@ -23,10 +23,10 @@ import type { RawMessage, RawNotification, RawRequest } from "../wire/raw_messag
 import { memberOf, type Params, type RawObject } from "../wire/raw_object.ts";
 import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
-import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
+import { charged, MIN_CHARGED_BYTES } from "./charged.ts";
 import type { MessageSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
-import { ModernRequests } from "./modern_requests.ts";
+import { ModernRequests, withoutClaimError } from "./modern_requests.ts";
 import { ServerRequests } from "./server_requests.ts";
 import type { ClientPeer, Session } from "./session.ts";
 import { withdrawalOf, withdrawnId } from "./withdrawal.ts";
@@ -137,12 +137,14 @@ export class McpPeer implements ClientPeer {
     const { id } = request;
     // Checked first: what is recorded under an id is recorded of the running call.
     if (this.#isRunning(id)) return this.#rejectDuplicate(request);
-    const result = request.method === "ping" && !isModern(request.body)
+    const modern = isModern(request.body) ? this.#modern : undefined;
+    const result = request.method === "ping" && !modern
       ? { result: {} }
-      : await (bytes < MIN_CHARGED_BYTES ? this.#run(request) : this.#runCharged(request, bytes));
+      : await (bytes < MIN_CHARGED_BYTES
+        ? this.#run(request, modern)
+        : charged(this.#session, bytes, () => this.#run(request, modern)));
     if (this.#cancelled.delete(id)) this.#sink.abandon(id);
-    else if (isModern(request.body)) this.#sink.respond(request, result);
-    else this.#sink.respond(request, legacyCodec.encodeAnswer(result, request));
+    else this.#sink.respond(request, modern ? result : legacyCodec.encodeAnswer(result, request));
   }
 
   #isRunning(id: RequestId): boolean {
@@ -153,27 +155,22 @@ export class McpPeer implements ClientPeer {
     this.#sink.rejectDuplicate(request, { error: toRpcError(idInUse(request.id)) });
   }
 
-  /** Runs the request with its size charged to the byte budget. */
-  async #runCharged(request: RawRequest, bytes: number): Promise<Result> {
-    const { budget } = this.#session;
-    if (!budget.tryTakeCall(bytes, this.#session)) return { error: toRpcError(callBudgetExceeded()) };
-    try {
-      return await this.#run(request);
-    } finally {
-      budget.giveBackCall(bytes, this.#session);
-    }
-  }
-
   // Without a promise of its own, as what it calls for a tool.
-  #run(request: RawRequest): Promise<Result> | Result {
-    const modern = this.#modern?.answer(request);
-    if (modern) return modern;
-    const refusal = legacyCodec.refusalOf(request.method) ?? this.#recordClientState(request);
+  #run(request: RawRequest, modern: ModernRequests | undefined): Promise<Result> | Result {
+    if (modern) return modern.answer(request);
+    const refusal = this.#refusalOf(request.method) ?? this.#recordClientState(request);
     if (refusal) return { error: toRpcError(refusal) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
       return this.#subscribe(request);
     }
     return this.#call(request);
+  }
+
+  #refusalOf(method: string): ExaiError | undefined {
+    const refusal = legacyCodec.refusalOf(method);
+    // Once the client has initialized, what is not of its revision is not known.
+    const isOfNone = refusal && this.#modern && this.#session.revision === undefined;
+    return isOfNone ? withoutClaimError(method) : refusal;
   }
 
   /** Runs a (un)subscription with the session's quota: only successful ones count. */
@@ -266,8 +263,7 @@ export class McpPeer implements ClientPeer {
     if (!legacyCodec.hasNotification(method)) return false;
     const wanted = this.#session.logLevel;
     if (wanted === undefined || method !== "notifications/message") return true;
-    const level = params && memberOf(params, "level");
-    return LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
+    return reachesLevel(params && memberOf(params, "level"), wanted);
   }
 
   #handleNotification({ method, body }: RawNotification): void {

@@ -1,4 +1,4 @@
-import { LOG_LEVELS, type LogLevel, withTokenText } from "../wire/mcp.ts";
+import { type LogLevel, reachesLevel, withTokenText } from "../wire/mcp.ts";
 import { modernCodec } from "../wire/modern_codec.ts";
 import { memberOf, type Params } from "../wire/raw_object.ts";
 
@@ -34,11 +34,7 @@ export function paramsForRequest(
     return token === undefined ? undefined : withTokenText(params, token);
   }
   if (method === "notifications/message") {
-    return isWanted(memberOf(params, "level"), logLevel) ? params : undefined;
+    return logLevel !== undefined && reachesLevel(memberOf(params, "level"), logLevel) ? params : undefined;
   }
   return OF_LISTENS.has(method) || !modernCodec.hasNotification(method) ? undefined : params;
-}
-
-function isWanted(level: unknown, wanted: LogLevel | undefined): boolean {
-  return wanted !== undefined && LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(wanted);
 }

@@ -3,7 +3,6 @@ import type { Caller, Target } from "../call/call.ts";
 import { LISTS } from "../call/server.ts";
 import type { CallContextOfTry, RequestPlace, StartedCall } from "../round_trips/request.ts";
 import type { RoundTrips } from "../round_trips/round_trips.ts";
-import { readClaim } from "../wire/client_claim.ts";
 import { thrownForEra } from "../wire/era_errors.ts";
 import { discoverResult, modernCodec, type NeutralRequest } from "../wire/modern_codec.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
@@ -42,11 +41,17 @@ const noQuestions = () =>
     new ExaiError("METHOD_NOT_FOUND", "this client can be asked only in answer to its requests"),
   );
 
+/** Where a request came from. */
+interface ModernPlace extends RequestPlace {
+  /** Called before the request of `caller` is run: throws an `ExaiError` where its door refuses it. */
+  admit?(caller: Caller): Promise<void>;
+}
+
 /** A request, with what it says of its client. */
 interface ModernRequest extends NeutralRequest {
   request: RawRequest;
   tenant: ModernTenant;
-  place: RequestPlace;
+  place: ModernPlace;
   /** Aborted when the client has withdrawn the request. */
   signal: AbortSignal;
 }
@@ -76,7 +81,7 @@ export class ModernPeer {
    *
    * @param signal aborted when the client has withdrawn the request
    */
-  async answer(request: RawRequest, place: RequestPlace, signal: AbortSignal): Promise<Result> {
+  async answer(request: RawRequest, place: ModernPlace, signal: AbortSignal): Promise<Result> {
     try {
       const { method, body } = request;
       const decoded = modernCodec.decodeRequest({ method, body: body! });
@@ -90,17 +95,9 @@ export class ModernPeer {
     }
   }
 
-  /**
-   * Whom a request that `isModern` belongs to.
-   *
-   * @throws {ExaiError} as `readClaim`
-   */
-  tenantOf(request: RawRequest): Caller {
-    return this.#tenants.of(readClaim(request.body!));
-  }
-
   async #run({ request, claim, params, answers, tenant, place, signal }: ModernRequest): Promise<Result> {
     const { method } = request;
+    if (place.admit) await place.admit(tenant);
     if (method === "subscriptions/listen") {
       return await this.#listens.listen({ request, tenant, place, signal });
     }

@@ -1,7 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { isModern, META } from "../wire/client_claim.ts";
-import { toRpcError } from "../wire/codes.ts";
-import { legacyCodec } from "../wire/legacy_codec.ts";
+import { META } from "../wire/client_claim.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import type { MessageSink } from "./message_sink.ts";
@@ -25,15 +23,8 @@ export class ModernRequests {
     return this.#running.has(id);
   }
 
-  /** The answer to `request`, which never rejects; undefined for one of the legacy era. */
-  answer(request: RawRequest): Promise<Result> | undefined {
-    if (isModern(request.body)) return this.#run(request);
-    // Once the client has initialized, what is not of its revision is not known.
-    const isOfNone = this.#session.revision === undefined && legacyCodec.refusalOf(request.method);
-    return isOfNone ? Promise.resolve({ error: toRpcError(withoutClaimError(request.method)) }) : undefined;
-  }
-
-  async #run(request: RawRequest): Promise<Result> {
+  /** The answer to a request that `isModern`. Never rejects. */
+  async answer(request: RawRequest): Promise<Result> {
     const { id } = request;
     const controller = new AbortController();
     const { requests } = this.#session.modern;
@@ -59,7 +50,7 @@ export class ModernRequests {
 }
 
 /** The error for a request of the modern era that says nothing of its client (MCP basic, per-request fields). */
-function withoutClaimError(method: string): ExaiError {
+export function withoutClaimError(method: string): ExaiError {
   const why = `${method} needs _meta["${META.revision}"], and the client's capabilities beside it`;
   return new ExaiError("INVALID_PARAMS", why);
 }

@@ -101,4 +101,8 @@ export class ModernTenant implements Caller {
   identity() {
     return this.#session.identity();
   }
+
+  privateOwner() {
+    return this.#session.privateOwner();
+  }
 }

@@ -6,7 +6,7 @@ import { ModernListens } from "./modern_listens.ts";
 import { ModernTenant } from "./modern_tenant.ts";
 import type { Session } from "./session.ts";
 
-/** Sets of capabilities that one session's requests may declare before one that is not in use is given up. */
+/** Tenants that are kept, the least recently used of those that are not in use given up; those in use may be more. */
 const MAX_TENANTS = 32;
 
 /** Name and capabilities, which are kept as long as the session and sent to servers. */
@@ -67,16 +67,18 @@ export class ModernTenants {
   }
 
   #create(claim: ClientClaim): ModernTenant {
-    if (this.#byClaim.size >= MAX_TENANTS) this.#giveUpOne();
+    this.#makeRoom();
     const id = `${this.#session.id}~${++this.#count}`;
     return new ModernTenant(this.#session, { id, claim, notify: (...told) => this.#notify(...told) });
   }
 
-  #giveUpOne(): void {
-    const unused = this.#byClaim.entries().find(([, { uses }]) => uses === 0);
-    if (!unused) return;
-    this.#byClaim.delete(unused[0]);
-    this.#onEnded(unused[1]);
+  #makeRoom(): void {
+    for (const [key, tenant] of this.#byClaim) {
+      if (this.#byClaim.size < MAX_TENANTS) return;
+      if (tenant.uses > 0) continue;
+      this.#byClaim.delete(key);
+      this.#onEnded(tenant);
+    }
   }
 
   /** Tells what `tenant` is notified of where it listens; what nobody listens to is not looked at. */

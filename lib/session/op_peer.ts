@@ -8,7 +8,8 @@ import { type CallToolOp, type OpReply, type OpRequest, parseOp } from "../wire/
 import { rawResult, resultMember } from "../wire/raw_message.ts";
 import { type Params, RawObject, rawObject, valueOf } from "../wire/raw_object.ts";
 import { readRequestId, type RequestId, type Result } from "../wire/rpc.ts";
-import { callBudgetExceeded, type CallRequest, MIN_CHARGED_BYTES } from "./active_calls.ts";
+import type { CallRequest } from "./active_calls.ts";
+import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./charged.ts";
 import { encode } from "./encode.ts";
 import type { Session } from "./session.ts";
 

@@ -52,6 +52,12 @@ export class Ownership {
     return { principal, workspaces: [workspace, ...before] };
   }
 
+  /** The owner of what belongs to this session alone, and to the one that a later daemon recovers. */
+  async privateOwner(): Promise<Owner> {
+    const { principal, secret } = this.#source;
+    return ownerOf({ principal, workspaces: [workspaceOfSession(await digest(secret))] });
+  }
+
   /** The client's directories have changed. */
   invalidate(): void {
     this.#current.freeze();

@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import type { AskOptions, Caller, NamedDirs, Root } from "../call/call.ts";
 import { GivenUp } from "../call/wait.ts";
 import { changedLists, type ListChangeFilter } from "../call/list_changes.ts";
-import type { Belonging, Identity } from "../call/owner.ts";
+import type { Belonging, Identity, Owner } from "../call/owner.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import type { Implementation, LogLevel } from "../wire/mcp.ts";
 import type { Params } from "../wire/raw_object.ts";
@@ -180,6 +180,8 @@ export class Session implements Caller {
   identity(): Promise<Identity> {
     return this.#ownership.identity();
   }
+
+  readonly privateOwner = (): Promise<Owner> => this.#ownership.privateOwner();
 
   get capabilities(): JsonObject {
     return this.#capabilities;

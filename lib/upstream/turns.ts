@@ -2,7 +2,7 @@ import { untilAborted } from "../base/abort.ts";
 import { MAX_TIMER_MS, monotonicNow } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type Call, type Caller, reportProgress } from "../call/call.ts";
-import { isSameSession } from "../call/owner.ts";
+import { isSameClient } from "../call/owner.ts";
 import { waitingFor } from "../call/wait.ts";
 
 /**
@@ -10,6 +10,12 @@ import { waitingFor } from "../call/wait.ts";
  * more: a process of its own costs less than waiting each time.
  */
 const TURN_WAIT_MS = 4 * SECOND_MS;
+
+/**
+ * How long a call waits for calls that wait for an answer of their clients: that of a program comes sooner, that of a
+ * person later than it is worth waiting for.
+ */
+const ANSWER_WAIT_MS = SECOND_MS / 2;
 
 /** Part of the time a call has left that it waits at most: the rest is for its work, and for the start of a copy. */
 const MAX_PART_OF_TIME = 1 / 4;
@@ -44,12 +50,13 @@ interface TurnWaiter {
 /**
  * Turns of the sessions that can be asked on a process whose server asks: while calls of two of them run, it cannot be
  * told which of them a question is for. Calls of one session run together. Calls of sessions that cannot be asked take
- * no turns. Each call waits for {@linkcode TURN_WAIT_MS} at most, however many wait before it, and less if it must end soon.
+ * no turns. Each call waits for {@linkcode TURN_WAIT_MS} at most, however many wait before it, and less if it must end soon
+ * or if those before it are parked.
  */
 export class Turns {
   readonly #options: TurnsOptions;
-  /** Calls that hold the turn, by session id. They count from here on, as they may have to wait for a permit. */
-  readonly #holding = new Map<string, number>();
+  /** Calls that hold the turn, by caller. They count from here on, as they may have to wait for a permit. */
+  readonly #holding = new Map<string, { caller: Caller; calls: number }>();
   /** In the order they came. */
   readonly #waiting = new Set<TurnWaiter>();
   /** How long the calls of each session have waited, in milliseconds. */
@@ -68,13 +75,15 @@ export class Turns {
   take(call: Call, asks: string): Promise<CallTurn> | CallTurn {
     const { id } = call.caller;
     const quietInMs = this.#quietInMs(call.caller);
-    if (quietInMs <= 0 && !this.#mustQueue(call.caller)) return this.#grant(id);
+    if (quietInMs <= 0 && !this.#mustQueue(call.caller)) return this.#grant(call.caller);
     const waitMs = waitOf(call);
     // It would not be its turn in time.
     if (Number.isFinite(quietInMs) && quietInMs > waitMs) return this.#late(call, asks);
     if (this.#options.canIsolate && (this.#waitedMs.get(id) ?? 0) >= TURN_WAIT_MS) {
       return this.#late(call, asks);
     }
+    if (!this.#options.canIsolate) this.#hurryOthers(call.caller);
+    if (this.#uselessInMs(call.caller) <= 0) return this.#late(call, asks);
     return this.#wait(call, { asks, waitMs });
   }
 
@@ -97,7 +106,7 @@ export class Turns {
   /** Where no copy is started, a session whose calls come one after another must not keep the turn from the others. */
   #mustQueue(caller: Caller): boolean {
     return !this.#options.canIsolate && !this.#holding.has(caller.id) &&
-      this.#waiting.values().some((waiting) => !isSameSession(waiting.call.caller, caller));
+      this.#waiting.values().some((waiting) => !isSameClient(waiting.call.caller, caller));
   }
 
   async #wait(call: Call, { asks, waitMs }: { asks: string; waitMs: number }): Promise<CallTurn> {
@@ -109,14 +118,15 @@ export class Turns {
     const { promise, resolve } = Promise.withResolvers<CallTurn>();
     const waiting: TurnWaiter = { call, settle: resolve };
     this.#waiting.add(waiting);
-    for (const { caller, parking } of this.#options.running?.() ?? []) {
-      if (!isSameSession(caller, call.caller)) parking?.hurry();
-    }
     const sinceMs = monotonicNow();
-    const timer = setTimeout(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const look = () => {
+      const leftMs = Math.min(sinceMs + waitMs - monotonicNow(), this.#uselessInMs(call.caller));
+      if (leftMs >= 1) return void (timer = setTimeout(look, leftMs));
       this.#waiting.delete(waiting);
       resolve(this.#late(call, asks));
-    }, waitMs);
+    };
+    look();
     this.#serve();
     try {
       return await waitingFor(call, what, untilAborted(promise, call.signal));
@@ -134,6 +144,23 @@ export class Turns {
     }
   }
 
+  /** Where no copy is started, questions of parked calls are in the way of others until they are answered. */
+  #hurryOthers(caller: Caller): void {
+    for (const { parking } of this.#others(caller)) parking?.hurry();
+  }
+
+  /** The calls that run and are not of the client of `caller`. */
+  #others(caller: Caller): Call[] {
+    return [...this.#options.running?.() ?? []].filter((call) => !isSameClient(call.caller, caller));
+  }
+
+  /** Time until it is to be looked whether each call in the way is parked for so long that waiting is of no use. */
+  #uselessInMs(caller: Caller): number {
+    const others = this.#others(caller);
+    if (!others.some(({ parking }) => parking)) return Infinity;
+    return ANSWER_WAIT_MS - Math.min(...others.map(({ parking }) => parking?.parkedForMs ?? 0));
+  }
+
   /** Lets those go on whose turn it is, and looks again when the next may be quiet. */
   #serve(): void {
     clearTimeout(this.#timer);
@@ -149,9 +176,9 @@ export class Turns {
         continue;
       }
       const quietInMs = this.#quietInMs(caller);
-      if (quietInMs <= 0 && isSameSession(next ?? caller, caller)) {
+      if (quietInMs <= 0 && isSameClient(next ?? caller, caller)) {
         this.#waiting.delete(waiting);
-        settle(this.#grant(caller.id));
+        settle(this.#grant(caller));
         continue;
       }
       if (!this.#options.canIsolate) next ??= caller;
@@ -161,21 +188,21 @@ export class Turns {
   }
 
   #quietInMs(caller: Caller): number {
-    const others = this.#holding.keys().some((holder) => !isSameSession({ id: holder }, caller));
+    const others = this.#holding.values().some((holder) => !isSameClient(holder.caller, caller));
     return others ? Infinity : this.#options.quietInMs(caller);
   }
 
-  #grant(id: string): CallTurn {
-    this.#holding.set(id, (this.#holding.get(id) ?? 0) + 1);
+  #grant(caller: Caller): CallTurn {
+    const held = this.#holding.get(caller.id) ?? { caller, calls: 0 };
+    held.calls++;
+    this.#holding.set(caller.id, held);
     let isHeld = true;
     return {
       is: "granted",
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
-        const rest = this.#holding.get(id)! - 1;
-        if (rest > 0) this.#holding.set(id, rest);
-        else this.#holding.delete(id);
+        if (--held.calls === 0) this.#holding.delete(caller.id);
         this.changed();
       },
     };
@@ -183,7 +210,7 @@ export class Turns {
 
   /** The turn of a call that must not wait any longer. */
   #late(call: Call, asks: string): CallTurn {
-    if (!this.#options.canIsolate) return this.#grant(call.caller.id);
+    if (!this.#options.canIsolate) return this.#grant(call.caller);
     const why = `its server asks questions (${asks}), and another window's calls kept it waiting`;
     return { is: "apart", why, [Symbol.dispose]() {} };
   }

@@ -13,6 +13,13 @@ const RESERVED = { from: -32099, to: -32020 };
 const { RESOURCE_NOT_FOUND, INVALID_PARAMS, INTERNAL } = CODES;
 const { HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_REVISION } = CODES;
 
+/** The codes that the modern era defines, which say something of one hop (MCP 2026-07-28 basic, error codes). */
+export const MODERN_CODES: ReadonlySet<unknown> = new Set([
+  HEADER_MISMATCH.rpc,
+  MISSING_CAPABILITY.rpc,
+  UNSUPPORTED_REVISION.rpc,
+]);
+
 /** What {@linkcode errorForEra} is told of the client. */
 interface ErrorContext {
   /** What the client has declared; nothing by default. */
@@ -54,15 +61,9 @@ export function errorForEra(error: RpcError, era: Era, { capabilities = {} }: Er
  */
 export function thrownForEra(thrown: unknown, era: Era): RpcError {
   const error = toRpcError(thrown);
-  const isOfHop = HOP_CODES.has(error.code) && era === "modern";
+  const isOfHop = MODERN_CODES.has(error.code) && era === "modern";
   return isOfHop ? error : errorForEra(error, era);
 }
-
-const HOP_CODES: ReadonlySet<number> = new Set([
-  HEADER_MISMATCH.rpc,
-  MISSING_CAPABILITY.rpc,
-  UNSUPPORTED_REVISION.rpc,
-]);
 
 /** An error of a modern server to a request of `method`, with the code that it has in the neutral model. */
 export function errorOfModernServer(error: RpcError, method: string): RpcError {

@@ -90,6 +90,11 @@ export const LOG_LEVELS = [
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Whether a message of `level` is at least as severe as `least`; never, where it is no level. */
+export function reachesLevel(level: unknown, least: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level as LogLevel) >= LOG_LEVELS.indexOf(least);
+}
+
 /** A token, and the text it came in. */
 interface ProgressToken {
   readonly value: RequestId;

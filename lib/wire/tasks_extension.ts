@@ -64,6 +64,12 @@ export function extensionsWithTasks({ extensions }: JsonObject): JsonObject {
   return { ...(isObject(extensions) ? extensions : {}), [TASKS_EXTENSION]: {} };
 }
 
+/** The extensions of a server's `capabilities` without this one: its tasks are followed by the daemon, for whichever client. */
+export function extensionsWithoutTasks({ extensions }: JsonObject): JsonObject | undefined {
+  const { [TASKS_EXTENSION]: _, ...rest } = isObject(extensions) ? extensions : {};
+  return Object.keys(rest).length === 0 ? undefined : rest;
+}
+
 /** The outcome of a call as a task of the extension has it: what its request would have been answered with. */
 export function taskOutcome(answer: Result): JsonObject {
   if (answer.error) return { error: { ...exactError(answer), ...errorForEra(answer.error, "modern") } };

@@ -13,6 +13,7 @@ const NOBODY: Caller = {
   ask: () => Promise.reject(new Error("nobody is there to be asked")),
   roots: () => Promise.resolve(undefined),
   identity: () => Promise.resolve(SOMEBODY),
+  privateOwner: () => Promise.resolve(ownerOf(SOMEBODY)),
   belonging: { owner: () => Promise.resolve(ownerOf(SOMEBODY)) },
   cwd: undefined,
   namedDirs: "read",

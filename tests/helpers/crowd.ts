@@ -207,6 +207,7 @@ function assertIntact(home: string): void {
       "sharing.db",
       "spending.db",
       "tasks.db",
+      "used_states.db",
     ]
   ) {
     using db = new DatabaseSync(`${home}/${name}`);

@@ -1,6 +1,7 @@
 import { monotonicNow } from "../../base/time.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
+import { isSameClient } from "../../call/owner.ts";
 import type { UnfetchedTasks } from "../tasks/unfetched_tasks.ts";
 import { isWorkMethod } from "../method_kind.ts";
 
@@ -19,9 +20,9 @@ export interface Addressee {
   call?: Call;
 }
 
-/** The calls of one session, and until when messages may be about calls that have ended. */
-interface SessionActivity {
-  /** Undefined once the session has ended: messages may still be about its calls, but go to no client. */
+/** The calls of one caller, and until when messages may be about calls that have ended. */
+interface CallerActivity {
+  /** Undefined once it has ended: messages may still be about its calls, but go to no client. */
   caller: Caller | undefined;
   /** Running calls in the order they started. */
   readonly calls: Set<Call>;
@@ -43,12 +44,13 @@ interface AttributionOptions {
  * Decides which session a message belongs to that names nothing: MCP 2025 has no field for the call a log message or a
  * question is about. The answer is certain only while calls of one session run, no call of another session has ended
  * within {@linkcode SETTLE_MS} and no other session has a running task, or in a process that has had only one session.
- * In all other cases a message belongs to no session.
+ * In all other cases a message belongs to no session. Requests of one client may declare different capabilities, and
+ * their callers are one session here.
  */
 export class Attribution {
-  readonly #bySession = new Map<string, SessionActivity>();
+  readonly #byCaller = new Map<string, CallerActivity>();
   /** Of sessions that have ended: a later session may have the same id. */
-  readonly #ended = new Set<SessionActivity>();
+  readonly #ended = new Set<CallerActivity>();
   readonly #settleMs: number;
   readonly #tasks: UnfetchedTasks | undefined;
   readonly #onCallEnded: AttributionOptions["onCallEnded"];
@@ -66,12 +68,14 @@ export class Attribution {
   sessionAttached(caller: Caller): void {
     if (this.#isShared) return;
     if (this.#first === undefined) this.#first = caller;
-    else if (this.#first.id !== caller.id) this.#isShared = true;
+    else if (!isSameClient(this.#first, caller)) this.#isShared = true;
+    // A part of a session can be asked within its calls alone.
+    else if (this.#first.session !== undefined && caller.session === undefined) this.#first = caller;
   }
 
   /** A session has ended: later messages about its calls go to no client. */
   sessionEnded(caller: Caller): void {
-    if (this.#bySession.get(caller.id)?.caller === caller) this.#retire(caller.id);
+    if (this.#byCaller.get(caller.id)?.caller === caller) this.#retire(caller.id);
     if (this.#first !== caller) return;
     this.#first = undefined;
     this.#isShared = true;
@@ -80,17 +84,17 @@ export class Attribution {
   callStarted(call: Call): void {
     const { caller } = call;
     this.sessionAttached(caller);
-    const known = this.#bySession.get(caller.id);
+    const known = this.#byCaller.get(caller.id);
     if (known?.caller === caller) return void known.calls.add(call);
     // A new session with the id of one that has ended.
     if (known) this.#retire(caller.id);
-    this.#bySession.set(caller.id, { caller, calls: new Set([call]), settledAtMs: 0, askedUntilMs: 0 });
+    this.#byCaller.set(caller.id, { caller, calls: new Set([call]), settledAtMs: 0, askedUntilMs: 0 });
   }
 
   #retire(id: string): void {
-    const activity = this.#bySession.get(id);
+    const activity = this.#byCaller.get(id);
     if (!activity) return;
-    this.#bySession.delete(id);
+    this.#byCaller.delete(id);
     activity.caller = undefined;
     this.#ended.add(activity);
     this.#prune();
@@ -106,16 +110,16 @@ export class Attribution {
     if (options.withdrawn || isWorkMethod(call.method)) {
       activity.askedUntilMs = Math.max(activity.askedUntilMs, settledAtMs);
     }
-    if (this.#bySession.size > MAX_SETTLED) this.#prune();
+    if (this.#byCaller.size > MAX_SETTLED) this.#prune();
   }
 
-  #activityOf(call: Call): SessionActivity | undefined {
-    const own = this.#bySession.get(call.caller.id);
+  #activityOf(call: Call): CallerActivity | undefined {
+    const own = this.#byCaller.get(call.caller.id);
     return own?.calls.has(call) ? own : this.#ended.values().find(({ calls }) => calls.has(call));
   }
 
-  *#activities(): Generator<SessionActivity> {
-    yield* this.#bySession.values();
+  *#activities(): Generator<CallerActivity> {
+    yield* this.#byCaller.values();
     yield* this.#ended;
   }
 
@@ -127,7 +131,10 @@ export class Attribution {
     if (!caller) return undefined;
     const until = isQuestion ? "askedUntilMs" : "settledAtMs";
     // Infinity while calls of another session run.
-    if (this.#latest(until, { but: caller.id, nowMs }) > nowMs || this.#tasks?.hasRunningOfOthers(caller)) {
+    if (
+      this.#latest(until, { but: caller, nowMs }) > nowMs ||
+      this.#tasks?.hasRunningOfOthers(caller)
+    ) {
       return undefined;
     }
     return { caller, call: [...calls].at(-1) };
@@ -140,33 +147,34 @@ export class Attribution {
       .flatMap(({ caller }) => caller ?? []);
   }
 
-  /** Time until questions can only be for `sessionId`, in milliseconds; Infinity while calls of another session run. */
-  quietInMs(sessionId: string, nowMs = monotonicNow()): number {
-    return this.#latest("askedUntilMs", { but: sessionId, nowMs }) - nowMs;
+  /** Time until questions can only be for `caller`, in milliseconds; Infinity while calls of another session run. */
+  quietInMs(caller: Caller, nowMs = monotonicNow()): number {
+    return this.#latest("askedUntilMs", { but: caller, nowMs }) - nowMs;
   }
 
   /** As {@linkcode quietInMs}, and Infinity while tasks of another session run: questions may be about them too. */
   askableInMs(caller: Caller): number {
-    return this.#tasks?.hasRunningOfOthers(caller) ? Infinity : this.quietInMs(caller.id);
+    return this.#tasks?.hasRunningOfOthers(caller) ? Infinity : this.quietInMs(caller);
   }
 
   /** Until when messages may be for a session other than `but`; Infinity while calls of one run. */
   #latest(
     until: "settledAtMs" | "askedUntilMs",
-    { but, nowMs }: { but: string; nowMs: number },
+    { but, nowMs }: { but: Caller; nowMs: number },
   ): number {
     let latestMs = nowMs;
     for (const activity of this.#activities()) {
-      if (activity.caller?.id === but) continue;
+      if (activity.caller && isSameClient(activity.caller, but)) continue;
       if (activity.calls.size > 0) return Infinity;
       latestMs = Math.max(latestMs, activity[until]);
     }
     return latestMs;
   }
 
-  /** The running calls of `caller` in the order they started. */
+  /** The running calls of the client of `caller`; those of one caller in the order they started. */
   callsOf(caller: Caller): Call[] {
-    return [...this.#bySession.get(caller.id)?.calls ?? []];
+    const own = (one: CallerActivity) => one.caller && isSameClient(one.caller, caller);
+    return [...this.#byCaller.values().filter(own).flatMap(({ calls }) => calls)];
   }
 
   /** The running calls of all sessions. */
@@ -176,9 +184,9 @@ export class Attribution {
 
   #prune(): void {
     const nowMs = monotonicNow();
-    const isSettled = ({ calls, settledAtMs }: SessionActivity) => calls.size === 0 && settledAtMs <= nowMs;
+    const isSettled = ({ calls, settledAtMs }: CallerActivity) => calls.size === 0 && settledAtMs <= nowMs;
     for (const activity of this.#ended) if (isSettled(activity)) this.#ended.delete(activity);
-    if (this.#bySession.size <= MAX_SETTLED) return;
-    for (const [id, activity] of this.#bySession) if (isSettled(activity)) this.#bySession.delete(id);
+    if (this.#byCaller.size <= MAX_SETTLED) return;
+    for (const [id, activity] of this.#byCaller) if (isSettled(activity)) this.#byCaller.delete(id);
   }
 }

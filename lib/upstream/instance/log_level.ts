@@ -1,7 +1,7 @@
 import { untilAborted } from "../../base/abort.ts";
 import type { Call, Caller } from "../../call/call.ts";
 import { waitingFor } from "../../call/wait.ts";
-import { LOG_LEVELS, type LogLevel } from "../../wire/mcp.ts";
+import { LOG_LEVELS, type LogLevel, reachesLevel } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
 
 /** Assumed default level of a server that has not sent anything more verbose (MCP server/utilities/logging). */
@@ -53,7 +53,7 @@ export class SharedLogLevel {
    */
   callWants(caller: object, level: LogLevel): void {
     const known = this.#ofCalls.get(caller);
-    if (known !== undefined && LOG_LEVELS.indexOf(known) <= LOG_LEVELS.indexOf(level)) return;
+    if (known !== undefined && reachesLevel(level, known)) return;
     this.#ofCalls.set(caller, level);
     this.update().catch(() => {});
   }

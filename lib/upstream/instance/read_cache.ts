@@ -1,7 +1,7 @@
 import { monotonicNow } from "../../base/time.ts";
 import { MIB } from "../../base/units.ts";
 import { type Call, paramOf } from "../../call/call.ts";
-import { type Freshness, freshnessHints, freshnessOf } from "../../call/freshness.ts";
+import { believedTtlMs, type Freshness, freshnessHints, freshnessOf } from "../../call/freshness.ts";
 import { changedResult } from "../../wire/raw_edits.ts";
 import { rawResult, resultMember } from "../../wire/raw_message.ts";
 import { type Params, withMember } from "../../wire/raw_object.ts";
@@ -40,15 +40,18 @@ export class ReadCache {
       return undefined;
     }
     this.#kept.set(key!, kept);
-    const { ttlMs } = freshnessHints(kept.freshness);
-    return changedResult(
-      kept.result,
-      <P extends Params>(result: P) => withMember(result, "ttlMs", ttlMs) as P,
-    );
+    return withTtl(kept.result, freshnessHints(kept.freshness).ttlMs);
   }
 
-  /** Keeps `result`, the answer to `call`, as long as the server allows. */
-  note(call: Call, result: Result): void {
+  /** Keeps `result`, the answer to `call`, as long as the server allows; returns it as the caller gets it. */
+  note(call: Call, result: Result): Result {
+    this.#keep(call, result);
+    const given = result.error ? undefined : resultMember(result, "ttlMs");
+    const ttlMs = believedTtlMs(given);
+    return given === undefined || given === ttlMs ? result : withTtl(result, ttlMs);
+  }
+
+  #keep(call: Call, result: Result): void {
     if (result.error || resultMember(result, "ttlMs") === undefined) return;
     const key = keyOf(call);
     const chars = rawResult(result)?.text.length;
@@ -77,6 +80,10 @@ export class ReadCache {
     this.#chars -= this.#kept.get(key)?.chars ?? 0;
     this.#kept.delete(key);
   }
+}
+
+function withTtl(result: Result, ttlMs: number): Result {
+  return changedResult(result, <P extends Params>(body: P) => withMember(body, "ttlMs", ttlMs) as P);
 }
 
 /** What the result of `call` depends on; undefined: it is not to be kept, as that of a retry. */

@@ -1,6 +1,7 @@
 import { delay } from "@std/async/delay";
 import { Backoff } from "../../base/backoff.ts";
 import { ExaiError } from "../../base/errors.ts";
+import { monotonicNow } from "../../base/time.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import { toRpcError } from "../../wire/codes.ts";
@@ -20,6 +21,9 @@ interface UnionListenOptions {
   onLost(uri: string, why: string): void;
   log?(text: string): void;
 }
+
+/** Time between two attempts in vain at least, whatever is asked for meanwhile. */
+const MIN_WAIT_MS = SECOND_MS;
 
 /** A resource whose updates are wanted. */
 interface Wanted {
@@ -42,7 +46,9 @@ export class UnionListen {
   /** The resources that {@linkcode #stream} was asked for. */
   #asked: ReadonlySet<string> = new Set();
   #isReconciling = false;
-  readonly #backoff = new Backoff({ minMs: SECOND_MS, maxMs: MINUTE_MS });
+  readonly #backoff = new Backoff({ minMs: MIN_WAIT_MS, maxMs: MINUTE_MS });
+  /** Set while the next attempt is waited for. */
+  #attempt: { sooner(): void } | undefined;
   /** Whether a stream was open before: what happened since is missed. */
   #hadStream = false;
 
@@ -63,6 +69,7 @@ export class UnionListen {
     const answer = Promise.withResolvers<Result>();
     wanted.waiting.push(answer);
     this.#wanted.set(uri, wanted);
+    this.#attempt?.sooner();
     void this.#reconcile();
     return answer.promise;
   }
@@ -185,8 +192,24 @@ export class UnionListen {
     await this.#reconcile();
   }
 
+  /** Until the next attempt: longer after each failure, but not for those who have asked for a resource meanwhile. */
   async #wait(): Promise<void> {
-    const { signal } = this.#ended;
-    await delay(this.#backoff.next(), { signal, persistent: false }).catch(() => {});
+    const [sinceMs, backoffMs] = [monotonicNow(), this.#backoff.next()];
+    const soon = new AbortController();
+    const attempt = this.#attempt = { sooner: () => soon.abort() };
+    if (!this.#isAwaited) await this.#pause(backoffMs, soon.signal);
+    if (this.#attempt === attempt) this.#attempt = undefined;
+    if (!this.#isAwaited) return;
+    await this.#pause(sinceMs + Math.min(backoffMs, MIN_WAIT_MS) - monotonicNow());
+  }
+
+  /** Whether somebody waits for the answer about a resource. */
+  get #isAwaited(): boolean {
+    return this.#wanted.values().some(({ waiting }) => waiting.length > 0);
+  }
+
+  async #pause(ms: number, soon?: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([this.#ended.signal, soon ?? []].flat());
+    if (ms > 0) await delay(ms, { signal, persistent: false }).catch(() => {});
   }
 }

@@ -25,6 +25,7 @@ export function listReader(dir: string): Caller {
     ask: nobody,
     roots: () => Promise.resolve(undefined),
     identity: nobody,
+    privateOwner: nobody,
   };
 }
 

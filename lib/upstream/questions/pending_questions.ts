@@ -3,6 +3,8 @@ import type { Params } from "../../wire/raw_object.ts";
 import type { Result } from "../../wire/rpc.ts";
 
 interface PendingQuestion {
+  /** The call it is asked through; undefined: it belongs to none. */
+  through: Call | undefined;
   /** The calls it may belong to that have not ended. */
   remaining: Set<Call>;
   /** The last of them that was withdrawn. */
@@ -17,9 +19,25 @@ interface PendingQuestion {
 export class PendingQuestions {
   readonly #pending = new Set<PendingQuestion>();
 
-  /** Adds a question that may belong to any of `calls`; its signal aborts when it is cancelled. */
+  /**
+   * `calls`, the one through which a question is to be asked first: the latest. Of a client that is asked by the answers
+   * to its requests, each request is answered with one question before one is with two, as it gets no other meanwhile;
+   * and one that was answered can show no more of them.
+   */
+  inOrder(calls: readonly Call[]): Call[] {
+    const load = new Map<Call, number>();
+    for (const { through } of this.#pending) if (through) load.set(through, (load.get(through) ?? 0) + 1);
+    const waitOf = (call: Call) => {
+      if (!call.parking) return 0;
+      return (load.get(call) ?? 0) + (call.parking.isParked ? calls.length : 0);
+    };
+    return calls.toReversed().sort((one, other) => waitOf(one) - waitOf(other));
+  }
+
+  /** Adds a question that may belong to any of `calls` and is asked through the first; its signal aborts when it is cancelled. */
   open(calls: readonly Call[]): Disposable & { signal: AbortSignal } {
-    const question: PendingQuestion = { remaining: new Set(calls), controller: new AbortController() };
+    const controller = new AbortController();
+    const question: PendingQuestion = { through: calls[0], remaining: new Set(calls), controller };
     this.#pending.add(question);
     return {
       signal: question.controller.signal,

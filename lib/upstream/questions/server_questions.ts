@@ -27,7 +27,7 @@ const MAX_UNANSWERED = 256;
 /** The client that is asked. */
 interface QuestionTarget {
   caller: Caller;
-  /** The calls the question may belong to, the latest first; none: it belongs to no call. */
+  /** The calls the question may belong to, the one it is asked through first; none: it belongs to no call. */
   calls: readonly Call[];
   /** Aborted when the server withdraws its question. */
   signal: AbortSignal;
@@ -118,18 +118,27 @@ export class ServerQuestions {
     const to = runner ? { caller: runner } : addressee ?? this.#refuse(method, capability, origin);
     // On a stream the origin is known, so such a server can be shared although it asks questions.
     if (!origin) this.#context.onQuestion?.({ method, capability, candidates: [], isRefused: false });
-    checkAnswerable(method, params, to.caller.capabilities);
+    const calls = this.#callsOf(to, { origin, capability });
+    const caller = calls[0]?.caller ?? to.caller;
+    checkAnswerable(method, params, caller.capabilities);
     // The latest owner of an id counts: some servers use one id for all elicitations.
     const elicitation = memberOf(params, "elicitationId");
-    if (typeof elicitation === "string") this.#context.handles.elicitations.set(elicitation, to.caller);
-    const answer = await this.#ask(request, { caller: to.caller, calls: this.#callsOf(to, origin), signal });
-    return this.#clientTasks.answerToServer(to.caller, request, answer);
+    if (typeof elicitation === "string") this.#context.handles.elicitations.set(elicitation, caller);
+    const answer = await this.#ask(request, { caller, calls, signal });
+    return this.#clientTasks.answerToServer(caller, request, answer);
   }
 
-  /** The calls a question may belong to, the latest first. */
-  #callsOf({ caller, call }: Addressee, origin?: Origin): readonly Call[] {
-    if (!call) return [];
-    return origin ? [call] : this.#context.attribution.callsOf(caller).toReversed();
+  /** The calls a question may belong to, the one it is asked through first. */
+  #callsOf(
+    { caller, call }: Addressee,
+    { origin, capability }: { origin?: Origin; capability: string | undefined },
+  ): readonly Call[] {
+    if (!call || origin) return [call ?? []].flat();
+    const { attribution, pendingQuestions } = this.#context;
+    const calls = attribution.callsOf(caller);
+    // Requests of one client may declare different capabilities.
+    const able = calls.filter((one) => capability && isObject(one.caller.capabilities[capability]));
+    return pendingQuestions.inOrder(able.length > 0 ? able : calls);
   }
 
   #sharedRoots(roots: readonly Root[] | "none"): Result {

@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import { abortError } from "../../base/abort.ts";
+import { untilAborted } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { isObject, type JsonObject, numberOf, textOf } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
@@ -8,6 +8,7 @@ import { waitingFor } from "../../call/wait.ts";
 import { exactResult, resultMember } from "../../wire/raw_message.ts";
 import type { Result } from "../../wire/rpc.ts";
 import { answersTo } from "../instance/link/input_rounds.ts";
+import { answerOfHop } from "../instance/link/modern_answer.ts";
 
 /** When to ask for the state of a task again, where its server does not say; and the bounds of what it may say. */
 const POLL_MS = SECOND_MS;
@@ -58,8 +59,8 @@ class FollowedTask implements Disposable {
   readonly #asked = new Set<string>();
   /** Aborted when the task has ended: its open questions are withdrawn. */
   readonly #over = new AbortController();
-  /** Rejects with what went wrong with a question. */
-  readonly #failed = Promise.withResolvers<never>();
+  /** Aborted with the call, or with what went wrong with a question. */
+  readonly #stop = new AbortController();
   /** Resolved when an answer was sent, so that the state is asked for soon. */
   #answered = Promise.withResolvers<void>();
   #failures = 0;
@@ -67,14 +68,17 @@ class FollowedTask implements Disposable {
   constructor(call: Call, options: FollowOptions & { taskId: string }) {
     this.#call = call;
     this.#options = options;
-    this.#failed.promise.catch(() => {});
   }
 
   /** The outcome of the task, whose state is `state` now. */
   async end(state: JsonObject): Promise<Result> {
-    const onAbort = () => this.#cancel();
-    this.#call.signal.addEventListener("abort", onAbort, { once: true });
-    if (this.#call.signal.aborted) onAbort();
+    const { signal } = this.#call;
+    const onAbort = () => {
+      this.#cancel();
+      this.#stop.abort(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
     try {
       // The answer that names it may say less of it than its state does.
       for (let now = state, isCreation = true;; isCreation = false) {
@@ -86,10 +90,10 @@ class FollowedTask implements Disposable {
         now = await this.#state() ?? now;
       }
     } catch (thrown) {
-      if (!this.#call.signal.aborted) this.#cancel();
+      if (!signal.aborted) this.#cancel();
       throw thrown;
     } finally {
-      this.#call.signal.removeEventListener("abort", onAbort);
+      signal.removeEventListener("abort", onAbort);
     }
   }
 
@@ -101,17 +105,21 @@ class FollowedTask implements Disposable {
     const { server } = this.#options;
     switch (status) {
       case "completed":
-        if (isObject(result)) return { result };
-        throw new ExaiError("INTERNAL", `server "${server}" has completed a task without a result`);
+        if (isObject(result) && (result.resultType ?? "complete") === "complete") {
+          return this.#asAnswer({ result });
+        }
+        throw new ExaiError(
+          "INTERNAL",
+          `server "${server}" has completed a task without a result of its call`,
+        );
       case "failed": {
         const { code, message, data } = isObject(error) ? error : {};
-        return {
-          error: {
-            code: numberOf(code) ?? -32603,
-            message: textOf(message) ?? textOf(statusMessage) ?? "the task has failed",
-            ...(data === undefined ? {} : { data }),
-          },
+        const failure = {
+          code: numberOf(code) ?? -32603,
+          message: textOf(message) ?? textOf(statusMessage) ?? "the task has failed",
+          ...(data === undefined ? {} : { data }),
         };
+        return this.#asAnswer({ error: failure });
       }
       case "cancelled": {
         const why = textOf(statusMessage);
@@ -127,19 +135,25 @@ class FollowedTask implements Disposable {
     throw new ExaiError("INTERNAL", `server "${server}" gave a task no status that tasks have`);
   }
 
+  /** As if the server had answered the call itself. */
+  #asAnswer(outcome: Result): Result {
+    const { method, caller: { capabilities } } = this.#call;
+    return answerOfHop(outcome, { method, capabilities, server: this.#options.server });
+  }
+
   /** The state now; undefined when it could not be learned this time. */
   async #state(): Promise<JsonObject | undefined> {
     const { taskId, server, ask, isOpen } = this.#options;
     let why: string;
     try {
-      const answer = await this.#untilAborted(ask("tasks/get", { taskId }));
+      const answer = await this.#untilStopped(ask("tasks/get", { taskId }));
       if (!answer.error) {
         this.#failures = 0;
         return exactResult(answer);
       }
       why = answer.error.message;
     } catch (thrown) {
-      if (this.#call.signal.aborted) throw thrown;
+      if (this.#stop.signal.aborted) throw thrown;
       why = messageOf(thrown);
       if (isOpen() && ++this.#failures < MAX_FAILURES) return undefined;
     }
@@ -157,7 +171,7 @@ class FollowedTask implements Disposable {
     for (const [key, request] of fresh) {
       this.#asked.add(key);
       this.#put({ [key]: request }).catch((thrown) => {
-        if (!this.#over.signal.aborted) this.#failed.reject(thrown);
+        if (!this.#over.signal.aborted) this.#stop.abort(ExaiError.from(thrown));
       });
     }
   }
@@ -181,22 +195,13 @@ class FollowedTask implements Disposable {
     const timer = new AbortController();
     const passed = delay(ms, { signal: timer.signal }).catch(() => {});
     const { promise } = this.#answered;
-    await this.#untilAborted(Promise.race([passed, promise])).finally(() => timer.abort());
+    await this.#untilStopped(Promise.race([passed, promise])).finally(() => timer.abort());
     this.#answered = Promise.withResolvers();
   }
 
   /** Settles as `work` does, unless the call is aborted or a question has failed. */
-  async #untilAborted<T>(work: Promise<T>): Promise<T> {
-    const { signal } = this.#call;
-    if (signal.aborted) throw abortError(signal);
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = () => aborted.reject(abortError(signal));
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await Promise.race([work, aborted.promise, this.#failed.promise]);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+  #untilStopped<T>(work: Promise<T>): Promise<T> {
+    return untilAborted(work, this.#stop.signal);
   }
 
   /** Nobody waits for the answer: the server decides what it makes of it (SEP-2663, task cancellation). */

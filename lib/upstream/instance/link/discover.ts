@@ -4,6 +4,7 @@ import { CODES } from "../../../wire/codes.ts";
 import { type InitializeResult, LATEST_REVISION, REVISIONS } from "../../../wire/mcp.ts";
 import { exactResult } from "../../../wire/raw_message.ts";
 import type { Result } from "../../../wire/rpc.ts";
+import { extensionsWithoutTasks } from "../../../wire/tasks_extension.ts";
 
 /** What the answer to `server/discover` says of its server (MCP basic/transports/stdio, backward compatibility). */
 export type DiscoverVerdict =
@@ -56,11 +57,13 @@ function common(supported: Json | undefined, unnamed: () => DiscoverVerdict): Di
 function describe(result: JsonObject, server: string): InitializeResult {
   const info = isObject(result._meta) ? result._meta[META.server] : undefined;
   const named = isObject(info) ? info : {};
-  const { tasks: _, ...capabilities } = isObject(result.capabilities) ? result.capabilities : {};
+  const capabilities = isObject(result.capabilities) ? result.capabilities : {};
+  const { tasks: _, extensions: __, ...rest } = capabilities;
+  const extensions = extensionsWithoutTasks(capabilities);
   const instructions = textOf(result.instructions);
   return {
     protocolVersion: LATEST_REVISION,
-    capabilities,
+    capabilities: extensions ? { ...rest, extensions } : rest,
     serverInfo: { ...named, name: textOf(named.name) ?? server, version: textOf(named.version) ?? "" },
     ...(instructions === undefined ? {} : { instructions }),
   };

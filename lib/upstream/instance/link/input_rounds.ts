@@ -1,29 +1,18 @@
 import { delay } from "@std/async/delay";
 import { abortError } from "../../../base/abort.ts";
 import { ExaiError } from "../../../base/errors.ts";
-import { isObject, type JsonObject, ownEntry, textOf } from "../../../base/json.ts";
+import { type JsonObject, textOf } from "../../../base/json.ts";
 import { type Call, derive, type InputAnswers } from "../../../call/call.ts";
+import { type InputRequest, neededInput } from "../../../call/input_requests.ts";
 import { toRpcError } from "../../../wire/codes.ts";
 import { exactResult, isInputRequired } from "../../../wire/raw_message.ts";
 import type { Result, RpcError } from "../../../wire/rpc.ts";
-import { checkAnswerable, CLIENT_CAPABILITY } from "../../../call/client_capabilities.ts";
 
 /** How often a server may ask about one call, one time after the other. */
 const MAX_ROUNDS = 8;
 
 /** The pause before a request is repeated for a server that asks for nothing but that. */
 const PACE_MS = 250;
-
-/** Questions of one result. */
-const MAX_QUESTIONS = 64;
-
-interface InputRequest {
-  key: string;
-  method: string;
-  /** The client capability it needs. */
-  capability: string;
-  params: JsonObject;
-}
 
 interface RoundsOptions {
   /** The server's name. */
@@ -67,17 +56,18 @@ export async function answersTo(
   { inputRequests, requestState }: JsonObject,
   server: string,
 ): Promise<Answered> {
-  const state = textOf(requestState);
-  const questions = questionsIn(inputRequests);
-  if (!questions || questions.length > MAX_QUESTIONS || (questions.length === 0 && state === undefined)) {
-    return fault(`server "${server}" asked for input in a way that MCP does not have`);
+  let needed: ReturnType<typeof neededInput>;
+  try {
+    const { capabilities } = call.caller;
+    needed = neededInput({ inputRequests, requestState }, { capabilities, server });
+  } catch (thrown) {
+    return { error: toRpcError(thrown) };
   }
+  const { questions, state } = needed;
   if (questions.length === 0) {
     await delay(PACE_MS, { signal: call.signal }).catch(() => Promise.reject(abortError(call.signal)));
     return { answers: { requestState: state }, elicitations: [] };
   }
-  const refused = refusalOf(call, questions, server);
-  if (refused) return refused;
   const asked = questions.map(withElicitationId);
   const results = await Promise.all(asked.map((question) => ask(call, question)));
   const failed = results.findIndex(({ error }) => error);
@@ -90,39 +80,6 @@ export async function answersTo(
   );
   const elicitations = asked.flatMap(({ params }) => textOf(params.elicitationId) ?? []);
   return { answers: { inputResponses, requestState: state }, elicitations };
-}
-
-/** Undefined for what is no map of requests. */
-function questionsIn(inputRequests: unknown): InputRequest[] | undefined {
-  if (inputRequests === undefined) return [];
-  if (!isObject(inputRequests)) return undefined;
-  const questions = Object.entries(inputRequests).map(([key, request]) => {
-    const { method, params = {} } = isObject(request) ? request : {};
-    const capability = typeof method === "string" ? ownEntry(CLIENT_CAPABILITY, method) : undefined;
-    return capability !== undefined && isObject(params)
-      ? { key, method: String(method), capability, params }
-      : undefined;
-  });
-  return questions.every((question) => question !== undefined) ? questions : undefined;
-}
-
-/** The error for a server that asks what the client has not declared, before anything is asked. */
-function refusalOf(
-  call: Call,
-  questions: readonly InputRequest[],
-  server: string,
-): { error: RpcError } | undefined {
-  const { capabilities } = call.caller;
-  for (const { method, capability, params } of questions) {
-    try {
-      checkAnswerable(method, params, capabilities);
-    } catch (thrown) {
-      const details = { requiredCapabilities: { [capability]: {} }, server };
-      const why = `server "${server}" asks for ${method}: ${ExaiError.from(thrown).message}`;
-      return { error: toRpcError(new ExaiError("MISSING_CAPABILITY", why, { details })) };
-    }
-  }
-  return undefined;
 }
 
 /** Clients of the legacy era tell elicitations by URL apart by an id, which the modern era has not got. */

@@ -115,8 +115,12 @@ export class ModernLink implements ServerLink {
   /** Clients get a task of the daemon's, or the result: the server's own is known to this connection alone. */
   #follow(call: Call, task: Result): Promise<Result> {
     const { name: server, exchange, timeoutMs } = this.#parts;
-    const ask = (method: string, params: JsonObject, answers?: InputAnswers) =>
-      exchange.ask(method, modernParams(params, this.#envelopeOf(call), answers) as JsonObject, timeoutMs);
+    const { capabilities } = call.caller;
+    const ask = async (method: string, params: JsonObject, answers?: InputAnswers) => {
+      const sent = modernParams(params, this.#envelopeOf(call), answers) as JsonObject;
+      const answer = await exchange.ask(method, sent, timeoutMs);
+      return answer.error ? this.#checked(answer, { method, capabilities }) : answer;
+    };
     return followTask(call, task, { server, ask, isOpen: () => exchange.isOpen });
   }
 

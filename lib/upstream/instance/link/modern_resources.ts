@@ -2,6 +2,7 @@ import type { ExaiError } from "../../../base/errors.ts";
 import { isObject, type JsonObject, textOf } from "../../../base/json.ts";
 import { type Call } from "../../../call/call.ts";
 import { META } from "../../../wire/client_claim.ts";
+import { offeredFlags } from "../../../wire/list_flags.ts";
 import { uriOf } from "../../../wire/mcp.ts";
 import { memberOf, type Params, RawObject } from "../../../wire/raw_object.ts";
 import type { Result } from "../../../wire/rpc.ts";
@@ -23,13 +24,6 @@ interface ModernResourcesOptions {
   log?(line: string): void;
 }
 
-/** The lists of which a server tells changes, as members of the filter of `subscriptions/listen`. */
-const ANNOUNCED = {
-  tools: "toolsListChanged",
-  prompts: "promptsListChanged",
-  resources: "resourcesListChanged",
-};
-
 /**
  * What a server of the modern era says changes, on one stream for all sessions, and what it says may be kept of resources
  * until then.
@@ -44,7 +38,7 @@ export class ModernResources {
     const { capabilities, open, inbound, subscriptions, log } = options;
     this.#union = new UnionListen({
       open,
-      lists: announcedBy(capabilities),
+      lists: Object.fromEntries(offeredFlags(capabilities).map((flag) => [flag, true])),
       deliver: (method, params) => {
         if (method === "notifications/resources/updated") {
           this.#reads.changed(textOf(memberOf(params, "uri")));
@@ -86,19 +80,8 @@ export class ModernResources {
   async read(call: Call, send: () => Promise<Result>): Promise<Result> {
     const kept = this.#reads.get(call);
     if (kept) return kept;
-    const result = await send();
-    this.#reads.note(call, result);
-    return result;
+    return this.#reads.note(call, await send());
   }
-}
-
-function announcedBy(capabilities: JsonObject): JsonObject {
-  return Object.fromEntries(
-    Object.entries(ANNOUNCED).flatMap(([kind, name]) => {
-      const capability = capabilities[kind];
-      return isObject(capability) && capability.listChanged === true ? [[name, true]] : [];
-    }),
-  );
 }
 
 /** `params` without the id of the stream they came on. */

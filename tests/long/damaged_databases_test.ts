@@ -19,6 +19,7 @@ const DATABASES = [
   "sharing.db",
   "spending.db",
   "tasks.db",
+  "used_states.db",
 ];
 const WAL_HEADER = 32;
 const FRAME = 24 + 4096;

@@ -45,7 +45,7 @@ type TakeAnswer = (answer: RpcResponse) => RpcMessage | undefined;
  * answer its `send` has long resolved and nothing fails, and after an event with an id it asks for the rest with a GET,
  * which this revision has not. It posts a text, which `fetch` repeats when a kept connection breaks, and bounds no body.
  */
-export class ModernHttp extends RemoteTransport {
+export class StatelessHttp extends RemoteTransport {
   readonly #timeoutMs: number;
   readonly #tools = new ToolHeaders((warning) => this.onerror?.(new Error(warning)));
   /** By the text of the id, which some servers send back as another type. */

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { meansLegacy } from "../lib/remote/era_refusals.ts";
 import { HttpStatusError, ResponseCutError } from "../lib/remote/http_errors.ts";
-import { ModernHttp } from "../lib/remote/modern_http.ts";
+import { StatelessHttp } from "../lib/remote/stateless_http.ts";
 import { META } from "../lib/wire/client_claim.ts";
 import { readRawMessage } from "../lib/wire/raw_message.ts";
 import type { RpcMessage, RpcRequest } from "../lib/wire/rpc.ts";
@@ -50,7 +50,7 @@ function connected(
     const { method, id } = asked.message;
     return method === "tools/list" ? json(answerTo(id, { resultType: "complete", tools })) : answer(asked);
   });
-  return { far, http: far.hear(new ModernHttp({ ...FAR, startTimeoutMs: 5000 }, far.fetch)) };
+  return { far, http: far.hear(new StatelessHttp({ ...FAR, startTimeoutMs: 5000 }, far.fetch)) };
 }
 
 const mcpHeaders = (headers: Headers) =>
@@ -89,7 +89,7 @@ Deno.test("what a call carries and what it is answered with keeps each character
   const body = `{"jsonrpc":"2.0","id":1,"result":${result}}`;
   const { far } = connected(() => new Response(body, { headers: { "content-type": "application/json" } }));
   const got: string[] = [];
-  const http = new ModernHttp({ ...FAR, startTimeoutMs: 5000 }, (url, init) => {
+  const http = new StatelessHttp({ ...FAR, startTimeoutMs: 5000 }, (url, init) => {
     sent = String(init!.body);
     return far.fetch(url, init);
   });
@@ -290,7 +290,7 @@ Deno.test("a call that is withdrawn while the tools are listed is not sent", asy
   const far = new Far(({ message }) =>
     message.method === "tools/list" ? promise : json(answerTo(message.id))
   );
-  const http = far.hear(new ModernHttp({ ...FAR, startTimeoutMs: 5000 }, far.fetch));
+  const http = far.hear(new StatelessHttp({ ...FAR, startTimeoutMs: 5000 }, far.fetch));
   const sent = assertRejects(() => http.send(call(1)));
   await settled();
   http.withdraw(1);

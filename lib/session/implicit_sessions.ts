@@ -4,12 +4,10 @@ import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { suspendAwareTimeout } from "../base/time.ts";
 import type { Caller } from "../call/call.ts";
-import { thrownForEra } from "../wire/era_errors.ts";
 import { checkParamHeaders, type HeaderParam, headerParams } from "../wire/headers.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { Params } from "../wire/raw_object.ts";
-import type { Result } from "../wire/rpc.ts";
-import { callBudgetExceeded, MIN_CHARGED_BYTES } from "./active_calls.ts";
+import { charged, MIN_CHARGED_BYTES } from "./charged.ts";
 import { encodeMessage, encodeResponse } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
@@ -163,32 +161,15 @@ class ImplicitSession {
       const place = {
         notify: (method: string, params: Params) =>
           send(count(encodeMessage({ method, params }, { maxBytes }).text)),
+        admit: (caller: Caller) => this.#checkParamHeaders(request, { caller, headers }),
       };
-      const result = await this.#charged(request, async () => {
-        await this.#checkParamHeaders(request, headers);
-        return await this.#peer.answer(request, place, signal);
-      });
+      const run = () => this.#peer.answer(request, place, signal);
+      const charge = heapBytes(request.text);
+      const result = await (charge < MIN_CHARGED_BYTES ? run() : charged(session, charge, run));
       return { text: count(encodeResponse(request.idText, result, maxBytes)), code: result.error?.code };
     } finally {
       this.#open--;
       session.touch();
-    }
-  }
-
-  /** Runs a request with its size charged to the byte budget of all calls. */
-  async #charged(request: RawRequest, run: () => Promise<Result>): Promise<Result> {
-    const { budget } = this.#session;
-    const bytes = heapBytes(request.text);
-    const isCharged = bytes >= MIN_CHARGED_BYTES;
-    if (isCharged && !budget.tryTakeCall(bytes, this.#session)) {
-      return { error: thrownForEra(callBudgetExceeded(), "modern") };
-    }
-    try {
-      return await run();
-    } catch (thrown) {
-      return { error: thrownForEra(thrown, "modern") };
-    } finally {
-      if (isCharged) budget.giveBackCall(bytes, this.#session);
     }
   }
 
@@ -197,10 +178,13 @@ class ImplicitSession {
    *
    * @throws {ExaiError} `HEADER_MISMATCH`
    */
-  async #checkParamHeaders(request: RawRequest, headers: Headers): Promise<void> {
+  async #checkParamHeaders(
+    request: RawRequest,
+    { caller, headers }: { caller: Caller; headers: Headers },
+  ): Promise<void> {
     const name = request.method === "tools/call" ? textOf(request.body!.get("name")) : undefined;
     if (name === undefined) return;
-    const tool = await this.#hooks.toolNamed(this.#peer.tenantOf(request), name);
+    const tool = await this.#hooks.toolNamed(caller, name);
     const params = paramsOf(tool?.inputSchema);
     if (params.length > 0) checkParamHeaders(headers, params, request.body!.get("arguments"));
   }
