@@ -13,6 +13,22 @@ import { Shim } from "../helpers/shim.ts";
 
 const KIB = 1024;
 
+let bundling: Promise<string> | undefined;
+
+/** The directory of the bundled daemon, made once: no test writes into it. */
+function bundledDaemon(): Promise<string> {
+  return bundling ??= (async () => {
+    const dir = await Deno.makeTempDir({ prefix: "exai-bundle-" });
+    await bundleDaemon(dir);
+    return dir;
+  })();
+}
+
+Deno.test.afterAll(async () => {
+  const dir = await bundling?.catch(() => undefined);
+  if (dir !== undefined) await Deno.remove(dir, { recursive: true });
+});
+
 Deno.test("the bundled shim is small and carries messages as its source does", async () => {
   const dir = await Deno.makeTempDir({ prefix: "exai-bundle-" });
   const program = `${dir}/shim.js`;
@@ -36,8 +52,7 @@ Deno.test("the bundled shim is small and carries messages as its source does", a
 
 Deno.test("the bundled daemon shows the tools of a server that describes their answers", async () => {
   await using dir = await tempDir({});
-  const program = join(dir.path, "daemon", "daemon.js");
-  await bundleDaemon(join(dir.path, "daemon"));
+  const program = join(await bundledDaemon(), "daemon.js");
   const outputSchema = { type: "object", properties: { n: { type: "number" } } };
   const tool = { name: "count", inputSchema: { type: "object" }, outputSchema };
   const script = fromFileUrl(new URL("../fixtures/scripted_server.ts", import.meta.url));
@@ -54,8 +69,7 @@ Deno.test("the bundled daemon shows the tools of a server that describes their a
 
 Deno.test("the bundled daemon lets go of the state directory that it has looked at, so that restart starts another", async () => {
   await using dir = await tempDir({});
-  const program = join(dir.path, "daemon", "daemon.js");
-  await bundleDaemon(join(dir.path, "daemon"));
+  const program = join(await bundledDaemon(), "daemon.js");
   const home = join(dir.path, "home");
   await Deno.mkdir(home, { mode: 0o700 });
   try {
@@ -69,11 +83,10 @@ Deno.test("the bundled daemon lets go of the state directory that it has looked 
 });
 
 Deno.test("no package that the bundled daemon loads late is of CommonJS: it would have no names there", async () => {
-  await using dir = await tempDir({});
-  await bundleDaemon(dir.path);
+  const dir = await bundledDaemon();
   const nameless: string[] = [];
-  for await (const { name } of Deno.readDir(dir.path)) {
-    const text = await Deno.readTextFile(join(dir.path, name));
+  for await (const { name } of Deno.readDir(dir)) {
+    const text = await Deno.readTextFile(join(dir, name));
     if (/export default \w+\(\);?\s*$/.test(text)) nameless.push(name);
   }
   assertEquals(nameless, []);
@@ -81,8 +94,7 @@ Deno.test("no package that the bundled daemon loads late is of CommonJS: it woul
 
 Deno.test("the bundled daemon has what it loads late: native providers are asked, and their errors read", async () => {
   await using dir = await tempDir({});
-  const program = join(dir.path, "daemon", "daemon.js");
-  await bundleDaemon(join(dir.path, "daemon"));
+  const program = join(await bundledDaemon(), "daemon.js");
   await using gemini = new NativeServer("gemini", sayGemini("From Gemini."));
   await using claude = new NativeServer("anthropic", sayClaude("From Claude."));
   const env = {
@@ -106,10 +118,9 @@ Deno.test("the bundled daemon has what it loads late: native providers are asked
 });
 
 Deno.test("the bundled daemon carries its prompts: it reads no file of them", async () => {
-  await using dir = await tempDir({});
-  await bundleDaemon(dir.path);
-  const names = (await Array.fromAsync(Deno.readDir(dir.path))).map(({ name }) => name);
-  const bundled = (await Promise.all(names.map((name) => Deno.readTextFile(join(dir.path, name))))).join("");
+  const dir = await bundledDaemon();
+  const names = (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name);
+  const bundled = (await Promise.all(names.map((name) => Deno.readTextFile(join(dir, name))))).join("");
   const folder = new URL("../../lib/tool/prompts/", import.meta.url);
   for await (const { name } of Deno.readDir(folder)) {
     const [, first] = /^# [^\n]+\n\n([^\n`"]{20,60})/m.exec(await Deno.readTextFile(new URL(name, folder))) ??
@@ -120,11 +131,10 @@ Deno.test("the bundled daemon carries its prompts: it reads no file of them", as
 });
 
 Deno.test("the bundled daemon scales an image down in a thread of its own", async () => {
-  await using dir = await tempDir({});
-  await bundleDaemon(dir.path);
-  const names = (await Array.fromAsync(Deno.readDir(dir.path))).map(({ name }) => name);
+  const dir = await bundledDaemon();
+  const names = (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name);
   const part = names.find((name) => name.startsWith("image_worker-"))!;
-  const { IMAGE_WORKER_URL } = await import(toFileUrl(join(dir.path, part)).href);
+  const { IMAGE_WORKER_URL } = await import(toFileUrl(join(dir, part)).href);
   const worker = new Worker(IMAGE_WORKER_URL, { type: "module" });
   const { promise, resolve, reject } = Promise.withResolvers<{ type: string }>();
   worker.onmessage = ({ data }) => resolve(data);
@@ -136,8 +146,8 @@ Deno.test("the bundled daemon scales an image down in a thread of its own", asyn
 
 Deno.test("the bundled daemon has what it loads late: certificates are made, and asked of its clients", async () => {
   const dir = await Deno.makeTempDir({ prefix: "exai-bundle-" });
-  const [program, home, certs] = [`${dir}/daemon/daemon.js`, `${dir}/home`, `${dir}/home/certs`];
-  await bundleDaemon(`${dir}/daemon`);
+  const [home, certs] = [`${dir}/home`, `${dir}/home/certs`];
+  const program = join(await bundledDaemon(), "daemon.js");
   assertEquals((await runDaemon({ program, home, args: ["certs"] })).code, 0);
   {
     const env = {

@@ -12,6 +12,11 @@ interface Open {
 
 /** Cells that do not hold yet. Each must fail, so that the list only gets shorter. */
 const OPEN: Open[] = [
+  {
+    cell: /both-stdio: upstream era$/,
+    why: "a server that is slow to start gets initialize too, and runs as that until its next start",
+    isLoad: true,
+  },
   { cell: /: connect$/, why: "the first connections start all servers at once", isLoad: true },
 ];
 
