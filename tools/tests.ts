@@ -13,12 +13,6 @@ const DEADLINE_MS = 1800 * SECOND_MS;
 /** Files of a group. When groups are larger, the last one is waited for longer while other cores have nothing to do. */
 const GROUP_SIZE = 8;
 
-/**
- * Each daemon with servers asks the login shell for its environment. The profile of whoever runs the tests is no part of
- * them, and one that sets up a version manager takes more time than all else in most tests.
- */
-const PLAIN_SHELL: Record<string, string> = Deno.build.os === "windows" ? {} : { SHELL: "/bin/sh" };
-
 const HELP = `deno run -A tools/tests.ts DIR [FLAG ...]
 
   DIR   its files named *_test.ts are run, without those of directories in it
@@ -36,7 +30,7 @@ async function tests(): Promise<void> {
   const groups = await writeGroups(await testFiles(join(ROOT, dir)));
   const options = ["-A", "--no-check", "--parallel", "--preload=tests/helpers/time_limit.ts"];
   const args = ["test", ...options, ...flags, ...groups];
-  const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, env: PLAIN_SHELL, stdin: "null" })
+  const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null" })
     .spawn();
   await using _child = hold("process", () => endTree(child.pid));
   const { success } = await child.status;

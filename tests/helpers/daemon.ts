@@ -12,10 +12,6 @@ export interface TestDaemonOptions {
   servers?: readonly Server[];
 }
 
-// A daemon asks the login shell for its environment before its first server starts. The profile of whoever runs the tests
-// is not theirs to wait for: with pyenv in it that took more than a second of processor time for each daemon.
-if (Deno.build.os !== "windows") Deno.env.set("SHELL", "/bin/sh");
-
 /** How long lists wait for servers: tests that list once see them all. */
 const LIST_WAIT_MS = 5000;
 
