@@ -112,7 +112,7 @@ Deno.test("with no server running, and with nothing to keep to, the processes of
 
 /** One server of the fixtures on a governor of a test's own. */
 function governed(options: Partial<GovernorOptions>) {
-  const host = new ProcessHost({ env: Deno.env.toObject() });
+  const host = new ProcessHost({ env: Deno.env.toObject(), login: {} });
   const { command, args } = bad("well") as { command: string; args: string[] };
   const config: StdioServerConfig = {
     kind: "stdio",

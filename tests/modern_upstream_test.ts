@@ -23,7 +23,7 @@ const CONFIG = {
 
 /** A real server of SDK v2 that speaks the modern era alone, mounted, with how often it was started. */
 function mounted() {
-  const host = new ProcessHost({ env: Deno.env.toObject() });
+  const host = new ProcessHost({ env: Deno.env.toObject(), login: {} });
   const lists = new ListsInMemory();
   let starts = 0;
   const it = mountedServer(CONFIG, (config) => {
