@@ -56,7 +56,10 @@ function responderOf(...entries: PendingRequest[]) {
   for (const entry of entries) pending.add(entry);
   const told: [unknown, ExaiError][] = [];
   const failures = new FailureResponder(pending, {
-    client: { refuse: (idText, error) => void told.push([JSON.parse(idText), error]) },
+    client: {
+      refuse: (idText, error) => void told.push([JSON.parse(idText), error]),
+      sendText: () => {},
+    },
     replayState: { isSafeToRepeat: ({ id }) => id === 9 },
     advice: "Start it.",
   });

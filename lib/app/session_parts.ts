@@ -1,4 +1,3 @@
-import { VERSION } from "../base/version.ts";
 import type { Target } from "../call/call.ts";
 import type { Settings } from "../config/settings.ts";
 import type { RoundTrips } from "../round_trips/round_trips.ts";
@@ -10,11 +9,11 @@ import { ModernPeer } from "../session/modern_peer.ts";
 import { ModernTenants } from "../session/modern_tenants.ts";
 import type { RegistryOptions } from "../session/registry.ts";
 import type { Session } from "../session/session.ts";
+import { SERVER_INFO } from "../wire/merged_catalog.ts";
 import type { CallTimeouts } from "./call_timeouts.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
 
-/** How the daemon names itself to clients. */
-export const SERVER_INFO = { name: "exai", version: VERSION };
+export { SERVER_INFO };
 
 /** Requests of a session that need no permit, in addition to those that run and wait for one. */
 const SPARE_REQUESTS = 256;

@@ -4,6 +4,7 @@ import type { Call, Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { describeTrouble, type ServerTrouble } from "../call/server_trouble.ts";
 import { type Implementation, LATEST_REVISION, replayOf } from "../wire/mcp.ts";
+import { MERGED_CAPABILITIES } from "../wire/merged_catalog.ts";
 import type { Result } from "../wire/rpc.ts";
 import { mergedExtensions } from "./extensions.ts";
 import { composeInstructions, withTroubles } from "./instructions.ts";
@@ -34,11 +35,7 @@ export interface GuideOptions {
 
 /** The capabilities of the merged catalog; independent of the mounted servers, which may change during a session. */
 const CAPABILITIES: JsonObject = {
-  tools: { listChanged: true },
-  prompts: { listChanged: true },
-  resources: { subscribe: true, listChanged: true },
-  completions: {},
-  logging: {},
+  ...MERGED_CAPABILITIES,
   tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
 };
 

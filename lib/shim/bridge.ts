@@ -65,8 +65,8 @@ export class Bridge implements DialerHooks {
   constructor(client: ClientPort, options: BridgeOptions) {
     this.#client = client;
     this.#options = options;
-    const { advice } = options;
-    this.#failures = new FailureResponder(this.#pending, { client, replayState: this.#replayState, advice });
+    const parts = { ...options, client, replayState: this.#replayState };
+    this.#failures = new FailureResponder(this.#pending, parts);
     this.#timers = new RequestTimers(options, {
       onDaemonTimeout: (entry, waitedMs) => this.#failures.handleDaemonTimeout(entry, waitedMs),
       onResponseTimeout: (entry) => this.#timeOut(entry),

@@ -4,6 +4,7 @@ import type { LinkError } from "../client/link_target.ts";
 import type { StdioPeer } from "../transport/stdio.ts";
 import { idTextOf } from "../wire/envelope.ts";
 import * as errors from "./error_responses.ts";
+import { earlyDiscover } from "./early_discover.ts";
 import type { PendingMessages, PendingRequest } from "./pending_messages.ts";
 import type { RecoveryAction } from "./recovery.ts";
 import type { ReplayState } from "./replay_state.ts";
@@ -11,13 +12,18 @@ import type { ReplayState } from "./replay_state.ts";
 const log = getLogger(["exai", "shim"]);
 
 interface FailureResponderOptions {
-  client: Pick<StdioPeer, "refuse">;
+  client: Pick<StdioPeer, "refuse" | "sendText">;
   replayState: Pick<ReplayState, "isSafeToRepeat">;
+  /** The one server the window is for, if any. */
+  server?: string;
   /** The end of an error message: what the user can do without a daemon. */
   advice: string;
 }
 
-/** Answers the client's requests that get no response from a daemon, each with an error that says what happened. */
+/**
+ * Answers the client's requests that get no response from a daemon: with an error that says what happened, or with what
+ * is true without one.
+ */
 export class FailureResponder {
   readonly #pending: PendingMessages;
   readonly #options: FailureResponderOptions;
@@ -76,8 +82,13 @@ export class FailureResponder {
 
   /** No daemon has taken `entry` for `waitedMs`. */
   handleDaemonTimeout(entry: PendingRequest, waitedMs: number): void {
+    const { advice, server, client } = this.#options;
+    const early = entry.isSent ? undefined : earlyDiscover(entry, server);
+    if (early !== undefined && this.#pending.remove(entry)) {
+      client.sendText(early);
+      return this.checkIdle();
+    }
     const mayHaveRun = entry.isSent && !this.#options.replayState.isSafeToRepeat(entry);
-    const { advice } = this.#options;
     const error = mayHaveRun
       ? errors.outcomeUnknown(entry.method)
       : errors.daemonUnavailable(waitedMs, { why: this.#reason, advice });

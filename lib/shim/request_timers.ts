@@ -1,8 +1,16 @@
 import { suspendAwareTimeout } from "../base/time.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { Settings } from "../config/settings.ts";
+import { earlyDiscover } from "./early_discover.ts";
 import type { PendingRequest } from "./pending_messages.ts";
 
-export type TimerSettings = Pick<Settings, "connectTimeoutMs" | "resumeWindowMs" | "shimRpcTimeoutMs">;
+export type TimerSettings = Pick<
+  Settings,
+  "connectTimeoutMs" | "resumeWindowMs" | "shimRpcTimeoutMs" | "server"
+>;
+
+/** How long a daemon has for a `server/discover` that can be answered without one: most answer in less. */
+const DISCOVER_WAIT_MS = SECOND_MS;
 
 interface TimerHooks {
   /** No daemon has taken the request for `waitedMs`. */
@@ -22,10 +30,11 @@ export class RequestTimers {
   }
 
   awaitDaemon(entry: PendingRequest): void {
-    const { connectTimeoutMs } = this.#settings;
+    const { connectTimeoutMs, server } = this.#settings;
     // The daemon keeps the response to a request it has received for the resume window.
     if (entry.isSent) this.awaitNextDaemon(entry);
-    else this.#startDaemonTimer(entry, connectTimeoutMs);
+    else if (!earlyDiscover(entry, server)) this.#startDaemonTimer(entry, connectTimeoutMs);
+    else this.#startDaemonTimer(entry, Math.min(connectTimeoutMs, DISCOVER_WAIT_MS));
   }
 
   /** Allows for the time the next daemon may take to replace this one. */

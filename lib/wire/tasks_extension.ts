@@ -2,11 +2,9 @@ import { ExaiError } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { Era } from "./client_claim.ts";
 import { errorForEra } from "./era_errors.ts";
+import { TASKS_EXTENSION } from "./merged_catalog.ts";
 import { exactError, exactResult } from "./raw_message.ts";
 import type { Result } from "./rpc.ts";
-
-/** The extension by which calls may be answered with tasks (SEP-2663). */
-const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
 
 /** The methods about tasks of the extension. `tasks/get` and `tasks/cancel` are methods of tasks of 2025-11-25 too. */
 const METHODS: ReadonlySet<string> = new Set(["tasks/get", "tasks/update", "tasks/cancel"]);

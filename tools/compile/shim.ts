@@ -11,7 +11,8 @@ const REPLACEMENTS: readonly Replacement[] = [
 
 /** What it would need Node's modules for. They are loaded when a window is busy (lib/transport/process_stdio.ts). */
 const BUILTINS = { "node:buffer": standIn("node_buffer.ts"), "node:events": standIn("node_events.ts") };
-const GLOBALS = [standIn("node_buffer.ts"), standIn("timers.ts")];
+/** In one file: with the modules that are loaded late, esbuild begins each module with a call for each file. */
+const GLOBALS = [standIn("globals.ts")];
 
 function standIn(name: string): URL {
   return new URL(`stand_ins/${name}`, import.meta.url);

@@ -4,6 +4,8 @@
  * be stopped, and keeps the program running while somebody listens; all timers here share one.
  */
 
+export { Buffer } from "./node_buffer.ts";
+
 interface Timer {
   dueMs: number;
   run(): void;
