@@ -5,12 +5,12 @@ import { Buffer } from "../tools/compile/stand_ins/node_buffer.ts";
 import { EventEmitter } from "../tools/compile/stand_ins/node_events.ts";
 import { checkWindows } from "../tools/compile/stand_ins/std_os.ts";
 
-const TIMERS = new URL("../tools/compile/stand_ins/timers.ts", import.meta.url).href;
+const GLOBALS = new URL("../tools/compile/stand_ins/globals.ts", import.meta.url).href;
 
 /** Runs `code` in a program of its own, with the timers of the bundle. @returns what it logs */
 async function withTimers(code: string): Promise<string[]> {
   const program = `import { setTimeout, setInterval, clearTimeout, clearInterval } from ${
-    JSON.stringify(TIMERS)
+    JSON.stringify(GLOBALS)
   };
     const say = (text) => console.log(text);
     ${code}`;
