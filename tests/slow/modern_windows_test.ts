@@ -6,6 +6,7 @@ import { claimOf, modernRequest, subscriptionOf } from "../helpers/modern.ts";
 import { startDaemon } from "../helpers/program.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 import { Shim } from "../helpers/shim.ts";
+import { until } from "../helpers/until.ts";
 
 const fixture = (name: string) => fromFileUrl(new URL(`../fixtures/${name}`, import.meta.url));
 const WATCHED = "test://watched-resource";
@@ -68,13 +69,17 @@ Deno.test("two windows of either era see the same server, and are told of its ch
   assertEquals((discovered.result as JsonObject).supportedVersions, ["2026-07-28"]);
   const names = ({ result }: JsonObject) =>
     ((result as JsonObject).tools as JsonObject[]).map(({ name }) => name);
+  await until("the tools of both servers", async () => {
+    const known = names(await old.ask("tools/list"));
+    return known.includes("change") && known.includes("hold") || undefined;
+  });
   assertEquals(names(await ask(young, "t", "tools/list")), names(await old.ask("tools/list")));
   await old.ask("resources/subscribe", { uri: WATCHED });
   await listen(young, "l", { toolsListChanged: true, resourceSubscriptions: [WATCHED] });
   await ask(young, "c", "tools/call", { name: "change", arguments: { kind: "tools" } });
   const changed = "notifications/tools/list_changed";
   assertEquals(subscriptionOf(await told(young, changed)), "l");
-  assertEquals((await old.next(({ method }) => method === changed)).params, undefined);
+  assertEquals((await old.next(({ method }) => method === changed)).params ?? {}, {});
   await old.call("update", { uri: WATCHED });
   const updated = "notifications/resources/updated";
   assertEquals(((await told(young, updated)).params as JsonObject).uri, WATCHED);

@@ -7,6 +7,7 @@ import { FakeServer, toolsOf } from "../helpers/fake_server.ts";
 import { modernRequest } from "../helpers/modern.ts";
 import { startDaemon } from "../helpers/program.ts";
 import { RawClient } from "../helpers/raw_client.ts";
+import { postModern } from "../helpers/raw_modern.ts";
 import { until } from "../helpers/until.ts";
 
 const CAPABILITIES = { elicitation: { form: {} } };
@@ -17,15 +18,6 @@ const QUESTION = {
 const ANSWERS = { n: { action: "accept", content: { n: "Ada" } } };
 
 let lastId = 0;
-
-/** Calls `name`; the answer, as a whole. */
-async function callTool(client: RawClient, name: string, more: JsonObject = {}): Promise<JsonObject> {
-  const id = ++lastId;
-  client.send(
-    modernRequest(id, "tools/call", { name, arguments: {}, ...more }, { capabilities: CAPABILITIES }),
-  );
-  return await client.nextWhere((frame) => frame.id === id);
-}
 
 /** Calls `name` as often at once, and returns the answers in the order they came. */
 async function callAtOnce(client: RawClient, name: string, count: number, more: JsonObject[] = []) {
@@ -88,24 +80,23 @@ Deno.test({
     const mcpServers = { era: eraEntry("legacy") };
     await Deno.writeTextFile(`${home}/mcp.json`, JSON.stringify({ mcpServers }), { mode: 0o600 });
     try {
+      // Over HTTP a window is the same one after a restart of the daemon.
+      const call = (daemon: { url: string }, more: JsonObject = {}) => {
+        const params = { name: "ask_form", arguments: {}, ...more };
+        return postModern(daemon.url.replace(/^ws/, "http") + "mcp", ["tools/call", params, CAPABILITIES]);
+      };
       const states: unknown[] = [];
       {
         await using daemon = await startDaemon({ home });
-        using client = await RawClient.connect(daemon.url, ["mcp"]);
-        for (let i = 0; i < 5; i++) states.push(resultOf(await callTool(client, "ask_form")).requestState);
+        for (let i = 0; i < 5; i++) states.push(resultOf(await call(daemon)).requestState);
       }
       assertEquals(new Set(states.map((state) => typeof state)), new Set(["string"]));
       await using daemon = await startDaemon({ home });
-      using client = await RawClient.connect(daemon.url, ["mcp"]);
-      for (const requestState of states) {
-        const { error } = await callTool(client, "ask_form", {
-          requestState: requestState as string,
-          inputResponses: ANSWERS,
-        });
+      for (const state of states) {
+        const { error } = await call(daemon, { requestState: state as string, inputResponses: ANSWERS });
         assertEquals(((error as JsonObject).data as JsonObject).code, "OUTCOME_UNKNOWN");
       }
-      const changed = `${String(states[0])}x`;
-      const { error } = await callTool(client, "ask_form", { requestState: changed, inputResponses: {} });
+      const { error } = await call(daemon, { requestState: `${states[0]}x`, inputResponses: {} });
       assertEquals((error as JsonObject).code, -32602);
     } finally {
       await Deno.remove(home, { recursive: true });

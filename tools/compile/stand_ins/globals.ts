@@ -1,7 +1,7 @@
 /**
- * Globals of the bundle of the shim: its `Buffer`, and timers. Deno's own are those of Node.js, with which the first use of one
- * loads what Deno has of Node.js: 2 MB and 8 ms for each window. `AbortSignal.timeout` is there without. Its timer cannot
- * be stopped, and keeps the program running while somebody listens; all timers here share one.
+ * Globals of the bundle of the shim: its `Buffer`, and timers. Deno's own are those of Node.js, with which the first use
+ * of one loads what Deno has of Node.js: 2 MB and 8 ms for each window. `AbortSignal.timeout` is there without. Its timer
+ * cannot be stopped, and keeps the program running while somebody listens; all timers here share one.
  */
 
 export { Buffer } from "./node_buffer.ts";
