@@ -134,6 +134,18 @@ Deno.test("a change drops what was read of it, and what is below it", () => {
   assertEquals(kept(), []);
 });
 
+Deno.test("what changes while it is read is not kept", () => {
+  using _timers = new FakeTimers();
+  const cache = new ReadCache();
+  const { changes } = cache;
+  cache.changed("a:1");
+  const fresh = answer({ contents: [], ttlMs: 1000, cacheScope: "public" });
+  assertEquals(cache.note(read("a:1"), fresh, changes), fresh);
+  assertEquals(cache.get(read("a:1")), undefined);
+  cache.note(read("a:1"), fresh, cache.changes);
+  assertEquals(cache.get(read("a:1")) !== undefined, true);
+});
+
 Deno.test("answers to a retry, questions and what is stale at once are never kept", () => {
   using _timers = new FakeTimers();
   const cache = new ReadCache();
