@@ -144,6 +144,26 @@ Deno.test("who listens to a task is told its question and its end", async () => 
   assertEquals((error as JsonObject).code, -32021);
 });
 
+Deno.test("each listen is told a change of a task once, however many there are", async () => {
+  const odd = patientServer();
+  await using it = await testDaemon({ servers: [odd] });
+  const [client, other] = [new ModernHttpClient(it.http, FOLLOWS), new ModernHttpClient(it.http, ANSWERS)];
+  const taskIds = [(await client.call("hold")).taskId!, (await client.call("hold")).taskId!];
+  using one = await client.listen({ notifications: { taskIds } });
+  using two = await client.listen({ notifications: { taskIds } });
+  using three = await other.listen({ notifications: { taskIds } });
+  const listens = [one, two, three];
+  for (const listen of listens) await listen.next((messages) => messages.length === 1);
+  odd.release.resolve();
+  for (const listen of listens) {
+    // All that is said of the first of them comes before what is said of the second.
+    const told = await listen.next((messages) =>
+      taskIds.every((id) => messages.some(({ params }) => (params as JsonObject).taskId === id))
+    );
+    assertEquals(told.length, 1 + taskIds.length, JSON.stringify(told));
+  }
+});
+
 Deno.test("after a restart a task has its result, and one that ran has failed with an unknown outcome", async () => {
   const home = await Deno.makeTempDir({ prefix: "exai-test-" });
   await using _home = { [Symbol.asyncDispose]: () => removeHome(home) };

@@ -73,6 +73,30 @@ Deno.test("the pages of a list are kept together as long as the one that lasts l
   assertEquals(asked, Array(4).fill(LISTS.tools.method));
 });
 
+Deno.test("a list that was cut is asked for again soon, however long its pages may be kept", async () => {
+  using timers = new FakeTimers();
+  let isBroken = true;
+  const cache = new ListCache({
+    has: () => true,
+    isAnnounced: () => true,
+    ask: (_method, { cursor }) => {
+      if (cursor !== undefined && isBroken) {
+        return Promise.resolve({ error: { code: -32603, message: "no" } });
+      }
+      const page = { tools: [{ name: `t${cursor ?? 0}` }], ttlMs: 3_600_000, cacheScope: "public" };
+      return Promise.resolve({ result: cursor === undefined ? { ...page, nextCursor: "1" } : page });
+    },
+  });
+  assertEquals((await cache.get("tools")).length, 1);
+  isBroken = false;
+  assertEquals(freshnessHints(cache.freshness("tools")!).ttlMs, 30_000);
+  timers.pass(29_999);
+  assertEquals((await cache.get("tools")).length, 1);
+  timers.pass(1);
+  assertEquals((await cache.get("tools")).length, 2);
+  assertEquals(freshnessHints(cache.freshness("tools")!).ttlMs, 3_600_000);
+});
+
 Deno.test("a list of a server that says nothing of time is kept as before, and clients may keep it as long", async () => {
   using timers = new FakeTimers();
   const { cache, asked } = cacheOf([{}]);
@@ -132,6 +156,18 @@ Deno.test("a change drops what was read of it, and what is below it", () => {
   assertEquals(kept(), ["b:1"]);
   cache.changed();
   assertEquals(kept(), []);
+});
+
+Deno.test("what changes while it is read is not kept", () => {
+  using _timers = new FakeTimers();
+  const cache = new ReadCache();
+  const { changes } = cache;
+  cache.changed("a:1");
+  const fresh = answer({ contents: [], ttlMs: 1000, cacheScope: "public" });
+  assertEquals(cache.note(read("a:1"), fresh, changes), fresh);
+  assertEquals(cache.get(read("a:1")), undefined);
+  cache.note(read("a:1"), fresh, cache.changes);
+  assertEquals(cache.get(read("a:1")) !== undefined, true);
 });
 
 Deno.test("answers to a retry, questions and what is stale at once are never kept", () => {

@@ -170,6 +170,27 @@ Deno.test("what it asks of a client of the legacy era is asked as requests, all 
   assertEquals(window.asked.map(({ by }) => by), ["call", "call"]);
 });
 
+Deno.test("a resource that depends on the answers of its reader is kept for nobody else", async () => {
+  const { instance, upstream } = await modern(({ params }) => {
+    const { inputResponses = params!.uri === "a:2" ? "anybody" : undefined } = params!;
+    const text = JSON.stringify(inputResponses);
+    return text ? { result: { contents: [{ text }], ttlMs: 60_000 } } : asks({ who: FORM });
+  });
+  // As messages come from a process: what is kept is their text.
+  upstream.say = (message) =>
+    upstream.onmessage!(readRawMessage(JSON.stringify({ jsonrpc: "2.0", ...message }), UNLIMITED)!);
+  const read = async (name: string, uri: string) => {
+    const window = new Window(name, { elicitation: {} });
+    window.answer = () => Promise.resolve({ result: { by: name } });
+    const { result } = await instance.call(window.call({ method: "resources/read", params: { uri } }));
+    return (result!.contents as [JsonObject])[0].text;
+  };
+  for (const by of ["ada", "bob"]) assertEquals(await read(by, "a:1"), JSON.stringify({ who: { by } }));
+  const sent = upstream.sent.length;
+  for (const name of ["ada", "bob"]) assertEquals(await read(name, "a:2"), '"anybody"');
+  assertEquals(upstream.sent.length, sent + 1);
+});
+
 Deno.test("a client of the modern era is told what it asks as it came", async () => {
   const needed = asks({ who: FORM }, "st");
   const { instance } = await modern(() => needed);

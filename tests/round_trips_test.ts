@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { RoundTrips } from "../lib/round_trips/round_trips.ts";
 import type { Result } from "../lib/wire/rpc.ts";
-import { accept, asked, form, questionsIn, RoundTripClient, said } from "./helpers/round_trips.ts";
+import { accept, asked, form, heeded, questionsIn, RoundTripClient, said } from "./helpers/round_trips.ts";
 
 const ELICIT = "elicitation/create";
 
@@ -200,6 +200,29 @@ Deno.test("what a call sends goes to the request that is open, and to none while
   assertEquals(client.told, [[1, "notifications/message"], [2, "notifications/message"]]);
 });
 
+Deno.test("what a call sends goes to a retry that is open, also once a later one of the same is withdrawn", async () => {
+  const [begin, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const client = new RoundTripClient(async ({ ask, notify }) => {
+    await ask(ELICIT, form("who?", "n"));
+    begin.resolve();
+    await go.promise;
+    notify("notifications/message", { level: "info", data: "x" });
+    return said("done");
+  });
+  using _ = client.roundTrips;
+  const question = await client.send();
+  const first = client.answer(question, { n: accept({}) });
+  await begin.promise;
+  const controller = new AbortController();
+  const isHeeded = heeded(controller.signal);
+  const second = client.answer(question, { n: accept({}) }, { controller });
+  await isHeeded;
+  controller.abort();
+  go.resolve();
+  assertEquals(await Promise.all([first, second]), [said("done"), said("done")]);
+  assertEquals(client.told, [[2, "notifications/message"]]);
+});
+
 Deno.test("a call that ends before its client comes back has its result for it at once", async () => {
   const asking = Promise.withResolvers<void>();
   const withdrawn = new AbortController();
@@ -242,17 +265,10 @@ Deno.test("the withdrawal of a request ends its call: of the first, of a retry, 
   second.abort();
   assertEquals(client.cancelled.length, 1);
   const again = new AbortController();
-  const heeded = [third, again].map(({ signal }) => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const listen = signal.addEventListener.bind(signal);
-    signal.addEventListener = (
-      ...args: unknown[]
-    ) => (resolve(), listen(...args as Parameters<typeof listen>));
-    return promise;
-  });
+  const areHeeded = [third, again].map(({ signal }) => heeded(signal));
   const retry = client.answer(question, { n: accept({}) }, { controller: third });
   const joined = client.answer(question, { n: accept({}) }, { controller: again });
-  await Promise.all(heeded);
+  await Promise.all(areHeeded);
   third.abort();
   assertEquals(client.cancelled.length, 1, "one more waits for it");
   again.abort();

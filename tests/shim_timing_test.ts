@@ -149,7 +149,7 @@ function requestTimers(
 ) {
   const events: unknown[] = [];
   const timers = new RequestTimers(
-    { connectTimeoutMs: 100, resumeWindowMs: 300, shimRpcTimeoutMs: 0, ...settings },
+    { connectTimeoutMs: 100, resumeWindowMs: 300, shimRpcTimeoutMs: 0, server: "", ...settings },
     {
       onDaemonTimeout: (_, waitedMs) => events.push(["tired", waitedMs]),
       onResponseTimeout: () => events.push("unanswered"),

@@ -116,6 +116,27 @@ Deno.test("a stream that breaks is opened again with a growing delay, and says w
   assertEquals(server.events, ["gap", "gap", "lost a:1"]);
 });
 
+Deno.test("a stream that ends as soon as it is open is opened again with a growing delay", async () => {
+  using timers = new FakeTimers();
+  const server = new ScriptedListens({ toolsListChanged: true });
+  server.union.start();
+  await settle();
+  const delays: number[] = [];
+  for (let n = 0; n < 4; n++) {
+    server.opened[n]!.end();
+    await settle();
+    delays.push(timers.lastMs!);
+    timers.pass(timers.lastMs!);
+    await settle();
+  }
+  assertEquals(delays.every((ms, i) => ms >= 500 * 2 ** i && ms <= 1000 * 2 ** i), true, String(delays));
+  timers.pass(10_000);
+  server.opened[4]!.end();
+  await settle();
+  assertEquals(timers.lastMs! <= 1000, true);
+  server.union.close(new ExaiError("CANCELLED", "enough"));
+});
+
 Deno.test("a server without streams is asked once, and says so to who subscribes", async () => {
   const server = new ScriptedListens({ toolsListChanged: true });
   server.refusal = new ExaiError("METHOD_NOT_FOUND", "no such method");
@@ -148,6 +169,7 @@ Deno.test("who subscribes while the next attempt is far off waits a second at mo
   server.refusal = undefined;
   assertEquals(await server.union.subscribe("a:2"), { result: {} });
   server.refusal = new ExaiError("UPSTREAM_UNAVAILABLE", "it is away again");
+  timers.pass(10_000);
   server.opened[0]!.end();
   await settle();
   assertEquals(timers.lastMs! <= 1000, true);

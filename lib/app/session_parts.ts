@@ -40,7 +40,7 @@ export function modernPeers(
   },
 ): (session: Session) => ModernPeer {
   events.on("callerEnded", (caller) => roundTrips.forget(caller));
-  const watchTasks: WatchTasks = (caller, taskIds) => tasks.watch(caller, taskIds);
+  const watchTasks: WatchTasks = (...asked) => tasks.watch(...asked);
   return (session) => {
     const tenants = new ModernTenants(session, (tenant) => events.emit("callerEnded", tenant));
     return new ModernPeer(session, tenants, { target, roundTrips, serverInfo: SERVER_INFO, watchTasks });

@@ -63,13 +63,20 @@ class Retry implements OpenRequest {
     const { signal } = request;
     const onAbort = () => {
       this.#requests.delete(request);
+      // What it sends goes to one that is open still.
+      this.#latest = [...this.#requests].at(-1) ?? this.#latest;
       if (this.#requests.size === 0) this.#controller.abort(signal.reason);
     };
     this.#latest = request;
     this.#requests.add(request);
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
-    return { [Symbol.dispose]: () => signal.removeEventListener("abort", onAbort) };
+    return {
+      [Symbol.dispose]: () => {
+        signal.removeEventListener("abort", onAbort);
+        this.#requests.delete(request);
+      },
+    };
   }
 }
 

@@ -23,16 +23,19 @@ interface TaskWatch extends Disposable {
   readonly taskIds: readonly string[];
 }
 
-/** Has the changes of tasks told by the `notify` of `caller`, as `notifications/tasks` with a `taskId`. */
-export type WatchTasks = (caller: Caller, taskIds: readonly string[]) => Promise<TaskWatch>;
+/** Has the changes of tasks that `viewer` may see told by its `notify`, as `notifications/tasks` with a `taskId`. */
+export type WatchTasks = (
+  viewer: Pick<Caller, "identity" | "notify">,
+  taskIds: readonly string[],
+) => Promise<TaskWatch>;
 
 /** Where what a listen asks for comes from. */
 export interface HonourSources {
   subscriptions: ListenSubscriptions;
   /** Makes a call of the daemon's on behalf of `tenant`. Never rejects. */
   call(tenant: ModernTenant, method: string, params: JsonObject): Promise<Result>;
-  /** Default: there are no tasks. */
-  watchTasks?: WatchTasks;
+  /** Has the changes of tasks told to the listen. Default: there are no tasks. */
+  watchTasks?(taskIds: readonly string[]): Promise<TaskWatch>;
 }
 
 /** What is honoured of one listen, until it is disposed. */
@@ -111,9 +114,8 @@ export class Honoured implements Disposable {
   }
 
   async #watch(taskIds: string[]): Promise<readonly string[]> {
-    const { watchTasks } = this.#sources;
-    if (taskIds.length === 0 || !watchTasks) return [];
-    this.#tasks = watchTasks(this.#tenant, taskIds);
+    if (taskIds.length === 0 || !this.#sources.watchTasks) return [];
+    this.#tasks = this.#sources.watchTasks(taskIds);
     return (await this.#tasks).taskIds;
   }
 }

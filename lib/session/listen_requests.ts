@@ -1,16 +1,18 @@
 import type { RequestPlace } from "../round_trips/request.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
+import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { checkFollowsTasks } from "../wire/tasks_extension.ts";
-import { Honoured, type HonourSources } from "./honoured_listen.ts";
+import { Honoured, type HonourSources, type WatchTasks } from "./honoured_listen.ts";
 import { readListenFilter } from "./listen_filter.ts";
 import { ListenSubscriptions } from "./listen_subscriptions.ts";
 import { Listen, type ModernListens } from "./modern_listens.ts";
 import type { ModernTenant } from "./modern_tenant.ts";
 import { SubscriptionQuota } from "./subscription_quota.ts";
 
-interface ListenRequestsOptions extends Omit<HonourSources, "subscriptions"> {
+interface ListenRequestsOptions extends Pick<HonourSources, "call"> {
   listens: ModernListens;
+  watchTasks?: WatchTasks;
 }
 
 interface ListenRequest {
@@ -45,7 +47,7 @@ export class ListenRequests {
     signal.addEventListener("abort", listen.end, { once: true });
     if (signal.aborted) listen.end();
     try {
-      using honoured = new Honoured(tenant, this.#sourcesFor(tenant));
+      using honoured = new Honoured(tenant, this.#sourcesFor(tenant, listen));
       // It may be withdrawn before its servers have answered.
       const filter = await Promise.race([honoured.of(asked), listen.ended]);
       if (filter) listen.acknowledge(filter);
@@ -57,11 +59,17 @@ export class ListenRequests {
     return listen.result;
   }
 
-  #sourcesFor(tenant: ModernTenant): HonourSources {
+  #sourcesFor(tenant: ModernTenant, listen: Listen): HonourSources {
     const subscriptions = tenant.subscriptions ??= new ListenSubscriptions({
       quota: new SubscriptionQuota(),
       call: (method, uri) => this.#options.call(tenant, method, { uri }),
     });
-    return { ...this.#options, subscriptions };
+    const { call, watchTasks } = this.#options;
+    // Told to this listen alone: another one for the same task has a watch of its own.
+    const viewer = {
+      identity: () => tenant.identity(),
+      notify: (method: string, params?: Params) => listen.tell(method, params),
+    };
+    return { call, subscriptions, watchTasks: watchTasks && ((taskIds) => watchTasks(viewer, taskIds)) };
   }
 }

@@ -42,9 +42,7 @@ export class Listen {
 
   /** Whether it is told `method` with `params` that `caller` is notified of. */
   isTold(caller: Caller, method: string, params?: Params): boolean {
-    // A task belongs to the whole session, whatever the request that began it declared.
-    const isIts = this.caller === caller || method === "notifications/tasks";
-    return isIts && isAskedFor(this.#filter, method, params);
+    return this.caller === caller && isAskedFor(this.#filter, method, params);
   }
 
   tell(method: string, params?: Params): void {
@@ -110,7 +108,7 @@ export class ModernListens {
     return false;
   }
 
-  /** Tells the listens of `caller` that ask for it; those for a task, whoever began it. */
+  /** Tells the listens of `caller` that ask for it. */
   tell(caller: Caller, method: string, params?: Params): void {
     for (const listen of this.#open) if (listen.isTold(caller, method, params)) listen.tell(method, params);
   }

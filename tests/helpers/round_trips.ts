@@ -96,3 +96,13 @@ export function accept(content: JsonObject): JsonObject {
 export function said(value: Json | undefined): Result {
   return { result: { content: [{ type: "text", text: JSON.stringify(value) }] } };
 }
+
+/** Resolves once the abort of `signal` is listened for. */
+export function heeded(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const listen = signal.addEventListener.bind(signal);
+  signal.addEventListener = (
+    ...args: unknown[]
+  ) => (resolve(), listen(...args as Parameters<typeof listen>));
+  return promise;
+}

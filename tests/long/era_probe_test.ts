@@ -161,6 +161,9 @@ Deno.test("a slow server of both eras runs as it was initialized, and the next s
   const behaviour = { discover: DISCOVERED, startMs: 2500, isLoud: true };
   const it = await started(behaviour, { startTimeoutMs: 8000 });
   assertEquals([it.era, it.starts, it.found.at(-1)], ["legacy", 1, "modern"]);
+  const known: KnownEra = { is: "remembered", era: "modern" };
+  const next = await started(behaviour, { known, startTimeoutMs: 8000 });
+  assertEquals([next.era, next.read.includes("initialize")], ["modern", false]);
 });
 
 Deno.test("a server that speaks another revision is asked in it, initialized in an older one, or refused", async () => {

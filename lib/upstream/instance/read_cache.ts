@@ -28,6 +28,12 @@ export class ReadCache {
   /** The least recently read first. */
   readonly #kept = new Map<string, KeptRead>();
   #chars = 0;
+  #changes = 0;
+
+  /** How often something has changed: what was asked for before a change may be of before. */
+  get changes(): number {
+    return this.#changes;
+  }
 
   /** The kept result for `call`, with the time that it may still be kept; undefined: the server is asked. */
   get(call: Call): Result | undefined {
@@ -43,9 +49,14 @@ export class ReadCache {
     return withTtl(kept.result, freshnessHints(kept.freshness).ttlMs);
   }
 
-  /** Keeps `result`, the answer to `call`, as long as the server allows; returns it as the caller gets it. */
-  note(call: Call, result: Result): Result {
-    this.#keep(call, result);
+  /**
+   * Keeps `result`, the answer to `call`, as long as the server allows, if nothing has changed since it was asked for;
+   * returns it as the caller gets it.
+   *
+   * @param changes how many changes there were when it was asked for
+   */
+  note(call: Call, result: Result, changes = this.#changes): Result {
+    if (changes === this.#changes) this.#keep(call, result);
     const given = result.error ? undefined : resultMember(result, "ttlMs");
     const ttlMs = believedTtlMs(given);
     return given === undefined || given === ttlMs ? result : withTtl(result, ttlMs);
@@ -71,6 +82,7 @@ export class ReadCache {
 
   /** The resource `uri` has changed, or one below it; undefined: any may have. */
   changed(uri?: string): void {
+    this.#changes++;
     for (const [key, kept] of this.#kept) {
       if (uri === undefined || kept.uri === uri || kept.uri.startsWith(uri)) this.#drop(key);
     }

@@ -25,6 +25,9 @@ interface UnionListenOptions {
 /** Time between two attempts in vain at least, whatever is asked for meanwhile. */
 const MIN_WAIT_MS = SECOND_MS;
 
+/** A stream that was open for so long has not failed: when it ends, the next attempt is made soon. */
+const LASTING_MS = 10 * SECOND_MS;
+
 /** A resource whose updates are wanted. */
 interface Wanted {
   /** Whether the server has acknowledged it: it stays wanted when a stream breaks. */
@@ -124,7 +127,6 @@ export class UnionListen {
       const stream = await this.#open(filter);
       if (this.#ended.signal.aborted) return stream.close();
       this.#use(stream, uris);
-      this.#backoff.reset();
       this.#settle(stream, uris);
     } catch (thrown) {
       await this.#failed(ExaiError.from(thrown), uris);
@@ -147,7 +149,9 @@ export class UnionListen {
     if (!stream) return;
     if (before === undefined && this.#hadStream) this.#options.onGap();
     this.#hadStream = true;
+    const sinceMs = monotonicNow();
     void stream.ended.then(() => {
+      if (monotonicNow() - sinceMs >= LASTING_MS) this.#backoff.reset();
       if (this.#stream !== stream) return;
       this.#stream = undefined;
       this.#asked = new Set();

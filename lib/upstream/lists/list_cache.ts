@@ -174,7 +174,9 @@ export class ListCache {
     const { method } = LISTS[kind];
     const ask = (params: JsonObject) => this.#options.ask(method, params);
     const { entries, fault, freshness } = await allPages(ask, LISTS[kind]);
-    onFreshness(freshness);
+    // A part of a list is not kept for as long as its server says of the whole.
+    const partUntilMs = fault === undefined ? Infinity : monotonicNow() + UNANNOUNCED_MS;
+    onFreshness(freshness && { ...freshness, untilMs: Math.min(freshness.untilMs, partUntilMs) });
     if (fault !== undefined) truncations.set(entries, fault);
     return steadied(entries, before);
   }

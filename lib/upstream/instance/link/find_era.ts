@@ -34,9 +34,9 @@ interface EraQuestions {
   initialize(): Promise<InitializeResult>;
   /**
    * Resolves when a server has left `server/discover` unanswered for long enough to be asked otherwise; undefined where
-   * silence is a fault. Called once.
+   * silence is a fault. Called once; the signal is aborted when that does not matter any more.
    */
-  silence: (() => Promise<void>) | undefined;
+  silence: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Resolves when the server has ended. */
   ended: Promise<unknown>;
   /** Called when the server has shown its era; undefined: what was remembered is wrong. */
@@ -82,7 +82,9 @@ export async function findEra(questions: EraQuestions): Promise<Agreed> {
   const { silence } = questions;
   if (!silence) return await decide(questions, await discovered.catch(refusalOrThrow));
   // The outcome, as two are waited for.
-  const first = await Promise.race([settled(discovered), silence().then(() => undefined)]);
+  const isAnswered = new AbortController();
+  const first = await Promise.race([settled(discovered), silence(isAnswered.signal).then(() => undefined)]);
+  isAnswered.abort();
   if (!first) return await askBoth(questions, discovered);
   if ("thrown" in first) throw endedOnProbe(first.thrown);
   return await decide(questions, first.value);

@@ -93,19 +93,15 @@ export class ModernLink implements ServerLink {
       case "resources/subscribe":
       case "resources/unsubscribe":
         return await this.#resources.subscribe(call);
-      case "resources/read":
-        return await this.#resources.read(call, () => this.#run(call));
     }
-    return await this.#run(call);
-  }
-
-  async #run(call: Call): Promise<Result> {
     const answer = await this.#answerOf(call);
     return isTask(answer) ? await this.#follow(call, answer) : answer;
   }
 
   async #answerOf(call: Call): Promise<Result> {
-    const answer = await this.#send(call);
+    // What comes of questions is sent again below: it depends on their answers, and is not kept.
+    const send = () => this.#send(call);
+    const answer = await (call.method === "resources/read" ? this.#resources.read(call, send) : send());
     // A client of the same era is told what the server needs, and repeats its request.
     const canRepeat = call.caller.era === "modern" && !call.early?.isGiven;
     if (!isInputRequired(answer) || canRepeat) return answer;

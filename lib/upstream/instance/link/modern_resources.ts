@@ -80,7 +80,8 @@ export class ModernResources {
   async read(call: Call, send: () => Promise<Result>): Promise<Result> {
     const kept = this.#reads.get(call);
     if (kept) return kept;
-    return this.#reads.note(call, await send());
+    const { changes } = this.#reads;
+    return this.#reads.note(call, await send(), changes);
   }
 }
 

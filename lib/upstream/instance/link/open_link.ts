@@ -11,7 +11,7 @@ import type { SharedLogLevel } from "../log_level.ts";
 import type { SharedStateCalls } from "../shared_state_calls.ts";
 import type { Subscriptions } from "../subscriptions.ts";
 import type { StartRoots } from "../start_roots.ts";
-import { findEra } from "./find_era.ts";
+import { findEra, type KnownEra } from "./find_era.ts";
 import { initialize } from "./initialize.ts";
 import { LegacyLink } from "./legacy_link.ts";
 import { ModernLink } from "./modern_link.ts";
@@ -67,7 +67,7 @@ export async function openLink(parts: LinkParts): Promise<ServerLink> {
         exchange.ask("initialize", { protocolVersion, capabilities, clientInfo }, timeoutMs, spent());
       return initialize(ask, name);
     },
-    silence: awake && (() => untilSilent(awake, timeoutMs)),
+    silence: awake && ((signal) => untilSilent(awake, { known, timeoutMs, signal })),
     onFound: (era) => options.onEra?.(era),
   });
   if (agreed.era === "modern") return openModern(parts, agreed);
@@ -97,10 +97,13 @@ function openModern(
 }
 
 /** Resolves when a server has left a request unanswered for long enough, counted from when it runs and not from its start. */
-async function untilSilent(awake: Promise<void>, timeoutMs: number): Promise<void> {
+async function untilSilent(
+  awake: Promise<void>,
+  { known, timeoutMs, signal }: { known: KnownEra; timeoutMs: number; signal: AbortSignal },
+): Promise<void> {
+  const pause = (ms: number) => delay(ms, { signal }).catch(() => {});
+  // One that has answered before starts slowly: it may be of both eras, and `initialize` would make it legacy each time.
+  if (known.is === "remembered") return await pause(timeoutMs / 2);
   const quietMs = Math.min(QUIET_MS, timeoutMs / 4);
-  const isOver = new AbortController();
-  const pause = (ms: number) => delay(ms, { signal: isOver.signal }).catch(() => {});
   await Promise.race([awake.then(() => pause(quietMs)), pause(Math.min(SILENT_MS, timeoutMs / 2))]);
-  isOver.abort();
 }
