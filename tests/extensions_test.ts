@@ -32,6 +32,33 @@ Deno.test("extensions that are merged are declared once, and others where one se
   assertEquals(await extensionsOf(new FakeServer("d")), undefined);
 });
 
+Deno.test("a method of an extension that one server has is passed to it as it came, and to no server that has none", async () => {
+  const [plain, a, b] = [
+    new FakeServer("plain"),
+    serverWith("a", { "com.example/x": {} }),
+    serverWith("b", { "com.example/y": {}, [UI]: {} }),
+  ];
+  a.answer = () => ({ error: { code: -32601, message: "not here" } });
+  b.answer = ({ params }) => ({ result: { asked: params } });
+  const router = routerOf([plain, a, b]);
+  assertEquals(await ask(router, "com.example/y/run", { n: 1 }), { asked: { n: 1 } });
+  assertEquals([plain, a, b].map(({ calls }) => calls.map(({ method }) => method)), [
+    [],
+    ["com.example/y/run"],
+    ["com.example/y/run"],
+  ]);
+  b.answer = a.answer;
+  assertEquals((await failure(ask(router, "com.example/z")))[0], "METHOD_NOT_FOUND");
+  assertEquals((await failure(ask(router, "elicitation/create")))[0], "METHOD_NOT_FOUND");
+  assertEquals((await failure(ask(routerOf([plain]), "com.example/y/run")))[0], "METHOD_NOT_FOUND");
+  // Where two servers have one extension it is declared for neither.
+  const twice = routerOf([
+    serverWith("c", { "com.example/x": {} }),
+    serverWith("d", { "com.example/x": {} }),
+  ]);
+  assertEquals((await failure(ask(twice, "com.example/x/run")))[0], "METHOD_NOT_FOUND");
+});
+
 const app = (server: string) =>
   serverWith(server, { [UI]: {} }, {
     tools: [

@@ -5,11 +5,16 @@ import { freshnessHints, freshnessOf, leastFresh } from "../call/freshness.ts";
 import { allPages } from "../call/pages.ts";
 import { withPublicSkillUris } from "../call/scoped_uris.ts";
 import type { Server } from "../call/server.ts";
+import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
+import type { ServerTargets } from "./server_targets.ts";
 
 /** Identifiers of extensions that the merged catalog merges, whichever servers declare them. */
 const UI = "io.modelcontextprotocol/ui";
 const SKILLS = "io.modelcontextprotocol/skills";
+
+/** JSON-RPC 2.0, error object. */
+const METHOD_NOT_FOUND = -32601;
 
 /** Settings that two servers of one extension may differ in: what holds where either of them declares it. */
 const MERGED: Readonly<Record<string, (settings: readonly JsonObject[]) => JsonObject>> = {
@@ -36,6 +41,32 @@ export function mergedExtensions(servers: readonly Server[], caller: Caller): Js
     else if (settings.length === 1) merged[id] = settings[0]!;
   }
   return merged;
+}
+
+/**
+ * The answer to a request of an extension that is not known here, passed as it came to the servers that have such an
+ * extension for themselves: to the next one where a server does not know the method, as nothing else says whose it is.
+ *
+ * @throws {ExaiError} `METHOD_NOT_FOUND` where none of them knows it
+ */
+export async function askExtension(
+  call: Call,
+  servers: readonly Server[],
+  targets: ServerTargets,
+): Promise<Result> {
+  const declared = mergedExtensions(servers, call.caller);
+  const own = Object.keys(declared).filter((id) => !Object.hasOwn(MERGED, id));
+  for (const server of servers.filter((server) => own.some((id) => hasExtension(server, id, call.caller)))) {
+    const answer = await targets.work(server)(call).catch((thrown): Result => ({
+      error: toRpcError(thrown),
+    }));
+    if (answer.error?.code !== METHOD_NOT_FOUND) return answer;
+  }
+  throw noSuchMethod(call.method);
+}
+
+export function noSuchMethod(method: string): ExaiError {
+  return new ExaiError("METHOD_NOT_FOUND", `this server has no method ${method}`);
 }
 
 /** Whether `server` is known to declare the extension `id`. */

@@ -13,6 +13,7 @@ import {
 } from "../call/call.ts";
 import type { ListChangeFilter } from "../call/list_changes.ts";
 import type { Server } from "../call/server.ts";
+import { isForeignMethod } from "../wire/era_methods.ts";
 import { isIdempotentTool } from "../wire/idempotency.ts";
 import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
@@ -20,7 +21,7 @@ import { Catalog } from "./catalog.ts";
 import type { ChangeCounts } from "./change_counts.ts";
 import { ClientLists } from "./client_lists.ts";
 import type { CatalogEntry } from "./entries.ts";
-import { listSkills } from "./extensions.ts";
+import { askExtension, listSkills, noSuchMethod } from "./extensions.ts";
 import { Guide, type GuideOptions } from "./guide.ts";
 import { serversNamed, unknownName, unmountedServer } from "./missing.ts";
 import type { PublicNames } from "./public_names.ts";
@@ -219,7 +220,8 @@ export class Router {
       case "tasks/cancel":
         return await this.#targets.work(this.#tasks.serverOf(call))(call);
       default:
-        throw noSuchMethod(call.method);
+        if (!isForeignMethod(call.method)) throw noSuchMethod(call.method);
+        return await askExtension(call, this.#options.servers(), this.#targets);
     }
   }
 
@@ -292,8 +294,4 @@ export class Router {
 /** Whether `method` is that of a notification (MCP basic, messages). */
 function isNotificationName(method: string): boolean {
   return method.startsWith("notifications/");
-}
-
-function noSuchMethod(method: string): ExaiError {
-  return new ExaiError("METHOD_NOT_FOUND", `this server has no method ${method}`);
 }

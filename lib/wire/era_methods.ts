@@ -272,6 +272,11 @@ export function hasMethod(era: Era, method: string): boolean {
   return BY_NAME.get(method)?.eras.includes(era) ?? true;
 }
 
+/** Whether `method` is of no era that is known here: of an extension, or of nothing. */
+export function isForeignMethod(method: string): boolean {
+  return !BY_NAME.has(method);
+}
+
 /** Whether complete results of `method` carry `ttlMs` and `cacheScope` in the modern era. */
 export function isCacheable(method: string): boolean {
   return BY_NAME.get(method)?.isCacheable === true;
