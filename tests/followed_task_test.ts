@@ -36,6 +36,25 @@ Deno.test("a task that ends with what no call ends with is an error", async () =
   assertEquals(await outcomeOf({ status: "completed", result }), { result });
 });
 
+Deno.test("a server that fails to tell of a task for a moment is asked again, one that does not know it is not", async () => {
+  const follow = (...answers: Result[]) => {
+    const call = new Window("ada").call();
+    const ask = (method: string): Promise<Result> =>
+      Promise.resolve(method === "tasks/get" ? answers.shift()! : { result: {} });
+    return followTask(call, CREATED, { server: "far", ask, isOpen: () => true });
+  };
+  const failing = (code: number): Result => ({ error: { code, message: "not now" } });
+  const result = { content: [] };
+  const done: Result = { result: { taskId: "t", status: "completed", result } };
+  const [busy, unknown] = await Promise.allSettled([
+    follow(failing(-32603), failing(-32000), done),
+    follow(failing(-32602), done),
+  ]);
+  assertEquals(busy, { status: "fulfilled", value: { result } });
+  assertEquals(unknown.status, "rejected");
+  assertEquals(((unknown as PromiseRejectedResult).reason as ExaiError).code, "OUTCOME_UNKNOWN");
+});
+
 Deno.test("of what a server has said of a task before, nothing is kept", async () => {
   const answers: WeakRef<Result>[] = [];
   const third = Promise.withResolvers<void>();

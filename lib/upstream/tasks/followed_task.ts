@@ -5,6 +5,7 @@ import { isObject, type JsonObject, numberOf, textOf } from "../../base/json.ts"
 import { SECOND_MS } from "../../base/units.ts";
 import { type Call, derive, type InputAnswers, type TaskHints } from "../../call/call.ts";
 import { waitingFor } from "../../call/wait.ts";
+import { CODES } from "../../wire/codes.ts";
 import { exactResult, resultMember } from "../../wire/raw_message.ts";
 import type { Result } from "../../wire/rpc.ts";
 import { answersTo } from "../instance/link/input_rounds.ts";
@@ -15,8 +16,10 @@ const POLL_MS = SECOND_MS;
 const MIN_POLL_MS = SECOND_MS / 10;
 const MAX_POLL_MS = 60 * SECOND_MS;
 
-/** How often in a row the state may be asked for in vain: a server behind a URL may be out of reach for a moment. */
+/** How often in a row the state may be asked for in vain: a server may be out of reach, or overloaded, for a moment. */
 const MAX_FAILURES = 5;
+/** Errors of a server that does not know the task, or tasks at all, and will not a moment later (SEP-2663). */
+const LASTING = new Set([CODES.INVALID_PARAMS.rpc, CODES.METHOD_NOT_FOUND.rpc]);
 
 interface FollowOptions {
   /** The server's name. */
@@ -145,6 +148,7 @@ class FollowedTask implements Disposable {
   async #state(): Promise<JsonObject | undefined> {
     const { taskId, server, ask, isOpen } = this.#options;
     let why: string;
+    let isLasting = false;
     try {
       const answer = await this.#untilStopped(ask("tasks/get", { taskId }));
       if (!answer.error) {
@@ -152,11 +156,12 @@ class FollowedTask implements Disposable {
         return exactResult(answer);
       }
       why = answer.error.message;
+      isLasting = LASTING.has(answer.error.code);
     } catch (thrown) {
       if (this.#stop.signal.aborted) throw thrown;
       why = messageOf(thrown);
-      if (isOpen() && ++this.#failures < MAX_FAILURES) return undefined;
     }
+    if (!isLasting && isOpen() && ++this.#failures < MAX_FAILURES) return undefined;
     throw new ExaiError(
       "OUTCOME_UNKNOWN",
       `server "${server}" has begun a task for the call, and does not say any more what becomes of it: ${why}; ` +
