@@ -1,7 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { publicUri } from "../lib/call/scoped_uris.ts";
 import { readDiscover } from "../lib/upstream/instance/link/discover.ts";
+import { rawResult, readRawMessage } from "../lib/wire/raw_message.ts";
+import { withPublicLinks } from "../lib/router/scoped_results.ts";
 import { ask, callerOf, failure, FakeServer, routerOf } from "./helpers/fake_server.ts";
 
 const [UI, SKILLS] = ["io.modelcontextprotocol/ui", "io.modelcontextprotocol/skills"];
@@ -103,6 +105,34 @@ Deno.test("two servers with the same app resource have one each, and their tools
   const uri = publicUri("two", "ui://app/unlisted");
   assertEquals(await ask(router, "resources/read", { uri }), { contents: [{ uri, text: "two" }] });
   assertEquals(servers[1]!.calls.at(-1)!.params.uri, "ui://app/unlisted");
+});
+
+Deno.test("a link or resource in a result is read where it came from, and all other results pass as they came", async () => {
+  const servers = [app("one"), app("two")];
+  const link = { type: "resource_link", uri: "ui://app/main", name: "main" };
+  const embedded = { type: "resource", resource: { uri: "skill://a/SKILL.md", text: "ui://app/main" } };
+  const text = { type: "text", text: "ui://app/main" };
+  const [two] = servers.slice(1);
+  two!.answer = () => ({ result: { content: [link, embedded, text], _meta: { a: 1 } } });
+  const router = routerOf(servers);
+  assertEquals(await ask(router, "tools/call", { name: "two_plain" }), {
+    content: [
+      { ...link, uri: "ui://two.exai/app/main" },
+      { ...embedded, resource: { uri: "skill://two.exai/a/SKILL.md", text: "ui://app/main" } },
+      text,
+    ],
+    _meta: { a: 1 },
+  });
+  const message = (content: JsonObject) => ({ result: { messages: [{ role: "user", content }] } });
+  const { result } = withPublicLinks(message(link), "two") as { result: JsonObject };
+  assertEquals(result, message({ ...link, uri: "ui://two.exai/app/main" }).result);
+  const limits = { depth: 9, members: 99 };
+  const raw = (text: string) =>
+    rawResult(readRawMessage(`{"jsonrpc":"2.0","id":1,"result":${text}}`, limits)!)!;
+  const plain = raw('{"content":[{"type":"resource_link","uri":"file:///a","n":1.0}]}');
+  assertStrictEquals(withPublicLinks(plain, "two"), plain);
+  const scoped = withPublicLinks(raw('{"content":[{"type":"resource_link","uri":"ui://a"}]}'), "two");
+  assertEquals(scoped, { result: { content: [{ type: "resource_link", uri: "ui://two.exai/a" }] } });
 });
 
 Deno.test("a session of one server alone sees the URIs that the server gave", async () => {

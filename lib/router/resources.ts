@@ -2,16 +2,16 @@
 import { UriTemplate } from "@modelcontextprotocol/sdk/shared/uriTemplate.js";
 import { resolvedWithin, withDeadline } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
-import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
+import { isObject, textOf } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
-import { ownUri, withPublicSkillUris, withPublicUris } from "../call/scoped_uris.ts";
+import { ownUri } from "../call/scoped_uris.ts";
 import { type Call, derive, paramOf } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import { beginWait, waitingFor } from "../call/wait.ts";
 import { toRpcError } from "../wire/codes.ts";
-import { exactResult } from "../wire/raw_message.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
 import type { Catalog, CatalogOptions } from "./catalog.ts";
+import { withPublicResources } from "./scoped_results.ts";
 
 /** Runs a call on the server that was found. */
 type RunOnServer = (server: Server, call: Call) => Promise<Result>;
@@ -103,22 +103,7 @@ async function runWithOwnUri(run: RunOnServer, server: Server, call: Call): Prom
   if (own?.server !== server.name) return await run(server, call);
   const params = isObject(ref) ? { ref: { ...ref, uri: own.uri } } : { uri: own.uri };
   const result = await run(server, derive(call, { params: { ...call.params, ...params } }));
-  return result.error ? result : withPublicResult(result, server.name);
-}
-
-/** The results of `resources/read`, `resources/directory/read` and `skills/get`, which name resources. */
-function withPublicResult(success: Result & { result: JsonObject }, server: string): Result {
-  const { contents, resources, skill } = exactResult(success);
-  const publicOf = (list: Json | undefined) =>
-    Array.isArray(list)
-      ? list.filter(isObject).map((one) => withPublicUris("resources", one, server))
-      : undefined;
-  const named = { contents: publicOf(contents), resources: publicOf(resources) };
-  const result: JsonObject = { ...exactResult(success) };
-  if (named.contents) result.contents = named.contents;
-  if (named.resources) result.resources = named.resources;
-  if (isObject(skill)) result.skill = withPublicSkillUris(skill, server);
-  return { result };
+  return result.error ? result : withPublicResources(result, server.name);
 }
 
 function answerMsOf({ answerMs, deadlineMs }: CatalogOptions): number {

@@ -26,6 +26,7 @@ import { Guide, type GuideOptions } from "./guide.ts";
 import { serversNamed, unknownName, unmountedServer } from "./missing.ts";
 import type { PublicNames } from "./public_names.ts";
 import { ResourceFinder } from "./resources.ts";
+import { withPublicLinks } from "./scoped_results.ts";
 import { type ServerPolicies, ServerTargets } from "./server_targets.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { callThrough, FIND_TOOL, isSearchToolName } from "./tool_search.ts";
@@ -242,7 +243,7 @@ export class Router {
       : forServer;
     const result = await this.#targets.work(entry.server)(work);
     this.#tasks.note(call.caller, entry.server, result);
-    return result;
+    return withPublicLinks(result, entry.server.name);
   }
 
   /** @throws {ExaiError} naming the servers that could not be asked and why, if any */
