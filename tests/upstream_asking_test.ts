@@ -131,6 +131,21 @@ Deno.test("of a client that is asked by answers each call is asked one question,
   assertEquals(asked.at(-1), "three");
 });
 
+Deno.test("a call whose request cannot be asked is refused its question beside a parked call of the same client", async () => {
+  const { instance, upstream } = await instanceOf();
+  const [able, unable] = [ASKED, {}].map((can, i) => new Window(`s~${i}`, can, { session: "s" }));
+  const parking = new Parking();
+  for (const [window, more] of [[able!, { parking }], [unable!, {}]] as const) {
+    instance.attach(window.caller);
+    instance.call(window.call(more)).catch(() => {});
+  }
+  parking.park();
+  upstream.say({ id: 1, ...QUESTION });
+  await settled();
+  assertEquals(upstream.answered(1)?.error?.code, -32601);
+  assertEquals(able!.asked, []);
+});
+
 Deno.test("a question is put to the call whose request says that its client can be asked", async () => {
   const { instance, upstream } = await instanceOf();
   const parts = [ASKED, {}].map((able, i) => new Window(`s~${i}`, able, { session: "s" }));

@@ -138,7 +138,11 @@ export class ServerQuestions {
     const calls = attribution.callsOf(caller);
     // Requests of one client may declare different capabilities.
     const able = calls.filter((one) => capability && isObject(one.caller.capabilities[capability]));
-    return pendingQuestions.inOrder(able.length > 0 ? able : calls);
+    const unable = calls.filter((one) => !able.includes(one) && !one.parking?.isParked);
+    // A parked call has asked already, and may stay so for minutes. Beside it another is likelier to ask, if only to be
+    // refused.
+    const likely = able.every(({ parking }) => parking?.isParked) && unable.length > 0 ? unable : able;
+    return pendingQuestions.inOrder(likely.length > 0 ? likely : calls);
   }
 
   #sharedRoots(roots: readonly Root[] | "none"): Result {
