@@ -1,0 +1,61 @@
+/**
+ * Runs a directory of test files in groups that share an isolate. Deno gives each file an isolate of its own, and to
+ * load the modules of the program anew for each of hundreds of files takes about a third of the time. A test makes a
+ * home of its own and minds no other, so nothing is lost by that. `deno test FILE` runs one file as ever.
+ */
+import { fromFileUrl, join, toFileUrl } from "@std/path";
+import { SECOND_MS } from "../lib/base/units.ts";
+import { endTree } from "./lib/end_tree.ts";
+import { hold, tempDir } from "./lib/held.ts";
+import { runTool, UsageError } from "./lib/run_tool.ts";
+
+const DEADLINE_MS = 1800 * SECOND_MS;
+/** Files of a group. When groups are larger, the last one is waited for longer while other cores have nothing to do. */
+const GROUP_SIZE = 8;
+
+const HELP = `deno run -A tools/tests.ts DIR [FLAG ...]
+
+  DIR   its files named *_test.ts are run, without those of directories in it
+  FLAG  is given to deno test: --filter=TEXT, --junit-path=FILE, ...`;
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+
+async function tests(): Promise<void> {
+  const [dir, ...flags] = Deno.args;
+  // deno-lint-ignore no-console -- a program of the command line speaks on it
+  if (dir === "--help") return console.log(HELP);
+  if (dir === undefined || flags.some((flag) => !flag.startsWith("-"))) {
+    throw new UsageError("one directory is needed, then flags; --help shows them");
+  }
+  const groups = await writeGroups(await testFiles(join(ROOT, dir)));
+  const options = ["-A", "--no-check", "--parallel", "--preload=tests/helpers/time_limit.ts"];
+  const args = ["test", ...options, ...flags, ...groups];
+  const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null" }).spawn();
+  await using _child = hold("process", () => endTree(child.pid));
+  const { success } = await child.status;
+  if (!success) throw new Error("some tests failed, as shown above");
+}
+
+async function testFiles(dir: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(dir));
+  const names = entries.filter(({ name, isFile }) => isFile && name.endsWith("_test.ts")).map(({ name }) =>
+    name
+  );
+  if (names.length === 0) throw new UsageError(`${dir} has no files named *_test.ts`);
+  return names.sort().map((name) => join(dir, name));
+}
+
+/** Writes one module for each group, which imports its files. Returns the modules. */
+async function writeGroups(files: readonly string[]): Promise<string[]> {
+  const dir = await tempDir("exai-tests-");
+  const count = Math.ceil(files.length / GROUP_SIZE);
+  return await Promise.all(Array.from({ length: count }, async (_, group) => {
+    // Files with neighbouring names are often slow alike, so they are dealt out.
+    const members = files.filter((_, index) => index % count === group);
+    const path = join(dir, `group_${group + 1}_test.ts`);
+    await Deno.writeTextFile(path, members.map((file) => `import "${toFileUrl(file)}";\n`).join(""));
+    return path;
+  }));
+}
+
+await runTool(tests, { name: "tests", deadlineMs: DEADLINE_MS });
