@@ -244,7 +244,7 @@ Deno.test("every fault that doctor knows is planted in a test", async () => {
   };
   const source = (await textsOf("lib/doctor", () => true)).join("\n");
   const isTest = (name: string) => /^doctor.*_test\.ts$/.test(name);
-  const tests = [...await textsOf("tests", isTest), ...await textsOf("tests/slow", isTest)].join("\n");
+  const tests = [...await textsOf("tests", isTest), ...await textsOf("tests/long", isTest)].join("\n");
   const ids = new Set(Array.from(source.matchAll(/\b(?:fault|warning)\(\s*"([a-z-]+)"/g), ([, id]) => id!));
   assert(ids.size > 30, [...ids].join(" "));
   assertEquals([...ids].filter((id) => !tests.includes(`"${id}"`)), []);

@@ -48,18 +48,18 @@ const NOT_RUN: Readonly<Record<string, string>> = {
 
 /** Commands that end, change or ask what is outside of this test, and the test that runs them. */
 const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
-  "exai-daemon stop": "tests/slow/stop_test.ts",
-  "exai-daemon restart": "tests/slow/stop_test.ts",
+  "exai-daemon stop": "tests/long/stop_test.ts",
+  "exai-daemon restart": "tests/long/stop_test.ts",
   "exai-daemon logs --follow": "tests/slow/logs_test.ts",
   "exai-daemon config edit [mcp|exai|models]": "tests/config_command_test.ts",
-  "exai-daemon adopt": "tests/slow/adopt_command_test.ts",
-  "exai-daemon adopt --dry-run": "tests/slow/adopt_command_test.ts",
-  "exai-daemon adopt --undo": "tests/slow/adopt_command_test.ts",
-  "exai-daemon adopt --windows-home=/mnt/c/Users/me": "tests/slow/adopt_command_test.ts",
-  "exai-daemon service install": "tests/slow/service_test.ts",
-  "exai-daemon service install --dry-run": "tests/slow/service_test.ts",
-  "exai-daemon service uninstall": "tests/slow/service_test.ts",
-  "exai-daemon service status": "tests/slow/service_test.ts",
+  "exai-daemon adopt": "tests/long/adopt_command_test.ts",
+  "exai-daemon adopt --dry-run": "tests/long/adopt_command_test.ts",
+  "exai-daemon adopt --undo": "tests/long/adopt_command_test.ts",
+  "exai-daemon adopt --windows-home=/mnt/c/Users/me": "tests/long/adopt_command_test.ts",
+  "exai-daemon service install": "tests/long/service_test.ts",
+  "exai-daemon service install --dry-run": "tests/long/service_test.ts",
+  "exai-daemon service uninstall": "tests/long/service_test.ts",
+  "exai-daemon service status": "tests/long/service_test.ts",
 };
 
 /** Every command the documentation shows, once, with the pages it stands on. */

@@ -51,7 +51,7 @@ Deno.test({
       `${(found.errorInstance as Error).message}\n\n${
         fc.defaultReportMessage(found)
       }\n\nshow it again: MODEL_SEED=${found.seed} ` +
-        `MODEL_PATH=${found.counterexamplePath} MODEL_REPLAY=${replay} deno test -A tests/slow/model_test.ts`,
+        `MODEL_PATH=${found.counterexamplePath} MODEL_REPLAY=${replay} deno test -A tests/long/model_test.ts`,
     );
   },
 });

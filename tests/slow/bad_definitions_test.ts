@@ -29,25 +29,30 @@ const BAD_TOOLS: Record<string, unknown> = {
   "a schema nested deeply": tool("bad", { inputSchema: { type: "object", ...nested(400) as JsonObject } }),
 };
 
-Deno.test("one bad definition of a tool costs no window any other tool, and is named in ps", async (t) => {
-  for (const [what, entry] of Object.entries(BAD_TOOLS)) {
-    await t.step(what, async () => {
-      const tools = { tools: [tool("before"), entry as Json, tool("after")] };
-      await using it = await mountingDaemon({
-        odd: scripted({ "tools/list": tools }),
-        well: scripted({ "tools/list": { tools: [tool("neighbour")] } }),
-      });
-      await using client = await sdkClient(it.url);
-      const names = (await client.listTools()).tools.map(({ name }) => name);
-      for (const name of ["before", "after", "neighbour", "version"]) {
-        assert(names.includes(name), names.join());
-      }
-      assert(!names.includes("bad"));
-      const row = (await it.status()).find(({ server }) => server === "odd")!;
-      assertStringIncludes(String(row.list_faults), "is left out: ");
-      assertEquals((await it.status()).find(({ server }) => server === "well")!.list_faults, undefined);
-    });
+for (const [what, entry] of Object.entries(BAD_TOOLS)) {
+  Deno.test(`one bad definition of a tool is left out and named, and no other: ${what}`, () => {
+    const { entries, faults } = sift("tools", [tool("before"), entry as Json, tool("after")]);
+    assertEquals(entries.map(({ name }) => name), ["before", "after"]);
+    assertEquals(faults.length, 1);
+    assertStringIncludes(faults[0]!, "is left out: ");
+  });
+}
+
+Deno.test("bad definitions of tools cost no window any other tool, and are named in ps", async () => {
+  const tools = [tool("before"), ...Object.values(BAD_TOOLS) as Json[], tool("after")];
+  await using it = await mountingDaemon({
+    odd: scripted({ "tools/list": { tools } }),
+    well: scripted({ "tools/list": { tools: [tool("neighbour")] } }),
+  });
+  await using client = await sdkClient(it.url);
+  const names = (await client.listTools()).tools.map(({ name }) => name);
+  for (const name of ["before", "after", "neighbour", "version"]) {
+    assert(names.includes(name), names.join());
   }
+  assert(!names.includes("bad"));
+  const row = (await it.status()).find(({ server }) => server === "odd")!;
+  assertStringIncludes(String(row.list_faults), "is left out: ");
+  assertEquals((await it.status()).find(({ server }) => server === "well")!.list_faults, undefined);
 });
 
 Deno.test("what is null stands for what is not there, and the tool is shown", async () => {
