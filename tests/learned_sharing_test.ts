@@ -6,6 +6,7 @@ import { mountingDaemon } from "./helpers/mounts.ts";
 import { runDaemon } from "./helpers/program.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
 import { twoWorkspaces } from "./helpers/two_workspaces.ts";
+import { until } from "./helpers/until.ts";
 
 /** Files of processes are seen on Linux only. */
 const testWhereFilesAreSeen = Deno.build.os === "linux" ? Deno.test : Deno.test.ignore;
@@ -56,11 +57,10 @@ async function say({ url }: Daemon, cwd: string, calls = 1): Promise<string> {
 
 /** Resolves when `ps --why` says `wanted` of a process of the only server. */
 async function whyMatches(it: Daemon, wanted: RegExp): Promise<string> {
-  for (let why = "";;) {
-    const rows = await it.status();
-    why = rows.map((row) => String(row.why)).join("\n");
-    if (wanted.test(why)) return why;
-  }
+  return await until(`why: ${wanted}`, async () => {
+    const why = (await it.status()).map((row) => String(row.why)).join("\n");
+    return wanted.test(why) ? why : undefined;
+  });
 }
 
 /** As many calls of a new process in `cwd`, each after the first once the process was looked at. */

@@ -10,8 +10,10 @@ import { hold, tempDir } from "./lib/held.ts";
 import { runTool, UsageError } from "./lib/run_tool.ts";
 
 const DEADLINE_MS = 1800 * SECOND_MS;
-/** Files of a group. When groups are larger, the last one is waited for longer while other cores have nothing to do. */
+/** Files of a group at most. */
 const GROUP_SIZE = 8;
+/** Groups at least, so that no core has long to wait for the last one. */
+const MIN_GROUPS = 24;
 
 const HELP = `deno run -A tools/tests.ts DIR [FLAG ...]
 
@@ -30,7 +32,8 @@ async function tests(): Promise<void> {
   const groups = await writeGroups(await testFiles(join(ROOT, dir)));
   const options = ["-A", "--no-check", "--parallel", "--preload=tests/helpers/time_limit.ts"];
   const args = ["test", ...options, ...flags, ...groups];
-  const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null" }).spawn();
+  const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null" })
+    .spawn();
   await using _child = hold("process", () => endTree(child.pid));
   const { success } = await child.status;
   if (!success) throw new Error("some tests failed, as shown above");
@@ -48,7 +51,7 @@ async function testFiles(dir: string): Promise<string[]> {
 /** Writes one module for each group, which imports its files. Returns the modules. */
 async function writeGroups(files: readonly string[]): Promise<string[]> {
   const dir = await tempDir("exai-tests-");
-  const count = Math.ceil(files.length / GROUP_SIZE);
+  const count = Math.min(files.length, Math.max(MIN_GROUPS, Math.ceil(files.length / GROUP_SIZE)));
   return await Promise.all(Array.from({ length: count }, async (_, group) => {
     // Files with neighbouring names are often slow alike, so they are dealt out.
     const members = files.filter((_, index) => index % count === group);

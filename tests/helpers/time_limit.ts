@@ -3,7 +3,7 @@
  * hangs fails under its own name, the programs it has started are ended, and the next test runs. A test that needs
  * longer says so itself (`timeout`). `TEST_TIMEOUT_MS` sets another limit, for a slower machine. A test that leaves a
  * daemon of a shim or a command behind fails too. One that fails, and whose disposal fails as well, is reported with
- * both errors.
+ * both errors. The shell's profile of whoever runs the tests is kept out of them.
  */
 import { Script } from "node:vm";
 import { endTree } from "../../tools/lib/end_tree.ts";
@@ -11,6 +11,10 @@ import { definitionOf } from "../../tools/lib/test_definition.ts";
 import { endLeftDaemons, forgetPlaces, rememberPlaces } from "./left_daemons.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+
+// A daemon with servers asks the login shell for its environment. With a version manager in the profile that takes a
+// second of the processor for each daemon, which is more than most tests.
+if (Deno.build.os !== "windows") Deno.env.set("SHELL", "/bin/sh");
 
 const timeoutMs = Number(Deno.env.get("TEST_TIMEOUT_MS") ?? DEFAULT_TIMEOUT_MS);
 
