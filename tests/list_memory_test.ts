@@ -263,6 +263,27 @@ Deno.test("a window that has asked in vain is told when there is a list, whereve
   assertEquals([learn([tool("a")], HERE), learn([tool("a")], HERE)], [["ada tools"], []]);
 });
 
+Deno.test("a session that comes through other daemons is shown what was read for it, and nobody else is", () => {
+  const { memory, learn, saved } = memoryOf();
+  const far: Window["caller"] = { ...new Window("far").caller, via: ["b"] };
+  const scope = listScopeOf(STDIO, {
+    caller: far,
+    workspace: "/w",
+    roots: undefined,
+    isRootless: false,
+  }, { scope: "machine", advertised: {} });
+  learn([tool("a")]);
+  memory.verified(HERE, DESCRIPTION);
+  assertEquals(memory.viewOf(far).lists.size, 0, "before its place is known");
+  memory.setScope(far, scope);
+  assertEquals([memory.viewOf(far).lists.size, memory.isUnverified(scope)], [0, true]);
+  memory.verified(scope, DESCRIPTION);
+  const kept = saved.length;
+  memory.learn("tools", { list: [tool("b")], asOf: 0 }, scope);
+  assertEquals([memory.viewOf(far).current("tools"), memory.isUnverified(scope)], [[tool("b")], false]);
+  assertEquals([memory.viewAt(THERE).current("tools"), saved.length], [[tool("a")], kept]);
+});
+
 Deno.test("so many places are remembered; one that no window is in makes room", () => {
   const { memory } = memoryOf();
   const views = Array.from({ length: 64 }, (_, n) => memory.viewAt(place(`p${n}`)));

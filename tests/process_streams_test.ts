@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { PassThrough } from "node:stream";
 import { ExaiError } from "../lib/base/errors.ts";
+import { yieldToEventLoop } from "../lib/base/event_loop.ts";
 import { registerSecret } from "../lib/base/log.ts";
 import { StdoutReader } from "../lib/process/stdout_reader.ts";
 import { StderrReader } from "../lib/process/stderr_reader.ts";
@@ -42,26 +43,26 @@ function inboxOf(maxLineBytes = 10_000) {
 const NOTE = { jsonrpc: "2.0", method: "x" };
 const line = (value: unknown) => `${JSON.stringify(value)}\n`;
 
-Deno.test("lines of a process are messages, alone or in batches, also without the name of the protocol in an answer", () => {
+Deno.test("lines of a process are messages, alone or in batches, also without the name of the protocol in an answer", async () => {
   const { inbox, messages, take, errors } = inboxOf();
-  take(line(NOTE) + line([NOTE, { jsonrpc: "2.0", id: 1, result: {} }]) + line({ id: 2, result: {} }));
+  await take(line(NOTE) + line([NOTE, { jsonrpc: "2.0", id: 1, result: {} }]) + line({ id: 2, result: {} }));
   assertEquals([messages.length, inbox.messageCount, inbox.noiseCount, errors], [4, 4, 0, []]);
-  take('{"jsonrpc":"2.0","method":"late"}');
+  await take('{"jsonrpc":"2.0","method":"late"}');
   assertEquals([messages.length, inbox.bytes > 100], [4, true]);
   inbox.end();
   assertEquals(messages.length, 5);
 });
 
-Deno.test("what is nested too deeply is told of by name: to who waits for it, to the server that asks, in its log", () => {
+Deno.test("what is nested too deeply is told of by name: to who waits for it, to the server that asks, in its log", async () => {
   const { inbox, take, errors, messages, noises, refusals } = inboxOf(100_000);
   const deep = "[".repeat(5000) + "]".repeat(5000);
-  take(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":${deep}}}\n`);
-  take(`{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"a":${deep}}}\n`);
-  take(`[${line(NOTE).trim()},{"jsonrpc":"2.0","id":5,"result":{"a":${deep}}},{"id":6,"result":{}}]\n`);
-  take(`{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"x","data":${deep}}}\n`);
-  take(`{"level":"info","data":${deep}}\n${deep}\n`);
+  await take(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":${deep}}}\n`);
+  await take(`{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"a":${deep}}}\n`);
+  await take(`[${line(NOTE).trim()},{"jsonrpc":"2.0","id":5,"result":{"a":${deep}}},{"id":6,"result":{}}]\n`);
+  await take(`{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"x","data":${deep}}}\n`);
+  await take(`{"level":"info","data":${deep}}\n${deep}\n`);
   // Of a message that is open, a line as deep as that is a part; a message of its own is none of it.
-  take(`{\n{"jsonrpc":"2.0","id":7,"result":{"a":${deep}}}\n`);
+  await take(`{\n{"jsonrpc":"2.0","id":7,"result":{"a":${deep}}}\n`);
   assertEquals(errors.map(({ message }) => message.replace(/^.* 4096 levels /, "")), [
     "(notifications/message)",
     "(elicitation/create)",
@@ -83,25 +84,25 @@ Deno.test("what is nested too deeply is told of by name: to who waits for it, to
   assertEquals([inbox.messageCount, inbox.noiseCount, noises.length], [5, 3, 3]);
 });
 
-Deno.test("what is no message is noise: the first lines are kept, shortened, and all are counted", () => {
+Deno.test("what is no message is noise: the first lines are kept, shortened, and all are counted", async () => {
   const { inbox, take, noises } = inboxOf();
-  take(`  ready  \n\n   \n"text"\n{"level":"info"}\n${"x".repeat(300)}\n[1]\nsixth\n`);
+  await take(`  ready  \n\n   \n"text"\n{"level":"info"}\n${"x".repeat(300)}\n[1]\nsixth\n`);
   assertEquals([inbox.noiseCount, inbox.messageCount], [6, 0]);
   assertEquals(noises, ["ready", '"text"', '{"level":"info"}', "x".repeat(200), "[1]"]);
   assertEquals(inbox.noise, noises);
 });
 
-Deno.test("a message that is none is told by name, and one that cannot be handled holds up no other", () => {
+Deno.test("a message that is none is told by name, and one that cannot be handled holds up no other", async () => {
   const { take, errors, messages } = inboxOf();
-  take(line({ jsonrpc: "2.0", method: 7 }) + line({ jsonrpc: "2.0", method: "throw" }) + line(NOTE));
+  await take(line({ jsonrpc: "2.0", method: 7 }) + line({ jsonrpc: "2.0", method: "throw" }) + line(NOTE));
   assertEquals([errors.length, errors[0]!.code, messages], [1, "INVALID_REQUEST", [NOTE]]);
   assertMatch(errors[0]!.message, /^server "odd" sent a message that is none: /);
 });
 
-Deno.test("whoever waits for an answer that is too long is told, and nobody is for anything else", () => {
+Deno.test("whoever waits for an answer that is too long is told, and nobody is for anything else", async () => {
   const { take, errors, messages } = inboxOf(100);
   const long = "x".repeat(200);
-  take(line({ jsonrpc: "2.0", id: 7, result: { long } }));
+  await take(line({ jsonrpc: "2.0", id: 7, result: { long } }));
   const [{ id, error }] = messages as [{ id: number; error: { message: string } }];
   assertEquals([id, error.message, errors[0]!.code, errors[0]!.details], [
     7,
@@ -115,7 +116,7 @@ Deno.test("whoever waits for an answer that is too long is told, and nobody is f
     error.message,
     /^server "odd" sent a message of 24\d B; at most 100 B are taken; ask it for less$/,
   );
-  take(line({ jsonrpc: "2.0", method: "x", id: 8, params: { long } }) + line({ long }));
+  await take(line({ jsonrpc: "2.0", method: "x", id: 8, params: { long } }) + line({ long }));
   assertEquals([messages.length, errors.length], [1, 3]);
 });
 
@@ -211,9 +212,9 @@ Deno.test("a flood is read no faster than so much in each tenth of a second", as
   }
 });
 
-Deno.test("a number that JSON does not have is read as null, which is told once and is no noise", () => {
+Deno.test("a number that JSON does not have is read as null, which is told once and is no noise", async () => {
   const { inbox, messages, noises, take } = inboxOf();
-  for (const id of [1, 2]) take(`{"jsonrpc": "2.0", "id": ${id}, "result": {"x": NaN}}\n`);
+  for (const id of [1, 2]) await take(`{"jsonrpc": "2.0", "id": ${id}, "result": {"x": NaN}}\n`);
   assertEquals(messages, [1, 2].map((id) => ({ jsonrpc: "2.0", id, result: { x: null } })));
   assertEquals([noises.length, noises[0]!.startsWith("NaN or Infinity"), inbox.noiseCount], [1, true, 0]);
 });
@@ -244,23 +245,23 @@ Deno.test("messages behind Content-Length headers are read, however they are cut
   }
 });
 
-Deno.test("a line that looks like a header, in a log, hides nothing that follows", () => {
+Deno.test("a line that looks like a header, in a log, hides nothing that follows", async () => {
   const first = inboxOf();
-  first.take(`Content-Length: 9\nServer: x\nready\n${line(NOTE)}`);
+  await first.take(`Content-Length: 9\nServer: x\nready\n${line(NOTE)}`);
   assertEquals([first.messages, first.noises], [[NOTE], ["Content-Length: 9", "ready"]]);
-  first.take(`Content-Length: 90\n\n${line(NOTE)}`);
+  await first.take(`Content-Length: 90\n\n${line(NOTE)}`);
   assertEquals(first.messages, [NOTE, NOTE], "who has written lines writes lines");
   const body = `not JSON\n${line(NOTE)}`;
   const second = inboxOf();
-  second.take(`Content-Length: ${body.length}\n\n${body}${line(NOTE)}`);
+  await second.take(`Content-Length: ${body.length}\n\n${body}${line(NOTE)}`);
   assertEquals([second.messages, second.noises], [[NOTE, NOTE], ["not JSON"]]);
   const cut = inboxOf();
-  cut.take(`Content-Length: 500\n\n${line(NOTE)}`);
+  await cut.take(`Content-Length: 500\n\n${line(NOTE)}`);
   cut.inbox.end();
   assertEquals(cut.messages, [NOTE]);
   const long = inboxOf(100);
   const answer = { jsonrpc: "2.0", id: 3, result: { text: "x".repeat(200) } };
-  long.take(framed(answer) + framed(NOTE));
+  await long.take(framed(answer) + framed(NOTE));
   assertEquals([long.errors[0]!.code, (long.messages[0] as { id: unknown }).id, long.messages[1]], [
     "TOO_LARGE",
     3,
@@ -268,75 +269,76 @@ Deno.test("a line that looks like a header, in a log, hides nothing that follows
   ]);
 });
 
-Deno.test("a line that reads like a header of a server that writes lines costs none of its messages", () => {
+Deno.test("a line that reads like a header of a server that writes lines costs none of its messages", async () => {
   using timers = new FakeTimers();
   const page = inboxOf();
-  page.take(`HTTP/1.1 200 OK\nContent-Length: 3000\nContent-Type: text/html\n\n${line(NOTE)}`);
+  await page.take(`HTTP/1.1 200 OK\nContent-Length: 3000\nContent-Type: text/html\n\n${line(NOTE)}`);
   // What begins like a message may be the body: it is waited for, but not for long.
   assertEquals(page.messages, []);
   timers.pass(1000);
   assertEquals(page.messages, [NOTE]);
   const html = inboxOf();
-  html.take(`Content-Length: 3000\n\n<html>\n${line(NOTE)}`);
+  await html.take(`Content-Length: 3000\n\n<html>\n${line(NOTE)}`);
   assertEquals([html.messages, html.noises], [[NOTE], ["<html>"]]);
-  html.take(line(NOTE));
+  await html.take(line(NOTE));
   assertEquals(html.messages, [NOTE, NOTE]);
 });
 
-Deno.test("a message without a newline behind it is read after a moment, half a message is waited for", () => {
+Deno.test("a message without a newline behind it is read after a moment, half a message is waited for", async () => {
   using timers = new FakeTimers();
   const { inbox, messages, take } = inboxOf();
   const text = JSON.stringify({ ...NOTE, params: { a: {} } });
-  take(text.slice(0, text.indexOf("}") + 1));
+  await take(text.slice(0, text.indexOf("}") + 1));
   timers.pass(1000);
   assertEquals(messages, []);
-  take(text.slice(text.indexOf("}") + 1));
+  await take(text.slice(text.indexOf("}") + 1));
   timers.pass(999);
   assertEquals(messages, []);
   timers.pass(1);
   assertEquals(messages, [JSON.parse(text)]);
-  take(`\n${text}`);
-  take("\n");
+  await take(`\n${text}`);
+  await take("\n");
   timers.pass(2000);
   assertEquals(messages.length, 2);
-  take("not {JSON}");
+  await take("not {JSON}");
   timers.pass(2000);
-  take(text);
+  await take(text);
   inbox.end();
   timers.pass(2000);
   assertEquals([messages.length, inbox.noiseCount, timers.size], [2, 1, 0]);
   const other = inboxOf();
-  other.take(text);
+  await other.take(text);
   timers.pass(900);
-  other.take(JSON.stringify({ id: 1, result: { text: '}{"id":1' } }));
+  await other.take(JSON.stringify({ id: 1, result: { text: '}{"id":1' } }));
   timers.pass(900);
   assertEquals(other.messages.length, 0, "it may go on");
+  await yieldToEventLoop();
   timers.pass(100);
   assertEquals(other.messages.length, 2);
 });
 
-Deno.test("JSON with the id of a request and nothing of JSON-RPC is its answer if no other comes, and never a log line", () => {
+Deno.test("JSON with the id of a request and nothing of JSON-RPC is its answer if no other comes, and never a log line", async () => {
   using timers = new FakeTimers();
   const { messages, take, noises } = inboxOf();
-  take(
+  await take(
     line({ id: 4, tools: [] }) + line({ id: 5, level: "info" }) + line({ id: 6, a: 1 }) + line({ tools: [] }),
   );
   assertEquals([messages.length, noises.length], [0, 4]);
-  take(line({ id: 6, result: {} }));
+  await take(line({ id: 6, result: {} }));
   timers.pass(1000);
   const [own, odd] = messages as { id: number; error?: { message: string } }[];
   assertEquals([messages.length, own!.id, own!.error, odd!.id], [2, 6, undefined, 4]);
   assertMatch(odd!.error!.message, /malformed answer: it has neither a result nor an error/);
 });
 
-Deno.test("of a process that has written no message it is said what it wrote instead", () => {
+Deno.test("of a process that has written no message it is said what it wrote instead", async () => {
   const { inbox, take } = inboxOf();
   assertEquals(inbox.protocolIssue, undefined);
-  take("Welcome!\n");
+  await take("Welcome!\n");
   assertEquals(
     inbox.protocolIssue,
     'what it wrote to stdout is no message ("Welcome!"); a stdio server must write one JSON message a line',
   );
-  take(line(NOTE));
+  await take(line(NOTE));
   assertEquals(inbox.protocolIssue, undefined);
 });

@@ -18,7 +18,7 @@ const TIDY = ODD.replaceAll(" ", "");
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** What a reader of a stdout makes of `chunks`, as the texts that are passed on. */
-function read(...chunks: string[]): string[] {
+async function read(...chunks: string[]): Promise<string[]> {
   using timers = new FakeTimers();
   const texts: string[] = [];
   const reader = new StdoutReader({
@@ -30,7 +30,7 @@ function read(...chunks: string[]): string[] {
     onNoise: () => {},
   });
   for (const chunk of chunks) {
-    reader.take(bytes(chunk));
+    await reader.take(bytes(chunk));
     timers.pass(1000);
   }
   reader.end();
@@ -39,37 +39,39 @@ function read(...chunks: string[]): string[] {
 
 const answer = (id: unknown, result = ODD) => `{"jsonrpc":"2.0","id":${id},"result":${result}}`;
 
-Deno.test("whatever a server does to the frame of a message, what is in it is passed on as it came", () => {
+Deno.test("whatever a server does to the frame of a message, what is in it is passed on as it came", async () => {
   const text = answer(1);
   const more = answer(2);
-  assertEquals(read(`${text}\n${more}\r\n`), [text, more]);
-  assertEquals(read(text), [text], "no newline");
-  assertEquals(read(text + more), [text, more], "no newline between two");
-  assertEquals(read(`[${text}, ${more}]\n`), [text, more], "a batch");
-  assertEquals(read(`Content-Length: ${text.length}\r\n\r\n${text}`), [text]);
+  assertEquals(await read(`${text}\n${more}\r\n`), [text, more]);
+  assertEquals(await read(text), [text], "no newline");
+  assertEquals(await read(text + more), [text, more], "no newline between two");
+  assertEquals(await read(`[${text}, ${more}]\n`), [text, more], "a batch");
+  assertEquals(await read(`Content-Length: ${text.length}\r\n\r\n${text}`), [text]);
   const wide = answer(1, ODD.replaceAll(",", ",\n  "));
-  assertEquals(read(`Content-Length: ${wide.length}\r\n\r\n${wide}`), [wide.replaceAll("\n", " ")]);
-  assertEquals(read(`{\n  "jsonrpc": "2.0",\r\n  "id": 1,\n  "result": ${ODD}\n}\n`), [
+  assertEquals(await read(`Content-Length: ${wide.length}\r\n\r\n${wide}`), [wide.replaceAll("\n", " ")]);
+  assertEquals(await read(`{\n  "jsonrpc": "2.0",\r\n  "id": 1,\n  "result": ${ODD}\n}\n`), [
     `{   "jsonrpc": "2.0",   "id": 1,   "result": ${ODD} } `,
   ]);
-  assertEquals(read(`\uFEFF\x1b[32m${text}\x1b[0m\n`), [text], "colours");
+  assertEquals(await read(`\uFEFF\x1b[32m${text}\x1b[0m\n`), [text], "colours");
 });
 
-Deno.test("of a malformed answer that is repaired the rest is passed on as it came", () => {
+Deno.test("of a malformed answer that is repaired the rest is passed on as it came", async () => {
   const text = answer(1, TIDY);
-  assertEquals(read(`{"jsonrpc":"2.0","id":1,"method":"tools/call","result":${TIDY}}\n`), [text]);
-  assertEquals(read(`{"id":1,"result":${TIDY}}\n`), [text]);
-  assertEquals(read(`{"jsonrpc":"2.0","id":[1],"result":${TIDY},"error":null}\n`), [text]);
-  assertEquals(read(answer(1, `{"x":NaN,"y":${TIDY}}`) + "\n"), [answer(1, `{"x":null,"y":${TIDY}}`)]);
-  assertEquals(read(answer(1, `{"a":1,"a":${TIDY}}`) + "\n"), [answer(1, `{"a":${TIDY}}`)]);
-  assertEquals(read(`{"jsonrpc":"2.0","method":"x","params":null}\n`), ['{"jsonrpc":"2.0","method":"x"}']);
-  assertEquals(read(`{"jsonrpc":"2.0","id":1,"error":{"code":7,"data":${TIDY}}}\n`), [
+  assertEquals(await read(`{"jsonrpc":"2.0","id":1,"method":"tools/call","result":${TIDY}}\n`), [text]);
+  assertEquals(await read(`{"id":1,"result":${TIDY}}\n`), [text]);
+  assertEquals(await read(`{"jsonrpc":"2.0","id":[1],"result":${TIDY},"error":null}\n`), [text]);
+  assertEquals(await read(answer(1, `{"x":NaN,"y":${TIDY}}`) + "\n"), [answer(1, `{"x":null,"y":${TIDY}}`)]);
+  assertEquals(await read(answer(1, `{"a":1,"a":${TIDY}}`) + "\n"), [answer(1, `{"a":${TIDY}}`)]);
+  assertEquals(await read(`{"jsonrpc":"2.0","method":"x","params":null}\n`), [
+    '{"jsonrpc":"2.0","method":"x"}',
+  ]);
+  assertEquals(await read(`{"jsonrpc":"2.0","id":1,"error":{"code":7,"data":${TIDY}}}\n`), [
     `{"jsonrpc":"2.0","id":1,"error":{"code":7,"message":"","data":${TIDY}}}`,
   ]);
 });
 
-Deno.test("a body of a server behind a URL is passed on as it came, an answer without an id under that of its request", () => {
-  const take = (text: string) => {
+Deno.test("a body of a server behind a URL is passed on as it came, an answer without an id under that of its request", async () => {
+  const take = async (text: string) => {
     const texts: string[] = [];
     const reader = new MessageReader({
       server: "far",
@@ -77,23 +79,23 @@ Deno.test("a body of a server behind a URL is passed on as it came, an answer wi
       onRefused: () => {},
       onError: ({ message }) => void texts.push(message),
     });
-    reader.take(text, 7);
+    await reader.take(text, 7);
     return texts;
   };
-  assertEquals(take(answer(7)), [answer(7)]);
-  assertEquals(take(`[${answer(7)},${answer(8)}]`), [answer(7), answer(8)]);
-  assertEquals(take(answer(7).replaceAll(",", ",\n")), [answer(7).replaceAll(",", ", ")]);
-  assertEquals(take(`{"jsonrpc":"2.0","result":${TIDY}}`), [answer(7, TIDY)]);
+  assertEquals(await take(answer(7)), [answer(7)]);
+  assertEquals(await take(`[${answer(7)},${answer(8)}]`), [answer(7), answer(8)]);
+  assertEquals(await take(answer(7).replaceAll(",", ",\n")), [answer(7).replaceAll(",", ", ")]);
+  assertEquals(await take(`{"jsonrpc":"2.0","result":${TIDY}}`), [answer(7, TIDY)]);
   const error = `"error":{"code":1,"message":"m","data":${ODD}}`;
-  assertEquals(take(`{"jsonrpc":"2.0","id":null,${error}}`), [`{"jsonrpc":"2.0","id":7,${error}}`]);
+  assertEquals(await take(`{"jsonrpc":"2.0","id":null,${error}}`), [`{"jsonrpc":"2.0","id":7,${error}}`]);
 });
 
-Deno.test("an answer with more members than can be listed fails its request at once", () => {
+Deno.test("an answer with more members than can be listed fails its request at once", async () => {
   const crowd = `{${'"a":1,'.repeat(200_000)}"b":1}`;
   const error = (id: number) =>
     `{"jsonrpc":"2.0","id":${id},"error":{"code":-32603,"message":"server \\"odd\\" sent a malformed answer: it has ` +
     `more members (keys) than can be read","data":{"code":"INTERNAL","server":"odd","malformed":true}}}`;
-  assertEquals(read(answer(7, crowd) + "\n"), [error(7)]);
+  assertEquals(await read(answer(7, crowd) + "\n"), [error(7)]);
   const reading = readServerText(`{"jsonrpc":"2.0","result":${crowd}}`, { server: "odd", answers: 8 });
   assertEquals(reading.kind === "message" && reading.message.text, error(8));
 });

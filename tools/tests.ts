@@ -8,13 +8,10 @@ import { SECOND_MS } from "../lib/base/units.ts";
 import { endTree } from "./lib/end_tree.ts";
 import { hold, tempDir } from "./lib/held.ts";
 import { runTool, UsageError } from "./lib/run_tool.ts";
+import { groupsOf } from "./lib/test_groups.ts";
 
-const DEADLINE_MS = 1800 * SECOND_MS;
-/** Files of a group at most. */
-const GROUP_SIZE = 8;
-/** Groups at least, so that no core has long to wait for the last one. */
-const MIN_GROUPS = 24;
-
+/** For a directory that hangs: all of tests/long takes its time on a small machine. */
+const DEADLINE_MS = 7200 * SECOND_MS;
 const HELP = `deno run -A tools/tests.ts DIR [FLAG ...]
 
   DIR   its files named *_test.ts are run, without those of directories in it
@@ -32,18 +29,15 @@ async function tests(): Promise<void> {
   const groups = await writeGroups(await testFiles(join(ROOT, dir)));
   const options = ["-A", "--no-check", "--parallel", "--preload=tests/helpers/time_limit.ts"];
   const args = ["test", ...options, ...flags, ...groups];
-  const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null" })
-    .spawn();
+  const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null" }).spawn();
   await using _child = hold("process", () => endTree(child.pid));
   const { success } = await child.status;
   if (!success) throw new Error("some tests failed, as shown above");
 }
 
 async function testFiles(dir: string): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir(dir));
-  const names = entries.filter(({ name, isFile }) => isFile && name.endsWith("_test.ts")).map(({ name }) =>
-    name
-  );
+  const all = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);
+  const names = all.filter((name) => name.endsWith("_test.ts"));
   if (names.length === 0) throw new UsageError(`${dir} has no files named *_test.ts`);
   return names.sort().map((name) => join(dir, name));
 }
@@ -51,14 +45,13 @@ async function testFiles(dir: string): Promise<string[]> {
 /** Writes one module for each group, which imports its files. Returns the modules. */
 async function writeGroups(files: readonly string[]): Promise<string[]> {
   const dir = await tempDir("exai-tests-");
-  const count = Math.min(files.length, Math.max(MIN_GROUPS, Math.ceil(files.length / GROUP_SIZE)));
-  return await Promise.all(Array.from({ length: count }, async (_, group) => {
-    // Files with neighbouring names are often slow alike, so they are dealt out.
-    const members = files.filter((_, index) => index % count === group);
-    const path = join(dir, `group_${group + 1}_test.ts`);
-    await Deno.writeTextFile(path, members.map((file) => `import "${toFileUrl(file)}";\n`).join(""));
-    return path;
-  }));
+  return await Promise.all(
+    groupsOf(files).map(async (members, group) => {
+      const path = join(dir, `group_${group + 1}_test.ts`);
+      await Deno.writeTextFile(path, members.map((file) => `import "${toFileUrl(file)}";\n`).join(""));
+      return path;
+    }),
+  );
 }
 
 await runTool(tests, { name: "tests", deadlineMs: DEADLINE_MS });

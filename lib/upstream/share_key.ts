@@ -33,6 +33,8 @@ export interface ListScope {
   resourcesFor: "everybody" | "directory" | "session";
   /** The directory of its sessions, where what is shown may depend on it. */
   directory?: string;
+  /** The daemons its sessions are connected through, if any: what a daemon that is mounted lists depends on them. */
+  via?: readonly string[];
 }
 
 /**
@@ -129,11 +131,13 @@ export function listScopeOf(
   const isOwn = scope === "session" || scope === "window";
   const isLocal = isOwn || isDirectoryBound(config, scope) || usesWorkspace(config);
   const where = isLocal ? locationKey(session) : null;
+  const via = session.caller.via?.length ? session.caller.via : undefined;
   return {
-    listKey: JSON.stringify([advertised, where]),
+    listKey: JSON.stringify([advertised, where, ...via ?? []]),
     advertised,
     resourcesFor: isOwn ? "session" : isLocal ? "directory" : "everybody",
     directory: isLocal ? session.workspace : undefined,
+    via,
   };
 }
 

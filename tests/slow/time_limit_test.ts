@@ -54,6 +54,22 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "the shell of whoever runs the tests, and so its profile, is no part of them",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const check = `Deno.test("shell", () => { if (Deno.env.get("SHELL") !== "/bin/sh") throw "another"; });`;
+    await using dir = await tempDir({ "shell_test.ts": check });
+    const { success } = await new Deno.Command(Deno.execPath(), {
+      args: ["test", "-A", "--no-check", `--preload=${pathOf("../helpers/time_limit.ts")}`, dir.path],
+      env: { SHELL: "/bin/bash" },
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    assertEquals(success, true);
+  },
+});
+
 Deno.test("the tasks that run tests give each a time limit", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(pathOf("../../deno.json")));
   for (const name of ["test", "slow", "long"]) {

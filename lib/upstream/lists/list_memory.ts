@@ -26,8 +26,9 @@ export type OutdatedLists = [ListKind, Caller][];
 
 /**
  * The lists of one server by scope, and what each session has seen of them. A scope that was never read shows what the
- * server listed last in any. A session is notified when the list of its own scope differs from what it has seen; changes
- * in other scopes do not concern it.
+ * server listed last in any, but for sessions that come through other daemons: lists of a daemon that is mounted in turn
+ * would name them again, in a ring without end. A session is notified when the list of its own scope differs from what it
+ * has seen; changes in other scopes do not concern it.
  */
 export class ListMemory {
   readonly #store: ListStore | undefined;
@@ -68,20 +69,21 @@ export class ListMemory {
   /** The view of a session's scope; while that is not known, what the server listed last in any. */
   viewOf(caller: Caller): ListView {
     const scope = this.#viewers.get(caller.id)?.scope;
-    return scope ? this.viewAt(scope) : this.#latest;
+    if (scope) return this.viewAt(scope);
+    return caller.via?.length ? new ListView() : this.#latest;
   }
 
   /** The view of a scope. One that was never read shows the lists of another. */
   viewAt(scope: ListScope): ListView {
     let view = this.#views.get(scope.listKey);
     if (!view) {
-      const stored = this.#store?.at(this.#key, digestOf(scope.listKey));
+      const stored = scope.via ? undefined : this.#store?.at(this.#key, digestOf(scope.listKey));
       view = new ListView(stored);
       for (const kind of view.lists.keys()) view.own.add(kind);
       this.#makeRoom();
       this.#views.set(scope.listKey, view);
     }
-    return view.complete(this.#latest);
+    return scope.via ? view : view.complete(this.#latest);
   }
 
   /**
@@ -90,7 +92,7 @@ export class ListMemory {
    */
   isUnverified(scope: ListScope): boolean {
     if (this.viewAt(scope).isFresh) return false;
-    return this.#varies || this.isForeign(scope) || !this.#latest.isFresh;
+    return scope.via !== undefined || this.#varies || this.isForeign(scope) || !this.#latest.isFresh;
   }
 
   /** Whether the lists shown in a scope were read in another directory, on which they may depend. */
@@ -159,14 +161,15 @@ export class ListMemory {
     view.lists.set(kind, list);
     view.own.add(kind);
     if (view.changes === asOf) view.stale.delete(kind);
-    if (before !== list) this.#keep(scope, kind, isNews);
+    if (before !== list && !scope.via) this.#keep(scope, kind, isNews);
     return this.#outdated(scope, kind);
   }
 
   /** The server has been asked in a scope, and describes itself there as `description`. */
   verified(scope: ListScope, description: ListView["description"]): void {
     const view = this.viewAt(scope);
-    view.isFresh = this.#latest.isFresh = true;
+    view.isFresh = true;
+    if (!scope.via) this.#latest.isFresh = true;
     view.description = description;
   }
 
