@@ -209,3 +209,27 @@ Deno.test("a client that listens is there although it sends nothing", async () =
   assertEquals(registry.size, 0);
   registry[Symbol.dispose]();
 });
+
+Deno.test("a client that reads only the streams of its requests is asked for its roots on one of these", async () => {
+  for (const isAskedBefore of [true, false]) {
+    const { send, post, session, daemon } = await httpClient();
+    await post({ ...INITIALIZE, params: { ...INITIALIZE.params, capabilities: { roots: {} } } });
+    await send("POST", { jsonrpc: "2.0", method: "notifications/initialized" });
+    if (isAskedBefore) session()!.roots().catch(() => {});
+    await settle();
+    daemon.answer = async () => ({ result: { content: [], roots: [...(await session()!.roots())!] } });
+    const stream = await send("POST", request(1, "tools/call", { name: "where" }));
+    const reader = stream.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("roots/list")) text += (await reader.read()).value;
+    const asked = messagesIn(text).find(({ method }) => method === "roots/list");
+    const roots = [{ uri: "file:///w" }];
+    await send("POST", { jsonrpc: "2.0", id: asked!.id, result: { roots } });
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += value;
+    }
+    assertEquals(messagesIn(text).at(-1)!.result, { content: [], roots });
+  }
+});

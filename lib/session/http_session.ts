@@ -119,7 +119,10 @@ function streamSink(session: Session, transport: HttpServerTransport) {
     rejectDuplicate: (request, result) => void respond(request, result),
     send(message, { relatedTo, onUndelivered }) {
       const { text, method } = encodeMessage(message, { maxBytes, onUndelivered });
-      void logged(transport.send(method, text, relatedTo));
+      const isRequest = message.id !== undefined && method === message.method;
+      void logged(
+        isRequest ? transport.ask(method, text, relatedTo) : transport.notify(method, text, relatedTo),
+      );
     },
     abandon: (id) => transport.abandon(id),
   } satisfies MessageSink & { initializing(id: RequestId): void };

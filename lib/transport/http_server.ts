@@ -7,6 +7,7 @@ import { type RequestRef, responseText } from "../wire/message_text.ts";
 import type { RawMessage } from "../wire/raw_message.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { EventLog, type EventLogLimits } from "./event_log.ts";
+import { eventStream, eventText, withPrefix } from "./http_events.ts";
 import { meteredStream } from "./http_stream.ts";
 import { RequestsInFlight } from "./requests_in_flight.ts";
 import { numberOfStub, SdkMessage, stubsOf } from "./sdk_messages.ts";
@@ -31,6 +32,9 @@ export interface HttpExchange {
   completed: Promise<void>;
 }
 
+/** Requests that wait for a client to open a stream; of more, the oldest are left out. */
+const MAX_WAITING = 64;
+
 /** The reconnection time sent to clients. */
 const RETRY_MS = SECOND_MS;
 
@@ -52,6 +56,8 @@ export class HttpServerTransport {
   readonly #posted = new Map<number, RawMessage>();
   readonly #log: EventLog;
   readonly #inFlight = new RequestsInFlight();
+  /** Requests to the client that belong to none of its own, while it reads no stream. */
+  readonly #waiting: SdkMessage[] = [];
   readonly #maxQueuedBytes: number;
   readonly #budget: ByteBudget | undefined;
   #streams = 0;
@@ -123,7 +129,8 @@ export class HttpServerTransport {
     }
     const { status, headers } = response;
     const stream = this.#watch(response.body, request, { ...exchange, numbers: [...messages.keys()] });
-    return new Response(duplicates.length > 0 ? withPrefix(duplicates, stream) : stream, { status, headers });
+    for (const waiting of this.#waiting.splice(0)) void this.#ask(waiting);
+    return new Response(duplicates.length > 0 ? withErrors(duplicates, stream) : stream, { status, headers });
   }
 
   /** Has the SDK handle `request`, which holds `messages`. */
@@ -151,12 +158,38 @@ export class HttpServerTransport {
   }
 
   /**
-   * Sends a request or notification on the stream of the request it belongs to, or on the standalone stream if it
-   * belongs to none or that one has been answered.
+   * Sends a notification on the stream of the request it belongs to, or on the standalone stream if it belongs to none
+   * or that one has been answered.
    */
-  async send(method: string, text: string, relatedTo?: RequestId): Promise<void> {
-    const relatedRequestId = relatedTo === undefined ? undefined : this.#inFlight.numberOf(relatedTo);
-    await this.#send(SdkMessage.other(method, text), relatedRequestId);
+  async notify(method: string, text: string, relatedTo?: RequestId): Promise<void> {
+    await this.#send(SdkMessage.other(method, text), this.#numberOf(relatedTo));
+  }
+
+  /**
+   * Sends a request as {@linkcode notify} does. Where the client has no standalone stream, one that belongs to none of
+   * its requests goes on the stream of the latest of these, or waits until it reads one: clients need not open any but
+   * those of their requests, and nobody else reads what is sent there.
+   */
+  async ask(method: string, text: string, relatedTo?: RequestId): Promise<void> {
+    const message = SdkMessage.other(method, text);
+    const number = this.#numberOf(relatedTo);
+    if (number !== undefined) await this.#send(message, number);
+    else await this.#ask(message);
+  }
+
+  async #ask(message: SdkMessage): Promise<void> {
+    const number = this.listening ? undefined : this.#inFlight.latest;
+    try {
+      if (this.listening || number !== undefined) return await this.#send(message, number);
+    } catch {
+      // The stream of that request is not open yet, or not any more.
+    }
+    this.#waiting.push(message);
+    if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
+  }
+
+  #numberOf(relatedTo: RequestId | undefined): number | undefined {
+    return relatedTo === undefined ? undefined : this.#inFlight.numberOf(relatedTo);
   }
 
   async #send(message: SdkMessage, relatedRequestId?: number): Promise<void> {
@@ -226,7 +259,7 @@ function writeTexts(sdk: WebStandardStreamableHTTPServerTransport): void {
       id: string,
     ): boolean {
       try {
-        controller.enqueue(encoder.encode(eventText(id, text)));
+        controller.enqueue(encoder.encode(eventText(text, id)));
         return true;
       } catch (thrown) {
         sdk.onerror?.(thrown as Error);
@@ -236,32 +269,12 @@ function writeTexts(sdk: WebStandardStreamableHTTPServerTransport): void {
   });
 }
 
-function eventText(id: string, text: string): string {
-  return `event: message\nid: ${id}\ndata: ${text}\n\n`;
-}
-
-/** The events as text, written as they are read. */
-function eventStream(events: readonly LoggedEvent[]): ReadableStream<Uint8Array> {
-  const texts = events.values().map(({ id, message }) => eventText(id, message.text));
-  return ReadableStream.from(texts).pipeThrough(new TextEncoderStream());
-}
-
 /** `stream` with the errors for `duplicates` before it. */
-function withPrefix(
+function withErrors(
   duplicates: readonly RequestRef[],
   stream: ReadableStream<Uint8Array>,
 ): ReadableStream<Uint8Array> {
-  const events = duplicates.map((ref) => `event: message\ndata: ${duplicateError(ref)}\n\n`).join("");
-  const head = new TextEncoder().encode(events);
-  return stream.pipeThrough(
-    new TransformStream(
-      {
-        start: (controller) => controller.enqueue(head),
-      },
-      undefined,
-      { highWaterMark: 1 },
-    ),
-  );
+  return withPrefix(duplicates.map((ref) => eventText(duplicateError(ref))).join(""), stream);
 }
 
 function duplicateErrors(duplicates: readonly RequestRef[]): Response {

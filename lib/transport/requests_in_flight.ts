@@ -39,6 +39,11 @@ export class RequestsInFlight {
     return this.#open.get(id);
   }
 
+  /** The number of the request that came last; undefined when none waits for its answer. */
+  get latest(): number | undefined {
+    return [...this.#open.values()].at(-1);
+  }
+
   /** As {@linkcode numberOf}, of a request that is answered now, or gets no answer. */
   take(id: RequestId): number | undefined {
     const number = this.#open.get(id);
