@@ -69,15 +69,12 @@ export async function answersTo(
     return { answers: { requestState: state }, elicitations: [] };
   }
   const asked = questions.map(withElicitationId);
-  const results = await Promise.all(asked.map((question) => ask(call, question)));
-  const failed = results.findIndex(({ error }) => error);
-  if (failed >= 0) {
-    const { code, message, data } = results[failed]!.error!;
-    return { error: { code, message: `${asked[failed]!.method} of server "${server}": ${message}`, data } };
+  const answered = await askAll(call, asked);
+  if ("error" in answered) {
+    const { error: { code, message, data }, method } = answered;
+    return { error: { code, message: `${method} of server "${server}": ${message}`, data } };
   }
-  const inputResponses = Object.fromEntries(
-    asked.map(({ key }, i) => [key, exactResult(results[i] as { result: JsonObject })]),
-  );
+  const inputResponses = Object.fromEntries(asked.map(({ key }, i) => [key, answered.results[i]]));
   const elicitations = asked.flatMap(({ params }) => textOf(params.elicitationId) ?? []);
   return { answers: { inputResponses, requestState: state }, elicitations };
 }
@@ -88,10 +85,37 @@ function withElicitationId(question: InputRequest): InputRequest {
   return { ...question, params: { ...question.params, elicitationId: crypto.randomUUID() } };
 }
 
-async function ask(call: Call, { method, params }: InputRequest): Promise<Result> {
+/**
+ * Asks the client everything at once. When one question fails the others are withdrawn: nobody needs their answers.
+ *
+ * @throws {ExaiError} what asking the client throws
+ */
+async function askAll(
+  call: Call,
+  questions: readonly InputRequest[],
+): Promise<{ results: JsonObject[] } | { error: RpcError; method: string }> {
+  const rest = new AbortController();
+  const signal = AbortSignal.any([call.signal, rest.signal]);
+  let failed: { error: RpcError; method: string } | undefined;
+  try {
+    const results = await Promise.all(questions.map(async (question) => {
+      const answer = await ask(call, question, signal);
+      if (!answer.error) return exactResult(answer);
+      failed ??= { error: answer.error, method: question.method };
+      throw new ExaiError("CANCELLED", answer.error.message);
+    }));
+    return { results };
+  } catch (thrown) {
+    rest.abort(new ExaiError("CANCELLED", "another question of the server has failed"));
+    if (failed) return failed;
+    throw thrown;
+  }
+}
+
+async function ask(call: Call, { method, params }: InputRequest, signal: AbortSignal): Promise<Result> {
   // Cached by the session, and the same that decided which process it shares.
   const roots = method === "roots/list" ? await call.caller.roots() : undefined;
-  return roots ? { result: { roots: [...roots] } } : await call.ask(method, params);
+  return roots ? { result: { roots: [...roots] } } : await call.ask(method, params, { signal });
 }
 
 /** The server has gone on, so what the user was to do elsewhere is done. */
