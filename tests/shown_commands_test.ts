@@ -50,7 +50,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
 const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon stop": "tests/long/stop_test.ts",
   "exai-daemon restart": "tests/long/stop_test.ts",
-  "exai-daemon logs --follow": "tests/slow/logs_test.ts",
+  "exai-daemon logs --follow": "tests/long/logs_test.ts",
   "exai-daemon config edit [mcp|exai|models]": "tests/config_command_test.ts",
   "exai-daemon adopt": "tests/long/adopt_command_test.ts",
   "exai-daemon adopt --dry-run": "tests/long/adopt_command_test.ts",

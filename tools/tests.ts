@@ -5,6 +5,7 @@
  */
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { SECOND_MS } from "../lib/base/units.ts";
+import { isDirectory } from "../lib/config/path_kind.ts";
 import { endTree } from "./lib/end_tree.ts";
 import { hold, tempDir } from "./lib/held.ts";
 import { runTool, UsageError } from "./lib/run_tool.ts";
@@ -14,8 +15,11 @@ import { groupsOf } from "./lib/test_groups.ts";
 const DEADLINE_MS = 7200 * SECOND_MS;
 const HELP = `deno run -A tools/tests.ts DIR [FLAG ...]
 
-  DIR   its files named *_test.ts are run, without those of directories in it
-  FLAG  is given to deno test: --filter=TEXT, --junit-path=FILE, ...`;
+  DIR   its files named *_test.ts are run, those of DIR/alone first and one at a time, and none of other directories in it
+  FLAG  is given to deno test: --filter=TEXT, ...`;
+
+/** Holds tests of programs whose limits of time are short, and not ours to set. */
+const ALONE = "alone";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
@@ -26,20 +30,29 @@ async function tests(): Promise<void> {
   if (dir === undefined || flags.some((flag) => !flag.startsWith("-"))) {
     throw new UsageError("one directory is needed, then flags; --help shows them");
   }
-  const groups = await writeGroups(await testFiles(join(ROOT, dir)));
-  const options = ["-A", "--no-check", "--parallel", "--preload=tests/helpers/time_limit.ts"];
-  const args = ["test", ...options, ...flags, ...groups];
+  const shared = await testFiles(join(ROOT, dir));
+  if (shared.length === 0) throw new UsageError(`${dir} has no files named *_test.ts`);
+  const alone = await testFiles(join(ROOT, dir, ALONE));
+  const runs = [
+    await runFiles(alone, flags),
+    await runFiles(await writeGroups(shared), ["--parallel", ...flags]),
+  ];
+  if (runs.includes(false)) throw new Error("some tests failed, as shown above");
+}
+
+/** Returns whether all tests in `files` pass. */
+async function runFiles(files: readonly string[], flags: readonly string[]): Promise<boolean> {
+  if (files.length === 0) return true;
+  const args = ["test", "-A", "--no-check", "--preload=tests/helpers/time_limit.ts", ...flags, ...files];
   const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdin: "null" }).spawn();
   await using _child = hold("process", () => endTree(child.pid));
-  const { success } = await child.status;
-  if (!success) throw new Error("some tests failed, as shown above");
+  return (await child.status).success;
 }
 
 async function testFiles(dir: string): Promise<string[]> {
+  if (!await isDirectory(dir)) return [];
   const all = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);
-  const names = all.filter((name) => name.endsWith("_test.ts"));
-  if (names.length === 0) throw new UsageError(`${dir} has no files named *_test.ts`);
-  return names.sort().map((name) => join(dir, name));
+  return all.filter((name) => name.endsWith("_test.ts")).sort().map((name) => join(dir, name));
 }
 
 /** Writes one module for each group, which imports its files. Returns the modules. */

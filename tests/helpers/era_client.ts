@@ -1,6 +1,7 @@
 /** What clients of both eras have in common in the tests. */
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
+import { commandFor } from "../../tools/lib/programs.ts";
 
 export type Door = "http" | "shim" | "websocket";
 
@@ -69,11 +70,12 @@ export const ANSWERS = {
 
 const SHIM = fromFileUrl(new URL("../../shim.ts", import.meta.url));
 
-/** How to run the real shim for a place. */
-export function shimCommand({ http, home, server }: Omit<Place, "door">) {
+/** How to run the real shim for a place: from source, or as the bundle `program`. */
+export function shimCommand({ http, home, server }: Omit<Place, "door">, program: string = SHIM) {
+  const { command, args } = commandFor(program);
   return {
-    command: Deno.execPath(),
-    args: ["run", "-A", "--no-check", SHIM, ...server ? ["--server", server] : []],
+    command,
+    args: [...args, ...server ? ["--server", server] : []],
     env: {
       ...Deno.env.toObject(),
       EXAI_HOME: home,

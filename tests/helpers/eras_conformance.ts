@@ -1,8 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { pooledMap } from "@std/async/pool";
+import { join } from "@std/path";
+import { bundleShim } from "../../tools/compile/shim.ts";
 import { all, type ConformanceRun, type Revision, runConformance } from "./conformance.ts";
 import { doorUrl, type Place, shimCommand } from "./era_client.ts";
 import { erasDaemon } from "./eras_matrix.ts";
+import { tempDir } from "./files.ts";
 import { httpBridge } from "./http_bridge.ts";
 import { modernBridge } from "./modern_bridge.ts";
 import { postModern } from "./raw_modern.ts";
@@ -54,10 +57,14 @@ export async function conforms(revision: Revision, door: "http" | "shim"): Promi
     if (revision === "2026-07-28") await warm(url);
     return await runConformance(url, revision);
   };
+  // The suite starts hundreds of windows, which from source would take most of its time.
+  await using dir = await tempDir({});
+  const program = join(dir.path, "shim.js");
+  if (door === "shim") await bundleShim(program);
   const runOn = async (server: string) => {
     const place: Place = { door, http: it.http, home: it.home, server };
     if (door === "http") return await run(doorUrl(place));
-    const command = shimCommand(place);
+    const command = shimCommand(place, program);
     await using bridge = revision === "2025-11-25" ? httpBridge(command) : await modernBridge(command);
     return await run(bridge.url);
   };

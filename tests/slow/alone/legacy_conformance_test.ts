@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { serveEras } from "../fixtures/eras/http.ts";
-import { all, type Revision, runConformance } from "../helpers/conformance.ts";
-import { conforms } from "../helpers/eras_conformance.ts";
+import { serveEras } from "../../fixtures/eras/http.ts";
+import { all, type Revision, runConformance } from "../../helpers/conformance.ts";
+import { conforms } from "../../helpers/eras_conformance.ts";
 
 const REVISION: Revision = "2025-11-25";
 

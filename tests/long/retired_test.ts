@@ -187,7 +187,7 @@ Deno.test("what a real server says late is in its log file, and ps --why says wi
     const { stdout } = await runDaemon({ home, args: ["ps", "--why"] });
     assertMatch(stdout, /^late +running +\d+ +machine /m);
     assertMatch(stdout, /^late .* share is machine in mcp\.json$/m);
-    assertMatch(stdout, /^browser +\w+ +- +session /m);
+    assertMatch(stdout, /^browser +\w[\w ]* +- +session /m);
     assertMatch(stdout, /^browser .* it drives one browser with the pages and logins of one user$/m);
     const file = `${home}/logs/server-late.log`;
     for (const deadlineMs = Date.now() + 5000;;) {
