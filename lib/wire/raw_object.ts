@@ -44,6 +44,8 @@ export class RawObject {
   readonly #changes: Changes;
   /** Members that were read: the name of a tool is asked for at each step of a call. */
   #strings: Map<string, string> | undefined;
+  /** Likewise: `_meta` is looked into at each step. */
+  #objects: Map<string, RawObject> | undefined;
   #value: JsonObject | undefined;
   #text: string | undefined;
 
@@ -120,8 +122,12 @@ export class RawObject {
 
   /** The value of one member that is an object, without parsing it; undefined if there is none. */
   objectAt(name: string): RawObject | undefined {
+    const known = this.#objects?.get(name);
+    if (known !== undefined) return known;
     const text = this.textOf(name);
-    return text === undefined ? undefined : rawObject(text);
+    const object = text === undefined ? undefined : rawObject(text);
+    if (object) (this.#objects ??= new Map()).set(name, object);
+    return object;
   }
 
   /** The object with `value` for its member `name`, which is added where it has none. */
@@ -174,19 +180,23 @@ export class RawObject {
   }
 
   get #added(): (readonly [string, string])[] {
-    return [...this.#changes].flatMap(([name, text]) =>
-      text === undefined || this.#find(name) ? [] : [[name, text] as const]
-    );
+    const added: [string, string][] = [];
+    for (const [name, text] of this.#changes) {
+      if (text !== undefined && !this.#find(name)) added.push([name, text]);
+    }
+    return added;
   }
 
   /** The changes as edits of the source, from its offset `base` on. */
   #edits(base: number): Edit[] {
     if (this.#changes.size === 0) return [];
     const edits: Edit[] = [];
-    const kept = this.#members.filter(({ name }) => this.has(name));
     const added = this.#added.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(",");
     const at = this.#from + 1 - base;
-    if (added !== "") edits.push({ from: at, to: at, text: kept.length > 0 ? `${added},` : added });
+    if (added !== "") {
+      const isFollowed = this.#members.some(({ name }) => this.has(name));
+      edits.push({ from: at, to: at, text: isFollowed ? `${added},` : added });
+    }
     // Where the member before ends, once one is kept: the comma goes with the member after it, and else with its own.
     let previousTo: number | undefined;
     let open: Edit | undefined;
