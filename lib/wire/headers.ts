@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject, textOf, valueAt } from "../base/j
 import { META } from "./client_claim.ts";
 import { rawMessage } from "./raw_message.ts";
 import { memberOf, type Params } from "./raw_object.ts";
+import { holdsData, holdsNamedSchemas } from "./schema_keywords.ts";
 
 /** The names of the headers that repeat parts of a message (MCP basic/transports/streamable-http, request metadata). */
 const HEADER = { revision: "MCP-Protocol-Version", method: "Mcp-Method", name: "Mcp-Name" } as const;
@@ -143,18 +144,6 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 const ANNOTATION = "x-mcp-header";
 
-/** The keywords of a schema whose values are objects of schemas by name, none of which is a keyword. */
-const BY_NAME: ReadonlySet<string> = new Set([
-  "properties",
-  "patternProperties",
-  "dependentSchemas",
-  "$defs",
-  "definitions",
-]);
-
-/** The keywords whose values are data and hold no schemas. */
-const DATA: ReadonlySet<string> = new Set(["const", "enum", "default", "examples", "required"]);
-
 /**
  * The arguments of a tool that its `inputSchema` wants repeated in headers, or what makes the annotations invalid
  * (MCP basic/transports/streamable-http, schema extension).
@@ -193,9 +182,9 @@ function collect(schema: Json | undefined, place: SchemaPlace): string | undefin
     params.push({ header: schema[ANNOTATION] as string, path, type: schema.type as HeaderParamType });
   }
   for (const [keyword, value] of Object.entries(schema)) {
-    if (DATA.has(keyword) || keyword === ANNOTATION) continue;
+    if (holdsData(keyword) || keyword === ANNOTATION) continue;
     const isReachable = place.isReachable && keyword === "properties";
-    const fault = BY_NAME.has(keyword) && isObject(value)
+    const fault = holdsNamedSchemas(keyword) && isObject(value)
       ? collectNamed(value, { ...place, isReachable })
       : collect(value, { ...place, isReachable: false });
     if (fault !== undefined) return fault;

@@ -1,17 +1,5 @@
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
-
-/** Keywords whose value is data, and no schema. */
-const DATA_KEYWORDS: ReadonlySet<string> = new Set(["const", "enum", "default", "examples"]);
-
-/** Keywords whose value has a schema under each name that its author chose. */
-const NAMED_SCHEMAS: ReadonlySet<string> = new Set([
-  "properties",
-  "patternProperties",
-  "$defs",
-  "definitions",
-  "dependentSchemas",
-  "dependencies",
-]);
+import { holdsData, holdsNamedSchemas } from "./schema_keywords.ts";
 
 /** Alternatives inside alternatives that are looked into. */
 const MAX_DEPTH = 8;
@@ -102,8 +90,8 @@ function moved(schema: JsonObject, pointer: string): JsonObject {
       if (isNamed) return [key, visit(value, false)];
       if (key === "$recursiveRef" && value === "#" && isRecursive) return ["$ref", pointer];
       if (key === "$ref" || key === "$dynamicRef") return [key, movedRef(value, pointer)];
-      if (DATA_KEYWORDS.has(key)) return [key, value];
-      return [key, visit(value, NAMED_SCHEMAS.has(key))];
+      if (holdsData(key)) return [key, value];
+      return [key, visit(value, holdsNamedSchemas(key))];
     });
     return Object.fromEntries(entries);
   };
