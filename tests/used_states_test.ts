@@ -199,6 +199,27 @@ Deno.test("a retry is made once although its result needed room, or was withdraw
   assertEquals([codeOf(await gone.client.answer(third, YES)), gone.paid], ["OUTCOME_UNKNOWN", 1]);
 });
 
+Deno.test("a retry that fails before it has begun can be sent again, also with other answers, and runs once", async () => {
+  const refusal = { error: { code: -32000, message: "too many calls run", data: { code: "OVER_CAPACITY" } } };
+  let refusals = 2;
+  const question = { sure: { method: ELICIT, params: form("sure?", "sure") } };
+  const client = new RoundTripClient((context) => {
+    if (!context.answers) {
+      return Promise.resolve({ result: { resultType: "input_required", inputRequests: question } });
+    }
+    if (refusals-- > 0) return Promise.resolve(refusal);
+    context.markBegun?.();
+    return Promise.resolve({ error: { code: -32000, message: "failed" } });
+  });
+  using _ = client.roundTrips;
+  const asked = await client.send();
+  for (let n = 0; n < 2; n++) assertEquals(codeOf(await client.answer(asked, YES)), "OVER_CAPACITY");
+  const no = { sure: accept({ sure: "no" }) };
+  for (let n = 0; n < 2; n++) assertEquals(codeOf(await client.answer(asked, no)), "failed");
+  assertEquals(client.started, 4, "once it has begun, its error is kept");
+  assertStringIncludes((await client.answer(asked, YES)).error!.message, "other inputResponses");
+});
+
 Deno.test("what a server asks without a state of its own gets one, and is done once", async () => {
   const seen: unknown[] = [];
   const question = { sure: { method: ELICIT, params: form("sure?", "sure") } };

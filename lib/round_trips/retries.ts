@@ -110,7 +110,8 @@ export class Retries implements Disposable {
    * The answer to `request`: by `run`, or that of the same request before.
    *
    * @throws {ExaiError} `INVALID_PARAMS` when it was answered otherwise before; `OUTCOME_UNKNOWN` when it has begun before
-   * and its result is not there; what `run` throws before anything has begun, which leaves it as if it had not been sent
+   * and its result is not there; what `run` throws before anything has begun. That, like an error it returns by then,
+   * leaves it as if it had not been sent
    */
   async join(
     sent: AnsweredState,
@@ -155,8 +156,10 @@ export class Retries implements Disposable {
       }
       result = { error: toRpcError(thrown) };
     }
+    // What failed before anything was done may be tried again, as such errors say.
+    const isUndone = result.error !== undefined && !retry.hasBegun;
     // A client that has withdrawn it may send it anew.
-    if (retry.signal.aborted || retry.isForgotten) this.#forget(retry);
+    if (isUndone || retry.signal.aborted || retry.isForgotten) this.#forget(retry);
     else if (this.#isKnown(retry)) this.#keep(retry, result);
     return result;
   }
