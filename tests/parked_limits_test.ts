@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { RunningTask } from "../lib/admission/daemon_task.ts";
 import { Deadlines } from "../lib/admission/deadlines.ts";
 import { Drain, withTimeout } from "../lib/admission/policies.ts";
 import { Permits } from "../lib/admission/permits.ts";
@@ -87,6 +88,36 @@ Deno.test("who is asked while others wait already has a minute too", async () =>
   timers.pass(MINUTE_MS);
   for (let i = 0; i < 9; i++) await Promise.resolve();
   assertEquals(answers.length, 1);
+});
+
+Deno.test("a client has a minute for each question of a task, once others wait", async () => {
+  using timers = new FakeTimers();
+  const { client, parkings } = asking();
+  using _ = client.roundTrips;
+  const answered = Promise.withResolvers<Result>();
+  const first = client.send({
+    start: ({ parking }) => {
+      parkings.push(parking!);
+      return { result: answered.promise, cancel() {} };
+    },
+  });
+  const record = { taskId: "t", owner: "o", createdAtMs: 0, ttlMs: 1 };
+  const task = new RunningTask(record, { call: { caller: asked(), parking: parkings[0]! }, cancel() {} });
+  // The request is answered with the task.
+  answered.resolve({ result: { resultType: "task" } });
+  await first;
+  for (let question = 1; question <= 2; question++) {
+    let answer: Result | undefined;
+    void task.ask(ELICIT, form("who?", "n")).then((given) => answer = given);
+    parkings[0]!.hurry();
+    timers.pass(MINUTE_MS - 1);
+    for (let i = 0; i < 9; i++) await Promise.resolve();
+    assertEquals(answer, undefined);
+    timers.pass(1);
+    for (let i = 0; i < 9; i++) await Promise.resolve();
+    assertEquals(answer, { result: { action: "cancel" } }, `question ${question}`);
+  }
+  assertEquals(timers.size, 0);
 });
 
 Deno.test("a call that is withdrawn, or ends by itself, leaves no timer", async () => {
@@ -270,4 +301,23 @@ Deno.test("a call that waits for the permit of a parked one hurries it, whicheve
     ended.resolve(said("done"));
     await Promise.all([first, second]);
   }
+});
+
+Deno.test("a call that takes the permit while another waits is hurried once it is parked", async () => {
+  const permits = new Permits({ perKey: 9, total: 9, queueMax: 9 });
+  const admission = new ProcessAdmission({ name: "one", permits, maxInflight: 1, queueMax: 9 });
+  const ends = Array.from({ length: 3 }, () => Promise.withResolvers<Result>());
+  let began = 0;
+  const worker = { alive: true, call: () => ends[began++]!.promise };
+  const parking = new Parking();
+  const run = (id: string, parts = {}) => admission.run(call({ caller: asked({ id }), ...parts }), worker);
+  const [first, second, third] = [run("a"), run("b", { parking }), run("c")];
+  ends[0]!.resolve(said("done"));
+  await first;
+  while (began < 2) await Promise.resolve();
+  assertEquals([admission.waiting, parking.isHurried], [1, false]);
+  parking.park();
+  assertEquals(parking.isHurried, true);
+  for (const { resolve } of ends) resolve(said("done"));
+  await Promise.all([second, third]);
 });

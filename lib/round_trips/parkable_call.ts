@@ -187,7 +187,6 @@ export class ParkableCall {
     this.round++;
     this.#waiting.resolve({ is: "asked", inputRequests: this.#questions.toJson() });
     this.parking.park();
-    if (this.parking.isHurried) this.#hurry();
   }
 
   #hurry(): void {
