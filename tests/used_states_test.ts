@@ -8,6 +8,7 @@ import { SqliteUsedStateStore } from "../lib/state/used_state_store.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { tempDir } from "./helpers/files.ts";
+import { liveHeapBytes } from "./helpers/gc.ts";
 import { accept, asked, form, questionsIn, RoundTripClient, said, type Work } from "./helpers/round_trips.ts";
 
 const ELICIT = "elicitation/create";
@@ -218,6 +219,20 @@ Deno.test("a retry that fails before it has begun can be sent again, also with o
   for (let n = 0; n < 2; n++) assertEquals(codeOf(await client.answer(asked, no)), "failed");
   assertEquals(client.started, 4, "once it has begun, its error is kept");
   assertStringIncludes((await client.answer(asked, YES)).error!.message, "other inputResponses");
+});
+
+Deno.test("the result of a retry is kept without what its requests carry", async () => {
+  using it = paying();
+  const question = await it.client.send();
+  const answer = async () => {
+    const place = { notify() {} };
+    assertEquals(await it.client.answer(question, YES, { place }), said("paid"));
+    return new WeakRef(place);
+  };
+  const places = [await answer(), await answer()];
+  await liveHeapBytes();
+  assertEquals(places.map((place) => place.deref()), [undefined, undefined]);
+  assertEquals(it.paid, 1);
 });
 
 Deno.test("what a server asks without a state of its own gets one, and is done once", async () => {
