@@ -104,6 +104,11 @@ export class ParkableCall {
     return turn;
   }
 
+  /** Resolves once the call has ended. */
+  get ended(): Promise<unknown> {
+    return Promise.resolve(this.#call?.result);
+  }
+
   /** Ends the call. */
   cancel(reason: ExaiError): void {
     this.#call?.cancel(reason);

@@ -8,6 +8,7 @@ import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { ParkableCall } from "./parkable_call.ts";
 import { ExpiringMap } from "./expiring_map.ts";
+import type { HeldRequest } from "./request.ts";
 import { STATE_TTL_MS } from "./sealed_states.ts";
 
 /** Calls of one session that wait for its client at once, whatever the requests declare. */
@@ -16,8 +17,16 @@ const MAX_PER_CLIENT = 64;
 /** Calls that wait for clients at once. */
 const MAX_PARKED = 1000;
 
+/**
+ * The share of the memory for clients that is for the requests of calls that wait. Requests have half of it together, and
+ * those with the answers need the rest of that.
+ */
+const HELD_PART = 1 / 4;
+
 interface ParkedCall {
   readonly parkable: ParkableCall;
+  /** Counts the request it began with, which it carries until it has ended and its result was fetched. */
+  readonly held: HeldRequest | undefined;
   /** Counts a result that nobody has fetched. */
   account?: ByteAccount;
 }
@@ -26,13 +35,15 @@ interface ParkedCall {
 export class ParkedCalls implements Disposable {
   readonly #budget: ByteBudget;
   readonly #counts = new Tally();
+  #heldBytes = 0;
   readonly #calls = new ExpiringMap<ParkedCall>({
     ttlMs: STATE_TTL_MS,
     max: MAX_PARKED,
-    onDrop: ({ parkable, account }) => {
+    onDrop: ({ parkable, account, held }) => {
       account?.set(0);
       this.#counts.remove(sessionIdOf(parkable.first.caller));
       parkable.giveUp();
+      if (held) void parkable.ended.then(() => this.#release(held));
     },
   });
 
@@ -58,10 +69,23 @@ export class ParkedCalls implements Disposable {
       if (this.#counts.of(session) >= MAX_PER_CLIENT) {
         return tooMany(`${MAX_PER_CLIENT} calls of this client wait for its answers`);
       }
+      const held = first.place.hold?.();
+      this.#heldBytes += held?.bytes ?? 0;
+      if (held && this.#heldBytes > this.#budget.maxBytes * HELD_PART) {
+        this.#release(held);
+        return tooMany(
+          "calls that wait for answers of clients carry a quarter of EXAI_MAX_HELD_BYTES, which is the most",
+        );
+      }
       this.#counts.add(session);
-    }
-    this.#calls.set(id, known ?? { parkable });
+      this.#calls.set(id, { parkable, held });
+    } else this.#calls.set(id, known);
     return undefined;
+  }
+
+  #release(held: HeldRequest): void {
+    this.#heldBytes -= held.bytes;
+    held[Symbol.dispose]();
   }
 
   /** Keeps the result of a call that waits. */
