@@ -19,14 +19,18 @@ const GATHER_MS = 20;
 /** A client whose tool asks `method`, and what it was answered. */
 function asking(method = ELICIT, roundTrips = new RoundTrips()) {
   const answers: (Result | string)[] = [];
+  const messages: string[] = [];
   const client = new RoundTripClient(async ({ ask, parking }) => {
     parkings.push(parking!);
-    const answer = await ask(method, form("who?", "n")).catch((thrown): string => thrown.code);
+    const answer = await ask(method, form("who?", "n")).catch((thrown): string => {
+      messages.push(thrown.message);
+      return thrown.code;
+    });
     answers.push(answer);
     return said("done");
   }, roundTrips);
   const parkings: Parking[] = [];
-  return { client, answers, parkings };
+  return { client, answers, messages, parkings };
 }
 
 /** Asks, and lets the question be gathered. */
@@ -160,8 +164,8 @@ Deno.test("sixty-four calls of one client wait at once, a thousand in all; the s
   using timers = new FakeTimers();
   const { client, answers } = asking();
   using _ = client.roundTrips;
-  const send = async (id: string, count: number) => {
-    const sent = Array.from({ length: count }, () => client.send({ caller: asked({ id }) }));
+  const send = async (id: string, count: number, principal?: string) => {
+    const sent = Array.from({ length: count }, () => client.send({ caller: asked({ id, principal }) }));
     timers.pass(GATHER_MS);
     return await Promise.all(sent);
   };
@@ -169,12 +173,34 @@ Deno.test("sixty-four calls of one client wait at once, a thousand in all; the s
   assertEquals(ends.filter(({ result }) => result?.resultType === "input_required").length, 64);
   assertEquals(answers, ["OVER_CAPACITY", "OVER_CAPACITY"]);
   assertEquals(client.roundTrips.parked, 64);
-  for (let i = 0; i < 15; i++) await send(`other ${i}`, 64);
+  for (let i = 0; i < 15; i++) await send(`other ${i}`, 64, `user ${i}`);
   assertEquals(client.roundTrips.parked, 1000);
   assertEquals(answers.length, 26, "16 times 64 are 24 too many");
   await client.answer(ends[0]!, { n: accept({}) }, { caller: asked({ id: "one" }) });
   assertEquals(client.roundTrips.parked, 999);
   const [next] = await send("last", 1);
+  questionsIn(next!);
+});
+
+Deno.test("two hundred and fifty calls of one user wait at once, in however many sessions", async () => {
+  using timers = new FakeTimers();
+  const { client, answers, messages } = asking();
+  using _ = client.roundTrips;
+  const ask = async (count: number, principal: string) => {
+    const sent = Array.from(
+      { length: count },
+      (_, n) => client.send({ caller: asked({ id: `${n}`, principal }) }),
+    );
+    timers.pass(GATHER_MS);
+    return await Promise.all(sent);
+  };
+  const [first] = await ask(251, "ada");
+  assertEquals([client.roundTrips.parked, answers], [250, ["OVER_CAPACITY"]]);
+  assertStringIncludes(messages[0]!, "250 calls");
+  await ask(9, "bob");
+  assertEquals(client.roundTrips.parked, 259);
+  await client.answer(first!, { n: accept({}) }, { caller: asked({ id: "0", principal: "ada" }) });
+  const [next] = await ask(1, "ada");
   questionsIn(next!);
 });
 

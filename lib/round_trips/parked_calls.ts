@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { heapBytesOf } from "../base/heap_bytes.ts";
 import { Tally } from "../base/tally.ts";
 import type { Caller } from "../call/call.ts";
-import { sessionIdOf } from "../call/owner.ts";
+import { principalOf, sessionIdOf } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { ParkableCall } from "./parkable_call.ts";
@@ -16,6 +16,9 @@ const MAX_PER_CLIENT = 64;
 
 /** Calls that wait for clients at once. */
 const MAX_PARKED = 1000;
+
+/** Those of one user or token, which may have any number of sessions. */
+const MAX_PER_PRINCIPAL = MAX_PARKED / 4;
 
 /**
  * The share of the memory for clients that is for the requests of calls that wait. Requests have half of it together, and
@@ -34,14 +37,16 @@ interface ParkedCall {
 /** The calls that wait for another request of their client, or have a result for it. */
 export class ParkedCalls implements Disposable {
   readonly #budget: ByteBudget;
-  readonly #counts = new Tally();
+  readonly #sessions = new Tally();
+  readonly #principals = new Tally();
   #heldBytes = 0;
   readonly #calls = new ExpiringMap<ParkedCall>({
     ttlMs: STATE_TTL_MS,
     max: MAX_PARKED,
     onDrop: ({ parkable, account, held }) => {
       account?.set(0);
-      this.#counts.remove(sessionIdOf(parkable.first.caller));
+      this.#sessions.remove(sessionIdOf(parkable.first.caller));
+      this.#principals.remove(principalOf(parkable.first.caller));
       parkable.giveUp();
       if (held) void parkable.ended.then(() => this.#release(held));
     },
@@ -61,25 +66,38 @@ export class ParkedCalls implements Disposable {
 
   /** Lets a call wait for another request of its client; returns why not, if it is one too many. */
   park(parkable: ParkableCall): ExaiError | undefined {
-    const { id, first } = parkable;
-    const session = sessionIdOf(first.caller);
+    const { id, first: { caller, place } } = parkable;
     const known = this.#calls.get(id);
-    if (!known) {
-      if (this.size >= MAX_PARKED) return tooMany(`${MAX_PARKED} calls wait for answers of clients`);
-      if (this.#counts.of(session) >= MAX_PER_CLIENT) {
-        return tooMany(`${MAX_PER_CLIENT} calls of this client wait for its answers`);
-      }
-      const held = first.place.hold?.();
-      this.#heldBytes += held?.bytes ?? 0;
-      if (held && this.#heldBytes > this.#budget.maxBytes * HELD_PART) {
-        this.#release(held);
-        return tooMany(
-          "calls that wait for answers of clients carry a quarter of EXAI_MAX_HELD_BYTES, which is the most",
-        );
-      }
-      this.#counts.add(session);
-      this.#calls.set(id, { parkable, held });
-    } else this.#calls.set(id, known);
+    if (known) {
+      // It is waited for anew.
+      this.#calls.set(id, known);
+      return undefined;
+    }
+    const refusal = this.#refusalOf(caller);
+    if (refusal !== undefined) return tooMany(refusal);
+    const held = place.hold?.();
+    this.#heldBytes += held?.bytes ?? 0;
+    if (held && this.#heldBytes > this.#budget.maxBytes * HELD_PART) {
+      this.#release(held);
+      return tooMany(
+        "calls that wait for answers of clients carry a quarter of EXAI_MAX_HELD_BYTES, which is the most",
+      );
+    }
+    this.#sessions.add(sessionIdOf(caller));
+    this.#principals.add(principalOf(caller));
+    this.#calls.set(id, { parkable, held });
+    return undefined;
+  }
+
+  /** Why no more calls of `caller` may wait. */
+  #refusalOf(caller: Caller): string | undefined {
+    if (this.size >= MAX_PARKED) return `${MAX_PARKED} calls wait for answers of clients`;
+    if (this.#principals.of(principalOf(caller)) >= MAX_PER_PRINCIPAL) {
+      return `${MAX_PER_PRINCIPAL} calls wait for answers of this user or token, whatever their windows`;
+    }
+    if (this.#sessions.of(sessionIdOf(caller)) >= MAX_PER_CLIENT) {
+      return `${MAX_PER_CLIENT} calls of this client wait for its answers`;
+    }
     return undefined;
   }
 
