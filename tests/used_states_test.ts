@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import { ExaiError } from "../lib/base/errors.ts";
+import { MINUTE_MS } from "../lib/base/units.ts";
 import { RoundTrips } from "../lib/round_trips/round_trips.ts";
 import type { OpenedState } from "../lib/round_trips/sealed_states.ts";
 import { UsedStates } from "../lib/round_trips/used_states.ts";
@@ -116,6 +117,20 @@ Deno.test("a retry that may be repeated runs again for the next daemon", async (
   using after = it.daemon({ isRepeatable: true });
   assertEquals(await after.client.answer(question, YES), said("paid"));
   assertEquals(after.paid, 1);
+});
+
+Deno.test("a state that is good for longer, as the clock was set back, is not used twice", async () => {
+  await using it = await home();
+  using timers = new FakeTimers();
+  using daemon = it.daemon();
+  const question = await daemon.client.send();
+  assertEquals(await daemon.client.answer(question, YES), said("paid"));
+  // The system's clock stands still meanwhile.
+  timers.pass(10 * MINUTE_MS);
+  assertEquals(codeOf(await daemon.client.answer(question, YES)), "OUTCOME_UNKNOWN");
+  const otherwise = await daemon.client.answer(question, { sure: { action: "decline" } });
+  assertStringIncludes(otherwise.error!.message, "other inputResponses");
+  assertEquals(daemon.paid, 1);
 });
 
 Deno.test("the record of a daemon says what was used, what was not, and nothing of other daemons", async () => {
