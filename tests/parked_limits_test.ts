@@ -182,6 +182,30 @@ Deno.test("sixty-four calls of one client wait at once, a thousand in all; the s
   questionsIn(next!);
 });
 
+Deno.test("a call whose client withdraws the request while its question is sealed ends", async () => {
+  using timers = new FakeTimers();
+  const { client } = asking();
+  using _ = client.roundTrips;
+  const [sealing, sealed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const caller = asked({
+    privateOwner: async () => {
+      sealing.resolve();
+      await sealed.promise;
+      return { principal: "owner", workspace: "session 1" };
+    },
+  });
+  const controller = new AbortController();
+  const sent = client.send({ caller, controller });
+  timers.pass(GATHER_MS);
+  await sealing.promise;
+  controller.abort(new DOMException("gone"));
+  assertEquals([client.roundTrips.parked, client.cancelled.length], [1, 0]);
+  sealed.resolve();
+  await sent;
+  assertEquals([client.roundTrips.parked, client.cancelled.length], [0, 1]);
+  assertEquals(timers.size, 0);
+});
+
 Deno.test("two hundred and fifty calls of one user wait at once, in however many sessions", async () => {
   using timers = new FakeTimers();
   const { client, answers, messages } = asking();
