@@ -23,7 +23,7 @@ import type { RawMessage, RawNotification, RawRequest } from "../wire/raw_messag
 import { memberOf, type Params, type RawObject } from "../wire/raw_object.ts";
 import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
-import { charged, MIN_CHARGED_BYTES } from "./charged.ts";
+import { charged, type HoldCharge, MIN_CHARGED_BYTES } from "./charged.ts";
 import type { MessageSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
 import { ModernRequests, withoutClaimError } from "./modern_requests.ts";
@@ -142,7 +142,7 @@ export class McpPeer implements ClientPeer {
       ? { result: {} }
       : await (bytes < MIN_CHARGED_BYTES
         ? this.#run(request, modern)
-        : charged(this.#session, bytes, () => this.#run(request, modern)));
+        : charged(this.#session, bytes, (hold) => this.#run(request, modern, hold)));
     if (this.#cancelled.delete(id)) this.#sink.abandon(id);
     else this.#sink.respond(request, modern ? result : legacyCodec.encodeAnswer(result, request));
   }
@@ -156,8 +156,12 @@ export class McpPeer implements ClientPeer {
   }
 
   // Without a promise of its own, as what it calls for a tool.
-  #run(request: RawRequest, modern: ModernRequests | undefined): Promise<Result> | Result {
-    if (modern) return modern.answer(request);
+  #run(
+    request: RawRequest,
+    modern: ModernRequests | undefined,
+    hold?: HoldCharge,
+  ): Promise<Result> | Result {
+    if (modern) return modern.answer(request, hold);
     const refusal = this.#refusalOf(request.method) ?? this.#recordClientState(request);
     if (refusal) return { error: toRpcError(refusal) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {

@@ -123,6 +123,7 @@ export class ModernPeer {
   #placeFor(wanted: Parameters<typeof paramsForRequest>[0], place: RequestPlace): RequestPlace {
     return {
       markBegun: (options) => place.markBegun?.(options),
+      hold: () => place.hold?.(),
       notify: (method, params) => {
         const shown = paramsForRequest(wanted, method, params);
         if (shown) place.notify(method, shown);
