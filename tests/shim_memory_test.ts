@@ -309,6 +309,41 @@ Deno.test("lists that have changed are named once each and kept, but not what wa
   assertEquals(cache.get(query("resources/templates/list")), '"result":{"newer":5}}');
 });
 
+Deno.test("a list has not changed because it may be kept for another time, or another daemon gives it", async () => {
+  const cache = new ResponseCache();
+  const body = (name: string, ttlMs: number, version: string) => {
+    const _meta = { "io.modelcontextprotocol/serverInfo": { name: "exai", version } };
+    return `"result":${
+      JSON.stringify({ tools: [{ name, _meta: { version: 1 } }], ttlMs, cacheScope: "private", _meta })
+    }}`;
+  };
+  const query = {
+    method: "tools/list",
+    params: { _meta: { "io.modelcontextprotocol/protocolVersion": "x" } },
+  };
+  cache.put(query, body("a", 500, "1"));
+  const refreshed = async (next: string) => {
+    const own = { request: () => Promise.resolve({ failed: false, body: next }) } as unknown as ShimRequests;
+    return [...(await refreshLists(cache, own, { replayed: true })).modern];
+  };
+  assertEquals(await refreshed(body("a", 100, "2")), []);
+  assertEquals(await refreshed(body("b", 100, "2")), ["tools"]);
+});
+
+Deno.test("what is answered from memory is to be asked for again at once, and otherwise as it was", () => {
+  const state = new ReplayState();
+  const _meta = { "io.modelcontextprotocol/protocolVersion": "2026-07-28" };
+  const text = JSON.stringify({ method: "tools/list", params: { _meta } });
+  const asked = request(7, { method: "tools/list", text });
+  state.noteResponse(asked, {
+    text: '{"jsonrpc":"2.0","id":7,"result":{"ttlMs":9,"n":1.0,"x":{"ttlMs":9}}}',
+  });
+  assertEquals(
+    state.responseFor(asked),
+    '{"jsonrpc":"2.0","id":7,"result":{"ttlMs":0,"n":1.0,"x":{"ttlMs":9}}}',
+  );
+});
+
 Deno.test("what becomes of a message after a resume", () => {
   const facts = (unseen: number[], knowsArrivals = false) => ({ unseen: new Set(unseen), knowsArrivals });
   assertEquals(afterResume(request(1, { isSent: false }), facts([])), "send");
