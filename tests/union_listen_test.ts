@@ -67,6 +67,27 @@ Deno.test("what all windows want of a server is asked for in one stream, and ano
   assertEquals(server.opened.length, 3);
 });
 
+Deno.test("what a server says along with its acknowledgement is told, however close it follows", async () => {
+  for (let ticks = 0; ticks < 6; ticks++) {
+    const events: string[] = [];
+    const acknowledged = Promise.withResolvers<ListenStream>();
+    let say: Opened["deliver"];
+    const union = new UnionListen({
+      lists: { toolsListChanged: true },
+      open: (_filter, deliver) => (say = deliver, acknowledged.promise),
+      deliver: (method) => events.push(method),
+      onGap: () => {},
+      onLost: () => {},
+    });
+    union.start();
+    await settle();
+    acknowledged.resolve({ honoured: { toolsListChanged: true }, ended: new Promise(() => {}), close() {} });
+    for (let n = 0; n < ticks; n++) await Promise.resolve();
+    say!("notifications/tools/list_changed", {});
+    assertEquals(events, ["notifications/tools/list_changed"], `after ${ticks} turns`);
+  }
+});
+
 Deno.test("a server that announces nothing gets no stream until a resource is wanted, and none after that", async () => {
   const server = new ScriptedListens();
   server.union.start();

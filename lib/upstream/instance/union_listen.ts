@@ -46,6 +46,8 @@ export class UnionListen {
   readonly #wanted = new Map<string, Wanted>();
   readonly #ended = new AbortController();
   #stream: ListenStream | undefined;
+  /** Earlier ones, for which another speaks. */
+  readonly #replaced = new WeakSet<ListenStream>();
   /** The resources that {@linkcode #stream} was asked for. */
   #asked: ReadonlySet<string> = new Set();
   #isReconciling = false;
@@ -133,11 +135,14 @@ export class UnionListen {
     }
   }
 
-  /** Of two streams the newer one speaks, once it is acknowledged. */
+  /**
+   * Of two streams the newer one speaks, once it is acknowledged. What a server says along with its acknowledgement comes
+   * before {@linkcode #use}: a stream speaks unless another has replaced it, not only while it is the one in use.
+   */
   async #open(filter: JsonObject): Promise<ListenStream> {
     let stream: ListenStream | undefined;
     return stream = await this.#options.open(filter, (method, params) => {
-      if (stream === undefined || stream === this.#stream) this.#options.deliver(method, params);
+      if (!stream || !this.#replaced.has(stream)) this.#options.deliver(method, params);
     });
   }
 
@@ -145,6 +150,7 @@ export class UnionListen {
     const before = this.#stream;
     this.#stream = stream;
     this.#asked = uris;
+    if (before) this.#replaced.add(before);
     before?.close();
     if (!stream) return;
     if (before === undefined && this.#hadStream) this.#options.onGap();
