@@ -137,6 +137,25 @@ Deno.test("a stream that breaks is opened again with a growing delay, and says w
   assertEquals(server.events, ["gap", "gap", "lost a:1"]);
 });
 
+Deno.test("a first stream that opens late says what may have been missed, where lists are announced", async () => {
+  using timers = new FakeTimers();
+  const seen: string[][] = [];
+  for (const lists of [{ toolsListChanged: true }, {} as JsonObject]) {
+    const server = new ScriptedListens(lists);
+    server.refusal = new ExaiError("UPSTREAM_UNAVAILABLE", "it is busy");
+    if (lists.toolsListChanged) server.union.start();
+    else assertEquals((await server.union.subscribe("a:1")).error!.message, "it is busy");
+    await settle();
+    server.refusal = undefined;
+    const taken = server.union.subscribe("a:2");
+    await settle();
+    timers.pass(timers.lastMs!);
+    assertEquals(await taken, { result: {} });
+    seen.push(server.events);
+  }
+  assertEquals(seen, [["gap"], []]);
+});
+
 Deno.test("a stream that ends as soon as it is open is opened again with a growing delay", async () => {
   using timers = new FakeTimers();
   const server = new ScriptedListens({ toolsListChanged: true });

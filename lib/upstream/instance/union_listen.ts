@@ -54,8 +54,8 @@ export class UnionListen {
   readonly #backoff = new Backoff({ minMs: MIN_WAIT_MS, maxMs: MINUTE_MS });
   /** Set while the next attempt is waited for. */
   #attempt: { sooner(): void } | undefined;
-  /** Whether a stream was open before: what happened since is missed. */
-  #hadStream = false;
+  /** Whether nobody may have told what changed before the next stream: one was open, or could not be opened. */
+  #mayHaveMissed = false;
 
   constructor(options: UnionListenOptions) {
     this.#options = options;
@@ -153,8 +153,8 @@ export class UnionListen {
     if (before) this.#replaced.add(before);
     before?.close();
     if (!stream) return;
-    if (before === undefined && this.#hadStream) this.#options.onGap();
-    this.#hadStream = true;
+    if (before === undefined && this.#mayHaveMissed) this.#options.onGap();
+    this.#mayHaveMissed = true;
     const sinceMs = monotonicNow();
     void stream.ended.then(() => {
       if (monotonicNow() - sinceMs >= LASTING_MS) this.#backoff.reset();
@@ -192,6 +192,8 @@ export class UnionListen {
     this.#options.log?.(`(subscriptions/listen: ${why.message})`);
     // A server without it will not learn it.
     if (why.code === "METHOD_NOT_FOUND") return this.close(why);
+    // Lists that were read meanwhile count as announced, and are kept as long as the server said.
+    if (Object.keys(this.#options.lists).length > 0) this.#mayHaveMissed = true;
     for (const uri of uris) if (this.#wanted.get(uri)?.isGranted === false) this.#drop(uri, why);
     await this.#wait();
   }
