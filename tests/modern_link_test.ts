@@ -260,3 +260,28 @@ Deno.test("a stream that is refused, not acknowledged, closed or cut ends", asyn
   upstream.onclose!();
   assertEquals(await cut.ended, { isGraceful: false });
 });
+
+Deno.test("what a server still tells a stream that was closed, or was never opened, reaches nobody", async () => {
+  const { instance, upstream, logged } = await modern();
+  const window = new Window("ada");
+  instance.attach(window.caller);
+  const heard: string[] = [];
+  const opening = instance.openListen!({ toolsListChanged: true }, (method) => heard.push(method));
+  const { id } = upstream.last("subscriptions/listen");
+  const tell = (method: string, stream: number | string, params: JsonObject = {}) =>
+    upstream.say({ method, params: { ...params, _meta: { [META.subscription]: stream } } });
+  tell("notifications/subscriptions/acknowledged", id as number, {
+    notifications: { toolsListChanged: true },
+  });
+  const stream = await opening;
+  tell("notifications/tools/list_changed", id as number);
+  assertEquals(heard.splice(0), ["notifications/tools/list_changed"]);
+  stream.close();
+  for (const closed of [id as number, "never opened"]) {
+    tell("notifications/tools/list_changed", closed);
+    tell("notifications/resources/updated", closed, { uri: "a:b" });
+    tell("notifications/subscriptions/acknowledged", closed, { notifications: {} });
+  }
+  await settled();
+  assertEquals([heard, window.heard, logged], [[], [], []]);
+});
