@@ -233,11 +233,12 @@ Deno.test("a stream that is refused, not acknowledged, closed or cut ends", asyn
   const refused = await modern(({ method }) =>
     method === "subscriptions/listen" ? { error: { code: -32601, message: "none" } } : undefined
   );
-  await assertRejects(
+  const refusal = await assertRejects(
     () => refused.instance.openListen!({}, () => {}),
     ExaiError,
     "refused subscriptions/listen: none",
   );
+  assertEquals(refusal.code, "METHOD_NOT_FOUND");
   const { instance, upstream } = await modern();
   await assertRejects(() => instance.openListen!({}, () => {}), ExaiError, "did not acknowledge");
   assertEquals(

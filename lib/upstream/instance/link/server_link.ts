@@ -50,7 +50,8 @@ export interface ServerLink {
  * basic/patterns/subscriptions).
  *
  * @param deliver called with each notification of the stream, in order
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server refuses it, or does not acknowledge it in time
+ * @throws {ExaiError} `METHOD_NOT_FOUND` when the server does not know the method, so that it need not be asked again;
+ * `UPSTREAM_UNAVAILABLE` when it refuses it otherwise, does not acknowledge it in time, or is gone
  */
 export type OpenListen = (
   filter: JsonObject,
