@@ -8,6 +8,8 @@ import { UNLIMITED } from "../lib/wire/json_scan.ts";
 import { type Params, valueOf } from "../lib/wire/raw_object.ts";
 import type { Result, RpcRequest } from "../lib/wire/rpc.ts";
 import { settled, Window } from "./helpers/instance.ts";
+import { Permits } from "../lib/admission/permits.ts";
+import { ProcessAdmission } from "../lib/admission/process_admission.ts";
 import { asks, callOf, DONE, modern } from "./helpers/modern_instance.ts";
 
 const metaOf = (request: RpcRequest) => request.params!._meta as JsonObject;
@@ -285,4 +287,30 @@ Deno.test("what a server still tells a stream that was closed, or was never open
   }
   await settled();
   assertEquals([heard, window.heard, logged], [[], [], []]);
+});
+
+Deno.test("subscriptions are asked for in one listen: their calls need no permit, and say that they only wait", async () => {
+  const { instance, upstream } = await modern();
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 0, queueTotalMax: 0 });
+  const admission = new ProcessAdmission({ name: "it", permits, queueMax: 0 });
+  const window = new Window("ada");
+  let joined = 0;
+  const subscribe = (uri: string) => {
+    const trace = { server: undefined, onJoined: () => void joined++ };
+    const call = window.call({ method: "resources/subscribe", params: { uri }, trace });
+    return admission.run(call, instance);
+  };
+  const running = admission.run(callOf(window), instance);
+  const answers = ["a:1", "a:2", "a:3"].map(subscribe);
+  await settled();
+  assertEquals(joined, 3);
+  const { id, params } = upstream.last("subscriptions/listen");
+  const { notifications } = params as { notifications: JsonObject };
+  assertEquals(notifications, { resourceSubscriptions: ["a:1", "a:2", "a:3"] });
+  const _meta = { [META.subscription]: id as number };
+  upstream.say({ method: "notifications/subscriptions/acknowledged", params: { _meta, notifications } });
+  assertEquals(await Promise.all(answers), Array(3).fill({ result: {} }));
+  upstream.say({ id: upstream.last("tools/call").id, ...DONE });
+  await running;
+  await instance[Symbol.asyncDispose]();
 });

@@ -28,6 +28,9 @@ const MIN_WAIT_MS = SECOND_MS;
 /** A stream that was open for so long has not failed: when it ends, the next attempt is made soon. */
 const LASTING_MS = 10 * SECOND_MS;
 
+/** From a change of several resources to the next stream at least: who asks for many goes on when the first are given. */
+const GATHER_MS = 20;
+
 /** A resource whose updates are wanted. */
 interface Wanted {
   /** Whether the server has acknowledged it: it stays wanted when a stream breaks. */
@@ -52,6 +55,8 @@ export class UnionListen {
   #asked: ReadonlySet<string> = new Set();
   #isReconciling = false;
   readonly #backoff = new Backoff({ minMs: MIN_WAIT_MS, maxMs: MINUTE_MS });
+  /** Until when changes are taken together. */
+  #gatherUntilMs = 0;
   /** Set while the next attempt is waited for. */
   #attempt: { sooner(): void } | undefined;
   /** Whether nobody may have told what changed before the next stream: one was open, or could not be opened. */
@@ -107,7 +112,10 @@ export class UnionListen {
     try {
       // What is asked for in the same turn is asked for at once.
       await Promise.resolve();
-      while (!this.#ended.signal.aborted && !this.#isCurrent()) await this.#replace();
+      while (!this.#ended.signal.aborted && !this.#isCurrent()) {
+        await this.#pause(this.#gatherUntilMs - monotonicNow());
+        if (!this.#ended.signal.aborted && !this.#isCurrent()) await this.#replace();
+      }
     } finally {
       this.#isReconciling = false;
     }
@@ -148,6 +156,8 @@ export class UnionListen {
 
   #use(stream: ListenStream | undefined, uris: ReadonlySet<string>): void {
     const before = this.#stream;
+    const sinceMs = monotonicNow();
+    if (uris.symmetricDifference(this.#asked).size > 1) this.#gatherUntilMs = sinceMs + GATHER_MS;
     this.#stream = stream;
     this.#asked = uris;
     if (before) this.#replaced.add(before);
@@ -155,7 +165,6 @@ export class UnionListen {
     if (!stream) return;
     if (before === undefined && this.#mayHaveMissed) this.#options.onGap();
     this.#mayHaveMissed = true;
-    const sinceMs = monotonicNow();
     void stream.ended.then(() => {
       if (monotonicNow() - sinceMs >= LASTING_MS) this.#backoff.reset();
       if (this.#stream !== stream) return;
