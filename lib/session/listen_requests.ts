@@ -62,7 +62,8 @@ export class ListenRequests {
   #sourcesFor(tenant: ModernTenant, listen: Listen): HonourSources {
     const subscriptions = tenant.subscriptions ??= new ListenSubscriptions({
       quota: new SubscriptionQuota(),
-      call: (method, uri) => this.#options.call(tenant, method, { uri }),
+      call: (method, uri, onJoined) =>
+        this.#options.call(tenant, method, { uri }, { server: undefined, onJoined }),
     });
     const { call, watchTasks } = this.#options;
     // Told to this listen alone: another one for the same task has a watch of its own.

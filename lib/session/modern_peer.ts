@@ -1,6 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Caller, Target } from "../call/call.ts";
 import { LISTS } from "../call/server.ts";
+import type { CallTrace } from "../call/trace.ts";
 import type { CallContextOfTry, RequestPlace, StartedCall } from "../round_trips/request.ts";
 import type { RoundTrips } from "../round_trips/round_trips.ts";
 import { thrownForEra } from "../wire/era_errors.ts";
@@ -70,7 +71,7 @@ export class ModernPeer {
     this.#options = options;
     this.#listens = new ListenRequests({
       listens: tenants.listens,
-      call: (tenant, method, params) => this.#call(tenant, method, params),
+      call: (tenant, method, params, trace) => this.#call(tenant, method, params, { trace }),
       watchTasks: options.watchTasks,
     });
   }
@@ -102,7 +103,7 @@ export class ModernPeer {
       return await this.#listens.listen({ request, tenant, place, signal });
     }
     if (method === "server/discover") {
-      const { result, error } = await this.#call(tenant, "initialize", {}, signal);
+      const { result, error } = await this.#call(tenant, "initialize", {}, { signal });
       return error ? { error } : { result: discoverResult(result as InitializeResult) };
     }
     const token = progressTokenOf(params);
@@ -136,9 +137,9 @@ export class ModernPeer {
     tenant: ModernTenant,
     method: string,
     params: Params,
-    signal?: AbortSignal,
+    { signal, trace }: { signal?: AbortSignal; trace?: CallTrace },
   ): Promise<Result> {
-    const call = { method, params, notify: nothing, ask: noQuestions, answers: undefined };
+    const call = { method, params, notify: nothing, ask: noQuestions, answers: undefined, trace };
     const { result, cancel } = this.#start(tenant, call);
     const onAbort = () => cancel(ExaiError.from(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });
