@@ -156,11 +156,7 @@ export class McpPeer implements ClientPeer {
   }
 
   // Without a promise of its own, as what it calls for a tool.
-  #run(
-    request: RawRequest,
-    modern: ModernRequests | undefined,
-    hold?: HoldCharge,
-  ): Promise<Result> | Result {
+  #run(request: RawRequest, modern?: ModernRequests, hold?: HoldCharge): Promise<Result> | Result {
     if (modern) return modern.answer(request, hold);
     const refusal = this.#refusalOf(request.method) ?? this.#recordClientState(request);
     if (refusal) return { error: toRpcError(refusal) };
