@@ -1,7 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import { META } from "../wire/client_claim.ts";
 import { idTextOf } from "../wire/envelope.ts";
-import { LIST_FLAGS } from "../wire/list_flags.ts";
 import type { Peeked } from "../wire/peek.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import type { PendingMessages, PendingRequest } from "./pending_messages.ts";
@@ -29,9 +28,9 @@ export function toldToListens(listens: Iterable<PendingRequest>, names: Readonly
   for (const entry of listens) {
     if (!entry.listen?.isAcknowledged) continue;
     const meta = `{${JSON.stringify(META.subscription)}:${idTextOf(entry)}}`;
-    for (const { capability, flag, method } of LIST_FLAGS) {
-      if (!names.has(capability) || filterOf(entry.text)[flag] !== true) continue;
-      told.push(`{"jsonrpc":"2.0","method":"${method}","params":{"_meta":${meta}}}`);
+    for (const name of names) {
+      if (filterOf(entry.text)[`${name}ListChanged`] !== true) continue;
+      told.push(`{"jsonrpc":"2.0","method":"notifications/${name}/list_changed","params":{"_meta":${meta}}}`);
     }
   }
   return told;

@@ -2,7 +2,8 @@ import { isObject, type JsonObject } from "../base/json.ts";
 
 /**
  * What `subscriptions/listen` may ask for by `true`: the capability whose `listChanged` offers it, and the notification
- * that it means (MCP basic/patterns/subscriptions). Whatever is about changes of lists is made from this.
+ * that it means (MCP basic/patterns/subscriptions). What the daemon has about changes of lists is made from this; the
+ * bundle of the shim has no room for it.
  */
 export const LIST_FLAGS = (["tools", "prompts", "resources"] as const).map((capability) => ({
   capability,
