@@ -245,14 +245,14 @@ async function introduced(state: ClientState, refuses?: string) {
 Deno.test("a client is introduced with all it has said, and with no more", async () => {
   const state = new ClientState();
   state.initialize = { a: 1 };
-  const repeated = (logLevel?: string) => ({ a: 1, _meta: { "exai/replay": logLevel ? { logLevel } : {} } });
-  assertEquals(await introduced(state), [{ method: "initialize", params: repeated() }]);
+  const repeated = (had: JsonObject) => ({ a: 1, _meta: { "exai/replay": had } });
+  assertEquals(await introduced(state), [{ method: "initialize", params: repeated({ subscriptions: 0 }) }]);
   state.hasInitialized = true;
   state.logLevel = { level: "error" };
   state.subscriptions.set("a:1", { uri: "a:1" });
   using log = new CapturedLog();
   assertEquals(await introduced(state, "logging/setLevel"), [
-    { method: "initialize", params: repeated("error") },
+    { method: "initialize", params: repeated({ logLevel: "error", subscriptions: 1 }) },
     { jsonrpc: "2.0", method: "notifications/initialized" },
     { method: "logging/setLevel", params: { level: "error" } },
     { method: "resources/subscribe", params: { uri: "a:1" } },

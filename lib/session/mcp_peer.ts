@@ -1,6 +1,6 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { jsonChars } from "../transport/message_size.ts";
@@ -29,6 +29,7 @@ import type { ModernPeer } from "./modern_peer.ts";
 import { ModernRequests, withoutClaimError } from "./modern_requests.ts";
 import { ServerRequests } from "./server_requests.ts";
 import type { ClientPeer, Session } from "./session.ts";
+import { changeSubscription } from "./subscription_request.ts";
 import { withdrawalOf, withdrawnId } from "./withdrawal.ts";
 
 /** `clientInfo` and `capabilities`, which are kept as long as the session and sent to servers. */
@@ -161,7 +162,11 @@ export class McpPeer implements ClientPeer {
     const refusal = this.#refusalOf(request.method) ?? this.#recordClientState(request);
     if (refusal) return { error: toRpcError(refusal) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
-      return this.#subscribe(request);
+      return changeSubscription(request, {
+        quota: this.#session.subscriptions,
+        call: () => this.#call(request),
+        notify: (method, params) => this.notify(method, params),
+      });
     }
     return this.#call(request);
   }
@@ -171,25 +176,6 @@ export class McpPeer implements ClientPeer {
     // Once the client has initialized, what is not of its revision is not known.
     const isOfNone = refusal && this.#modern && this.#session.revision === undefined;
     return isOfNone ? withoutClaimError(method) : refusal;
-  }
-
-  /** Runs a (un)subscription with the session's quota: only successful ones count. */
-  async #subscribe(request: RawRequest): Promise<Result> {
-    const { subscriptions } = this.#session;
-    const uri = textOf(request.body?.get("uri"));
-    if (uri === undefined) {
-      return { error: toRpcError(new ExaiError("INVALID_PARAMS", "uri must be a text")) };
-    }
-    const isSubscribe = request.method === "resources/subscribe";
-    let isNew = false;
-    try {
-      isNew = isSubscribe && subscriptions.add(uri);
-    } catch (thrown) {
-      return { error: toRpcError(thrown) };
-    }
-    const result = await this.#call(request);
-    if (isSubscribe ? isNew && result.error : !result.error) subscriptions.remove(uri);
-    return result;
   }
 
   #call(request: RawRequest): Promise<Result> | Result {
@@ -243,7 +229,9 @@ export class McpPeer implements ClientPeer {
     this.#session.output.forgetUnknown();
     this.#session.capabilities = isObject(capabilities) ? capabilities : {};
     // What is told now already obeys it, before the shim repeats `logging/setLevel` too.
-    this.#session.logLevel = replayOf(params)?.logLevel ?? this.#session.logLevel;
+    const replay = replayOf(params);
+    this.#session.logLevel = replay?.logLevel ?? this.#session.logLevel;
+    this.#session.subscriptions.restoring = replay?.subscriptions ?? 0;
     if (isObject(clientInfo)) this.#session.client = implementationOf(clientInfo);
     return undefined;
   }

@@ -100,7 +100,8 @@ export class ModernPeer {
     const { method } = request;
     if (place.admit) await place.admit(tenant);
     if (method === "subscriptions/listen") {
-      return await this.#listens.listen({ request, tenant, place, signal });
+      const isRestored = this.#session.modern.earlier.delete(request.id);
+      return await this.#listens.listen({ request, tenant, place, signal, isRestored });
     }
     if (method === "server/discover") {
       const { result, error } = await this.#call(tenant, "initialize", {}, { signal });
