@@ -66,10 +66,7 @@ export async function refreshLists(
   return changed;
 }
 
-/** How long an answer may be kept, and which daemon gave it. */
-const HINTS = { ttlMs: 0, cacheScope: 0, _meta: 0 };
-
-/** What clients are told of when it changes. */
+/** What clients are told of when it changes: not how long it may be kept, nor which daemon gave it. */
 function contentOf(body: string): string {
-  return JSON.stringify({ ...HINTS, ...JSON.parse(`{${body}`).result, ...HINTS });
+  return JSON.stringify({ ...JSON.parse(`{${body}`).result, ttlMs: 0, cacheScope: 0, _meta: 0 });
 }

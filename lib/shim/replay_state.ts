@@ -22,11 +22,11 @@ export class ReplayState {
   /** The response to `request` without a daemon: the one it gave before. Undefined when there is none. */
   responseFor(request: PendingRequest): string | undefined {
     const known = this.#bodyFor(request);
-    if (known === undefined) return undefined;
+    if (!known) return undefined;
     const text = withBody(idTextOf(request), known);
-    const message = readRawMessage(text, UNLIMITED);
+    const message = readRawMessage(text, UNLIMITED)!;
     // It may have changed since: the client is to ask again.
-    return message?.body?.has("ttlMs") ? message.toText({ body: message.body.with("ttlMs", 0) }) : text;
+    return message.body?.has("ttlMs") ? message.toText({ body: message.body.with("ttlMs", 0) }) : text;
   }
 
   #bodyFor(request: PendingRequest): string | undefined {
