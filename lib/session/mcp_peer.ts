@@ -4,6 +4,7 @@ import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { jsonChars } from "../transport/message_size.ts";
+import { wellFormedCapabilities } from "../wire/client_capabilities.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import { isModern } from "../wire/client_claim.ts";
@@ -241,7 +242,7 @@ export class McpPeer implements ClientPeer {
     }
     this.#session.revision = negotiateRevision(protocolVersion);
     this.#session.output.forgetUnknown();
-    this.#session.capabilities = isObject(capabilities) ? capabilities : {};
+    this.#session.capabilities = wellFormedCapabilities(isObject(capabilities) ? capabilities : {});
     // What is told now already obeys it, before the shim repeats `logging/setLevel` too.
     this.#session.logLevel = replayOf(params)?.logLevel ?? this.#session.logLevel;
     if (isObject(clientInfo)) this.#session.client = implementationOf(clientInfo);
