@@ -51,6 +51,7 @@ Deno.test("a listen that its daemon ends goes on with the next, and one that is 
   it.daemon.send({ jsonrpc: "2.0", id: "l", result: { resultType: "complete" } });
   assertEquals(it.client.take(), []);
   it.cut();
+  assertEquals(it.bridge.hello().resume, { token: "secret", waiting: ["l"], posts: 1 });
   const next = await it.connect({ receipts: true, unseen: [] });
   assertEquals(names(next.take()), ["l"]);
   next.send({

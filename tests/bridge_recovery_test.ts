@@ -86,7 +86,7 @@ Deno.test("a daemon that ends while the client is introduced to it is not taken 
   const [initialize] = next.take();
   assertEquals([initialize!.method, initialize!.params], [
     "initialize",
-    { ...INITIALIZE, _meta: { "exai/replay": {} } },
+    { ...INITIALIZE, _meta: { "exai/replay": { subscriptions: 0 } } },
   ]);
 });
 

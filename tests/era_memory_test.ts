@@ -46,7 +46,7 @@ Deno.test("what ended at whatever it was asked is taken for of the legacy era un
   new EraMemory(STDIO, store).found("modern");
   const memory = new EraMemory(STDIO, store);
   memory.presumeLegacy(true);
-  assertEquals(memory.known(), { is: "remembered", era: "legacy" });
+  assertEquals(memory.known(), { is: "presumed", era: "legacy" });
   assertEquals(new EraMemory(STDIO, store).known(), { is: "remembered", era: "modern" }, "it is not kept");
   memory.presumeLegacy(false);
   assertEquals(memory.known(), { is: "remembered", era: "modern" });

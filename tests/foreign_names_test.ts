@@ -187,7 +187,6 @@ const REVIEWED = new Set([
   "tool/surface/parameters.ts FALLBACKS[field]",
   "tool/user_tool_services.ts SERVICES[method]",
   "upstream/lists/list_cache.ts LISTS[kind]",
-  "upstream/lists/server_lists.ts LISTS[kind]",
   "upstream/lists/list_view.ts LISTS[kind]",
   "config/settings_schema.ts SETTINGS[name]",
   "config/daemon_environment.ts SETTINGS[name]",

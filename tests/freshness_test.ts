@@ -192,3 +192,33 @@ Deno.test("what is kept for one server is bounded, and the resource read longest
   const kept = [0, 1, 2, 3, 4, 5].filter((n) => cache.get(read(`a:${n}`)));
   assertEquals(kept, [0, 3, 4, 5]);
 });
+
+Deno.test("what is kept for callers of many capabilities is bounded too", () => {
+  using _timers = new FakeTimers();
+  const cache = new ReadCache();
+  const { caller } = read("a:1");
+  const of = (n: number) =>
+    read("a:1", { caller: { ...caller, capabilities: { experimental: { x: "x".repeat(60_000) + n } } } });
+  for (let n = 0; n < 100; n++) {
+    cache.note(of(n), answer({ contents: [], ttlMs: 1000, cacheScope: "public" }));
+  }
+  assertEquals([0, 25, 50, 75, 99].map((n) => cache.get(of(n)) !== undefined), [
+    false,
+    false,
+    true,
+    true,
+    true,
+  ]);
+});
+
+Deno.test("what has expired makes room before what is fresh", () => {
+  using timers = new FakeTimers();
+  const cache = new ReadCache();
+  const text = "x".repeat(900_000);
+  for (const n of [0, 1, 2, 3, 4]) {
+    if (n === 4) timers.pass(200);
+    const ttlMs = n === 0 ? 1000 : 100;
+    cache.note(read(`a:${n}`), answer({ contents: [{ text }], ttlMs, cacheScope: "public" }));
+  }
+  assertEquals([0, 1, 4].map((n) => cache.get(read(`a:${n}`)) !== undefined), [true, false, true]);
+});

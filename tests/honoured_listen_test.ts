@@ -68,3 +68,18 @@ Deno.test("an acknowledgement waits ten seconds for silent servers, and thirty f
   assertEquals(await slow.acknowledged, ["a:1", "a:2", "a:3"]);
   assertEquals(timers.size, 0);
 });
+
+Deno.test("a long listen asks for its resources four at once, and for many where its server is asked for all together", async () => {
+  for (const [isJoined, together] of [[false, 4], [true, 64]] as const) {
+    const asked: string[] = [];
+    const call = (_method: string, uri: string, onJoined: () => void) => {
+      asked.push(uri);
+      if (isJoined) onJoined();
+      return new Promise<Result>(() => {});
+    };
+    const subscriptions = new ListenSubscriptions({ quota: new SubscriptionQuota(), call });
+    for (let n = 0; n < 300; n++) void subscriptions.add(`a:${n}`);
+    for (let n = 0; n < 40; n++) await settle();
+    assertEquals(asked.length, together);
+  }
+});

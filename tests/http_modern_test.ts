@@ -10,6 +10,7 @@ import { initialize, RawHttp, sseEvents, sseMessages, statusOf } from "./helpers
 import { claimOf, MODERN, modernRequest } from "./helpers/modern.ts";
 import { ModernHttp, refusalIn } from "./helpers/modern_http.ts";
 import { OddServer } from "./helpers/odd_server.ts";
+import { until } from "./helpers/until.ts";
 
 /** A server with one tool whose argument `region` is repeated in a header. */
 class HeadedServer extends OddServer {
@@ -135,6 +136,12 @@ Deno.test("both eras are served at one address, each message by its own content"
   const [pong] = await sseMessages(await old.post({ id: 1, method: "ping" }));
   assertEquals(pong, { jsonrpc: "2.0", id: 1, result: {} });
   assertEquals(await old.delete(), 200);
+});
+
+Deno.test("a client that names a session is of the era in which there are some, whatever revision it names", async () => {
+  await using it = await modernDaemon();
+  const unknown = await it.client.post(NO_CLAIM, { headers: { ...VERSION, "mcp-session-id": "nobody's" } });
+  assertEquals((await refusalIn(unknown)).slice(0, 1), [404], "it is to initialize again");
 });
 
 Deno.test("without a session there is nothing but POST, and no batches, responses or requests to the client", async () => {
@@ -326,6 +333,19 @@ Deno.test("at the limit a session that is not in use makes room, and one with a 
     "released",
     "released",
   ]);
+});
+
+Deno.test("at the limit of open requests another is refused, listens counted, until one has ended", async () => {
+  await using it = await modernDaemon({ maxConnections: 2 });
+  const listen = (id: string) =>
+    it.client.request(id, "subscriptions/listen", { notifications: { toolsListChanged: true } });
+  const [first, second] = [await listen("a"), await listen("b")];
+  const refused = await it.client.post(LIST);
+  assertEquals(refused.status, 429);
+  assertMatch((await refused.json()).error.message, /2 requests .*EXAI_WS_MAX_CONNECTIONS/);
+  await first.body!.cancel();
+  await until("there is room", async () => await statusOf(it.client.post(LIST)) === 200 || undefined);
+  await second.body!.cancel();
 });
 
 Deno.test("a body over the limit is refused, and an answer over it is an error", async () => {

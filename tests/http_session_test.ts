@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { ByteBudget } from "../lib/base/byte_budget.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { type HttpSessionOptions, openHttpSession } from "../lib/session/http_session.ts";
 import type { RegistryOptions } from "../lib/session/registry.ts";
@@ -30,8 +31,8 @@ async function httpClient(options: Partial<HttpSessionOptions> = {}, limits: Par
   await transport.start();
   const accept = "application/json, text/event-stream";
   /** The response to one request of HTTP. */
-  const send = async (method: string, body?: JsonObject) => {
-    const headers: Record<string, string> = { accept, "content-type": "application/json" };
+  const send = async (method: string, body?: JsonObject, more: Record<string, string> = {}) => {
+    const headers: Record<string, string> = { accept, "content-type": "application/json", ...more };
     if (transport.sessionId !== undefined) {
       headers["mcp-session-id"] = transport.sessionId;
       headers["mcp-protocol-version"] = "2025-11-25";
@@ -232,4 +233,102 @@ Deno.test("a client that reads only the streams of its requests is asked for its
     }
     assertEquals(messagesIn(text).at(-1)!.result, { content: [], roots });
   }
+});
+
+const PAY = { message: "pay?", requestedSchema: { type: "object", properties: {} } };
+
+/** A client that can be asked; `ask` resolves with the code of the error that its asker gets. */
+async function askedClient(limits: Partial<RegistryOptions> = {}) {
+  const it = await httpClient({}, limits);
+  await it.post({ ...INITIALIZE, params: { ...INITIALIZE.params, capabilities: { elicitation: {} } } });
+  await it.send("POST", { jsonrpc: "2.0", method: "notifications/initialized" });
+  const ask = (signal?: AbortSignal) =>
+    it.session()!.ask("elicitation/create", PAY, { signal }).then(() => "answered", ({ code }) => code);
+  /** Has calls go on until `end` is called. */
+  const hold = () => {
+    const held = Promise.withResolvers<{ result: JsonObject }>();
+    it.daemon.answer = () => held.promise;
+    return () => held.resolve({ result: { content: [] } });
+  };
+  return { ...it, ask, hold };
+}
+
+Deno.test("a question that is withdrawn while the client reads no stream is not put to it later", async () => {
+  const { post, ask, hold } = await askedClient();
+  const controller = new AbortController();
+  const asker = ask(controller.signal);
+  controller.abort();
+  assertEquals(await asker, "CANCELLED");
+  const end = hold();
+  const messages = post(request(1, "tools/call", { name: "t" }));
+  await settle();
+  end();
+  assertEquals((await messages).map(({ id }) => id), [1]);
+});
+
+Deno.test("a question waits for a stream that is read, and takes none that was cut", async () => {
+  const { send, post, ask, hold, session } = await askedClient();
+  const endFirst = hold();
+  await (await send("POST", request(1, "tools/call", { name: "t" }))).body!.cancel();
+  void ask();
+  await settle();
+  const end = hold();
+  const messages = post(request(2, "tools/call", { name: "t" }));
+  await settle();
+  endFirst();
+  end();
+  assertEquals((await messages).map(({ id, method }) => method ?? id), ["elicitation/create", 2]);
+  session()!.output.close(1001, "over");
+});
+
+Deno.test("the stream of a request that is resumed is not taken for the standalone one", async () => {
+  const { send, post, ask, hold, session, transport } = await askedClient();
+  const end = hold();
+  const cut = (await send("POST", request(1, "tools/call", { name: "t" }))).body!.getReader();
+  const lastEventId = /^id: (.*)$/m.exec(new TextDecoder().decode((await cut.read()).value))![1]!;
+  await cut.cancel();
+  const resumed = await send("GET", undefined, { "last-event-id": lastEventId });
+  assertEquals([transport.listening, transport.isReading], [false, true]);
+  void ask();
+  await settle();
+  const messages = post(request(2, "tools/call", { name: "t" }));
+  await settle();
+  end();
+  assertEquals((await messages).map(({ id, method }) => method ?? id), ["elicitation/create", 2]);
+  assertEquals(messagesIn(await resumed.text()).map(({ id }) => id), [1]);
+  session()!.output.close(1001, "over");
+});
+
+Deno.test("a question goes on the standalone stream where there is one, and not on that of a request", async () => {
+  const { send, post, ask, hold, session } = await askedClient();
+  const stream = await send("GET");
+  const end = hold();
+  const messages = post(request(1, "tools/call", { name: "t" }));
+  await settle();
+  void ask();
+  await settle();
+  end();
+  assertEquals((await messages).map(({ id }) => id), [1]);
+  const text = stream.body!.pipeThrough(new TextDecoderStream());
+  session()!.output.close(1001, "over");
+  assertStringIncludes((await Array.fromAsync(text)).join(""), "elicitation/create");
+});
+
+Deno.test("what waits to be asked counts as held for clients, and makes room where that is too much", async () => {
+  const budget = new ByteBudget({ maxBytes: 10_000 });
+  const { ask } = await askedClient({ budget });
+  const before = budget.bytes;
+  const asker = ask();
+  await settle();
+  assertEquals(budget.bytes - before > 100, true);
+  budget.open(undefined).add(10_000);
+  assertEquals(await asker, "OVER_CAPACITY");
+});
+
+Deno.test("of many questions that wait the oldest is left out, and its asker told", async () => {
+  const { ask, session } = await askedClient();
+  const askers = Array.from({ length: 66 }, () => ask());
+  assertEquals(await Promise.all(askers.slice(0, 2)), ["OVER_CAPACITY", "OVER_CAPACITY"]);
+  assertEquals(await Promise.race([askers[2], settle()]), undefined);
+  session()!.output.close(1001, "over");
 });

@@ -2,9 +2,11 @@ import { assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Caller } from "../lib/call/call.ts";
-import { changedLists } from "../lib/call/list_changes.ts";
+import { changedLists, listChangedMethod } from "../lib/call/list_changes.ts";
 import type { Server } from "../lib/call/server.ts";
 import { toolSetsOf } from "../lib/router/tool_set.ts";
+import { paramsForRequest } from "../lib/session/modern_notifications.ts";
+import { LIST_FLAGS } from "../lib/wire/list_flags.ts";
 import { ask, callerOf, FakeServer, routerOf, toolsOf } from "./helpers/fake_server.ts";
 import { until } from "./helpers/until.ts";
 
@@ -251,4 +253,16 @@ Deno.test("a session that has ended is told nothing", async () => {
   at.router.detach(at.caller);
   server.lists.tools = [];
   assertEquals(await at.change(), []);
+});
+
+Deno.test("each change of a list that a listen may ask for is one of some list, and is told to no request", () => {
+  assertEquals(LIST_FLAGS.map(({ flag, method }) => [flag, changedLists(method)]), [
+    ["toolsListChanged", ["tools"]],
+    ["promptsListChanged", ["prompts"]],
+    ["resourcesListChanged", ["resources", "templates"]],
+  ]);
+  for (const { method } of LIST_FLAGS) {
+    assertEquals(changedLists(method).map(listChangedMethod).every((told) => told === method), true);
+    assertEquals(paramsForRequest({ token: "1", logLevel: "debug" }, method, {}), undefined);
+  }
 });

@@ -31,6 +31,7 @@ const DESCRIPTION: StoredView["description"] = {
 const place = (listKey: string, resourcesFor: ListScope["resourcesFor"] = "directory"): ListScope => ({
   listKey,
   advertised: {},
+  credentials: "owner",
   resourcesFor,
 });
 const [HERE, THERE] = [place("here"), place("there")];
@@ -271,7 +272,7 @@ Deno.test("a session that comes through other daemons is shown what was read for
     workspace: "/w",
     roots: undefined,
     isRootless: false,
-  }, { scope: "machine", advertised: {} });
+  }, { scope: "machine", advertised: {}, bound: STDIO });
   learn([tool("a")]);
   memory.verified(HERE, DESCRIPTION);
   assertEquals(memory.viewOf(far).lists.size, 0, "before its place is known");
@@ -299,13 +300,12 @@ Deno.test("windows see the same lists where their processes are told the same, a
     parts: object,
     scope: Scope,
     { workspace = "/w", uris = undefined as string[] | undefined, told = {} } = {},
-  ) =>
-    listScopeOf({ ...STDIO, ...parts } as ServerConfig, {
-      caller: ADA,
-      workspace,
-      roots: uris?.map((uri) => ({ uri })),
-      isRootless: false,
-    }, { scope, advertised: told });
+  ) => {
+    const bound = { ...STDIO, ...parts } as ServerConfig;
+    const roots = uris?.map((uri) => ({ uri }));
+    const session = { caller: ADA, workspace, roots, isRootless: false };
+    return listScopeOf(bound, session, { scope, advertised: told, bound });
+  };
   const key = (...args: Parameters<typeof of>) => of(...args).listKey;
   assertEquals([
     of({}, "session").resourcesFor,

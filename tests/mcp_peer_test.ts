@@ -302,6 +302,19 @@ Deno.test("subscriptions are counted as long as the server has them", async () =
   assertEquals(session.subscriptions.size, 0);
 });
 
+Deno.test("subscriptions that a shim repeats are told to have changed, those it asks for anew are not", async () => {
+  const { say, initialize, daemon } = mcpClient();
+  daemon.answer = ({ params }) =>
+    params.uri === "a:no" ? { error: { code: -32002, message: "none" } } : { result: {} };
+  await initialize({ _meta: { "exai/replay": { subscriptions: 2 } } });
+  const told = async (id: number, uri: string) =>
+    (await say(request(id, "resources/subscribe", { uri }))).filter(({ method }) => method);
+  assertEquals(await told(1, "a:1"), [notification("notifications/resources/updated", { uri: "a:1" })]);
+  assertEquals([await told(2, "a:no"), await told(3, "a:2")], [[], []]);
+  await initialize();
+  assertEquals(await told(4, "a:1"), [], "the client has begun itself");
+});
+
 Deno.test("what calls carry is bounded for all together, from a size that matters", async () => {
   const budget = new ByteBudget({ maxBytes: 40_000 });
   const { say, daemon } = mcpClient({}, { budget });

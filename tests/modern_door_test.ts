@@ -240,6 +240,28 @@ Deno.test("a listen is acknowledged first, tagged with its id as it came, and to
   assertEquals(told.map(subscriptionOf), [1, 1, 1]);
 });
 
+Deno.test("a listen that an earlier daemon had is told of each of its resources, no other is", async () => {
+  const resume = { token: "of another daemon", waiting: ["l", 7] };
+  const { say, hello, resumeToken } = client({ session_id: "s", resume });
+  const notifications = { toolsListChanged: true, resourceSubscriptions: ["a://x", "a://y"] };
+  const listen = (id: Json) => modernRequest(id, "subscriptions/listen", { notifications });
+  const restored = await say(listen("l"));
+  const updated = "notifications/resources/updated";
+  assertEquals(restored.map(({ method, params }) => [method, (params as JsonObject).uri]), [
+    ["notifications/subscriptions/acknowledged", undefined],
+    [updated, "a://x"],
+    [updated, "a://y"],
+  ]);
+  assertEquals(restored.map(subscriptionOf), ["l", "l", "l"]);
+  await say(cancel("l"));
+  assertEquals([(await say(listen("m"))).length, (await say(listen("l"))).length], [1, 1]);
+  const again = { session_id: "s", resume: { token: resumeToken!, waiting: ["l", "n"] } };
+  const [channel] = hello(again);
+  channel.say(listen("n"));
+  await settle();
+  assertEquals(channel.take().some(({ method }) => method === updated), false, "the daemon is the same");
+});
+
 Deno.test("listens share a subscription, which ends with the last of them", async () => {
   const { say, calls, session, tenants } = client();
   const listen = (id: Json) =>

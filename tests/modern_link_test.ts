@@ -8,6 +8,8 @@ import { UNLIMITED } from "../lib/wire/json_scan.ts";
 import { type Params, valueOf } from "../lib/wire/raw_object.ts";
 import type { Result, RpcRequest } from "../lib/wire/rpc.ts";
 import { settled, Window } from "./helpers/instance.ts";
+import { Permits } from "../lib/admission/permits.ts";
+import { ProcessAdmission } from "../lib/admission/process_admission.ts";
 import { asks, callOf, DONE, modern } from "./helpers/modern_instance.ts";
 
 const metaOf = (request: RpcRequest) => request.params!._meta as JsonObject;
@@ -233,11 +235,12 @@ Deno.test("a stream that is refused, not acknowledged, closed or cut ends", asyn
   const refused = await modern(({ method }) =>
     method === "subscriptions/listen" ? { error: { code: -32601, message: "none" } } : undefined
   );
-  await assertRejects(
+  const refusal = await assertRejects(
     () => refused.instance.openListen!({}, () => {}),
     ExaiError,
     "refused subscriptions/listen: none",
   );
+  assertEquals(refusal.code, "METHOD_NOT_FOUND");
   const { instance, upstream } = await modern();
   await assertRejects(() => instance.openListen!({}, () => {}), ExaiError, "did not acknowledge");
   assertEquals(
@@ -259,4 +262,55 @@ Deno.test("a stream that is refused, not acknowledged, closed or cut ends", asyn
   const cut = await open();
   upstream.onclose!();
   assertEquals(await cut.ended, { isGraceful: false });
+});
+
+Deno.test("what a server still tells a stream that was closed, or was never opened, reaches nobody", async () => {
+  const { instance, upstream, logged } = await modern();
+  const window = new Window("ada");
+  instance.attach(window.caller);
+  const heard: string[] = [];
+  const opening = instance.openListen!({ toolsListChanged: true }, (method) => heard.push(method));
+  const { id } = upstream.last("subscriptions/listen");
+  const tell = (method: string, stream: number | string, params: JsonObject = {}) =>
+    upstream.say({ method, params: { ...params, _meta: { [META.subscription]: stream } } });
+  tell("notifications/subscriptions/acknowledged", id as number, {
+    notifications: { toolsListChanged: true },
+  });
+  const stream = await opening;
+  tell("notifications/tools/list_changed", id as number);
+  assertEquals(heard.splice(0), ["notifications/tools/list_changed"]);
+  stream.close();
+  for (const closed of [id as number, "never opened"]) {
+    tell("notifications/tools/list_changed", closed);
+    tell("notifications/resources/updated", closed, { uri: "a:b" });
+    tell("notifications/subscriptions/acknowledged", closed, { notifications: {} });
+  }
+  await settled();
+  assertEquals([heard, window.heard, logged], [[], [], []]);
+});
+
+Deno.test("subscriptions are asked for in one listen: their calls need no permit, and say that they only wait", async () => {
+  const { instance, upstream } = await modern();
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 0, queueTotalMax: 0 });
+  const admission = new ProcessAdmission({ name: "it", permits, queueMax: 0 });
+  const window = new Window("ada");
+  let joined = 0;
+  const subscribe = (uri: string) => {
+    const trace = { server: undefined, onJoined: () => void joined++ };
+    const call = window.call({ method: "resources/subscribe", params: { uri }, trace });
+    return admission.run(call, instance);
+  };
+  const running = admission.run(callOf(window), instance);
+  const answers = ["a:1", "a:2", "a:3"].map(subscribe);
+  await settled();
+  assertEquals(joined, 3);
+  const { id, params } = upstream.last("subscriptions/listen");
+  const { notifications } = params as { notifications: JsonObject };
+  assertEquals(notifications, { resourceSubscriptions: ["a:1", "a:2", "a:3"] });
+  const _meta = { [META.subscription]: id as number };
+  upstream.say({ method: "notifications/subscriptions/acknowledged", params: { _meta, notifications } });
+  assertEquals(await Promise.all(answers), Array(3).fill({ result: {} }));
+  upstream.say({ id: upstream.last("tools/call").id, ...DONE });
+  await running;
+  await instance[Symbol.asyncDispose]();
 });

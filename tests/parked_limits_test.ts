@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { RunningTask } from "../lib/admission/daemon_task.ts";
 import { Deadlines } from "../lib/admission/deadlines.ts";
 import { Drain, withTimeout } from "../lib/admission/policies.ts";
 import { Permits } from "../lib/admission/permits.ts";
@@ -18,14 +19,18 @@ const GATHER_MS = 20;
 /** A client whose tool asks `method`, and what it was answered. */
 function asking(method = ELICIT, roundTrips = new RoundTrips()) {
   const answers: (Result | string)[] = [];
+  const messages: string[] = [];
   const client = new RoundTripClient(async ({ ask, parking }) => {
     parkings.push(parking!);
-    const answer = await ask(method, form("who?", "n")).catch((thrown): string => thrown.code);
+    const answer = await ask(method, form("who?", "n")).catch((thrown): string => {
+      messages.push(thrown.message);
+      return thrown.code;
+    });
     answers.push(answer);
     return said("done");
   }, roundTrips);
   const parkings: Parking[] = [];
-  return { client, answers, parkings };
+  return { client, answers, messages, parkings };
 }
 
 /** Asks, and lets the question be gathered. */
@@ -89,6 +94,36 @@ Deno.test("who is asked while others wait already has a minute too", async () =>
   assertEquals(answers.length, 1);
 });
 
+Deno.test("a client has a minute for each question of a task, once others wait", async () => {
+  using timers = new FakeTimers();
+  const { client, parkings } = asking();
+  using _ = client.roundTrips;
+  const answered = Promise.withResolvers<Result>();
+  const first = client.send({
+    start: ({ parking }) => {
+      parkings.push(parking!);
+      return { result: answered.promise, cancel() {} };
+    },
+  });
+  const record = { taskId: "t", owner: "o", createdAtMs: 0, ttlMs: 1 };
+  const task = new RunningTask(record, { call: { caller: asked(), parking: parkings[0]! }, cancel() {} });
+  // The request is answered with the task.
+  answered.resolve({ result: { resultType: "task" } });
+  await first;
+  for (let question = 1; question <= 2; question++) {
+    let answer: Result | undefined;
+    void task.ask(ELICIT, form("who?", "n")).then((given) => answer = given);
+    parkings[0]!.hurry();
+    timers.pass(MINUTE_MS - 1);
+    for (let i = 0; i < 9; i++) await Promise.resolve();
+    assertEquals(answer, undefined);
+    timers.pass(1);
+    for (let i = 0; i < 9; i++) await Promise.resolve();
+    assertEquals(answer, { result: { action: "cancel" } }, `question ${question}`);
+  }
+  assertEquals(timers.size, 0);
+});
+
 Deno.test("a call that is withdrawn, or ends by itself, leaves no timer", async () => {
   using timers = new FakeTimers();
   const { client } = asking();
@@ -129,8 +164,8 @@ Deno.test("sixty-four calls of one client wait at once, a thousand in all; the s
   using timers = new FakeTimers();
   const { client, answers } = asking();
   using _ = client.roundTrips;
-  const send = async (id: string, count: number) => {
-    const sent = Array.from({ length: count }, () => client.send({ caller: asked({ id }) }));
+  const send = async (id: string, count: number, principal?: string) => {
+    const sent = Array.from({ length: count }, () => client.send({ caller: asked({ id, principal }) }));
     timers.pass(GATHER_MS);
     return await Promise.all(sent);
   };
@@ -138,12 +173,58 @@ Deno.test("sixty-four calls of one client wait at once, a thousand in all; the s
   assertEquals(ends.filter(({ result }) => result?.resultType === "input_required").length, 64);
   assertEquals(answers, ["OVER_CAPACITY", "OVER_CAPACITY"]);
   assertEquals(client.roundTrips.parked, 64);
-  for (let i = 0; i < 15; i++) await send(`other ${i}`, 64);
+  for (let i = 0; i < 15; i++) await send(`other ${i}`, 64, `user ${i}`);
   assertEquals(client.roundTrips.parked, 1000);
   assertEquals(answers.length, 26, "16 times 64 are 24 too many");
   await client.answer(ends[0]!, { n: accept({}) }, { caller: asked({ id: "one" }) });
   assertEquals(client.roundTrips.parked, 999);
   const [next] = await send("last", 1);
+  questionsIn(next!);
+});
+
+Deno.test("a call whose client withdraws the request while its question is sealed ends", async () => {
+  using timers = new FakeTimers();
+  const { client } = asking();
+  using _ = client.roundTrips;
+  const [sealing, sealed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const caller = asked({
+    privateOwner: async () => {
+      sealing.resolve();
+      await sealed.promise;
+      return { principal: "owner", workspace: "session 1" };
+    },
+  });
+  const controller = new AbortController();
+  const sent = client.send({ caller, controller });
+  timers.pass(GATHER_MS);
+  await sealing.promise;
+  controller.abort(new DOMException("gone"));
+  assertEquals([client.roundTrips.parked, client.cancelled.length], [1, 0]);
+  sealed.resolve();
+  await sent;
+  assertEquals([client.roundTrips.parked, client.cancelled.length], [0, 1]);
+  assertEquals(timers.size, 0);
+});
+
+Deno.test("two hundred and fifty calls of one user wait at once, in however many sessions", async () => {
+  using timers = new FakeTimers();
+  const { client, answers, messages } = asking();
+  using _ = client.roundTrips;
+  const ask = async (count: number, principal: string) => {
+    const sent = Array.from(
+      { length: count },
+      (_, n) => client.send({ caller: asked({ id: `${n}`, principal }) }),
+    );
+    timers.pass(GATHER_MS);
+    return await Promise.all(sent);
+  };
+  const [first] = await ask(251, "ada");
+  assertEquals([client.roundTrips.parked, answers], [250, ["OVER_CAPACITY"]]);
+  assertStringIncludes(messages[0]!, "250 calls");
+  await ask(9, "bob");
+  assertEquals(client.roundTrips.parked, 259);
+  await client.answer(first!, { n: accept({}) }, { caller: asked({ id: "0", principal: "ada" }) });
+  const [next] = await ask(1, "ada");
   questionsIn(next!);
 });
 
@@ -270,4 +351,23 @@ Deno.test("a call that waits for the permit of a parked one hurries it, whicheve
     ended.resolve(said("done"));
     await Promise.all([first, second]);
   }
+});
+
+Deno.test("a call that takes the permit while another waits is hurried once it is parked", async () => {
+  const permits = new Permits({ perKey: 9, total: 9, queueMax: 9 });
+  const admission = new ProcessAdmission({ name: "one", permits, maxInflight: 1, queueMax: 9 });
+  const ends = Array.from({ length: 3 }, () => Promise.withResolvers<Result>());
+  let began = 0;
+  const worker = { alive: true, call: () => ends[began++]!.promise };
+  const parking = new Parking();
+  const run = (id: string, parts = {}) => admission.run(call({ caller: asked({ id }), ...parts }), worker);
+  const [first, second, third] = [run("a"), run("b", { parking }), run("c")];
+  ends[0]!.resolve(said("done"));
+  await first;
+  while (began < 2) await Promise.resolve();
+  assertEquals([admission.waiting, parking.isHurried], [1, false]);
+  parking.park();
+  assertEquals(parking.isHurried, true);
+  for (const { resolve } of ends) resolve(said("done"));
+  await Promise.all([second, third]);
 });

@@ -17,7 +17,7 @@ function request(key: string, scope: SlotRequest["scope"] = "project"): SlotRequ
     why: "",
     canIsolate: false,
     advertised: {},
-    listScope: { listKey: key, advertised: {}, resourcesFor: "directory" },
+    listScope: { listKey: key, advertised: {}, credentials: "owner", resourcesFor: "directory" },
     config: { kind: "stdio", command: "files", args: [], env: {} } as never as ServerConfig,
     session: { caller, workspace: `/${key}`, roots: undefined, isRootless: false },
     mixesRoots: false,

@@ -245,14 +245,14 @@ async function introduced(state: ClientState, refuses?: string) {
 Deno.test("a client is introduced with all it has said, and with no more", async () => {
   const state = new ClientState();
   state.initialize = { a: 1 };
-  const repeated = (logLevel?: string) => ({ a: 1, _meta: { "exai/replay": logLevel ? { logLevel } : {} } });
-  assertEquals(await introduced(state), [{ method: "initialize", params: repeated() }]);
+  const repeated = (had: JsonObject) => ({ a: 1, _meta: { "exai/replay": had } });
+  assertEquals(await introduced(state), [{ method: "initialize", params: repeated({ subscriptions: 0 }) }]);
   state.hasInitialized = true;
   state.logLevel = { level: "error" };
   state.subscriptions.set("a:1", { uri: "a:1" });
   using log = new CapturedLog();
   assertEquals(await introduced(state, "logging/setLevel"), [
-    { method: "initialize", params: repeated("error") },
+    { method: "initialize", params: repeated({ logLevel: "error", subscriptions: 1 }) },
     { jsonrpc: "2.0", method: "notifications/initialized" },
     { method: "logging/setLevel", params: { level: "error" } },
     { method: "resources/subscribe", params: { uri: "a:1" } },
@@ -307,6 +307,41 @@ Deno.test("lists that have changed are named once each and kept, but not what wa
   assertEquals(cache.get(query("tools/list", "2")), undefined, "a page of a list that is gone");
   assertEquals(cache.get(query("resources/list")), '"result":{"n":4}}');
   assertEquals(cache.get(query("resources/templates/list")), '"result":{"newer":5}}');
+});
+
+Deno.test("a list has not changed because it may be kept for another time, or another daemon gives it", async () => {
+  const cache = new ResponseCache();
+  const body = (name: string, ttlMs: number, version: string) => {
+    const _meta = { "io.modelcontextprotocol/serverInfo": { name: "exai", version } };
+    return `"result":${
+      JSON.stringify({ tools: [{ name, _meta: { version: 1 } }], ttlMs, cacheScope: "private", _meta })
+    }}`;
+  };
+  const query = {
+    method: "tools/list",
+    params: { _meta: { "io.modelcontextprotocol/protocolVersion": "x" } },
+  };
+  cache.put(query, body("a", 500, "1"));
+  const refreshed = async (next: string) => {
+    const own = { request: () => Promise.resolve({ failed: false, body: next }) } as unknown as ShimRequests;
+    return [...(await refreshLists(cache, own, { replayed: true })).modern];
+  };
+  assertEquals(await refreshed(body("a", 100, "2")), []);
+  assertEquals(await refreshed(body("b", 100, "2")), ["tools"]);
+});
+
+Deno.test("what is answered from memory is to be asked for again at once, and otherwise as it was", () => {
+  const state = new ReplayState();
+  const _meta = { "io.modelcontextprotocol/protocolVersion": "2026-07-28" };
+  const text = JSON.stringify({ method: "tools/list", params: { _meta } });
+  const asked = request(7, { method: "tools/list", text });
+  state.noteResponse(asked, {
+    text: '{"jsonrpc":"2.0","id":7,"result":{"ttlMs":9,"n":1.0,"x":{"ttlMs":9}}}',
+  });
+  assertEquals(
+    state.responseFor(asked),
+    '{"jsonrpc":"2.0","id":7,"result":{"ttlMs":0,"n":1.0,"x":{"ttlMs":9}}}',
+  );
 });
 
 Deno.test("what becomes of a message after a resume", () => {

@@ -23,7 +23,7 @@ async function slotOf(
     why: "because",
     canIsolate: true,
     advertised: { elicitation: {} },
-    listScope: { listKey: "k", advertised: {}, resourcesFor: "directory" },
+    listScope: { listKey: "k", advertised: {}, credentials: "owner", resourcesFor: "directory" },
     session: {} as never,
     mixesRoots: false,
     roots: undefined,

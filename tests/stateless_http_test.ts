@@ -300,6 +300,15 @@ Deno.test("a call that is withdrawn while the tools are listed is not sent", asy
   assertEquals(far.asked.map(({ message }) => message.id), ["exai-tools-1", 2]);
 });
 
+Deno.test("a server that does not list its tools in time is called without what they want", async () => {
+  const far = new Far(({ message }) =>
+    message.method === "tools/list" ? new Promise(() => {}) : json(answerTo(message.id))
+  );
+  const http = far.hear(new StatelessHttp({ ...FAR, startTimeoutMs: 20 }, far.fetch));
+  await http.send(call(1));
+  assertEquals(far.messages, [answerTo(1)]);
+});
+
 Deno.test("only a refusal of the kind of request means the legacy era, however it is wrapped", () => {
   const refusal = (status: number, body: unknown = "") =>
     new HttpStatusError(

@@ -5,6 +5,7 @@ import type { ListenStream } from "../lib/upstream/instance/link/server_link.ts"
 import { UnionListen } from "../lib/upstream/instance/union_listen.ts";
 import type { Params } from "../lib/wire/raw_object.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
+import { until } from "./helpers/until.ts";
 
 interface Opened {
   filter: JsonObject;
@@ -62,9 +63,52 @@ Deno.test("what all windows want of a server is asked for in one stream, and ano
   server.opened[1]!.deliver("notifications/resources/updated", { uri: "a:1" });
   assertEquals(server.events, ["notifications/resources/updated a:1"]);
   await server.union.unsubscribe("a:2");
-  await settle();
+  await until("the third stream", () => server.opened[2]);
   assertEquals(server.opened[2]!.filter, { toolsListChanged: true, resourceSubscriptions: ["a:1"] });
   assertEquals(server.opened.length, 3);
+});
+
+Deno.test("what a server says along with its acknowledgement is told, however close it follows", async () => {
+  for (let ticks = 0; ticks < 6; ticks++) {
+    const events: string[] = [];
+    const acknowledged = Promise.withResolvers<ListenStream>();
+    let say: Opened["deliver"];
+    const union = new UnionListen({
+      lists: { toolsListChanged: true },
+      open: (_filter, deliver) => (say = deliver, acknowledged.promise),
+      deliver: (method) => events.push(method),
+      onGap: () => {},
+      onLost: () => {},
+    });
+    union.start();
+    await settle();
+    acknowledged.resolve({ honoured: { toolsListChanged: true }, ended: new Promise(() => {}), close() {} });
+    for (let n = 0; n < ticks; n++) await Promise.resolve();
+    say!("notifications/tools/list_changed", {});
+    assertEquals(events, ["notifications/tools/list_changed"], `after ${ticks} turns`);
+  }
+});
+
+Deno.test("resources that are asked for one group after another are gathered, and a single one does not wait", async () => {
+  using timers = new FakeTimers();
+  const server = new ScriptedListens();
+  for (const uri of ["a:1", "a:2"]) await server.union.subscribe(uri);
+  assertEquals([server.opened.length, timers.set], [2, 0]);
+  const given = (uris: string[]) => Promise.all(uris.map((uri) => server.union.subscribe(uri)));
+  await given(["b:1", "b:2"]);
+  const answers = [given(["c:1", "c:2"])];
+  await settle();
+  answers.push(given(["d:1"]));
+  await settle();
+  assertEquals([server.opened.length, timers.lastMs], [3, 20]);
+  timers.pass(20);
+  assertEquals((await Promise.all(answers)).flat(), Array(3).fill({ result: {} }));
+  assertEquals(server.opened.length, 4);
+  void given(["e:1"]).catch(() => {});
+  await settle();
+  server.union.close(new ExaiError("CANCELLED", "enough"));
+  await settle();
+  assertEquals([server.opened.length, timers.size], [4, 0]);
 });
 
 Deno.test("a server that announces nothing gets no stream until a resource is wanted, and none after that", async () => {
@@ -114,6 +158,25 @@ Deno.test("a stream that breaks is opened again with a growing delay, and says w
   timers.pass(timers.lastMs!);
   await settle();
   assertEquals(server.events, ["gap", "gap", "lost a:1"]);
+});
+
+Deno.test("a first stream that opens late says what may have been missed, where lists are announced", async () => {
+  using timers = new FakeTimers();
+  const seen: string[][] = [];
+  for (const lists of [{ toolsListChanged: true }, {} as JsonObject]) {
+    const server = new ScriptedListens(lists);
+    server.refusal = new ExaiError("UPSTREAM_UNAVAILABLE", "it is busy");
+    if (lists.toolsListChanged) server.union.start();
+    else assertEquals((await server.union.subscribe("a:1")).error!.message, "it is busy");
+    await settle();
+    server.refusal = undefined;
+    const taken = server.union.subscribe("a:2");
+    await settle();
+    timers.pass(timers.lastMs!);
+    assertEquals(await taken, { result: {} });
+    seen.push(server.events);
+  }
+  assertEquals(seen, [["gap"], []]);
 });
 
 Deno.test("a stream that ends as soon as it is open is opened again with a growing delay", async () => {

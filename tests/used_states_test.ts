@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ByteBudget } from "../lib/base/byte_budget.ts";
 import { ExaiError } from "../lib/base/errors.ts";
+import { MINUTE_MS } from "../lib/base/units.ts";
 import { RoundTrips } from "../lib/round_trips/round_trips.ts";
 import type { OpenedState } from "../lib/round_trips/sealed_states.ts";
 import { UsedStates } from "../lib/round_trips/used_states.ts";
@@ -8,6 +9,7 @@ import { SqliteUsedStateStore } from "../lib/state/used_state_store.ts";
 import type { Result } from "../lib/wire/rpc.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { tempDir } from "./helpers/files.ts";
+import { liveHeapBytes } from "./helpers/gc.ts";
 import { accept, asked, form, questionsIn, RoundTripClient, said, type Work } from "./helpers/round_trips.ts";
 
 const ELICIT = "elicitation/create";
@@ -117,6 +119,20 @@ Deno.test("a retry that may be repeated runs again for the next daemon", async (
   assertEquals(after.paid, 1);
 });
 
+Deno.test("a state that is good for longer, as the clock was set back, is not used twice", async () => {
+  await using it = await home();
+  using timers = new FakeTimers();
+  using daemon = it.daemon();
+  const question = await daemon.client.send();
+  assertEquals(await daemon.client.answer(question, YES), said("paid"));
+  // The system's clock stands still meanwhile.
+  timers.pass(10 * MINUTE_MS);
+  assertEquals(codeOf(await daemon.client.answer(question, YES)), "OUTCOME_UNKNOWN");
+  const otherwise = await daemon.client.answer(question, { sure: { action: "decline" } });
+  assertStringIncludes(otherwise.error!.message, "other inputResponses");
+  assertEquals(daemon.paid, 1);
+});
+
 Deno.test("the record of a daemon says what was used, what was not, and nothing of other daemons", async () => {
   await using dir = await tempDir({});
   const path = `${dir.path}/used_states.db`;
@@ -197,6 +213,41 @@ Deno.test("a retry is made once although its result needed room, or was withdraw
   await gone.client.answer(third, YES);
   gone.client.roundTrips.forget(asked());
   assertEquals([codeOf(await gone.client.answer(third, YES)), gone.paid], ["OUTCOME_UNKNOWN", 1]);
+});
+
+Deno.test("a retry that fails before it has begun can be sent again, also with other answers, and runs once", async () => {
+  const refusal = { error: { code: -32000, message: "too many calls run", data: { code: "OVER_CAPACITY" } } };
+  let refusals = 2;
+  const question = { sure: { method: ELICIT, params: form("sure?", "sure") } };
+  const client = new RoundTripClient((context) => {
+    if (!context.answers) {
+      return Promise.resolve({ result: { resultType: "input_required", inputRequests: question } });
+    }
+    if (refusals-- > 0) return Promise.resolve(refusal);
+    context.markBegun?.();
+    return Promise.resolve({ error: { code: -32000, message: "failed" } });
+  });
+  using _ = client.roundTrips;
+  const asked = await client.send();
+  for (let n = 0; n < 2; n++) assertEquals(codeOf(await client.answer(asked, YES)), "OVER_CAPACITY");
+  const no = { sure: accept({ sure: "no" }) };
+  for (let n = 0; n < 2; n++) assertEquals(codeOf(await client.answer(asked, no)), "failed");
+  assertEquals(client.started, 4, "once it has begun, its error is kept");
+  assertStringIncludes((await client.answer(asked, YES)).error!.message, "other inputResponses");
+});
+
+Deno.test("the result of a retry is kept without what its requests carry", async () => {
+  using it = paying();
+  const question = await it.client.send();
+  const answer = async () => {
+    const place = { notify() {} };
+    assertEquals(await it.client.answer(question, YES, { place }), said("paid"));
+    return new WeakRef(place);
+  };
+  const places = [await answer(), await answer()];
+  await liveHeapBytes();
+  assertEquals(places.map((place) => place.deref()), [undefined, undefined]);
+  assertEquals(it.paid, 1);
 });
 
 Deno.test("what a server asks without a state of its own gets one, and is done once", async () => {

@@ -92,6 +92,9 @@ export class ProcessAdmission implements Admission {
   }
 
   run(call: Call, worker: Worker): Promise<AdmittedResult | undefined> {
+    if (worker.joinsOthers?.(call)) {
+      return worker.alive ? untilAborted(worker.call(call), call.signal) : Promise.resolve(undefined);
+    }
     // One promise less for each call of a worker without its own limit.
     return this.#own ? this.#runWithOwnPermit(call, worker) : this.#runWithPermit(call, worker);
   }

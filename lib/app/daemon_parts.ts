@@ -13,6 +13,7 @@ import { TokenStore } from "../edge/token.ts";
 import { checkPeers } from "../edge/exposure.ts";
 import { ClockMonitor } from "../observe/clock_monitor.ts";
 import { HealthNotes } from "../observe/health_notes.ts";
+import { STATE_KEY_BYTES } from "../round_trips/state_seal.ts";
 import { SqliteCallJournal } from "../state/call_journal.ts";
 import { openCallRecords } from "../state/call_records.ts";
 import { HomeLock } from "../state/home_lock.ts";
@@ -99,7 +100,7 @@ async function openStorage(
     path: paths.token,
     graceMs: settings.tokenGraceMs,
   });
-  const stateKey = await keptStateKey(paths.stateKey);
+  const stateKey = await keptStateKey(paths.stateKey, STATE_KEY_BYTES);
   const notes = new HealthNotes();
   const clock = stack.use(ClockMonitor.ofSystem());
   const hooks: Required<DatabaseEvents> = {

@@ -9,6 +9,8 @@ export interface Worker {
   readonly liveness?: Liveness;
   /** Whether a request is sent to it when the turn ends, after what the turn has recorded is written. */
   readonly sendsAtTurnEnd?: boolean;
+  /** Whether `call` is answered by one request that is made for many, and so needs no permit. Default: it is not. */
+  joinsOthers?(call: Call): boolean;
   call(call: Call): Promise<Result>;
 }
 

@@ -1,3 +1,4 @@
+import { LIST_FLAGS } from "../wire/list_flags.ts";
 import type { Caller } from "./call.ts";
 import type { ListKind } from "./server.ts";
 
@@ -9,11 +10,12 @@ export interface ListChangeFilter {
 
 const NO_LISTS: readonly ListKind[] = [];
 
-const CHANGED_LISTS: ReadonlyMap<string, readonly ListKind[]> = new Map([
-  ["notifications/tools/list_changed", ["tools"]],
-  ["notifications/prompts/list_changed", ["prompts"]],
-  ["notifications/resources/list_changed", ["resources", "templates"]],
-]);
+const CHANGED_LISTS: ReadonlyMap<string, readonly ListKind[]> = new Map(
+  LIST_FLAGS.map(({ capability, method }) => [
+    method,
+    capability === "resources" ? ["resources", "templates"] : [capability],
+  ]),
+);
 
 /** The lists a `list_changed` notification is about; none for any other. */
 export function changedLists(method: string): readonly ListKind[] {
@@ -22,7 +24,8 @@ export function changedLists(method: string): readonly ListKind[] {
 
 /** The notification that the list of `kind` has changed. */
 export function listChangedMethod(kind: ListKind): string {
-  return `notifications/${kind === "templates" ? "resources" : kind}/list_changed`;
+  const capability = kind === "templates" ? "resources" : kind;
+  return LIST_FLAGS.find((list) => list.capability === capability)!.method;
 }
 
 /** Notifies each session once for all lists of a method: of resources and their templates there is one. */

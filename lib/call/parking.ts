@@ -9,7 +9,7 @@ export class Parking {
   #pausedMs = 0;
   #isHurried = false;
 
-  /** @param onHurry called once, when others wait for what the call holds */
+  /** @param onHurry called when others begin to wait for what the call holds, and each time it is parked after that */
   constructor(onHurry: () => void = () => {}) {
     this.#onHurry = onHurry;
   }
@@ -37,6 +37,7 @@ export class Parking {
   park(): void {
     if (this.isParked) return;
     this.#sinceMs = performance.now();
+    if (this.#isHurried) this.#onHurry();
     this.#tell(true);
   }
 

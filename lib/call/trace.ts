@@ -4,6 +4,8 @@ export interface CallTrace {
   server?: string;
   /** What it waits for, the latest last; written by `beginWait`. */
   waits?: Wait[];
+  /** Called when it only waits for the answer to one request that is made for many. */
+  onJoined?(): void;
   /** A remark for the list of running calls. */
   note?: string;
   /** What it has used of models. */

@@ -8,7 +8,7 @@ import { daemonEnvironment } from "../config/daemon_environment.ts";
 import type { LoadedSettings } from "../config/load.ts";
 import { statePaths } from "../config/paths.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
-import { toOpError } from "../wire/codes.ts";
+import { CODES, toOpError } from "../wire/codes.ts";
 import { LATEST_REVISION } from "../wire/mcp.ts";
 import { COMMAND_CLIENT } from "../wire/ops.ts";
 import type { RpcError } from "../wire/rpc.ts";
@@ -138,7 +138,9 @@ export class DaemonSession implements Disposable {
     // A session that declares no capabilities is asked for nothing but signs of life.
     if (id !== undefined) {
       return this.#send(
-        method === "ping" ? { id, result: {} } : { id, error: { code: -32601, message: "not supported" } },
+        method === "ping"
+          ? { id, result: {} }
+          : { id, error: { code: CODES.METHOD_NOT_FOUND.rpc, message: "not supported" } },
       );
     }
     if (method === "notifications/tools/list_changed") { for (const resolve of this.#waiting) resolve(); }

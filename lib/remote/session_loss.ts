@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { CODES } from "../wire/codes.ts";
 import type { RequestId } from "../wire/rpc.ts";
 import { isTooDeep } from "../wire/shape.ts";
 import { HttpStatusError, isAboutSession } from "./http_errors.ts";
@@ -7,7 +8,6 @@ import type { ServerEndpoint } from "./server_endpoint.ts";
 import { eventsOf } from "./server_events.ts";
 import { PROBE_METHOD } from "./unexplained_losses.ts";
 
-const METHOD_NOT_FOUND = -32601;
 /** A refusal is a sentence; a longer text is an answer. */
 const MAX_REFUSAL_CHARS = 4096;
 const MAX_PROBE_MS = 10 * SECOND_MS;
@@ -60,7 +60,7 @@ export function sessionVerdict(
   if (answer !== undefined && namesRequest(answer, id)) {
     const code = isObject(answer.error) ? answer.error.code : undefined;
     // Some servers use an HTTP status that resembles the error.
-    if (status === 404 && hasSession) return code === METHOD_NOT_FOUND ? "alive" : "possible";
+    if (status === 404 && hasSession) return code === CODES.METHOD_NOT_FOUND.rpc ? "alive" : "possible";
     return saysLost(body) ? "possible" : silent;
   }
   if (status < 300 || isAboutSession(refusal, hasSession)) return "lost";

@@ -104,6 +104,11 @@ export class ParkableCall {
     return turn;
   }
 
+  /** Resolves once the call has ended. */
+  get ended(): Promise<unknown> {
+    return Promise.resolve(this.#call?.result);
+  }
+
   /** Ends the call. */
   cancel(reason: ExaiError): void {
     this.#call?.cancel(reason);
@@ -187,7 +192,6 @@ export class ParkableCall {
     this.round++;
     this.#waiting.resolve({ is: "asked", inputRequests: this.#questions.toJson() });
     this.parking.park();
-    if (this.parking.isHurried) this.#hurry();
   }
 
   #hurry(): void {

@@ -3,11 +3,12 @@ import { ExaiError } from "../base/errors.ts";
 import { heapBytesOf } from "../base/heap_bytes.ts";
 import { Tally } from "../base/tally.ts";
 import type { Caller } from "../call/call.ts";
-import { sessionIdOf } from "../call/owner.ts";
+import { principalOf, sessionIdOf } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { ParkableCall } from "./parkable_call.ts";
 import { ExpiringMap } from "./expiring_map.ts";
+import type { HeldRequest } from "./request.ts";
 import { STATE_TTL_MS } from "./sealed_states.ts";
 
 /** Calls of one session that wait for its client at once, whatever the requests declare. */
@@ -16,8 +17,19 @@ const MAX_PER_CLIENT = 64;
 /** Calls that wait for clients at once. */
 const MAX_PARKED = 1000;
 
+/** Those of one user or token, which may have any number of sessions. */
+const MAX_PER_PRINCIPAL = MAX_PARKED / 4;
+
+/**
+ * The share of the memory for clients that is for the requests of calls that wait. Requests have half of it together, and
+ * those with the answers need the rest of that.
+ */
+const HELD_PART = 1 / 4;
+
 interface ParkedCall {
   readonly parkable: ParkableCall;
+  /** Counts the request it began with, which it carries until it has ended and its result was fetched. */
+  readonly held: HeldRequest | undefined;
   /** Counts a result that nobody has fetched. */
   account?: ByteAccount;
 }
@@ -25,14 +37,18 @@ interface ParkedCall {
 /** The calls that wait for another request of their client, or have a result for it. */
 export class ParkedCalls implements Disposable {
   readonly #budget: ByteBudget;
-  readonly #counts = new Tally();
+  readonly #sessions = new Tally();
+  readonly #principals = new Tally();
+  #heldBytes = 0;
   readonly #calls = new ExpiringMap<ParkedCall>({
     ttlMs: STATE_TTL_MS,
     max: MAX_PARKED,
-    onDrop: ({ parkable, account }) => {
+    onDrop: ({ parkable, account, held }) => {
       account?.set(0);
-      this.#counts.remove(sessionIdOf(parkable.first.caller));
+      this.#sessions.remove(sessionIdOf(parkable.first.caller));
+      this.#principals.remove(principalOf(parkable.first.caller));
       parkable.giveUp();
+      if (held) void parkable.ended.then(() => this.#release(held));
     },
   });
 
@@ -50,18 +66,44 @@ export class ParkedCalls implements Disposable {
 
   /** Lets a call wait for another request of its client; returns why not, if it is one too many. */
   park(parkable: ParkableCall): ExaiError | undefined {
-    const { id, first } = parkable;
-    const session = sessionIdOf(first.caller);
+    const { id, first: { caller, place } } = parkable;
     const known = this.#calls.get(id);
-    if (!known) {
-      if (this.size >= MAX_PARKED) return tooMany(`${MAX_PARKED} calls wait for answers of clients`);
-      if (this.#counts.of(session) >= MAX_PER_CLIENT) {
-        return tooMany(`${MAX_PER_CLIENT} calls of this client wait for its answers`);
-      }
-      this.#counts.add(session);
+    if (known) {
+      // It is waited for anew.
+      this.#calls.set(id, known);
+      return undefined;
     }
-    this.#calls.set(id, known ?? { parkable });
+    const refusal = this.#refusalOf(caller);
+    if (refusal !== undefined) return tooMany(refusal);
+    const held = place.hold?.();
+    this.#heldBytes += held?.bytes ?? 0;
+    if (held && this.#heldBytes > this.#budget.maxBytes * HELD_PART) {
+      this.#release(held);
+      return tooMany(
+        "calls that wait for answers of clients carry a quarter of EXAI_MAX_HELD_BYTES, which is the most",
+      );
+    }
+    this.#sessions.add(sessionIdOf(caller));
+    this.#principals.add(principalOf(caller));
+    this.#calls.set(id, { parkable, held });
     return undefined;
+  }
+
+  /** Why no more calls of `caller` may wait. */
+  #refusalOf(caller: Caller): string | undefined {
+    if (this.size >= MAX_PARKED) return `${MAX_PARKED} calls wait for answers of clients`;
+    if (this.#principals.of(principalOf(caller)) >= MAX_PER_PRINCIPAL) {
+      return `${MAX_PER_PRINCIPAL} calls wait for answers of this user or token, whatever their windows`;
+    }
+    if (this.#sessions.of(sessionIdOf(caller)) >= MAX_PER_CLIENT) {
+      return `${MAX_PER_CLIENT} calls of this client wait for its answers`;
+    }
+    return undefined;
+  }
+
+  #release(held: HeldRequest): void {
+    this.#heldBytes -= held.bytes;
+    held[Symbol.dispose]();
   }
 
   /** Keeps the result of a call that waits. */

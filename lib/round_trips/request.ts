@@ -11,6 +11,13 @@ export interface RequestPlace {
   notify(method: string, params: Params): void;
   /** The request begins to do what must not be done twice. */
   markBegun?(options?: BeginOptions): void;
+  /** What the request carries is kept beyond its answer, until the result is disposed. Called before it is answered. */
+  hold?(): HeldRequest | undefined;
+}
+
+/** A request that is kept, until it is disposed. */
+export interface HeldRequest extends Disposable {
+  readonly bytes: number;
 }
 
 /** A request of a client that can be asked only by the answer to it (MCP basic/patterns/mrtr). */

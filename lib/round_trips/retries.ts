@@ -19,7 +19,7 @@ const MAX_RESULTS = 64;
  * sends its request anew (MCP basic/patterns), and that must not run twice. To the call they are one request.
  */
 class Retry implements OpenRequest {
-  readonly state: OpenedState;
+  readonly state: Pick<OpenedState, "key" | "client">;
   /** A digest of them. */
   readonly answers: string;
   readonly place: RequestPlace;
@@ -32,25 +32,28 @@ class Retry implements OpenRequest {
   isForgotten = false;
   readonly #requests = new Set<OpenRequest>();
   readonly #controller = new AbortController();
-  #latest: OpenRequest;
+  #caller: Caller;
+  /** Undefined once it has ended. */
+  #open: { latest: OpenRequest; onBegin(): void } | undefined;
 
   /** @param onBegin called before it begins what must not be done twice; throws if it must not */
   constructor({ state, answers }: AnsweredState, request: OpenRequest, onBegin: () => void) {
-    this.state = state;
+    this.state = { key: state.key, client: state.client };
     this.answers = answers;
-    this.#latest = request;
+    this.#caller = request.caller;
+    this.#open = { latest: request, onBegin };
     this.place = {
-      notify: (method: string, params: Params) => this.#latest.place.notify(method, params),
+      notify: (method: string, params: Params) => this.#open?.latest.place.notify(method, params),
       markBegun: (options?: BeginOptions) => {
-        if (!this.hasBegun) onBegin();
+        if (!this.hasBegun) this.#open?.onBegin();
         this.hasBegun = true;
-        this.#latest.place.markBegun?.(options);
+        this.#open?.latest.place.markBegun?.(options);
       },
     };
   }
 
   get caller(): Caller {
-    return this.#latest.caller;
+    return this.#caller;
   }
 
   /** Aborted when the client has withdrawn each of its requests. */
@@ -64,10 +67,10 @@ class Retry implements OpenRequest {
     const onAbort = () => {
       this.#requests.delete(request);
       // What it sends goes to one that is open still.
-      this.#latest = [...this.#requests].at(-1) ?? this.#latest;
+      this.#turnTo([...this.#requests].at(-1));
       if (this.#requests.size === 0) this.#controller.abort(signal.reason);
     };
-    this.#latest = request;
+    this.#turnTo(request);
     this.#requests.add(request);
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
@@ -77,6 +80,17 @@ class Retry implements OpenRequest {
         this.#requests.delete(request);
       },
     };
+  }
+
+  /** Lets go of its requests, which may be large, while its result is kept. */
+  end(): void {
+    this.#open = undefined;
+  }
+
+  #turnTo(request: OpenRequest | undefined): void {
+    if (!request) return;
+    this.#caller = request.caller;
+    if (this.#open) this.#open.latest = request;
   }
 }
 
@@ -110,7 +124,8 @@ export class Retries implements Disposable {
    * The answer to `request`: by `run`, or that of the same request before.
    *
    * @throws {ExaiError} `INVALID_PARAMS` when it was answered otherwise before; `OUTCOME_UNKNOWN` when it has begun before
-   * and its result is not there; what `run` throws before anything has begun, which leaves it as if it had not been sent
+   * and its result is not there; what `run` throws before anything has begun. That, like an error it returns by then,
+   * leaves it as if it had not been sent
    */
   async join(
     sent: AnsweredState,
@@ -154,9 +169,13 @@ export class Retries implements Disposable {
         throw thrown;
       }
       result = { error: toRpcError(thrown) };
+    } finally {
+      retry.end();
     }
+    // What failed before anything was done may be tried again, as such errors say.
+    const isUndone = result.error !== undefined && !retry.hasBegun;
     // A client that has withdrawn it may send it anew.
-    if (retry.signal.aborted || retry.isForgotten) this.#forget(retry);
+    if (isUndone || retry.signal.aborted || retry.isForgotten) this.#forget(retry);
     else if (this.#isKnown(retry)) this.#keep(retry, result);
     return result;
   }

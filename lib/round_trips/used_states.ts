@@ -40,8 +40,10 @@ export class UsedStates implements Disposable {
   /** The use of `state`; undefined: there was none; `unknown`: an earlier daemon may have used it. */
   find({ key, daemon, content }: OpenedState): Pick<UsedState, "answers"> | "unknown" | undefined {
     const own = this.#own.get(key);
-    if (own || daemon === this.daemon) return own;
+    if (own) return own;
     const found = this.#records ? this.#records.find(key, daemon) : "unknown";
+    // Its own uses are forgotten by a clock that never jumps: where that of the system was set back, a state lives longer.
+    if (daemon === this.daemon) return typeof found === "object" ? found : undefined;
     // A call that was parked may have gone on by itself.
     return found === undefined && content.kind === "parked" ? "unknown" : found;
   }

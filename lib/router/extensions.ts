@@ -5,16 +5,13 @@ import { freshnessHints, freshnessOf, leastFresh } from "../call/freshness.ts";
 import { allPages } from "../call/pages.ts";
 import { withPublicSkillUris } from "../call/scoped_uris.ts";
 import type { Server } from "../call/server.ts";
-import { toRpcError } from "../wire/codes.ts";
+import { CODES, toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { ServerTargets } from "./server_targets.ts";
 
 /** Identifiers of extensions that the merged catalog merges, whichever servers declare them. */
 const UI = "io.modelcontextprotocol/ui";
 const SKILLS = "io.modelcontextprotocol/skills";
-
-/** JSON-RPC 2.0, error object. */
-const METHOD_NOT_FOUND = -32601;
 
 /** Settings that two servers of one extension may differ in: what holds where either of them declares it. */
 const MERGED: Readonly<Record<string, (settings: readonly JsonObject[]) => JsonObject>> = {
@@ -60,7 +57,7 @@ export async function askExtension(
     const answer = await targets.work(server)(call).catch((thrown): Result => ({
       error: toRpcError(thrown),
     }));
-    if (answer.error?.code !== METHOD_NOT_FOUND) return answer;
+    if (answer.error?.code !== CODES.METHOD_NOT_FOUND.rpc) return answer;
   }
   throw noSuchMethod(call.method);
 }

@@ -4,10 +4,8 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { AskOptions, Root } from "../call/call.ts";
 import { jsonChars } from "../transport/message_size.ts";
+import { CODES } from "../wire/codes.ts";
 import type { Result, RpcError } from "../wire/rpc.ts";
-
-/** The JSON-RPC error code of an unknown method. */
-const METHOD_NOT_FOUND = -32601;
 
 type Roots = readonly Root[] | undefined;
 
@@ -182,5 +180,5 @@ function isRoot(value: JsonObject): value is Root {
 
 /** A client with the roots capability that lacks the method has no roots. */
 function isUnknownMethod({ code }: RpcError): boolean {
-  return code === METHOD_NOT_FOUND;
+  return code === CODES.METHOD_NOT_FOUND.rpc;
 }

@@ -26,6 +26,9 @@ import { startOf } from "./window_group.ts";
 /** Longer than any path a system allows. */
 const MAX_CWD_CHARS = 32 * KIB;
 
+/** Requests to an earlier daemon that are kept with a session: it has 256 listens at most. */
+const MAX_EARLIER = 4096;
+
 /** What accepting a connection needs of the daemon. */
 export interface AttachHooks extends ConnectionHooks, CommandHooks {
   helloTimeoutMs: number;
@@ -220,9 +223,12 @@ function findSession(
   const wanted: NewSession = { ...newSession(hello), ...grantsOf(principal), ...started };
   if (wantedId !== undefined && typeof hello.resume === "object" && hello.resume) {
     const { token, waiting = [] } = hello.resume;
-    const session = registry.resume(wantedId, token, principal.id) ??
-      registry.recover({ ...wanted, wantedId, resumeToken: token });
-    if (session) return { session, waiting };
+    const resumed = registry.resume(wantedId, token, principal.id);
+    if (resumed) return { session: resumed, waiting };
+    const recovered = registry.recover({ ...wanted, wantedId, resumeToken: token });
+    const session = recovered ?? registry.create({ ...wanted, wantedId });
+    for (const id of waiting.slice(0, MAX_EARLIER)) session.modern.earlier.add(id);
+    return recovered ? { session, waiting } : { session };
   }
   return { session: registry.create({ ...wanted, wantedId }) };
 }

@@ -4,6 +4,7 @@ import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { changedLists } from "../call/list_changes.ts";
 import { type ListKind, LISTS } from "../call/server.ts";
+import type { CallTrace } from "../call/trace.ts";
 import { LIST_FLAGS, type ListFlag, offeredFlags } from "../wire/list_flags.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { ListenFilter } from "./listen_filter.ts";
@@ -33,7 +34,7 @@ export type WatchTasks = (
 export interface HonourSources {
   subscriptions: ListenSubscriptions;
   /** Makes a call of the daemon's on behalf of `tenant`. Never rejects. */
-  call(tenant: ModernTenant, method: string, params: JsonObject): Promise<Result>;
+  call(tenant: ModernTenant, method: string, params: JsonObject, trace?: CallTrace): Promise<Result>;
   /** Has the changes of tasks told to the listen. Default: there are no tasks. */
   watchTasks?(taskIds: readonly string[]): Promise<TaskWatch>;
 }

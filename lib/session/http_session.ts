@@ -2,8 +2,8 @@ import { getLogger } from "@logtape/logtape";
 import { heapBytes } from "../base/heap_bytes.ts";
 import type { Target } from "../call/call.ts";
 import { HttpServerTransport } from "../transport/http_server.ts";
-import type { RequestRef } from "../wire/message_text.ts";
-import type { Params } from "../wire/raw_object.ts";
+import type { OutgoingMessage, RequestRef } from "../wire/message_text.ts";
+import { memberOf, type Params } from "../wire/raw_object.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import { McpPeer } from "./mcp_peer.ts";
 import { encodeMessage, encodeResponse, type MessageSink } from "./message_sink.ts";
@@ -93,6 +93,11 @@ function attach(session: Session, transport: HttpServerTransport, hooks: HttpSes
   };
 }
 
+/** The id in a `notifications/cancelled` of the daemon's own. */
+function withdrawnId({ params }: OutgoingMessage): RequestId {
+  return memberOf(params!, "requestId") as RequestId;
+}
+
 /** Sends each message of the peer on the stream of the request it belongs to. */
 function streamSink(session: Session, transport: HttpServerTransport) {
   const { maxFrameBytes: maxBytes } = session;
@@ -118,10 +123,15 @@ function streamSink(session: Session, transport: HttpServerTransport) {
     // The transport itself rejects a request with the id of a pending one; this request has its own stream.
     rejectDuplicate: (request, result) => void respond(request, result),
     send(message, { relatedTo, onUndelivered }) {
+      if (message.method === "notifications/cancelled" && transport.withdraw(withdrawnId(message))) return;
       const { text, method } = encodeMessage(message, { maxBytes, onUndelivered });
-      const isRequest = message.id !== undefined && method === message.method;
+      const { id } = message;
+      // A notice replaces a request that is too large.
+      const isRequest = id !== undefined && method === message.method;
       void logged(
-        isRequest ? transport.ask(method, text, relatedTo) : transport.notify(method, text, relatedTo),
+        isRequest
+          ? transport.ask({ id, method, text, onUndelivered }, relatedTo)
+          : transport.notify(method, text, relatedTo),
       );
     },
     abandon: (id) => transport.abandon(id),

@@ -7,7 +7,7 @@ import type { Caller } from "../call/call.ts";
 import { checkParamHeaders, type HeaderParam, headerParams } from "../wire/headers.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { Params } from "../wire/raw_object.ts";
-import { charged, MIN_CHARGED_BYTES } from "./charged.ts";
+import { charged, type HoldCharge, MIN_CHARGED_BYTES } from "./charged.ts";
 import { encodeMessage, encodeResponse } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
 import type { SessionRegistry } from "./registry.ts";
@@ -163,7 +163,7 @@ class ImplicitSession {
           send(count(encodeMessage({ method, params }, { maxBytes }).text)),
         admit: (caller: Caller) => this.#checkParamHeaders(request, { caller, headers }),
       };
-      const run = () => this.#peer.answer(request, place, signal);
+      const run = (hold?: HoldCharge) => this.#peer.answer(request, { ...place, hold }, signal);
       const charge = heapBytes(request.text);
       const result = await (charge < MIN_CHARGED_BYTES ? run() : charged(session, charge, run));
       return { text: count(encodeResponse(request.idText, result, maxBytes)), code: result.error?.code };

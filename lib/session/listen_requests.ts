@@ -21,6 +21,8 @@ interface ListenRequest {
   place: RequestPlace;
   /** Aborted when the client has withdrawn the request. */
   signal: AbortSignal;
+  /** Whether an earlier daemon had it: what changed in between nobody has told. */
+  isRestored: boolean;
 }
 
 /** Answers the `subscriptions/listen` requests of one session (MCP basic/patterns/subscriptions). */
@@ -37,7 +39,7 @@ export class ListenRequests {
    *
    * @throws {ExaiError} `INVALID_PARAMS`, `OVER_CAPACITY`; `MISSING_CAPABILITY` for tasks without their extension
    */
-  async listen({ request, tenant, place, signal }: ListenRequest): Promise<Result> {
+  async listen({ request, tenant, place, signal, isRestored }: ListenRequest): Promise<Result> {
     const asked = readListenFilter(request.body!);
     if (asked.taskIds.size > 0) checkFollowsTasks(tenant, "taskIds");
     const listen = new Listen(tenant, { idText: request.idText, place, asked });
@@ -51,6 +53,9 @@ export class ListenRequests {
       // It may be withdrawn before its servers have answered.
       const filter = await Promise.race([honoured.of(asked), listen.ended]);
       if (filter) listen.acknowledge(filter);
+      for (const uri of isRestored && filter ? filter.uris : []) {
+        listen.tell("notifications/resources/updated", { uri });
+      }
       await listen.ended;
     } finally {
       signal.removeEventListener("abort", listen.end);
@@ -62,7 +67,8 @@ export class ListenRequests {
   #sourcesFor(tenant: ModernTenant, listen: Listen): HonourSources {
     const subscriptions = tenant.subscriptions ??= new ListenSubscriptions({
       quota: new SubscriptionQuota(),
-      call: (method, uri) => this.#options.call(tenant, method, { uri }),
+      call: (method, uri, onJoined) =>
+        this.#options.call(tenant, method, { uri }, { server: undefined, onJoined }),
     });
     const { call, watchTasks } = this.#options;
     // Told to this listen alone: another one for the same task has a watch of its own.

@@ -5,10 +5,20 @@ import type { SubscriptionQuota } from "./subscription_quota.ts";
 /** Calls to servers at once, of a listen for thousands of resources: more than a session may have wait are refused. */
 const MAX_CALLS = 4;
 
+/**
+ * The same with those that wait for one request that their server is sent for all of them. It holds all resources so far:
+ * fewer calls would be many such requests for a long listen, and a session may have about four times as many wait.
+ */
+const MAX_JOINED_CALLS = 64;
+
 interface ListenSubscriptionsOptions {
   quota: SubscriptionQuota;
-  /** Calls `resources/subscribe` or `resources/unsubscribe` on behalf of the caller. Never rejects. */
-  call(method: string, uri: string): Promise<Result>;
+  /**
+   * Calls `resources/subscribe` or `resources/unsubscribe` on behalf of the caller. Never rejects.
+   *
+   * @param onJoined called when the call only waits for a request that is made for many
+   */
+  call(method: string, uri: string, onJoined: () => void): Promise<Result>;
 }
 
 /** A resource that listens ask for. */
@@ -25,7 +35,8 @@ interface ListenedResource {
 export class ListenSubscriptions {
   readonly #options: ListenSubscriptionsOptions;
   readonly #byUri = new Map<string, ListenedResource>();
-  readonly #calls = new Semaphore(MAX_CALLS);
+  readonly #calls = new Semaphore(MAX_JOINED_CALLS);
+  readonly #notJoined = new Semaphore(MAX_CALLS);
 
   constructor(options: ListenSubscriptionsOptions) {
     this.#options = options;
@@ -81,14 +92,22 @@ export class ListenSubscriptions {
   }
 
   async #change(uri: string, resource: ListenedResource): Promise<void> {
+    const asked = await this.#notJoined.run(() => this.#ask(uri, resource));
+    if (!asked) return;
+    const { error } = await asked.answer;
+    resource.error = asked.isWanted ? error : undefined;
+    resource.isSubscribed = asked.isWanted && !error;
+  }
+
+  /** Makes the call that is needed; resolves when it is answered, or only waits for what is asked for many. */
+  async #ask(uri: string, resource: ListenedResource) {
     // The listen may have ended while this waited for other calls.
     const isWanted = resource.listens > 0;
-    if (isWanted === resource.isSubscribed) return;
-    const { error } = await this.#options.call(
-      isWanted ? "resources/subscribe" : "resources/unsubscribe",
-      uri,
-    );
-    resource.error = isWanted ? error : undefined;
-    resource.isSubscribed = isWanted && !error;
+    if (isWanted === resource.isSubscribed) return undefined;
+    const joined = Promise.withResolvers<void>();
+    const method = isWanted ? "resources/subscribe" : "resources/unsubscribe";
+    const answer = this.#options.call(method, uri, joined.resolve);
+    await Promise.race([answer, joined.promise]);
+    return { isWanted, answer };
   }
 }

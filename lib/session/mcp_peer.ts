@@ -1,6 +1,6 @@
 import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { logHandlerError } from "../base/handler_errors.ts";
-import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
+import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { jsonChars } from "../transport/message_size.ts";
@@ -24,12 +24,13 @@ import type { RawMessage, RawNotification, RawRequest } from "../wire/raw_messag
 import { memberOf, type Params, type RawObject } from "../wire/raw_object.ts";
 import { type InvalidReading, readClientText } from "../wire/raw_reader.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
-import { charged, MIN_CHARGED_BYTES } from "./charged.ts";
+import { charged, type HoldCharge, MIN_CHARGED_BYTES } from "./charged.ts";
 import type { MessageSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
 import { ModernRequests, withoutClaimError } from "./modern_requests.ts";
 import { ServerRequests } from "./server_requests.ts";
 import type { ClientPeer, Session } from "./session.ts";
+import { changeSubscription } from "./subscription_request.ts";
 import { withdrawalOf, withdrawnId } from "./withdrawal.ts";
 
 /** `clientInfo` and `capabilities`, which are kept as long as the session and sent to servers. */
@@ -143,7 +144,7 @@ export class McpPeer implements ClientPeer {
       ? { result: {} }
       : await (bytes < MIN_CHARGED_BYTES
         ? this.#run(request, modern)
-        : charged(this.#session, bytes, () => this.#run(request, modern)));
+        : charged(this.#session, bytes, (hold) => this.#run(request, modern, hold)));
     if (this.#cancelled.delete(id)) this.#sink.abandon(id);
     else this.#sink.respond(request, modern ? result : legacyCodec.encodeAnswer(result, request));
   }
@@ -157,12 +158,16 @@ export class McpPeer implements ClientPeer {
   }
 
   // Without a promise of its own, as what it calls for a tool.
-  #run(request: RawRequest, modern: ModernRequests | undefined): Promise<Result> | Result {
-    if (modern) return modern.answer(request);
+  #run(request: RawRequest, modern?: ModernRequests, hold?: HoldCharge): Promise<Result> | Result {
+    if (modern) return modern.answer(request, hold);
     const refusal = this.#refusalOf(request.method) ?? this.#recordClientState(request);
     if (refusal) return { error: toRpcError(refusal) };
     if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
-      return this.#subscribe(request);
+      return changeSubscription(request, {
+        quota: this.#session.subscriptions,
+        call: () => this.#call(request),
+        notify: (method, params) => this.notify(method, params),
+      });
     }
     return this.#call(request);
   }
@@ -172,25 +177,6 @@ export class McpPeer implements ClientPeer {
     // Once the client has initialized, what is not of its revision is not known.
     const isOfNone = refusal && this.#modern && this.#session.revision === undefined;
     return isOfNone ? withoutClaimError(method) : refusal;
-  }
-
-  /** Runs a (un)subscription with the session's quota: only successful ones count. */
-  async #subscribe(request: RawRequest): Promise<Result> {
-    const { subscriptions } = this.#session;
-    const uri = textOf(request.body?.get("uri"));
-    if (uri === undefined) {
-      return { error: toRpcError(new ExaiError("INVALID_PARAMS", "uri must be a text")) };
-    }
-    const isSubscribe = request.method === "resources/subscribe";
-    let isNew = false;
-    try {
-      isNew = isSubscribe && subscriptions.add(uri);
-    } catch (thrown) {
-      return { error: toRpcError(thrown) };
-    }
-    const result = await this.#call(request);
-    if (isSubscribe ? isNew && result.error : !result.error) subscriptions.remove(uri);
-    return result;
   }
 
   #call(request: RawRequest): Promise<Result> | Result {
@@ -244,7 +230,9 @@ export class McpPeer implements ClientPeer {
     this.#session.output.forgetUnknown();
     this.#session.capabilities = wellFormedCapabilities(isObject(capabilities) ? capabilities : {});
     // What is told now already obeys it, before the shim repeats `logging/setLevel` too.
-    this.#session.logLevel = replayOf(params)?.logLevel ?? this.#session.logLevel;
+    const replay = replayOf(params);
+    this.#session.logLevel = replay?.logLevel ?? this.#session.logLevel;
+    this.#session.subscriptions.restoring = replay?.subscriptions ?? 0;
     if (isObject(clientInfo)) this.#session.client = implementationOf(clientInfo);
     return undefined;
   }

@@ -1,16 +1,15 @@
+import { LIST_FLAGS } from "../wire/list_flags.ts";
 import { type LogLevel, reachesLevel, withTokenText } from "../wire/mcp.ts";
 import { modernCodec } from "../wire/modern_codec.ts";
 import { memberOf, type Params } from "../wire/raw_object.ts";
 
 /** What only listens are told (MCP basic/patterns/subscriptions). */
 const OF_LISTENS: ReadonlySet<string> = new Set([
+  ...LIST_FLAGS.map(({ method }) => method),
   "notifications/cancelled",
-  "notifications/prompts/list_changed",
-  "notifications/resources/list_changed",
   "notifications/resources/updated",
   "notifications/subscriptions/acknowledged",
   "notifications/tasks",
-  "notifications/tools/list_changed",
 ]);
 
 /** What a request says of the notifications it wants. */

@@ -1,6 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Caller, Target } from "../call/call.ts";
 import { LISTS } from "../call/server.ts";
+import type { CallTrace } from "../call/trace.ts";
 import type { CallContextOfTry, RequestPlace, StartedCall } from "../round_trips/request.ts";
 import type { RoundTrips } from "../round_trips/round_trips.ts";
 import { thrownForEra } from "../wire/era_errors.ts";
@@ -70,7 +71,7 @@ export class ModernPeer {
     this.#options = options;
     this.#listens = new ListenRequests({
       listens: tenants.listens,
-      call: (tenant, method, params) => this.#call(tenant, method, params),
+      call: (tenant, method, params, trace) => this.#call(tenant, method, params, { trace }),
       watchTasks: options.watchTasks,
     });
   }
@@ -99,10 +100,11 @@ export class ModernPeer {
     const { method } = request;
     if (place.admit) await place.admit(tenant);
     if (method === "subscriptions/listen") {
-      return await this.#listens.listen({ request, tenant, place, signal });
+      const isRestored = this.#session.modern.earlier.delete(request.id);
+      return await this.#listens.listen({ request, tenant, place, signal, isRestored });
     }
     if (method === "server/discover") {
-      const { result, error } = await this.#call(tenant, "initialize", {}, signal);
+      const { result, error } = await this.#call(tenant, "initialize", {}, { signal });
       return error ? { error } : { result: discoverResult(result as InitializeResult) };
     }
     const token = progressTokenOf(params);
@@ -123,6 +125,7 @@ export class ModernPeer {
   #placeFor(wanted: Parameters<typeof paramsForRequest>[0], place: RequestPlace): RequestPlace {
     return {
       markBegun: (options) => place.markBegun?.(options),
+      hold: () => place.hold?.(),
       notify: (method, params) => {
         const shown = paramsForRequest(wanted, method, params);
         if (shown) place.notify(method, shown);
@@ -135,9 +138,9 @@ export class ModernPeer {
     tenant: ModernTenant,
     method: string,
     params: Params,
-    signal?: AbortSignal,
+    { signal, trace }: { signal?: AbortSignal; trace?: CallTrace },
   ): Promise<Result> {
-    const call = { method, params, notify: nothing, ask: noQuestions, answers: undefined };
+    const call = { method, params, notify: nothing, ask: noQuestions, answers: undefined, trace };
     const { result, cancel } = this.#start(tenant, call);
     const onAbort = () => cancel(ExaiError.from(signal?.reason));
     signal?.addEventListener("abort", onAbort, { once: true });

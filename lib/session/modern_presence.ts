@@ -12,6 +12,8 @@ interface OpenListens {
 export class ModernPresence {
   /** Requests that are not answered, by the ids the client gave them. */
   readonly requests = new Set<RequestId>();
+  /** Requests that an earlier daemon was sent and has not answered; a listen of these is restored here. */
+  readonly earlier = new Set<RequestId>();
   /** The callers its requests belong to. */
   tenants: Iterable<Caller> = [];
   /** Undefined until the first request. */

@@ -2,6 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { META } from "../wire/client_claim.ts";
 import type { RawRequest } from "../wire/raw_message.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
+import type { HoldCharge } from "./charged.ts";
 import type { MessageSink } from "./message_sink.ts";
 import type { ModernPeer } from "./modern_peer.ts";
 import type { Session } from "./session.ts";
@@ -23,8 +24,12 @@ export class ModernRequests {
     return this.#running.has(id);
   }
 
-  /** The answer to a request that `isModern`. Never rejects. */
-  async answer(request: RawRequest): Promise<Result> {
+  /**
+   * The answer to a request that `isModern`. Never rejects.
+   *
+   * @param hold keeps the charge for its size; left out: it is not charged
+   */
+  async answer(request: RawRequest, hold?: HoldCharge): Promise<Result> {
     const { id } = request;
     const controller = new AbortController();
     const { requests } = this.#session.modern;
@@ -34,6 +39,7 @@ export class ModernRequests {
       return await this.#peer.answer(request, {
         notify: (method, params) => this.#sink.send({ method, params }, { relatedTo: id }),
         markBegun: (options) => this.#sink.markBegun?.(id, options),
+        hold,
       }, controller.signal);
     } finally {
       this.#running.delete(id);

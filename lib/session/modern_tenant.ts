@@ -17,9 +17,9 @@ interface ModernTenantOptions {
 }
 
 /**
- * The requests of the modern era that declare the same capabilities on one session: processes of servers are leased by
- * it. What is kept longer (threads, handles, tasks) is that of the session. It is told only what its listens ask for,
- * and never asked anything beside a call.
+ * The requests of the modern era that declare the same revision, name of a client and capabilities on one session:
+ * processes of servers are leased by it. What is kept longer (threads, handles, tasks) is that of the session. It is told
+ * only what its listens ask for, and never asked anything beside a call.
  */
 export class ModernTenant implements Caller {
   readonly era = "modern";

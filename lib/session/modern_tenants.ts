@@ -12,7 +12,7 @@ const MAX_TENANTS = 32;
 /** Name and capabilities, which are kept as long as the session and sent to servers. */
 const MAX_CLAIM_CHARS = 64 * KIB;
 
-/** The tenants of one session, by the capabilities that requests declare. */
+/** The tenants of one session, by the revision, the name of a client and the capabilities that requests declare. */
 export class ModernTenants {
   readonly listens = new ModernListens();
   readonly #session: Session;

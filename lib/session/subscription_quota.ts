@@ -11,6 +11,17 @@ const MAX_ALL_CHARS = MIB;
 export class SubscriptionQuota {
   readonly #uris = new Set<string>();
   #chars = 0;
+  #restoring = 0;
+
+  /** How many that an earlier daemon had are repeated now, before any other. */
+  set restoring(count: number) {
+    this.#restoring = count;
+  }
+
+  /** Whether the subscription that is asked for now is one of those: its resource may have changed in between. */
+  takeRestored(): boolean {
+    return this.#restoring > 0 && this.#restoring-- > 0;
+  }
 
   get size(): number {
     return this.#uris.size;

@@ -72,7 +72,7 @@ export class Bridge implements DialerHooks {
       onResponseTimeout: (entry) => this.#timeOut(entry),
     });
     this.#uplink = new Uplink(options, {
-      pendingIds: () => [...this.#pending.requests()].filter(({ isSent }) => isSent).map(({ id }) => id),
+      requests: () => [...this.#pending.requests()],
       onMessage: (message, peeked) => this.#handleDaemonMessage(message, peeked),
       onReturned: (number) => this.#readReturned(number),
       isWaiting: () => this.#backpressure.isPaused || this.#pending.isWaiting,

@@ -15,12 +15,13 @@ interface ReplayTarget {
 
 /**
  * Initializes a new daemon on behalf of the client, which does not notice (MCP basic/lifecycle), and restores its log
- * level and subscriptions.
+ * level and subscriptions. It is told how many these are: of their changes since the last daemon nobody has told.
  *
  * @throws {ExaiError} `DAEMON_UNAVAILABLE` when the daemon refuses what the last one accepted, or the connection ends
  */
 export async function replayHandshake(state: ClientState, { requests, send }: ReplayTarget): Promise<void> {
-  const params = state.initialize && asReplay(state.initialize, state.logLevel?.level);
+  const had = { logLevel: state.logLevel?.level, subscriptions: state.subscriptions.size };
+  const params = state.initialize && asReplay(state.initialize, had);
   const response = await requests.request("initialize", params);
   if (response.failed) {
     throw new ExaiError("DAEMON_UNAVAILABLE", `the daemon refuses to initialize: {${response.body}`);
@@ -31,6 +32,7 @@ export async function replayHandshake(state: ClientState, { requests, send }: Re
       if (failed) log.warning("the new daemon refuses {method}: {body}", { method, body });
     }, (reason) => log.debug("{method} failed: {reason}", { method, reason }));
   if (state.logLevel) repeat("logging/setLevel", state.logLevel);
+  // At once: the daemon takes as many for repeated as it was told.
   for (const params of state.subscriptions.values()) repeat("resources/subscribe", params);
 }
 
@@ -53,13 +55,21 @@ export async function refreshLists(
   const queries = cache.queries().filter((query) => replayed || isClaimed(query));
   await Promise.all(
     queries.map(async (query) => {
-      const before = cache.get(query);
+      const before = cache.get(query)!;
       const response = await requests.request(query.method, query.params);
-      if (response.body === before || cache.get(query) !== before) return;
+      if (cache.get(query) !== before || contentOf(response.body) === contentOf(before)) return;
       const names = isClaimed(query) ? changed.modern : changed.legacy;
       names.add(query.method.split("/")[0]!);
       if (!response.failed) cache.put(query, response.body);
     }),
   );
   return changed;
+}
+
+/** How long an answer may be kept, and which daemon gave it. */
+const HINTS = { ttlMs: 0, cacheScope: 0, _meta: 0 };
+
+/** What clients are told of when it changes. */
+function contentOf(body: string): string {
+  return JSON.stringify({ ...HINTS, ...JSON.parse(`{${body}`).result, ...HINTS });
 }

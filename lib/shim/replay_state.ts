@@ -1,7 +1,9 @@
 import { isObject, parseJson } from "../base/json.ts";
+import { UNLIMITED } from "../wire/json_scan.ts";
 import { withBody } from "../wire/peek.ts";
 import { idTextOf } from "../wire/envelope.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
+import { readRawMessage } from "../wire/raw_message.ts";
 import { isClaimed, ResponseCache } from "./response_cache.ts";
 import { ClientState } from "./client_state.ts";
 import type { PendingRequest } from "./pending_messages.ts";
@@ -19,8 +21,12 @@ export class ReplayState {
 
   /** The response to `request` without a daemon: the one it gave before. Undefined when there is none. */
   responseFor(request: PendingRequest): string | undefined {
-    const body = this.#bodyFor(request);
-    return body === undefined ? undefined : withBody(idTextOf(request), body);
+    const known = this.#bodyFor(request);
+    if (known === undefined) return undefined;
+    const text = withBody(idTextOf(request), known);
+    const message = readRawMessage(text, UNLIMITED);
+    // It may have changed since: the client is to ask again.
+    return message?.body?.has("ttlMs") ? message.toText({ body: message.body.with("ttlMs", 0) }) : text;
   }
 
   #bodyFor(request: PendingRequest): string | undefined {

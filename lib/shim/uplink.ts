@@ -14,6 +14,7 @@ import { peek, type Peeked } from "../wire/peek.ts";
 import { isEphemeral, jsonId, type RequestId } from "../wire/rpc.ts";
 import { formatVia } from "../wire/via.ts";
 import { LivenessCheck } from "./liveness_check.ts";
+import type { PendingRequest } from "./pending_messages.ts";
 import { Receipts } from "./receipts.ts";
 import type { JournalFindings } from "./recovery.ts";
 import { ShimRequests } from "./shim_requests.ts";
@@ -22,8 +23,8 @@ const log = getLogger(["exai", "shim"]);
 
 /** What the owner of an {@linkcode Uplink} provides and is notified of. */
 interface UplinkHooks {
-  /** Ids of the requests that were sent and are not answered. */
-  pendingIds(): RequestId[];
+  /** The requests that are not answered. */
+  requests(): PendingRequest[];
   /** Whether something is expected of the daemon: an answer, or an acknowledgement of what it was sent. */
   isWaiting(): boolean;
   /** A message for the client. */
@@ -102,7 +103,10 @@ export class Uplink {
     const resume = this.#resumeToken
       ? {
         token: this.#resumeToken,
-        waiting: this.#hooks.pendingIds().map(jsonId),
+        // With each listen that some daemon had: the next must know that it restores it.
+        waiting: this.#hooks.requests()
+          .filter(({ isSent, listen }) => isSent || listen?.isAcknowledged)
+          .map(({ id }) => jsonId(id)),
         posts: this.#receipts.messages,
       }
       : true;

@@ -8,17 +8,17 @@ import { writePrivateFile } from "./state_files.ts";
 
 const log = getLogger(["exai", "state"]);
 
-const KEY_BYTES = 32;
-
 /**
  * The key with which a daemon seals what its clients keep for it between two requests. It lies in the file at `path`,
  * so that the next daemon can read what this one has sealed; a key that others may know is replaced, which costs no more
  * than the questions that are open at that moment. Never throws: where the file cannot be written, the key ends with the
  * process.
+ *
+ * @param bytes of a key
  */
-export async function keptStateKey(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const kept = await readKey(path);
-  const key = kept ?? crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+export async function keptStateKey(path: string, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const kept = await readKey(path, bytes);
+  const key = kept ?? crypto.getRandomValues(new Uint8Array(bytes));
   const text = base64url(key);
   registerSecret(text);
   try {
@@ -33,11 +33,11 @@ export async function keptStateKey(path: string): Promise<Uint8Array<ArrayBuffer
 }
 
 /** The key in the file; undefined where there is none that only this user knows. */
-async function readKey(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+async function readKey(path: string, bytes: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (whyUntrusted(path) !== undefined || othersCanRead(path)) return undefined;
   try {
     const key = fromBase64url((await readRegularFile(path)).trim());
-    return key.length === KEY_BYTES ? key : undefined;
+    return key.length === bytes ? key : undefined;
   } catch {
     return undefined;
   }

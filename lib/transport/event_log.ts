@@ -201,6 +201,13 @@ export class EventLog implements EventStore {
   }
 }
 
+/** Whether a client asks for the stream of what belongs to no request, and does not resume another. */
+export function opensStandalone({ method, headers }: Request): boolean {
+  if (method !== "GET") return false;
+  const lastEventId = headers.get("last-event-id");
+  return lastEventId === null || parseId(lastEventId).streamId === STANDALONE;
+}
+
 function isWorthEvicting({ isNotice, bytes }: KeptEvent): boolean {
   return !isNotice && bytes > SMALL_BYTES;
 }

@@ -6,12 +6,13 @@ import { CODES, idInUse, toRpcError } from "../wire/codes.ts";
 import { type RequestRef, responseText } from "../wire/message_text.ts";
 import type { RawMessage } from "../wire/raw_message.ts";
 import type { RequestId } from "../wire/rpc.ts";
-import { EventLog, type EventLogLimits } from "./event_log.ts";
+import { EventLog, type EventLogLimits, opensStandalone } from "./event_log.ts";
 import { eventStream, eventText, withPrefix } from "./http_events.ts";
 import { meteredStream } from "./http_stream.ts";
 import { RequestsInFlight } from "./requests_in_flight.ts";
 import { numberOfStub, SdkMessage, stubsOf } from "./sdk_messages.ts";
 import type { LoggedEvent } from "./stream_events.ts";
+import { type OwnQuestion, WaitingQuestions } from "./waiting_questions.ts";
 
 interface HttpTransportOptions {
   /** Creates the session after a valid `initialize`; returns its id. */
@@ -31,9 +32,6 @@ export interface HttpExchange {
   /** Resolves when the response has been passed to the system; rejects when the client is gone. */
   completed: Promise<void>;
 }
-
-/** Requests that wait for a client to open a stream; of more, the oldest are left out. */
-const MAX_WAITING = 64;
 
 /** The reconnection time sent to clients. */
 const RETRY_MS = SECOND_MS;
@@ -57,7 +55,7 @@ export class HttpServerTransport {
   readonly #log: EventLog;
   readonly #inFlight = new RequestsInFlight();
   /** Requests to the client that belong to none of its own, while it reads no stream. */
-  readonly #waiting: SdkMessage[] = [];
+  readonly #waiting: WaitingQuestions;
   readonly #maxQueuedBytes: number;
   readonly #budget: ByteBudget | undefined;
   #streams = 0;
@@ -69,6 +67,7 @@ export class HttpServerTransport {
     this.#log = new EventLog(options.keep);
     this.#maxQueuedBytes = options.maxQueuedBytes;
     this.#budget = options.keep.budget;
+    this.#waiting = new WaitingQuestions(this.#budget);
     this.#sdk = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: options.newSessionId,
       eventStore: this.#log,
@@ -81,6 +80,7 @@ export class HttpServerTransport {
     this.#sdk.onerror = (error) => this.onerror?.(error);
     this.#sdk.onclose = () => {
       this.#log.clear();
+      this.#waiting.take();
       resolve();
       this.onclose?.();
     };
@@ -114,10 +114,8 @@ export class HttpServerTransport {
   async handle(request: Request, exchange: HttpExchange): Promise<Response> {
     this.bytesIn += exchange.bodyBytes ?? 0;
     const lastEventId = request.method === "GET" ? request.headers.get("last-event-id") : null;
-    if (lastEventId !== null) {
-      const resumption = this.#log.resume(lastEventId);
-      if (resumption.kind === "over") return this.#finished(resumption.missed, request, exchange);
-    }
+    const resumption = lastEventId === null ? undefined : this.#log.resume(lastEventId);
+    if (resumption?.kind === "over") return this.#finished(resumption.missed, request, exchange);
     const { messages, duplicates } = this.#inFlight.admit(exchange.messages ?? []);
     if (duplicates.length > 0 && messages.size === 0) return duplicateErrors(duplicates);
     const response = await this.#pass(request, messages);
@@ -129,7 +127,9 @@ export class HttpServerTransport {
     }
     const { status, headers } = response;
     const stream = this.#watch(response.body, request, { ...exchange, numbers: [...messages.keys()] });
-    for (const waiting of this.#waiting.splice(0)) void this.#ask(waiting);
+    for (const question of this.#waiting.take()) {
+      this.#ask(question).catch((thrown) => this.onerror?.(thrown));
+    }
     return new Response(duplicates.length > 0 ? withErrors(duplicates, stream) : stream, { status, headers });
   }
 
@@ -167,25 +167,24 @@ export class HttpServerTransport {
 
   /**
    * Sends a request as {@linkcode notify} does. Where the client has no standalone stream, one that belongs to none of
-   * its requests goes on the stream of the latest of these, or waits until it reads one: clients need not open any but
+   * its requests goes on the stream of the latest of these that it reads, or waits until it reads one: clients need not open any but
    * those of their requests, and nobody else reads what is sent there.
    */
-  async ask(method: string, text: string, relatedTo?: RequestId): Promise<void> {
-    const message = SdkMessage.other(method, text);
+  async ask(question: OwnQuestion, relatedTo?: RequestId): Promise<void> {
     const number = this.#numberOf(relatedTo);
-    if (number !== undefined) await this.#send(message, number);
-    else await this.#ask(message);
+    if (number === undefined) await this.#ask(question);
+    else await this.#send(SdkMessage.other(question.method, question.text), number);
   }
 
-  async #ask(message: SdkMessage): Promise<void> {
-    const number = this.listening ? undefined : this.#inFlight.latest;
-    try {
-      if (this.listening || number !== undefined) return await this.#send(message, number);
-    } catch {
-      // The stream of that request is not open yet, or not any more.
-    }
-    this.#waiting.push(message);
-    if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
+  async #ask(question: OwnQuestion): Promise<void> {
+    const number = this.listening ? undefined : this.#inFlight.latestRead;
+    if (!this.listening && number === undefined) this.#waiting.add(question);
+    else await this.#send(SdkMessage.other(question.method, question.text), number);
+  }
+
+  /** Takes back the question `id`; false when the client may have got it. */
+  withdraw(id: RequestId): boolean {
+    return this.#waiting.withdraw(id);
   }
 
   #numberOf(relatedTo: RequestId | undefined): number | undefined {
@@ -219,11 +218,13 @@ export class HttpServerTransport {
     request: Request,
     exchange: Pick<HttpExchange, "completed"> & { numbers?: readonly number[] },
   ) {
-    const listeners = request.method === "GET" ? 1 : 0;
+    const { numbers = [] } = exchange;
+    const listeners = opensStandalone(request) ? 1 : 0;
     if (this.#streams++ === 0) this.#log.isAttended = true;
     this.#listeners += listeners;
+    this.#inFlight.read(numbers, true);
     let cut = false;
-    exchange.completed.then(() => cut || this.#delivered(exchange.numbers ?? []), () => {});
+    exchange.completed.then(() => cut || this.#delivered(numbers), () => {});
     return meteredStream(body, {
       maxQueuedBytes: this.#maxQueuedBytes,
       budget: this.#budget,
@@ -233,6 +234,7 @@ export class HttpServerTransport {
         cut = wasCut;
         if (--this.#streams === 0) this.#log.isAttended = false;
         this.#listeners -= listeners;
+        this.#inFlight.read(numbers, false);
       },
     });
   }

@@ -15,6 +15,8 @@ interface Admitted {
  */
 export class RequestsInFlight {
   readonly #open = new Map<RequestId, number>();
+  /** The numbers of those whose streams the client reads. */
+  readonly #read = new Set<number>();
   #next = 1;
 
   /** Numbers `messages`, without requests whose ids are in use. */
@@ -39,9 +41,14 @@ export class RequestsInFlight {
     return this.#open.get(id);
   }
 
-  /** The number of the request that came last; undefined when none waits for its answer. */
-  get latest(): number | undefined {
-    return [...this.#open.values()].at(-1);
+  /** Notes whether the client reads the stream of the requests `numbers`. */
+  read(numbers: readonly number[], isRead: boolean): void {
+    for (const number of numbers) isRead ? this.#read.add(number) : this.#read.delete(number);
+  }
+
+  /** The number of the latest request whose stream the client reads; undefined when it reads none. */
+  get latestRead(): number | undefined {
+    return [...this.#open.values()].findLast((number) => this.#read.has(number));
   }
 
   /** As {@linkcode numberOf}, of a request that is answered now, or gets no answer. */

@@ -26,7 +26,7 @@ export class EraMemory {
   /** What is known before a start. */
   known(nowMs = Date.now()): KnownEra {
     if (this.#configured) return { is: "configured", era: this.#configured };
-    if (this.#isPresumedLegacy) return { is: "remembered", era: "legacy" };
+    if (this.#isPresumedLegacy) return { is: "presumed", era: "legacy" };
     const found = this.#store?.era(this.#identity);
     return found && isCurrent(found, nowMs) ? { is: "remembered", era: found.era } : { is: "unknown" };
   }

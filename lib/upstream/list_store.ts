@@ -16,6 +16,8 @@ export interface StoredView {
   /** Its answer to `initialize`. */
   description: InitializeResult;
   lists: Partial<Readonly<Record<ListKind, readonly JsonObject[]>>>;
+  /** The credentials it is for alone; left out: what it shows is the same for all. */
+  privateTo?: string;
   /** Client capabilities it has made use of. */
   asked?: readonly string[];
 }

@@ -4,7 +4,7 @@ import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
 import { principalOf } from "../call/owner.ts";
 import { wellFormedCapabilities } from "../wire/client_capabilities.ts";
-import { sortedEntries } from "./server_identity.ts";
+import { digestOf, sortedEntries } from "./server_identity.ts";
 import type { Scope } from "./sharing/decide_share.ts";
 export { decideShare, type Scope } from "./sharing/decide_share.ts";
 import { knownServer } from "./sharing/known_servers.ts";
@@ -32,6 +32,8 @@ export interface ListScope {
   advertised: JsonObject;
   /** Whom the resources they list are for. */
   resourcesFor: "everybody" | "directory" | "session";
+  /** Same for processes that are given the same variables, headers and arguments on behalf of the same principal. */
+  credentials: string;
   /** The directory of its sessions, where what is shown may depend on it. */
   directory?: string;
   /** The daemons its sessions are connected through, if any: what a daemon that is mounted lists depends on them. */
@@ -124,23 +126,37 @@ function whatRuns(config: ServerConfig, scope: Scope) {
   return [config.command, config.args, sortedEntries(config.env), cwd];
 }
 
-/** The scope of the lists a session is shown of `config`, which is as the configuration file has it. */
+/**
+ * The scope of the lists a session is shown of `config`, which is as the configuration file has it.
+ *
+ * @param bound what the session's process or connection is given
+ */
 export function listScopeOf(
   config: ServerConfig,
   session: SharingSession,
-  { scope, advertised }: { scope: Scope; advertised: JsonObject },
+  { scope, advertised, bound }: { scope: Scope; advertised: JsonObject; bound: ServerConfig },
 ): ListScope {
   const isOwn = scope === "session" || scope === "window";
   const isLocal = isOwn || isDirectoryBound(config, scope) || usesWorkspace(config);
   const where = isLocal ? locationKey(session) : null;
   const via = session.caller.via?.length ? session.caller.via : undefined;
+  const credentials = credentialsOf(bound, session.caller);
   return {
-    listKey: JSON.stringify([advertised, where, ...via ?? []]),
+    listKey: JSON.stringify([advertised, where, credentials, ...via ?? []]),
     advertised,
+    credentials,
     resourcesFor: isOwn ? "session" : isLocal ? "directory" : "everybody",
     directory: isLocal ? session.workspace : undefined,
     via,
   };
+}
+
+/** A digest, as there are secrets in it. Arguments and addresses may hold some too. */
+function credentialsOf(bound: ServerConfig, caller: Caller): string {
+  const given = bound.kind === "stdio"
+    ? [bound.args, sortedEntries(bound.env)]
+    : [bound.url, sortedEntries(bound.headers)];
+  return digestOf(JSON.stringify([given, principalOf(caller)]));
 }
 
 /** The directory of a session, its roots where they are more than that, and its principal. */

@@ -57,7 +57,8 @@ export async function slotRequestFor(
   const folders = foldersFor(config, place, isDirectoryBound(config, scope));
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
   const filled = await withEnvFile(config, folders.real);
-  const bind = (dir: string | undefined, to = folders.real) => withVia(bindToSession(filled, dir, to), via);
+  const given = (dir: string | undefined, to = folders.real) => bindToSession(filled, dir, to);
+  const bind = (...where: Parameters<typeof given>) => withVia(given(...where), via);
   const here = bind(workspace);
   const isForWorkspace = decided.scope === "project" && workspace !== undefined &&
     await isForWorkspaceOnly(config, { bound: here, workspace });
@@ -82,7 +83,7 @@ export async function slotRequestFor(
   const advertised = scope === "session"
     ? ownCapabilities(caller, copyOf === undefined ? "own" : placeRoots)
     : sharedCapabilities(takesRoots && !isRootless);
-  const listScope = listScopeOf(config, session, { scope, advertised });
+  const listScope = listScopeOf(config, session, { scope, advertised, bound: given(session.workspace) });
   const why = isForRepository ? `${decision.why}; all working trees of a repository share it` : decision.why;
   return {
     ...decision,

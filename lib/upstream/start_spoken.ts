@@ -43,12 +43,12 @@ export async function startSpoken(
     return instance;
   };
   const startAgain = async (next: KnownEra) => {
-    if (next.is === "remembered") {
+    if (next.is === "presumed") {
       eras.presumeLegacy(true);
       onStartAgain?.();
     }
     const instance = await start(await connect(), next);
-    if (next.is === "remembered") eras.found(instance.speaks.era);
+    if (next.is === "presumed") eras.found(instance.speaks.era);
     return instance;
   };
   try {

@@ -2,13 +2,14 @@ import { isObject, type JsonObject } from "../base/json.ts";
 
 /**
  * What `subscriptions/listen` may ask for by `true`: the capability whose `listChanged` offers it, and the notification
- * that it means (MCP basic/patterns/subscriptions).
+ * that it means (MCP basic/patterns/subscriptions). What the daemon has about changes of lists is made from this; the
+ * bundle of the shim has no room for it.
  */
-export const LIST_FLAGS = [
-  { flag: "toolsListChanged", capability: "tools", method: "notifications/tools/list_changed" },
-  { flag: "promptsListChanged", capability: "prompts", method: "notifications/prompts/list_changed" },
-  { flag: "resourcesListChanged", capability: "resources", method: "notifications/resources/list_changed" },
-] as const;
+export const LIST_FLAGS = (["tools", "prompts", "resources"] as const).map((capability) => ({
+  capability,
+  flag: `${capability}ListChanged` as const,
+  method: `notifications/${capability}/list_changed` as const,
+}));
 
 export type ListFlag = (typeof LIST_FLAGS)[number]["flag"];
 

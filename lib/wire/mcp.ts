@@ -128,16 +128,27 @@ export function withTokenText(params: Params, token: string): Params {
 /** In `_meta` of an `initialize` that a shim repeats for its client, which does not see the answer. */
 const REPLAY = "exai/replay";
 
-/** The parameters of an `initialize` repeated to another daemon; `logLevel`: what the client had set. */
-export function asReplay(initialize: JsonObject, logLevel: unknown): JsonObject {
+/**
+ * The parameters of an `initialize` repeated to another daemon; `had`: the level the client had set, and how many
+ * subscriptions it had, which are repeated next.
+ */
+export function asReplay(
+  initialize: JsonObject,
+  had: { logLevel: unknown; subscriptions: number },
+): JsonObject {
   const meta = initialize._meta as JsonObject | undefined;
-  return { ...initialize, _meta: { ...meta, [REPLAY]: { logLevel } } as JsonObject };
+  return { ...initialize, _meta: { ...meta, [REPLAY]: had } as JsonObject };
 }
 
 /** What a repeated `initialize` says; undefined for one that comes from the client. */
-export function replayOf(params: JsonObject): { logLevel: LogLevel | undefined } | undefined {
+export function replayOf(
+  params: JsonObject,
+): { logLevel: LogLevel | undefined; subscriptions: number } | undefined {
   const replay = (params._meta as JsonObject | undefined)?.[REPLAY] as JsonObject | undefined;
-  return replay && { logLevel: LOG_LEVELS.find((level) => level === replay.logLevel) };
+  return replay && {
+    logLevel: LOG_LEVELS.find((level) => level === replay.logLevel),
+    subscriptions: Number(replay.subscriptions) || 0,
+  };
 }
 
 /** `params` with another progress token. What is beside it in a text stays as it came. */

@@ -189,6 +189,11 @@ Deno.test("what was remembered and is wrong is forgotten, and found out anew", a
     { known: { is: "remembered", era: "legacy" } },
   );
   assertEquals([updated.era, updated.starts, updated.found], ["modern", 1, [undefined, "modern"]]);
+  const ended = await started(
+    { discover: DISCOVERED, initialize: "exit" },
+    { known: { is: "remembered", era: "legacy" } },
+  );
+  assertEquals([ended.era, ended.starts, ended.found], ["modern", 2, [undefined, "modern"]]);
   const older = await started({}, { known: { is: "remembered", era: "modern" } });
   assertEquals([older.era, older.starts, older.found], ["legacy", 1, ["legacy"]]);
 });

@@ -144,7 +144,7 @@ Deno.test("of a server that asks for roots, windows that tell none have a proces
 
 Deno.test("a list that was being read when the server said it had changed is not taken for the list of now", () => {
   const memory = new ListMemory({ kind: "stdio", name: "s", env: {} } as never as ServerConfig, undefined);
-  const place = { listKey: "p", advertised: {}, resourcesFor: "directory" } as const;
+  const place = { listKey: "p", advertised: {}, credentials: "owner", resourcesFor: "directory" } as const;
   const view = memory.viewAt(place);
   const asOf = view.changes;
   memory.changed(["tools"], place);

@@ -10,6 +10,7 @@ import { until } from "../helpers/until.ts";
 
 const fixture = (name: string) => fromFileUrl(new URL(`../fixtures/${name}`, import.meta.url));
 const WATCHED = "test://watched-resource";
+const UPDATED = "notifications/resources/updated";
 const ACKNOWLEDGED = "notifications/subscriptions/acknowledged";
 
 /** A home whose daemons mount a server with lists that change, and one that notes each run of its tools. */
@@ -81,15 +82,14 @@ Deno.test("two windows of either era see the same server, and are told of its ch
   assertEquals(subscriptionOf(await told(young, changed)), "l");
   assertEquals((await old.next(({ method }) => method === changed)).params ?? {}, {});
   await old.call("update", { uri: WATCHED });
-  const updated = "notifications/resources/updated";
-  assertEquals(((await told(young, updated)).params as JsonObject).uri, WATCHED);
-  const { params } = await old.next(({ method }) => method === updated);
+  assertEquals(((await told(young, UPDATED)).params as JsonObject).uri, WATCHED);
+  const { params } = await old.next(({ method }) => method === UPDATED);
   assertEquals(params, { uri: WATCHED });
   await young.send({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: "l" } });
   await old.call("update", { uri: WATCHED });
-  await old.next(({ method }) => method === updated);
+  await old.next(({ method }) => method === UPDATED);
   await ask(young, "e", "tools/call", { name: "echo", arguments: { text: "x" } });
-  assertEquals([count(young, updated), count(old, "subscriptionId")], [1, 0]);
+  assertEquals([count(young, UPDATED), count(old, "subscriptionId")], [1, 0]);
 });
 
 Deno.test("a daemon killed under a listen and calls: the next one goes on with both, and runs nothing twice", async () => {
@@ -119,6 +119,24 @@ Deno.test("a daemon killed under a listen and calls: the next one goes on with b
   await ask(shim, "c3", "tools/call", { name: "change", arguments: { kind: "tools" } });
   assertEquals(subscriptionOf(await told(shim, "notifications/tools/list_changed")), "l");
   assertEquals([count(shim, ACKNOWLEDGED), count(shim, '"id":"l"')], [1, 0]);
+});
+
+Deno.test("after a daemon was killed a window of either era is told that what it watches may have changed", async () => {
+  await using it = await place();
+  await using first = await it.daemon();
+  await using old = await it.shim();
+  await using young = await it.shim();
+  await old.initialize();
+  await old.ask("resources/subscribe", { uri: WATCHED });
+  await listen(young, "l", { resourceSubscriptions: [WATCHED] });
+  first.process.kill("SIGKILL");
+  await first.process.status;
+  await using _second = await it.daemon();
+  const { params } = await old.next(({ method }) => method === UPDATED);
+  assertEquals(params, { uri: WATCHED });
+  const again = await told(young, UPDATED);
+  assertEquals([subscriptionOf(again), (again.params as JsonObject).uri], ["l", WATCHED]);
+  assertEquals([old, young].map((shim) => count(shim, UPDATED)), [1, 1], "once, after the cut");
 });
 
 Deno.test("over WebSocket both eras share a connection, and a listen ends with the daemon", async () => {

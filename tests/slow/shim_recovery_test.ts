@@ -108,7 +108,7 @@ Deno.test("a restarted daemon is told of the client without its knowledge", asyn
   const initialize = await next.next();
   assertEquals([initialize.method, initialize.params], [
     "initialize",
-    { ...INITIALIZE, _meta: { "exai/replay": { logLevel: "error" } } },
+    { ...INITIALIZE, _meta: { "exai/replay": { logLevel: "error", subscriptions: 1 } } },
   ]);
   assertNotEquals(initialize.id, 1000);
   next.answer(initialize, { protocolVersion: "2025-06-18", capabilities: {}, serverInfo: { name: "n" } });

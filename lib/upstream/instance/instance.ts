@@ -40,6 +40,7 @@ export class Instance implements AsyncDisposable {
   readonly tasks = new UnfetchedTasks();
   readonly startedAt = new Date();
   readonly sendsAtTurnEnd = true;
+  readonly joinsOthers = ({ method }: Call): boolean => this.#link?.joinsOthers?.(method) ?? false;
   callCount = 0;
   #answers = 0;
   readonly attribution: Attribution;

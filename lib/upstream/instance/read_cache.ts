@@ -1,5 +1,5 @@
 import { monotonicNow } from "../../base/time.ts";
-import { MIB } from "../../base/units.ts";
+import { KIB, MIB } from "../../base/units.ts";
 import { type Call, paramOf } from "../../call/call.ts";
 import { believedTtlMs, type Freshness, freshnessHints, freshnessOf } from "../../call/freshness.ts";
 import { changedResult } from "../../wire/raw_edits.ts";
@@ -7,8 +7,11 @@ import { rawResult, resultMember } from "../../wire/raw_message.ts";
 import { type Params, withMember } from "../../wire/raw_object.ts";
 import type { Result } from "../../wire/rpc.ts";
 
-/** Characters kept for one server. */
+/** Characters kept for one server, those of the keys included: they hold the capabilities of callers. */
 const MAX_CHARS = 4 * MIB;
+
+/** About what a kept result takes beside its text and its key. */
+const ENTRY_CHARS = KIB;
 
 /** Params that a kept result does not depend on. */
 const FREE = new Set(["uri", "_meta"]);
@@ -65,13 +68,15 @@ export class ReadCache {
   #keep(call: Call, result: Result): void {
     if (result.error || resultMember(result, "ttlMs") === undefined) return;
     const key = keyOf(call);
-    const chars = rawResult(result)?.text.length;
+    const textChars = rawResult(result)?.text.length;
     const [ttlMs, cacheScope] = ["ttlMs", "cacheScope"].map((name) => resultMember(result, name) ?? null);
     const freshness = freshnessOf({ ttlMs: ttlMs!, cacheScope: cacheScope! })!;
     const isComplete = (resultMember(result, "resultType") ?? "complete") === "complete";
-    if (!isComplete || key === undefined || chars === undefined || chars > MAX_CHARS / 4) return;
-    if (freshness.untilMs <= monotonicNow()) return;
+    if (!isComplete || key === undefined || textChars === undefined) return;
+    const chars = textChars + key.length + ENTRY_CHARS;
+    if (chars > MAX_CHARS / 4 || freshness.untilMs <= monotonicNow()) return;
     this.#drop(key);
+    this.#dropStale();
     this.#kept.set(key, { uri: String(paramOf(call, "uri")), result, freshness, chars });
     this.#chars += chars;
     for (const oldest of this.#kept.keys()) {
@@ -86,6 +91,12 @@ export class ReadCache {
     for (const [key, kept] of this.#kept) {
       if (uri === undefined || kept.uri === uri || kept.uri.startsWith(uri)) this.#drop(key);
     }
+  }
+
+  /** What is not read again would stay, and take the place of what is fresh. */
+  #dropStale(): void {
+    const nowMs = monotonicNow();
+    for (const [key, { freshness }] of this.#kept) if (freshness.untilMs <= nowMs) this.#drop(key);
   }
 
   #drop(key: string): void {

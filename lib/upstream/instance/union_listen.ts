@@ -28,6 +28,9 @@ const MIN_WAIT_MS = SECOND_MS;
 /** A stream that was open for so long has not failed: when it ends, the next attempt is made soon. */
 const LASTING_MS = 10 * SECOND_MS;
 
+/** From a change of several resources to the next stream at least: who asks for many goes on when the first are given. */
+const GATHER_MS = 20;
+
 /** A resource whose updates are wanted. */
 interface Wanted {
   /** Whether the server has acknowledged it: it stays wanted when a stream breaks. */
@@ -46,14 +49,18 @@ export class UnionListen {
   readonly #wanted = new Map<string, Wanted>();
   readonly #ended = new AbortController();
   #stream: ListenStream | undefined;
+  /** Earlier ones, for which another speaks. */
+  readonly #replaced = new WeakSet<ListenStream>();
   /** The resources that {@linkcode #stream} was asked for. */
   #asked: ReadonlySet<string> = new Set();
   #isReconciling = false;
   readonly #backoff = new Backoff({ minMs: MIN_WAIT_MS, maxMs: MINUTE_MS });
+  /** Until when changes are taken together. */
+  #gatherUntilMs = 0;
   /** Set while the next attempt is waited for. */
   #attempt: { sooner(): void } | undefined;
-  /** Whether a stream was open before: what happened since is missed. */
-  #hadStream = false;
+  /** Whether nobody may have told what changed before the next stream: one was open, or could not be opened. */
+  #mayHaveMissed = false;
 
   constructor(options: UnionListenOptions) {
     this.#options = options;
@@ -105,7 +112,10 @@ export class UnionListen {
     try {
       // What is asked for in the same turn is asked for at once.
       await Promise.resolve();
-      while (!this.#ended.signal.aborted && !this.#isCurrent()) await this.#replace();
+      while (!this.#ended.signal.aborted && !this.#isCurrent()) {
+        await this.#pause(this.#gatherUntilMs - monotonicNow());
+        if (!this.#ended.signal.aborted && !this.#isCurrent()) await this.#replace();
+      }
     } finally {
       this.#isReconciling = false;
     }
@@ -133,23 +143,28 @@ export class UnionListen {
     }
   }
 
-  /** Of two streams the newer one speaks, once it is acknowledged. */
+  /**
+   * Of two streams the newer one speaks, once it is acknowledged. What a server says along with its acknowledgement comes
+   * before {@linkcode #use}: a stream speaks unless another has replaced it, not only while it is the one in use.
+   */
   async #open(filter: JsonObject): Promise<ListenStream> {
     let stream: ListenStream | undefined;
     return stream = await this.#options.open(filter, (method, params) => {
-      if (stream === undefined || stream === this.#stream) this.#options.deliver(method, params);
+      if (!stream || !this.#replaced.has(stream)) this.#options.deliver(method, params);
     });
   }
 
   #use(stream: ListenStream | undefined, uris: ReadonlySet<string>): void {
     const before = this.#stream;
+    const sinceMs = monotonicNow();
+    if (uris.symmetricDifference(this.#asked).size > 1) this.#gatherUntilMs = sinceMs + GATHER_MS;
     this.#stream = stream;
     this.#asked = uris;
+    if (before) this.#replaced.add(before);
     before?.close();
     if (!stream) return;
-    if (before === undefined && this.#hadStream) this.#options.onGap();
-    this.#hadStream = true;
-    const sinceMs = monotonicNow();
+    if (before === undefined && this.#mayHaveMissed) this.#options.onGap();
+    this.#mayHaveMissed = true;
     void stream.ended.then(() => {
       if (monotonicNow() - sinceMs >= LASTING_MS) this.#backoff.reset();
       if (this.#stream !== stream) return;
@@ -186,6 +201,8 @@ export class UnionListen {
     this.#options.log?.(`(subscriptions/listen: ${why.message})`);
     // A server without it will not learn it.
     if (why.code === "METHOD_NOT_FOUND") return this.close(why);
+    // Lists that were read meanwhile count as announced, and are kept as long as the server said.
+    if (Object.keys(this.#options.lists).length > 0) this.#mayHaveMissed = true;
     for (const uri of uris) if (this.#wanted.get(uri)?.isGranted === false) this.#drop(uri, why);
     await this.#wait();
   }

@@ -42,6 +42,14 @@ export function truncationOf(list: readonly JsonObject[]): string | undefined {
   return truncations.get(list);
 }
 
+/** Lists that their servers keep for those with the same credentials. */
+const privates = new WeakSet<readonly JsonObject[]>();
+
+/** Whether a server said that `list` is for those with the same credentials alone (MCP server/utilities/caching). */
+export function isPrivate(list: readonly JsonObject[]): boolean {
+  return privates.has(list);
+}
+
 /** Whether two lists hold the same entries in whatever order; also false if they are nested too deeply to compare. */
 export function isSameList(one: readonly JsonObject[], other: readonly JsonObject[]): boolean {
   return one.length === other.length && steadyList(one, other) === one;
@@ -56,6 +64,7 @@ export function steadied(
   const steady = steadyList(before, list);
   const fault = truncationOf(list);
   if (fault !== undefined) truncations.set(steady, fault);
+  if (isPrivate(list)) privates.add(steady);
   return steady;
 }
 
@@ -137,6 +146,14 @@ export class ListCache {
     return { untilMs: (isLasting ? monotonicNow() : askedAtMs) + UNANNOUNCED_MS, scope: "private" };
   }
 
+  /** The cached list with what its server says of how long it is good, while it is and is whole. */
+  fresh(kind: ListKind): { list: readonly JsonObject[]; freshness: Freshness } | undefined {
+    const { resolved: list, freshness } = this.#kept.get(kind) ?? {};
+    const isGood = list && freshness && monotonicNow() < freshness.untilMs &&
+      truncationOf(list) === undefined;
+    return isGood ? { list, freshness } : undefined;
+  }
+
   #isCurrent(kind: ListKind, { askedAtMs, resolved, freshness }: CachedList): boolean {
     if (resolved === undefined) return true;
     // A server that says how long is believed (MCP server/utilities/caching).
@@ -178,6 +195,7 @@ export class ListCache {
     const partUntilMs = fault === undefined ? Infinity : monotonicNow() + UNANNOUNCED_MS;
     onFreshness(freshness && { ...freshness, untilMs: Math.min(freshness.untilMs, partUntilMs) });
     if (fault !== undefined) truncations.set(entries, fault);
+    if (freshness?.scope === "private") privates.add(entries);
     return steadied(entries, before);
   }
 }

@@ -5,7 +5,7 @@ import type { ListKind } from "../../call/server.ts";
 import type { ListKey, ListStore } from "../list_store.ts";
 import { digestOf, serverIdentity } from "../server_identity.ts";
 import type { ListScope } from "../share_key.ts";
-import { isSameList } from "./list_cache.ts";
+import { isPrivate, isSameList } from "./list_cache.ts";
 import { forOthers, LIST_KINDS, ListView } from "./list_view.ts";
 
 /** Views of one server kept at once. */
@@ -70,7 +70,7 @@ export class ListMemory {
   viewOf(caller: Caller): ListView {
     const scope = this.#viewers.get(caller.id)?.scope;
     if (scope) return this.viewAt(scope);
-    return caller.via?.length ? new ListView() : this.#latest;
+    return caller.via?.length || !this.#latest.isFor(undefined) ? new ListView() : this.#latest;
   }
 
   /** The view of a scope. One that was never read shows the lists of another. */
@@ -83,7 +83,7 @@ export class ListMemory {
       this.#makeRoom();
       this.#views.set(scope.listKey, view);
     }
-    return scope.via ? view : view.complete(this.#latest);
+    return scope.via || !this.#latest.isFor(scope.credentials) ? view : view.complete(this.#latest);
   }
 
   /**
@@ -159,6 +159,7 @@ export class ListMemory {
     const before = view.lists.get(kind);
     const isNews = !view.own.has(kind) || !before || before !== list && !isSameList(before, list);
     view.lists.set(kind, list);
+    if (isPrivate(list)) view.privateTo = scope.credentials;
     view.own.add(kind);
     if (view.changes === asOf) view.stale.delete(kind);
     if (before !== list && !scope.via) this.#keep(scope, kind, isNews);
@@ -253,7 +254,10 @@ export class ListMemory {
 
   /** Keeps a list for the scope, and as a first guess for others. */
   #keep(scope: ListScope, kind: ListKind, isNews: boolean): void {
-    const { description, lists } = this.viewAt(scope);
+    const { description, lists, privateTo } = this.viewAt(scope);
+    // What is for others alone goes, and is not mixed with what is not.
+    if (this.#latest.privateTo !== privateTo) this.#latest.lists.clear();
+    this.#latest.privateTo = privateTo;
     this.#latest.description = description && forOthers(description, scope);
     this.#latestScope = scope;
     if (kind === "resources" && scope.resourcesFor !== "everybody") return;
@@ -262,7 +266,7 @@ export class ListMemory {
   }
 
   #save(scope: ListScope): void {
-    const { description, lists, own } = this.viewAt(scope);
+    const { description, lists, own, privateTo } = this.viewAt(scope);
     if (!this.#store || !description) return;
     // What was read elsewhere is not kept as if it had been read here.
     const kept = [...lists].filter(([kind]) =>
@@ -272,6 +276,7 @@ export class ListMemory {
     this.#store.set(this.#key, digestOf(scope.listKey), {
       description: forOthers(description, scope),
       lists: Object.fromEntries(kept),
+      ...privateTo === undefined ? {} : { privateTo },
       asked,
     });
     this.#varies = this.#store.varies(this.#key);

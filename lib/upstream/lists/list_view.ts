@@ -1,6 +1,8 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
+import { type Freshness, freshnessHints } from "../../call/freshness.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
+import type { Result } from "../../wire/rpc.ts";
 import type { StoredView } from "../list_store.ts";
 import type { ListScope } from "../share_key.ts";
 
@@ -11,9 +13,16 @@ export function listKindOf(method: string): ListKind | undefined {
   return LIST_KINDS.find((kind) => LISTS[kind].method === method);
 }
 
+/** `list`, of `kind`, as the result of a request for it; `freshness`: how long its server says that it is good. */
+export function listResult(kind: ListKind, list: readonly JsonObject[], freshness?: Freshness): Result {
+  return { result: { [LISTS[kind].field]: [...list], ...freshness && freshnessHints(freshness) } };
+}
+
 /** What a server shows in one scope, as last read. */
 export class ListView {
   description: InitializeResult | undefined;
+  /** The credentials this is for alone (MCP server/utilities/caching); undefined: nothing of it is private. */
+  privateTo: string | undefined;
   readonly lists = new Map<ListKind, readonly JsonObject[]>();
   /** Lists the server has announced to have changed and that were not read since. */
   readonly stale = new Set<ListKind>();
@@ -26,10 +35,16 @@ export class ListView {
 
   constructor(stored?: StoredView) {
     this.description = stored?.description;
+    this.privateTo = stored?.privateTo;
     for (const kind of LIST_KINDS) {
       const list = stored?.lists[kind];
       if (list) this.lists.set(kind, list);
     }
+  }
+
+  /** Whether it may be shown to those with `credentials`. */
+  isFor(credentials: string | undefined): boolean {
+    return this.privateTo === undefined || this.privateTo === credentials;
   }
 
   /** Takes from `other`, a view of another scope, what is not known here. */

@@ -5,7 +5,7 @@ import type { JsonObject } from "../../base/json.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import { type Call, type Caller, paramOf } from "../../call/call.ts";
 import { notifyCallers } from "../../call/list_changes.ts";
-import { type ListKind, LISTS, type RefreshOptions } from "../../call/server.ts";
+import { type ListKind, type RefreshOptions } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Result } from "../../wire/rpc.ts";
 import type { Instance } from "../instance/instance.ts";
@@ -13,7 +13,7 @@ import type { Leases } from "../leases.ts";
 import { isListReader } from "./list_reader.ts";
 import { KnownLists } from "./known_lists.ts";
 import { ListMemory, type OutdatedLists } from "./list_memory.ts";
-import { LIST_KINDS, listKindOf } from "./list_view.ts";
+import { LIST_KINDS, listKindOf, listResult } from "./list_view.ts";
 import type { ListStore } from "../list_store.ts";
 import { steadied, steadyResult } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
@@ -167,10 +167,12 @@ export class ServerLists {
   rememberedResult(call: Call): Result | undefined {
     const kind = listKindOf(call.method);
     if (!kind || paramOf(call, "cursor") !== undefined) return undefined;
-    const list = this.#remembered(kind, call.caller);
-    if (list) return { result: { [LISTS[kind].field]: [...this.#show(kind, list, call.caller)] } };
-    this.#memory.listRequested(kind, call.caller);
-    return undefined;
+    const { caller } = call;
+    const list = this.#remembered(kind, caller);
+    if (list) return listResult(kind, this.#show(kind, list, caller));
+    this.#memory.listRequested(kind, caller);
+    const fresh = this.#leases.running(caller)?.lists.fresh(kind);
+    return fresh && listResult(kind, this.#seen(kind, fresh.list, caller), fresh.freshness);
   }
 
   /** The answer to `call` by the server itself: if it is a list, its session has seen it, in the order of the last. */
@@ -248,10 +250,8 @@ export class ServerLists {
   async #readAgain(kind: ListKind, scope: ListScope): Promise<readonly JsonObject[]> {
     const instance = this.#pool.runningIn(scope);
     if (instance) return await this.#read(kind, scope, () => instance.lists.get(kind));
-    const details = { server: this.#name };
-    throw new ExaiError("UPSTREAM_UNAVAILABLE", `server "${this.#name}" ended before it listed its ${kind}`, {
-      details,
-    });
+    const why = `server "${this.#name}" ended before it listed its ${kind}`;
+    throw new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.#name } });
   }
 
   /** Falls back to the last list when the server fails or is slow: calls of its tools say what is wrong with it. */

@@ -13,6 +13,8 @@ export type KnownEra =
   | { is: "configured"; era: Era }
   /** Tried first. */
   | { is: "remembered"; era: Era }
+  /** It ended when it was asked. */
+  | { is: "presumed"; era: "legacy" }
   | { is: "unknown" };
 
 /** How a server that has been started is spoken with. */
@@ -52,7 +54,7 @@ export class StartAgainError extends Error {
 
 /** The server ended, or closed its pipe, at the question which era it speaks, as some of the legacy era do. */
 function endedOnProbe(thrown: unknown): StartAgainError {
-  return new StartAgainError({ is: "remembered", era: "legacy" }, thrown);
+  return new StartAgainError({ is: "presumed", era: "legacy" }, thrown);
 }
 
 /** How long `initialize` may stay unanswered by a server that has answered `server/discover` meanwhile. */
@@ -172,8 +174,12 @@ async function initializeFirst(questions: EraQuestions): Promise<Agreed> {
   } catch (thrown) {
     const status = thrown instanceof ExaiError ? thrown.details?.status : undefined;
     const isRefusal = !(thrown instanceof ExaiError) || REFUSALS.includes(status);
-    if (known.is === "configured" || !isRefusal) throw thrown;
-    onFound(undefined);
+    if (known.is === "configured") throw thrown;
+    // Whatever the failure: an update may end at `initialize`, or leave it unanswered, and would do so at each start.
+    if (isRefusal || known.is === "remembered") onFound(undefined);
+    if (!isRefusal) {
+      throw await hasEndedOn(questions) ? new StartAgainError({ is: "unknown" }, thrown) : thrown;
+    }
     // Over HTTP the two eras have different connections.
     if (!questions.silence) throw new StartAgainError({ is: "unknown" }, thrown);
     const verdict = await discover(questions, MODERN_REVISIONS[0]).catch(() => undefined);
@@ -181,6 +187,12 @@ async function initializeFirst(questions: EraQuestions): Promise<Agreed> {
     onFound("modern");
     return modern(verdict);
   }
+}
+
+/** Whether a server that was remembered has ended, or closed its pipe, at `initialize`. */
+async function hasEndedOn({ known, silence, ended }: EraQuestions): Promise<boolean> {
+  if (known.is !== "remembered" || !silence) return false;
+  return await resolvedWithin(ended, END_MS) !== undefined;
 }
 
 type Settled<T> = { value: T } | { thrown: unknown };

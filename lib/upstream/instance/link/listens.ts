@@ -43,7 +43,12 @@ export class Listens {
     this.#options = options;
   }
 
-  /** Opens a stream; `params` are those of the request. See `OpenListen`. */
+  /**
+   * Opens a stream; `params` are those of the request.
+   *
+   * @throws {ExaiError} `METHOD_NOT_FOUND` when the server does not know `subscriptions/listen`; `UPSTREAM_UNAVAILABLE` when
+   * it refuses it otherwise, does not acknowledge it in time, or is gone
+   */
   async open(params: JsonObject, deliver: OpenStream["deliver"]): Promise<ListenStream> {
     const { timeoutMs, exchange } = this.#options;
     const stream: OpenStream = {

@@ -98,6 +98,10 @@ export class ModernLink implements ServerLink {
     return isTask(answer) ? await this.#follow(call, answer) : answer;
   }
 
+  joinsOthers(method: string): boolean {
+    return method === "resources/subscribe" || method === "resources/unsubscribe";
+  }
+
   async #answerOf(call: Call): Promise<Result> {
     // What comes of questions is sent again below: it depends on their answers, and is not kept.
     const send = () => this.#send(call);

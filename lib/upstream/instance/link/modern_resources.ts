@@ -73,7 +73,9 @@ export class ModernResources {
   /** Handles `resources/subscribe` or `resources/unsubscribe` of a session. */
   subscribe(call: Call): Promise<Result> {
     const method = call.method as "resources/subscribe" | "resources/unsubscribe";
-    return this.#options.subscriptions.call(call, () => this.ask(method, uriOf(call)));
+    const answer = this.#options.subscriptions.call(call, () => this.ask(method, uriOf(call)));
+    call.trace?.onJoined?.();
+    return answer;
   }
 
   /** Answers `resources/read` with what is kept, or by `send`. */

@@ -31,6 +31,8 @@ export interface ServerLink {
   ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result>;
   /** Rejects when the server does not show within `timeoutMs` that it reads messages. */
   ping(timeoutMs: number): Promise<unknown>;
+  /** Whether calls of `method` are answered by one request that is made for many. Default: none is. */
+  joinsOthers?(method: string): boolean;
   /** Takes a request or notification of the server. */
   receive(message: RpcRequest | RpcNotification, origin: Origin | undefined): void;
   /** Takes a response to no call; returns whether it was one of the link's own. */
@@ -50,7 +52,8 @@ export interface ServerLink {
  * basic/patterns/subscriptions).
  *
  * @param deliver called with each notification of the stream, in order
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server refuses it, or does not acknowledge it in time
+ * @throws {ExaiError} `METHOD_NOT_FOUND` when the server does not know the method, so that it need not be asked again;
+ * `UPSTREAM_UNAVAILABLE` when it refuses it otherwise, does not acknowledge it in time, or is gone
  */
 export type OpenListen = (
   filter: JsonObject,
