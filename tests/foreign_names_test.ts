@@ -130,6 +130,7 @@ const REVIEWED = new Set([
   "remote/post_client.ts MAX_IDLE_MS[protocol]",
   "call/definitions.ts KEYS[kind]",
   "call/definitions.ts SCHEMAS[kind]",
+  "wire/client_capabilities.ts SHAPES[era]",
   "commands/calls.ts UNITS_MS[ago[2]!]",
   "user_tools/user_tools.ts this.#tools[i]",
   "config/daemon_environment.ts SETTINGS[name]",

@@ -122,7 +122,7 @@ Deno.test("a claim is complete and supported, and may be so long", async () => {
   const _meta = { ...claimOf(), "io.modelcontextprotocol/clientCapabilities": undefined };
   assertEquals(errorOf((await say(legacy(2, "tools/list", { _meta })))[0])[0], -32602);
   assertEquals(errorOf((await say(modernRequest(3, "tools/list", {}, { logLevel: "loud" })))[0])[0], -32602);
-  const long = { capabilities: { experimental: { x: "x".repeat(70_000) } } };
+  const long = { capabilities: { experimental: { x: { y: "x".repeat(70_000) } } } };
   const [code, message] = errorOf((await say(modernRequest(4, "tools/list", {}, long)))[0]);
   assertEquals(code, -32602);
   assertStringIncludes(message, "65536 characters");
@@ -191,7 +191,7 @@ Deno.test("a client that comes back is told of its requests of the modern era as
 Deno.test("one set of capabilities is one tenant; one in use is never given up, and of others 32 are kept", async () => {
   const { say, tenants, ended, holdCall, session } = client({}, { maxRunning: 100 });
   const list = (n: number) =>
-    say(modernRequest(n, "tools/list", {}, { capabilities: { experimental: { n } } }));
+    say(modernRequest(n, "tools/list", {}, { capabilities: { experimental: { n: { n } } } }));
   const { end } = holdCall();
   await list(0);
   for (let n = 1; n < 40; n++) {

@@ -1,6 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
+import { ClientRefusedError } from "../lib/upstream/instance/link/initialize.ts";
 import { ProcessRecords } from "../lib/upstream/process_records.ts";
 import { processGroupKey } from "../lib/upstream/share_key.ts";
 import type { Slot, SlotRequest } from "../lib/upstream/slot.ts";
@@ -90,4 +91,21 @@ Deno.test("a program that fails again and again rests for long; what is behind a
     assertEquals(supervisor.failureState?.crashLimitReached, rests);
     assertEquals(records.known(key)?.supervisor.failureState?.crashLimitReached, rests);
   }
+});
+
+Deno.test("a refusal of what one window's client can do does not count for other windows", () => {
+  const { records } = recordsOf();
+  const [own, other] = [request("a", "session"), request("b", "session")];
+  const slot = { groupKey: processGroupKey(own.config, own.session), hasAnswered: false } as Slot;
+  const failing = (cause: Error) => {
+    const reason = new ExaiError("UPSTREAM_UNAVAILABLE", cause.message, { cause });
+    for (let n = 0; n < 5; n++) {
+      records.groupFailed(own, { slot, attempt: { begunAtMs: Infinity }, reason });
+    }
+  };
+  const there = { ...other, session: { ...other.session, workspace: own.session.workspace } };
+  failing(new ClientRefusedError("it refused to initialize"));
+  records.checkGroup(there, []);
+  failing(new Error("it has ended"));
+  assertThrows(() => records.checkGroup(there, []), ExaiError, "in every window of /a");
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { initialize } from "../lib/upstream/instance/link/initialize.ts";
+import { ClientRefusedError, initialize } from "../lib/upstream/instance/link/initialize.ts";
 import { isAboutRevision } from "../lib/wire/mcp.ts";
 import { HttpStatusError } from "../lib/remote/http_errors.ts";
 import type { Result } from "../lib/wire/rpc.ts";
@@ -131,4 +131,15 @@ Deno.test("a refusal that speaks of the protocol's version is about that", () =>
   ) {
     assertEquals(isAboutRevision(text), false, text);
   }
+});
+
+Deno.test("a refusal of what the client can do is told from that of a revision, and from others", async () => {
+  const refuse = async (code: number, message: string) => {
+    const answer = { error: { code, message } } as Result;
+    return (await agreeing(answer, answer)).outcome instanceof ClientRefusedError;
+  };
+  assertEquals(await refuse(-32602, "Invalid request parameters"), true);
+  assertEquals(await refuse(-32603, '[{"path": ["params", "capabilities", "extensions"]}]'), true);
+  assertEquals(await refuse(-32602, "Unsupported protocol version"), false);
+  assertEquals(await refuse(-32603, "API_KEY is not set"), false);
 });

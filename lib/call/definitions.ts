@@ -9,6 +9,7 @@ import {
 import { clip, quoteName } from "../base/text.ts";
 import { isObject, type Json, type JsonObject, plainOf } from "../base/json.ts";
 import { KIB, MIB } from "../base/units.ts";
+import { legacyOutputSchema } from "../wire/legacy_schemas.ts";
 import { measure } from "./measure.ts";
 import type { ListKind } from "./server.ts";
 
@@ -93,7 +94,11 @@ function look(kind: Sieved, value: unknown): string | { entry: JsonObject; note?
 }
 
 function faultOf(kind: Sieved, entry: JsonObject): string | undefined {
-  const parsed = SCHEMAS[kind].safeParse(plainOf(entry));
+  // An output schema of any root is shown as it is to clients that take one, and to others as this.
+  const shown = isObject(entry.outputSchema)
+    ? { ...entry, outputSchema: legacyOutputSchema(entry.outputSchema) }
+    : entry;
+  const parsed = SCHEMAS[kind].safeParse(plainOf(shown));
   if (parsed.success) return undefined;
   const [issue] = parsed.error.issues;
   return clip(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`, MAX_REASON_CHARS);

@@ -4,6 +4,7 @@ import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject, plainOf } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
 import { KIB } from "../base/units.ts";
+import { legacyOutputSchema } from "../wire/legacy_schemas.ts";
 import { measure } from "./measure.ts";
 import type { Sifted } from "./definitions.ts";
 
@@ -14,7 +15,8 @@ const MAX_TURN_MS = 5;
 
 /**
  * Removes the output schemas that cannot be compiled: the SDK's clients compile each when the list arrives, and reject
- * the whole list if one fails. The tool can be used without its schema.
+ * the whole list if one fails. They are compiled as clients of the legacy era are shown them. The tool can be used
+ * without its schema.
  */
 export async function siftOutputSchemas({ entries, faults }: Sifted): Promise<Sifted> {
   if (!entries.some(({ outputSchema }) => outputSchema !== undefined)) return { entries, faults };
@@ -46,7 +48,7 @@ function whyNot(schema: JsonObject, compile: (schema: JsonObject) => unknown): s
   const size = measure(schema, { maxDepth: 100, maxChars: MAX_SCHEMA_CHARS });
   if (typeof size === "string") return size;
   try {
-    compile(plainOf(schema));
+    compile(plainOf(legacyOutputSchema(schema)));
     return undefined;
   } catch (thrown) {
     return clip(messageOf(thrown), MAX_REASON_CHARS);

@@ -1,11 +1,13 @@
 import type { ByteBudget } from "../base/byte_budget.ts";
 import { ExaiError } from "../base/errors.ts";
+import { isObject } from "../base/json.ts";
 import { isSamePrincipal } from "../call/owner.ts";
 import { readClientBody } from "../transport/http_body.ts";
 import type { HttpExchange, HttpServerTransport } from "../transport/http_server.ts";
+import { malformedCapability } from "../wire/client_capabilities.ts";
 import { batchFault } from "../wire/lenient.ts";
 import { negotiateRevision } from "../wire/mcp.ts";
-import type { RawMessage } from "../wire/raw_message.ts";
+import type { RawMessage, RawRequest } from "../wire/raw_message.ts";
 import { type RawReading, readClientText } from "../wire/raw_reader.ts";
 import { assertNoLoop, parseVia, VIA_HEADER } from "../wire/via.ts";
 import { normalizeAccept } from "./accept_header.ts";
@@ -197,7 +199,7 @@ export class McpEndpoint {
     await transport.start();
     const response = await transport.handle(request, exchange);
     const id = transport.sessionId;
-    if (id === undefined) return response.status === 400 ? badInitialize(message.idText) : response;
+    if (id === undefined) return response.status === 400 ? badInitialize(message) : response;
     const revision = negotiateRevision(message.body?.get("protocolVersion"));
     this.#sessions.set(id, { transport, server, owner: principal.id, revision });
     transport.closed.then(() => this.#sessions.delete(id));
@@ -240,8 +242,9 @@ function decoded(header: string | null): string | undefined {
   }
 }
 
-function badInitialize(idText: string): Response {
-  const why =
+function badInitialize({ idText, body }: RawRequest): Response {
+  const capabilities = body?.get("capabilities");
+  const why = isObject(capabilities) && malformedCapability(capabilities, "legacy") ||
     "initialize needs an id and the params protocolVersion, capabilities and clientInfo {name, version}";
   return rpcErrorResponse(new ExaiError("INVALID_PARAMS", why), "legacy", idText);
 }

@@ -4,6 +4,7 @@ import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { KIB } from "../base/units.ts";
 import type { AskOptions, Target } from "../call/call.ts";
 import { jsonChars } from "../transport/message_size.ts";
+import { wellFormedCapabilities } from "../wire/client_capabilities.ts";
 import { idInUse, toRpcError } from "../wire/codes.ts";
 import { isIdempotent } from "../wire/idempotency.ts";
 import { isModern } from "../wire/client_claim.ts";
@@ -227,7 +228,7 @@ export class McpPeer implements ClientPeer {
     }
     this.#session.revision = negotiateRevision(protocolVersion);
     this.#session.output.forgetUnknown();
-    this.#session.capabilities = isObject(capabilities) ? capabilities : {};
+    this.#session.capabilities = wellFormedCapabilities(isObject(capabilities) ? capabilities : {});
     // What is told now already obeys it, before the shim repeats `logging/setLevel` too.
     const replay = replayOf(params);
     this.#session.logLevel = replay?.logLevel ?? this.#session.logLevel;

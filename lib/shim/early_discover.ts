@@ -1,4 +1,5 @@
 import { isObject } from "../base/json.ts";
+import { malformedCapability } from "../wire/client_capabilities.ts";
 import { META, MODERN_REVISIONS } from "../wire/client_claim.ts";
 import { idTextOf } from "../wire/envelope.ts";
 import { discoverWithoutServers } from "../wire/merged_catalog.ts";
@@ -17,6 +18,7 @@ export function earlyDiscover(entry: PendingRequest, server: string | undefined)
   const meta = JSON.parse(entry.text).params?._meta;
   // Any other is for the daemon to refuse.
   if (!isObject(meta) || meta[META.revision] !== MODERN_REVISIONS[0]) return undefined;
-  if (!isObject(meta[META.capabilities])) return undefined;
+  const capabilities = meta[META.capabilities];
+  if (!isObject(capabilities) || malformedCapability(capabilities, "modern")) return undefined;
   return withBody(idTextOf(entry), `"result":${JSON.stringify(discoverWithoutServers())}}`);
 }

@@ -4,6 +4,7 @@ import { type Admission, UNLIMITED } from "../call/admission.ts";
 import type { Call, Caller } from "../call/call.ts";
 import { endsWithCaller } from "../call/owner.ts";
 import type { Result } from "../wire/rpc.ts";
+import { ClientRefusedError } from "./instance/link/initialize.ts";
 import { isListReader } from "./lists/list_reader.ts";
 import { CallCrashes } from "./call_crashes.ts";
 import { type Audience, audienceOf, placeKey } from "./audience.ts";
@@ -178,6 +179,8 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   groupFailed(request: SlotRequest, { slot, attempt, reason }: StartFailure): void {
     const known = this.#groupOf(request);
     if (slot.groupKey === undefined || reason.details?.fault === "caller") return;
+    // Each is told what its own client can do: a refusal of that says nothing of the others.
+    if (reason.cause instanceof ClientRefusedError) return;
     if (slot.hasAnswered) return void this.#byKey.delete(slot.groupKey);
     const group = known ?? this.#addGroup(request, slot.groupKey);
     const session = request.session.caller.id;

@@ -3,6 +3,7 @@ import { isObject, type JsonObject } from "../base/json.ts";
 import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
 import { principalOf } from "../call/owner.ts";
+import { wellFormedCapabilities } from "../wire/client_capabilities.ts";
 import { digestOf, sortedEntries } from "./server_identity.ts";
 import type { Scope } from "./sharing/decide_share.ts";
 export { decideShare, type Scope } from "./sharing/decide_share.ts";
@@ -77,7 +78,8 @@ export function ownCapabilities(
   }
   // An empty capability means form mode (MCP client/elicitation).
   if (isObject(own.elicitation) && Object.keys(own.elicitation).length === 0) own.elicitation = { form: {} };
-  return own;
+  // What its own era does not know may be malformed for the server's.
+  return wellFormedCapabilities(own);
 }
 
 /** Whether instances of `config` serve only sessions of one directory. */

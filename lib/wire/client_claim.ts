@@ -1,5 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
+import { malformedCapability } from "./client_capabilities.ts";
 import { type Implementation, implementationOf, LOG_LEVELS, type LogLevel } from "./mcp.ts";
 import type { RawObject } from "./raw_object.ts";
 
@@ -52,6 +53,8 @@ export function readClaim(params: RawObject): ClientClaim {
   if (!(MODERN_REVISIONS as readonly string[]).includes(revision)) throw unsupported(revision);
   const capabilities = meta.get(META.capabilities);
   if (!isObject(capabilities)) throw invalid(META.capabilities, "must be an object, on every request");
+  const fault = malformedCapability(capabilities, "modern");
+  if (fault !== undefined) throw invalid(META.capabilities, `is malformed: ${fault}`);
   const client = meta.get(META.client);
   if (client !== undefined && !isObject(client)) throw invalid(META.client, "must be an object");
   const logLevel = meta.get(META.logLevel);

@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject } from "../../../base/json.ts";
+import { CODES } from "../../../wire/codes.ts";
 import { type InitializeResult, isAboutRevision, LATEST_REVISION, REVISIONS } from "../../../wire/mcp.ts";
 import type { Result } from "../../../wire/rpc.ts";
 import { HttpStatusError } from "../../../remote/http_errors.ts";
@@ -7,6 +8,9 @@ import { HttpStatusError } from "../../../remote/http_errors.ts";
 const FIRST_DRAFT = "2024-10-07";
 const KNOWN: readonly string[] = [...REVISIONS, FIRST_DRAFT];
 const OLDEST = REVISIONS.at(-1)!;
+
+/** A server has refused what its client says of itself, which may be said otherwise for another. */
+export class ClientRefusedError extends Error {}
 
 /** Sends `initialize` with a revision. */
 type AskInitialize = (revision: string) => Promise<Result>;
@@ -25,7 +29,8 @@ export async function initialize(ask: AskInitialize, server: string): Promise<In
   if (last.isAccepted) return checked(last.result, server);
   const offered = first.isAccepted ? [] : first.offered;
   const thrown = last.thrown ?? (first.isAccepted ? undefined : first.thrown);
-  throw new Error(refusalText(last.refusal, offered), { cause: thrown });
+  const why = refusalText(last.refusal, offered);
+  throw new (last.isAboutClient ? ClientRefusedError : Error)(why, { cause: thrown });
 }
 
 /** The outcome of one `initialize`. */
@@ -37,13 +42,14 @@ type InitializeAttempt =
     refusal: string;
     /** Revisions the server says it supports. */
     offered: readonly string[];
+    isAboutClient: boolean;
     thrown?: unknown;
   };
 
 async function attempt(ask: AskInitialize, revision: string): Promise<InitializeAttempt> {
   try {
     const { result, error } = await ask(revision);
-    if (error) return refused(error.message, { data: error.data, asked: revision });
+    if (error) return refused(error.message, { ...error, asked: revision });
     return { isAccepted: true, result };
   } catch (thrown) {
     const refusal = thrown instanceof Error ? thrown.cause : undefined;
@@ -55,14 +61,17 @@ async function attempt(ask: AskInitialize, revision: string): Promise<Initialize
 /** Servers name what they support in `data`, or only in the text: MCP has no error code for an unsupported revision. */
 function refused(
   message: string,
-  { data, asked, body = "" }: { data?: Json; asked: string; body?: string },
+  { code, data, asked, body = "" }: { code?: number; data?: Json; asked: string; body?: string },
 ) {
   const supported = isObject(data) ? data.supported ?? data.supportedVersions : undefined;
   const named = Array.isArray(supported)
     ? supported.map(String)
     : `${message} ${body}`.match(/\d{4}-\d{2}-\d{2}/g);
   const offered = (named ?? []).filter((revision) => revision !== asked);
-  return { isAccepted: false as const, refusal: message, offered };
+  // Of its params it is the capabilities that differ between clients; some servers name them under another code.
+  const isAboutClient = !isAboutRevision(message) &&
+    (code === CODES.INVALID_PARAMS.rpc || /\bcapabilities\b/.test(message));
+  return { isAccepted: false as const, refusal: message, offered, isAboutClient };
 }
 
 /** The revision to try after an attempt; undefined when it succeeded, or there is none. */
