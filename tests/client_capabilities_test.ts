@@ -1,13 +1,10 @@
 import { assertEquals, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
-import { earlyDiscover } from "../lib/shim/early_discover.ts";
-import type { PendingRequest } from "../lib/shim/pending_messages.ts";
 import { ownCapabilities } from "../lib/upstream/share_key.ts";
 import { malformedCapability, wellFormedCapabilities } from "../lib/wire/client_capabilities.ts";
 import { call } from "./helpers/call.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { daemonHooks, settle } from "./helpers/memory_channel.ts";
-import { modernRequest } from "./helpers/modern.ts";
 import { ModernHttp } from "./helpers/modern_http.ts";
 
 const TASKS = "io.modelcontextprotocol/tasks";
@@ -81,16 +78,6 @@ Deno.test("over HTTP a malformed capability is refused in either era, and named"
   const initialize = { jsonrpc: "2.0", id: 1, method: "initialize", params };
   const { error } = await (await client.post(initialize, { headers: { "mcp-method": undefined } })).json();
   assertEquals([error.code, error.message], [-32602, "elicitation.form must be an object"]);
-});
-
-Deno.test("discovery with a malformed capability is left to the daemon to refuse", () => {
-  const answer = (capabilities: JsonObject) => {
-    const text = JSON.stringify(modernRequest(1, "server/discover", {}, { capabilities }));
-    const entry = { method: "server/discover", text, id: 1, idText: "1" };
-    return earlyDiscover(entry as unknown as PendingRequest, undefined);
-  };
-  assertEquals(answer(MALFORMED[0]![0]), undefined);
-  assertStringIncludes(answer({})!, "supportedVersions");
 });
 
 Deno.test("a client of the legacy era is served without the capability that is malformed", async () => {

@@ -1,5 +1,4 @@
 import { isObject } from "../base/json.ts";
-import { malformedCapability } from "../wire/client_capabilities.ts";
 import { META, MODERN_REVISIONS } from "../wire/client_claim.ts";
 import { idTextOf } from "../wire/envelope.ts";
 import { discoverWithoutServers } from "../wire/merged_catalog.ts";
@@ -18,7 +17,6 @@ export function earlyDiscover(entry: PendingRequest, server: string | undefined)
   const meta = JSON.parse(entry.text).params?._meta;
   // Any other is for the daemon to refuse.
   if (!isObject(meta) || meta[META.revision] !== MODERN_REVISIONS[0]) return undefined;
-  const capabilities = meta[META.capabilities];
-  if (!isObject(capabilities) || malformedCapability(capabilities, "modern")) return undefined;
+  if (!isObject(meta[META.capabilities])) return undefined;
   return withBody(idTextOf(entry), `"result":${JSON.stringify(discoverWithoutServers())}}`);
 }

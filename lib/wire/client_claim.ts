@@ -1,6 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
-import { malformedCapability } from "./client_capabilities.ts";
 import { type Implementation, implementationOf, LOG_LEVELS, type LogLevel } from "./mcp.ts";
 import type { RawObject } from "./raw_object.ts";
 
@@ -49,14 +48,12 @@ export function isModern(params: RawObject | undefined): boolean {
 export function readClaim(params: RawObject): ClientClaim {
   const meta = params.objectAt("_meta")!;
   const revision = meta.get(META.revision);
-  if (typeof revision !== "string") throw invalid(META.revision, "must be a text");
+  if (typeof revision !== "string") throw invalidClaim(META.revision, "must be a text");
   if (!(MODERN_REVISIONS as readonly string[]).includes(revision)) throw unsupported(revision);
   const capabilities = meta.get(META.capabilities);
-  if (!isObject(capabilities)) throw invalid(META.capabilities, "must be an object, on every request");
-  const fault = malformedCapability(capabilities, "modern");
-  if (fault !== undefined) throw invalid(META.capabilities, `is malformed: ${fault}`);
+  if (!isObject(capabilities)) throw invalidClaim(META.capabilities, "must be an object, on every request");
   const client = meta.get(META.client);
-  if (client !== undefined && !isObject(client)) throw invalid(META.client, "must be an object");
+  if (client !== undefined && !isObject(client)) throw invalidClaim(META.client, "must be an object");
   const logLevel = meta.get(META.logLevel);
   return {
     revision,
@@ -79,11 +76,12 @@ function unsupported(requested: string): ExaiError {
 
 function levelOf(value: Json): LogLevel {
   const level = LOG_LEVELS.find((one) => one === value);
-  if (level === undefined) throw invalid(META.logLevel, `must be one of ${LOG_LEVELS.join(", ")}`);
+  if (level === undefined) throw invalidClaim(META.logLevel, `must be one of ${LOG_LEVELS.join(", ")}`);
   return level;
 }
 
-function invalid(name: string, why: string): ExaiError {
+/** The error for a member of the claim that is missing or invalid. */
+export function invalidClaim(name: string, why: string): ExaiError {
   return new ExaiError("INVALID_PARAMS", `_meta[${JSON.stringify(name)}] ${why}`);
 }
 

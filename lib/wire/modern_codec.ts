@@ -1,6 +1,14 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
-import { type ClientClaim, META, MODERN_REVISIONS, readClaim, withoutClaim } from "./client_claim.ts";
+import { malformedCapability } from "./client_capabilities.ts";
+import {
+  type ClientClaim,
+  invalidClaim,
+  META,
+  MODERN_REVISIONS,
+  readClaim,
+  withoutClaim,
+} from "./client_claim.ts";
 import { toRpcError } from "./codes.ts";
 import type { EncodingContext, EraCodec } from "./era_codec.ts";
 import { errorForEra } from "./era_errors.ts";
@@ -34,6 +42,9 @@ export const modernCodec = {
    */
   decodeRequest({ method, body }: { method: string; body: RawObject }): NeutralRequest {
     const claim = readClaim(body);
+    // Here rather than as it is read: the shim's bundle has a part of that, and no room.
+    const fault = malformedCapability(claim.capabilities, "modern");
+    if (fault !== undefined) throw invalidClaim(META.capabilities, `is malformed: ${fault}`);
     if (!hasMethod("modern", method)) {
       throw new ExaiError("METHOD_NOT_FOUND", `${method} is no method of MCP ${claim.revision}`);
     }
