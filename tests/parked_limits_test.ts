@@ -206,7 +206,7 @@ Deno.test("a call whose client withdraws the request while its question is seale
   assertEquals(timers.size, 0);
 });
 
-Deno.test("two hundred and fifty calls of one user wait at once, in however many sessions", async () => {
+Deno.test("two hundred and fifty calls of another user wait at once, in however many sessions", async () => {
   using timers = new FakeTimers();
   const { client, answers, messages } = asking();
   using _ = client.roundTrips;
@@ -223,6 +223,8 @@ Deno.test("two hundred and fifty calls of one user wait at once, in however many
   assertStringIncludes(messages[0]!, "250 calls");
   await ask(9, "bob");
   assertEquals(client.roundTrips.parked, 259);
+  await ask(300, "owner");
+  assertEquals(client.roundTrips.parked, 559);
   await client.answer(first!, { n: accept({}) }, { caller: asked({ id: "0", principal: "ada" }) });
   const [next] = await ask(1, "ada");
   questionsIn(next!);

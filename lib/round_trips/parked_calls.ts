@@ -3,7 +3,7 @@ import { ExaiError } from "../base/errors.ts";
 import { heapBytesOf } from "../base/heap_bytes.ts";
 import { Tally } from "../base/tally.ts";
 import type { Caller } from "../call/call.ts";
-import { principalOf, sessionIdOf } from "../call/owner.ts";
+import { OWN_USER, principalOf, sessionIdOf } from "../call/owner.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
 import type { ParkableCall } from "./parkable_call.ts";
@@ -17,8 +17,8 @@ const MAX_PER_CLIENT = 64;
 /** Calls that wait for clients at once. */
 const MAX_PARKED = 1000;
 
-/** Those of one user or token, which may have any number of sessions. */
-const MAX_PER_PRINCIPAL = MAX_PARKED / 4;
+/** Those of another user or token than the daemon's own, which may have any number of sessions. */
+const MAX_PER_OTHER = MAX_PARKED / 4;
 
 /**
  * The share of the memory for clients that is for the requests of calls that wait. Requests have half of it together, and
@@ -92,8 +92,9 @@ export class ParkedCalls implements Disposable {
   /** Why no more calls of `caller` may wait. */
   #refusalOf(caller: Caller): string | undefined {
     if (this.size >= MAX_PARKED) return `${MAX_PARKED} calls wait for answers of clients`;
-    if (this.#principals.of(principalOf(caller)) >= MAX_PER_PRINCIPAL) {
-      return `${MAX_PER_PRINCIPAL} calls wait for answers of this user or token, whatever their windows`;
+    const principal = principalOf(caller);
+    if (principal !== OWN_USER && this.#principals.of(principal) >= MAX_PER_OTHER) {
+      return `${MAX_PER_OTHER} calls wait for answers of this user or token, whatever their windows`;
     }
     if (this.#sessions.of(sessionIdOf(caller)) >= MAX_PER_CLIENT) {
       return `${MAX_PER_CLIENT} calls of this client wait for its answers`;

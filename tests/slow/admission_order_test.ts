@@ -91,7 +91,7 @@ Deno.test("a busy server serves its windows in turn, and a window that leaves le
     await client.callTool({ name: "slow", arguments: { ms } });
     order.push(who);
   };
-  const first = slow("first", many, 400);
+  const first = slow("first", many, 1500);
   await until("the first to run", async () => (await it.status())[0]!.inflight === 1 ? true : undefined);
   for (let n = 0; n < 4; n++) begin(gone, "slow", { ms: 60_000 });
   await waiting(it, 4);
