@@ -31,14 +31,18 @@ const CALL_ROWS: Record<string, Row> = {
     assertEquals(textOf(await client.call("arguments", {})), "{}");
   },
   "progress": async ({ client }) => {
-    const seen: number[] = [];
+    let seen: number[] = [];
     const onprogress = ({ progress, total }: { progress: number; total?: number }) => {
       assertEquals(total, 3);
       seen.push(progress);
     };
-    await client.call("slow", { ms: 30, steps: 3 }, { onprogress });
-    // The SDKs' clients drop the last one when they read it together with the result.
-    assertEquals(seen, [1, 2, 3].slice(0, Math.max(2, seen.length)));
+    // The SDKs' clients drop those that they read together with the result, as on a machine that stalls.
+    for (let attempt = 0; attempt < 10 && seen.length < 3; attempt++) {
+      seen = [];
+      await client.call("slow", { ms: 30, steps: 3 }, { onprogress });
+      assertEquals(seen, [1, 2, 3].slice(0, seen.length));
+    }
+    assertEquals(seen, [1, 2, 3]);
   },
   "cancel": async ({ client }) => {
     const key = crypto.randomUUID();
