@@ -2,13 +2,14 @@ import { getLogger } from "@logtape/logtape";
 import { heapBytes } from "../base/heap_bytes.ts";
 import type { Target } from "../call/call.ts";
 import { HttpServerTransport } from "../transport/http_server.ts";
-import type { OutgoingMessage, RequestRef } from "../wire/message_text.ts";
-import { memberOf, type Params } from "../wire/raw_object.ts";
+import type { RequestRef } from "../wire/message_text.ts";
+import type { Params } from "../wire/raw_object.ts";
 import type { RequestId, Result } from "../wire/rpc.ts";
 import { McpPeer } from "./mcp_peer.ts";
 import { encodeMessage, encodeResponse, type MessageSink } from "./message_sink.ts";
 import type { SessionRegistry } from "./registry.ts";
 import type { Session } from "./session.ts";
+import { withdrawnId } from "./withdrawal.ts";
 
 const log = getLogger(["exai", "session"]);
 
@@ -93,11 +94,6 @@ function attach(session: Session, transport: HttpServerTransport, hooks: HttpSes
   };
 }
 
-/** The id in a `notifications/cancelled` of the daemon's own. */
-function withdrawnId({ params }: OutgoingMessage): RequestId {
-  return memberOf(params!, "requestId") as RequestId;
-}
-
 /** Sends each message of the peer on the stream of the request it belongs to. */
 function streamSink(session: Session, transport: HttpServerTransport) {
   const { maxFrameBytes: maxBytes } = session;
@@ -123,7 +119,9 @@ function streamSink(session: Session, transport: HttpServerTransport) {
     // The transport itself rejects a request with the id of a pending one; this request has its own stream.
     rejectDuplicate: (request, result) => void respond(request, result),
     send(message, { relatedTo, onUndelivered }) {
-      if (message.method === "notifications/cancelled" && transport.withdraw(withdrawnId(message))) return;
+      if (message.method === "notifications/cancelled" && transport.withdraw(withdrawnId(message.params))) {
+        return;
+      }
       const { text, method } = encodeMessage(message, { maxBytes, onUndelivered });
       const { id } = message;
       // A notice replaces a request that is too large.

@@ -12,6 +12,7 @@ import { legacyCodec } from "../wire/legacy_codec.ts";
 import { batchFault } from "../wire/lenient.ts";
 import {
   implementationOf,
+  isSubscriptionMethod,
   LOG_LEVELS,
   negotiateRevision,
   progressTokenOf,
@@ -162,7 +163,7 @@ export class McpPeer implements ClientPeer {
     if (modern) return modern.answer(request, hold);
     const refusal = this.#refusalOf(request.method) ?? this.#recordClientState(request);
     if (refusal) return { error: toRpcError(refusal) };
-    if (request.method === "resources/subscribe" || request.method === "resources/unsubscribe") {
+    if (isSubscriptionMethod(request.method)) {
       return changeSubscription(request, {
         quota: this.#session.subscriptions,
         call: () => this.#call(request),

@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { textOf } from "../base/json.ts";
 import { GivenUp } from "../call/wait.ts";
-import type { RawObject } from "../wire/raw_object.ts";
+import { type Params, RawObject } from "../wire/raw_object.ts";
 import { readRequestId, type RequestId } from "../wire/rpc.ts";
 
 /**
@@ -19,6 +19,7 @@ export function withdrawalOf(params: RawObject | undefined): ExaiError {
 }
 
 /** The id of the request that it names; undefined where that is no id. */
-export function withdrawnId(params: RawObject | undefined): RequestId | undefined {
-  return readRequestId(params?.textOf("requestId") ?? "null");
+export function withdrawnId(params: Params | undefined): RequestId | undefined {
+  const text = params instanceof RawObject ? params.textOf("requestId") : JSON.stringify(params?.requestId);
+  return readRequestId(text ?? "null");
 }

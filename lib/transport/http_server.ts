@@ -167,8 +167,8 @@ export class HttpServerTransport {
 
   /**
    * Sends a request as {@linkcode notify} does. Where the client has no standalone stream, one that belongs to none of
-   * its requests goes on the stream of the latest of these that it reads, or waits until it reads one: clients need not open any but
-   * those of their requests, and nobody else reads what is sent there.
+   * its requests goes on the stream of the latest of these that it reads, or waits until it reads one: clients need not
+   * open any but those of their requests, and nobody else reads what is sent there.
    */
   async ask(question: OwnQuestion, relatedTo?: RequestId): Promise<void> {
     const number = this.#numberOf(relatedTo);
@@ -183,8 +183,8 @@ export class HttpServerTransport {
   }
 
   /** Takes back the question `id`; false when the client may have got it. */
-  withdraw(id: RequestId): boolean {
-    return this.#waiting.withdraw(id);
+  withdraw(id: RequestId | undefined): boolean {
+    return id !== undefined && this.#waiting.withdraw(id);
   }
 
   #numberOf(relatedTo: RequestId | undefined): number | undefined {

@@ -151,12 +151,9 @@ export function listScopeOf(
   };
 }
 
-/** A digest, as there are secrets in it. Arguments and addresses may hold some too. */
+/** A digest, as there are secrets in it; arguments and addresses may hold some too. In whatever directory it runs. */
 function credentialsOf(bound: ServerConfig, caller: Caller): string {
-  const given = bound.kind === "stdio"
-    ? [bound.args, sortedEntries(bound.env)]
-    : [bound.url, sortedEntries(bound.headers)];
-  return digestOf(JSON.stringify([given, principalOf(caller)]));
+  return digestOf(JSON.stringify([whatRuns(bound, "machine"), principalOf(caller)]));
 }
 
 /** The directory of a session, its roots where they are more than that, and its principal. */

@@ -172,3 +172,10 @@ export function isAboutRevision(text: string): boolean {
   return /protocol[\s_-]*version|(?:unsupported|unknown|invalid|incompatible)\b.{0,40}\bversion|version\b.{0,40}\bsupported/i
     .test(text);
 }
+
+/** A method that changes for which resources its sender is told of updates (MCP server/resources). */
+export type SubscriptionMethod = "resources/subscribe" | "resources/unsubscribe";
+
+export function isSubscriptionMethod(method: string): method is SubscriptionMethod {
+  return method === "resources/subscribe" || method === "resources/unsubscribe";
+}

@@ -2,7 +2,7 @@ import { ExaiError } from "../../base/errors.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { Call, Caller } from "../../call/call.ts";
 import type { UpstreamTransport } from "../../transport/upstream_transport.ts";
-import type { InitializeResult, LogLevel } from "../../wire/mcp.ts";
+import type { InitializeResult, LogLevel, SubscriptionMethod } from "../../wire/mcp.ts";
 import type { Params } from "../../wire/raw_object.ts";
 import type { RequestId, Result, RpcMessage } from "../../wire/rpc.ts";
 import { capabilityOf, ListCache } from "../lists/list_cache.ts";
@@ -216,7 +216,7 @@ export class Instance implements AsyncDisposable {
     return this.#subscriptions.subscribe(uri, caller, { ask });
   }
 
-  #askAbout(uri: string, method: "resources/subscribe" | "resources/unsubscribe"): Promise<Result> {
+  #askAbout(uri: string, method: SubscriptionMethod): Promise<Result> {
     return this.#link!.ask(method, { uri }, this.#options.startTimeoutMs);
   }
 

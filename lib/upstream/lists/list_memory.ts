@@ -69,8 +69,7 @@ export class ListMemory {
   /** The view of a session's scope; while that is not known, what the server listed last in any. */
   viewOf(caller: Caller): ListView {
     const scope = this.#viewers.get(caller.id)?.scope;
-    if (scope) return this.viewAt(scope);
-    return caller.via?.length || !this.#latest.isFor(undefined) ? new ListView() : this.#latest;
+    return scope ? this.viewAt(scope) : this.#guessFor({ via: caller.via }) ?? new ListView();
   }
 
   /** The view of a scope. One that was never read shows the lists of another. */
@@ -83,7 +82,13 @@ export class ListMemory {
       this.#makeRoom();
       this.#views.set(scope.listKey, view);
     }
-    return scope.via || !this.#latest.isFor(scope.credentials) ? view : view.complete(this.#latest);
+    const guess = this.#guessFor(scope);
+    return guess ? view.complete(guess) : view;
+  }
+
+  /** What the server listed last in any scope, where that may be shown. */
+  #guessFor({ via, credentials }: { via?: readonly string[]; credentials?: string }): ListView | undefined {
+    return !via?.length && this.#latest.isFor(credentials) ? this.#latest : undefined;
   }
 
   /**

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../../base/json.ts";
 import { visible } from "../../../base/visible.ts";
 import type { Call, Caller, InputAnswers } from "../../../call/call.ts";
 import { CODES } from "../../../wire/codes.ts";
-import type { Implementation, InitializeResult } from "../../../wire/mcp.ts";
+import { type Implementation, type InitializeResult, isSubscriptionMethod } from "../../../wire/mcp.ts";
 import { paramsOf } from "../../../wire/raw_edits.ts";
 import { isInputRequired } from "../../../wire/raw_message.ts";
 import type { Params } from "../../../wire/raw_object.ts";
@@ -98,9 +98,7 @@ export class ModernLink implements ServerLink {
     return isTask(answer) ? await this.#follow(call, answer) : answer;
   }
 
-  joinsOthers(method: string): boolean {
-    return method === "resources/subscribe" || method === "resources/unsubscribe";
-  }
+  readonly joinsOthers = isSubscriptionMethod;
 
   async #answerOf(call: Call): Promise<Result> {
     // What comes of questions is sent again below: it depends on their answers, and is not kept.
@@ -125,7 +123,7 @@ export class ModernLink implements ServerLink {
   }
 
   async ask(method: string, params: JsonObject, timeoutMs: number): Promise<Result> {
-    if (method === "resources/subscribe" || method === "resources/unsubscribe") {
+    if (isSubscriptionMethod(method)) {
       return await this.#resources.ask(method, String(params.uri));
     }
     const answer = await this.#parts.exchange.ask(method, this.#ownParams(params), timeoutMs);

@@ -3,7 +3,7 @@ import { isObject, type JsonObject, textOf } from "../../../base/json.ts";
 import { type Call } from "../../../call/call.ts";
 import { META } from "../../../wire/client_claim.ts";
 import { offeredFlags } from "../../../wire/list_flags.ts";
-import { uriOf } from "../../../wire/mcp.ts";
+import { type SubscriptionMethod, uriOf } from "../../../wire/mcp.ts";
 import { memberOf, type Params, RawObject } from "../../../wire/raw_object.ts";
 import type { Result } from "../../../wire/rpc.ts";
 import { notificationOf } from "../../../wire/text_request.ts";
@@ -66,13 +66,13 @@ export class ModernResources {
   }
 
   /** Subscribes to updates of a resource, or no longer, on behalf of the daemon. */
-  ask(method: "resources/subscribe" | "resources/unsubscribe", uri: string): Promise<Result> {
+  ask(method: SubscriptionMethod, uri: string): Promise<Result> {
     return method === "resources/subscribe" ? this.#union.subscribe(uri) : this.#union.unsubscribe(uri);
   }
 
   /** Handles `resources/subscribe` or `resources/unsubscribe` of a session. */
   subscribe(call: Call): Promise<Result> {
-    const method = call.method as "resources/subscribe" | "resources/unsubscribe";
+    const method = call.method as SubscriptionMethod;
     const answer = this.#options.subscriptions.call(call, () => this.ask(method, uriOf(call)));
     call.trace?.onJoined?.();
     return answer;
