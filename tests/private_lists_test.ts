@@ -3,7 +3,7 @@ import type { JsonObject } from "../lib/base/json.ts";
 import type { ListStore, StoredView } from "../lib/upstream/list_store.ts";
 import { ListCache } from "../lib/upstream/lists/list_cache.ts";
 import { ListMemory } from "../lib/upstream/lists/list_memory.ts";
-import type { ListScope } from "../lib/upstream/share_key.ts";
+import { type ListScope, listScopeOf } from "../lib/upstream/share_key.ts";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import { instanceOf, settled, Upstream, Window } from "./helpers/instance.ts";
 import { mountedServer } from "./helpers/shared_server.ts";
@@ -61,6 +61,26 @@ Deno.test("a private list is shown to those with the same credentials, and to no
     memory.learn("tools", { list: await toolsFor(cacheScope), asOf: 0 }, HIS);
     assertEquals(memory.viewAt(scope("new", "ada")).lists.has("tools"), isPublic, "the latest is his");
   }
+});
+
+Deno.test("credentials are what a process or connection is given, and for whom, wherever it runs", () => {
+  const STDIO = { kind: "stdio", name: "s", command: "c", args: ["a"], env: { T: "1" }, cwd: "/w" };
+  const of = (parts: object, principal?: string) => {
+    const bound = { ...parts } as ServerConfig;
+    const { caller } = new Window("ada", {}, { principal });
+    const session = { caller, workspace: "/w", roots: undefined, isRootless: false };
+    return listScopeOf(bound, session, { scope: "machine", advertised: {}, bound }).credentials;
+  };
+  const others = [
+    of({ ...STDIO, env: { T: "2" } }),
+    of({ ...STDIO, args: ["b"] }),
+    of(STDIO, "bob"),
+    of(CONFIG),
+    of({ ...CONFIG, headers: { authorization: "t" } }),
+    of({ ...CONFIG, url: "http://h/?key=t" }),
+  ];
+  assertEquals(new Set([of(STDIO), ...others]).size, 7);
+  assertEquals([of({ ...STDIO, cwd: "/x" }), of(STDIO, "owner")], [of(STDIO), of(STDIO)]);
 });
 
 Deno.test("of one server alone, a list asked for within the time it is good costs the server nothing", async () => {
