@@ -65,9 +65,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "wire", "config", "transport"],
     outsideWorld: true,
   },
+  auth: {
+    holds:
+      "what servers and providers are signed in to with: OAuth as a client, accounts, secrets, helpers that print headers",
+    mayImport: ["base", "wire", "config", "remote"],
+    outsideWorld: true,
+  },
   upstream: {
     holds: "mounted servers: share key, leases, supervisor, what belongs to whose call",
-    mayImport: ["base", "wire", "config", "transport", "call", "remote", "process"],
+    mayImport: ["base", "wire", "config", "transport", "call", "remote", "auth", "process"],
     outsideWorld: true,
   },
   adopt: {
@@ -84,7 +90,18 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   state: {
     holds:
       "everything kept on disk: databases, threads, the journal, records, lists, locks, log and crash files",
-    mayImport: ["base", "wire", "config", "transport", "call", "session", "router", "upstream", "observe"],
+    mayImport: [
+      "base",
+      "wire",
+      "config",
+      "transport",
+      "call",
+      "session",
+      "router",
+      "auth",
+      "upstream",
+      "observe",
+    ],
     outsideWorld: true,
   },
   agent: {
@@ -136,6 +153,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "provider",
       "upstream",
       "observe",
+      "auth",
       "state",
       "edge",
     ],
@@ -151,6 +169,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "process",
       "remote",
       "upstream",
+      "auth",
       "state",
       "client",
       "edge",
@@ -165,6 +184,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "config",
       "documents",
       "adopt",
+      "auth",
       "state",
       "client",
       "edge",
@@ -193,6 +213,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "upstream",
       "adopt",
       "observe",
+      "auth",
       "state",
       "agent",
       "provider",

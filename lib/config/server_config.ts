@@ -82,11 +82,36 @@ export interface StdioServerConfig extends CommonServerConfig {
   cwd?: string;
 }
 
+/** What an entry says of signing in (MCP basic/authorization). */
+export interface OAuthConfig {
+  /** Of a client that was registered beforehand, with its secret where it has one. */
+  clientId?: string;
+  clientSecret?: string;
+  /** Where the user has published a client id metadata document; undefined: as the daemon is set. */
+  clientMetadataUrl?: string;
+  /** The issuer that the registration and the document are for; undefined: the first that the server names. */
+  issuer?: string;
+  /** Asked for in place of what the server names. */
+  scopes?: readonly string[];
+  /** `client_credentials`: as a machine, without a user. */
+  grant: "authorization_code" | "client_credentials";
+  /** Signs for the client in place of a secret (RFC 7523): a private key as PEM, and its algorithm. */
+  privateKey?: { pem: string; algorithm: string };
+  /** The port of the redirect address, for a registration that names one; undefined: any free one. */
+  callbackPort?: number;
+}
+
 /** A server behind a URL: Streamable HTTP, or the older HTTP with SSE. */
 export interface UrlServerConfig extends CommonServerConfig {
   kind: "http" | "sse";
   url: string;
   headers: Readonly<Record<string, string>>;
+  /** How it is signed in to, where the entry says; any server that asks for it is signed in to by what it publishes. */
+  oauth?: OAuthConfig;
+  /** The account that its requests are in the name of; undefined: `default`. Chosen when it is bound to a session. */
+  account?: string;
+  /** A program that prints headers for its requests, as a JSON object: the program and its arguments. */
+  headersHelper?: readonly string[];
   /** Whether to try SSE when Streamable HTTP is refused (MCP 2025-11-25, transports, backwards compatibility). */
   fallBackToSse: boolean;
 }

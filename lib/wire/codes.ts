@@ -54,6 +54,7 @@ export const CODES: Readonly<Record<ErrorCode, Codes>> = {
   UNAUTHORIZED: { rpc: -31015, http: 401, formerly: -32015 },
   FORBIDDEN: { rpc: -31016, http: 403, formerly: -32016 },
   TOO_LARGE: { rpc: -31017, http: 413, formerly: -32017 },
+  LOGIN_REQUIRED: { rpc: -31018, http: 424 },
 };
 
 /** The errors about a request itself, in the modern era (MCP basic/transports/streamable-http). */

@@ -1,0 +1,43 @@
+// @ts-types="@modelcontextprotocol/client"
+import type {
+  OAuthDiscoveryState,
+  StoredOAuthClientInformation,
+  StoredOAuthTokens,
+} from "@modelcontextprotocol/client";
+
+/** An account at a server: whose name the tokens are in. */
+export interface AccountId {
+  /** The URL of the server as it is sent as `resource` (RFC 8707; MCP basic/authorization, canonical server URI). */
+  resource: string;
+  /** As the user calls it; `default` where there is one. */
+  name: string;
+}
+
+/** What is kept of an account. Registrations and tokens carry the issuer they are from and go to no other (SEP-2352). */
+export interface KeptCredentials {
+  /** Registrations with authorization servers, by issuer. */
+  clients: Readonly<Record<string, StoredOAuthClientInformation>>;
+  tokens?: StoredOAuthTokens;
+  /** When the access token ends, in milliseconds since 1970; undefined: not known. */
+  expiresAtMs?: number;
+  discovery?: OAuthDiscoveryState;
+  /** All scopes that were ever asked for: what a step-up adds to. */
+  scope?: string;
+}
+
+/** Keeps accounts on disk, for all daemons and commands of one home. */
+export interface CredentialStore {
+  /** What is on disk now. */
+  read(id: AccountId): Promise<KeptCredentials | undefined>;
+
+  /**
+   * Gives `change` what is on disk while no other process changes the account, and puts what it returns in its place:
+   * on disk before this resolves, whole or not at all. Undefined removes the account.
+   */
+  change(
+    id: AccountId,
+    change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
+  ): Promise<KeptCredentials | undefined>;
+
+  list(): Promise<readonly AccountId[]>;
+}
