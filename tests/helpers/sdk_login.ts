@@ -1,15 +1,20 @@
-import type {
-  OAuthClientMetadata,
-  OAuthClientProvider,
-  OAuthDiscoveryState,
-  StoredOAuthClientInformation,
-  StoredOAuthTokens,
+import { assertEquals } from "@std/assert";
+import {
+  Client,
+  type OAuthClientMetadata,
+  type OAuthClientProvider,
+  type OAuthDiscoveryState,
+  type StoredOAuthClientInformation,
+  type StoredOAuthTokens,
+  StreamableHTTPClientTransport,
+  UnauthorizedError,
 } from "@modelcontextprotocol/client";
+import { type PersonOptions, visit } from "./person.ts";
 
 /** Where the tests of the rig itself are sent back to; nothing listens there. */
-export const REDIRECT_URL = "http://127.0.0.1:9/callback";
+const REDIRECT_URL = "http://127.0.0.1:9/callback";
 
-export interface SdkLoginOptions {
+interface SdkLoginOptions {
   clientMetadataUrl?: string;
   /** Of a client that was registered beforehand. */
   client?: StoredOAuthClientInformation;
@@ -17,7 +22,7 @@ export interface SdkLoginOptions {
 }
 
 /** What the SDK's own client signs in with, kept in memory. */
-export class SdkLogin implements OAuthClientProvider {
+class SdkLogin implements OAuthClientProvider {
   readonly redirectUrl = REDIRECT_URL;
   readonly clientMetadataUrl?: string;
   /** Where the person was sent, the last one last. */
@@ -59,4 +64,60 @@ export class SdkLogin implements OAuthClientProvider {
   codeVerifier = () => this.#verifier;
   saveDiscoveryState = (state: OAuthDiscoveryState) => void (this.#discovery = state);
   discoveryState = () => this.#discovery;
+}
+
+/** The SDK's own client, with a person who signs in where it is sent. */
+export class SdkWindow implements AsyncDisposable {
+  readonly login: SdkLogin;
+  readonly #url: string;
+  readonly #person: PersonOptions;
+  readonly #mode: "legacy" | { pin: string };
+  #client: Client | undefined;
+
+  constructor(url: string, options: SdkLoginOptions & PersonOptions & { isModern?: boolean } = {}) {
+    this.#url = url;
+    this.#person = { account: options.account, refuses: options.refuses, stopsAt: REDIRECT_URL };
+    this.#mode = options.isModern ? { pin: "2026-07-28" } : "legacy";
+    this.login = new SdkLogin(options);
+  }
+
+  #transport(): StreamableHTTPClientTransport {
+    return new StreamableHTTPClientTransport(new URL(this.#url), { authProvider: this.login });
+  }
+
+  /** Signs in the person who is sent away. */
+  async #signIn(transport: StreamableHTTPClientTransport): Promise<void> {
+    const { url } = await visit(this.login.sentTo.at(-1)!.href, this.#person);
+    const params = new URL(url).searchParams;
+    assertEquals(params.get("state"), this.login.states.at(-1));
+    await transport.finishAuth(params);
+  }
+
+  async connect(): Promise<void> {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const transport = this.#transport();
+      this.#client = new Client({ name: "sdk", version: "1" }, { versionNegotiation: { mode: this.#mode } });
+      try {
+        return await this.#client.connect(transport);
+      } catch (thrown) {
+        if (!(thrown instanceof UnauthorizedError)) throw thrown;
+        await this.#signIn(transport);
+      }
+    }
+    throw new Error("signed in, and refused all the same");
+  }
+
+  async call(name: string): Promise<{ account: string; scopes: string[] }> {
+    const call = () => this.#client!.callTool({ name, arguments: {} });
+    const { content } = await call().catch(async (thrown) => {
+      if (!(thrown instanceof UnauthorizedError)) throw thrown;
+      await this.#signIn(this.#client!.transport as StreamableHTTPClientTransport);
+      return await call();
+    });
+    return JSON.parse((content as { text: string }[])[0]!.text);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client?.close();
+  }
 }

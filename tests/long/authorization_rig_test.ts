@@ -1,69 +1,13 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Client, StreamableHTTPClientTransport, UnauthorizedError } from "@modelcontextprotocol/client";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { AuthorizationServer, misused, refreshes } from "../helpers/authorization.ts";
-import { type PersonOptions, visit } from "../helpers/person.ts";
-import { REDIRECT_URL, SdkLogin, type SdkLoginOptions } from "../helpers/sdk_login.ts";
-
-/** What tests of logins rely on, shown with the SDK's own client. */
-class SdkWindow implements AsyncDisposable {
-  readonly login: SdkLogin;
-  readonly #url: string;
-  readonly #person: PersonOptions;
-  readonly #mode: "legacy" | { pin: string };
-  #client: Client | undefined;
-
-  constructor(url: string, options: SdkLoginOptions & PersonOptions & { isModern?: boolean } = {}) {
-    this.#url = url;
-    this.#person = { account: options.account, refuses: options.refuses, stopsAt: REDIRECT_URL };
-    this.#mode = options.isModern ? { pin: "2026-07-28" } : "legacy";
-    this.login = new SdkLogin(options);
-  }
-
-  #transport(): StreamableHTTPClientTransport {
-    return new StreamableHTTPClientTransport(new URL(this.#url), { authProvider: this.login });
-  }
-
-  /** Signs in the person who is sent away. */
-  async #signIn(transport: StreamableHTTPClientTransport): Promise<void> {
-    const { url } = await visit(this.login.sentTo.at(-1)!.href, this.#person);
-    const params = new URL(url).searchParams;
-    assertEquals(params.get("state"), this.login.states.at(-1));
-    await transport.finishAuth(params);
-  }
-
-  async connect(): Promise<void> {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      const transport = this.#transport();
-      this.#client = new Client({ name: "sdk", version: "1" }, { versionNegotiation: { mode: this.#mode } });
-      try {
-        return await this.#client.connect(transport);
-      } catch (thrown) {
-        if (!(thrown instanceof UnauthorizedError)) throw thrown;
-        await this.#signIn(transport);
-      }
-    }
-    throw new Error("signed in, and refused all the same");
-  }
-
-  async call(name: string): Promise<{ account: string; scopes: string[] }> {
-    const call = () => this.#client!.callTool({ name, arguments: {} });
-    const { content } = await call().catch(async (thrown) => {
-      if (!(thrown instanceof UnauthorizedError)) throw thrown;
-      await this.#signIn(this.#client!.transport as StreamableHTTPClientTransport);
-      return await call();
-    });
-    return JSON.parse((content as { text: string }[])[0]!.text);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client?.close();
-  }
-}
+import { visit } from "../helpers/person.ts";
+import { HostileAuthorization, type Hostility } from "../helpers/hostile_authorization.ts";
+import { SdkWindow } from "../helpers/sdk_login.ts";
 
 for (const isModern of [false, true]) {
   const era = isModern ? "modern" : "legacy";
   Deno.test(`a client of the SDK signs in to a ${era} server, goes on when its token ends, and adds a scope`, async () => {
-    await using it = await AuthorizationServer.start({ accessTokenSeconds: 1 });
+    await using it = await AuthorizationServer.start({ accessTokenSeconds: 3 });
     await using one = new SdkWindow(it.url(era), { isModern, account: "bob" });
     await one.connect();
     assertEquals((await one.call("whoami")).account, "bob");
@@ -165,4 +109,52 @@ Deno.test("a person may say no, and a device is signed in by its code", async ()
   assert(page.includes("Success"), page);
   const tokens = await claim();
   assert(tokens.access_token && tokens.refresh_token, JSON.stringify(tokens));
+});
+
+/** Ways of lying that the SDK sees through, and what it says. */
+const LIES: Record<string, { hostility(it: HostileAuthorization): Hostility; says: RegExp }> = {
+  "the answer is of another issuer": {
+    hostility: () => ({
+      callback: (honest) => {
+        honest.set("iss", "https://other.example");
+        return honest;
+      },
+    }),
+    says: /iss/i,
+  },
+  "the metadata are of another issuer": {
+    hostility: () => ({
+      metadata: (honest) => Response.json({ ...honest, issuer: "https://other.example" }),
+    }),
+    says: /issuer/i,
+  },
+  "the token endpoint redirects to another host": {
+    hostility: (it) => ({
+      token: () => Response.redirect(`${it.origin("stranger")}/token`, 307),
+    }),
+    says: /307/,
+  },
+  "the resource is another": {
+    hostility: () => ({
+      resource: (honest) => Response.json({ ...honest, resource: "https://other.example/mcp" }),
+    }),
+    says: /resource/i,
+  },
+};
+
+Deno.test("the server that lies does as it should until it is told to lie, and the SDK sees what it should", async () => {
+  await using honest = new HostileAuthorization();
+  await using client = new SdkWindow(honest.url);
+  await client.connect();
+  assertEquals(honest.count("/token"), 1);
+  assertEquals(honest.leaked, []);
+  for (const [lie, { hostility, says }] of Object.entries(LIES)) {
+    await using it = new HostileAuthorization();
+    it.hostility = hostility(it);
+    await using deceived = new SdkWindow(it.url);
+    const thrown = await assertRejects(() => deceived.connect(), Error);
+    assertMatch(thrown.message, says, lie);
+    assertEquals(it.leaked, [], lie);
+    assertEquals(it.received.filter(({ host }) => host === "stranger"), [], lie);
+  }
 });
