@@ -21,6 +21,7 @@ import { newToolCommand } from "./new_tool.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
 import { restartCommand } from "./restart.ts";
+import { secretCommand } from "./secret.ts";
 import { serversCommand } from "./servers.ts";
 import { serviceCommand } from "./service/service.ts";
 import { statusCommand } from "./status.ts";
@@ -61,6 +62,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   reload: reloadCommand,
   threads: threadsCommand,
   token: tokenCommand,
+  secret: secretCommand,
   certs: certsCommand,
   adopt: adoptCommand,
   "new-tool": newToolCommand,
@@ -125,6 +127,7 @@ export async function runAction(
 ): Promise<CommandOutcome> {
   const usage = usageOf(path, action);
   const extra = invocation.args[maxWords(action)];
+  if (extra !== undefined && action.wordTooMany !== undefined) throw new UsageError(action.wordTooMany);
   if (extra !== undefined) {
     throw new UsageError(`${quoteName(extra)} is a word too many; ${path} takes no more words: ${usage}`);
   }
