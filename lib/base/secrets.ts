@@ -12,16 +12,30 @@ const isFirstUnit = new Uint8Array(0x10000);
  * too short to be a secret is ignored.
  */
 export function registerSecret(value: string): void {
-  if (value.length < MIN_SECRET_LENGTH) return;
-  const escaped = escape(value);
-  const inspected = value.replaceAll("\\", "\\\\");
-  for (const form of [value, escaped, escape(escaped), inspected, encodeURIComponent(value.toWellFormed())]) {
+  for (const form of formsOf(value)) {
     const prefix = form.slice(0, MIN_SECRET_LENGTH);
     const known = byPrefix.get(prefix);
     if (known) known.add(form);
     else byPrefix.set(prefix, new Set([form]));
     isFirstUnit[form.charCodeAt(0)] = 1;
   }
+}
+
+/** Takes a registration back, for a secret that is worth nothing any more. */
+export function forgetSecret(value: string): void {
+  for (const form of formsOf(value)) {
+    const prefix = form.slice(0, MIN_SECRET_LENGTH);
+    const known = byPrefix.get(prefix);
+    known?.delete(form);
+    if (known?.size === 0) byPrefix.delete(prefix);
+  }
+}
+
+function formsOf(value: string): string[] {
+  if (value.length < MIN_SECRET_LENGTH) return [];
+  const escaped = escape(value);
+  const inspected = value.replaceAll("\\", "\\\\");
+  return [value, escaped, escape(escaped), inspected, encodeURIComponent(value.toWellFormed())];
 }
 
 /** `text` as it stands within a JSON string. */
