@@ -1,4 +1,3 @@
-import { registerPassingSecret } from "../../base/secrets.ts";
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
@@ -124,9 +123,6 @@ export class AccountTokens {
     const { tokens, expiresAtMs } = kept ?? {};
     this.kept = kept;
     if (before?.access_token === tokens?.access_token) return;
-    for (const secret of [tokens?.access_token, tokens?.refresh_token]) {
-      if (secret !== undefined) registerPassingSecret(secret);
-    }
     this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
     this.#failed = undefined;
     const lifetimeMs = (tokens?.expires_in ?? 0) * SECOND_MS;
