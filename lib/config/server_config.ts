@@ -99,6 +99,20 @@ export interface OAuthConfig {
   privateKey?: { pem: string; algorithm: string };
   /** The port of the redirect address, for a registration that names one; undefined: any free one. */
   callbackPort?: number;
+  /**
+   * The redirect address of the registration where that is another than `http://127.0.0.1:PORT/callback`, such as
+   * `http://localhost/oauth/callback`: on loopback, without its port, which is {@linkcode callbackPort}.
+   */
+  redirectUrl?: string;
+}
+
+/** An account of a server, and the sessions it is for; without directories and clients: all. */
+export interface AccountRule {
+  name: string;
+  /** Absolute; in one of them, or below it. */
+  directories?: readonly string[];
+  /** Names that clients give themselves; `*` stands for any characters. */
+  clients?: readonly string[];
 }
 
 /** A server behind a URL: Streamable HTTP, or the older HTTP with SSE. */
@@ -106,10 +120,15 @@ export interface UrlServerConfig extends CommonServerConfig {
   kind: "http" | "sse";
   url: string;
   headers: Readonly<Record<string, string>>;
-  /** How it is signed in to, where the entry says; any server that asks for it is signed in to by what it publishes. */
-  oauth?: OAuthConfig;
+  /**
+   * How it is signed in to, where the entry says; any server that asks for it is signed in to by what it publishes. False:
+   * never.
+   */
+  oauth?: OAuthConfig | false;
   /** The account that its requests are in the name of; undefined: `default`. Chosen when it is bound to a session. */
   account?: string;
+  /** The account of a session is the first of these that is for it, else {@linkcode account}. */
+  accounts?: readonly AccountRule[];
   /** A program that prints headers for its requests, as a JSON object: the program and its arguments. */
   headersHelper?: readonly string[];
   /** Whether to try SSE when Streamable HTTP is refused (MCP 2025-11-25, transports, backwards compatibility). */
