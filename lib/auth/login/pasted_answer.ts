@@ -1,6 +1,7 @@
 import { ExaiError } from "../../base/errors.ts";
 
-const EXPECTED = "paste the whole address of the page that the browser ended at, also where it shows an error: it begins " +
+const EXPECTED =
+  "paste the whole address of the page that the browser ended at, also where it shows an error: it begins " +
   "with http://127.0.0.1 and holds code= and state=";
 
 /**

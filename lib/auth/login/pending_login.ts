@@ -55,7 +55,8 @@ export class PendingLogin {
   async finish(params: URLSearchParams): Promise<void> {
     const taken = this.#take?.(params);
     if (taken) return await taken;
-    const why = "this answer belongs to another sign-in, or was used before; paste the address that the page of this " +
+    const why =
+      "this answer belongs to another sign-in, or was used before; paste the address that the page of this " +
       "one ended at";
     throw new ExaiError("INVALID_PARAMS", why);
   }

@@ -4,7 +4,7 @@ import { MINUTE_MS } from "../../base/units.ts";
 import type { AccountId } from "../credential_store.ts";
 import { accountKey, type LoginAccount } from "./login_account.ts";
 import { checkedPage, PendingLogin } from "./pending_login.ts";
-import { RedirectListener } from "./redirect_listener.ts";
+import { type RedirectAddress, RedirectListener } from "./redirect_listener.ts";
 import { type DeviceAccount, pollDevice } from "./device_login.ts";
 
 const log = getLogger(["exai", "auth"]);
@@ -17,8 +17,8 @@ export interface LoginRequest<Account = LoginAccount> {
   account: Account;
   /** The server's name, for people. */
   server: string;
-  /** The port of the redirect address, for a registration that names one; undefined: any free one. */
-  callbackPort?: number;
+  /** The redirect address of a registration that names one. */
+  redirect?: RedirectAddress;
 }
 
 /**
@@ -70,7 +70,10 @@ export class PendingLogins implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     const why = new ExaiError("SHUTTING_DOWN", "the daemon is stopping; begin again when it runs");
-    const logins = Array.from(this.#pending.values(), ({ login }) => login.then((it) => it.fail(why), () => {}));
+    const logins = Array.from(
+      this.#pending.values(),
+      ({ login }) => login.then((it) => it.fail(why), () => {}),
+    );
     await Promise.all(logins);
     await Promise.all(this.#closing);
   }
@@ -88,8 +91,8 @@ export class PendingLogins implements AsyncDisposable {
     return login;
   }
 
-  async #inBrowser({ account, server, callbackPort }: LoginRequest): Promise<PendingLogin> {
-    const listener = new RedirectListener(callbackPort);
+  async #inBrowser({ account, server, redirect }: LoginRequest): Promise<PendingLogin> {
+    const listener = new RedirectListener(redirect);
     try {
       const { authorizationUrl, state } = await account.beginLogin({ redirectUrl: listener.url });
       const url = checkedPage(authorizationUrl);
@@ -137,7 +140,8 @@ export class PendingLogins implements AsyncDisposable {
     const about = { server, account: account.name };
     const ended = done.then(
       () => log.info("{server}: signed in as {account}", about),
-      (thrown) => log.warning("{server}: not signed in as {account}: {why}", { ...about, why: messageOf(thrown) }),
+      (thrown) =>
+        log.warning("{server}: not signed in as {account}: {why}", { ...about, why: messageOf(thrown) }),
     );
     const closing = ended.then(close);
     this.#closing.add(closing);

@@ -3,13 +3,22 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { failedPage, signedInPage, strayPage } from "./login_page.ts";
 
-const PATH = "/callback";
+/** The redirect address where no other was registered, without its port. */
+const ADDRESS = "http://127.0.0.1/callback";
 
 /** How long a browser may take to be given its last page. */
 const LAST_PAGE_MS = 2 * SECOND_MS;
 
 /** Parameters that decide something: an answer with two of one is none (RFC 6749 section 3.1). */
 const ONCE = ["state", "code", "iss", "error"];
+
+/** Where the answer is to come. */
+export interface RedirectAddress {
+  /** On loopback, without its port: as it was registered. */
+  address?: string;
+  /** 0: any free one. */
+  port?: number;
+}
 
 /** The login whose answer is waited for. */
 interface ExpectedAnswer {
@@ -26,16 +35,15 @@ interface ExpectedAnswer {
  */
 export class RedirectListener implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #address: URL;
   #expected: ExpectedAnswer | undefined;
 
-  /**
-   * @param port 0: any free one
-   * @throws {ExaiError} `CONFIG` when another program has the port
-   */
-  constructor(port = 0) {
+  /** @throws {ExaiError} `CONFIG` when another program has the port */
+  constructor({ address = ADDRESS, port = 0 }: RedirectAddress = {}) {
+    const { hostname } = new URL(address);
     try {
       this.#server = Deno.serve(
-        { hostname: "127.0.0.1", port, onListen: () => {} },
+        { hostname: hostname === "[::1]" ? "::1" : "127.0.0.1", port, onListen: () => {} },
         (request) => this.#answer(request),
       );
     } catch (thrown) {
@@ -43,11 +51,13 @@ export class RedirectListener implements AsyncDisposable {
         "end the program that has it, or change callbackPort in mcp.json";
       throw new ExaiError("CONFIG", why, { cause: thrown });
     }
+    this.#address = new URL(address);
+    this.#address.port = String(this.#server.addr.port);
   }
 
   /** The redirect URI of the login. */
   get url(): string {
-    return `http://127.0.0.1:${this.#server.addr.port}${PATH}`;
+    return this.#address.href;
   }
 
   /** From now on the answer with the state of `expected` is taken, once. */
@@ -66,10 +76,10 @@ export class RedirectListener implements AsyncDisposable {
   async #answer(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
     // Another name means a page that had its own name lead here (DNS rebinding).
-    if (request.headers.get("host") !== `127.0.0.1:${this.#server.addr.port}`) {
+    if (request.headers.get("host") !== this.#address.host) {
       return new Response("wrong host\n", { status: 421 });
     }
-    if (pathname !== PATH) return new Response("there is nothing here\n", { status: 404 });
+    if (pathname !== this.#address.pathname) return new Response("there is nothing here\n", { status: 404 });
     // Anything else is a program that looks at links, which must not use up the answer.
     if (request.method !== "GET") return new Response("GET only\n", { status: 405 });
     const server = this.#expected?.server ?? "";
