@@ -223,10 +223,6 @@ Deno.test("time limits are converted by name, by client and by size, and one tha
 Deno.test("a way to authenticate that EXAI does not go is refused, never left out in silence", async () => {
   const url = "https://x.example/mcp";
   const refused: [object, RegExp][] = [
-    [
-      { url, headersHelper: "./token.sh" },
-      /headersHelper is a program that prints headers, which EXAI does not run/,
-    ],
     [{ uri: url, apiKey: "hush-hush" }, /apiKey is not sent; write "headers"/],
     [{ url, bearer_token_env_var: "hush hush" }, /bearer_token_env_var is no name of a variable/],
   ];
@@ -246,7 +242,6 @@ Deno.test("a way to authenticate that EXAI does not go is refused, never left ou
     env: { B: "b" },
   });
   assertEquals(commandIn(forwarded).env, { A: "own", B: "b" });
-  assertMatch((await readOne({ url, oauth: { clientId: "x" } })).warned.join(), /oauth says how to sign in/);
   await readSilent({ url, oauth: false, headers: {} });
 });
 

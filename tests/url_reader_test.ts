@@ -154,17 +154,19 @@ function endpointOf(...answers: (Response | Error)[]) {
   const asked: Asked[] = [];
   const endpoint = new ServerEndpoint(
     { url: "https://far/mcp", headers: { authorization: "Bearer k", accept: "own" }, startTimeoutMs: 1000 },
-    (url, init) => {
-      const { method, headers, body, signal } = init!;
-      asked.push({
-        url: String(url),
-        method: method!,
-        headers: Object.fromEntries(new Headers(headers)),
-        body,
-        signal: signal!,
-      });
-      const answer = answers.length > 1 ? answers.shift()! : answers[0]!;
-      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    {
+      fetch: (url, init) => {
+        const { method, headers, body, signal } = init!;
+        asked.push({
+          url: String(url),
+          method: method!,
+          headers: Object.fromEntries(new Headers(headers)),
+          body,
+          signal: signal!,
+        });
+        const answer = answers.length > 1 ? answers.shift()! : answers[0]!;
+        return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+      },
     },
   );
   return { endpoint, asked };
@@ -225,9 +227,11 @@ Deno.test("a message is posted as JSON, and its answer can be ended while it is 
   ]);
   assertEquals(taken!.aborted, true);
   endpoint.cancel(1);
-  const plain = new ServerEndpoint({ url: "https://far/", headers: {}, startTimeoutMs: 1000 }, (_, init) => {
-    assertEquals(new Headers(init!.headers).get("accept"), "application/json, text/event-stream");
-    return Promise.resolve(new Response());
+  const plain = new ServerEndpoint({ url: "https://far/", headers: {}, startTimeoutMs: 1000 }, {
+    fetch: (_, init) => {
+      assertEquals(new Headers(init!.headers).get("accept"), "application/json, text/event-stream");
+      return Promise.resolve(new Response());
+    },
   });
   await plain.post(request, undefined, () => Promise.resolve());
 });

@@ -6,6 +6,7 @@ import { shownDefault } from "../lib/config/help.ts";
 import { KNOWN_SERVERS, TELLING_WORDS } from "../lib/config/known_servers.ts";
 import { CLIENT_KEYS } from "../lib/config/servers/client_entries.ts";
 import { OWN_KEYS } from "../lib/config/servers/keys.ts";
+import { ACCOUNT_KEYS, OAUTH_KEYS, SIGN_IN_KEYS } from "../lib/config/servers/sign_in_keys.ts";
 import { keyInFile } from "../lib/config/setting_keys.ts";
 import { type Setting, SETTING_TOPICS } from "../lib/config/settings.ts";
 import { CHECKS } from "../lib/doctor/checks.ts";
@@ -25,8 +26,11 @@ export const TABLES: Readonly<Record<string, () => string>> = {
       agentRows(),
     ),
   "clink keys": () => markdownTable(["key", "in", "allowed", "what it is"], clinkKeyRows()),
-  "server keys": serverKeysTable,
-  "client keys": clientKeysTable,
+  "server keys": () => keysTable(OWN_KEYS),
+  "client keys": () => keysTable(CLIENT_KEYS),
+  "login keys": () => keysTable(SIGN_IN_KEYS),
+  "oauth keys": () => keysTable(OAUTH_KEYS),
+  "account keys": () => keysTable(ACCOUNT_KEYS),
   tools: () => markdownTable(["tool", "what it is for", "fields of its own", "works in, asks"], toolRows()),
   "step fields": () => markdownTable(["field", "type", "what it is"], stepFieldRows()),
   "model fields": () => markdownTable(["field", "type", "what it is"], modelFieldRows()),
@@ -105,13 +109,10 @@ function shownPlace(path: string): string {
   return path.replace(/^\{(\w+)\}/, (_, name: string) => places[name] ?? name);
 }
 
-function serverKeysTable(): string {
-  const rows = Object.entries(OWN_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
-  return markdownTable(["key", "allowed", "what it does"], rows);
-}
+type Keys = Readonly<Record<string, { allowed: string; help: string }>>;
 
-function clientKeysTable(): string {
-  const rows = Object.entries(CLIENT_KEYS).map(([key, { allowed, help }]) => [code(key), allowed, help]);
+function keysTable(keys: Keys): string {
+  const rows = Object.entries(keys).map(([key, { allowed, help }]) => [code(key), allowed, help]);
   return markdownTable(["key", "allowed", "what it does"], rows);
 }
 
@@ -196,6 +197,7 @@ const ERROR_MEANINGS: Readonly<Record<ErrorCode, string>> = {
   CANCELLED: "the caller cancelled the call, or went away",
   TOO_LARGE: "the answer does not fit in one message",
   UPSTREAM_UNAVAILABLE: "the server behind the tool cannot be reached or started",
+  LOGIN_REQUIRED: "the server wants an account to be signed in; the message says where",
   OUTCOME_UNKNOWN: "the call may or may not have run; look before calling again",
   DAEMON_UNAVAILABLE: "the shim cannot reach a daemon",
   SHUTTING_DOWN: "the daemon is stopping and takes no new calls",

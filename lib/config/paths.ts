@@ -31,6 +31,14 @@ export interface StatePaths {
   tasks: string;
   /** Which answers of clients were used, so that the next daemon does not use them again. */
   usedStates: string;
+  /** Accounts and secrets, encrypted. */
+  vault: string;
+  /** The key of the vault, where no keychain of the system has it. */
+  vaultKey: string;
+  /** Locked while a process changes the vault. */
+  vaultLock: string;
+  /** Files that are locked while one account is changed, so that two processes do not renew one token. */
+  accountLocks: string;
   /** Reports of uncaught errors. */
   crashes: string;
   logs: string;
@@ -103,6 +111,10 @@ export function statePaths(
     spending: inHome + "spending.db",
     tasks: inHome + "tasks.db",
     usedStates: inHome + "used_states.db",
+    vault: inHome + "vault.jwe",
+    vaultKey: inHome + "vault.key",
+    vaultLock: inHome + "vault.lock",
+    accountLocks: inHome + "account_locks",
     crashes: inHome + "crashes",
     logs: inHome + "logs",
     backups: inHome + "backups",

@@ -207,7 +207,9 @@ export function bindToSession<T extends ServerConfig>(
       return variable?.isBaseName ? baseNameOf(folder) : folder;
     });
   if (config.kind !== "stdio") {
-    return { ...config, url: put(config.url), headers: mapValues(config.headers, put) };
+    const { headersHelper } = config;
+    const helper = headersHelper === undefined ? {} : { headersHelper: headersHelper.map(put) };
+    return { ...config, url: put(config.url), headers: mapValues(config.headers, put), ...helper };
   }
   const cwd = config.cwd === undefined ? dir : within(dir, put(config.cwd));
   const env = mapValues(config.env, (value) => value === null ? null : put(value));
@@ -216,7 +218,9 @@ export function bindToSession<T extends ServerConfig>(
 }
 
 function textsOf(config: ServerConfig): string[] {
-  if (config.kind !== "stdio") return [config.url, ...Object.values(config.headers)];
+  if (config.kind !== "stdio") {
+    return [config.url, ...Object.values(config.headers), ...config.headersHelper ?? []];
+  }
   const env = Object.values(config.env).filter((value) => value !== null);
   return [config.command, ...config.args, ...env, config.cwd ?? "", config.envFile ?? ""];
 }

@@ -17,9 +17,11 @@ export interface ServerAuthorization {
   headersFor(request: { method: string; url: URL }): Promise<Readonly<Record<string, string>>>;
 
   /**
-   * Takes notice of a refusal. Resolves when the request should be sent once more, with new headers.
+   * Takes notice of a refusal, and renews what it can. Resolves with whether the request should be sent once more, with new
+   * headers; false: the refusal is no matter of authorization, or stands.
    *
-   * @throws {ExaiError} `LOGIN_REQUIRED` when only the user can help; what is wrong with the authorization server otherwise
+   * @throws {ExaiError} `LOGIN_REQUIRED` when only the user can help; what is wrong with the authorization server otherwise.
+   * The request has not run (`details.outcome` is `not_run`).
    */
-  refused(refusal: AuthorizationRefusal, signal: AbortSignal): Promise<void>;
+  refused(refusal: AuthorizationRefusal, signal: AbortSignal): Promise<boolean>;
 }

@@ -1,6 +1,7 @@
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { mintedId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
+import type { ServerAuthorization } from "./authorization.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import { HttpStatusError, isAboutSession } from "./http_errors.ts";
 import { RemoteTransport } from "./remote_transport.ts";
@@ -18,8 +19,8 @@ export class LegacySse extends RemoteTransport {
   #messages: URL | undefined;
   #isClosed = false;
 
-  constructor(config: UrlServerConfig, fetch: ServerFetch) {
-    super(config, fetch);
+  constructor(config: UrlServerConfig, fetch: ServerFetch, authorization?: ServerAuthorization) {
+    super(config, fetch, authorization);
     this.#ready.promise.catch(() => {});
   }
 

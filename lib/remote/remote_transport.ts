@@ -2,6 +2,7 @@ import type { UrlServerConfig } from "../config/server_config.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import type { RequestId, RpcMessage } from "../wire/rpc.ts";
 import { malformedAnswer } from "../wire/server_message.ts";
+import type { ServerAuthorization } from "./authorization.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import { bodyError, type HttpStatusError, SessionLostError } from "./http_errors.ts";
 import { MessageReader } from "./message_reader.ts";
@@ -33,9 +34,9 @@ export abstract class RemoteTransport implements UpstreamTransport {
   /** Why the connection has ended, if not by {@linkcode close}. */
   protected endReason: string | undefined;
 
-  constructor(config: UrlServerConfig, fetch: ServerFetch) {
+  constructor(config: UrlServerConfig, fetch: ServerFetch, authorization?: ServerAuthorization) {
     this.server = config.title;
-    this.endpoint = new ServerEndpoint(config, fetch);
+    this.endpoint = new ServerEndpoint(config, { fetch, authorization });
     this.reader = new MessageReader({
       server: config.title,
       onMessage: (message, about) => this.receive(message, about),

@@ -1,10 +1,12 @@
 // @ts-types="@modelcontextprotocol/sdk/shared/transport"
 import { fetchWithinOrigin, unfollowedRedirect } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { UrlServerConfig } from "../config/server_config.ts";
+import { untilAborted } from "../base/abort.ts";
 import { writeRecords } from "../base/turn_end.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isRequest, isRequestId, type RequestId, type RpcMessage } from "../wire/rpc.ts";
 import { sentText } from "../wire/text_request.ts";
+import type { AuthorizationRefusal, ServerAuthorization } from "./authorization.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import { fetchError, HttpStatusError, StreamTimeoutError } from "./http_errors.ts";
 
@@ -13,6 +15,9 @@ const ACCEPT_MS = 30 * SECOND_MS;
 
 /** How long a request stays open after its answer is no longer needed. */
 const LINGER_MS = 5 * SECOND_MS;
+
+/** How often a request is sent again because what authorizes it was renewed. */
+const MAX_RENEWALS = 2;
 
 type EndpointConfig = Pick<UrlServerConfig, "url" | "headers" | "startTimeoutMs">;
 
@@ -24,6 +29,12 @@ interface UrlRequest {
   signal: AbortSignal;
 }
 
+interface EndpointParts {
+  fetch: ServerFetch;
+  /** Left out where nothing but the configured headers authorizes requests. */
+  authorization?: ServerAuthorization;
+}
+
 /** Makes the HTTP requests to one server, and can abort each of them. */
 export class ServerEndpoint {
   /** Sent with every request, once known. */
@@ -31,13 +42,15 @@ export class ServerEndpoint {
   revision: string | undefined;
   readonly #config: EndpointConfig;
   readonly #fetch: ServerFetch;
+  readonly #authorization: ServerAuthorization | undefined;
   readonly #open = new Set<AbortController>();
   readonly #byRequest = new Map<RequestId, AbortController>();
   /** Timers that abort requests whose answers are no longer needed. */
   readonly #lingering = new Map<RequestId, ReturnType<typeof setTimeout>>();
 
-  constructor(config: EndpointConfig, fetch: ServerFetch) {
+  constructor(config: EndpointConfig, { fetch, authorization }: EndpointParts) {
     this.#config = config;
+    this.#authorization = authorization;
     // Follows up to five redirects within the origin only: the configured headers reach no other host.
     this.#fetch = fetchWithinOrigin(fetch);
   }
@@ -47,24 +60,37 @@ export class ServerEndpoint {
   }
 
   /**
-   * Makes a request.
+   * Makes a request; once more where it was refused for want of authorization, and that could be renewed.
    *
    * @throws {HttpStatusError} the server refused it
    * @throws {ResponseCutError} the server may have received it and did not answer
+   * @throws {ExaiError} as {@linkcode ServerAuthorization.refused}
    */
-  async fetch({ url = this.url, method = "GET", headers = {}, body, signal }: UrlRequest): Promise<Response> {
-    const init = { method, headers: this.#headers(headers), body, signal };
+  async fetch(request: UrlRequest): Promise<Response> {
+    const { url = this.url, method = "GET", signal } = request;
+    for (let renewals = 0;; renewals++) {
+      const sent = this.#authorization
+        ? await untilAborted(this.#authorization.headersFor({ method, url: new URL(url) }), signal)
+        : {};
+      const response = await this.#request(request, sent);
+      if (response.ok) return response;
+      const refusal = await refusalOf(response, url);
+      // At the end of a session nobody signs in for it.
+      const isFinal = renewals === MAX_RENEWALS || method === "DELETE";
+      const about = isFinal ? undefined : authorizationRefusal(response, sent);
+      if (!about || !await this.#authorization?.refused(about, signal)) throw refusal;
+    }
+  }
+
+  async #request(
+    { url = this.url, method = "GET", headers = {}, body, signal }: UrlRequest,
+    authorization: Readonly<Record<string, string>>,
+  ): Promise<Response> {
+    const init = { method, headers: this.#headers(headers, authorization), body, signal };
     writeRecords();
-    const response = await this.#fetch(url, init).catch((thrown) => {
+    return await this.#fetch(url, init).catch((thrown) => {
       throw fetchError(thrown);
     });
-    if (response.ok) return response;
-    const redirect = unfollowedRedirect(response, url);
-    if (redirect !== undefined) {
-      await response.body?.cancel();
-      throw new HttpStatusError(response, redirect);
-    }
-    throw new HttpStatusError(response, await response.text().catch(() => ""));
   }
 
   /**
@@ -158,13 +184,37 @@ export class ServerEndpoint {
     return controller;
   }
 
-  #headers(extra: Record<string, string | undefined>): Headers {
+  /** What authorizes a request goes before the configured headers, and those before the ones of MCP. */
+  #headers(
+    extra: Record<string, string | undefined>,
+    authorization: Readonly<Record<string, string>>,
+  ): Headers {
     const all = { "mcp-session-id": this.sessionId, "mcp-protocol-version": this.revision, ...extra };
     const headers = new Headers();
     for (const [name, value] of Object.entries(all)) if (value !== undefined) headers.set(name, value);
     for (const [name, value] of Object.entries(this.#config.headers)) headers.set(name, value);
+    for (const [name, value] of Object.entries(authorization)) headers.set(name, value);
     return headers;
   }
+}
+
+async function refusalOf(response: Response, url: string | URL): Promise<HttpStatusError> {
+  const redirect = unfollowedRedirect(response, url);
+  if (redirect === undefined) return new HttpStatusError(response, await response.text().catch(() => ""));
+  await response.body?.cancel();
+  return new HttpStatusError(response, redirect);
+}
+
+/** What a refusal says of authorization; a 403 without a challenge of that kind is about something else (RFC 6750, 3.1). */
+function authorizationRefusal(
+  { status, headers }: Response,
+  sent: AuthorizationRefusal["sent"],
+): AuthorizationRefusal | undefined {
+  const challenge = headers.get("www-authenticate");
+  if (status === 401) return { status, challenge, sent };
+  return status === 403 && /\binsufficient_scope\b/.test(challenge ?? "")
+    ? { status, challenge, sent }
+    : undefined;
 }
 
 /** The id of the request that `message` cancels, if it is a cancellation. */

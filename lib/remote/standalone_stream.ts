@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import { ExaiError } from "../base/errors.ts";
+import { type ErrorCode, ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { eventsOf, type ServerEvent } from "./server_events.ts";
 import { HttpStatusError, isAboutSession, StreamTimeoutError } from "./http_errors.ts";
@@ -15,6 +15,9 @@ const MIN_RETRY_MS = SECOND_MS;
 
 /** HTTP status of a server without a standalone stream (MCP basic/transports, listening for messages). */
 const NO_STREAM = 405;
+
+/** What a stream fails with that is not authorized, or cannot be at the moment. */
+const WITHOUT_RIGHT: ReadonlySet<ErrorCode> = new Set(["LOGIN_REQUIRED", "UPSTREAM_UNAVAILABLE"]);
 
 /** State of the stream, as `ps` shows it. */
 type StandaloneStreamState = "opening" | "open" | "waiting" | "none";
@@ -102,6 +105,8 @@ export class StandaloneStream {
       if (thrown instanceof StreamTimeoutError) return "reopen";
       if (thrown instanceof HttpStatusError) return await this.#afterRefusal(thrown);
       if (thrown instanceof ExaiError) {
+        // Requests go on, and the next that is answered opens the stream again.
+        if (WITHOUT_RIGHT.has(thrown.code)) return "pause";
         onFatal(thrown);
         return "stop";
       }

@@ -18,6 +18,7 @@ import {
   type RpcRequest,
   type RpcResponse,
 } from "../wire/rpc.ts";
+import type { ServerAuthorization } from "./authorization.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import { HttpStatusError } from "./http_errors.ts";
 import { rpcErrorIn } from "./era_refusals.ts";
@@ -56,8 +57,8 @@ export class StatelessHttp extends RemoteTransport {
   #loads = 0;
   #isClosed = false;
 
-  constructor(config: UrlServerConfig, fetch: ServerFetch) {
-    super(config, fetch);
+  constructor(config: UrlServerConfig, fetch: ServerFetch, authorization?: ServerAuthorization) {
+    super(config, fetch, authorization);
     this.#timeoutMs = config.startTimeoutMs;
   }
 

@@ -1,6 +1,7 @@
 import type { UrlServerConfig } from "../config/server_config.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { isRequest, type RequestId, type RpcMessage } from "../wire/rpc.ts";
+import type { ServerAuthorization } from "./authorization.ts";
 import type { ServerFetch } from "./bounded_fetch.ts";
 import { HttpStatusError } from "./http_errors.ts";
 import { messageKind, MessageRefusals } from "./message_refusals.ts";
@@ -37,8 +38,8 @@ export class StreamableHttp extends RemoteTransport {
   #closed: Promise<void> | undefined;
   #standalone: StandaloneStream | undefined;
 
-  constructor(config: UrlServerConfig, fetch: ServerFetch) {
-    super(config, fetch);
+  constructor(config: UrlServerConfig, fetch: ServerFetch, authorization?: ServerAuthorization) {
+    super(config, fetch, authorization);
     this.#url = config.url;
     this.#probe = new SessionProbe(this.endpoint, config.startTimeoutMs);
   }

@@ -3,6 +3,7 @@ import type { UrlServerConfig } from "../config/server_config.ts";
 import type { UpstreamTransport } from "../transport/upstream_transport.ts";
 import { isAboutRevision } from "../wire/mcp.ts";
 import type { RequestId, RpcMessage } from "../wire/rpc.ts";
+import type { ServerAuthorization } from "./authorization.ts";
 import { BoundedFetch } from "./bounded_fetch.ts";
 import { isAboutEra, isModernRefusal } from "./era_refusals.ts";
 import { HttpStatusError, ModernOnlyError, NoTransportError } from "./http_errors.ts";
@@ -14,15 +15,18 @@ import { StreamableHttp } from "./streamable_http.ts";
 interface UrlTransportOptions {
   /** Largest message accepted, in bytes after decompression. */
   maxMessageBytes: number;
+  /** What authorizes the requests beside the configured headers. */
+  authorization?: ServerAuthorization;
 }
 
 /** The transport of a server behind a URL, of the kind its configuration names (MCP basic/transports). */
 export function connectUrl(config: UrlServerConfig, options: UrlTransportOptions): UpstreamTransport {
   const { fetch } = new BoundedFetch({ server: config.title, maxBytes: options.maxMessageBytes });
-  const sse = () => new LegacySse(config, fetch);
+  const { authorization } = options;
+  const sse = () => new LegacySse(config, fetch, authorization);
   if (config.kind === "sse") return sse();
-  return new HttpTransport(new StatelessHttp(config, fetch), {
-    streamable: () => new StreamableHttp(config, fetch),
+  return new HttpTransport(new StatelessHttp(config, fetch, authorization), {
+    streamable: () => new StreamableHttp(config, fetch, authorization),
     sse: config.fallBackToSse ? sse : undefined,
   });
 }

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
-import { basename } from "@std/path";
+import { basename, dirname } from "@std/path";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { whyUntrusted } from "../config/trust.ts";
@@ -158,6 +158,57 @@ export async function writePrivateFile(path: string, text: string): Promise<void
     await Deno.remove(fresh).catch(() => {});
     throw thrown;
   }
+}
+
+/** Where {@linkcode writeDurably} writes a new text before it is in its place. */
+function freshPath(path: string): string {
+  return `${path}.tmp`;
+}
+
+/**
+ * As {@linkcode writePrivateFile}, and on the disk before this resolves: it outlives a failure of the machine. Only under
+ * a lock of the caller's: a text that a killed process has left half-written is overwritten, so that none pile up.
+ *
+ * @throws what the file system says; the file is as it was then
+ */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  await writeAhead(path, text);
+  await replace(freshPath(path), path);
+  await syncDir(dirname(path));
+}
+
+/**
+ * Writes as much as {@linkcode writeDurably} of `text` would, and leaves the file at `path` as it is: what cannot be written
+ * is found before something is done that must be written.
+ *
+ * @throws what the file system says
+ */
+export async function checkDurable(path: string, text: string): Promise<void> {
+  await writeAhead(path, text);
+  await Deno.remove(freshPath(path)).catch(() => {});
+}
+
+async function writeAhead(path: string, text: string): Promise<void> {
+  const fresh = freshPath(path);
+  // What a killed process left may be anything, such as a file that others can read.
+  await Deno.remove(fresh).catch(() => {});
+  try {
+    using file = await Deno.open(fresh, { write: true, createNew: true, mode: PRIVATE_FILE });
+    const bytes = new TextEncoder().encode(text);
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    await file.sync();
+  } catch (thrown) {
+    await Deno.remove(fresh).catch(() => {});
+    throw thrown;
+  }
+}
+
+/** Has the system write down which files a directory holds. Windows does so by itself. */
+async function syncDir(dir: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  using opened = await Deno.open(dir);
+  // Some file systems cannot, and the file itself is on the disk.
+  await opened.sync().catch(() => {});
 }
 
 /** Renames over `path`; retried on Windows, where that fails while a reader has it open. */

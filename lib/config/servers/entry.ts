@@ -15,6 +15,7 @@ import {
   type UrlEntry,
   urlSchema,
 } from "./keys.ts";
+import { SIGN_IN_KEYS, signInFaults } from "./sign_in_keys.ts";
 import type { ConvertedEntry } from "./shapes/convert_entry.ts";
 import { stdioServerOf } from "./stdio_entry.ts";
 import { urlServerOf } from "./url_entry.ts";
@@ -55,6 +56,11 @@ async function readOwnEntry(value: JsonObject, context: EntryContext): Promise<S
   const keys = { ...(kind === "stdio" ? STDIO_KEYS : URL_KEYS), ...OWN_KEYS };
   // The variables of an entry with a URL are for its headers.
   checkKeys(value, [...Object.keys(keys), "env"], context);
+  if (kind === "url") {
+    const wrong = signInFaults(value);
+    for (const { path, message } of wrong) context.fault(path, message);
+    if (wrong.length > 0) return undefined;
+  }
   const parsed = (kind === "stdio" ? stdioSchema : urlSchema).safeParse(value);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) faultOf(issue, { value, keys, context });
@@ -70,6 +76,10 @@ async function readOwnEntry(value: JsonObject, context: EntryContext): Promise<S
 function checkKeys(value: JsonObject, names: readonly string[], context: EntryContext): void {
   for (const key of Object.keys(value)) {
     if (names.includes(key)) continue;
+    if (Object.hasOwn(SIGN_IN_KEYS, key)) {
+      context.warn([key], "has no effect beside command: only a server behind a URL is signed in to");
+      continue;
+    }
     const meant = misspeltKey(key, names);
     if (meant !== undefined) context.fault([key], `is no key that EXAI reads; write ${meant}`);
     const advice = meant === undefined ? adviceOnKey(key, names) : undefined;

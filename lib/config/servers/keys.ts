@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { HOUR_MS } from "../../base/units.ts";
 import { clientsSchema } from "./client_entries.ts";
+import { SIGN_IN_KEYS } from "./sign_in_keys.ts";
 
 /** One key of a server's entry. */
 interface Key<T extends z.ZodMiniType = z.ZodMiniType> {
@@ -55,6 +56,7 @@ export const URL_TYPES: Readonly<Record<string, "http" | "sse">> = {
 
 /** The keys of a server behind a URL. */
 export const URL_KEYS = {
+  ...SIGN_IN_KEYS,
   type: key(
     z.enum(Object.keys(URL_TYPES)),
     '"http" (Streamable HTTP) or "sse" for a URL',

@@ -7,6 +7,7 @@ import { expandAt } from "./expand_entry.ts";
 import { expandEnvironment } from "./expand_environment.ts";
 import { URL_KEYS, URL_TYPES, type UrlEntry } from "./keys.ts";
 import { checkUrl } from "./self_mount.ts";
+import { signInOf } from "./sign_in_entry.ts";
 
 /** The configuration of a server behind a URL, made of its entry. */
 export async function urlServerOf(
@@ -29,14 +30,14 @@ export async function urlServerOf(
       context.fault(["headers", name], "is no HTTP header; allowed: a header name and one line of text");
     }
   }
-  const config: UrlServerConfig = {
+  return {
     ...common,
     kind: URL_TYPES[entry.type ?? "http"] ?? "http",
     url,
     headers,
+    ...await signInOf(entry, { context, own }),
     fallBackToSse: entry.type === undefined,
   };
-  return config;
 }
 
 function isHeader(name: string, value: string): boolean {

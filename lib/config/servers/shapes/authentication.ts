@@ -1,10 +1,11 @@
-import { isObject, type Json, type JsonObject } from "../../../base/json.ts";
+import { isObject, type JsonObject } from "../../../base/json.ts";
 import type { EntryDraft } from "./entry_draft.ts";
+import { convertSignIn } from "./sign_in.ts";
 
 /** A variable that a name in an entry can stand for. */
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
-const HELPERS = ["headersHelper", "http_headers_helper", "headers_helper"];
+const HELPERS = ["http_headers_helper", "headers_helper", "headerHelper"];
 
 /** Converts how a server gets its credentials; a way that EXAI does not go is named, never left out in silence. */
 export function convertAuthentication(draft: EntryDraft): void {
@@ -12,14 +13,7 @@ export function convertAuthentication(draft: EntryDraft): void {
   convertHeaderVariables(draft);
   convertForwarded(draft);
   const isUrl = draft.entry.url !== undefined;
-  const helper = draft.first(HELPERS);
-  if (helper !== undefined) draft.take(helper);
-  if (helper !== undefined && isUrl) {
-    const message =
-      "is a program that prints headers, which EXAI does not run; write headers in its place, with " +
-      "${file:PATH} or ${env:NAME} for the secret";
-    draft.note("fault", [helper], message);
-  }
+  convertHelper(draft, isUrl);
   for (const key of ["apiKey", "api_key", "apiToken", "authToken", "bearerToken"]) {
     if (draft.take(key) === undefined) continue;
     const message = isUrl
@@ -28,18 +22,27 @@ export function convertAuthentication(draft: EntryDraft): void {
     // A server without its token would be mounted as somebody else, or as nobody.
     draft.note(isUrl ? "fault" : "lost", [key], message);
   }
-  for (const key of ["oauth", "auth", "authProviderType", "oauth_resource", "scopes", "authorization"]) {
-    const value = draft.take(key);
-    if (value === undefined || value === false || isEmpty(value)) continue;
-    const message =
-      "says how to sign in, which EXAI does not do; where the server wants a token, write headers";
-    if (isUrl) draft.note("lost", [key], message);
-  }
+  if (isUrl) convertSignIn(draft);
+  else for (const key of SIGN_IN_KEYS) draft.take(key);
 }
 
-function isEmpty(value: Json): boolean {
-  if (isObject(value)) return Object.keys(value).length === 0 || value.enabled === false;
-  return Array.isArray(value) && value.length === 0;
+/** Of clients that write every key they know; a command is not signed in to. */
+const SIGN_IN_KEYS = ["oauth", "auth", "authProviderType", "oauth_resource", "scopes", "authorization"];
+
+/** A program that prints headers: its line, or an object with command and args. */
+function convertHelper(draft: EntryDraft, isUrl: boolean): void {
+  draft.rename(HELPERS, "headersHelper");
+  const { headersHelper } = draft.entry;
+  if (headersHelper === undefined) return;
+  if (!isUrl || headersHelper === "") draft.take("headersHelper");
+  else if (isObject(headersHelper) && typeof headersHelper.command === "string") {
+    const { command, args } = headersHelper;
+    const source = draft.sourceOf(["headersHelper"]);
+    const words = Array.isArray(args) ? args.map(String) : [];
+    draft.entry.headersHelper = [command, ...words];
+    draft.moved(["headersHelper", 0], [...source, "command"]);
+    for (const i of words.keys()) draft.moved(["headersHelper", i + 1], [...source, "args", i]);
+  }
 }
 
 /** Codex: the name of the variable that holds the token. */

@@ -2,7 +2,7 @@ import { isObject, type Json } from "../../../base/json.ts";
 import type { EntryDraft, EntryPath } from "./entry_draft.ts";
 
 /** The keys of an entry whose texts hold variables. */
-const KEYS = ["command", "args", "env", "headers", "url", "cwd", "envFile"];
+const KEYS = ["command", "args", "env", "headers", "url", "cwd", "envFile", "oauth", "headersHelper"];
 
 /** Variables as other programs write them, and how EXAI does. */
 const SPELLINGS: readonly [form: RegExp, ours: string][] = [

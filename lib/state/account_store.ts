@@ -1,0 +1,103 @@
+import { createHash } from "node:crypto";
+import { join } from "@std/path";
+import type { AccountId, CredentialStore, KeptCredentials } from "../auth/credential_store.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
+import { registerPassingSecret, registerSecret } from "../base/secrets.ts";
+import { MINUTE_MS } from "../base/units.ts";
+import { exclusively } from "./exclusive.ts";
+import type { Vault, VaultContent } from "./vault.ts";
+
+/** How long another process may change one account: as long as an authorization server may take, and some more. */
+const ACCOUNT_WAIT_MS = 2 * MINUTE_MS;
+
+const SECTION = "accounts";
+
+/** Fields of tokens and registrations that nobody else may see (RFC 6749, RFC 7591, OpenID Connect). */
+const PASSING_FIELDS = ["access_token", "refresh_token", "id_token"];
+const LASTING_FIELDS = ["client_secret", "registration_access_token"];
+
+/** Keeps accounts in the vault. What it reads or writes of them is kept out of the logs. */
+export class VaultCredentialStore implements CredentialStore {
+  readonly #vault: Vault;
+  readonly #locks: string;
+
+  /** @param locks the directory of the locks of accounts; made where there is none */
+  constructor(vault: Vault, locks: string) {
+    this.#vault = vault;
+    this.#locks = locks;
+  }
+
+  async read(id: AccountId): Promise<KeptCredentials | undefined> {
+    return credentialsIn(await this.#vault.read(), id);
+  }
+
+  async change(
+    id: AccountId,
+    change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
+  ): Promise<KeptCredentials | undefined> {
+    await Deno.mkdir(this.#locks, { recursive: true, mode: 0o700 });
+    const path = join(this.#locks, `${digestOf(id)}.lock`);
+    const what = `the account ${id.name} of ${id.resource}`;
+    return await exclusively(path, { waitMs: ACCOUNT_WAIT_MS, what }, async () => {
+      // A token that is renewed and cannot be written is lost, and with it the account.
+      await this.#vault.check();
+      const before = await this.read(id);
+      const after = await change(before);
+      if (after !== before) await this.#vault.change((content) => withAccount(content, id, after));
+      return after;
+    });
+  }
+
+  async list(): Promise<readonly AccountId[]> {
+    const accounts = (await this.#vault.read())[SECTION] ?? {};
+    return Object.keys(accounts).map(idIn).filter((id) => id !== undefined);
+  }
+}
+
+function credentialsIn(content: VaultContent, id: AccountId): KeptCredentials | undefined {
+  const found = content[SECTION]?.[keyOf(id)];
+  if (!isObject(found)) return undefined;
+  hide(found);
+  // A copy: the content is that of every later reading too.
+  return structuredClone(found) as unknown as KeptCredentials;
+}
+
+function withAccount(content: VaultContent, id: AccountId, kept: KeptCredentials | undefined): VaultContent {
+  const accounts = { ...content[SECTION] };
+  if (kept === undefined) delete accounts[keyOf(id)];
+  else {
+    // As it will be read: without fields that are undefined.
+    const written: JsonObject = JSON.parse(JSON.stringify(kept));
+    hide(written);
+    accounts[keyOf(id)] = written;
+  }
+  return { ...content, [SECTION]: accounts };
+}
+
+/** Keeps the secrets of an account out of the logs. */
+function hide(kept: JsonObject): void {
+  for (const [name, value] of Object.entries(kept)) {
+    if (isObject(value)) hide(value);
+    if (typeof value !== "string") continue;
+    if (PASSING_FIELDS.includes(name)) registerPassingSecret(value);
+    if (LASTING_FIELDS.includes(name)) registerSecret(value);
+  }
+}
+
+/** The key of an account: unlike a text with a separator, no two accounts have the same. */
+function keyOf({ resource, name }: AccountId): string {
+  return JSON.stringify([resource, name]);
+}
+
+function idIn(key: string): AccountId | undefined {
+  try {
+    const [resource, name] = JSON.parse(key);
+    return typeof resource === "string" && typeof name === "string" ? { resource, name } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function digestOf(id: AccountId): string {
+  return createHash("sha256").update(keyOf(id)).digest("hex").slice(0, 32);
+}

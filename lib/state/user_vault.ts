@@ -1,0 +1,44 @@
+import type { CredentialStore } from "../auth/credential_store.ts";
+import type { Keychain } from "../auth/keychain.ts";
+import type { SecretStore } from "../auth/secret_store.ts";
+import type { StatePaths } from "../config/paths.ts";
+import { VaultCredentialStore } from "./account_store.ts";
+import { Vault } from "./vault.ts";
+import { VaultKeys } from "./vault_key.ts";
+import { VaultSecretStore } from "./vault_secrets.ts";
+
+export interface UserVaultOptions {
+  paths: StatePaths;
+  /** The file with the key, as the user has set it; empty: none. */
+  keyFile?: string;
+  /** The keychain of the system, where there is one. */
+  keychain?: Keychain;
+  /** Whether the key of a new vault may go into the keychain. */
+  usesKeychain?: boolean;
+  /** Told that the vault could not be read and was put aside, in a sentence. */
+  onQuarantine?: (note: string) => void;
+}
+
+/** What is kept in the vault of a home. */
+export interface UserVault {
+  credentials: CredentialStore;
+  secrets: SecretStore;
+}
+
+/** The vault of a home. Nothing is read or made before it is needed. */
+export function openUserVault(
+  { paths, keyFile, keychain, usesKeychain, onQuarantine }: UserVaultOptions,
+): UserVault {
+  const keys = new VaultKeys({
+    vault: paths.vault,
+    keyFile: paths.vaultKey,
+    givenFile: keyFile,
+    keychain,
+    usesKeychain,
+  });
+  const vault = new Vault({ paths, keys, onQuarantine });
+  return {
+    credentials: new VaultCredentialStore(vault, paths.accountLocks),
+    secrets: new VaultSecretStore(vault, "the encrypted vault"),
+  };
+}

@@ -1,0 +1,149 @@
+import { getLogger } from "@logtape/logtape";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { SECOND_MS } from "../base/units.ts";
+import { readRegularFile } from "../config/regular_file.ts";
+import { exclusively } from "./exclusive.ts";
+import { quarantine } from "./sqlite/quarantine.ts";
+import { checkDurable, writeDurably } from "./state_files.ts";
+import type { NeededKey, VaultKeys } from "./vault_key.ts";
+import { DamagedVault, seal, unseal, type VaultContent } from "./vault_seal.ts";
+
+export type { VaultContent };
+
+const log = getLogger(["exai", "state"]);
+
+/** How long another process may take to change the vault; it needs milliseconds. */
+const LOCK_WAIT_MS = 20 * SECOND_MS;
+
+const EMPTY: VaultContent = {};
+
+interface VaultOptions {
+  paths: { vault: string; vaultLock: string };
+  keys: VaultKeys;
+  /** Told that the vault could not be read and was put aside, in a sentence. */
+  onQuarantine?: (note: string) => void;
+}
+
+/** What a vault was when it was read last. */
+interface Reading {
+  text: string;
+  content: VaultContent;
+  needs: NeededKey;
+}
+
+/**
+ * Accounts and secrets on disk: one encrypted file, replaced as a whole under a lock, so that daemons and commands of one
+ * home can use it at once, and a process that is killed leaves the content of before or that of after. A vault that no key
+ * opens is put aside, and a new one begun; while a key cannot be had, nothing is written.
+ */
+export class Vault {
+  readonly #path: string;
+  readonly #lockPath: string;
+  readonly #keys: VaultKeys;
+  readonly #onQuarantine: (note: string) => void;
+  #last: Reading | undefined;
+
+  constructor({ paths, keys, onQuarantine }: VaultOptions) {
+    this.#path = paths.vault;
+    this.#lockPath = paths.vaultLock;
+    this.#keys = keys;
+    this.#onQuarantine = onQuarantine ?? (() => {});
+  }
+
+  /**
+   * What is on disk now.
+   *
+   * @throws {ExaiError} `CONFIG` when it cannot be read, with what to do
+   */
+  async read(): Promise<VaultContent> {
+    try {
+      return (await this.#read())?.content ?? EMPTY;
+    } catch (thrown) {
+      if (!(thrown instanceof DamagedVault)) throw thrown;
+      // Another process may have put it aside since.
+      return await this.#locked(async () => (await this.#readOrPutAside())?.content ?? EMPTY);
+    }
+  }
+
+  /**
+   * Puts what `change` makes of the content in its place: on disk before this resolves, whole or not at all.
+   *
+   * @throws {ExaiError} `CONFIG` when it cannot be read or written, with what to do; it is as it was then
+   */
+  async change(change: (before: VaultContent) => VaultContent): Promise<void> {
+    await this.#locked(async () => {
+      const before = await this.#readOrPutAside();
+      const content = change(before?.content ?? EMPTY);
+      if (content === (before?.content ?? EMPTY)) return;
+      const text = await seal(content, this.#keys, before?.needs);
+      await this.#write(() => writeDurably(this.#path, text));
+      this.#last = undefined;
+    });
+  }
+
+  /**
+   * Checks that a change could be written now, before something is done that must be kept: a token that was renewed and
+   * cannot be written is lost.
+   *
+   * @throws {ExaiError} as {@linkcode change}
+   */
+  async check(): Promise<void> {
+    await this.#locked(async () => {
+      const before = await this.#readOrPutAside();
+      const text = await seal(before?.content ?? EMPTY, this.#keys, before?.needs);
+      await this.#write(() => checkDurable(this.#path, text));
+    });
+  }
+
+  async #locked<T>(work: () => Promise<T>): Promise<T> {
+    return await exclusively(this.#lockPath, { waitMs: LOCK_WAIT_MS, what: this.#path }, work);
+  }
+
+  /** Undefined where there is no vault. */
+  async #read(): Promise<Reading | undefined> {
+    let text: string;
+    try {
+      text = await readRegularFile(this.#path);
+    } catch (thrown) {
+      if (thrown instanceof Deno.errors.NotFound) return undefined;
+      throw this.#fault("cannot be read", thrown);
+    }
+    if (text !== this.#last?.text) this.#last = { text, ...await unseal(text, this.#keys) };
+    return this.#last;
+  }
+
+  /** Call it under the lock. */
+  async #readOrPutAside(): Promise<Reading | undefined> {
+    try {
+      return await this.#read();
+    } catch (thrown) {
+      if (!(thrown instanceof DamagedVault)) throw thrown;
+      let to: string;
+      try {
+        to = quarantine(this.#path);
+      } catch (failure) {
+        throw this.#fault(`is of no use (${thrown.message}) and cannot be put aside`, failure);
+      }
+      const note =
+        `the vault ${this.#path} is of no use (${thrown.message}); it is now ${to}, and a new one ` +
+        "is begun: accounts have to sign in again, and secrets to be set again";
+      log.error("{note}", { note });
+      this.#onQuarantine(note);
+      return undefined;
+    }
+  }
+
+  async #write(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (thrown) {
+      throw this.#fault("cannot be written", thrown);
+    }
+  }
+
+  #fault(what: string, thrown: unknown): ExaiError {
+    return new ExaiError("CONFIG", `the vault ${this.#path} ${what}: ${messageOf(thrown)}`, {
+      cause: thrown,
+    });
+  }
+}

@@ -1,0 +1,232 @@
+import { calculateJwkThumbprint } from "jose";
+import { getLogger } from "@logtape/logtape";
+import type { Keychain } from "../auth/keychain.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { registerSecret } from "../base/log.ts";
+import { quoteForShell } from "../base/text.ts";
+import { readRegularFile } from "../config/regular_file.ts";
+import { othersCanRead, whyUntrusted } from "../config/trust.ts";
+import { base64url, fromBase64url } from "../wire/proof.ts";
+import { writeDurably } from "./state_files.ts";
+
+const log = getLogger(["exai", "state"]);
+
+/** Bytes of a key of A256GCM. */
+const KEY_BYTES = 32;
+
+/** How a key is made for `EXAI_VAULT_KEY_FILE`. */
+const MAKE_KEY = "openssl rand -base64 32";
+
+/** The key of a vault. */
+interface VaultKey {
+  /** Its thumbprint (RFC 7638), by which a vault says which key it needs. */
+  kid: string;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Where a key is: a file of the state directory, the file that the user has named, or a keychain. */
+export type KeyPlace = "file" | "given-file" | Keychain["id"];
+
+/** Which key a vault needs, as its header says. */
+export interface NeededKey {
+  kid: string;
+  place: KeyPlace;
+}
+
+export interface VaultKeyPlaces {
+  /** The vault, for messages. */
+  vault: string;
+  /** The file of the state directory. */
+  keyFile: string;
+  /** The file that the user has named: `EXAI_VAULT_KEY_FILE`; empty: none. */
+  givenFile?: string;
+  /** The keychain of the system, where there is one. */
+  keychain?: Keychain;
+  /** Whether a new key may go into the keychain. Default: yes. */
+  usesKeychain?: boolean;
+}
+
+/**
+ * Finds and makes the keys of a vault. A keychain keeps each key under its thumbprint, so that no key ever takes the place
+ * of another one.
+ */
+export class VaultKeys {
+  readonly #places: VaultKeyPlaces;
+  readonly #known = new Map<string, VaultKey>();
+
+  constructor(places: VaultKeyPlaces) {
+    this.#places = places;
+  }
+
+  /**
+   * The key that a vault needs; undefined where its place holds another one.
+   *
+   * @throws {ExaiError} `CONFIG` when the key is lost, or its place cannot be used now
+   */
+  async find({ kid, place }: NeededKey): Promise<VaultKey | undefined> {
+    const known = this.#known.get(kid);
+    if (known) return known;
+    const found = await this.#read(place, kid);
+    if (found === undefined) throw this.#lost(place);
+    const key = await this.#remember(found);
+    if (key.kid === kid) return key;
+    if (place === "file") return undefined;
+    // Another process may have been told of another file: its vault must not be put aside for that.
+    throw this.#fault(`was encrypted with another key than that in ${this.#where(place)}`);
+  }
+
+  /**
+   * The key to encrypt with, made where there is none yet; call it under the lock of the vault.
+   *
+   * @param current the key that the vault has now; it stays in its place unless the user has named a file
+   * @throws {ExaiError} `CONFIG`
+   */
+  async forWriting(current?: NeededKey): Promise<{ key: VaultKey; place: KeyPlace }> {
+    const { givenFile } = this.#places;
+    if (givenFile) {
+      const found = await this.#read("given-file", "");
+      if (found === undefined) throw this.#lost("given-file");
+      return { key: await this.#remember(found), place: "given-file" };
+    }
+    const kept = current && await this.find(current);
+    if (kept) return { key: kept, place: current.place };
+    return await this.#make();
+  }
+
+  async #make(): Promise<{ key: VaultKey; place: KeyPlace }> {
+    const { keyFile, keychain, usesKeychain = true } = this.#places;
+    const kept = await this.#readFile(keyFile);
+    if (kept) return { key: await this.#remember(kept), place: "file" };
+    const key = await this.#remember(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
+    const text = base64url(key.bytes);
+    if (keychain && usesKeychain && await this.#putIntoKeychain(keychain, key.kid, text)) {
+      return { key, place: keychain.id };
+    }
+    await writeDurably(keyFile, `${text}\n`);
+    return { key, place: "file" };
+  }
+
+  /** Whether it is there, as the keychain says itself: some take what they do not keep. */
+  async #putIntoKeychain(keychain: Keychain, kid: string, text: string): Promise<boolean> {
+    try {
+      await keychain.set(itemOf(kid), text);
+      if (await keychain.get(itemOf(kid)) === text) return true;
+      throw new Error("it does not keep what it is given");
+    } catch (thrown) {
+      log.info("the key of {vault} goes into {file}, as {keychain} cannot be used: {reason}", {
+        vault: this.#places.vault,
+        file: this.#places.keyFile,
+        keychain: keychain.title,
+        reason: messageOf(thrown),
+      });
+      return false;
+    }
+  }
+
+  async #read(place: KeyPlace, kid: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const { keyFile, givenFile, keychain } = this.#places;
+    if (place === "file") return await this.#readFile(keyFile);
+    if (place === "given-file") {
+      if (givenFile) return await this.#readFile(givenFile, { isGiven: true });
+      throw this.#fault("has its key in a file of the user's; name it: EXAI_VAULT_KEY_FILE=PATH");
+    }
+    if (keychain?.id !== place) {
+      throw this.#fault(`has its key in ${placeTitle(place)}, which is not there; ${this.#advice()}`);
+    }
+    let text: string | undefined;
+    try {
+      text = await keychain.get(itemOf(kid));
+    } catch (thrown) {
+      throw this.#fault(`has its key in ${keychain.title}, and ${messageOf(thrown)}`, thrown);
+    }
+    return text === undefined ? undefined : this.#parse(text, keychain.title);
+  }
+
+  /** @throws {ExaiError} `CONFIG` for a file that others can change or read, or without a key */
+  async #readFile(
+    path: string,
+    { isGiven = false } = {},
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const distrust = whyUntrusted(path);
+    if (distrust !== undefined) throw this.#fault(`cannot be opened with the key in ${path}: ${distrust}`);
+    if (othersCanRead(path)) {
+      const remedy = `chmod 600 ${quoteForShell(path)}`;
+      // Containers are given secrets as files that all of their users can read.
+      if (!isGiven) throw this.#fault(`cannot be opened, as other users can read its key; ${remedy}`);
+      log.warning("other users can read the key in {path}; {remedy}", { path, remedy });
+    }
+    try {
+      return this.#parse(await readRegularFile(path), path);
+    } catch (thrown) {
+      if (thrown instanceof Deno.errors.NotFound) return undefined;
+      if (thrown instanceof ExaiError) throw thrown;
+      throw this.#fault(`has its key in ${path}, which cannot be read: ${messageOf(thrown)}`, thrown);
+    }
+  }
+
+  #parse(text: string, where: string): Uint8Array<ArrayBuffer> {
+    registerSecret(text.trim());
+    const key = keyIn(text);
+    if (key) return key;
+    throw this.#fault(`has its key in ${where}, where there is none: 32 bytes in base64, as of ${MAKE_KEY}`);
+  }
+
+  async #remember(bytes: Uint8Array<ArrayBuffer>): Promise<VaultKey> {
+    const k = base64url(bytes);
+    registerSecret(k);
+    const key = { kid: await calculateJwkThumbprint({ kty: "oct", k }), bytes };
+    this.#known.set(key.kid, key);
+    return key;
+  }
+
+  #where(place: KeyPlace): string {
+    if (place === "file") return this.#places.keyFile;
+    return place === "given-file" ? this.#places.givenFile ?? "" : placeTitle(place);
+  }
+
+  #lost(place: KeyPlace): ExaiError {
+    const hint = place === "given-file" ? `, or make one for a new vault: ${MAKE_KEY}` : "";
+    return this.#fault(
+      `needs the key that was in ${this.#where(place)}, which is gone; put it back${hint}; ${this.#advice()}`,
+    );
+  }
+
+  #advice(): string {
+    return `without it, move ${this.#places.vault} away: accounts then sign in again, and secrets are set again`;
+  }
+
+  #fault(what: string, cause?: unknown): ExaiError {
+    return new ExaiError("CONFIG", `the vault ${this.#places.vault} ${what}`, { cause });
+  }
+}
+
+/** The name of a key in a keychain. */
+function itemOf(kid: string): string {
+  return `vault-key-${kid}`;
+}
+
+function placeTitle(place: KeyPlace): string {
+  switch (place) {
+    case "secret-service":
+      return "the Secret Service";
+    case "macos-keychain":
+      return "the macOS Keychain";
+    case "windows-credentials":
+      return "the Windows Credential Manager";
+    default:
+      return "a file";
+  }
+}
+
+/** The key in a text: base64 of either alphabet, or hexadecimal. */
+function keyIn(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const trimmed = text.trim();
+  try {
+    const key = /^[0-9a-f]{64}$/i.test(trimmed)
+      ? Uint8Array.fromHex(trimmed)
+      : fromBase64url(trimmed.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", ""));
+    return key.length === KEY_BYTES ? key : undefined;
+  } catch {
+    return undefined;
+  }
+}
