@@ -4,6 +4,8 @@ import { type JsonObject, textOf } from "../lib/base/json.ts";
 import { PendingLogin } from "../lib/auth/login/pending_login.ts";
 import type { Call } from "../lib/call/call.ts";
 import { Router } from "../lib/router/router.ts";
+import { describeTrouble } from "../lib/call/server_trouble.ts";
+import { stateOfStopped, troubleOf } from "../lib/upstream/server_state.ts";
 import { LoginServer } from "../lib/upstream/login/login_server.ts";
 import type { ServerLogins } from "../lib/upstream/login/server_logins.ts";
 import type { Result } from "../lib/wire/rpc.ts";
@@ -60,8 +62,15 @@ function guarded(options: Partial<MountedOptions> & { account?: string } = {}) {
     mount.mounted.resetBackoff();
     for (const login of pending) login.succeed();
   };
+  const signOut = () => {
+    state.isSignedIn = false;
+    state.isKnown = true;
+    for (const slot of mount.mounted.slots) mount.mounted.end(slot);
+    pending.length = 0;
+  };
   return {
     server,
+    signOut,
     mount,
     state,
     pending,
@@ -273,14 +282,31 @@ Deno.test("the merged catalog names the tool after its server, and takes calls o
   it.state.isSignedIn = true;
   const shown = async () => namesOf((await router.target(lists(ada))).result!.tools);
   assertEquals(await shown(), ["shared__my_probe", "bee"]);
-  it.state.isSignedIn = false;
-  it.state.isKnown = true;
+  it.signOut();
   router.invalidate();
   const running = router.target(calls(ada, "bee"));
   await untilAsked(ada);
   it.signIn();
   assertEquals((await running).result, { ran: "b" });
-  it.state.isSignedIn = false;
+  it.signOut();
   router.invalidate();
   assertEquals(await shown(), ["shared__login"]);
+});
+
+Deno.test("a server that needs a login is no failed one: it is tried at once again, and its state says what to do", async () => {
+  await using it = guarded();
+  const ada = new Window("ada");
+  for (let i = 0; i < 8; i++) await it.server.target(calls(ada));
+  assertEquals(it.mount.starts(), 8);
+  const [record] = [...it.mount.mounted.records];
+  const state = stateOfStopped(record!);
+  assertEquals(state.is, "needs a login");
+  const trouble = describeTrouble(troubleOf("shared", state)!);
+  assertEquals(
+    trouble,
+    'server "shared" needs a login; run exai-daemon auth login shared, or have a window call shared__login',
+  );
+  it.signIn();
+  assertEquals([...it.mount.mounted.records].map((one) => stateOfStopped(one).is), []);
+  assertEquals((await it.server.target(calls(ada))).result, { ran: "probe" });
 });

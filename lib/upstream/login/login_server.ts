@@ -47,14 +47,14 @@ export class LoginServer implements Server {
   readonly target = async (call: Call): Promise<Result> => {
     if (this.#tool.isCalledBy(call)) return await this.#signInAsked(call);
     const kind = listKindOf(call.method);
+    if (kind && await this.#needsLogin(call.caller)) return listResult(kind, this.#tool.list(kind));
     try {
-      if (!await this.#needsLogin(call.caller)) return await this.#inner.target(call);
+      // Also where a login is needed: somebody may have signed in by another program meanwhile.
+      return await this.#inner.target(call);
     } catch (thrown) {
       if (!isLoginRequired(thrown)) throw thrown;
       return kind ? listResult(kind, this.#tool.list(kind)) : await this.#withLogin(call, thrown);
     }
-    if (kind) return listResult(kind, this.#tool.list(kind));
-    return await this.#withLogin(call, await this.#loginRequired(call.caller));
   };
 
   async list(kind: ListKind, call: Call): Promise<readonly JsonObject[]> {
@@ -134,12 +134,6 @@ export class LoginServer implements Server {
 
   async #targetOf(caller: Caller): Promise<SignInTarget> {
     return { server: this.name, account: await this.#logins.accountOf(caller) };
-  }
-
-  async #loginRequired(caller: Caller): Promise<ExaiError> {
-    const target = await this.#targetOf(caller);
-    const why = `server "${this.name}" needs a login; run: ${loginCommand(target)}`;
-    return new ExaiError("LOGIN_REQUIRED", why, { details: { ...target } });
   }
 
   /** Has the person sign in, and makes the call again: the server refused it, so it has not run. */

@@ -10,7 +10,7 @@ export interface SignInTarget {
 
 /** The command that signs in: in a terminal, on this machine or by SSH. */
 export function loginCommand({ server, account }: SignInTarget): string {
-  const option = account === undefined ? "" : ` --account ${word(account)}`;
+  const option = account === undefined || account === "default" ? "" : ` --account ${word(account)}`;
   return `exai-daemon auth login ${word(server)}${option}`;
 }
 
