@@ -12,6 +12,9 @@ const log = getLogger(["exai", "auth"]);
 /** How long a person may take to sign in. */
 const TIMEOUT_MS = 10 * MINUTE_MS;
 
+/** Logins that have ended and are remembered. */
+const MAX_ENDED = 32;
+
 /** What somebody wants to sign in to. */
 export interface LoginRequest<Account = LoginAccount> {
   account: Account;
@@ -28,6 +31,8 @@ export interface LoginRequest<Account = LoginAccount> {
 export class PendingLogins implements AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #pending = new Map<string, { account: AccountId; login: Promise<PendingLogin> }>();
+  /** The last that have ended, for whoever asks what became of one, by id. */
+  readonly #ended = new Map<string, PendingLogin>();
   readonly #closing = new Set<Promise<void>>();
   #isClosed = false;
 
@@ -54,8 +59,10 @@ export class PendingLogins implements AsyncDisposable {
     return this.#join("device", request.account.id, () => this.#onDevice(request));
   }
 
-  /** The login with an id that was given out, while it is pending. */
+  /** The login with an id that was given out; undefined: there was none, or it ended long ago. */
   async withId(id: string): Promise<PendingLogin | undefined> {
+    const ended = this.#ended.get(id);
+    if (ended) return ended;
     const all = Array.from(this.#pending.values(), ({ login }) => login.catch(() => undefined));
     return (await Promise.all(all)).find((login) => login?.id === id);
   }
@@ -87,7 +94,14 @@ export class PendingLogins implements AsyncDisposable {
     const pending = { account, login };
     this.#pending.set(key, pending);
     const end = () => void (this.#pending.get(key) === pending && this.#pending.delete(key));
-    login.then(({ done }) => done.then(end, end), end);
+    login.then((it) => {
+      const keep = () => {
+        this.#ended.set(it.id, it);
+        for (const old of [...this.#ended.keys()].slice(0, -MAX_ENDED)) this.#ended.delete(old);
+        end();
+      };
+      it.done.then(keep, keep);
+    }, end);
     return login;
   }
 
