@@ -1,4 +1,6 @@
 import { isAbsolute } from "@std/path";
+import { isObject } from "../base/json.ts";
+import { accountOf } from "../config/account_choice.ts";
 import { isDirectory } from "../config/path_kind.ts";
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
@@ -17,8 +19,8 @@ import { isForWorkspaceOnly, rootOf } from "./sharing/named_directories.ts";
 import { decideShare, type Scope, type ShareDecision } from "./sharing/decide_share.ts";
 import { ignoresDirectory } from "./sharing/known_servers.ts";
 import { repositoryOf } from "./sharing/repository.ts";
-import { foldersFor } from "./sharing/required_workspace.ts";
-import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
+import { checkRootsTold, foldersFor } from "./sharing/required_workspace.ts";
+import { locationOf, realPathOf, workspaceOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
 
 /** What a slot request depends on beside the configuration and the session. */
@@ -54,9 +56,12 @@ export async function slotRequestFor(
   const { scope } = decision;
   const areRootsMissing = roots === undefined && caller.areRootsOverdue === true;
   const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
+  checkRootsTold(config, {
+    areRootsMissing: areRootsMissing || options.isUnasked === true && hasRoots(caller),
+  });
   const folders = foldersFor(config, place, isDirectoryBound(config, scope));
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
-  const filled = await withEnvFile(config, folders.real);
+  const filled = await withAccount(await withEnvFile(config, folders.real), caller, place);
   const given = (dir: string | undefined, to = folders.real) => bindToSession(filled, dir, to);
   const bind = (...where: Parameters<typeof given>) => withVia(given(...where), via);
   const here = bind(workspace);
@@ -115,6 +120,22 @@ async function outsideProjects<T extends ServerConfig>(config: T): Promise<T> {
   const isThere = isAbsolute(home) &&
     await isDirectory(home);
   return isThere ? { ...config, cwd: home } : config;
+}
+
+/** `config` with the account that a session has at its server. */
+async function withAccount<T extends ServerConfig>(
+  config: T,
+  { client }: Caller,
+  { named, real }: { named: string | undefined; real: string | undefined },
+): Promise<T> {
+  if (config.kind === "stdio" || config.accounts === undefined) return config;
+  const directories = [named, real].filter((dir) => dir !== undefined);
+  const account = await accountOf(config, { client: client?.name, directories }, realPathOf);
+  return { ...config, account, accounts: undefined };
+}
+
+function hasRoots({ capabilities }: Caller): boolean {
+  return isObject(capabilities.roots);
 }
 
 /**
