@@ -57,6 +57,8 @@ export interface Server {
    * undefined: there are none.
    */
   withheld?(caller: Caller): readonly JsonObject[] | undefined;
+  /** The server's own name of the tool that it shows then. */
+  readonly standIn?: string;
   /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
   waitOf?(caller: Caller): string | undefined;
   /** How long it may take to start; undefined: no longer than others. */

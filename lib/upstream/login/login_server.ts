@@ -30,6 +30,7 @@ type SignInEnd = { is: "signed in" } | { is: "not"; text: string };
 export class LoginServer implements Server {
   readonly name: string;
   readonly admitsItself: boolean | undefined;
+  readonly standIn: string;
   readonly #inner: Server;
   readonly #logins: ServerLogins;
   readonly #tool: LoginTool;
@@ -42,6 +43,7 @@ export class LoginServer implements Server {
     this.#inner = inner;
     this.#logins = logins;
     this.#tool = new LoginTool(inner.name);
+    this.standIn = this.#tool.name;
   }
 
   readonly target = async (call: Call): Promise<Result> => {

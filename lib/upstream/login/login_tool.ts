@@ -5,13 +5,6 @@ import type { ListKind } from "../../call/server.ts";
 
 const NO_ENTRIES: readonly JsonObject[] = [];
 
-const definitions = new WeakSet<JsonObject>();
-
-/** Whether `own` is the definition of a tool that signs in to its server. */
-export function isLoginTool(own: JsonObject): boolean {
-  return definitions.has(own);
-}
-
 /** The one tool of a server that needs a login, in place of its lists. */
 export class LoginTool {
   readonly name: string;
@@ -35,7 +28,6 @@ export class LoginTool {
         destructiveHint: false,
       },
     };
-    definitions.add(definition);
     this.#tools = [definition];
   }
 
