@@ -47,12 +47,7 @@ export function registerPassingSecret(value: string): void {
   if (passing.size <= MAX_PASSING) return;
   const [oldest = ""] = passing;
   passing.delete(oldest);
-  forgetSecret(oldest);
-}
-
-/** Takes a registration back, for a secret that is worth nothing any more. */
-export function forgetSecret(value: string): void {
-  for (const form of formsOf(value)) {
+  for (const form of formsOf(oldest)) {
     const prefix = form.slice(0, MIN_SECRET_LENGTH);
     const known = byPrefix.get(prefix);
     known?.delete(form);

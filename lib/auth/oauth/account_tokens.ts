@@ -1,4 +1,3 @@
-import { forgetSecret, registerSecret } from "../../base/secrets.ts";
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
@@ -32,8 +31,6 @@ export class AccountTokens {
   /** The token that the server refuses, whatever is done. */
   #refused: string | undefined;
   #given: { token: string | undefined; by: "login" | "renewal"; atMs: number } | undefined;
-  #registered: ReadonlySet<string> = new Set();
-  #replaced: ReadonlySet<string> = new Set();
   #pauseMs = 0;
   #failed: { why: string; untilMs: number } | undefined;
 
@@ -126,12 +123,6 @@ export class AccountTokens {
     const { tokens, expiresAtMs } = kept ?? {};
     this.kept = kept;
     if (before?.access_token === tokens?.access_token) return;
-    const secrets = [tokens?.access_token, tokens?.refresh_token].filter((it) => it !== undefined);
-    secrets.forEach(registerSecret);
-    // The last ones may still be in answers that are under way.
-    this.#replaced.difference(new Set(secrets)).forEach(forgetSecret);
-    this.#replaced = this.#registered;
-    this.#registered = new Set(secrets);
     this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
     this.#failed = undefined;
     const lifetimeMs = (tokens?.expires_in ?? 0) * SECOND_MS;

@@ -4,7 +4,6 @@ import { quoteName } from "../../base/text.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import type { Root } from "../../call/call.ts";
-import { choosesByDirectory } from "../../config/account_choice.ts";
 import { type ServerConfig, workspaceUses } from "../../config/server_config.ts";
 import { whyNoWorkspace } from "../../config/shared_directories.ts";
 import { baseNameOf, folderOf, type SessionFolders } from "../../config/workspace_variables.ts";
@@ -90,17 +89,9 @@ export function foldersFor(config: ServerConfig, place: SessionPlace, isBound: b
   };
 }
 
-/**
- * A window whose directory says which account it has gets no other before its client has told that.
- *
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with a {@linkcode MissingDirectory}
- */
-export function checkRootsTold(
-  config: ServerConfig,
-  { areRootsMissing }: Pick<SessionPlace, "areRootsMissing">,
-): void {
-  if (!areRootsMissing || !choosesByDirectory(config)) return;
-  throw rootsPending(config, `server "${config.title}" has accounts by directory in mcp.json`);
+/** A window whose directory says which account it has gets none before its client has told that. */
+export function accountPending(config: ServerConfig): ExaiError {
+  return rootsPending(config, `server "${config.title}" has accounts by directory in mcp.json`);
 }
 
 function rootsPending(config: ServerConfig, subject: string): ExaiError {
