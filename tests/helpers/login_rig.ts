@@ -1,6 +1,7 @@
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
+import type { Canaries } from "./canaries.ts";
 import { removeHome } from "./files.ts";
 import { type Ended, type PersonOptions, visit } from "./person.ts";
 import { runDaemon, startDaemon } from "./program.ts";
@@ -106,7 +107,13 @@ export function addressIn(text: string): string {
 export interface LoginRigOptions {
   /** Entries of mcp.json by name; a text is a URL, and its tools have the server's name before their own. */
   servers: Readonly<Record<string, string | JsonObject>>;
+  /** `exai.json`. */
+  settings?: JsonObject;
+  /** Set by command before the daemon starts. */
+  secrets?: Readonly<Record<string, string>>;
   env?: Record<string, string>;
+  /** Takes what the daemon writes on its streams. */
+  canaries?: Canaries;
 }
 
 /** A daemon in a home of its own that mounts servers which want a login; gone with `await using`. */
@@ -114,15 +121,21 @@ export class LoginRig implements AsyncDisposable {
   readonly home: string;
   readonly env: Record<string, string>;
   daemon: Awaited<ReturnType<typeof startDaemon>>;
+  readonly #canaries: Canaries | undefined;
   readonly #windows: LoginWindow[] = [];
 
-  private constructor(home: string, env: Record<string, string>, daemon: LoginRig["daemon"]) {
+  private constructor(
+    home: string,
+    daemon: LoginRig["daemon"],
+    { env = {}, canaries }: Pick<LoginRigOptions, "env" | "canaries">,
+  ) {
     this.home = home;
     this.env = env;
     this.daemon = daemon;
+    this.#canaries = canaries;
   }
 
-  static async start({ servers, env = {} }: LoginRigOptions): Promise<LoginRig> {
+  static async start({ servers, settings, secrets = {}, ...rest }: LoginRigOptions): Promise<LoginRig> {
     const home = await Deno.realPath(await Deno.makeTempDir({ prefix: "exai-login-" }));
     await Deno.chmod(home, 0o700);
     const entries = Object.entries(servers).map(([name, entry]) => [
@@ -133,7 +146,13 @@ export class LoginRig implements AsyncDisposable {
       join(home, "mcp.json"),
       JSON.stringify({ mcpServers: Object.fromEntries(entries) }),
     );
-    return new LoginRig(home, env, await startDaemon({ home, env }));
+    if (settings) await Deno.writeTextFile(join(home, "exai.json"), JSON.stringify(settings));
+    const { env } = rest;
+    for (const [name, value] of Object.entries(secrets)) {
+      const { code, stderr } = await runDaemon({ home, env, args: ["secret", "set", name], input: value });
+      assertEquals(code, 0, stderr);
+    }
+    return new LoginRig(home, await startDaemon({ home, env }), rest);
   }
 
   get port(): number {
@@ -156,17 +175,29 @@ export class LoginRig implements AsyncDisposable {
     return await runDaemon({ home: this.home, args, env: { ...this.env, EXAI_WS_PORT: String(this.port) } });
   }
 
+  /** The processes of servers. */
+  async pidsOf(names: readonly string[]): Promise<number[]> {
+    const { servers } = await (await fetch(new URL("/status", this.http))).json();
+    return servers.filter(({ server, pid }: JsonObject) => pid && names.includes(String(server)))
+      .map(({ pid }: JsonObject) => Number(pid));
+  }
+
   /** Kills the daemon, as when the machine has no memory left, and starts it on the same port. */
   async restart(): Promise<void> {
     const { port } = this;
-    await this.daemon[Symbol.asyncDispose]();
+    await this.#end();
     const env = { ...this.env, EXAI_WS_PORT: String(port) };
     this.daemon = await startDaemon({ home: this.home, env });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const opened of this.#windows) await opened[Symbol.asyncDispose]();
-    await this.daemon[Symbol.asyncDispose]();
+    await this.#end();
     await removeHome(this.home);
+  }
+
+  async #end(): Promise<void> {
+    await this.daemon[Symbol.asyncDispose]();
+    this.#canaries?.say("the daemon's streams", this.daemon.banner + await this.daemon.stderr);
   }
 }

@@ -13,16 +13,18 @@ export interface ProgramOptions {
   program?: string;
   /** The file handles it may have (`ulimit -n`); as many as this process when left out. */
   handles?: number;
+  /** What it reads on stdin; nothing when left out. */
+  input?: string;
 }
 
 function command(home: string, options: ProgramOptions): Deno.Command {
-  const { program = daemonFile, args = [], handles } = options;
+  const { program = daemonFile, args = [], handles, input } = options;
   const limited = handles === undefined ? [] : ["/bin/sh", "-c", 'ulimit -n "$0" && exec "$@"', `${handles}`];
   const [first, ...rest] = [...limited, Deno.execPath(), "run", "-A", "--no-check", program, ...args];
   return new Deno.Command(first!, {
     args: rest,
     env: { EXAI_HOME: home, XDG_RUNTIME_DIR: home, EXAI_WS_PORT: "0", ENV_FILE: "", ...options.env },
-    stdin: "null",
+    stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
   });
@@ -41,6 +43,8 @@ export async function startDaemon(options: ProgramOptions = {}) {
     home,
     url,
     banner,
+    /** All it writes there, once it has ended. */
+    stderr,
     async [Symbol.asyncDispose]() {
       signalProgram(process, "SIGKILL");
       await process.status;
@@ -71,7 +75,9 @@ export async function killDaemon({ url, pid }: { url: string; pid: number }): Pr
 /** Runs `daemon.ts` to its end. */
 export async function runDaemon(options: ProgramOptions = {}) {
   const home = options.home ?? await Deno.makeTempDir({ prefix: "exai-daemon-" });
-  const { code, stdout, stderr } = await command(home, options).output();
+  const process = command(home, options).spawn();
+  if (options.input !== undefined) await new Blob([options.input]).stream().pipeTo(process.stdin);
+  const { code, stdout, stderr } = await process.output();
   if (!options.home) await removeHome(home);
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: decode(stdout), stderr: decode(stderr) };
