@@ -4,7 +4,7 @@ import type { JsonObject } from "../../lib/base/json.ts";
 import type { Canaries } from "./canaries.ts";
 import { removeHome } from "./files.ts";
 import { type Ended, type PersonOptions, visit } from "./person.ts";
-import { runDaemon, startDaemon } from "./program.ts";
+import { runDaemon, signalProgram, startCommand, startDaemon } from "./program.ts";
 import { Shim } from "./shim.ts";
 import { until } from "./until.ts";
 
@@ -97,6 +97,45 @@ export class LoginWindow implements AsyncDisposable {
   }
 }
 
+/** A command that runs, with a person who reads what it says and types. */
+export class CommandSession implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #reading: Promise<unknown>;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  #said = "";
+
+  constructor(process: Deno.ChildProcess) {
+    this.#process = process;
+    this.#writer = process.stdin.getWriter();
+    const read = async (stream: ReadableStream<Uint8Array>) => {
+      for await (const text of stream.pipeThrough(new TextDecoderStream())) this.#said += text;
+    };
+    this.#reading = Promise.all([read(process.stdout), read(process.stderr)]);
+  }
+
+  /** What it has said, once `wanted` is in it. */
+  async says(wanted: RegExp): Promise<string> {
+    return await until(`${wanted} in ${this.#said}`, () => wanted.test(this.#said) ? this.#said : undefined);
+  }
+
+  async type(line: string): Promise<void> {
+    await this.#writer.write(new TextEncoder().encode(`${line}\n`));
+  }
+
+  /** Its exit code, and all that it said. */
+  async end(): Promise<{ code: number; said: string }> {
+    const { code } = await this.#process.status;
+    await this.#reading;
+    return { code, said: this.#said };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    signalProgram(this.#process, "SIGKILL");
+    await this.#writer.close().catch(() => {});
+    await this.end();
+  }
+}
+
 /** The address that a text tells a person to open. */
 export function addressIn(text: string): string {
   const url = /https?:\/\/\S+[?&]state=\S+/.exec(text)?.[0];
@@ -173,6 +212,12 @@ export class LoginRig implements AsyncDisposable {
   /** Runs a command of `exai-daemon`. */
   async run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     return await runDaemon({ home: this.home, args, env: { ...this.env, EXAI_WS_PORT: String(this.port) } });
+  }
+
+  /** Runs a command of `exai-daemon` at which a person sits. */
+  interactive(...args: string[]): CommandSession {
+    const env = { ...this.env, EXAI_WS_PORT: String(this.port) };
+    return new CommandSession(startCommand(this.home, { args, env }));
   }
 
   /** The processes of servers. */

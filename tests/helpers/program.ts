@@ -83,6 +83,11 @@ export async function runDaemon(options: ProgramOptions = {}) {
   return { code, stdout: decode(stdout), stderr: decode(stderr) };
 }
 
+/** Starts `daemon.ts` with a command whose person is at the terminal. */
+export function startCommand(home: string, options: ProgramOptions): Deno.ChildProcess {
+  return command(home, { ...options, input: "" }).spawn();
+}
+
 /** Reads until a line begins with spaces and `mark`, or the end; `rest` settles when the stream has ended. */
 async function readUntil(stream: ReadableStream<Uint8Array>, mark: string) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
