@@ -8,6 +8,7 @@ import { MODEL_CHOICE_SETTINGS } from "./settings/model_choice.ts";
 import { MODEL_SETTINGS } from "./settings/models.ts";
 import { MOUNTED_SERVER_SETTINGS } from "./settings/mounted_servers.ts";
 import { SESSION_SETTINGS } from "./settings/sessions.ts";
+import { SIGN_IN_SETTINGS } from "./settings/sign_in.ts";
 import { SEARCH_MODES, TOOL_SETTINGS } from "./settings/tools.ts";
 
 export type { JsonType, Program, Setting } from "./setting.ts";
@@ -24,6 +25,7 @@ export const SETTING_TOPICS = {
   "Calls": CALL_SETTINGS,
   "Files, logs and records": FILE_SETTINGS,
   "Mounted servers": MOUNTED_SERVER_SETTINGS,
+  "Signing in and secrets": SIGN_IN_SETTINGS,
   "Tools": TOOL_SETTINGS,
   "Models": MODEL_SETTINGS,
   "Choice of models": MODEL_CHOICE_SETTINGS,
@@ -37,6 +39,7 @@ export const SETTINGS = {
   ...CALL_SETTINGS,
   ...FILE_SETTINGS,
   ...MOUNTED_SERVER_SETTINGS,
+  ...SIGN_IN_SETTINGS,
   ...TOOL_SETTINGS,
   ...MODEL_SETTINGS,
   ...MODEL_CHOICE_SETTINGS,

@@ -53,6 +53,8 @@ export interface VaultKeyPlaces {
 export class VaultKeys {
   readonly #places: VaultKeyPlaces;
   readonly #known = new Map<string, VaultKey>();
+  /** What keychains are asked for now, by thumbprint. */
+  readonly #asking = new Map<string, Promise<string | undefined>>();
 
   constructor(places: VaultKeyPlaces) {
     this.#places = places;
@@ -133,13 +135,22 @@ export class VaultKeys {
     if (keychain?.id !== place) {
       throw this.#fault(`has its key in ${placeTitle(place)}, which is not there; ${this.#advice()}`);
     }
-    let text: string | undefined;
+    const text = await this.#ask(keychain, kid);
+    return text === undefined ? undefined : this.#parse(text, keychain.title);
+  }
+
+  /** Asks once for all who wait: a keychain that is locked asks its user. */
+  async #ask(keychain: Keychain, kid: string): Promise<string | undefined> {
+    let asking = this.#asking.get(kid);
+    if (!asking) {
+      asking = keychain.get(itemOf(kid)).finally(() => this.#asking.delete(kid));
+      this.#asking.set(kid, asking);
+    }
     try {
-      text = await keychain.get(itemOf(kid));
+      return await asking;
     } catch (thrown) {
       throw this.#fault(`has its key in ${keychain.title}, and ${messageOf(thrown)}`, thrown);
     }
-    return text === undefined ? undefined : this.#parse(text, keychain.title);
   }
 
   /** @throws {ExaiError} `CONFIG` for a file that others can change or read, or without a key */

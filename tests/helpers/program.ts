@@ -23,7 +23,14 @@ function command(home: string, options: ProgramOptions): Deno.Command {
   const [first, ...rest] = [...limited, Deno.execPath(), "run", "-A", "--no-check", program, ...args];
   return new Deno.Command(first!, {
     args: rest,
-    env: { EXAI_HOME: home, XDG_RUNTIME_DIR: home, EXAI_WS_PORT: "0", ENV_FILE: "", ...options.env },
+    env: {
+      EXAI_HOME: home,
+      XDG_RUNTIME_DIR: home,
+      EXAI_WS_PORT: "0",
+      EXAI_KEYCHAIN: "off",
+      ENV_FILE: "",
+      ...options.env,
+    },
     stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",

@@ -11,5 +11,7 @@ export const SUITE: readonly string[] = [
   "tests/windows_paths_test.ts",
   "tests/windows_pipes_test.ts",
   "tests/windows_programs_test.ts",
+  "tests/vault_test.ts",
+  "tests/slow/keychains_test.ts",
   "tests/slow/windows_shims_test.ts",
 ];
