@@ -47,7 +47,7 @@ const LIES: Record<string, Lie> = {
   },
   metadata_endless: {
     lie: () => ({ metadata: () => endless(200) }),
-    says: /large|long|big|size|bytes/i,
+    says: /more than \d+ MiB/,
     isSeenBefore: true,
   },
   metadata_html: { lie: () => ({ metadata: html }), says: /metadata/i, isSeenBefore: true },
@@ -69,14 +69,14 @@ const LIES: Record<string, Lie> = {
     lie: () => ({
       metadata: (honest) => Response.json({ ...honest, authorization_endpoint: "javascript:alert(1)//" }),
     }),
-    says: /javascript|https|address|URL/i,
+    says: /not OAuth|https/,
     isSeenBefore: true,
   },
   page_is_file: {
     lie: () => ({
       metadata: (honest) => Response.json({ ...honest, authorization_endpoint: "file:///etc/passwd" }),
     }),
-    says: /file|https|address|URL/i,
+    says: /https/,
     isSeenBefore: true,
   },
   token_in_clear: {
@@ -91,7 +91,7 @@ const LIES: Record<string, Lie> = {
   },
   token_fails: { lie: () => ({ token: () => new Response("oops", { status: 500 }) }), says: /500/ },
   token_html: { lie: () => ({ token: html }), says: /JSON|token/i },
-  token_endless: { lie: () => ({ token: () => endless(200) }), says: /large|long|big|size|bytes/i },
+  token_endless: { lie: () => ({ token: () => endless(200) }), says: /more than \d+ MiB/ },
   token_injects: {
     lie: () => ({ token: () => Response.json({ access_token: "a\r\nX-Evil: 1", token_type: "bearer" }) }),
     says: /token/i,
