@@ -51,3 +51,15 @@ Deno.test("what ended at whatever it was asked is taken for of the legacy era un
   memory.presumeLegacy(false);
   assertEquals(memory.known(), { is: "remembered", era: "modern" });
 });
+
+Deno.test("the era of a server is remembered by account", () => {
+  using store = new SqliteServerLists(":memory:");
+  const memory = new EraMemory(STDIO, store);
+  memory.found("modern");
+  assertEquals(memory.of("default").known(), { is: "remembered", era: "modern" });
+  assertEquals(memory.of("work").known(), { is: "unknown" });
+  memory.of("work").found("legacy");
+  const next = new EraMemory(STDIO, store);
+  assertEquals(next.of("work").known(), { is: "remembered", era: "legacy" });
+  assertEquals(next.of(undefined).known(), { is: "remembered", era: "modern" });
+});

@@ -28,6 +28,7 @@ import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
 import { LiveSettings } from "./live_settings.ts";
+import { openAccounts } from "./open_accounts.ts";
 import { openListeners } from "./open_listeners.ts";
 import { openOwnServer } from "./own_server.ts";
 
@@ -144,6 +145,7 @@ async function openServers(
         events,
         admissionFor,
         ownServers: [own.server.name, CALLS_SERVER],
+        accounts: openAccounts(settings, paths, hooks),
         ...hooks,
       },
     ),

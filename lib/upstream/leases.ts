@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { ExaiError } from "../base/errors.ts";
+import { choosesByDirectory } from "../config/account_choice.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Params } from "../wire/raw_object.ts";
 import { MINUTE_MS } from "../base/units.ts";
@@ -125,9 +126,8 @@ export class Leases {
     this.current(caller)?.then(async (slot) => {
       // A copy of a shared process is told what that is told.
       const scope = slot.copyOf ?? slot.scope;
-      if (scope === "machine" || scope === "window") return;
-      if (scope === "session") return (await slot.instance).notify(caller, ROOTS_CHANGED, params);
-      this.relocate(caller, slot);
+      if (scope === "project" || choosesByDirectory(this.#config)) this.relocate(caller, slot);
+      if (scope === "session") (await slot.instance).notify(caller, ROOTS_CHANGED, params);
     }).catch(() => {});
   }
 

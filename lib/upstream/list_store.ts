@@ -18,6 +18,8 @@ export interface StoredView {
   lists: Partial<Readonly<Record<ListKind, readonly JsonObject[]>>>;
   /** The credentials it is for alone; left out: what it shows is the same for all. */
   privateTo?: string;
+  /** The account whose requests it was the answer to; left out: the only one of a server of that time. */
+  account?: string;
   /** Client capabilities it has made use of. */
   asked?: readonly string[];
 }

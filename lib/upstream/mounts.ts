@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { isAbsolute } from "@std/path";
+import { onlyAccount } from "../config/account_choice.ts";
 import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
@@ -139,8 +140,8 @@ export class Mounts implements AsyncDisposable {
   }
 }
 
-/** Whether only a window can say where the server runs. */
+/** Whether only a window can say where the server runs, or as whom it is signed in to. */
 function needsWindow(config: ServerConfig): boolean {
-  return usesWorkspace(config) ||
+  return usesWorkspace(config) || config.kind !== "stdio" && onlyAccount(config) === undefined ||
     config.kind === "stdio" && config.cwd !== undefined && !isAbsolute(config.cwd);
 }

@@ -1,6 +1,7 @@
 import { pathOfUri } from "../base/file_uri.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import { type ServerConfig, usesWorkspace } from "../config/server_config.ts";
+import { DEFAULT_ACCOUNT } from "../config/account_choice.ts";
+import { type ServerConfig, type UrlServerConfig, usesWorkspace } from "../config/server_config.ts";
 import type { Caller, Root } from "../call/call.ts";
 import { principalOf } from "../call/owner.ts";
 import { wellFormedCapabilities } from "../wire/client_capabilities.ts";
@@ -34,6 +35,8 @@ export interface ListScope {
   resourcesFor: "everybody" | "directory" | "session";
   /** Same for processes that are given the same variables, headers and arguments on behalf of the same principal. */
   credentials: string;
+  /** The account at the server that they show the lists of; undefined for a command. */
+  account?: string;
   /** The directory of its sessions, where what is shown may depend on it. */
   directory?: string;
   /** The daemons its sessions are connected through, if any: what a daemon that is mounted lists depends on them. */
@@ -120,10 +123,18 @@ export function processGroupKey(config: ServerConfig, { workspace }: SharingSess
 }
 
 function whatRuns(config: ServerConfig, scope: Scope) {
-  if (config.kind !== "stdio") return [config.kind, config.url, sortedEntries(config.headers)];
+  if (config.kind !== "stdio") return whatIsReached(config);
   // The sub-agents of a window work in directories of their own.
   const cwd = scope === "machine" || scope === "window" || config.cwdFree ? null : config.cwd;
   return [config.command, config.args, sortedEntries(config.env), cwd];
+}
+
+/** Left out where there is none: what was kept before there were accounts stays good. */
+function whatIsReached({ kind, url, headers, account = DEFAULT_ACCOUNT, headersHelper }: UrlServerConfig) {
+  const parts: unknown[] = [kind, url, sortedEntries(headers)];
+  if (account !== DEFAULT_ACCOUNT || headersHelper) parts.push(account);
+  if (headersHelper) parts.push(headersHelper);
+  return parts;
 }
 
 /**
@@ -145,6 +156,7 @@ export function listScopeOf(
     listKey: JSON.stringify([advertised, where, credentials, ...via ?? []]),
     advertised,
     credentials,
+    ...bound.kind === "stdio" ? {} : { account: bound.account ?? DEFAULT_ACCOUNT },
     resourcesFor: isOwn ? "session" : isLocal ? "directory" : "everybody",
     directory: isLocal ? session.workspace : undefined,
     via,

@@ -1,4 +1,6 @@
 import { isAbsolute } from "@std/path";
+import { isObject } from "../base/json.ts";
+import { accountOf, choosesByDirectory } from "../config/account_choice.ts";
 import { isDirectory } from "../config/path_kind.ts";
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
@@ -17,8 +19,8 @@ import { isForWorkspaceOnly, rootOf } from "./sharing/named_directories.ts";
 import { decideShare, type Scope, type ShareDecision } from "./sharing/decide_share.ts";
 import { ignoresDirectory } from "./sharing/known_servers.ts";
 import { repositoryOf } from "./sharing/repository.ts";
-import { foldersFor } from "./sharing/required_workspace.ts";
-import { locationOf, workspaceOf } from "./sharing/working_directory.ts";
+import { accountPending, foldersFor } from "./sharing/required_workspace.ts";
+import { locationOf, realPathOf, workspaceOf } from "./sharing/working_directory.ts";
 import type { SlotRequest } from "./slot.ts";
 
 /** What a slot request depends on beside the configuration and the session. */
@@ -41,9 +43,9 @@ interface SlotRequestOptions {
 export async function slotRequestFor(
   config: ServerConfig,
   caller: Caller,
-  { isolationReason, daemonId, ...options }: SlotRequestOptions,
+  { isolationReason, daemonId, isUnasked, ...options }: SlotRequestOptions,
 ): Promise<SlotRequest> {
-  const roots = options.isUnasked ? undefined : await caller.roots();
+  const roots = isUnasked ? undefined : await caller.roots();
   const named = await workspaceOf(caller, roots);
   const { workspace, rootPaths } = await locationOf(named, roots);
   const decided = decideShare(config);
@@ -53,10 +55,10 @@ export async function slotRequestFor(
     : { scope: "session", why: isolationReason, canIsolate: false };
   const { scope } = decision;
   const areRootsMissing = roots === undefined && caller.areRootsOverdue === true;
-  const place = { named, real: workspace, roots, rootPaths, areRootsMissing };
+  const place = { named, real: workspace, roots, rootPaths, areRootsMissing, isUnasked };
   const folders = foldersFor(config, place, isDirectoryBound(config, scope));
   const via = [...caller.via ?? [], ...[daemonId ?? []].flat()];
-  const filled = await withEnvFile(config, folders.real);
+  const filled = await withAccount(await withEnvFile(config, folders.real), caller, place);
   const given = (dir: string | undefined, to = folders.real) => bindToSession(filled, dir, to);
   const bind = (...where: Parameters<typeof given>) => withVia(given(...where), via);
   const here = bind(workspace);
@@ -115,6 +117,24 @@ async function outsideProjects<T extends ServerConfig>(config: T): Promise<T> {
   const isThere = isAbsolute(home) &&
     await isDirectory(home);
   return isThere ? { ...config, cwd: home } : config;
+}
+
+/**
+ * `config` with the account that a session has at its server.
+ *
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` while its client has not told the directory that says which
+ */
+async function withAccount<T extends ServerConfig>(
+  config: T,
+  { client, capabilities }: Caller,
+  place: { named?: string; real?: string; areRootsMissing: boolean; isUnasked?: boolean },
+): Promise<T> {
+  if (config.kind === "stdio" || config.accounts === undefined) return config;
+  const isUntold = place.areRootsMissing || place.isUnasked === true && isObject(capabilities.roots);
+  if (isUntold && choosesByDirectory(config)) throw accountPending(config);
+  const directories = [place.named, place.real].filter((dir) => dir !== undefined);
+  const account = await accountOf(config, { client: client?.name, directories }, realPathOf);
+  return { ...config, account, accounts: undefined };
 }
 
 /**

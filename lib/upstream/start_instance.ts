@@ -26,7 +26,7 @@ export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
 export interface InstanceStartOptions {
   connect: Connect;
   clientInfo: Implementation;
-  eras: EraKeeper;
+  eras: { of(account: string | undefined): EraKeeper };
   /** Takes text for the server's own log file: messages that belong to no session. */
   log?(server: string, text: string): void;
   /** How long after a call a message of the server may still be about it, in milliseconds. */
@@ -62,7 +62,12 @@ export async function startInstance(
     });
   const transport = await open();
   const late = new AbortController();
-  const parts = { connect: open, eras, onStartAgain, signal: AbortSignal.any([signal, late.signal]) };
+  const parts = {
+    connect: open,
+    eras: eras.of(config.kind === "stdio" ? undefined : config.account),
+    onStartAgain,
+    signal: AbortSignal.any([signal, late.signal]),
+  };
   const starting = startSpoken(transport, parts, {
     name: config.name,
     clientInfo,

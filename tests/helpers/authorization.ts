@@ -53,6 +53,11 @@ export class AuthorizationServer implements AsyncDisposable {
       ?.cancel();
   }
 
+  /** Ends every login, as an administrator may. */
+  async endLogins(): Promise<void> {
+    await (await fetch(`${this.issuer}/rig`, { method: "DELETE" })).body?.cancel();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     signalProgram(this.process, "SIGKILL");
     await this.process.status;

@@ -13,10 +13,12 @@ export interface ProgramOptions {
   program?: string;
   /** The file handles it may have (`ulimit -n`); as many as this process when left out. */
   handles?: number;
+  /** What it reads on stdin; nothing when left out. */
+  input?: string;
 }
 
 function command(home: string, options: ProgramOptions): Deno.Command {
-  const { program = daemonFile, args = [], handles } = options;
+  const { program = daemonFile, args = [], handles, input } = options;
   const limited = handles === undefined ? [] : ["/bin/sh", "-c", 'ulimit -n "$0" && exec "$@"', `${handles}`];
   const [first, ...rest] = [...limited, Deno.execPath(), "run", "-A", "--no-check", program, ...args];
   return new Deno.Command(first!, {
@@ -29,7 +31,7 @@ function command(home: string, options: ProgramOptions): Deno.Command {
       ENV_FILE: "",
       ...options.env,
     },
-    stdin: "null",
+    stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
   });
@@ -48,6 +50,8 @@ export async function startDaemon(options: ProgramOptions = {}) {
     home,
     url,
     banner,
+    /** All it writes there, once it has ended. */
+    stderr,
     async [Symbol.asyncDispose]() {
       signalProgram(process, "SIGKILL");
       await process.status;
@@ -78,10 +82,17 @@ export async function killDaemon({ url, pid }: { url: string; pid: number }): Pr
 /** Runs `daemon.ts` to its end. */
 export async function runDaemon(options: ProgramOptions = {}) {
   const home = options.home ?? await Deno.makeTempDir({ prefix: "exai-daemon-" });
-  const { code, stdout, stderr } = await command(home, options).output();
+  const process = command(home, options).spawn();
+  if (options.input !== undefined) await new Blob([options.input]).stream().pipeTo(process.stdin);
+  const { code, stdout, stderr } = await process.output();
   if (!options.home) await removeHome(home);
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: decode(stdout), stderr: decode(stderr) };
+}
+
+/** Starts `daemon.ts` with a command whose person is at the terminal. */
+export function startCommand(home: string, options: ProgramOptions): Deno.ChildProcess {
+  return command(home, { ...options, input: "" }).spawn();
 }
 
 /** Reads until a line begins with spaces and `mark`, or the end; `rest` settles when the stream has ended. */

@@ -131,7 +131,13 @@ Deno.test("a server that cannot be started for want of handles is tried again at
   const pool = new Pool({
     name: "poor",
     connect: () => Promise.reject(SPAWN),
-    eras: { known: () => ({ is: "configured", era: "legacy" }), found: () => {}, presumeLegacy: () => {} },
+    eras: {
+      of: () => ({
+        known: () => ({ is: "configured", era: "legacy" }),
+        found: () => {},
+        presumeLegacy: () => {},
+      }),
+    },
     clientInfo: { name: "test", version: "1" },
     onListChanged: () => {},
   });

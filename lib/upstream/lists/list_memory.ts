@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../base/json.ts";
+import { accountNames } from "../../config/account_choice.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { Caller } from "../../call/call.ts";
 import type { ListKind } from "../../call/server.ts";
@@ -45,11 +46,14 @@ export class ListMemory {
   /** Client capabilities the server has made use of. */
   readonly #usedCapabilities: Set<string>;
   readonly #key: ListKey;
+  /** Of several, it is known with its scope which one a session has. */
+  readonly #accounts: readonly string[];
   #varies: boolean;
 
   constructor(config: ServerConfig, store: ListStore | undefined) {
     this.#store = store;
     this.#key = { server: config.name, config: serverIdentity(config) };
+    this.#accounts = accountNames(config);
     const stored = store?.latest(this.#key);
     this.#latest = new ListView(stored);
     this.#usedCapabilities = new Set(stored?.asked);
@@ -69,7 +73,9 @@ export class ListMemory {
   /** The view of a session's scope; while that is not known, what the server listed last in any. */
   viewOf(caller: Caller): ListView {
     const scope = this.#viewers.get(caller.id)?.scope;
-    return scope ? this.viewAt(scope) : this.#guessFor({ via: caller.via }) ?? new ListView();
+    if (scope) return this.viewAt(scope);
+    const [account, ...others] = this.#accounts;
+    return (others.length === 0 && this.#guessFor({ via: caller.via, account })) || new ListView();
   }
 
   /** The view of a scope. One that was never read shows the lists of another. */
@@ -87,8 +93,8 @@ export class ListMemory {
   }
 
   /** What the server listed last in any scope, where that may be shown. */
-  #guessFor({ via, credentials }: { via?: readonly string[]; credentials?: string }): ListView | undefined {
-    return !via?.length && this.#latest.isFor(credentials) ? this.#latest : undefined;
+  #guessFor(scope: Pick<Partial<ListScope>, "via" | "credentials" | "account">): ListView | undefined {
+    return !scope.via?.length && this.#latest.isFor(scope) ? this.#latest : undefined;
   }
 
   /**
@@ -97,7 +103,8 @@ export class ListMemory {
    */
   isUnverified(scope: ListScope): boolean {
     if (this.viewAt(scope).isFresh) return false;
-    return scope.via !== undefined || this.#varies || this.isForeign(scope) || !this.#latest.isFresh;
+    return scope.via !== undefined || this.#varies || this.isForeign(scope) || !this.#latest.isFresh ||
+      !this.#latest.isOf(scope.account);
   }
 
   /** Whether the lists shown in a scope were read in another directory, on which they may depend. */
@@ -175,7 +182,7 @@ export class ListMemory {
   verified(scope: ListScope, description: ListView["description"]): void {
     const view = this.viewAt(scope);
     view.isFresh = true;
-    if (!scope.via) this.#latest.isFresh = true;
+    if (!scope.via && this.#latest.isOf(scope.account)) this.#latest.isFresh = true;
     view.description = description;
   }
 
@@ -261,8 +268,9 @@ export class ListMemory {
   #keep(scope: ListScope, kind: ListKind, isNews: boolean): void {
     const { description, lists, privateTo } = this.viewAt(scope);
     // What is for others alone goes, and is not mixed with what is not.
-    if (this.#latest.privateTo !== privateTo) this.#latest.lists.clear();
+    if (this.#latest.privateTo !== privateTo || !this.#latest.isOf(scope.account)) this.#latest.lists.clear();
     this.#latest.privateTo = privateTo;
+    this.#latest.account = scope.account;
     this.#latest.description = description && forOthers(description, scope);
     this.#latestScope = scope;
     if (kind === "resources" && scope.resourcesFor !== "everybody") return;
@@ -271,19 +279,9 @@ export class ListMemory {
   }
 
   #save(scope: ListScope): void {
-    const { description, lists, own, privateTo } = this.viewAt(scope);
-    if (!this.#store || !description) return;
-    // What was read elsewhere is not kept as if it had been read here.
-    const kept = [...lists].filter(([kind]) =>
-      own.has(kind) && (kind !== "resources" || scope.resourcesFor === "everybody")
-    );
-    const asked = [...this.#usedCapabilities];
-    this.#store.set(this.#key, digestOf(scope.listKey), {
-      description: forOthers(description, scope),
-      lists: Object.fromEntries(kept),
-      ...privateTo === undefined ? {} : { privateTo },
-      asked,
-    });
+    const stored = this.viewAt(scope).kept(scope, this.#usedCapabilities);
+    if (!this.#store || !stored) return;
+    this.#store.set(this.#key, digestOf(scope.listKey), stored);
     this.#varies = this.#store.varies(this.#key);
   }
 

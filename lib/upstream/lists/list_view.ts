@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
+import { DEFAULT_ACCOUNT } from "../../config/account_choice.ts";
 import { type Freshness, freshnessHints } from "../../call/freshness.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
@@ -23,6 +24,8 @@ export class ListView {
   description: InitializeResult | undefined;
   /** The credentials this is for alone (MCP server/utilities/caching); undefined: nothing of it is private. */
   privateTo: string | undefined;
+  /** The account at the server that this is of; undefined: it is of a command, or of the default one. */
+  account: string | undefined;
   readonly lists = new Map<ListKind, readonly JsonObject[]>();
   /** Lists the server has announced to have changed and that were not read since. */
   readonly stale = new Set<ListKind>();
@@ -36,15 +39,20 @@ export class ListView {
   constructor(stored?: StoredView) {
     this.description = stored?.description;
     this.privateTo = stored?.privateTo;
+    this.account = stored?.account;
     for (const kind of LIST_KINDS) {
       const list = stored?.lists[kind];
       if (list) this.lists.set(kind, list);
     }
   }
 
-  /** Whether it may be shown to those with `credentials`. */
-  isFor(credentials: string | undefined): boolean {
-    return this.privateTo === undefined || this.privateTo === credentials;
+  /** Whether it may be shown to those with `credentials`, in the name of `account`. */
+  isFor({ credentials, account }: Pick<Partial<ListScope>, "credentials" | "account">): boolean {
+    return this.isOf(account) && (this.privateTo === undefined || this.privateTo === credentials);
+  }
+
+  isOf(account = DEFAULT_ACCOUNT): boolean {
+    return (this.account ?? DEFAULT_ACCOUNT) === account;
   }
 
   /** Takes from `other`, a view of another scope, what is not known here. */
@@ -59,6 +67,26 @@ export class ListView {
     if (this.stale.has(kind)) return undefined;
     const list = this.lists.get(kind);
     return list ?? (kind === "resources" && this.#hasNoResources ? [] : undefined);
+  }
+
+  /**
+   * As it is kept for the next daemon, without what was read elsewhere; undefined: it is not.
+   *
+   * @param asked client capabilities the server has made use of
+   */
+  kept(scope: ListScope, asked: Iterable<string>): StoredView | undefined {
+    const { description, lists, own, privateTo } = this;
+    if (!description) return undefined;
+    const kept = [...lists].filter(([kind]) =>
+      own.has(kind) && (kind !== "resources" || scope.resourcesFor === "everybody")
+    );
+    return {
+      description: forOthers(description, scope),
+      lists: Object.fromEntries(kept),
+      ...privateTo === undefined ? {} : { privateTo },
+      ...scope.account === undefined ? {} : { account: scope.account },
+      asked: [...asked],
+    };
   }
 
   get #hasNoResources(): boolean {

@@ -89,6 +89,11 @@ export function foldersFor(config: ServerConfig, place: SessionPlace, isBound: b
   };
 }
 
+/** A window whose directory says which account it has gets none before its client has told that. */
+export function accountPending(config: ServerConfig): ExaiError {
+  return rootsPending(config, `server "${config.title}" has accounts by directory in mcp.json`);
+}
+
 function rootsPending(config: ServerConfig, subject: string): ExaiError {
   const why = "this client has not told its roots yet (it does not answer roots/list)";
   return missing(

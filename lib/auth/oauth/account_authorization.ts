@@ -1,0 +1,204 @@
+import { untilAborted } from "../../base/abort.ts";
+import type { ExaiError } from "../../base/errors.ts";
+import type { OAuthConfig } from "../../config/server_config.ts";
+import type { AuthorizationRefusal, ServerAuthorization } from "../../remote/authorization.ts";
+import type { AccountId } from "../credential_store.ts";
+import { type LoginParts, scopeToAsk } from "./account_login.ts";
+import { AccountTokens } from "./account_tokens.ts";
+import { type AccountConfig, loginFault, loginRequired, type OAuthAccountParts } from "./account_words.ts";
+import { type AuthFetch, authFetch, AuthServerError } from "./auth_fetch.ts";
+import { bearerIn, includesScopes, readChallenge, scopeUnion, type TokenChallenge } from "./challenge.ts";
+import { canonicalResource, type Discovered, isSameIssuer } from "./discovery.ts";
+import { getMachineTokens } from "./machine_tokens.ts";
+import type { Renewal } from "./renew.ts";
+import { ScopeAttempts } from "./scope_attempts.ts";
+import { ServerMetadata } from "./server_metadata.ts";
+
+/** Why a login is needed, and for what. */
+interface LoginNeed {
+  challenge: TokenChallenge;
+  why: string;
+}
+
+/** Authorizes the requests of one account to one server, for all windows and calls, with the tokens that are kept. */
+export abstract class AccountAuthorization implements ServerAuthorization {
+  readonly id: AccountId;
+  protected config: AccountConfig;
+  protected readonly parts: OAuthAccountParts;
+  protected readonly tokens: AccountTokens;
+  protected readonly metadata: ServerMetadata;
+  protected readonly fetch: AuthFetch;
+  protected readonly attempts = new ScopeAttempts();
+  protected need: LoginNeed | undefined;
+
+  constructor(parts: OAuthAccountParts) {
+    const { config, name, store, renew } = parts;
+    this.id = { resource: canonicalResource(config.url), name };
+    this.config = config;
+    this.parts = parts;
+    this.fetch = authFetch(config.url);
+    this.tokens = new AccountTokens({ id: this.id, store, renew });
+    this.metadata = new ServerMetadata(new URL(config.url), this.fetch);
+  }
+
+  /** The server has another configuration from now on. */
+  configure(config: AccountConfig): void {
+    this.config = config;
+    this.metadata.forget();
+  }
+
+  protected get oauth(): OAuthConfig | undefined {
+    return this.config.oauth || undefined;
+  }
+
+  protected get isMachine(): boolean {
+    return this.oauth?.grant === "client_credentials";
+  }
+
+  async headersFor({ url }: { url: URL }): Promise<Readonly<Record<string, string>>> {
+    // To no other host, whatever the server says.
+    if (url.origin !== new URL(this.config.url).origin) return {};
+    // A vault that cannot be read is told of when a server asks for what is in it.
+    await this.tokens.load().catch(() => {});
+    if (this.tokens.current !== undefined && this.canRenew) {
+      // What comes of it shows when the token is refused: by the clock of the server it may be good.
+      if (this.tokens.isExpired) await this.#renew().catch(() => {});
+      else if (this.tokens.isDue) void this.#renew().catch(() => {});
+    }
+    const token = this.tokens.current;
+    return token === undefined ? {} : { authorization: `Bearer ${token}` };
+  }
+
+  async refused(refusal: AuthorizationRefusal, signal: AbortSignal): Promise<boolean> {
+    const deciding = this.#decide(refusal).catch((thrown) => {
+      throw this.fault(thrown);
+    });
+    return await untilAborted(deciding, signal);
+  }
+
+  async #decide({ status, challenge: header, sent }: AuthorizationRefusal): Promise<boolean> {
+    const token = bearerIn(sent);
+    await this.tokens.reload();
+    const now = this.tokens.current;
+    if (now !== undefined && now !== token) {
+      // Another process may have signed in.
+      this.#settle();
+      return true;
+    }
+    const challenge = await readChallenge(header);
+    return status === 403 ? await this.#widen(challenge, token) : await this.#renewOrAsk(challenge, token);
+  }
+
+  async #renewOrAsk(challenge: TokenChallenge, token: string | undefined): Promise<boolean> {
+    const server = await this.#issuerNow(challenge, token);
+    const isSame = server === undefined || this.#isOf(server);
+    if (token !== undefined && isSame && !this.#mayImprove(token)) return false;
+    if (this.isMachine && server) return await this.#asMachine(server, challenge);
+    const isRenewed = token !== undefined && this.tokens.isFresh(token, "renewal");
+    if (token !== undefined && isSame && this.tokens.canRefresh && !isRenewed) {
+      const renewal = await this.#renew();
+      if (renewal.is === "renewed") return true;
+      if (renewal.is === "failed") throw new AuthServerError(renewal.why);
+      return this.#ask(challenge, token, renewal.why);
+    }
+    if (!server && token === undefined) return false;
+    const why = token === undefined
+      ? "nobody has signed in"
+      : isSame
+      ? "it does not take the login any more"
+      : "it is signed in to elsewhere now";
+    return this.#ask(challenge, token, why);
+  }
+
+  /** Whether another token than `token` may be taken, which a server refuses that has just got it in the best way there is. */
+  #mayImprove(token: string): boolean {
+    if (this.isMachine) return !this.tokens.isFresh(token, "renewal");
+    return this.tokens.canRefresh || !this.tokens.isFresh(token, "login");
+  }
+
+  /** What the server publishes now. Where tokens can be renewed, what cannot be found out is no reason not to. */
+  async #issuerNow(challenge: TokenChallenge, token: string | undefined): Promise<Discovered | undefined> {
+    try {
+      return await this.metadata.find(challenge, this.oauth?.issuer);
+    } catch (thrown) {
+      if (token !== undefined && this.tokens.canRefresh) return undefined;
+      throw thrown;
+    }
+  }
+
+  #isOf({ issuer }: Discovered): boolean {
+    const from = this.tokens.kept?.tokens?.issuer;
+    return from === undefined || isSameIssuer(from, issuer);
+  }
+
+  /** A token that is good for less than was asked for. */
+  async #widen(challenge: TokenChallenge, token: string | undefined): Promise<boolean> {
+    const { kept } = this.tokens;
+    if (token === undefined) return await this.#renewOrAsk(challenge, token);
+    const wasAsked = includesScopes(kept?.scope, challenge.scope);
+    if (wasAsked && !this.attempts.mayHelp(challenge.scope ?? "", token)) return false;
+    if (this.isMachine) {
+      const server = await this.metadata.find(challenge, this.oauth?.issuer);
+      return server !== undefined && await this.#asMachine(server, challenge);
+    }
+    return this.#ask(challenge, undefined, `it wants the scope ${challenge.scope}`);
+  }
+
+  async #asMachine(server: Discovered, challenge: TokenChallenge): Promise<boolean> {
+    const { kept } = this.tokens;
+    const scope = scopeToAsk({ ...this.loginParts(server, challenge.scope), kept });
+    const renewal = await this.tokens.renew(
+      this.oauth,
+      (request) => getMachineTokens(this.parts.store, { ...request, server, scope }),
+    );
+    if (renewal.is === "renewed") {
+      this.#settle();
+      return true;
+    }
+    throw new AuthServerError(renewal.why);
+  }
+
+  protected get canRenew(): boolean {
+    return this.isMachine || this.tokens.canRefresh;
+  }
+
+  async #renew(): Promise<Renewal> {
+    if (!this.isMachine) return await this.tokens.renew(this.oauth);
+    const server = await this.metadata.find({}, this.oauth?.issuer);
+    if (!server) return { is: "failed", why: "it publishes no authorization server" };
+    await this.#asMachine(server, { scope: this.tokens.kept?.scope });
+    return { is: "renewed" };
+  }
+
+  /** @throws {ExaiError} `LOGIN_REQUIRED` */
+  #ask(challenge: TokenChallenge, refused: string | undefined, why: string): never {
+    if (refused !== undefined) this.tokens.refuse(refused);
+    const isNew = this.need === undefined;
+    const scope = scopeUnion(this.need?.challenge.scope, challenge.scope);
+    this.need = { challenge: { ...challenge, scope }, why };
+    if (isNew) this.parts.onChange("loginRequired");
+    throw this.loginRequired();
+  }
+
+  /** The error of a request that needs a login first. */
+  loginRequired(): ExaiError {
+    return loginRequired(this.config, this.id, this.need?.why);
+  }
+
+  /** There is a token that was not refused yet. */
+  #settle(): void {
+    if (this.need === undefined) return;
+    this.need = undefined;
+    this.parts.onChange("signedIn");
+  }
+
+  protected loginParts(server: Discovered, wanted: string | undefined): LoginParts {
+    const { kept } = this.tokens;
+    const { metadataUrl } = this.parts;
+    return { id: this.id, oauth: this.oauth, metadataUrl, server, wanted, kept, fetch: this.fetch };
+  }
+
+  protected fault(thrown: unknown, secrets: readonly (string | null)[] = []): ExaiError {
+    return loginFault(thrown, { config: this.config, id: this.id, kept: this.tokens.kept, secrets });
+  }
+}

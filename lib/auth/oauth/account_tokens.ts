@@ -1,0 +1,141 @@
+import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
+import type { OAuthConfig } from "../../config/server_config.ts";
+import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
+import { digestOfTokens, lifetimeOf, type Renew, type Renewal } from "./renew.ts";
+
+/** A token is renewed in the background once this part of its time is over, or a little earlier. */
+const RENEW_AT = 0.8;
+const JITTER = 0.1;
+/** A shorter time than it takes to renew is of no use: the token is renewed when it is refused. */
+const MIN_LEAD_MS = SECOND_MS;
+/** A token that is refused this soon after it was given will not be accepted when it is renewed once more. */
+const FRESH_MS = 5 * SECOND_MS;
+const FIRST_PAUSE_MS = SECOND_MS;
+const MAX_PAUSE_MS = MINUTE_MS;
+
+interface AccountTokensParts {
+  id: AccountId;
+  store: CredentialStore;
+  renew: Renew;
+}
+
+/** The tokens of one account as this process knows them. What is on disk is what counts. */
+export class AccountTokens {
+  /** What was on disk last; undefined: nothing, or not read yet. */
+  kept: KeptCredentials | undefined;
+  readonly #parts: AccountTokensParts;
+  #first: Promise<void> | undefined;
+  #reading: Promise<void> | undefined;
+  #renewing: Promise<Renewal> | undefined;
+  #renewAtMs = Infinity;
+  /** The token that the server refuses, whatever is done. */
+  #refused: string | undefined;
+  #given: { token: string | undefined; by: "login" | "renewal"; atMs: number } | undefined;
+  #pauseMs = 0;
+  #failed: { why: string; untilMs: number } | undefined;
+
+  constructor(parts: AccountTokensParts) {
+    this.#parts = parts;
+  }
+
+  /** The access token to send. */
+  get current(): string | undefined {
+    const token = this.kept?.tokens?.access_token;
+    return token === this.#refused ? undefined : token;
+  }
+
+  get canRefresh(): boolean {
+    return this.kept?.tokens?.refresh_token !== undefined;
+  }
+
+  /** Whether the token is worth nothing by the clock. */
+  get isExpired(): boolean {
+    return (this.kept?.expiresAtMs ?? Infinity) <= Date.now();
+  }
+
+  /** Whether it is time to renew the token while it is still worth something. */
+  get isDue(): boolean {
+    return Date.now() >= this.#renewAtMs;
+  }
+
+  /** Whether `token` was given moments ago, so that another that is got in the same way would fare no better. */
+  isFresh(token: string, by: "login" | "renewal"): boolean {
+    const given = this.#given;
+    if (given?.token !== token || given.by !== by) return false;
+    const { tokens, expiresAtMs } = this.kept ?? {};
+    const lifetimeMs = lifetimeOf(tokens?.expires_in);
+    if (lifetimeMs === undefined || expiresAtMs === undefined) return Date.now() - given.atMs < FRESH_MS;
+    // Another process may have renewed it a while ago, and servers count in whole seconds.
+    const ageMs = Date.now() - (expiresAtMs - lifetimeMs);
+    return ageMs < Math.min(FRESH_MS, (lifetimeMs - SECOND_MS) / 2);
+  }
+
+  /** The server refuses `token`, and it cannot be renewed. */
+  refuse(token: string | undefined): void {
+    this.#refused = token;
+  }
+
+  /** Reads what is on disk, until that has succeeded. */
+  load(): Promise<void> {
+    return this.#first ??= this.reload().catch((thrown) => {
+      this.#first = undefined;
+      throw thrown;
+    });
+  }
+
+  /** Reads what is on disk now; concurrent calls share one read. */
+  reload(): Promise<void> {
+    const { store, id } = this.#parts;
+    return this.#reading ??= store.read(id)
+      .then((kept) => this.#take(kept, undefined))
+      .finally(() => this.#reading = undefined);
+  }
+
+  /** Changes what is on disk: {@linkcode CredentialStore.change}. */
+  async change(
+    change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
+  ): Promise<void> {
+    const { store, id } = this.#parts;
+    this.#take(await store.change(id, change), "login");
+  }
+
+  /**
+   * Renews the tokens; whoever needs that meanwhile waits for the same renewal, and after one that failed for now for the
+   * next that is due.
+   */
+  renew(oauth: OAuthConfig | undefined, how: Renew = this.#parts.renew): Promise<Renewal> {
+    if (this.#failed && Date.now() < this.#failed.untilMs) {
+      return Promise.resolve({ is: "failed", why: this.#failed.why });
+    }
+    return this.#renewing ??= this.#renew(oauth, how).finally(() => this.#renewing = undefined);
+  }
+
+  async #renew(oauth: OAuthConfig | undefined, how: Renew): Promise<Renewal> {
+    const { store, id } = this.#parts;
+    const seen = await digestOfTokens(this.kept);
+    const renewal = await how({ id, oauth, seen });
+    this.#take(await store.read(id), "renewal");
+    if (renewal.is === "failed") {
+      this.#pauseMs = Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pauseMs));
+      this.#failed = { why: renewal.why, untilMs: Date.now() + this.#pauseMs };
+    } else {
+      this.#pauseMs = 0;
+      this.#failed = undefined;
+    }
+    return renewal;
+  }
+
+  /** @param by how tokens that are new have just been got; undefined: by somebody else */
+  #take(kept: KeptCredentials | undefined, by: "login" | "renewal" | undefined): void {
+    const before = this.kept?.tokens;
+    const { tokens, expiresAtMs } = kept ?? {};
+    this.kept = kept;
+    if (before?.access_token === tokens?.access_token) return;
+    this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
+    this.#failed = undefined;
+    const lifetimeMs = (tokens?.expires_in ?? 0) * SECOND_MS;
+    const leadMs = lifetimeMs * (1 - RENEW_AT + Math.random() * JITTER);
+    const canWait = expiresAtMs !== undefined && leadMs >= MIN_LEAD_MS / 2;
+    this.#renewAtMs = canWait ? expiresAtMs - leadMs : Infinity;
+  }
+}

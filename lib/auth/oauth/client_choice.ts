@@ -1,0 +1,108 @@
+// @ts-types="@modelcontextprotocol/client"
+import type { OAuthClientMetadata, StoredOAuthClientInformation } from "@modelcontextprotocol/client";
+import type { OAuthConfig } from "../../config/server_config.ts";
+import type { KeptCredentials } from "../credential_store.ts";
+import { loadSdk } from "./auth_faults.ts";
+import { type AuthFetch, AuthServerError } from "./auth_fetch.ts";
+import { type Discovered, isSameIssuer } from "./discovery.ts";
+
+interface ClientChoice {
+  server: Discovered;
+  oauth: OAuthConfig | undefined;
+  /** Where a document that describes EXAI is published; undefined: nowhere. */
+  metadataUrl: string | undefined;
+  kept: KeptCredentials | undefined;
+  /** Undefined: the login needs none, as of a device. */
+  redirectUrl: string | undefined;
+  scope: string | undefined;
+  fetch: AuthFetch;
+}
+
+/**
+ * As what EXAI presents itself to an authorization server (MCP basic/authorization, client-registration): as a client
+ * that was registered beforehand, by a metadata document, by an earlier registration there, by a new one.
+ *
+ * @throws {AuthServerError} it has to be registered by the user, or was with another server
+ */
+export async function chooseClient(request: ClientChoice): Promise<StoredOAuthClientInformation> {
+  const { server, oauth, metadataUrl, kept, redirectUrl } = request;
+  const { issuer } = server;
+  if (oauth?.clientId !== undefined) return preregistered(request, oauth.clientId);
+  const document = oauth?.clientMetadataUrl ?? metadataUrl;
+  if (
+    document !== undefined && server.state.authorizationServerMetadata.client_id_metadata_document_supported
+  ) {
+    return { client_id: document, issuer };
+  }
+  const registered = kept?.clients[issuer];
+  if (registered && isFit(registered, redirectUrl)) return registered;
+  return { ...await register(request), issuer };
+}
+
+/** The client that the configuration names; its secret goes to the server that it is of. */
+function preregistered(
+  { server, oauth, kept }: ClientChoice,
+  clientId: string,
+): StoredOAuthClientInformation {
+  const { issuer } = server;
+  const other = Object.entries(kept?.clients ?? {}).find(([from, { client_id: id }]) =>
+    id === clientId && !isSameIssuer(from, issuer)
+  )?.[0];
+  if (other !== undefined && oauth?.issuer === undefined && kept?.clients[issuer]?.client_id !== clientId) {
+    throw new AuthServerError(
+      `the client id in mcp.json is that of ${other}, and the server is signed in to with ${issuer} now: ` +
+        `if it is registered there too, write "issuer": "${issuer}" beside it`,
+    );
+  }
+  return { client_id: clientId, client_secret: oauth?.clientSecret, issuer };
+}
+
+function isFit(client: StoredOAuthClientInformation, redirectUrl: string | undefined): boolean {
+  const { client_secret_expires_at: expiresAt, redirect_uris: uris } = client as {
+    client_secret_expires_at?: number;
+    redirect_uris?: readonly string[];
+  };
+  if (expiresAt !== undefined && expiresAt > 0 && expiresAt * 1000 < Date.now()) return false;
+  // Many servers compare the port too, against RFC 8252, 7.3.
+  return redirectUrl === undefined || uris?.includes(redirectUrl) === true;
+}
+
+async function register({ server, redirectUrl, scope, fetch }: ClientChoice) {
+  const sdk = await loadSdk();
+  const { issuer, state } = server;
+  const metadata = state.authorizationServerMetadata;
+  if (metadata.registration_endpoint === undefined) {
+    throw new AuthServerError(
+      `${issuer} takes only clients that it knows: register one there, and write ` +
+        '"oauth": {"clientId": "..."} in the server\'s entry in mcp.json',
+    );
+  }
+  const isOfDevice = redirectUrl === undefined;
+  const clientMetadata: OAuthClientMetadata = sdk.resolveClientMetadata({
+    redirectUrl,
+    clientMetadata: {
+      client_name: "EXAI",
+      redirect_uris: isOfDevice ? [] : [redirectUrl],
+      grant_types: [isOfDevice ? DEVICE_GRANT : "authorization_code", "refresh_token"],
+      response_types: isOfDevice ? [] : ["code"],
+      application_type: "native",
+      ...authMethod(metadata.token_endpoint_auth_methods_supported),
+    },
+  });
+  return await sdk.registerClient(state.authorizationServerUrl, {
+    metadata,
+    clientMetadata,
+    scope,
+    fetchFn: fetch,
+  });
+}
+
+/** The grant of a device without a browser (RFC 8628, 3.4). */
+const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
+
+/** A program on the user's machine keeps no secret of its own, and has one where a server insists. */
+function authMethod(supported: readonly string[] | undefined): { token_endpoint_auth_method?: string } {
+  if (supported === undefined) return {};
+  const known = ["none", "client_secret_basic", "client_secret_post"].find((one) => supported.includes(one));
+  return known === undefined ? {} : { token_endpoint_auth_method: known };
+}

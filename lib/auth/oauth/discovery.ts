@@ -1,0 +1,128 @@
+// @ts-types="@modelcontextprotocol/client"
+import type { OAuthDiscoveryState } from "@modelcontextprotocol/client";
+import { assertSecure, type AuthFetch, AuthServerError } from "./auth_fetch.ts";
+import { loadSdk } from "./auth_faults.ts";
+import type { TokenChallenge } from "./challenge.ts";
+
+/** The authorization server of a resource, as both of them publish it. */
+export interface Discovered {
+  /** Its `issuer`, which is that of its validated metadata. */
+  issuer: string;
+  /** Sent as `resource` with each request (RFC 8707). */
+  resource: string;
+  /** What the resource asks for where nothing else says. */
+  scopesSupported: readonly string[] | undefined;
+  state: OAuthDiscoveryState & Required<Pick<OAuthDiscoveryState, "authorizationServerMetadata">>;
+}
+
+interface DiscoveryRequest {
+  /** The URL of the MCP server. */
+  url: URL;
+  challenge: TokenChallenge;
+  /** The issuer that the configuration names. */
+  issuer: string | undefined;
+  fetch: AuthFetch;
+}
+
+/** The URL of an MCP server as it is named to authorization servers (MCP basic/authorization, canonical server URI). */
+export function canonicalResource(url: string | URL): string {
+  const { href, pathname, search, origin } = new URL(url);
+  const [plain] = href.split("#", 1);
+  return pathname === "/" && search === "" ? origin : plain!;
+}
+
+/**
+ * Finds the authorization server of an MCP server (MCP basic/authorization, authorization-server-discovery): by the
+ * metadata of the resource, and for servers from before 2025-06-18 that have none at the root of their own origin.
+ *
+ * @return undefined: the server publishes nothing of the kind
+ * @throws {AuthServerError} what is published cannot be used; the errors of the SDK for metadata of another issuer
+ */
+export async function discover(
+  { url, challenge, issuer, fetch }: DiscoveryRequest,
+): Promise<Discovered | undefined> {
+  const sdk = await loadSdk();
+  assertSecure(url, url);
+  const resourceMetadata = await resourceMetadataOf({ url, challenge, fetch });
+  const named = resourceMetadata?.authorization_servers ?? [];
+  const server = issuerAmong(named, issuer) ?? String(new URL("/", url));
+  const isPublished = named.length > 0 || issuer !== undefined;
+  const metadata = await sdk.discoverAuthorizationServerMetadata(server, { fetchFn: fetch })
+    .catch((thrown) => {
+      // Servers that know no such address answer with a page of their own.
+      if (isPublished || thrown instanceof AuthServerError) throw thrown;
+      return undefined;
+    });
+  if (!metadata) {
+    if (!isPublished) return undefined;
+    throw new AuthServerError(`${server} publishes no metadata that could be used to sign in`);
+  }
+  const checked = await sdk.selectResourceURL(url, {} as never, resourceMetadata)
+    .catch(() => {
+      throw new AuthServerError(
+        `its metadata is of another resource, ${resourceMetadata?.resource}: a token for that one would not be its own`,
+      );
+    });
+  return {
+    issuer: metadata.issuer,
+    resource: checked === undefined ? canonicalResource(url) : resourceMetadata!.resource,
+    scopesSupported: resourceMetadata?.scopes_supported,
+    state: {
+      authorizationServerUrl: server,
+      authorizationServerMetadata: metadata,
+      resourceMetadata,
+      resourceMetadataUrl: challenge.resourceMetadataUrl?.href,
+    },
+  };
+}
+
+/** The issuer to use, of those that a resource names. */
+function issuerAmong(named: readonly string[], wanted: string | undefined): string | undefined {
+  if (wanted === undefined || named.length === 0) return wanted ?? named[0];
+  const found = named.find((one) => isSameIssuer(one, wanted));
+  if (found !== undefined) return found;
+  throw new AuthServerError(
+    `it is signed in to with ${named.join(", ")} now, and mcp.json has the client id of ${wanted}: ` +
+      'change "issuer" and "clientId" there together',
+  );
+}
+
+/** Whether two issuers are one: a slash at the end may be missing, as where a URL was made of one (RFC 8414, 3.3). */
+export function isSameIssuer(a: string, b: string): boolean {
+  return a === b || `${a}/` === b || a === `${b}/`;
+}
+
+/** @return undefined: it publishes none */
+async function resourceMetadataOf({ url, challenge, fetch }: Omit<DiscoveryRequest, "issuer">) {
+  const sdk = await loadSdk();
+  const { resourceMetadataUrl } = challenge;
+  let status = 0;
+  const noting: AuthFetch = async (input, init) => {
+    const response = await fetch(input, init);
+    status = response.status;
+    return response;
+  };
+  try {
+    return await sdk.discoverOAuthProtectedResourceMetadata(url, { resourceMetadataUrl }, noting);
+  } catch (thrown) {
+    const isAbsent = status >= 400 && status < 500;
+    // A page in place of a document: an address that was only guessed means nothing.
+    const isGuessed = resourceMetadataUrl === undefined && status === 200;
+    if (!(thrown instanceof AuthServerError) && (isAbsent || isGuessed)) return undefined;
+    throw thrown;
+  }
+}
+
+/**
+ * Throws unless a code can be kept from others: the server has to say that it supports PKCE with S256 (MCP
+ * basic/authorization, authorization code protection), or the user by naming it.
+ */
+export function assertPkce({ issuer, state }: Discovered, namedByUser: string | undefined): void {
+  const methods = state.authorizationServerMetadata.code_challenge_methods_supported;
+  if (methods?.includes("S256")) return;
+  if (methods === undefined && namedByUser !== undefined && isSameIssuer(namedByUser, issuer)) return;
+  throw new AuthServerError(
+    `${issuer} does not say that it supports PKCE with S256, which protects a login; if its documentation says so, ` +
+      `write "oauth": {"issuer": "${issuer}"} in the server's entry`,
+  );
+}

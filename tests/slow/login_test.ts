@@ -1,0 +1,227 @@
+import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { AuthorizationServer, misused, refreshes, type ServerEra } from "../helpers/authorization.ts";
+import { LoginRig } from "../helpers/login_rig.ts";
+import { until } from "../helpers/until.ts";
+
+/** Ignored where a shim cannot be signalled as these tests do. */
+const ignore = Deno.build.os === "windows";
+
+Deno.test("one login serves every window, in either era, and each is told", { ignore }, async () => {
+  await using as = await AuthorizationServer.start();
+  const eras: ServerEra[] = ["legacy", "modern"];
+  await using rig = await LoginRig.start({
+    servers: Object.fromEntries(eras.map((era) => [era, as.url(era)])),
+  });
+  const windows = await Promise.all([1, 2, 3].map(() => rig.window()));
+  for (const one of windows) {
+    const names = await one.tools();
+    for (const era of eras) {
+      assert(names.includes(`${era}__login`), names.join());
+      assert(!names.includes(`${era}__whoami`));
+    }
+  }
+  for (const era of eras) {
+    const { status, page } = await windows[0]!.signIn(era, { account: "bob" });
+    assertEquals(status, 200);
+    assertStringIncludes(page, era);
+    for (const one of windows) {
+      await one.shim.next(({ method }) => method === "notifications/tools/list_changed");
+      const names = await one.shows(`${era}__whoami`);
+      assert(!names.includes(`${era}__login`), names.join());
+      assertEquals((await one.told(`${era}__whoami`)).account, "bob");
+    }
+  }
+  const record = await as.record();
+  assertEquals(record.logins.length, eras.length);
+  assertEquals(record.replays, 0);
+  assertEquals(record.refused["other resource"], undefined);
+});
+
+Deno.test("windows whose client can ask are all asked at once for one login, and their calls go on", {
+  ignore,
+}, async () => {
+  await using as = await AuthorizationServer.start();
+  await using rig = await LoginRig.start({ servers: { files: as.url("both") } });
+  const person = { account: "carol" };
+  const [ada, bob] = await Promise.all([rig.window({ person }), rig.window({ person })]);
+  const silent = await rig.window();
+  await Promise.all([ada, bob, silent].map((one) => one.tools()));
+  assertMatch(await silent.said("files__whoami"), /exai-daemon auth login files/);
+  const told = await Promise.all([ada, bob].map((one) => one.told("files__whoami")));
+  assertEquals(told.map(({ account }) => account), ["carol", "carol"]);
+  await silent.shows("files__whoami");
+  const { logins, registrations } = await as.record();
+  assertEquals([logins.length, registrations.length], [1, 1]);
+});
+
+Deno.test(
+  "a call that needs a wider scope has it added to those there are, and goes on",
+  { ignore },
+  async () => {
+    await using as = await AuthorizationServer.start();
+    await using rig = await LoginRig.start({ servers: { files: as.url("both") } });
+    const ada = await rig.window({ person: { account: "ada" } });
+    assertEquals((await ada.told("files__whoami")).scopes.includes("files:write"), false);
+    const { scopes } = await ada.told("files__write");
+    assert(scopes.includes("files:read") && scopes.includes("files:write"), scopes.join());
+    const wide = await ada.told("files__remove");
+    for (const scope of ["files:read", "files:write", "files:admin"]) {
+      assert(
+        wide.scopes.includes(scope),
+        scope,
+      );
+    }
+    assertEquals((await as.record()).logins.length, 3);
+    assert((await ada.tools()).includes("files__whoami"));
+  },
+);
+
+Deno.test(
+  "a wider scope is had where a registration holds its client to the scopes it named",
+  { ignore },
+  async () => {
+    await using as = await AuthorizationServer.start({ isScopeRegistered: true });
+    await using rig = await LoginRig.start({ servers: { files: as.url("both") } });
+    const ada = await rig.window({ person: {} });
+    await ada.told("files__whoami");
+    assert((await ada.told("files__write")).scopes.includes("files:write"));
+  },
+);
+
+Deno.test(
+  "tokens that live for seconds are renewed once for all windows, and a refresh survives a daemon that is killed",
+  { ignore },
+  async () => {
+    await using as = await AuthorizationServer.start({ accessTokenSeconds: 2 });
+    await using rig = await LoginRig.start({ servers: { files: as.url("both") } });
+    const windows = await Promise.all(Array.from({ length: 4 }, () => rig.window()));
+    await windows[0]!.tools();
+    await windows[0]!.signIn("files");
+    for (const one of windows) await one.shows("files__whoami");
+    const useAll = () => Promise.all(windows.map((one) => one.told("files__whoami")));
+    await until("three refreshes", async () => {
+      await useAll();
+      return refreshes(await as.record()).length >= 3 ? true : undefined;
+    });
+    await as.set({ tokenDelayMs: 1500 });
+    await until("a refresh that is under way", async () => {
+      const { underWay } = await as.record();
+      if (underWay > 0) return true;
+      await useAll();
+      return undefined;
+    });
+    await rig.restart();
+    await as.set({ tokenDelayMs: 0 });
+    for (let i = 0; i < 3; i++) await useAll();
+    const record = await as.record();
+    assertEquals(misused(record), { twice: [], atOnce: [] });
+    assertEquals([record.logins.length, record.replays, record.registrations.length], [1, 0, 1]);
+  },
+);
+
+Deno.test("an authorization server that is away loses nobody's login", { ignore }, async () => {
+  await using as = await AuthorizationServer.start({ accessTokenSeconds: 1 });
+  await using rig = await LoginRig.start({ servers: { files: as.url("both") } });
+  const ada = await rig.window();
+  await ada.tools();
+  await ada.signIn("files");
+  await ada.shows("files__whoami");
+  for (const tokenFault of [{ status: 503 }, "break"] as const) {
+    await as.set({ tokenFault });
+    const why = await until("a refusal", async () => {
+      const said = await ada.said("files__whoami");
+      return said.startsWith("{") ? undefined : said;
+    });
+    assertMatch(why, /authorization server|token endpoint/i);
+    assert(!/auth login/.test(why), `it is no fault of the login: ${why}`);
+    await as.set({ tokenFault: null });
+    await until("an answer", async () => (await ada.said("files__whoami")).startsWith("{") || undefined);
+  }
+  assertEquals((await as.record()).logins.length, 1);
+});
+
+Deno.test("a login that was ended is asked for again, once, everywhere the same", { ignore }, async () => {
+  await using as = await AuthorizationServer.start({ accessTokenSeconds: 2 });
+  await using rig = await LoginRig.start({ servers: { files: as.url("both") } });
+  const windows = await Promise.all([1, 2, 3].map(() => rig.window()));
+  await windows[0]!.tools();
+  await windows[0]!.signIn("files");
+  for (const one of windows) await one.shows("files__whoami");
+  await as.endLogins();
+  for (const one of windows) {
+    await until(
+      "a login that is needed",
+      async () => /auth login files/.test(await one.said("files__whoami")) || undefined,
+    );
+    await one.shows("files__login");
+  }
+  assertEquals(misused(await as.record()).twice, []);
+  await windows[1]!.signIn("files", { account: "bob" });
+  for (const one of windows) {
+    await one.shows("files__whoami");
+    assertEquals((await one.told("files__whoami")).account, "bob");
+  }
+});
+
+Deno.test(
+  "each directory has its own account, and neither is ever used for the other",
+  { ignore },
+  async () => {
+    await using as = await AuthorizationServer.start();
+    const dirs = await Promise.all(
+      ["work", "home"].map(async () =>
+        await Deno.realPath(await Deno.makeTempDir({ prefix: "exai-login-dir-" }))
+      ),
+    );
+    await using rig = await LoginRig.start({
+      servers: {
+        files: {
+          url: as.url("both"),
+          prefix: "files__",
+          accounts: [{ name: "work", directories: [dirs[0]!] }, { name: "home" }],
+        },
+      },
+    });
+    const [work, home] = await Promise.all(dirs.map((cwd) => rig.window({ cwd })));
+    await Promise.all([work!.tools(), home!.tools()]);
+    assertMatch(await home!.said("files__login"), /account "?home"?/);
+    await work!.signIn("files", { account: "w" });
+    await work!.shows("files__whoami");
+    assert((await home!.tools()).includes("files__login"));
+    await home!.signIn("files", { account: "h" });
+    await home!.shows("files__whoami");
+    for (let i = 0; i < 3; i++) {
+      const told = await Promise.all([work!, home!].map((one) => one.told("files__whoami")));
+      assertEquals(told.map(({ account }) => account), ["w", "h"]);
+    }
+    assertEquals((await as.record()).crossed, 0);
+    for (const dir of dirs) await Deno.remove(dir, { recursive: true });
+  },
+);
+
+Deno.test(
+  "a login is shown, ended at the server and kept over a restart, by command",
+  { ignore },
+  async () => {
+    await using as = await AuthorizationServer.start();
+    await using rig = await LoginRig.start({
+      servers: { files: as.url("both"), other: as.url("legacy", "other") },
+    });
+    const ada = await rig.window();
+    await ada.tools();
+    await ada.signIn("files", { account: "ada" });
+    await ada.shows("files__whoami");
+    const status = await rig.run("auth", "status");
+    assertMatch(status.stdout, /files.*signed in/i);
+    assertMatch(status.stdout, /other.*(needs a login|not signed in)/i);
+    await rig.restart();
+    assertEquals((await ada.told("files__whoami")).account, "ada");
+    const { code, stdout, stderr } = await rig.run("auth", "logout", "files");
+    assertEquals(code, 0, stdout + stderr);
+    await ada.shows("files__login");
+    assertNotEquals((await as.record()).revocations, 0);
+    const vault = await Deno.readFile(join(rig.home, "vault.jwe"));
+    assert(vault.length > 0);
+  },
+);
