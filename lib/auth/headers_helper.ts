@@ -26,7 +26,7 @@ interface HelperParts {
  * Headers for the requests to one server, of one account, that a program of the user's prints. It is run when they are
  * needed and expire, and once more when the server refuses them; one run serves all who wait.
  */
-export class HeadersHelper implements ServerAuthorization {
+class HeadersHelper implements ServerAuthorization {
   readonly #config: HelpedConfig;
   readonly #programs: HelperPrograms;
   readonly #now: () => number;

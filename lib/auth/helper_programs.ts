@@ -24,7 +24,7 @@ interface HelperProgramsOptions {
 }
 
 /** A program that prints something secret: a password manager, or what the user has written for a server. */
-export interface HelperCommand {
+interface HelperCommand {
   /** The program and its arguments. */
   command: readonly string[];
   /** Variables it has beside those every mounted server inherits. */
