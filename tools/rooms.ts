@@ -284,6 +284,7 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   ListMemory: {
     in: "lib/upstream/lists/list_memory.ts",
     except: [
+      "forgetAccount",
       "viewAt",
       "learn",
       "changed",

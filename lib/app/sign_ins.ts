@@ -155,6 +155,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
   #signedOut(account: OAuthAccount): void {
     this.#leave(account);
+    for (const { lists } of this.#serversOf(account)) lists.forgetAccount(account.id.name);
     this.#announce(account);
   }
 
