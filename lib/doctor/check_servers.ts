@@ -2,7 +2,6 @@ import { pooledMap } from "@std/async/pool";
 import { isAbsolute } from "@std/path";
 import { HelperPrograms } from "../auth/helper_programs.ts";
 import { StoredSecrets } from "../auth/stored_secrets.ts";
-import { systemKeychain } from "../auth/system_keychain.ts";
 import { messageOf } from "../base/errors.ts";
 import { quoteForShell, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
@@ -17,13 +16,13 @@ import { readServers, type ServersFile } from "../config/servers.ts";
 import { FILES } from "../process/launch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import { connectUrl } from "../remote/url_transport.ts";
-import { openUserVault } from "../state/user_vault.ts";
 import { type ServerTrial, tryServer } from "../upstream/try_server.ts";
 import { namedProxies } from "./check_network.ts";
 import { configWarning, fault, type Finding, warning } from "./finding.ts";
 import { installAdvice } from "./install_advice.ts";
 import type { Installation } from "./installation.ts";
 import { trustFinding } from "./trust_finding.ts";
+import { vaultHere } from "./check_vault.ts";
 
 /** Servers that are started at once. */
 const AT_ONCE = 4;
@@ -34,15 +33,13 @@ const IN_FILE = "correct that place in mcp.json; it is read again when it is sav
 export async function readServersHere(
   { paths, env, login, settings, file: { secrets: commands } }: Installation,
 ): Promise<ServersFile> {
-  const { vaultKeyFile: keyFile, keychain } = settings;
-  const usesKeychain = keychain === "auto";
-  const vault = openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain });
-  await using programs = new HelperPrograms({ env, login: await login() });
+  const { secrets: store } = vaultHere({ paths, settings });
+  await using programs = new HelperPrograms({ env });
   return await readServers(paths.config, {
     env,
     loginEnv: async () => await login() ?? {},
     ownPort: settings.port || undefined,
-    secrets: new StoredSecrets({ store: vault.secrets, programs, commands }),
+    secrets: new StoredSecrets({ store, programs, commands }),
   });
 }
 
