@@ -1,6 +1,8 @@
 import { pooledMap } from "@std/async/pool";
 import { isAbsolute } from "@std/path";
 import { Accounts } from "../auth/accounts.ts";
+import { HelperPrograms } from "../auth/helper_programs.ts";
+import { StoredSecrets } from "../auth/stored_secrets.ts";
 import { systemKeychain } from "../auth/system_keychain.ts";
 import { messageOf } from "../base/errors.ts";
 import { quoteForShell, quoteName } from "../base/text.ts";
@@ -17,7 +19,7 @@ import { readServers, type ServersFile } from "../config/servers.ts";
 import { FILES } from "../process/launch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import { connectUrl } from "../remote/url_transport.ts";
-import { openUserVault } from "../state/user_vault.ts";
+import { openUserVault, type UserVault } from "../state/user_vault.ts";
 import { loginCommand } from "../upstream/login_server.ts";
 import { type ServerTrial, tryServer } from "../upstream/try_server.ts";
 import { namedProxies } from "./check_network.ts";
@@ -31,12 +33,16 @@ const AT_ONCE = 4;
 
 const IN_FILE = "correct that place in mcp.json; it is read again when it is saved";
 
-/** `mcp.json` with the variables this process and the login shell have. */
-export async function readServersHere({ paths, env, login, settings }: Installation): Promise<ServersFile> {
+/** `mcp.json` with the variables this process and the login shell have, and the secrets of this user. */
+export async function readServersHere(installation: Installation): Promise<ServersFile> {
+  const { paths, env, login, settings, file: { secrets: commands } } = installation;
+  const { secrets: store } = vaultHere(installation);
+  await using programs = new HelperPrograms({ env, login: await login() });
   return await readServers(paths.config, {
     env,
     loginEnv: async () => await login() ?? {},
     ownPort: settings.port || undefined,
+    secrets: new StoredSecrets({ store, programs, commands }),
   });
 }
 
@@ -155,10 +161,18 @@ export async function checkServers(
 }
 
 /** The accounts that are kept in this home. */
-function accountsHere({ paths, settings }: Installation): Accounts {
-  const { vaultKeyFile: keyFile, clientMetadataUrl } = settings;
-  const { credentials } = openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain: false });
-  return new Accounts({ store: credentials, metadataUrl: clientMetadataUrl || undefined });
+function accountsHere(installation: Installation): Accounts {
+  const { credentials } = vaultHere(installation);
+  return new Accounts({
+    store: credentials,
+    metadataUrl: installation.settings.clientMetadataUrl || undefined,
+  });
+}
+
+function vaultHere({ paths, settings }: Installation): UserVault {
+  const { vaultKeyFile: keyFile, keychain } = settings;
+  const usesKeychain = keychain === "auto";
+  return openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain });
 }
 
 /** `config` for each account that windows may have at its server. */
