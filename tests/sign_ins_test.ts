@@ -4,7 +4,6 @@ import { authCommand } from "../lib/commands/auth.ts";
 import type { Invocation } from "../lib/commands/command.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { outcomeOf } from "./helpers/command.ts";
-import { diagnose, finding, privateHome } from "./helpers/doctor.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
 import { ModernHttpClient } from "./helpers/modern_http_client.ts";
 import { bad, mountingDaemon } from "./helpers/mounts.ts";
@@ -177,12 +176,14 @@ Deno.test("what cannot be signed in to is refused with what can be done", async 
   await using it = await signingIn({
     program: bad("good"),
     never: { url: "http://127.0.0.1:1/mcp", oauth: false },
+    keyed: { url: "http://127.0.0.1:1/mcp", headers: { authorization: "Bearer x" } },
     several: { url: "http://127.0.0.1:1/mcp", accounts },
   });
   const refusals: [string[], Partial<Invocation>, RegExp][] = [
     [["login", "fles"], {}, /no server "fles" is mounted \(did you mean files\?\).*servers list/],
     [["login", "program"], {}, /is a program, and signs in by itself/],
     [["login", "never"], {}, /has "oauth": false in mcp.json/],
+    [["login", "keyed"], {}, /has an Authorization header of its own/],
     [["login", "several"], {}, /has several accounts \(work, home\); say which: --account NAME/],
     [
       ["logout", "several"],
@@ -198,17 +199,4 @@ Deno.test("what cannot be signed in to is refused with what can be done", async 
     const { message } = await assertRejects(() => it.command(args, given), Error);
     assertMatch(message, why, args.join(" "));
   }
-});
-
-Deno.test("doctor: a server that needs a login is no broken one", async () => {
-  await using auth = new ScriptedAuth({ resource: serve });
-  const servers = { files: { url: auth.url, type: "http", era: "legacy" } };
-  await using home = await privateHome({ "mcp.json": JSON.stringify({ mcpServers: servers }) });
-  const diagnosis = await diagnose({ home: home.path }, { quick: false });
-  const { what, remedy, severity } = finding(diagnosis, "login-required") as unknown as Record<
-    string,
-    string
-  >;
-  assertMatch(what!, /server "files" needs you to sign in/);
-  assertEquals([remedy, severity], ["exai-daemon auth login files", "warning"]);
 });

@@ -8,7 +8,7 @@ import { messageOf } from "../base/errors.ts";
 import { quoteForShell, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
-import { accountNames } from "../config/account_choice.ts";
+import { accountNames, mayBeSignedInTo } from "../config/account_choice.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import { inheritedFrom, PLATFORM } from "../config/inherited_variables.ts";
 import { readClink } from "../config/clink_file.ts";
@@ -136,7 +136,7 @@ export async function checkServers(
     const connect = async (config: ServerConfig) =>
       config.kind === "stdio" ? await host.spawn(config) : connectUrl(config, {
         maxMessageBytes: Math.max(settings.maxFrameBytes, 4 * MIB),
-        authorization: config.oauth === false ? undefined : accounts.of(config),
+        authorization: mayBeSignedInTo(config) ? accounts.of(config) : undefined,
       });
     const clientInfo = { name: "exai-doctor", version: VERSION };
     const tried = pooledMap(AT_ONCE, servers.values(), async (config: ServerConfig): Promise<Finding[]> => {

@@ -109,7 +109,7 @@ export class LoginServer implements Server {
   }
 
   withheld(caller: Caller): readonly JsonObject[] | undefined {
-    return this.#logins.areNeeded ? this.#inner.known?.(caller).tools : undefined;
+    return this.#logins.areNeeded ? this.#inner.known?.(caller).tools ?? [] : undefined;
   }
 
   get startTimeoutMs() {
