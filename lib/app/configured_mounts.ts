@@ -24,6 +24,7 @@ import type { AdmissionFactory } from "../upstream/process_records.ts";
 import { serverIdentity } from "../upstream/server_identity.ts";
 import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import type { ServerSignIn } from "./sign_in.ts";
 import { ServerLogs } from "./server_logs.ts";
 import { ServerTroubles } from "./server_troubles.ts";
 import { connectUrl } from "../remote/url_transport.ts";
@@ -36,6 +37,7 @@ interface ConfiguredMountsOptions extends DatabaseEvents {
   admissionFor: AdmissionFactory;
   /** The servers of the catalog that are not mounted. */
   ownServers: readonly string[];
+  authorizationOf: ServerSignIn["authorizationOf"];
 }
 
 /** Servers may always send messages of this size, however low the limit for clients is. */
@@ -54,6 +56,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly names: PublicNames;
   readonly #events: DaemonEvents;
   readonly #mounts: Mounts;
+  readonly #authorizationOf: ServerSignIn["authorizationOf"];
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
   readonly #maxMessageBytes: number;
@@ -70,6 +73,7 @@ export class ConfiguredMounts implements AsyncDisposable {
 
   private constructor(settings: Settings, paths: StatePaths, options: ConfiguredMountsOptions) {
     this.#events = options.events;
+    this.#authorizationOf = options.authorizationOf;
     // A larger message could not be forwarded to a client.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
     this.#probeDir = paths.probes;
@@ -220,6 +224,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   async #connect(config: ServerConfig): Promise<UpstreamTransport> {
     return config.kind === "stdio" ? await this.#host.spawn(config) : connectUrl(config, {
       maxMessageBytes: this.#maxMessageBytes,
+      authorization: this.#authorizationOf(config),
     });
   }
 

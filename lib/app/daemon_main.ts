@@ -29,6 +29,8 @@ import { CrashReports, describeUncleanExit } from "../state/crash_reports.ts";
 import { HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
 import { ensureStateDir, StateDirError, writePrivateFile } from "../state/state_files.ts";
+import { asksForRenewal, renewFromStdin } from "./renewal_process.ts";
+import { openVault } from "./sign_in.ts";
 import { openLoginSettings, openSettings, type SettingsSource } from "./settings_source.ts";
 import { fail, print, say, stopSignal } from "./program_io.ts";
 import { alreadyRuns, describeRunning, findDaemonAt, type RunningDaemon } from "./running_daemon.ts";
@@ -56,6 +58,7 @@ export async function daemonMain(): Promise<number> {
       return say(wrapHelp(found ? commandHelp(found.path, found.command) : programHelp(COMMANDS)));
     }
     if (loaded.switches.has("version")) return say(`exai-daemon ${describeVersion()}`);
+    if (asksForRenewal(loaded.words)) return await renew(loaded);
     if (loaded.words.length > 0) return await command(source);
     return await (isUnattended(loaded) ? serveUnattended : serve)(source);
   } catch (thrown) {
@@ -64,6 +67,11 @@ export async function daemonMain(): Promise<number> {
     if (!asksForBackground()) await holdWindow();
     return exitCodeOf(thrown);
   }
+}
+
+async function renew({ settings }: Pick<LoadedSettings, "settings">): Promise<number> {
+  keepLoopbackDirect();
+  return say(await renewFromStdin(openVault(statePaths(settings), settings).credentials));
 }
 
 /** Runs the command that the command line names, and prints its result. */

@@ -4,7 +4,9 @@ import type { CredentialStore } from "./credential_store.ts";
 import { OAuthAccount } from "./oauth/account.ts";
 import type { AccountChange } from "./oauth/account_words.ts";
 import { canonicalResource } from "./oauth/discovery.ts";
-import { type Renew, renewTokens } from "./oauth/renew.ts";
+import { type Renew, type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
+
+export { type Renewal, type RenewRequest, renewTokens };
 
 interface AccountsParts {
   store: CredentialStore;

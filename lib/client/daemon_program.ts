@@ -12,9 +12,13 @@ const UNSTABLE_FLAGS = ["--unstable-net", "--unstable-no-legacy-abort"];
 
 /** The daemon's command line: the executable beside the shim's, or the source beside its entry point. */
 export function daemonCommand(): { command: string; args: string[] } {
-  const start = "--if-not-running";
-  if (isCompiled()) return { command: programFile(), args: [start] };
-  return { command: Deno.execPath(), args: ["run", "-A", ...UNSTABLE_FLAGS, programFile(), start] };
+  return ownProgram(["--if-not-running"]);
+}
+
+/** The command line of `exai-daemon` with `words`. */
+export function ownProgram(words: readonly string[]): { command: string; args: string[] } {
+  if (isCompiled()) return { command: programFile(), args: [...words] };
+  return { command: Deno.execPath(), args: ["run", "-A", ...UNSTABLE_FLAGS, programFile(), ...words] };
 }
 
 /**

@@ -75,9 +75,12 @@ export class AccountTokens {
     this.#refused = token;
   }
 
-  /** Reads what is on disk, the first time. */
+  /** Reads what is on disk, until that has succeeded. */
   load(): Promise<void> {
-    return this.#first ??= this.reload();
+    return this.#first ??= this.reload().catch((thrown) => {
+      this.#first = undefined;
+      throw thrown;
+    });
   }
 
   /** Reads what is on disk now; concurrent calls share one read. */
