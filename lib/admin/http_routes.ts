@@ -5,6 +5,7 @@ import { formatFault } from "../config/servers.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { requestToken } from "../edge/guard.ts";
+import { type AccountAdmin, authRoutes } from "./auth_routes.ts";
 import type { CallControl, SessionAccess } from "./call_control.ts";
 import { callRoutes } from "./call_routes.ts";
 import { type HandoverAdmin, handoverRoute } from "./handover_route.ts";
@@ -35,6 +36,7 @@ interface MountAdmin {
   readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
   readonly troubles: EntryTroubles;
+  readonly signIns: AccountAdmin;
 }
 
 /** What the routes need of EXAI's own tools. */
@@ -107,6 +109,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
           mounts.troubles.whyUnmounted(name),
       unmounted: () => unmountedNames(mounts.configured),
     }),
+    ...authRoutes(mounts.signIns),
     ["/token/rotate", allowMethod("POST", (request) => rotateToken(request, token))],
   ];
 }

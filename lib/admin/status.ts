@@ -192,7 +192,8 @@ function describeServer(
   const stopped = [...records.values()].sort((a, b) => Number(a.isProbe) - Number(b.isProbe));
   for (const record of stopped) {
     const state = stateOfStopped(record);
-    if (!hasFailed(state) && record.admission.isClean) continue;
+    const isWorthARow = hasFailed(state) || state.is === "needs a login";
+    if (!isWorthARow && record.admission.isClean) continue;
     // It says nothing that a window's process does not say.
     if (record.isProbe && rows.length > 0) continue;
     const { scope, keyHash, directory } = record;

@@ -2,7 +2,9 @@ import { getLogger } from "@logtape/logtape";
 import type { ServerConfig } from "../config/server_config.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
+import type { Accounts } from "../auth/accounts.ts";
 import type { Caller } from "../call/call.ts";
+import type { Server } from "../call/server.ts";
 import { isStartedByShim } from "../config/daemon_environment.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { formatFault } from "../config/servers.ts";
@@ -24,8 +26,8 @@ import type { AdmissionFactory } from "../upstream/process_records.ts";
 import { serverIdentity } from "../upstream/server_identity.ts";
 import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
-import type { ServerSignIn } from "./sign_in.ts";
 import { ServerLogs } from "./server_logs.ts";
+import { SignIns } from "./sign_ins.ts";
 import { ServerTroubles } from "./server_troubles.ts";
 import { connectUrl } from "../remote/url_transport.ts";
 
@@ -37,7 +39,8 @@ interface ConfiguredMountsOptions extends DatabaseEvents {
   admissionFor: AdmissionFactory;
   /** The servers of the catalog that are not mounted. */
   ownServers: readonly string[];
-  authorizationOf: ServerSignIn["authorizationOf"];
+  /** In whose name requests to servers behind URLs are. */
+  accounts: Accounts;
 }
 
 /** Servers may always send messages of this size, however low the limit for clients is. */
@@ -54,9 +57,10 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly daemonId = crypto.randomUUID();
   /** The names of their tools and prompts in the merged catalog. */
   readonly names: PublicNames;
+  /** Who is signed in to them. */
+  readonly signIns: SignIns;
   readonly #events: DaemonEvents;
   readonly #mounts: Mounts;
-  readonly #authorizationOf: ServerSignIn["authorizationOf"];
   readonly #host: ProcessHost;
   readonly #logs: ServerLogs;
   readonly #maxMessageBytes: number;
@@ -73,7 +77,6 @@ export class ConfiguredMounts implements AsyncDisposable {
 
   private constructor(settings: Settings, paths: StatePaths, options: ConfiguredMountsOptions) {
     this.#events = options.events;
-    this.#authorizationOf = options.authorizationOf;
     // A larger message could not be forwarded to a client.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
     this.#probeDir = paths.probes;
@@ -90,6 +93,8 @@ export class ConfiguredMounts implements AsyncDisposable {
     const inspector = { files: (pid: number) => this.#host.files(pid), watchOpens };
     this.#savedNames = new SqlitePublicNames(paths.names, options);
     this.names = new PublicNames({ store: this.#savedNames, ownServers: options.ownServers });
+    const { events, accounts } = options;
+    this.signIns = new SignIns({ events, accounts, servers: () => this.servers });
     this.#mounts = new Mounts({
       lists: this.#lists,
       learning: settings.learnSharing ? { store: this.#evidence, inspector } : undefined,
@@ -133,6 +138,11 @@ export class ConfiguredMounts implements AsyncDisposable {
 
   get servers(): readonly MountedServer[] {
     return this.#mounts.servers;
+  }
+
+  /** The servers as windows see them. */
+  get shown(): Server[] {
+    return this.signIns.shown(this.servers);
   }
 
   /** Servers that were removed from the configuration or changed, while calls still run on them. */
@@ -213,6 +223,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     clearTimeout(this.#readTimer);
     this.#isReading = false;
     await this.#watch?.[Symbol.asyncDispose]();
+    await this.signIns[Symbol.asyncDispose]();
     await this.#mounts[Symbol.asyncDispose]();
     await this.#host[Symbol.asyncDispose]();
     await this.#logs[Symbol.asyncDispose]();
@@ -224,7 +235,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   async #connect(config: ServerConfig): Promise<UpstreamTransport> {
     return config.kind === "stdio" ? await this.#host.spawn(config) : connectUrl(config, {
       maxMessageBytes: this.#maxMessageBytes,
-      authorization: this.#authorizationOf(config),
+      authorization: this.signIns.authorizationOf(config),
     });
   }
 

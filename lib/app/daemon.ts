@@ -75,7 +75,7 @@ export class Daemon implements AsyncDisposable {
       servers: () => [...mounts.servers, ...mounts.retiring],
     });
     const servers = () =>
-      this.#timeouts.withAwaiting([own.server, ...mounts.servers, ...(options.servers ?? [])]);
+      this.#timeouts.withAwaiting([own.server, ...mounts.shown, ...(options.servers ?? [])]);
     const router = this.#createRouter(servers, parts);
     this.#sessions = new SessionRegistry({
       ...registryLimits(settings),

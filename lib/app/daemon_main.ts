@@ -30,7 +30,7 @@ import { HomeLock } from "../state/home_lock.ts";
 import { type Logging, startLogging } from "../state/log_files.ts";
 import { ensureStateDir, StateDirError, writePrivateFile } from "../state/state_files.ts";
 import { asksForRenewal, renewFromStdin } from "./renewal_process.ts";
-import { openVault } from "./sign_in.ts";
+import { openVault } from "./open_accounts.ts";
 import { openLoginSettings, openSettings, type SettingsSource } from "./settings_source.ts";
 import { fail, print, say, stopSignal } from "./program_io.ts";
 import { alreadyRuns, describeRunning, findDaemonAt, type RunningDaemon } from "./running_daemon.ts";
@@ -71,7 +71,7 @@ export async function daemonMain(): Promise<number> {
 
 async function renew({ settings }: Pick<LoadedSettings, "settings">): Promise<number> {
   keepLoopbackDirect();
-  return say(await renewFromStdin(openVault(statePaths(settings), settings).credentials));
+  return say(await renewFromStdin(openVault(settings, statePaths(settings)).credentials));
 }
 
 /** Runs the command that the command line names, and prints its result. */

@@ -28,9 +28,9 @@ import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
 import { LiveSettings } from "./live_settings.ts";
+import { openAccounts } from "./open_accounts.ts";
 import { openListeners } from "./open_listeners.ts";
 import { openOwnServer } from "./own_server.ts";
-import { openSignIn } from "./sign_in.ts";
 
 const log = getLogger(["exai", "daemon"]);
 
@@ -137,7 +137,6 @@ async function openServers(
   const admissions = new Admissions(settings, hooks.onChange);
   const { ofProcess: admissionFor } = admissions;
   const live = options.source && stack.use(await openLive(options.source, options, { events, token }));
-  const signIn = openSignIn(paths, settings, hooks.onQuarantine);
   const mounts = stack.use(
     await ConfiguredMounts.open(
       { ...settings, port: listeners.insteadOfPort === undefined ? settings.port : listeners.port },
@@ -146,12 +145,12 @@ async function openServers(
         events,
         admissionFor,
         ownServers: [own.server.name, CALLS_SERVER],
-        authorizationOf: signIn.authorizationOf,
+        accounts: openAccounts(settings, paths, hooks),
         ...hooks,
       },
     ),
   );
-  return { telemetry, own, admissions, mounts, live, signIn };
+  return { telemetry, own, admissions, mounts, live };
 }
 
 function openLive(

@@ -52,6 +52,13 @@ export interface Server {
   known?(caller: Caller): KnownServerFacts;
   /** Why the tool `name`, which the server has, is not offered to `caller`, in a sentence; undefined: it has none. */
   whyNotOffered?(name: string, caller: Caller): string | undefined;
+  /**
+   * Its tools as far as they are remembered, where `caller` is shown others in their place and may call these all the same;
+   * undefined: there are none.
+   */
+  withheld?(caller: Caller): readonly JsonObject[] | undefined;
+  /** The server's own name of the tool that it shows then. */
+  readonly standIn?: string;
   /** What a request of `caller` waits for before the server has it, as `server "files" to start`; undefined: nothing. */
   waitOf?(caller: Caller): string | undefined;
   /** How long it may take to start; undefined: no longer than others. */

@@ -8,6 +8,7 @@ import type { SettingsFaults } from "../config/program_settings.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkStateDir } from "../state/state_files.ts";
 import { adoptCommand } from "./adopt.ts";
+import { authCommand } from "./auth.ts";
 import { callCommand } from "./call.ts";
 import { callsCommand } from "./calls.ts";
 import { cancelCommand } from "./cancel.ts";
@@ -60,6 +61,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   kill: killCommand,
   reload: reloadCommand,
   threads: threadsCommand,
+  auth: authCommand,
   token: tokenCommand,
   certs: certsCommand,
   adopt: adoptCommand,

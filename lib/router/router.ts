@@ -31,6 +31,7 @@ import { type ServerPolicies, ServerTargets } from "./server_targets.ts";
 import { TaskRoutes } from "./tasks.ts";
 import { callThrough, FIND_TOOL, isSearchToolName } from "./tool_search.ts";
 import { ToolView, type ToolViewOptions } from "./tool_view.ts";
+import { withheldOf } from "./withheld.ts";
 
 export interface RouterOptions extends ToolViewOptions, GuideOptions, ServerPolicies {
   servers: () => readonly Server[];
@@ -231,7 +232,8 @@ export class Router {
     if (typeof name !== "string") throw new ExaiError("INVALID_PARAMS", "name must be a text");
     const found = this.#catalog.find(kind, name, call);
     const asked = found instanceof Promise ? await found : found;
-    const entry = asked ?? await this.#search(kind, name, call);
+    const entry = asked ?? withheldOf(call, name, { ...this.#options, kind }) ??
+      await this.#search(kind, name, call);
     if (kind === "tools") {
       const shown = entry.name === name ? name : this.#catalog.nameOf(kind, entry, call.caller);
       this.#view.check(shown ?? name, entry, call.caller);

@@ -54,7 +54,7 @@ export class ToolView {
     const all = Array.from(seen, ([name, entry]) => shownAs(name, entry));
     if (!this.#wantsSearch(all, caller)) return { tools: all, isSearch: false };
     const { isCore = () => false } = this.#options;
-    const core = Array.from(seen).filter(([name, entry]) => isCore(name, entry));
+    const core = Array.from(seen).filter(([name, entry]) => isCore(name, entry) || isStandIn(entry));
     const shown = core.map(([name, entry]) => shownAs(name, entry));
     const others = shown.filter(({ name }) => name !== FIND_TOOL && name !== CALL_TOOL);
     return { tools: [...others, ...SEARCH_TOOLS], isSearch: true };
@@ -111,7 +111,19 @@ export class ToolView {
 
   /** Whether the caller's tool set shows the tool. */
   shows(name: string, entry: CatalogEntry, caller: Caller): boolean {
-    return this.#setOf(caller)?.shows(name, entry) ?? true;
+    const set = this.#setOf(caller);
+    return set === undefined || set.shows(name, entry) || this.#standsForSeen(entry, set, caller);
+  }
+
+  /** Whether a tool is shown in place of others, of which the set shows one. */
+  #standsForSeen(entry: CatalogEntry, set: ToolSet, caller: Caller): boolean {
+    const { server } = entry;
+    if (!isStandIn(entry)) return false;
+    return (server.known?.(caller).tools ?? []).some((own) => {
+      const name = configuredName(textOf(own.name) ?? "", server);
+      const named = { server, name, own };
+      return set.shows(name, named) || set.shows(qualifiedName({ server: server.name, name }), named);
+    });
   }
 
   /** @throws {ExaiError} `TOOL_NOT_FOUND` when the caller's tool set hides the tool, naming the entry in mcp.json */
@@ -150,7 +162,8 @@ export class ToolView {
 
   #seen(entries: ShownTools, caller: Caller): ShownTools {
     const set = this.#setOf(caller);
-    return set === undefined ? entries : seenIn(entries, set);
+    if (set === undefined) return entries;
+    return seenIn(entries, set, (entry) => this.#standsForSeen(entry, set, caller));
   }
 
   #wantsSearch(all: readonly JsonObject[], caller: Caller): boolean {
@@ -171,10 +184,22 @@ export class ToolView {
 const filtered = new WeakMap<ShownTools, Map<ToolSet, ShownTools>>();
 
 /** The tools of a list that a tool set shows; cached, since the search index is keyed by the object. */
-function seenIn(entries: ShownTools, set: ToolSet): ShownTools {
+function seenIn(
+  entries: ShownTools,
+  set: ToolSet,
+  standsForSeen: (entry: CatalogEntry) => boolean,
+): ShownTools {
   let bySet = filtered.get(entries);
   if (!bySet) filtered.set(entries, bySet = new Map());
   let seen = bySet.get(set);
-  if (!seen) bySet.set(set, seen = new Map([...entries].filter(([name, entry]) => set.shows(name, entry))));
+  if (!seen) {
+    const shown = [...entries].filter(([name, entry]) => set.shows(name, entry) || standsForSeen(entry));
+    bySet.set(set, seen = new Map(shown));
+  }
   return seen;
+}
+
+/** Whether a tool is shown in place of all others of its server. */
+function isStandIn({ server, own }: CatalogEntry): boolean {
+  return server.standIn !== undefined && own.name === server.standIn;
 }

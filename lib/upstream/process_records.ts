@@ -12,7 +12,7 @@ import { processGroupKey } from "./share_key.ts";
 import type { Scope } from "./sharing/decide_share.ts";
 import { knownServer } from "./sharing/known_servers.ts";
 import type { Slot, SlotRequest } from "./slot.ts";
-import { type StartAttempt, Supervisor } from "./supervisor.ts";
+import { isLoginRequired, type StartAttempt, Supervisor } from "./supervisor.ts";
 import type { ExaiError } from "../base/errors.ts";
 
 /** The process an admission is made for. */
@@ -178,7 +178,7 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
   /** The process started for `request` has failed: notes the failure for its group. */
   groupFailed(request: SlotRequest, { slot, attempt, reason }: StartFailure): void {
     const known = this.#groupOf(request);
-    if (slot.groupKey === undefined || reason.details?.fault === "caller") return;
+    if (slot.groupKey === undefined || reason.details?.fault === "caller" || isLoginRequired(reason)) return;
     // Each is told what its own client can do: a refusal of that says nothing of the others.
     if (reason.cause instanceof ClientRefusedError) return;
     if (slot.hasAnswered) return void this.#byKey.delete(slot.groupKey);

@@ -13,6 +13,8 @@ export async function mayRepeat(
   lists: ListCache | undefined,
 ): Promise<boolean> {
   if (call.signal.aborted || !(thrown instanceof ExaiError)) return false;
+  // It would be refused again until somebody has signed in.
+  if (thrown.code === "LOGIN_REQUIRED") return false;
   const outcome = thrown.details?.outcome;
   if (outcome === "not_run") return true;
   if (outcome !== "unknown") return false;

@@ -86,7 +86,8 @@ export async function subscribeAgain(lease: SessionLease, instance: Instance): P
  * that is not the server's does not count there, so it backs off exponentially here.
  */
 export function retryDelayMs(error: ExaiError | undefined, failures: number): number {
-  const isCounted = error?.code !== "OVER_CAPACITY" && error?.details?.fault !== "caller";
+  const isCounted = error?.code !== "OVER_CAPACITY" && error?.code !== "LOGIN_REQUIRED" &&
+    error?.details?.fault !== "caller";
   const growing = isCounted ? FIRST_DELAY_MS * failures : FIRST_DELAY_MS * 2 ** failures;
   const leastMs = Math.min(growing, isCounted ? SECOND_MS : MAX_DELAY_MS);
   return Math.max(leastMs, error?.retryAfterMs ?? 0);

@@ -50,6 +50,8 @@ interface FailureState {
   isCallersFault: boolean;
   /** The program is not there, whichever window needs it. */
   isProgramMissing: boolean;
+  /** Nobody is signed in to it, which waiting does not change: it may be started at any time. Undefined: that is not it. */
+  login?: { account: string | undefined };
 }
 
 /** The state of the connection to one process, or to one server behind a URL. */
@@ -88,7 +90,7 @@ export class Supervisor {
   readonly #where: string | undefined;
   readonly isRemote: boolean;
   #failures = 0;
-  #last: { atMs: number; reason: ExaiError; isCallersFault: boolean } | undefined;
+  #last: { atMs: number; reason: ExaiError; isUncounted: boolean } | undefined;
   #connection: ConnectionState = { state: "idle" };
   /** The session whose calls alone were running at each failure in the row. */
   #suspectedSession: string | undefined;
@@ -107,6 +109,7 @@ export class Supervisor {
 
   /** Whether there is no failure to remember. */
   get isClean(): boolean {
+    if (this.failureState?.login) return false;
     return this.#failures === 0 && (this.#last === undefined || monotonicNow() >= this.#retryAtMs);
   }
 
@@ -158,15 +161,15 @@ export class Supervisor {
   failed(attempt: StartAttempt, reason: ExaiError, nowMs = monotonicNow()): void {
     const { begunAtMs, startedAtMs, processes = 1, suspect } = attempt;
     const failed = startedAtMs === undefined ? processes : 1;
-    const isCallers = isCallersFault(reason);
+    const isUncounted = isCallersFault(reason) || isLoginRequired(reason);
     const wasStable = startedAtMs !== undefined && nowMs - startedAtMs >= STABLE_MS;
-    if (!isCallers) {
+    if (!isUncounted) {
       if (wasStable) this.#failures = 1;
       else if (!this.#last || begunAtMs >= this.#last.atMs || this.#failures === 0) this.#failures += failed;
       const isSameSuspect = this.#failures === failed || this.#suspectedSession === suspect?.session;
       this.#suspectedSession = isSameSuspect ? suspect?.session : undefined;
     }
-    this.#last = { atMs: nowMs, reason, isCallersFault: isCallers };
+    this.#last = { atMs: nowMs, reason, isUncounted };
     this.#connection = { state: "broken", lastError: reason.message };
   }
 
@@ -184,7 +187,8 @@ export class Supervisor {
 
   /** Whether to log `reason`: a caller's own fault repeats with each attempt. */
   shouldLog(reason: ExaiError): boolean {
-    return !isCallersFault(reason) || this.#last?.reason.message !== reason.message;
+    return !isCallersFault(reason) && !isLoginRequired(reason) ||
+      this.#last?.reason.message !== reason.message;
   }
 
   /** Whether to log a connection lost for `reason`: not when the one before was just lost for the same. */
@@ -213,14 +217,15 @@ export class Supervisor {
   /** The last failure; undefined when there was none, or it has started since. */
   get failureState(): FailureState | undefined {
     if (!this.#last || this.#connection.state === "ready") return undefined;
-    const { reason, isCallersFault } = this.#last;
+    const { reason } = this.#last;
     return {
       failures: this.#failures,
       crashLimitReached: this.#isAtLimit,
       retryAt: new Date(this.#retryAtMs),
       lastError: reason.message,
-      isCallersFault,
+      isCallersFault: isCallersFault(reason),
       isProgramMissing: reason.details?.missing === "program",
+      login: loginIn(reason),
     };
   }
 
@@ -231,8 +236,9 @@ export class Supervisor {
   }
 
   get #retryAtMs(): number {
-    const { atMs, isCallersFault } = this.#last!;
-    if (isCallersFault) return atMs + FIRST_BACKOFF_MS;
+    const { atMs, reason, isUncounted } = this.#last!;
+    if (isLoginRequired(reason)) return atMs;
+    if (isUncounted) return atMs + FIRST_BACKOFF_MS;
     if (this.#isAtLimit) return atMs + CRASH_BACKOFF_MS;
     return atMs + Math.min(backoffMs(this.#failures), this.isRemote ? MAX_REMOTE_BACKOFF_MS : Infinity);
   }
@@ -242,8 +248,8 @@ export class Supervisor {
   }
 
   #refusal(message: string, retryAfterMs: number): ExaiError {
-    const { reason, isCallersFault } = this.#last!;
-    const details = { server: this.#name, ...(isCallersFault ? { fault: "caller" } : { resting: true }) };
+    const { reason, isUncounted } = this.#last!;
+    const details = { server: this.#name, ...(isUncounted ? { fault: "caller" } : { resting: true }) };
     return new ExaiError("UPSTREAM_UNAVAILABLE", message, { retryAfterMs, cause: reason, details });
   }
 }
@@ -255,4 +261,15 @@ function backoffMs(failures: number): number {
 /** Whether a start has failed because of the caller's situation, such as a missing directory. */
 function isCallersFault({ details }: ExaiError): boolean {
   return details?.fault === "caller";
+}
+
+/** The account that a server wants signed in to before it can be spoken with. */
+function loginIn(reason: ExaiError): FailureState["login"] {
+  const account = reason.details?.account;
+  return isLoginRequired(reason) ? { account: typeof account === "string" ? account : undefined } : undefined;
+}
+
+/** Whether a server refused to be spoken with by somebody who is not signed in. */
+export function isLoginRequired({ code }: ExaiError): boolean {
+  return code === "LOGIN_REQUIRED";
 }

@@ -16,6 +16,11 @@ import { plainClient, type Revocation, revokeLogin } from "./client_auth.ts";
 export class OAuthAccount extends AccountAuthorization {
   readonly #logins = new BegunLogins();
 
+  /** Whether there is a token that its server has not refused. */
+  get isUsable(): boolean {
+    return this.tokens.current !== undefined;
+  }
+
   /** What a login needs to know of the authorization server. */
   async #prepare(): Promise<LoginParts> {
     if (this.isMachine) throw new AuthServerError("it is signed in to as a machine, without anybody");

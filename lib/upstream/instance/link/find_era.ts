@@ -174,7 +174,9 @@ async function initializeFirst(questions: EraQuestions): Promise<Agreed> {
   } catch (thrown) {
     const status = thrown instanceof ExaiError ? thrown.details?.status : undefined;
     const isRefusal = !(thrown instanceof ExaiError) || REFUSALS.includes(status);
-    if (known.is === "configured") throw thrown;
+    // A server that wants a login first says nothing of its era by that.
+    const isRefusedToAll = thrown instanceof ExaiError && thrown.code === "LOGIN_REQUIRED";
+    if (known.is === "configured" || isRefusedToAll) throw thrown;
     // Whatever the failure: an update may end at `initialize`, or leave it unanswered, and would do so at each start.
     if (isRefusal || known.is === "remembered") onFound(undefined);
     if (!isRefusal) {

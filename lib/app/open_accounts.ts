@@ -1,0 +1,39 @@
+import { Accounts } from "../auth/accounts.ts";
+import { systemKeychain } from "../auth/system_keychain.ts";
+import type { StatePaths } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import type { DatabaseEvents } from "../state/resilient_database.ts";
+import { openUserVault, type UserVault } from "../state/user_vault.ts";
+import { renewByProcess } from "./renewal_process.ts";
+
+type VaultSettings = Pick<Settings, "vaultKeyFile" | "keychain">;
+
+/** The vault of a home. Nothing is read or made before it is needed. */
+export function openVault(
+  { vaultKeyFile: keyFile, keychain }: VaultSettings,
+  paths: StatePaths,
+  { onQuarantine }: DatabaseEvents = {},
+): UserVault {
+  const usesKeychain = keychain === "auto";
+  return openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain, onQuarantine });
+}
+
+/** The accounts at servers, kept in the vault of the home. Nothing is read before an account is used. */
+export function openAccounts(
+  settings: VaultSettings & Pick<Settings, "clientMetadataUrl">,
+  paths: StatePaths,
+  events: DatabaseEvents = {},
+): Accounts {
+  const { credentials } = openVault(settings, paths, events);
+  // What another process needs to find the same vault.
+  const env = {
+    EXAI_HOME: paths.home,
+    EXAI_VAULT_KEY_FILE: settings.vaultKeyFile,
+    EXAI_KEYCHAIN: settings.keychain,
+  };
+  return new Accounts({
+    store: credentials,
+    renew: (request) => renewByProcess(credentials, request, env),
+    metadataUrl: settings.clientMetadataUrl || undefined,
+  });
+}

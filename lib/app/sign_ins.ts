@@ -1,0 +1,231 @@
+import type { AccountAdmin, AccountRow, AccountTarget, LogoutResult } from "../admin/auth_routes.ts";
+import type { Accounts } from "../auth/accounts.ts";
+import type { OAuthAccount } from "../auth/oauth/account.ts";
+import type { PendingLogin } from "../auth/login/pending_login.ts";
+import { PendingLogins } from "../auth/login/pending_logins.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { didYouMean } from "../base/suggest.ts";
+import { quoteName } from "../base/text.ts";
+import { MINUTE_MS } from "../base/units.ts";
+import type { Caller } from "../call/call.ts";
+import type { Server } from "../call/server.ts";
+import { accountNames, DEFAULT_ACCOUNT } from "../config/account_choice.ts";
+import type { ServerConfig, UrlServerConfig } from "../config/server_config.ts";
+import type { ServerAuthorization } from "../remote/authorization.ts";
+import { LoginServer } from "../upstream/login/login_server.ts";
+import type { ServerLogins } from "../upstream/login/server_logins.ts";
+import type { MountedServer } from "../upstream/mounted_server.ts";
+import { slotRequestFor } from "../upstream/slot_request.ts";
+import type { DaemonEvents } from "./daemon_events.ts";
+
+/** How long calls may run on at a server whose account is signed out. */
+const SIGNED_OUT_GRACE_MS = MINUTE_MS;
+
+interface SignInsOptions {
+  accounts: Accounts;
+  events: DaemonEvents;
+  /** The mounted servers. */
+  servers(): readonly MountedServer[];
+}
+
+/** Who is signed in to the mounted servers, and the logins that are waited for, of all windows and commands. */
+export class SignIns implements AccountAdmin, AsyncDisposable {
+  readonly #options: SignInsOptions;
+  readonly #pending = new PendingLogins();
+  /** Accounts without which nothing can be done at their servers. */
+  readonly #needed = new Set<OAuthAccount>();
+  /** The names of the servers that an account is used for. */
+  readonly #users = new Map<OAuthAccount, Set<string>>();
+  /** Each server as windows see it. */
+  readonly #shown = new WeakMap<MountedServer, Server>();
+
+  constructor(options: SignInsOptions) {
+    this.#options = options;
+    const { accounts } = options;
+    accounts.on("loginRequired", (account) => this.#loginRequired(account));
+    accounts.on("signedIn", (account) => this.#signedIn(account));
+    accounts.on("signedOut", (account) => this.#signedOut(account));
+  }
+
+  /** What authorizes the requests to a server, bound to its sessions; undefined: its entry rules that out. */
+  authorizationOf(config: UrlServerConfig): ServerAuthorization | undefined {
+    if (config.oauth === false) return undefined;
+    // The user's own token is what the server is to get.
+    const hasToken = Object.keys(config.headers).some((name) => name.toLowerCase() === "authorization");
+    return hasToken && config.oauth === undefined ? undefined : this.#accountOf(config);
+  }
+
+  /** The servers as windows see them: those that may want a login show a tool for that. */
+  shown(servers: readonly MountedServer[]): Server[] {
+    return servers.map((server) => {
+      const { config } = server;
+      if (config.kind === "stdio" || config.oauth === false) return server;
+      let shown = this.#shown.get(server);
+      if (!shown) this.#shown.set(server, shown = new LoginServer(server, this.#loginsOf(server)));
+      return shown;
+    });
+  }
+
+  async accounts(name: string | undefined): Promise<AccountRow[]> {
+    const servers = name === undefined ? this.#options.servers() : [this.#serverNamed(name)];
+    const all = servers.flatMap(({ config }) =>
+      // An address that depends on the window is known once one has used it.
+      isSignable(config) && URL.canParse(config.url)
+        ? accountNames(config).map((account) => ({ ...config, account }))
+        : []
+    );
+    return await Promise.all(all.map((config) => this.#rowOf(config)));
+  }
+
+  async begin(target: AccountTarget, kind: "browser" | "device"): Promise<PendingLogin> {
+    return await this.#begin(this.#configOf(target), kind);
+  }
+
+  async login(id: string): Promise<PendingLogin | undefined> {
+    return await this.#pending.withId(id);
+  }
+
+  async logout(target: AccountTarget): Promise<LogoutResult> {
+    return await this.#accountOf(this.#configOf(target)).logout();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pending[Symbol.asyncDispose]();
+  }
+
+  async #rowOf(config: UrlServerConfig): Promise<AccountRow> {
+    const { name: server, account = DEFAULT_ACCOUNT } = config;
+    try {
+      const { state, issuer, scope, expiresAtMs, isRenewed, why } = await this.#accountOf(config).status();
+      const expires_at = expiresAtMs === undefined ? undefined : new Date(expiresAtMs).toISOString();
+      return { server, account, state, issuer, scope, expires_at, is_renewed: isRenewed, why };
+    } catch (thrown) {
+      return { server, account, state: "signed_out", why: messageOf(thrown) };
+    }
+  }
+
+  #accountOf(config: UrlServerConfig): OAuthAccount {
+    const account = this.#options.accounts.of(config);
+    const users = this.#users.get(account) ?? new Set();
+    this.#users.set(account, users.add(config.name));
+    return account;
+  }
+
+  async #begin(config: UrlServerConfig, kind: "browser" | "device"): Promise<PendingLogin> {
+    const account = this.#accountOf(config);
+    const { redirectUrl: address, callbackPort: port } = config.oauth || {};
+    return kind === "device"
+      ? await this.#pending.beginDevice({ account, server: config.name })
+      : await this.#pending.begin({ account, server: config.name, redirect: { address, port } });
+  }
+
+  #loginsOf(server: MountedServer): ServerLogins {
+    const needed = this.#needed;
+    const users = this.#users;
+    const configOf = (caller: Caller) => configFor(server, caller);
+    return {
+      get areNeeded() {
+        return needed.size > 0 && [...needed].some((account) => users.get(account)?.has(server.name));
+      },
+      isNeededBy: async (caller) => {
+        const config = await configOf(caller).catch(() => undefined);
+        return config !== undefined && needed.has(this.#accountOf(config));
+      },
+      accountOf: async (caller) => {
+        const { account } = await configOf(caller);
+        return account === DEFAULT_ACCOUNT ? undefined : account;
+      },
+      begin: async (caller) => await this.#begin(await configOf(caller), "browser"),
+    };
+  }
+
+  #loginRequired(account: OAuthAccount): void {
+    // A wider scope is asked for by the calls that want it; the others go on.
+    if (account.isUsable) return;
+    this.#needed.add(account);
+    this.#leave(account);
+    this.#announce(account);
+  }
+
+  #signedIn(account: OAuthAccount): void {
+    this.#needed.delete(account);
+    this.#pending.signedIn(account.id);
+    for (const server of this.#serversOf(account)) server.resetBackoff();
+    this.#announce(account);
+  }
+
+  #signedOut(account: OAuthAccount): void {
+    this.#leave(account);
+    this.#announce(account);
+  }
+
+  /** Ends the connections in the name of an account: the next may be those of somebody else. */
+  #leave(account: OAuthAccount): void {
+    for (const server of this.#serversOf(account)) {
+      const own = Array.from(server.slots).filter(({ listScope }) => listScope.account === account.id.name);
+      for (const slot of own) if (slot.started) server.retireSlot(slot, SIGNED_OUT_GRACE_MS);
+    }
+  }
+
+  #announce(account: OAuthAccount): void {
+    const names = this.#serversOf(account).map(({ name }) => name);
+    if (names.length > 0) this.#options.events.emit("serversChanged", names);
+    this.#options.events.emit("healthChanged");
+  }
+
+  #serversOf(account: OAuthAccount): MountedServer[] {
+    const users = this.#users.get(account);
+    return this.#options.servers().filter(({ name }) => users?.has(name));
+  }
+
+  /** @throws {ExaiError} `RESOURCE_NOT_FOUND`, `INVALID_PARAMS` with what there is */
+  #configOf({ server: name, account }: AccountTarget): UrlServerConfig {
+    const { config } = this.#serverNamed(name);
+    if (!isSignable(config)) {
+      const why = config.kind === "stdio"
+        ? "is a program, and signs in by itself"
+        : 'has "oauth": false in mcp.json';
+      throw new ExaiError("INVALID_PARAMS", `server "${name}" ${why}`);
+    }
+    if (!URL.canParse(config.url)) {
+      const why = `the address of server "${name}" depends on the window; have a window call ${name}__login`;
+      throw new ExaiError("INVALID_PARAMS", why);
+    }
+    const names = accountNames(config);
+    const known = names.join(", ");
+    if (account === undefined && names.length > 1) {
+      throw new ExaiError(
+        "INVALID_PARAMS",
+        `server "${name}" has several accounts (${known}); say which: --account NAME`,
+      );
+    }
+    if (account !== undefined && !names.includes(account)) {
+      const why = `server "${name}" has no account ${quoteName(account)}${
+        didYouMean(account, names)
+      }; it has: ${known}`;
+      throw new ExaiError("RESOURCE_NOT_FOUND", `${why}. "accounts" in its entry in mcp.json names them`);
+    }
+    return { ...config, account: account ?? names[0] };
+  }
+
+  #serverNamed(name: string): MountedServer {
+    const servers = this.#options.servers();
+    const server = servers.find((server) => server.name === name);
+    if (server) return server;
+    const suggestion = didYouMean(name, servers.map(({ name }) => name));
+    const why = `no server ${quoteName(name)} is mounted${suggestion}; exai-daemon servers list shows them`;
+    throw new ExaiError("RESOURCE_NOT_FOUND", why);
+  }
+}
+
+function isSignable(config: ServerConfig): config is UrlServerConfig {
+  return config.kind !== "stdio" && config.oauth !== false;
+}
+
+/** The configuration of a server as it is for a window: its account, and its address. */
+async function configFor({ config }: MountedServer, caller: Caller): Promise<UrlServerConfig> {
+  const options = { isolationReason: undefined, asksRoots: () => false, daemonId: undefined };
+  const { config: bound } = await slotRequestFor(config, caller, options);
+  if (bound.kind !== "stdio") return bound;
+  throw new ExaiError("INTERNAL", `server "${config.name}" is a program`);
+}

@@ -1,0 +1,31 @@
+import type { AccountId } from "../credential_store.ts";
+
+/** A login that was begun: the person opens the address, and the answer of the authorization server carries the state. */
+export interface BegunLogin {
+  authorizationUrl: string | URL;
+  state: string;
+}
+
+/** What signing in needs of an account. */
+export interface LoginAccount {
+  readonly id: AccountId;
+
+  /**
+   * Begins a login whose answer goes to `redirectUrl`.
+   *
+   * @throws {ExaiError} what is wrong with the authorization server
+   */
+  beginLogin(options: { redirectUrl: string }): Promise<BegunLogin>;
+
+  /**
+   * Ends the login with the parameters of the answer, errors included: checks `iss` and redeems the code.
+   *
+   * @throws {ExaiError} why nobody is signed in
+   */
+  finishLogin(params: URLSearchParams): Promise<void>;
+}
+
+/** A key that is the same for the same account, whatever object stands for it. */
+export function accountKey({ resource, name }: AccountId): string {
+  return JSON.stringify([resource, name]);
+}

@@ -1,0 +1,104 @@
+import { resolvedWithin } from "../../base/abort.ts";
+import { ExaiError, messageOf } from "../../base/errors.ts";
+import { SECOND_MS } from "../../base/units.ts";
+import { failedPage, signedInPage, strayPage } from "./login_page.ts";
+
+/** The redirect address where no other was registered, without its port. */
+const ADDRESS = "http://127.0.0.1/callback";
+
+/** How long a browser may take to be given its last page. */
+const LAST_PAGE_MS = 2 * SECOND_MS;
+
+/** Parameters that decide something: an answer with two of one is none (RFC 6749 section 3.1). */
+const ONCE = ["state", "code", "iss", "error"];
+
+/** Where the answer is to come. */
+export interface RedirectAddress {
+  /** On loopback, without its port: as it was registered. */
+  address?: string;
+  /** 0: any free one. */
+  port?: number;
+}
+
+/** The login whose answer is waited for. */
+interface ExpectedAnswer {
+  state: string;
+  /** The server's name, for the page. */
+  server: string;
+  /** Ends the login; what it throws is shown in the browser. */
+  take(params: URLSearchParams): Promise<void>;
+}
+
+/**
+ * The loopback address that an authorization server sends the browser back to (RFC 8252 section 7.3). Open while one
+ * login is pending, takes one answer, and tells the browser whether it worked.
+ */
+export class RedirectListener implements AsyncDisposable {
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #address: URL;
+  #expected: ExpectedAnswer | undefined;
+
+  /** @throws {ExaiError} `CONFIG` when another program has the port */
+  constructor({ address = ADDRESS, port = 0 }: RedirectAddress = {}) {
+    const { hostname } = new URL(address);
+    try {
+      this.#server = Deno.serve(
+        { hostname: hostname === "[::1]" ? "::1" : "127.0.0.1", port, onListen: () => {} },
+        (request) => this.#answer(request),
+      );
+    } catch (thrown) {
+      const why = `the port ${port} for the answer of the sign-in cannot be opened: ${messageOf(thrown)}; ` +
+        "end the program that has it, or change callbackPort in mcp.json";
+      throw new ExaiError("CONFIG", why, { cause: thrown });
+    }
+    this.#address = new URL(address);
+    this.#address.port = String(this.#server.addr.port);
+  }
+
+  /** The redirect URI of the login. */
+  get url(): string {
+    return this.#address.href;
+  }
+
+  /** From now on the answer with the state of `expected` is taken, once. */
+  expect(expected: ExpectedAnswer): void {
+    this.#expected = expected;
+  }
+
+  /** Takes an answer that came another way, such as pasted; undefined when it is not the one that is waited for. */
+  take(params: URLSearchParams): Promise<void> | undefined {
+    const expected = this.#expected;
+    if (!expected || !isAnswerTo(expected, params)) return undefined;
+    this.#expected = undefined;
+    return expected.take(params);
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const { pathname, searchParams } = new URL(request.url);
+    // Another name means a page that had its own name lead here (DNS rebinding).
+    if (request.headers.get("host") !== this.#address.host) {
+      return new Response("wrong host\n", { status: 421 });
+    }
+    if (pathname !== this.#address.pathname) return new Response("there is nothing here\n", { status: 404 });
+    // Anything else is a program that looks at links, which must not use up the answer.
+    if (request.method !== "GET") return new Response("GET only\n", { status: 405 });
+    const server = this.#expected?.server ?? "";
+    const taken = this.take(searchParams);
+    if (!taken) return strayPage();
+    try {
+      await taken;
+      return signedInPage(server);
+    } catch (thrown) {
+      return failedPage(server, messageOf(thrown));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#expected = undefined;
+    await resolvedWithin(this.#server.shutdown(), LAST_PAGE_MS);
+  }
+}
+
+function isAnswerTo({ state }: ExpectedAnswer, params: URLSearchParams): boolean {
+  return params.get("state") === state && ONCE.every((name) => params.getAll(name).length <= 1);
+}

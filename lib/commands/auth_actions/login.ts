@@ -1,0 +1,134 @@
+import type { BegunLoginRow } from "../../admin/auth_routes.ts";
+import { messageOf, UsageError } from "../../base/errors.ts";
+import { MINUTE_MS } from "../../base/units.ts";
+import { visible } from "../../base/visible.ts";
+import { askDaemon } from "../../client/daemon_client.ts";
+import type { Action, CommandResult, Invocation } from "../command.ts";
+import { MAX_ERROR_CHARS } from "../table.ts";
+import { ACCOUNT_FLAG, targetOf } from "./account_flag.ts";
+import { openPage } from "./open_page.ts";
+import { readAccounts } from "./status.ts";
+
+export const loginAction: Action = {
+  summary: "Sign in to a server behind a URL, for every window",
+  about: [
+    "The page of the authorization server is opened in a browser, whose last page goes to this machine and says whether it " +
+    "worked. Where the browser is on another machine, as by SSH, sign in with --paste or --device.",
+  ],
+  forms: [
+    { args: "[SERVER]", does: "signs in; without a name, to the one server that needs a login" },
+    {
+      args: "SERVER --paste",
+      does: "asks for the address that the browser ended at, which a browser on another machine cannot open",
+    },
+    {
+      args: "SERVER --device",
+      does: "shows a code to type in on any device, where the server offers that (RFC 8628)",
+    },
+  ],
+  flags: [
+    ACCOUNT_FLAG,
+    { name: "paste", help: "Read the address that the browser ended at from the terminal" },
+    { name: "device", help: "Sign in with a code on another device" },
+    { name: "no-browser", help: "Open no browser; the address is printed" },
+  ],
+  exits: { 1: "nobody has signed in" },
+  run: login,
+};
+
+/** Longer than the daemon waits. */
+const WAIT_MS = 11 * MINUTE_MS;
+
+/** The authorization server is asked before a login begins, and may take its time. */
+const BEGIN_MS = 2 * MINUTE_MS;
+
+async function login(invocation: Invocation): Promise<CommandResult> {
+  const { settings, switches, print, progress } = invocation;
+  if (switches.has("paste") && switches.has("device")) {
+    throw new UsageError("--paste and --device are two ways to sign in; give one of them");
+  }
+  const server = invocation.args[0] ?? await onlyServer(invocation);
+  const query = new URLSearchParams(targetOf(server, invocation));
+  if (switches.has("device")) query.set("device", "1");
+  progress.step(`asking ${server} how to sign in`);
+  const begun = await askDaemon(settings, `/auth/login?${query}`, "POST", BEGIN_MS) as BegunLoginRow;
+  if (!switches.has("json")) print(await prompt(begun, invocation));
+  const id = new URLSearchParams({ login: begun.login });
+  progress.step("waiting for the sign-in");
+  const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS);
+  await (switches.has("paste") ? Promise.race([done, finishPasted(begun, invocation)]) : done);
+  const { account } = begun;
+  const as = account === "default" ? "" : ` as ${account}`;
+  return {
+    text: visible(`signed in to ${server}${as}: every window uses it from now on`, MAX_ERROR_CHARS),
+    json: { server, account, signed_in: true },
+  };
+}
+
+/** @throws {UsageError} when it is not one that needs a login */
+async function onlyServer({ settings }: Invocation): Promise<string> {
+  const accounts = await readAccounts(settings, undefined);
+  const needing = new Set(
+    accounts.filter(({ state }) => state === "login_required").map(({ server }) => server),
+  );
+  const [only, ...others] = needing;
+  if (only !== undefined && others.length === 0) return only;
+  throw new UsageError(
+    only === undefined
+      ? "no server is known to need a login; name the one to sign in to: exai-daemon auth login SERVER"
+      : `several servers need a login (${[...needing].join(", ")}); name one: exai-daemon auth login SERVER`,
+  );
+}
+
+/** Says what the person is to do, and opens the page where that can be done. */
+async function prompt(begun: BegunLoginRow, { switches }: Invocation): Promise<string> {
+  const { kind, url, code, complete_url: complete, expires_at: end } = begun;
+  const until = `It is waited for until ${new Date(end).toLocaleTimeString()}.`;
+  const page = (url: string) => visible(url, Infinity);
+  if (kind === "device") {
+    const scan = complete === undefined
+      ? []
+      : [`Or open this address, which has it already: ${page(complete)}`];
+    return [`Open ${page(url)} on any device and type in the code ${visible(code ?? "")}`, ...scan, until]
+      .join("\n");
+  }
+  if (switches.has("paste")) {
+    return `Open this address in a browser:\n${
+      page(url)
+    }\nSign in, then paste the address that the browser ended at, ` +
+      `also where it says that it cannot be reached, and press Enter. ${until}`;
+  }
+  const isOpened = !switches.has("no-browser") && await openPage(url);
+  return isOpened
+    ? `Sign in on the page that has opened in your browser. If there is none, open:\n${page(url)}\n${until}`
+    : `Open this address in a browser on this machine:\n${
+      page(url)
+    }\nIf there is none here, sign in with --paste. ${until}`;
+}
+
+/** Ends the login with what the person pastes; an address that is not the right one may be pasted again. */
+async function finishPasted({ login }: BegunLoginRow, { settings, print }: Invocation): Promise<void> {
+  for await (const answer of linesOf(Deno.stdin.readable)) {
+    if (answer.trim() === "") continue;
+    try {
+      await askDaemon(settings, `/auth/finish?${new URLSearchParams({ login, answer })}`, "POST", BEGIN_MS);
+      return;
+    } catch (thrown) {
+      if ((thrown as { code?: unknown }).code !== "INVALID_PARAMS") throw thrown;
+      print(visible(messageOf(thrown), MAX_ERROR_CHARS));
+    }
+  }
+  throw new UsageError("the input ended before the address was pasted; begin again");
+}
+
+async function* linesOf(input: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  for await (
+    const part of input.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+  ) {
+    const lines = (rest + part).split(/\r\n|\n|\r/);
+    rest = lines.pop()!;
+    yield* lines;
+  }
+  if (rest !== "") yield rest;
+}

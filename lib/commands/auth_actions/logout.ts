@@ -1,0 +1,42 @@
+import { UsageError } from "../../base/errors.ts";
+import { visible } from "../../base/visible.ts";
+import { askDaemon } from "../../client/daemon_client.ts";
+import type { Action, CommandResult, Invocation } from "../command.ts";
+import { MAX_ERROR_CHARS } from "../table.ts";
+import { ACCOUNT_FLAG, targetOf } from "./account_flag.ts";
+
+export const logoutAction: Action = {
+  summary: "Sign out of a server, for every window",
+  forms: [{
+    args: "SERVER",
+    does:
+      "forgets the tokens of an account, and has the authorization server revoke them where it offers that",
+  }],
+  flags: [ACCOUNT_FLAG],
+  run: logout,
+};
+
+async function logout(invocation: Invocation): Promise<CommandResult> {
+  const { args: [server], settings } = invocation;
+  if (server === undefined) {
+    throw new UsageError("auth logout takes the name of a server; exai-daemon auth status shows them");
+  }
+  const query = new URLSearchParams(targetOf(server, invocation));
+  const { revocation, why } = await askDaemon(settings, `/auth/logout?${query}`, "POST", REVOKE_MS);
+  return {
+    text: visible(
+      `signed out of ${server}${ENDS[String(revocation)] ?? ""}${why === undefined ? "" : `: ${why}`}`,
+      MAX_ERROR_CHARS,
+    ),
+    json: { server, revocation, why },
+  };
+}
+
+/** How long the authorization server may take. */
+const REVOKE_MS = 60_000;
+
+const ENDS: Readonly<Record<string, string>> = {
+  revoked: "; its tokens are revoked",
+  not_offered: "; the authorization server offers no way to revoke the tokens, which end by themselves",
+  failed: "; the authorization server has not revoked the tokens, which end by themselves",
+};

@@ -1,0 +1,31 @@
+import { resolvedWithin } from "../../base/abort.ts";
+import { SECOND_MS } from "../../base/units.ts";
+import { hasDesktop } from "../../config/desktop.ts";
+
+/** The system's own program that opens a page in the person's browser, and its arguments. */
+const OPENERS: Partial<Readonly<Record<typeof Deno.build.os, readonly string[]>>> = {
+  darwin: ["open"],
+  // Not `cmd /c start`, which would run parts of the address.
+  windows: ["rundll32", "url.dll,FileProtocolHandler"],
+  linux: ["xdg-open"],
+};
+
+const QUIET = { stdin: "null", stdout: "null", stderr: "null" } as const;
+
+/** How soon a program says that it cannot open the page. */
+const OPEN_MS = 2 * SECOND_MS;
+
+/** Opens `url` in the browser of the person at this machine; returns whether it was tried. Never throws. */
+export async function openPage(url: string): Promise<boolean> {
+  const [program, ...args] = OPENERS[Deno.build.os] ?? [];
+  if (program === undefined || !hasDesktop()) return false;
+  try {
+    const child = new Deno.Command(program, { args: [...args, url], ...QUIET }).spawn();
+    child.unref();
+    // Some run as long as the browser.
+    const ended = await resolvedWithin(child.status, OPEN_MS);
+    return ended?.success ?? true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,61 @@
+import type { AccountRow } from "../../admin/auth_routes.ts";
+import { visible } from "../../base/visible.ts";
+import { askDaemon } from "../../client/daemon_client.ts";
+import type { Settings } from "../../config/settings.ts";
+import type { Action, CommandResult, Invocation } from "../command.ts";
+import { EXIT } from "../exit_codes.ts";
+import { formatTable, MAX_ERROR_CHARS } from "../table.ts";
+
+export const statusAction: Action = {
+  summary: "Show which servers are signed in to, and which need a login",
+  forms: [{ args: "[SERVER]", does: "the accounts of every server behind a URL, or of one" }],
+  exits: { 1: "an account needs a login" },
+  run: status,
+};
+
+/** The accounts of one server, or of all. */
+export async function readAccounts(settings: Settings, server: string | undefined): Promise<AccountRow[]> {
+  const query = server === undefined ? "" : `?${new URLSearchParams({ server })}`;
+  const { accounts } = await askDaemon(settings, `/auth${query}`);
+  return accounts as AccountRow[];
+}
+
+async function status({ args: [server], settings }: Invocation): Promise<CommandResult> {
+  const accounts = await readAccounts(settings, server);
+  const needing = accounts.filter(({ state }) => state === "login_required");
+  const advice = needing.map(({ server, account, why }) => {
+    const about = account === "default" ? "" : ` --account ${account}`;
+    return visible(
+      `${server}: ${why ?? "needs a login"}; exai-daemon auth login ${server}${about}`,
+      MAX_ERROR_CHARS,
+    );
+  });
+  const table = accounts.length === 0
+    ? "no server of mcp.json is behind a URL"
+    : formatTable(["SERVER", "ACCOUNT", "STATE", "SIGNED IN WITH", "TOKEN ENDS"], accounts.map(rowOf), {
+      optional: ["TOKEN ENDS", "SIGNED IN WITH"],
+    });
+  return {
+    text: [table, ...(advice.length > 0 ? ["", ...advice] : [])].join("\n"),
+    json: { accounts },
+    code: needing.length > 0 ? EXIT.no : EXIT.done,
+  };
+}
+
+const STATES: Readonly<Record<AccountRow["state"], string>> = {
+  signed_in: "signed in",
+  login_required: "needs a login",
+  signed_out: "not signed in",
+};
+
+function rowOf(
+  { server, account, state, issuer, expires_at: end, is_renewed: isRenewed }: AccountRow,
+): unknown[] {
+  return [
+    server,
+    account,
+    STATES[state],
+    issuer,
+    isRenewed && state === "signed_in" ? "renewed by itself" : end,
+  ];
+}

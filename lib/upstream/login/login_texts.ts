@@ -1,0 +1,33 @@
+import { quoteForShell, quoteName } from "../../base/text.ts";
+import type { PendingLogin } from "../../auth/login/pending_login.ts";
+
+/** The server and the account that somebody is to sign in to. */
+export interface SignInTarget {
+  server: string;
+  /** Undefined: the server has one only. */
+  account: string | undefined;
+}
+
+/** The command that signs in: in a terminal, on this machine or by SSH. */
+export function loginCommand({ server, account }: SignInTarget): string {
+  const option = account === undefined || account === "default" ? "" : ` --account ${word(account)}`;
+  return `exai-daemon auth login ${word(server)}${option}`;
+}
+
+/** What is asked of a person, as one phrase: `sign in to "github" (account work)`. */
+export function signInTo({ server, account }: SignInTarget): string {
+  return `sign in to ${quoteName(server)}${account === undefined ? "" : ` (account ${quoteName(account)})`}`;
+}
+
+/** Tells the person, by way of the model, what to do where the client cannot ask it. */
+export function howToSignIn(target: SignInTarget, { prompt: { url }, expiresAt }: PendingLogin): string {
+  const until = expiresAt.toISOString().slice(11, 16);
+  return `Ask the user to open this address in a browser on this machine and to ${
+    signInTo(target)
+  }, before ` +
+    `${until} UTC:\n${url}\nor to run: ${loginCommand(target)}\nThen call again.`;
+}
+
+function word(text: string): string {
+  return /^[\w.@-]+$/.test(text) ? text : quoteForShell(text);
+}

@@ -1,0 +1,312 @@
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
+import { type JsonObject, textOf } from "../lib/base/json.ts";
+import { PendingLogin } from "../lib/auth/login/pending_login.ts";
+import type { Call } from "../lib/call/call.ts";
+import { Router } from "../lib/router/router.ts";
+import { describeTrouble } from "../lib/call/server_trouble.ts";
+import { stateOfStopped, troubleOf } from "../lib/upstream/server_state.ts";
+import { LoginServer } from "../lib/upstream/login/login_server.ts";
+import type { ServerLogins } from "../lib/upstream/login/server_logins.ts";
+import type { Result } from "../lib/wire/rpc.ts";
+import { settled, Window } from "./helpers/instance.ts";
+import { lists, type MountedOptions, mountedUpstreams, namesOf, toolsResult } from "./helpers/mounted.ts";
+
+const BY_URL = { elicitation: { url: {} } };
+const PAGE = "https://login.example/authorize";
+
+/** A server that refuses everybody until somebody has signed in. */
+function guarded(options: Partial<MountedOptions> & { account?: string } = {}) {
+  const pending: PendingLogin[] = [];
+  const state = {
+    isSignedIn: false,
+    isKnown: false,
+    refusesStarts: true,
+    failure: undefined as Error | undefined,
+  };
+  const required = () => {
+    state.isKnown = true;
+    return new ExaiError("LOGIN_REQUIRED", 'server "shared" needs a login', {
+      details: { server: "shared" },
+    });
+  };
+  const mount = mountedUpstreams({
+    answer: ({ method, params }) =>
+      method === "tools/list" ? toolsResult("probe", "b") : { result: { ran: params?.name ?? method } },
+    onStart: () => {
+      if (state.refusesStarts && !state.isSignedIn) throw required();
+    },
+    ...options,
+  });
+  const logins: ServerLogins = {
+    get areNeeded() {
+      return state.isKnown && !state.isSignedIn;
+    },
+    isNeededBy: () => Promise.resolve(!state.isSignedIn),
+    accountOf: () => Promise.resolve(options.account),
+    begin: () => {
+      if (state.failure) return Promise.reject(state.failure);
+      const login = pending.at(-1) ?? new PendingLogin({
+        account: { resource: "https://mcp.example/", name: "default" },
+        server: "shared",
+        prompt: { kind: "browser", url: PAGE },
+        timeoutMs: 60_000,
+      });
+      if (!pending.includes(login)) pending.push(login);
+      return Promise.resolve(login);
+    },
+  };
+  const server = new LoginServer(mount.mounted, logins);
+  const signIn = () => {
+    state.isSignedIn = true;
+    mount.mounted.resetBackoff();
+    for (const login of pending) login.succeed();
+  };
+  const signOut = () => {
+    state.isSignedIn = false;
+    state.isKnown = true;
+    for (const slot of mount.mounted.slots) mount.mounted.end(slot);
+    pending.length = 0;
+  };
+  return {
+    server,
+    signOut,
+    mount,
+    state,
+    pending,
+    signIn,
+    async [Symbol.asyncDispose]() {
+      for (const login of pending) login.fail(new Error("the test is over"));
+      await mount[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const calls = (window: Window, name = "probe", more: Partial<Call> = {}) =>
+  window.call({ method: "tools/call", params: { name }, ...more });
+
+const textIn = ({ result }: Result) => textOf((result!.content as JsonObject[])[0]!.text)!;
+
+const asked = (window: Window) => window.asked.filter(({ method }) => method === "elicitation/create");
+
+/** Until the client of `window` has been asked. */
+async function untilAsked(window: Window): Promise<void> {
+  while (asked(window).length === 0) await settled();
+}
+
+Deno.test("a server that needs a login shows one tool in place of its lists, and its own once somebody has signed in", async () => {
+  await using it = guarded();
+  const ada = new Window("ada");
+  for (let i = 0; i < 2; i++) {
+    const tools = await it.server.list("tools", lists(ada));
+    assertEquals(namesOf(tools), ["shared__login"]);
+    assertEquals(tools[0]!.title, "Sign in to shared");
+  }
+  assertEquals(await it.server.list("prompts", lists(ada)), []);
+  const alone = await it.server.target(lists(ada));
+  assertEquals(namesOf(alone.result!.tools), ["shared__login"]);
+  assertEquals(it.server.toolNaming!.rename, { shared__login: "shared__login" });
+  assertEquals(it.mount.starts(), 1, "what is known is not asked again");
+  it.signIn();
+  assertEquals(namesOf(await it.server.list("tools", lists(ada))), ["probe", "b"]);
+  assertEquals(it.server.toolNaming!.rename, {});
+});
+
+Deno.test("a window whose client can is asked to open the page, and its call goes on when somebody has signed in", async () => {
+  await using it = guarded();
+  const ada = new Window("ada", BY_URL);
+  const running = it.server.target(calls(ada));
+  await untilAsked(ada);
+  const { params } = asked(ada)[0]!;
+  assertEquals([params.mode, params.url], ["url", PAGE]);
+  assertStringIncludes(String(params.message), 'sign in to "shared"');
+  assertEquals(it.mount.upstreams.length, 0);
+  it.signIn();
+  assertEquals((await running).result, { ran: "probe" });
+  const complete = ada.heard.find(({ method }) => method === "notifications/elicitation/complete");
+  assertEquals(complete!.params, { elicitationId: params.elicitationId! });
+});
+
+Deno.test("all windows that wait go on by one login, also one whose client has not answered", async () => {
+  await using it = guarded();
+  const windows = ["ada", "bob", "cleo"].map((id) => new Window(id, BY_URL));
+  windows[2]!.answer = () => new Promise(() => {});
+  const running = windows.map((window) => it.server.target(calls(window)));
+  for (const window of windows) await untilAsked(window);
+  assertEquals(it.pending.length, 1);
+  it.signIn();
+  for (const result of await Promise.all(running)) assertEquals(result.result, { ran: "probe" });
+  assertEquals(windows[2]!.asked[0]!.options!.signal!.aborted, true);
+});
+
+Deno.test("a window whose client cannot is told the page and the command, and that somebody has signed in", async () => {
+  await using it = guarded({ account: "my work" });
+  const ada = new Window("ada", { elicitation: {} });
+  const refused = await it.server.target(calls(ada));
+  assertEquals(refused.result!.isError, true);
+  for (
+    const part of [
+      "needs a login",
+      PAGE,
+      "exai-daemon auth login shared --account 'my work'",
+      "Then call again",
+    ]
+  ) {
+    assertStringIncludes(textIn(refused), part);
+  }
+  await it.server.target(calls(ada));
+  assertEquals(ada.asked, []);
+  it.signIn();
+  await settled();
+  const told = ada.heard.filter(({ method }) => method === "notifications/message");
+  assertEquals(told.map(({ params }) => params!.data), ['signed in to "shared": call again']);
+  assertEquals((await it.server.target(calls(ada))).result, { ran: "probe" });
+  // What is no call of a tool has no result that a model would read.
+  const prompts = guarded();
+  const prompt = ada.call({ method: "prompts/get", params: { name: "p" } });
+  const thrown = await assertRejects(() => prompts.server.target(prompt), ExaiError, PAGE);
+  assertEquals(thrown.code, "LOGIN_REQUIRED");
+  await prompts[Symbol.asyncDispose]();
+});
+
+Deno.test("a person who declines, and a login that fails, end the call with that", async () => {
+  await using it = guarded();
+  const ada = new Window("ada", BY_URL);
+  ada.answer = () => Promise.resolve({ result: { action: "decline" } });
+  const declined = await it.server.target(calls(ada));
+  assertMatch(textIn(declined), /needs a login\nNot done: the user does not want to sign in/);
+  assertEquals(ada.heard, []);
+  const bob = new Window("bob", BY_URL);
+  const failing = it.server.target(calls(bob));
+  await untilAsked(bob);
+  it.pending[0]!.fail(new ExaiError("UPSTREAM_UNAVAILABLE", "the authorization server lies"));
+  assertMatch(textIn(await failing), /Nobody has signed in: the authorization server lies/);
+  it.state.failure = new ExaiError("UPSTREAM_UNAVAILABLE", "it is down");
+  assertMatch(textIn(await it.server.target(calls(bob))), /Nobody has signed in: it is down/);
+});
+
+Deno.test("a call that is cancelled while a person signs in ends; the login stays for others", async () => {
+  await using it = guarded();
+  const ada = new Window("ada", BY_URL);
+  const cancelled = new AbortController();
+  const running = it.server.target(calls(ada, "probe", { signal: cancelled.signal }));
+  await untilAsked(ada);
+  cancelled.abort(new ExaiError("CANCELLED", "not any more"));
+  await assertRejects(() => running, ExaiError, "not any more");
+  let isOver = false;
+  it.pending[0]!.done.finally(() => isOver = true).catch(() => {});
+  await settled();
+  assertEquals(isOver, false);
+});
+
+Deno.test("the tool signs in, or says how, and that it is done", async () => {
+  await using it = guarded();
+  const ada = new Window("ada");
+  const [bob] = [new Window("bob", BY_URL)];
+  await it.server.list("tools", lists(ada));
+  const how = await it.server.target(calls(ada, "shared__login"));
+  assertStringIncludes(textIn(how), PAGE);
+  assertEquals(how.result!.isError, undefined);
+  const running = it.server.target(calls(bob, "shared__login"));
+  await untilAsked(bob);
+  it.signIn();
+  assertMatch(textIn(await running), /has worked/);
+  assertMatch(textIn(await it.server.target(calls(ada, "shared__login"))), /has worked/);
+});
+
+Deno.test("a server that asks for more each time has a person sign in three times for one call, and no more", async () => {
+  await using it = guarded();
+  it.state.refusesStarts = false;
+  let refusals = 0;
+  const inner = it.mount.mounted;
+  const server = new LoginServer({
+    name: "shared",
+    target: () => {
+      refusals++;
+      return Promise.reject(new ExaiError("LOGIN_REQUIRED", `it needs the scope s${refusals}`));
+    },
+    describe: (...asked) => inner.describe(...asked),
+    list: (...asked) => inner.list(...asked),
+  }, {
+    areNeeded: false,
+    isNeededBy: () => Promise.resolve(false),
+    accountOf: () => Promise.resolve(undefined),
+    begin: () => {
+      const login = new PendingLogin({
+        account: { resource: "https://mcp.example/", name: "default" },
+        server: "shared",
+        prompt: { kind: "browser", url: PAGE },
+        timeoutMs: 60_000,
+      });
+      login.succeed();
+      return Promise.resolve(login);
+    },
+  });
+  await assertRejects(
+    () => server.target(calls(new Window("ada", BY_URL))),
+    ExaiError,
+    "it needs the scope s4",
+  );
+  assertEquals(refusals, 4);
+});
+
+Deno.test("another user of the machine cannot sign the daemon's user in", async () => {
+  await using it = guarded();
+  const eve = new Window("eve", BY_URL, { principal: "user 1001" });
+  const refused = await it.server.target(calls(eve));
+  assertStringIncludes(textIn(refused), "The user the daemon runs as has to sign in");
+  assertEquals([eve.asked.length, it.pending.length], [0, 0]);
+});
+
+Deno.test("a window that sees this server alone can begin before anybody has signed in", async () => {
+  await using it = guarded();
+  const ada = new Window("ada");
+  const { capabilities, serverInfo } = await it.server.describe(ada.caller, new AbortController().signal);
+  assertEquals(serverInfo.name, "shared");
+  assertEquals(Object.keys(capabilities), ["tools", "prompts", "resources"]);
+});
+
+Deno.test("the merged catalog names the tool after its server, and takes calls of tools shown before", async () => {
+  await using it = guarded({
+    config: { tools: { exclude: [], rename: { b: "bee" }, prefix: "my_", isPrefixed: true } },
+  });
+  const router = new Router({
+    servers: () => [it.server],
+    serverInfo: { name: "exai", version: "1" },
+    policies: [],
+    policiesFor: () => [],
+    queryPoliciesFor: () => [],
+    listDeadlineMs: 1000,
+  });
+  const ada = new Window("ada", BY_URL);
+  it.state.isSignedIn = true;
+  const shown = async () => namesOf((await router.target(lists(ada))).result!.tools);
+  assertEquals(await shown(), ["shared__my_probe", "bee"]);
+  it.signOut();
+  router.invalidate();
+  const running = router.target(calls(ada, "bee"));
+  await untilAsked(ada);
+  it.signIn();
+  assertEquals((await running).result, { ran: "b" });
+  it.signOut();
+  router.invalidate();
+  assertEquals(await shown(), ["shared__login"]);
+});
+
+Deno.test("a server that needs a login is no failed one: it is tried at once again, and its state says what to do", async () => {
+  await using it = guarded();
+  const ada = new Window("ada");
+  for (let i = 0; i < 8; i++) await it.server.target(calls(ada));
+  assertEquals(it.mount.starts(), 8);
+  const [record] = [...it.mount.mounted.records];
+  const state = stateOfStopped(record!);
+  assertEquals(state.is, "needs a login");
+  const trouble = describeTrouble(troubleOf("shared", state)!);
+  assertEquals(
+    trouble,
+    'server "shared" needs a login; run exai-daemon auth login shared, or have a window call shared__login',
+  );
+  it.signIn();
+  assertEquals([...it.mount.mounted.records].map((one) => stateOfStopped(one).is), []);
+  assertEquals((await it.server.target(calls(ada))).result, { ran: "probe" });
+});

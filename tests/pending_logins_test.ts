@@ -1,0 +1,194 @@
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
+import type { AccountId } from "../lib/auth/credential_store.ts";
+import type { LoginAccount } from "../lib/auth/login/login_account.ts";
+import { pastedAnswer } from "../lib/auth/login/pasted_answer.ts";
+import { checkedPage, type PendingLogin } from "../lib/auth/login/pending_login.ts";
+import { PendingLogins } from "../lib/auth/login/pending_logins.ts";
+
+/** An account whose authorization server is played by the test. */
+class PlayedAccount implements LoginAccount {
+  readonly id: AccountId;
+  begun = 0;
+  /** The parameters that logins ended with. */
+  readonly ends: string[] = [];
+  redirectUrl = "";
+  refusal: Error | undefined;
+  /** Redeeming takes until this resolves. */
+  redeemed: Promise<unknown> = Promise.resolve();
+
+  constructor(name = "default") {
+    this.id = { resource: "https://mcp.example/", name };
+  }
+
+  beginLogin({ redirectUrl }: { redirectUrl: string }) {
+    this.begun++;
+    this.redirectUrl = redirectUrl;
+    return Promise.resolve({ authorizationUrl: "https://login.example/authorize?x=1", state: "right" });
+  }
+
+  async finishLogin(params: URLSearchParams): Promise<void> {
+    this.ends.push(params.toString());
+    await this.redeemed;
+    if (this.refusal) throw this.refusal;
+  }
+}
+
+const requestOf = (account: LoginAccount) => ({ account, server: "files" });
+
+/** Goes where the authorization server sends the browser. */
+async function answer(account: PlayedAccount, query: string, init?: RequestInit) {
+  const response = await fetch(`${account.redirectUrl}?${query}`, init);
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+const reasonOf = (login: PendingLogin) =>
+  login.done.then(() => "done", ({ code, message }) => `${code} ${message}`);
+
+Deno.test("whoever needs a login of one account while it is pending joins it, and all are told when it is done", async () => {
+  await using logins = new PendingLogins();
+  const account = new PlayedAccount();
+  const [one, two] = await Promise.all([logins.begin(requestOf(account)), logins.begin(requestOf(account))]);
+  assertEquals(account.begun, 1);
+  assertEquals(one, two);
+  assertEquals(one.prompt, { kind: "browser", url: "https://login.example/authorize?x=1" });
+  const other = await logins.begin(requestOf(new PlayedAccount("work")));
+  assertEquals(other === one, false);
+  const page = await answer(account, "code=c&state=right&iss=https%3A%2F%2Flogin.example");
+  assertEquals(page.status, 200);
+  assertStringIncludes(page.text, "You are signed in to files");
+  assertEquals(account.ends, ["code=c&state=right&iss=https%3A%2F%2Flogin.example"]);
+  await one.done;
+  assertEquals(await logins.withId(one.id), undefined);
+  assertEquals(await logins.withId(other.id), other);
+});
+
+Deno.test("the address takes one answer, of its own login, by the browser, and nothing else", async () => {
+  await using logins = new PendingLogins();
+  const account = new PlayedAccount();
+  const login = await logins.begin(requestOf(account));
+  for (
+    const query of ["code=c&state=wrong", "code=c", "code=c&code=d&state=right", "code=c&state=right&state=x"]
+  ) {
+    const stray = await answer(account, query);
+    assertEquals(stray.status, 400, query);
+    assertStringIncludes(stray.text, "belongs to no sign-in");
+  }
+  for (const method of ["HEAD", "POST", "OPTIONS"]) {
+    assertEquals((await answer(account, "code=c&state=right", { method })).status, 405);
+  }
+  const { port } = new URL(account.redirectUrl);
+  assertEquals(
+    await fetch(`http://localhost:${port}/callback?code=c&state=right`).then(async (
+      it,
+    ) => (await it.text(), it.status)),
+    421,
+  );
+  assertEquals(
+    await fetch(`http://127.0.0.1:${port}/favicon.ico`).then(async (it) => (await it.text(), it.status)),
+    404,
+  );
+  assertEquals(account.ends, []);
+  const replayed = Promise.withResolvers<void>();
+  account.redeemed = replayed.promise;
+  const first = answer(account, "code=c&state=right");
+  while (account.ends.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assertEquals((await answer(account, "code=c&state=right")).status, 400);
+  replayed.resolve();
+  assertEquals((await first).status, 200);
+  assertEquals(account.ends.length, 1);
+  await login.done;
+});
+
+Deno.test("the page says why nobody is signed in, with nothing in it that a browser would run", async () => {
+  await using logins = new PendingLogins();
+  const account = new PlayedAccount();
+  account.refusal = new ExaiError("UPSTREAM_UNAVAILABLE", "refused: <script>alert('x')</script> & more");
+  const login = await logins.begin(requestOf(account));
+  const page = await answer(account, "error=access_denied&state=right");
+  assertEquals(page.status, 400);
+  assertStringIncludes(page.text, "You are not signed in to files");
+  assertStringIncludes(page.text, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; more");
+  assertMatch(page.headers.get("content-security-policy")!, /default-src 'none'.*frame-ancestors 'none'/);
+  assertEquals(page.headers.get("referrer-policy"), "no-referrer");
+  assertEquals(page.headers.get("cache-control"), "no-store");
+  assertMatch(await reasonOf(login), /^UPSTREAM_UNAVAILABLE refused/);
+  const next = await logins.begin(requestOf(account));
+  assertEquals(account.begun, 2);
+  assertEquals(next === login, false);
+});
+
+Deno.test("a login that nobody ends is over after its time, and its address is closed", async () => {
+  await using logins = new PendingLogins({ timeoutMs: 20 });
+  const account = new PlayedAccount();
+  const login = await logins.begin(requestOf(account));
+  assertMatch(await reasonOf(login), /^TIMEOUT nobody has signed in/);
+  await logins[Symbol.asyncDispose]();
+  await assertRejects(() => answer(account, "code=c&state=right"), TypeError);
+});
+
+Deno.test("a login ends when the account is signed in to another way, and when the daemon stops", async () => {
+  const logins = new PendingLogins();
+  const [account, other] = [new PlayedAccount(), new PlayedAccount("work")];
+  const login = await logins.begin(requestOf(account));
+  const waiting = await logins.begin(requestOf(other));
+  logins.signedIn({ ...account.id });
+  assertEquals(await reasonOf(login), "done");
+  await logins[Symbol.asyncDispose]();
+  assertMatch(await reasonOf(waiting), /^SHUTTING_DOWN/);
+  await assertRejects(() => logins.begin(requestOf(account)), ExaiError, "stopping");
+});
+
+Deno.test("a login that cannot begin leaves nothing behind, and the next one begins anew", async () => {
+  await using logins = new PendingLogins();
+  const account = new PlayedAccount();
+  const beginLogin = account.beginLogin.bind(account);
+  account.beginLogin = (options) => (beginLogin(options), Promise.reject(new Error("it is down")));
+  await assertRejects(() => logins.begin(requestOf(account)), Error, "it is down");
+  await assertRejects(() => answer(account, "code=c&state=right"), TypeError);
+  account.beginLogin = beginLogin;
+  assertEquals((await logins.begin(requestOf(account))).account, account.id);
+});
+
+Deno.test("an answer may be pasted, whole or its query; that of another login is refused and ends nothing", async () => {
+  await using logins = new PendingLogins();
+  const account = new PlayedAccount();
+  const login = await logins.begin(requestOf(account));
+  await assertRejects(() => login.finish(pastedAnswer("?code=c&state=wrong")), ExaiError, "another sign-in");
+  assertEquals(account.ends, []);
+  await login.finish(pastedAnswer(` "http://127.0.0.1:1/callback?code=c&state=right#x" \n`));
+  assertEquals(account.ends, ["code=c&state=right"]);
+  await login.done;
+  for (const text of ["", "http://127.0.0.1:1/callback", "code=only", "https://login.example/"]) {
+    const thrown = assertThrows(() => pastedAnswer(text), ExaiError, "paste the whole address");
+    assertEquals(thrown.message.includes("only"), false);
+  }
+});
+
+Deno.test("a redirect address that was registered is used as it was", async () => {
+  await using logins = new PendingLogins();
+  const account = new PlayedAccount();
+  const redirect = { address: "http://localhost/oauth/callback" };
+  const login = await logins.begin({ ...requestOf(account), redirect });
+  assertMatch(account.redirectUrl, /^http:\/\/localhost:\d+\/oauth\/callback$/);
+  const { port } = new URL(account.redirectUrl);
+  const taken = { ...requestOf(new PlayedAccount("work")), redirect: { port: Number(port) } };
+  const refused = await assertRejects(() => logins.begin(taken), ExaiError, `the port ${port}`);
+  assertEquals(refused.code, "CONFIG");
+  assertEquals((await answer(account, "code=c&state=right")).status, 200);
+  await login.done;
+});
+
+Deno.test("only pages that a browser opens safely are shown to people", () => {
+  assertEquals(checkedPage("https://login.example/a?b=c"), "https://login.example/a?b=c");
+  assertEquals(checkedPage(new URL("http://127.0.0.1:8/x")), "http://127.0.0.1:8/x");
+  const refused = [
+    "http://login.example/",
+    "file:///etc/passwd",
+    "javascript:alert(1)",
+    "ms-settings:",
+    "https://user:secret@login.example/",
+    "no address",
+  ];
+  for (const url of refused) assertThrows(() => checkedPage(url), ExaiError, "not opened");
+});
