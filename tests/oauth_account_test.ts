@@ -306,7 +306,6 @@ Deno.test("another authorization server gets neither the client nor the tokens o
   await using next = new ScriptedAuth();
   await rig.login();
   rig.auth.script.resourceMetadata = { authorization_servers: [next.issuer] };
-  rig.account.configure(rig.config);
   rig.auth.expire();
   assertEquals((await failure(() => rig.call())).code, "LOGIN_REQUIRED");
   assertEquals([rig.auth.tokenRequests.length, next.tokenRequests.length], [1, 0]);

@@ -1,8 +1,7 @@
 import type { AccountAdmin, AccountRow, AccountTarget, LogoutResult } from "../admin/auth_routes.ts";
-import type { Accounts } from "../auth/accounts.ts";
-import type { OAuthAccount } from "../auth/oauth/account.ts";
-import type { PendingLogin } from "../auth/login/pending_login.ts";
-import { PendingLogins } from "../auth/login/pending_logins.ts";
+import type { Accounts, OAuthAccount } from "../auth/accounts.ts";
+import type { PendingLogin } from "../auth/pending_login.ts";
+import { PendingLogins } from "../auth/pending_logins.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
@@ -12,8 +11,8 @@ import type { Server } from "../call/server.ts";
 import { accountNames, DEFAULT_ACCOUNT } from "../config/account_choice.ts";
 import type { ServerConfig, UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
-import { LoginServer } from "../upstream/login/login_server.ts";
-import type { ServerLogins } from "../upstream/login/server_logins.ts";
+import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
+
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { slotRequestFor } from "../upstream/slot_request.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
@@ -156,6 +155,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
   #signedOut(account: OAuthAccount): void {
     this.#leave(account);
+    for (const { lists } of this.#serversOf(account)) lists.forgetAccount(account.id.name);
     this.#announce(account);
   }
 

@@ -1,4 +1,5 @@
 import { fromFileUrl } from "@std/path";
+import { filesBelow } from "./files_below.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 
 const SUITE = "npm:@modelcontextprotocol/conformance@0.2.0-alpha.12";
@@ -50,9 +51,9 @@ export async function runClientConformance(
 
 async function readChecks(dir: string): Promise<ClientConformanceRun> {
   const run: ClientConformanceRun = { passed: 0, faults: [] };
-  for await (const { name, isDirectory } of Deno.readDir(dir)) {
-    if (!isDirectory) continue;
-    const checks: JsonObject[] = JSON.parse(await Deno.readTextFile(`${dir}/${name}/checks.json`));
+  for await (const path of filesBelow(dir)) {
+    if (!path.endsWith("checks.json")) continue;
+    const checks: JsonObject[] = JSON.parse(await Deno.readTextFile(path));
     for (const { name, status, errorMessage } of checks) {
       if (status === "SUCCESS") run.passed++;
       // Skipped is what the revision does not have, such as headers of `initialize`.

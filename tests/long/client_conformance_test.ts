@@ -1,7 +1,25 @@
 import { assert, assertEquals } from "@std/assert";
 import { runClientConformance } from "../helpers/client_conformance.ts";
 
-/** What the suite requires of clients and concerns a gateway: authorization is no part of it. */
+/** What both revisions ask of a client that signs in. */
+const SIGN_IN = [
+  "auth/metadata-default",
+  "auth/metadata-var1",
+  "auth/metadata-var2",
+  "auth/metadata-var3",
+  "auth/basic-cimd",
+  "auth/scope-from-www-authenticate",
+  "auth/scope-from-scopes-supported",
+  "auth/scope-omitted-when-undefined",
+  "auth/scope-step-up",
+  "auth/scope-retry-limit",
+  "auth/token-endpoint-auth-basic",
+  "auth/token-endpoint-auth-post",
+  "auth/token-endpoint-auth-none",
+  "auth/pre-registration",
+];
+
+/** What the suite requires of clients: 32 scenarios and 18. */
 const REQUIRED: Readonly<Record<string, readonly string[]>> = {
   "2026-07-28": [
     "tools_call",
@@ -11,13 +29,38 @@ const REQUIRED: Readonly<Record<string, readonly string[]>> = {
     "http-custom-headers",
     "http-invalid-tool-headers",
     "json-schema-ref-no-deref",
-    // Run beside them without a score.
-    "json-schema-2020-12-preservation",
+    ...SIGN_IN,
+    "auth/resource-mismatch",
+    "auth/offline-access-scope",
+    "auth/offline-access-not-supported",
+    "auth/authorization-server-migration",
+    "auth/iss-supported",
+    "auth/iss-not-advertised",
+    "auth/iss-supported-missing",
+    "auth/iss-wrong-issuer",
+    "auth/iss-unexpected",
+    "auth/iss-normalized",
+    "auth/metadata-issuer-mismatch",
   ],
-  "2025-11-25": ["initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"],
+  "2025-11-25": [
+    "initialize",
+    "tools_call",
+    "elicitation-sep1034-client-defaults",
+    "sse-retry",
+    ...SIGN_IN,
+  ],
 };
 
-for (const [revision, scenarios] of Object.entries(REQUIRED)) {
+/** Run beside them without a score. */
+const UNSCORED: readonly string[] = [
+  "json-schema-2020-12-preservation",
+  "auth/client-credentials-basic",
+  "auth/client-credentials-jwt",
+];
+
+const RUN = { ...REQUIRED, "2026-07-28": [...REQUIRED["2026-07-28"]!, ...UNSCORED] };
+
+for (const [revision, scenarios] of Object.entries(RUN)) {
   for (const scenario of scenarios) {
     Deno.test(`the daemon conforms as a client of ${revision}: ${scenario}`, async () => {
       const { passed, faults } = await runClientConformance(scenario, revision);

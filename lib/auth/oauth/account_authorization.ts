@@ -119,7 +119,9 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   /** What the server publishes now. Where tokens can be renewed, what cannot be found out is no reason not to. */
   async #issuerNow(challenge: TokenChallenge, token: string | undefined): Promise<Discovered | undefined> {
     try {
-      return await this.metadata.find(challenge, this.oauth?.issuer);
+      // It may have gone over to another authorization server since the login.
+      const sinceMs = token === undefined ? undefined : this.tokens.givenAtMs;
+      return await this.metadata.find(challenge, this.oauth?.issuer, sinceMs);
     } catch (thrown) {
       if (token !== undefined && this.tokens.canRefresh) return undefined;
       throw thrown;

@@ -58,6 +58,11 @@ export class AccountTokens {
     return Date.now() >= this.#renewAtMs;
   }
 
+  /** When the tokens were got, in milliseconds since 1970; undefined: not by this process. */
+  get givenAtMs(): number | undefined {
+    return this.#given?.atMs;
+  }
+
   /** Whether `token` was given moments ago, so that another that is got in the same way would fare no better. */
   isFresh(token: string, by: "login" | "renewal"): boolean {
     const given = this.#given;

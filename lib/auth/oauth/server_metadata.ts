@@ -11,6 +11,7 @@ const NOTHING_MS = 5 * MINUTE_MS;
 interface FoundMetadata {
   about: string;
   server: Discovered | undefined;
+  atMs: number;
   untilMs: number;
 }
 
@@ -30,18 +31,25 @@ export class ServerMetadata {
    * What a server that has refused a request with `challenge` publishes; undefined: nothing.
    *
    * @param issuer the one that the configuration names
+   * @param sinceMs what was found before that time does not count
    * @throws {AuthServerError} it cannot be used, as {@linkcode discover}
    */
-  async find(challenge: TokenChallenge, issuer: string | undefined): Promise<Discovered | undefined> {
+  async find(
+    challenge: TokenChallenge,
+    issuer: string | undefined,
+    sinceMs = 0,
+  ): Promise<Discovered | undefined> {
     const about = JSON.stringify([challenge.resourceMetadataUrl, issuer]);
-    if (this.#found?.about === about && Date.now() < this.#found.untilMs) return this.#found.server;
+    const found = this.#found;
+    if (found?.about === about && found.atMs > sinceMs && Date.now() < found.untilMs) return found.server;
     const known = this.#finding.get(about);
     if (known) return await known;
     const finding = discover({ url: this.#url, challenge, issuer, fetch: this.#fetch })
       .finally(() => this.#finding.delete(about));
     this.#finding.set(about, finding);
     const server = await finding;
-    this.#found = { about, server, untilMs: Date.now() + (server ? FRESH_MS : NOTHING_MS) };
+    const atMs = Date.now();
+    this.#found = { about, server, atMs, untilMs: atMs + (server ? FRESH_MS : NOTHING_MS) };
     return server;
   }
 
