@@ -16,6 +16,7 @@ import type { ServerConfig, UrlServerConfig } from "../lib/config/server_config.
 import { SqliteServerLists } from "../lib/state/saved_lists.ts";
 import type { UpstreamTransport } from "../lib/transport/upstream_transport.ts";
 import type { MountedServer } from "../lib/upstream/mounted_server.ts";
+import { digestOf, serverIdentity } from "../lib/upstream/server_identity.ts";
 import { slotRequestFor } from "../lib/upstream/slot_request.ts";
 import type { Caller, Root } from "../lib/call/call.ts";
 import { Window } from "./helpers/instance.ts";
@@ -186,6 +187,28 @@ Deno.test("windows of two accounts have two connections, and each sees and calls
   assertEquals(next.mounted.lists.factsFor(stranger).tools, undefined, "whose it is, is not known yet");
   assertEquals(await toolsOf(next.mounted, stranger), ["tool_of_home"]);
   assertEquals(await toolsOf(next.mounted, windowIn(dirs.p)), ["tool_of_work"]);
+});
+
+Deno.test("what one account was shown can be forgotten, and nothing of the others is", async () => {
+  await using dirs = await twoWorkspaces();
+  using lists = new SqliteServerLists(":memory:");
+  const [atWork, atHome] = [windowIn(dirs.p), windowIn(dirs.q)];
+  const knownTo = ({ mounted }: { mounted: MountedServer }, caller: Caller) =>
+    mounted.lists.factsFor(caller).tools?.map(({ name }) => name);
+  {
+    await using server = serverOfAccounts(dirs, lists);
+    for (const caller of [atWork, atHome]) await toolsOf(server.mounted, caller);
+    assertEquals(knownTo(server, atWork), ["tool_of_work"]);
+    server.mounted.lists.forgetAccount("work");
+    assertEquals([knownTo(server, atWork), knownTo(server, atHome)], [undefined, ["tool_of_home"]]);
+  }
+  // The next daemon has nothing but what was kept.
+  await using next = serverOfAccounts(dirs, lists);
+  const { name, config } = next.mounted;
+  const key = { server: name, config: serverIdentity(config) };
+  assertEquals(lists.latest(key)?.account, "home");
+  const { listScope } = await requestOf(config, atWork);
+  assertEquals(lists.at(key, digestOf(listScope.listKey)), undefined);
 });
 
 Deno.test("a window whose roots change goes on in the account of its new directory, and is told of its lists", async () => {

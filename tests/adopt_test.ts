@@ -72,23 +72,6 @@ Deno.test("what is switched off stays off: everywhere, or in the client that has
   assertEquals([cursor.memory.disabled, cursor.memory.args], [true, ["--server=memory"]]);
 });
 
-Deno.test("a server that its client signs in to stays there, one with a token of its own does not", async () => {
-  await using user = await TestUser.create();
-  const entries = {
-    linear: { url: "https://mcp.linear.app/mcp" },
-    corp: { url: "https://mcp.corp.example/mcp", oauth: {} },
-    github: { url: "https://api.githubcopilot.com/mcp/", headers: { Authorization: "Bearer t" } },
-    open: { url: "https://open.example.com/mcp" },
-  };
-  await user.write(CURSOR, servers(entries));
-  const { plan } = await user.adopt();
-  assertEquals(Object.keys(await imported(user)), ["github", "open"]);
-  assertEquals(plan.kept.map(({ entry }) => entry.name), ["linear", "corp"]);
-  assertStringIncludes(plan.kept[0]!.reason, "sign-in");
-  const { mcpServers } = JSON.parse(await user.read(CURSOR));
-  assertEquals(Object.keys(mcpServers), ["linear", "corp", "exai"]);
-});
-
 Deno.test("an entry that would be a fault in mcp.json stays, a variable that is missing is said", async () => {
   await using user = await TestUser.create();
   await user.write(
@@ -377,12 +360,12 @@ Deno.test("mcp.json is added to in the shape it has, and what it has is not impo
 
 Deno.test("a server that stays under EXAI's name keeps it", async () => {
   await using user = await TestUser.create();
-  await user.write(CURSOR, servers({ exai: { url: "https://mcp.linear.app/mcp" }, files: FILES }));
+  await user.write(CURSOR, servers({ exai: { url: "https://mcp.figma.com/mcp" }, files: FILES }));
   await user.adopt();
   const { mcpServers } = JSON.parse(await user.read(CURSOR));
   assertEquals([Object.keys(mcpServers), mcpServers.exai.url], [
     ["exai", "exai-all"],
-    "https://mcp.linear.app/mcp",
+    "https://mcp.figma.com/mcp",
   ]);
 });
 

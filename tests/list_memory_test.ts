@@ -47,6 +47,7 @@ function memoryOf(config = STDIO, kept?: StoredView) {
     at: (_, place) => places.get(place),
     era: () => undefined,
     setEra: () => {},
+    forget: () => {},
     varies: () => new Set(places.values().map(({ lists }) => JSON.stringify(lists))).size > 1,
     set: (_, place, view) => {
       places.set(place, view);

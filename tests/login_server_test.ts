@@ -1,13 +1,13 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { type JsonObject, textOf } from "../lib/base/json.ts";
-import { PendingLogin } from "../lib/auth/login/pending_login.ts";
+import { PendingLogin } from "../lib/auth/pending_login.ts";
 import type { Call } from "../lib/call/call.ts";
 import { Router } from "../lib/router/router.ts";
 import { describeTrouble } from "../lib/call/server_trouble.ts";
 import { stateOfStopped, troubleOf } from "../lib/upstream/server_state.ts";
-import { LoginServer } from "../lib/upstream/login/login_server.ts";
-import type { ServerLogins } from "../lib/upstream/login/server_logins.ts";
+import { LoginServer, type ServerLogins } from "../lib/upstream/login_server.ts";
+
 import type { Result } from "../lib/wire/rpc.ts";
 import { settled, Window } from "./helpers/instance.ts";
 import { lists, type MountedOptions, mountedUpstreams, namesOf, toolsResult } from "./helpers/mounted.ts";
@@ -304,7 +304,7 @@ Deno.test("a server that needs a login is no failed one: it is tried at once aga
   const trouble = describeTrouble(troubleOf("shared", state)!);
   assertEquals(
     trouble,
-    'server "shared" needs a login; run exai-daemon auth login shared, or have a window call shared__login',
+    'server "shared" needs a login; or have a window call shared__login',
   );
   it.signIn();
   assertEquals([...it.mount.mounted.records].map((one) => stateOfStopped(one).is), []);

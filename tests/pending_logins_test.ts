@@ -2,9 +2,8 @@ import { assertEquals, assertMatch, assertRejects, assertStringIncludes, assertT
 import { ExaiError } from "../lib/base/errors.ts";
 import type { AccountId } from "../lib/auth/credential_store.ts";
 import type { LoginAccount } from "../lib/auth/login/login_account.ts";
-import { pastedAnswer } from "../lib/auth/login/pasted_answer.ts";
-import { checkedPage, type PendingLogin } from "../lib/auth/login/pending_login.ts";
-import { PendingLogins } from "../lib/auth/login/pending_logins.ts";
+import { checkedPage, pastedAnswer, type PendingLogin } from "../lib/auth/pending_login.ts";
+import { PendingLogins } from "../lib/auth/pending_logins.ts";
 
 /** An account whose authorization server is played by the test. */
 class PlayedAccount implements LoginAccount {
@@ -59,7 +58,8 @@ Deno.test("whoever needs a login of one account while it is pending joins it, an
   assertStringIncludes(page.text, "You are signed in to files");
   assertEquals(account.ends, ["code=c&state=right&iss=https%3A%2F%2Flogin.example"]);
   await one.done;
-  assertEquals(await logins.withId(one.id), undefined);
+  assertEquals(await logins.withId(one.id), one, "for whoever asks what became of it");
+  assertEquals(await logins.withId("another"), undefined);
   assertEquals(await logins.withId(other.id), other);
 });
 
@@ -108,7 +108,7 @@ Deno.test("the page says why nobody is signed in, with nothing in it that a brow
   const page = await answer(account, "error=access_denied&state=right");
   assertEquals(page.status, 400);
   assertStringIncludes(page.text, "You are not signed in to files");
-  assertStringIncludes(page.text, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; more");
+  assertStringIncludes(page.text, "&#60;script&#62;alert(&#39;x&#39;)&#60;/script&#62; &#38; more");
   assertMatch(page.headers.get("content-security-policy")!, /default-src 'none'.*frame-ancestors 'none'/);
   assertEquals(page.headers.get("referrer-policy"), "no-referrer");
   assertEquals(page.headers.get("cache-control"), "no-store");

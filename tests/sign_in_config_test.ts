@@ -2,8 +2,10 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { bindToSession, type UrlServerConfig } from "../lib/config/server_config.ts";
-import { readOne, readSilent, remoteIn } from "./helpers/read_servers.ts";
+import { readServers } from "../lib/config/servers.ts";
+import { readFile, readOne, readSilent, remoteIn } from "./helpers/read_servers.ts";
 
+const isWindows = Deno.build.os === "windows";
 const url = "https://x.example/mcp";
 const PEM = "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----";
 
@@ -173,3 +175,55 @@ Deno.test("a command is not signed in to, and the entry says so", async () => {
   assertMatch(warned.join(), /account has no effect beside command: only a server behind a URL/);
   await readSilent({ command: "c", oauth: {}, headersHelper: "", scopes: [] });
 });
+
+Deno.test("two ways to sign in to one server as one account are a fault, two accounts are none", async () => {
+  const read = async (...entries: object[]) => {
+    const file = await readFile({
+      mcpServers: Object.fromEntries(entries.map((entry, i) => [`s${i}`, { url, ...entry }])),
+    });
+    return [file.lines.join(), [...file.servers.keys()]] as const;
+  };
+  const mine = { oauth: { clientId: "a" } };
+  const [fault, mounted] = await read(mine, { oauth: { clientId: "b" } });
+  assertMatch(
+    fault,
+    /server "s1": oauth is another than in an entry before it with the same url and account/,
+  );
+  assertMatch(fault, /"account": "s1"/);
+  assertEquals(mounted, ["s0"]);
+  assertMatch((await read(mine, {}))[0], /server "s1": oauth is another/);
+  const fine: object[][] = [
+    [mine, mine],
+    [mine, { oauth: { clientId: "b" }, account: "b" }],
+    [mine, { url: "https://x.example/other" }],
+    [mine, { oauth: false }],
+    [mine, { headers: { Authorization: "Bearer t" } }],
+    [{ ...mine, accounts: [{ name: "a" }] }, { accounts: [{ name: "b" }] }],
+  ];
+  for (const entries of fine) {
+    assertEquals(await read(...entries), ["", ["s0", "s1"]], JSON.stringify(entries));
+  }
+});
+
+Deno.test(
+  "a secret of signing in, in a file that others can read, is warned of",
+  { ignore: isWindows },
+  async () => {
+    const dir = await Deno.makeTempDir();
+    try {
+      await Deno.chmod(dir, 0o755);
+      const path = `${dir}/mcp.json`;
+      const warned = async (oauth: object) => {
+        await Deno.writeTextFile(path, JSON.stringify({ mcpServers: { s: { url, oauth } } }));
+        await Deno.chmod(path, 0o644);
+        const { warnings } = await readServers(path, { env: { S: "s" } });
+        return warnings.some(({ isExposed }) => isExposed);
+      };
+      assertEquals(await warned({ clientId: "a", clientSecret: "hush" }), true);
+      assertEquals(await warned({ clientId: "a", clientSecret: "${env:S}" }), false);
+      assertEquals(await warned({ clientId: "a", privateKey: { pem: PEM, algorithm: "ES256" } }), true);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
+);

@@ -284,6 +284,7 @@ export const KEEPERS: Readonly<Record<string, { in: string; except: readonly str
   ListMemory: {
     in: "lib/upstream/lists/list_memory.ts",
     except: [
+      "forgetAccount",
       "viewAt",
       "learn",
       "changed",
@@ -342,6 +343,7 @@ export const ONE_FILE_PER_ENTRY: readonly string[] = [
 
 /** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
+  "lib/config/desktop.ts": "what the environment says of the person's screen, which only this room may read",
   "lib/call/schema_compiler.ts": "what is loaded late, in place of a package of CommonJS",
   "lib/process/system_trees.ts": "what starts servers and what starts agents choose alike",
   "lib/config/path_kind.ts": "what every room asks of a path, in one meaning each",

@@ -1,7 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { PendingLogin } from "../auth/login/pending_login.ts";
-import { pastedAnswer } from "../auth/login/pasted_answer.ts";
+import { pastedAnswer, type PendingLogin } from "../auth/pending_login.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { allowMethod } from "./route_guards.ts";
 

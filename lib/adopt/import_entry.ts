@@ -2,7 +2,8 @@ import { isAbsolute } from "@std/path/is-absolute";
 import { join } from "@std/path/join";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
 import { convertEntry, type EntryDialect, type EntryNote } from "../config/entry_shapes.ts";
-import { needsSignIn } from "./sign_in.ts";
+import { withoutBridge } from "./remote_bridge.ts";
+import { signInOf } from "./sign_in.ts";
 import { holdsRelativePath } from "../config/workspace_variables.ts";
 
 /** A client's entry as it is for `mcp.json`. */
@@ -41,7 +42,7 @@ const KEPT_KEYS: ReadonlySet<string> = new Set([
   ...["type", "command", "args", "env", "envFile", "cwd", "url", "headers", "disabled"],
   ...["include", "exclude", "callTimeoutMs", "startTimeoutMs"],
   ...["share", "exclusive", "cwdFree", "rename", "prefix", "maxInflight", "detachAfterMs", "idleStopMs"],
-  "memoryLimitMb",
+  ...["memoryLimitMb", "oauth", "account", "accounts", "headersHelper"],
 ]);
 
 /** `value`, an entry of a client, for `mcp.json`; a text says why it cannot be taken. */
@@ -53,10 +54,14 @@ export function importEntry(value: Json, around: EntrySurroundings): ImportedEnt
   if (converted.command === undefined && converted.url === undefined) return "has neither command nor url";
   const plugin = notes.find(({ kind, variable }) => kind === "asked" && !variable?.startsWith("input:"));
   if (plugin !== undefined) return `${plugin.path.join(".")} ${plugin.message}`;
-  if (needsSignIn(value, converted)) {
-    return "is reached with a sign-in of its client (OAuth), which EXAI cannot do; it stays there";
+  const bridge = withoutBridge(converted);
+  const reached = bridge && signInOf(bridge.entry) !== "closed" ? bridge.entry : converted;
+  const signIn = signInOf(reached);
+  if (signIn === "closed") {
+    return "lets only programs sign in that are registered with it; it stays there, unless you register one and write " +
+      '"oauth": {"clientId": "…"}, or a token into headers';
   }
-  const entry = Object.fromEntries(Object.entries(converted).filter(([key]) => KEPT_KEYS.has(key)));
+  const entry = Object.fromEntries(Object.entries(reached).filter(([key]) => KEPT_KEYS.has(key)));
   if (entry.type === "stdio") delete entry.type;
   const isDisabled = entry.disabled === true;
   delete entry.disabled;
@@ -66,10 +71,28 @@ export function importEntry(value: Json, around: EntrySurroundings): ImportedEnt
     entry: withProjectPaths(withoutEmpty(filled as JsonObject), around.project),
     directory: around.project !== undefined && needsDirectory(entry) ? around.project : undefined,
     isDisabled,
-    notes: notes.filter(({ kind, path }) => kind === "changed" || kind === "lost" && path[0] !== "headers")
-      .map(sentenceOf),
+    notes: [
+      ...notes.filter(({ kind, path }) => kind === "changed" || kind === "lost" && path[0] !== "headers")
+        .map(sentenceOf),
+      ...bridge && reached === bridge.entry ? bridge.notes : [],
+      ...signIn === "open" ? signInNotes(reached) : [],
+    ],
     asks: [...new Map(asks.map((ask) => [ask.id, ask])).values()],
   };
+}
+
+/** What a person has to do once, in place of each client. */
+function signInNotes({ oauth }: JsonObject): string[] {
+  const isForeign = isObject(oauth) && oauth.clientId !== undefined && oauth.redirectUrl === undefined &&
+    oauth.grant !== "client_credentials";
+  return [
+    "is signed in to once for all windows: by `exai-daemon auth login`, or where a window needs it",
+    ...isForeign
+      ? [
+        "oauth.clientId was registered for its client: it must be allowed to redirect to http://127.0.0.1/callback too",
+      ]
+      : [],
+  ];
 }
 
 function sentenceOf({ path, message }: EntryNote): string {
@@ -139,12 +162,20 @@ function isRooted(path: string): boolean {
 /** Files and directories beside a project's own file, by their whole path. */
 function withProjectPaths(entry: JsonObject, project: string | undefined): JsonObject {
   if (project === undefined) return entry;
-  const { cwd, envFile } = entry;
+  const { cwd, envFile, headersHelper } = entry;
   return {
     ...entry,
     ...(typeof cwd === "string" && !isRooted(cwd) ? { cwd: join(project, cwd) } : {}),
     ...(typeof envFile === "string" && !isRooted(envFile) ? { envFile: join(project, envFile) } : {}),
+    ...(headersHelper === undefined ? {} : { headersHelper: helperIn(project, headersHelper) }),
   };
+}
+
+/** A helper of a project by its whole path; one of a plain name is looked up on the PATH. */
+function helperIn(project: string, helper: Json): Json {
+  const inProject = (text: Json) =>
+    typeof text === "string" && /^[^\s]*[/\\]/.test(text) && !isRooted(text) ? join(project, text) : text;
+  return Array.isArray(helper) ? [inProject(helper[0] ?? ""), ...helper.slice(1)] : inProject(helper);
 }
 
 /** `entry` without lists and tables that say nothing. */

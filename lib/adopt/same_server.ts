@@ -1,7 +1,10 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 
 /** The keys that say what a server is; others say how it is used. */
-const OF_IDENTITY = ["command", "args", "env", "envFile", "cwd", "url", "headers"] as const;
+const OF_IDENTITY = [
+  ...["command", "args", "env", "envFile", "cwd", "url", "headers"],
+  ...["oauth", "account", "accounts", "headersHelper"],
+];
 
 /**
  * A text that two entries share when they start or reach the same server with the same settings: `cmd /c npx x`, `npx.cmd x`
@@ -43,7 +46,11 @@ function canonical(value: Json | undefined, areNamesFolded: boolean): Json {
   if (!isObject(value)) return value ?? null;
   const entries = Object.entries(value).map(([name, item]): [string, Json] => [
     areNamesFolded ? name.toLowerCase() : name,
-    item === null || item === undefined ? null : String(item),
+    item === null || item === undefined
+      ? null
+      : typeof item === "object"
+      ? JSON.stringify(item)
+      : String(item),
   ]);
   return entries.length === 0 ? null : entries.sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
 }

@@ -1,16 +1,13 @@
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 
-/** Hosts whose servers only a client that signs in reaches (OAuth); with a token in a header they need no sign-in. */
+/** Hosts whose servers are signed in to (OAuth); with a token in a header they need no sign-in. */
 const SIGN_IN_HOSTS: ReadonlySet<string> = new Set([
-  "api.fabric.microsoft.com",
-  "api.githubcopilot.com",
   "app.hubspot.com",
   "bindings.mcp.cloudflare.com",
   "mcp.asana.com",
   "mcp.atlassian.com",
   "mcp.canva.com",
   "mcp.expo.dev",
-  "mcp.figma.com",
   "mcp.intercom.com",
   "mcp.linear.app",
   "mcp.monday.com",
@@ -28,28 +25,31 @@ const SIGN_IN_HOSTS: ReadonlySet<string> = new Set([
   "observability.mcp.cloudflare.com",
 ]);
 
-const SIGN_IN_KEYS = ["oauth", "auth", "authProviderType", "oauth_resource"];
+/** Hosts that let only programs sign in which were registered with them beforehand: the clients they know. */
+const CLOSED_HOSTS: ReadonlySet<string> = new Set([
+  "api.fabric.microsoft.com",
+  "api.githubcopilot.com",
+  "mcp.clickup.com",
+  "mcp.figma.com",
+  "mcp.slack.com",
+]);
 
 /**
- * Whether a client signs in to the server of an entry: EXAI cannot, so that its tools would be gone.
- *
- * @param value the entry as its client has it
- * @param entry as `mcp.json` would
+ * Whether the server of `entry`, in the keys of `mcp.json`, is signed in to: not that is known; by anybody; by programs
+ * that were registered with it, and no registration is in the entry.
  */
-export function needsSignIn(value: Json, { url, headers }: JsonObject): boolean {
-  if (typeof url !== "string" || hasCredentials(headers)) return false;
+export function signInOf({ url, headers, headersHelper, oauth }: JsonObject): "none" | "open" | "closed" {
+  if (typeof url !== "string" || oauth === false) return "none";
+  if (headersHelper !== undefined || hasCredentials(headers)) return "none";
   const { hostname, search } = URL.parse(url) ?? { hostname: "", search: "" };
   // A key in the URL is one too.
-  if (/[?&](?:key|token|api_?key|access_token)=/i.test(search)) return false;
-  return SIGN_IN_HOSTS.has(hostname) || (isObject(value) && SIGN_IN_KEYS.some((key) => says(value[key])));
+  if (/[?&](?:key|token|api_?key|access_token)=/i.test(search)) return "none";
+  const hasClient = isObject(oauth) &&
+    (oauth.clientId !== undefined || oauth.clientMetadataUrl !== undefined);
+  if (CLOSED_HOSTS.has(hostname) && !hasClient) return "closed";
+  return SIGN_IN_HOSTS.has(hostname) || CLOSED_HOSTS.has(hostname) || isObject(oauth) ? "open" : "none";
 }
 
 function hasCredentials(headers: Json | undefined): boolean {
   return isObject(headers) && Object.keys(headers).some((name) => /auth|key|token|cookie/i.test(name));
-}
-
-/** An object, however empty, switches it on; `false` and `null` do not. */
-function says(value: Json | undefined): boolean {
-  return value !== undefined && value !== null && value !== false && value !== "" &&
-    !(isObject(value) && value.enabled === false);
 }

@@ -1,8 +1,7 @@
 import type { AccountAdmin, AccountRow, AccountTarget, LogoutResult } from "../admin/auth_routes.ts";
-import type { Accounts } from "../auth/accounts.ts";
-import type { OAuthAccount } from "../auth/oauth/account.ts";
-import type { PendingLogin } from "../auth/login/pending_login.ts";
-import { PendingLogins } from "../auth/login/pending_logins.ts";
+import type { Accounts, OAuthAccount } from "../auth/accounts.ts";
+import type { PendingLogin } from "../auth/pending_login.ts";
+import { PendingLogins } from "../auth/pending_logins.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
@@ -12,8 +11,8 @@ import type { Server } from "../call/server.ts";
 import { accountNames, DEFAULT_ACCOUNT } from "../config/account_choice.ts";
 import type { ServerConfig, UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
-import { LoginServer } from "../upstream/login/login_server.ts";
-import type { ServerLogins } from "../upstream/login/server_logins.ts";
+import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
+
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { slotRequestFor } from "../upstream/slot_request.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
@@ -34,6 +33,8 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   readonly #pending = new PendingLogins();
   /** Accounts without which nothing can be done at their servers. */
   readonly #needed = new Set<OAuthAccount>();
+  /** Accounts that nobody is signed in to, as somebody has signed out. */
+  readonly #signedOutOf = new Set<OAuthAccount>();
   /** The names of the servers that an account is used for. */
   readonly #users = new Map<OAuthAccount, Set<string>>();
   /** Each server as windows see it. */
@@ -148,13 +149,20 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   #signedIn(account: OAuthAccount): void {
-    this.#needed.delete(account);
+    const isAnew = [this.#needed, this.#signedOutOf].map((accounts) => accounts.delete(account)).includes(
+      true,
+    );
     this.#pending.signedIn(account.id);
-    for (const server of this.#serversOf(account)) server.resetBackoff();
+    for (const server of this.#serversOf(account)) {
+      server.resetBackoff();
+      // It may be somebody else, who is shown other lists. Until now a call by an old name could lead to the login.
+      if (isAnew) server.lists.forgetAccount(account.id.name);
+    }
     this.#announce(account);
   }
 
   #signedOut(account: OAuthAccount): void {
+    this.#signedOutOf.add(account);
     this.#leave(account);
     this.#announce(account);
   }

@@ -6,7 +6,7 @@ import type { AccountChange } from "./oauth/account_words.ts";
 import { canonicalResource } from "./oauth/discovery.ts";
 import { type Renew, type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
 
-export { type Renewal, type RenewRequest, renewTokens };
+export { type OAuthAccount, type Renewal, type RenewRequest, renewTokens };
 
 interface AccountsParts {
   store: CredentialStore;

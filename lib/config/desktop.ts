@@ -1,5 +1,5 @@
 /** What says whether a browser that is started shows up before the person who asked for it. */
-interface Surroundings {
+interface Desktop {
   os: typeof Deno.build.os;
   env: Readonly<Record<string, string>>;
 }
@@ -9,7 +9,7 @@ interface Surroundings {
  * in a container, not without a display.
  */
 export function hasDesktop(
-  { os, env }: Surroundings = { os: Deno.build.os, env: Deno.env.toObject() },
+  { os, env }: Desktop = { os: Deno.build.os, env: Deno.env.toObject() },
 ): boolean {
   if (env.SSH_CONNECTION || env.SSH_TTY) return false;
   return os !== "linux" || Boolean(env.DISPLAY || env.WAYLAND_DISPLAY || env.WSL_DISTRO_NAME);

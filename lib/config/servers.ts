@@ -90,6 +90,7 @@ async function parseServers(text: string, path: string, options: ServersOptions)
   reader.checkSections();
   reader.checkPrefix();
   await reader.readSections();
+  reader.checkAccounts();
   reader.checkSecrets();
   const { clients, faults } = readClients(document, path);
   Object.assign(file, { clients, clientsFaulty: faults.length > 0 });

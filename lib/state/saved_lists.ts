@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { exactJson } from "../base/json.ts";
 import { MIB } from "../base/units.ts";
+import { DEFAULT_ACCOUNT } from "../config/account_choice.ts";
 import type { Statements } from "./sqlite/sql.ts";
 import { type DatabaseEvents, openStatements, type ResilientDatabase } from "./resilient_database.ts";
 import type { FoundEra, ListKey, ListStore, StoredView } from "../upstream/list_store.ts";
@@ -63,6 +64,8 @@ const SQL = {
   digests: "SELECT count(DISTINCT digest) AS n FROM view WHERE server = ? AND config = ?",
   outdate: "DELETE FROM view WHERE server = ? AND (config != ? OR digest = ?)",
   set: "INSERT OR REPLACE INTO view VALUES (?, ?, ?, ?, ?, ?)",
+  forget:
+    `DELETE FROM view WHERE server = ? AND config = ? AND coalesce(json_extract(text, '$.account'), '${DEFAULT_ACCOUNT}') = ?`,
   newest: "SELECT text FROM view WHERE server = ? ORDER BY kept_ms DESC, rowid DESC LIMIT 1",
   prune: PRUNE,
   era: "SELECT era, found_ms FROM era WHERE config = ?",
@@ -121,6 +124,10 @@ export class SqliteServerLists implements ListStore, Disposable {
       sql.set.run(server, place, config, digest, text, Date.now());
       sql.prune.run(...this.#bounds);
     });
+  }
+
+  forget({ server, config }: ListKey, account: string): void {
+    this.#file.write((sql) => void sql.forget.run(server, config, account));
   }
 
   era(config: string): FoundEra | undefined {

@@ -41,6 +41,8 @@ export interface ListStore {
   varies(key: ListKey): boolean;
   /** Keeps what it lists in `place`; what other places listed before is forgotten where this one listed the same. */
   set(key: ListKey, place: string, view: StoredView): void;
+  /** Forgets what it listed to an account. */
+  forget(key: ListKey, account: string): void;
   /** Which era it was found to speak in this configuration, under whatever name. */
   era(config: string): FoundEra | undefined;
   /** Keeps which era it speaks; undefined: that is not known any more. */

@@ -6,7 +6,6 @@ import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import type { Caller } from "../call/call.ts";
 import type { FaultyEntry } from "../config/servers_watch.ts";
-import { loginCommand } from "./login/login_texts.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { DIRECTORY_ADVICE, whyNotStarted } from "./sharing/required_workspace.ts";
 
@@ -43,7 +42,7 @@ export type ServerState =
   | { is: "faulty entry"; faults: readonly ConfigFault[]; isKept: boolean }
   | { is: "variable not set"; variables: readonly string[]; faults: readonly ConfigFault[]; isKept: boolean }
   /** Nobody is signed in to it. */
-  | { is: "needs a login"; why: string; account: string | undefined }
+  | { is: "needs a login"; why: string }
   /** No window that is open has a directory it may be given, and its entry needs one. */
   | { is: "needs a directory"; why: string }
   | { is: "disabled" };
@@ -61,7 +60,7 @@ export function stateOfStopped(
 ): ServerState {
   if (!failureState) return { is: "not started" };
   const { crashLimitReached, retryAt, failures, lastError, isCallersFault, isProgramMissing } = failureState;
-  if (failureState.login) return { is: "needs a login", why: lastError, ...failureState.login };
+  if (failureState.isLoginRequired) return { is: "needs a login", why: lastError };
   const isBackingOff = retryAt.getTime() > monotonicNow();
   const is = crashLimitReached ? "crash limit reached" : isBackingOff ? "backing off" : "failed";
   return { is, failures, retryAt, lastError, isCallersFault, isRemote, isProgramMissing };
@@ -123,7 +122,12 @@ export function troubleOf(server: string, state: ServerState): ServerTrouble | u
     case "variable not set":
       return { server, cause: causeOf(state.faults), advice: adviceOnEntry(state) };
     case "needs a login":
-      return { server, cause: shortened(state.why), advice: loginAdvice(server, state), namesServer: true };
+      return {
+        server,
+        cause: shortened(state.why),
+        advice: `or have a window call ${server}__login`,
+        namesServer: true,
+      };
     case "needs a directory":
       return { server, cause: state.why, advice: DIRECTORY_ADVICE };
     case "disabled":
@@ -150,8 +154,4 @@ function adviceOnEntry(state: Extract<ServerState, { isKept: boolean }>): string
 
 function shortened(cause: string): string {
   return visible(cause.length > MAX_CAUSE_CHARS ? `${clip(cause, MAX_CAUSE_CHARS)}…` : cause, Infinity);
-}
-
-function loginAdvice(server: string, { account }: { account: string | undefined }): string {
-  return `run ${loginCommand({ server, account })}, or have a window call ${server}__login`;
 }

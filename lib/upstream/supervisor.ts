@@ -50,8 +50,8 @@ interface FailureState {
   isCallersFault: boolean;
   /** The program is not there, whichever window needs it. */
   isProgramMissing: boolean;
-  /** Nobody is signed in to it, which waiting does not change: it may be started at any time. Undefined: that is not it. */
-  login?: { account: string | undefined };
+  /** Nobody is signed in to it, which waiting does not change: it may be started at any time. */
+  isLoginRequired: boolean;
 }
 
 /** The state of the connection to one process, or to one server behind a URL. */
@@ -109,7 +109,7 @@ export class Supervisor {
 
   /** Whether there is no failure to remember. */
   get isClean(): boolean {
-    if (this.failureState?.login) return false;
+    if (this.failureState?.isLoginRequired) return false;
     return this.#failures === 0 && (this.#last === undefined || monotonicNow() >= this.#retryAtMs);
   }
 
@@ -225,7 +225,7 @@ export class Supervisor {
       lastError: reason.message,
       isCallersFault: isCallersFault(reason),
       isProgramMissing: reason.details?.missing === "program",
-      login: loginIn(reason),
+      isLoginRequired: isLoginRequired(reason),
     };
   }
 
@@ -261,12 +261,6 @@ function backoffMs(failures: number): number {
 /** Whether a start has failed because of the caller's situation, such as a missing directory. */
 function isCallersFault({ details }: ExaiError): boolean {
   return details?.fault === "caller";
-}
-
-/** The account that a server wants signed in to before it can be spoken with. */
-function loginIn(reason: ExaiError): FailureState["login"] {
-  const account = reason.details?.account;
-  return isLoginRequired(reason) ? { account: typeof account === "string" ? account : undefined } : undefined;
 }
 
 /** Whether a server refused to be spoken with by somebody who is not signed in. */

@@ -27,6 +27,7 @@ function storeOf(...names: string[]): ListStore & { saved: StoredView[] } {
     at: () => undefined,
     era: () => undefined,
     setEra: () => {},
+    forget: () => {},
     varies: () => false,
     set: (_key, _place, view) => void saved.push(view),
   };

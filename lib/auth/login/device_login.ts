@@ -2,9 +2,10 @@ import { delay } from "@std/async/delay";
 import type * as OAuth from "oauth4webapi";
 import { abortError } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
+import { ownEntry } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { AccountId } from "../credential_store.ts";
-import { checkedPage, type LoginPrompt } from "./pending_login.ts";
+import { checkedPage, type LoginPrompt } from "../pending_login.ts";
 
 /** How long to wait between two questions where the server does not say (RFC 8628 section 3.5). */
 const INTERVAL_S = 5;
@@ -13,7 +14,7 @@ const INTERVAL_S = 5;
 const SLOW_DOWN_S = 5;
 
 /** What a device login needs of a client of an authorization server. */
-export interface DeviceClient {
+interface DeviceClient {
   server: OAuth.AuthorizationServer;
   client: OAuth.Client;
   clientAuth: OAuth.ClientAuth;
@@ -118,6 +119,6 @@ const ENDS: Readonly<Record<string, string>> = {
 function refusalOf({ issuer }: OAuth.AuthorizationServer, thrown: unknown): ExaiError {
   if (thrown instanceof ExaiError) return thrown;
   const error = errorIn(thrown);
-  const why = error === undefined ? messageOf(thrown) : ENDS[error] ?? `it was refused (${error})`;
+  const why = error === undefined ? messageOf(thrown) : ownEntry(ENDS, error) ?? `it was refused (${error})`;
   return new ExaiError("UPSTREAM_UNAVAILABLE", `${issuer}: ${why}`, { cause: thrown });
 }

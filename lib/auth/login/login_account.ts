@@ -1,7 +1,7 @@
 import type { AccountId } from "../credential_store.ts";
 
 /** A login that was begun: the person opens the address, and the answer of the authorization server carries the state. */
-export interface BegunLogin {
+interface BegunLogin {
   authorizationUrl: string | URL;
   state: string;
 }

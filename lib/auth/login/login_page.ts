@@ -20,7 +20,7 @@ const STYLE = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:
   "color-scheme:light dark}h1{font-size:1.4rem}";
 
 /** Says in the browser what has become of a login. */
-export function loginPage({ status, title, paragraphs }: LoginPage): Response {
+function loginPage({ status, title, paragraphs }: LoginPage): Response {
   const body = paragraphs.map((text) => `<p>${escaped(text)}</p>`).join("\n");
   const html = `<!doctype html>
 <html lang="en">
@@ -65,14 +65,6 @@ export function strayPage(): Response {
   });
 }
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
 function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character]!);
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

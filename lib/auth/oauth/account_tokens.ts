@@ -1,7 +1,7 @@
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
-import { digestOfTokens, type Renew, type Renewal } from "./renew.ts";
+import { digestOfTokens, lifetimeOf, type Renew, type Renewal } from "./renew.ts";
 
 /** A token is renewed in the background once this part of its time is over, or a little earlier. */
 const RENEW_AT = 0.8;
@@ -65,9 +65,14 @@ export class AccountTokens {
 
   /** Whether `token` was given moments ago, so that another that is got in the same way would fare no better. */
   isFresh(token: string, by: "login" | "renewal"): boolean {
-    const freshMs = Math.min(FRESH_MS, (this.kept?.tokens?.expires_in ?? Infinity) * SECOND_MS / 2);
     const given = this.#given;
-    return given?.token === token && given.by === by && Date.now() - given.atMs < freshMs;
+    if (given?.token !== token || given.by !== by) return false;
+    const { tokens, expiresAtMs } = this.kept ?? {};
+    const lifetimeMs = lifetimeOf(tokens?.expires_in);
+    if (lifetimeMs === undefined || expiresAtMs === undefined) return Date.now() - given.atMs < FRESH_MS;
+    // Another process may have renewed it a while ago, and servers count in whole seconds.
+    const ageMs = Date.now() - (expiresAtMs - lifetimeMs);
+    return ageMs < Math.min(FRESH_MS, (lifetimeMs - SECOND_MS) / 2);
   }
 
   /** The server refuses `token`, and it cannot be renewed. */

@@ -1,5 +1,6 @@
 // @ts-types="@modelcontextprotocol/client"
 import type { OAuthTokens, StoredOAuthClientInformation } from "@modelcontextprotocol/client";
+import { SECOND_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
 import { loadSdk, sayWhy, tokenFault } from "./auth_faults.ts";
@@ -132,9 +133,15 @@ export function withTokens(
 /** Nothing that an authorization server says of times is taken for more than a hint. */
 const MAX_LIFETIME_S = 10 * 365 * 24 * 3600;
 
-function expiryOf(seconds: number | undefined): number | undefined {
+/** How long a token lives that an authorization server gave `seconds`, in milliseconds; undefined: not known. */
+export function lifetimeOf(seconds: number | undefined): number | undefined {
   if (seconds === undefined || !(seconds > 0)) return undefined;
-  return Date.now() + Math.min(seconds, MAX_LIFETIME_S) * 1000;
+  return Math.min(seconds, MAX_LIFETIME_S) * SECOND_MS;
+}
+
+function expiryOf(seconds: number | undefined): number | undefined {
+  const lifetimeMs = lifetimeOf(seconds);
+  return lifetimeMs === undefined ? undefined : Date.now() + lifetimeMs;
 }
 
 /** `kept` as it is once its tokens are worth nothing. */

@@ -1,4 +1,5 @@
 import { UsageError } from "../../base/errors.ts";
+import { ownEntry } from "../../base/json.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
@@ -25,7 +26,9 @@ async function logout(invocation: Invocation): Promise<CommandResult> {
   const { revocation, why } = await askDaemon(settings, `/auth/logout?${query}`, "POST", REVOKE_MS);
   return {
     text: visible(
-      `signed out of ${server}${ENDS[String(revocation)] ?? ""}${why === undefined ? "" : `: ${why}`}`,
+      `signed out of ${server}${ownEntry(ENDS, String(revocation)) ?? ""}${
+        why === undefined ? "" : `: ${why}`
+      }`,
       MAX_ERROR_CHARS,
     ),
     json: { server, revocation, why },

@@ -3,12 +3,17 @@ import { SECOND_MS } from "../../base/units.ts";
 import { hasDesktop } from "../../config/desktop.ts";
 
 /** The system's own program that opens a page in the person's browser, and its arguments. */
-const OPENERS: Partial<Readonly<Record<typeof Deno.build.os, readonly string[]>>> = {
-  darwin: ["open"],
-  // Not `cmd /c start`, which would run parts of the address.
-  windows: ["rundll32", "url.dll,FileProtocolHandler"],
-  linux: ["xdg-open"],
-};
+function opener(): readonly string[] {
+  switch (Deno.build.os) {
+    case "darwin":
+      return ["open"];
+    case "windows":
+      // Not `cmd /c start`, which would run parts of the address.
+      return ["rundll32", "url.dll,FileProtocolHandler"];
+    default:
+      return ["xdg-open"];
+  }
+}
 
 const QUIET = { stdin: "null", stdout: "null", stderr: "null" } as const;
 
@@ -17,8 +22,8 @@ const OPEN_MS = 2 * SECOND_MS;
 
 /** Opens `url` in the browser of the person at this machine; returns whether it was tried. Never throws. */
 export async function openPage(url: string): Promise<boolean> {
-  const [program, ...args] = OPENERS[Deno.build.os] ?? [];
-  if (program === undefined || !hasDesktop()) return false;
+  if (!hasDesktop()) return false;
+  const [program = "", ...args] = opener();
   try {
     const child = new Deno.Command(program, { args: [...args, url], ...QUIET }).spawn();
     child.unref();

@@ -1,4 +1,5 @@
 import type { AccountRow } from "../../admin/auth_routes.ts";
+import { ownEntry } from "../../base/json.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
 import type { Settings } from "../../config/settings.ts";
@@ -54,7 +55,7 @@ function rowOf(
   return [
     server,
     account,
-    STATES[state],
+    ownEntry(STATES, state),
     issuer,
     isRenewed && state === "signed_in" ? "renewed by itself" : end,
   ];

@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from "node:util";
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { quoteForShell, quoteValue } from "../../base/text.ts";
+import { accountNames } from "../account_choice.ts";
 import { type ConfigFault, formatKey } from "../config_fault.ts";
 import type { JsonDocument } from "../json_document.ts";
-import type { ClientToolsConfig, ServerConfig } from "../server_config.ts";
+import type { ClientToolsConfig, ServerConfig, UrlServerConfig } from "../server_config.ts";
 import { othersCanRead } from "../trust.ts";
 import { isSecretName } from "../variables.ts";
 import { faultOfShape, keyOf, readEntry } from "./entry.ts";
@@ -108,17 +110,37 @@ export class ServersReader {
   checkSecrets(): void {
     const { path } = this.#source;
     const entries = this.#sections.flatMap((section) => section.entries.map(({ value }) => value));
-    const named = entries.flatMap((entry) =>
-      isObject(entry)
-        ? [entry.env, entry.headers].flatMap((part) => isObject(part) ? Object.entries(part) : [])
-        : []
-    );
+    const named = entries.flatMap(namedTexts);
     const holdsSecret = named.some(([name, value]) =>
       isSecretName(name) && typeof value === "string" && !value.includes("${")
     );
     if (!holdsSecret || !othersCanRead(path)) return;
     const message = `holds secrets and other users can read it; close it: chmod 600 ${quoteForShell(path)}`;
     this.#file.warnings.push({ path, message, isExposed: true });
+  }
+
+  /**
+   * Two entries that sign in to one server as one account in two ways: whichever asked last would decide, and neither
+   * would stay signed in.
+   */
+  checkAccounts(): void {
+    const entries = [...this.#taken].flatMap(([name, found]) => {
+      const config = this.#file.servers.get(name);
+      return config && signsIn(config) ? [{ name, found, config }] : [];
+    });
+    for (const [i, { name, found, config }] of entries.entries()) {
+      const same = entries.slice(0, i).find((other) =>
+        isSameAccount(other.config, config) && !isDeepStrictEqual(other.config.oauth, config.oauth)
+      );
+      if (same === undefined) continue;
+      this.#report("faults", found)(
+        ["oauth"],
+        "is another than in an entry before it with the same url and account; give one of them an account of its own: " +
+          `"account": ${JSON.stringify(name)}`,
+      );
+      this.#file.servers.delete(name);
+      this.#file.faulty.push(name);
+    }
   }
 
   async readSections(): Promise<void> {
@@ -194,6 +216,26 @@ export class ServersReader {
       this.#file[list].push(unset === undefined ? fault : { ...fault, unset });
     };
   }
+}
+
+/** The texts of an entry that may be secrets, by name. */
+function namedTexts(entry: Json): [string, Json | undefined][] {
+  if (!isObject(entry)) return [];
+  const { env, headers, oauth } = entry;
+  const key = isObject(oauth) && isObject(oauth.privateKey) ? { privateKey: oauth.privateKey.pem } : {};
+  return [env, headers, oauth, key].flatMap((part) => isObject(part) ? Object.entries(part) : []);
+}
+
+function signsIn(config: ServerConfig): config is UrlServerConfig {
+  if (config.kind === "stdio" || config.oauth === false) return false;
+  const hasToken = Object.keys(config.headers).some((name) => name.toLowerCase() === "authorization");
+  return config.oauth !== undefined || !hasToken;
+}
+
+function isSameAccount(one: UrlServerConfig, other: UrlServerConfig): boolean {
+  const names = new Set(accountNames(other));
+  return URL.parse(one.url)?.href === URL.parse(other.url)?.href &&
+    accountNames(one).some((name) => names.has(name));
 }
 
 /** As in the state file of Claude Code. */

@@ -31,6 +31,11 @@ export class KnownLists {
     return this.#memory.isKnown;
   }
 
+  /** Forgets what an account was shown: it is signed in to anew, perhaps by somebody else. */
+  forgetAccount(account: string): void {
+    this.#memory.forgetAccount(account);
+  }
+
   /** What is wrong with the lists: entries that clients would reject, lists without end. */
   get faults(): string[] {
     const faults = Array.from(this.#memory.lists(), ([, list]) => this.#shown.faultsOf(list));

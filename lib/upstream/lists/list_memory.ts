@@ -7,20 +7,10 @@ import type { ListKey, ListStore } from "../list_store.ts";
 import { digestOf, serverIdentity } from "../server_identity.ts";
 import type { ListScope } from "../share_key.ts";
 import { isPrivate, isSameList } from "./list_cache.ts";
-import { forOthers, LIST_KINDS, ListView } from "./list_view.ts";
+import { forOthers, LIST_KINDS, ListView, type ListViewer } from "./list_view.ts";
 
 /** Views of one server kept at once. */
 const MAX_VIEWS = 64;
-
-/** What one session has seen, and its scope once that is known. */
-interface ListViewer {
-  readonly caller: Caller;
-  scope: ListScope | undefined;
-  /** The last list of each kind it was shown, unless it was notified of a change since. */
-  readonly seen: Map<ListKind, readonly JsonObject[]>;
-  /** Lists it has requested in vain. */
-  readonly missed: Set<ListKind>;
-}
 
 /** Sessions to notify that their list of a kind has changed. */
 export type OutdatedLists = [ListKind, Caller][];
@@ -85,6 +75,7 @@ export class ListMemory {
       const stored = scope.via ? undefined : this.#store?.at(this.#key, digestOf(scope.listKey));
       view = new ListView(stored);
       for (const kind of view.lists.keys()) view.own.add(kind);
+      view.account = scope.account;
       this.#makeRoom();
       this.#views.set(scope.listKey, view);
     }
@@ -217,6 +208,16 @@ export class ListMemory {
     const known = this.#usedCapabilities.size;
     for (const capability of capabilities) this.#usedCapabilities.add(capability);
     if (this.#usedCapabilities.size > known && this.#latestScope) this.#save(this.#latestScope);
+  }
+
+  /** Forgets what an account was shown: somebody else may be signed in to it now. */
+  forgetAccount(account: string): void {
+    for (const [listKey, view] of this.#views) if (view.isOf(account)) this.#views.delete(listKey);
+    if (this.#latest.isOf(account)) {
+      this.#latest.clear();
+      this.#latestScope = undefined;
+    }
+    this.#store?.forget(this.#key, account);
   }
 
   /** Forgets a session that has ended. */

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from "../../base/json.ts";
+import type { Caller } from "../../call/call.ts";
 import { DEFAULT_ACCOUNT } from "../../config/account_choice.ts";
 import { type Freshness, freshnessHints } from "../../call/freshness.ts";
 import { type ListKind, LISTS } from "../../call/server.ts";
@@ -17,6 +18,16 @@ export function listKindOf(method: string): ListKind | undefined {
 /** `list`, of `kind`, as the result of a request for it; `freshness`: how long its server says that it is good. */
 export function listResult(kind: ListKind, list: readonly JsonObject[], freshness?: Freshness): Result {
   return { result: { [LISTS[kind].field]: [...list], ...freshness && freshnessHints(freshness) } };
+}
+
+/** What one session has seen, and its scope once that is known. */
+export interface ListViewer {
+  readonly caller: Caller;
+  scope: ListScope | undefined;
+  /** The last list of each kind it was shown, unless it was notified of a change since. */
+  readonly seen: Map<ListKind, readonly JsonObject[]>;
+  /** Lists it has requested in vain. */
+  readonly missed: Set<ListKind>;
 }
 
 /** What a server shows in one scope, as last read. */
@@ -53,6 +64,14 @@ export class ListView {
 
   isOf(account = DEFAULT_ACCOUNT): boolean {
     return (this.account ?? DEFAULT_ACCOUNT) === account;
+  }
+
+  /** Forgets what was read. */
+  clear(): void {
+    this.lists.clear();
+    this.own.clear();
+    this.description = this.privateTo = undefined;
+    this.isFresh = false;
   }
 
   /** Takes from `other`, a view of another scope, what is not known here. */

@@ -1,3 +1,4 @@
+import { DEFAULT_ACCOUNT } from "../../config/account_choice.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import type { FoundEra, ListKey, ListStore, StoredView } from "../list_store.ts";
 
@@ -27,6 +28,12 @@ export class ListsInMemory implements ListStore {
 
   set({ server, config }: ListKey, _place: string, view: StoredView): void {
     this.#latest.set(JSON.stringify([server, config]), view);
+  }
+
+  forget({ server, config }: ListKey, account: string): void {
+    const key = JSON.stringify([server, config]);
+    const view = this.#latest.get(key);
+    if (view && (view.account ?? DEFAULT_ACCOUNT) === account) this.#latest.delete(key);
   }
 
   era(config: string): FoundEra | undefined {

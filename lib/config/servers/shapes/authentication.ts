@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../../../base/json.ts";
-import type { EntryDraft } from "./entry_draft.ts";
+import type { EntryDialect, EntryDraft } from "./entry_draft.ts";
 import { convertSignIn } from "./sign_in.ts";
 
 /** A variable that a name in an entry can stand for. */
@@ -8,7 +8,7 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const HELPERS = ["http_headers_helper", "headers_helper", "headerHelper"];
 
 /** Converts how a server gets its credentials; a way that EXAI does not go is named, never left out in silence. */
-export function convertAuthentication(draft: EntryDraft): void {
+export function convertAuthentication(draft: EntryDraft, client: EntryDialect): void {
   convertBearer(draft);
   convertHeaderVariables(draft);
   convertForwarded(draft);
@@ -22,7 +22,7 @@ export function convertAuthentication(draft: EntryDraft): void {
     // A server without its token would be mounted as somebody else, or as nobody.
     draft.note(isUrl ? "fault" : "lost", [key], message);
   }
-  if (isUrl) convertSignIn(draft);
+  if (isUrl) convertSignIn(draft, client);
   else for (const key of SIGN_IN_KEYS) draft.take(key);
 }
 

@@ -30,7 +30,7 @@ export interface ConvertedEntry {
 export function convertEntry(value: JsonObject, dialect: EntryDialect): ConvertedEntry {
   const draft = new EntryDraft(value);
   const client = dialect === "other" ? dialectByKeys(value) : dialect;
-  convertReach(draft);
+  convertReach(draft, client);
   convertChoices(draft);
   convertTimeouts(draft, client);
   convertTexts(draft);
@@ -41,7 +41,7 @@ export function convertEntry(value: JsonObject, dialect: EntryDialect): Converte
 const TELLING_KEYS: readonly [keys: readonly string[], dialect: EntryDialect][] = [
   [["httpUrl", "includeTools", "excludeTools", "trust"], "gemini"],
   [["alwaysAllow"], "roo"],
-  [["alwaysLoad", "headersHelper"], "claude-code"],
+  [["alwaysLoad"], "claude-code"],
   [["environment"], "opencode"],
 ];
 

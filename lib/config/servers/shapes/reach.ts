@@ -1,6 +1,6 @@
 import { isObject, type Json, textOf } from "../../../base/json.ts";
 import { convertAuthentication } from "./authentication.ts";
-import type { EntryDraft, EntryPath } from "./entry_draft.ts";
+import type { EntryDialect, EntryDraft, EntryPath } from "./entry_draft.ts";
 import { convertPairs } from "./pairs.ts";
 import { convertProgram } from "./program.ts";
 import { convertType, isType, kindOfType } from "./server_type.ts";
@@ -31,7 +31,7 @@ const URL_KEYS = [
 ];
 
 /** Converts how a server is started or reached. */
-export function convertReach(draft: EntryDraft): void {
+export function convertReach(draft: EntryDraft, client: EntryDialect): void {
   draft.rename(ALIASES.command!, "command");
   unwrap(draft);
   for (const [key, aliases] of Object.entries(ALIASES)) draft.rename(aliases, key);
@@ -43,7 +43,7 @@ export function convertReach(draft: EntryDraft): void {
   convertPairs(draft, "env", "NAME=value");
   convertPairs(draft, "headers", "Name: value");
   convertType(draft);
-  convertAuthentication(draft);
+  convertAuthentication(draft, client);
 }
 
 /**

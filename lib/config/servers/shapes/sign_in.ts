@@ -2,7 +2,7 @@ import { isObject, type Json, type JsonObject, ownEntry, textOf } from "../../..
 import { quoteName } from "../../../base/text.ts";
 import { closeMatches } from "../../../base/suggest.ts";
 import { OAUTH_KEYS } from "../sign_in_keys.ts";
-import type { EntryDraft, EntryPath } from "./entry_draft.ts";
+import type { EntryDialect, EntryDraft, EntryPath } from "./entry_draft.ts";
 
 /** The keys under which clients have what `oauth` holds here; of two that say the same the first counts. */
 const OBJECTS = ["oauth", "oauth2", "auth", "authorization"] as const;
@@ -49,7 +49,7 @@ const PUBLISHED = new Set([
 const SELF_EVIDENT = new Set(["enabled", "type", "publicclient", "pkce"]);
 
 /** Converts how a server behind a URL is signed in to: into `oauth`. */
-export function convertSignIn(draft: EntryDraft): void {
+export function convertSignIn(draft: EntryDraft, client: EntryDialect): void {
   const oauth = new OAuthDraft(draft);
   for (const key of OBJECTS) takeObject(draft, key, oauth);
   for (const key of PLAIN_KEYS) {
@@ -59,8 +59,16 @@ export function convertSignIn(draft: EntryDraft): void {
   draft.take("oauthPublicClient");
   takeResource(draft);
   takeProvider(draft);
+  oauth.addRedirect(ownEntry(REDIRECTS, client));
   oauth.finish();
 }
+
+/** What a client that was registered beforehand redirects to where its entry does not say, by whose entry it is. */
+const REDIRECTS: Readonly<Partial<Record<EntryDialect, string>>> = {
+  "claude-code": "http://localhost/callback",
+  gemini: "http://localhost:7777/oauth/callback",
+  opencode: "http://127.0.0.1:19876/mcp/oauth/callback",
+};
 
 /** The object `oauth` that an entry gets. */
 class OAuthDraft {
@@ -131,6 +139,16 @@ class OAuthDraft {
     return lose(
       "is an address of its client alone; have the authorization server accept http://127.0.0.1/callback too",
     );
+  }
+
+  /** A client that was registered for another program has the redirect address of that. */
+  addRedirect(address: string | undefined): void {
+    const isNeeded = this.#keys.has("clientId") && !this.#keys.has("redirectUrl") &&
+      this.#keys.get("grant") !== "client_credentials";
+    if (address === undefined || !isNeeded) return;
+    const url = new URL(address);
+    if (this.#keys.has("callbackPort")) url.port = "";
+    this.#put("redirectUrl", url.href, this.#sources.get("clientId")!);
   }
 
   finish(): void {

@@ -1,11 +1,11 @@
 import { getLogger } from "@logtape/logtape";
-import { ExaiError, messageOf } from "../../base/errors.ts";
-import { MINUTE_MS } from "../../base/units.ts";
-import type { AccountId } from "../credential_store.ts";
-import { accountKey, type LoginAccount } from "./login_account.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import { MINUTE_MS } from "../base/units.ts";
+import type { AccountId } from "./credential_store.ts";
+import { accountKey, type LoginAccount } from "./login/login_account.ts";
 import { checkedPage, PendingLogin } from "./pending_login.ts";
-import { type RedirectAddress, RedirectListener } from "./redirect_listener.ts";
-import { type DeviceAccount, pollDevice } from "./device_login.ts";
+import { type RedirectAddress, RedirectListener } from "./login/redirect_listener.ts";
+import { type DeviceAccount, pollDevice } from "./login/device_login.ts";
 
 const log = getLogger(["exai", "auth"]);
 
@@ -16,7 +16,7 @@ const TIMEOUT_MS = 10 * MINUTE_MS;
 const MAX_ENDED = 32;
 
 /** What somebody wants to sign in to. */
-export interface LoginRequest<Account = LoginAccount> {
+interface LoginRequest<Account = LoginAccount> {
   account: Account;
   /** The server's name, for people. */
   server: string;

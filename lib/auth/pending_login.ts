@@ -1,6 +1,6 @@
-import { ExaiError } from "../../base/errors.ts";
-import { MINUTE_MS } from "../../base/units.ts";
-import type { AccountId } from "../credential_store.ts";
+import { ExaiError } from "../base/errors.ts";
+import { MINUTE_MS } from "../base/units.ts";
+import type { AccountId } from "./credential_store.ts";
 
 /** What a person does to sign in. */
 export type LoginPrompt =
@@ -87,4 +87,22 @@ export function checkedPage(url: string | URL): string {
     "UPSTREAM_UNAVAILABLE",
     "the authorization server names a page to sign in at that is not https; it is not opened",
   );
+}
+
+const WHAT_TO_PASTE =
+  "paste the whole address of the page that the browser ended at, also where it shows an error: it begins " +
+  "with http://127.0.0.1 and holds code= and state=";
+
+/**
+ * The parameters of an answer that a person has copied from the address bar: the whole address, or its query.
+ *
+ * @throws {ExaiError} `INVALID_PARAMS` with what to paste instead
+ */
+export function pastedAnswer(text: string): URLSearchParams {
+  const trimmed = text.trim().replace(/^["'<]|["'>]$/g, "");
+  const [address = ""] = trimmed.split("#", 1);
+  const params = new URLSearchParams(address.slice(address.indexOf("?") + 1));
+  if (params.has("state") && (params.has("code") || params.has("error"))) return params;
+  // It is not repeated: a part of it may be a code.
+  throw new ExaiError("INVALID_PARAMS", `this is not the answer of a sign-in; ${WHAT_TO_PASTE}`);
 }

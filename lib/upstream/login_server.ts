@@ -1,17 +1,32 @@
-import { ExaiError, messageOf } from "../../base/errors.ts";
-import type { JsonObject } from "../../base/json.ts";
-import type { Call, Caller } from "../../call/call.ts";
-import { isSamePrincipal, OWN_USER, principalOf } from "../../call/owner.ts";
-import type { ListKind, RefreshOptions, Server } from "../../call/server.ts";
-import type { PendingLogin } from "../../auth/login/pending_login.ts";
-import { type InitializeResult, LATEST_REVISION, textResult } from "../../wire/mcp.ts";
-import type { Params } from "../../wire/raw_object.ts";
-import type { Result } from "../../wire/rpc.ts";
-import { listKindOf, listResult } from "../lists/list_view.ts";
-import { askToSignIn } from "./ask_to_sign_in.ts";
-import { LoginTool } from "./login_tool.ts";
-import { howToSignIn, loginCommand, type SignInTarget, signInTo } from "./login_texts.ts";
-import type { ServerLogins } from "./server_logins.ts";
+import { ExaiError, messageOf } from "../base/errors.ts";
+import type { JsonObject } from "../base/json.ts";
+import type { Call, Caller } from "../call/call.ts";
+import { isSamePrincipal, OWN_USER, principalOf } from "../call/owner.ts";
+import type { ListKind, RefreshOptions, Server } from "../call/server.ts";
+import type { PendingLogin } from "../auth/pending_login.ts";
+import { type InitializeResult, LATEST_REVISION, textResult } from "../wire/mcp.ts";
+import type { Params } from "../wire/raw_object.ts";
+import type { Result } from "../wire/rpc.ts";
+import { listKindOf, listResult } from "./lists/list_view.ts";
+import { askToSignIn } from "./sign_in/ask_to_sign_in.ts";
+import { LoginTool } from "./sign_in/login_tool.ts";
+import { howToSignIn, loginCommand, type SignInTarget, signInTo } from "./sign_in/login_texts.ts";
+
+/** How the windows of one server sign in to it, each in the name of its account. */
+export interface ServerLogins {
+  /** Whether an account of the server is known to need a login; only then is it looked which a window has. */
+  readonly areNeeded: boolean;
+  /** Whether the account of `caller` needs a login before anything can be done. */
+  isNeededBy(caller: Caller): Promise<boolean>;
+  /** The name of the account of `caller`; undefined: the server has one only. */
+  accountOf(caller: Caller): Promise<string | undefined>;
+  /**
+   * The pending login of the account of `caller`; begins one if there is none.
+   *
+   * @throws {ExaiError} what is wrong with the authorization server
+   */
+  begin(caller: Caller): Promise<PendingLogin>;
+}
 
 /** How often one call has its person sign in: a server may ask for a wider scope each time. */
 const MAX_LOGINS = 3;

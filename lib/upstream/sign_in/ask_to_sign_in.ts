@@ -4,12 +4,12 @@ import { type Call, reportProgress } from "../../call/call.ts";
 import { checkAnswerable } from "../../call/client_capabilities.ts";
 import { waitingFor } from "../../call/wait.ts";
 import { exactResult } from "../../wire/raw_message.ts";
-import type { PendingLogin } from "../../auth/login/pending_login.ts";
+import type { PendingLogin } from "../../auth/pending_login.ts";
 
 const METHOD = "elicitation/create";
 
 /** What has become of a question to the person at the client. */
-export type AskedToSignIn =
+type AskedToSignIn =
   | "signed in"
   /** The person does not want to. */
   | "declined"

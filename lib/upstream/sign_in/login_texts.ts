@@ -1,5 +1,5 @@
 import { quoteForShell, quoteName } from "../../base/text.ts";
-import type { PendingLogin } from "../../auth/login/pending_login.ts";
+import type { PendingLogin } from "../../auth/pending_login.ts";
 
 /** The server and the account that somebody is to sign in to. */
 export interface SignInTarget {
