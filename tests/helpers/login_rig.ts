@@ -34,7 +34,7 @@ export class LoginWindow implements AsyncDisposable {
     options: WindowOptions = {},
   ): Promise<LoginWindow> {
     const { cwd, person, client = "test window", env } = options;
-    const shim = await Shim.start({ ...place, cwd, env });
+    const shim = await Shim.start({ home: place.home, port: place.port, cwd, env });
     const self = new LoginWindow(shim, person);
     await shim.initialize({
       protocolVersion: "2025-11-25",
