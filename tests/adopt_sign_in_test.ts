@@ -56,6 +56,8 @@ Deno.test("mcp-remote becomes the URL it leads to, with its headers, client and 
     headers: { Authorization: "${AUTH}" },
     env: { AUTH: "Bearer ${env:T}" },
   });
+  const left = imported({ command: "mcp-remote", args: [url, "--header", "Authorization:$${AUTH}"], env });
+  assertEquals(left, plain);
   const windows = imported({ command: "cmd", args: ["/c", "npx", "mcp-remote", url], disabled: true });
   assertEquals(typeof windows === "string" ? windows : [windows.entry, windows.isDisabled], [{ url }, true]);
 });
