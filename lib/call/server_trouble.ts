@@ -35,9 +35,9 @@ export function adviceOnFailure({ name, isRemote }: FailingServer): string {
 
 /**
  * Details of errors that say themselves what to do, or have another remedy: a server that rests, a breaker, calls that
- * crash it, the window's own situation.
+ * crash it, the window's own situation, an account that cannot be signed in to.
  */
-const SAY_WHAT_TO_DO = ["resting", "breaker", "crashes", "fault"];
+const SAY_WHAT_TO_DO = ["resting", "breaker", "crashes", "fault", "account"];
 
 /** `thrown`, with what to do where a server has failed and the error does not say it. */
 export function withAdvice(thrown: unknown, { name, kind }: { name: string; kind: string }): unknown {

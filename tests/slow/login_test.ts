@@ -47,12 +47,15 @@ Deno.test("windows whose client can ask are all asked at once for one login, and
   const [ada, bob] = await Promise.all([rig.window({ person }), rig.window({ person })]);
   const silent = await rig.window();
   await Promise.all([ada, bob, silent].map((one) => one.tools()));
-  assertMatch(await silent.said("files__whoami"), /exai-daemon auth login files/);
+  assertMatch(await silent.said("files__login"), /exai-daemon auth login files/);
+  for (const said of await Promise.all([ada, bob].map((one) => one.said("files__login")))) {
+    assertMatch(said, /^Done/);
+  }
   const told = await Promise.all([ada, bob].map((one) => one.told("files__whoami")));
   assertEquals(told.map(({ account }) => account), ["carol", "carol"]);
   await silent.shows("files__whoami");
-  const { logins, registrations } = await as.record();
-  assertEquals([logins.length, registrations.length], [1, 1]);
+  const { tokenRequests, registrations } = await as.record();
+  assertEquals([tokenRequests.length, registrations.length], [1, 1]);
 });
 
 Deno.test(
@@ -62,6 +65,7 @@ Deno.test(
     await using as = await AuthorizationServer.start();
     await using rig = await LoginRig.start({ servers: { files: as.url("both") } });
     const ada = await rig.window({ person: { account: "ada" } });
+    await ada.said("files__login");
     assertEquals((await ada.told("files__whoami")).scopes.includes("files:write"), false);
     const { scopes } = await ada.told("files__write");
     assert(scopes.includes("files:read") && scopes.includes("files:write"), scopes.join());
@@ -84,6 +88,7 @@ Deno.test(
     await using as = await AuthorizationServer.start({ isScopeRegistered: true });
     await using rig = await LoginRig.start({ servers: { files: as.url("both") } });
     const ada = await rig.window({ person: {} });
+    await ada.said("files__login");
     await ada.told("files__whoami");
     assert((await ada.told("files__write")).scopes.includes("files:write"));
   },
@@ -91,7 +96,7 @@ Deno.test(
 
 Deno.test(
   "tokens that live for seconds are renewed once for all windows, and a refresh survives a daemon that is killed",
-  { ignore },
+  { ignore, timeout: 120_000 },
   async () => {
     await using as = await AuthorizationServer.start({ accessTokenSeconds: 2 });
     await using rig = await LoginRig.start({ servers: { files: as.url("both") } });
@@ -104,14 +109,16 @@ Deno.test(
       await useAll();
       return refreshes(await as.record()).length >= 3 ? true : undefined;
     });
-    await as.set({ tokenDelayMs: 1500 });
-    await until("a refresh that is under way", async () => {
-      const { underWay } = await as.record();
-      if (underWay > 0) return true;
-      await useAll();
-      return undefined;
-    });
+    await as.set({ tokenDelayMs: 1500, accessTokenSeconds: 6 });
+    const stopped = new AbortController();
+    const using = (async () => {
+      // What the daemon that is killed was asked last has no answer.
+      while (!stopped.signal.aborted) await useAll().catch(() => {});
+    })();
+    await until("a refresh that is under way", async () => (await as.record()).underWay > 0 || undefined);
+    stopped.abort();
     await rig.restart();
+    await using;
     await as.set({ tokenDelayMs: 0 });
     for (let i = 0; i < 3; i++) await useAll();
     const record = await as.record();
@@ -133,7 +140,7 @@ Deno.test("an authorization server that is away loses nobody's login", { ignore 
       const said = await ada.said("files__whoami");
       return said.startsWith("{") ? undefined : said;
     });
-    assertMatch(why, /authorization server|token endpoint/i);
+    assertMatch(why, /authorization server|cannot be reached/);
     assert(!/auth login/.test(why), `it is no fault of the login: ${why}`);
     await as.set({ tokenFault: null });
     await until("an answer", async () => (await ada.said("files__whoami")).startsWith("{") || undefined);

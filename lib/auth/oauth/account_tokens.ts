@@ -1,4 +1,4 @@
-import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
+import { SECOND_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
 import { digestOfTokens, lifetimeOf, type Renew, type Renewal } from "./renew.ts";
@@ -11,7 +11,8 @@ const MIN_LEAD_MS = SECOND_MS;
 /** A token that is refused this soon after it was given will not be accepted when it is renewed once more. */
 const FRESH_MS = 5 * SECOND_MS;
 const FIRST_PAUSE_MS = SECOND_MS;
-const MAX_PAUSE_MS = MINUTE_MS;
+/** An authorization server that is back is to be noticed soon; many windows ask it no more often than one. */
+const MAX_PAUSE_MS = 10 * SECOND_MS;
 
 interface AccountTokensParts {
   id: AccountId;
@@ -32,7 +33,8 @@ export class AccountTokens {
   #refused: string | undefined;
   #given: { token: string | undefined; by: "login" | "renewal"; atMs: number } | undefined;
   #pauseMs = 0;
-  #failed: { why: string; untilMs: number } | undefined;
+  /** What the last attempt came to, which the next before that time would come to as well. */
+  #failed: { renewal: Renewal; untilMs: number } | undefined;
 
   constructor(parts: AccountTokensParts) {
     this.#parts = parts;
@@ -109,9 +111,7 @@ export class AccountTokens {
    * next that is due.
    */
   renew(oauth: OAuthConfig | undefined, how: Renew = this.#parts.renew): Promise<Renewal> {
-    if (this.#failed && Date.now() < this.#failed.untilMs) {
-      return Promise.resolve({ is: "failed", why: this.#failed.why });
-    }
+    if (this.#failed && Date.now() < this.#failed.untilMs) return Promise.resolve(this.#failed.renewal);
     return this.#renewing ??= this.#renew(oauth, how).finally(() => this.#renewing = undefined);
   }
 
@@ -120,12 +120,12 @@ export class AccountTokens {
     const seen = await digestOfTokens(this.kept);
     const renewal = await how({ id, oauth, seen });
     this.#take(await store.read(id), "renewal");
-    if (renewal.is === "failed") {
-      this.#pauseMs = Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pauseMs));
-      this.#failed = { why: renewal.why, untilMs: Date.now() + this.#pauseMs };
-    } else {
+    if (renewal.is === "renewed") {
       this.#pauseMs = 0;
       this.#failed = undefined;
+    } else {
+      this.#pauseMs = Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pauseMs));
+      this.#failed = { renewal, untilMs: Date.now() + this.#pauseMs };
     }
     return renewal;
   }

@@ -64,16 +64,18 @@ function ownWords(thrown: unknown): string {
   if (name === "IssuerMismatchError") {
     return "the answer is of another issuer than was asked, and is not used";
   }
-  if (name === "RegistrationRejectedError") return `it refused to register EXAI: ${rejection(thrown)}`;
+  if (name === "RegistrationRejectedError") {
+    return `its authorization server refused to register EXAI: ${rejection(thrown)}`;
+  }
   if (code === "server_error" && /Raw body/.test(String(message))) {
     const status = /^HTTP (\d+)/.exec(String(message))?.[1];
-    return `it answered with ${
+    return `its authorization server answered with ${
       status === undefined ? "" : `HTTP status ${status} and `
     }something that is not OAuth`;
   }
-  if (typeof code === "string") return `it answered ${code}: ${message}`;
+  if (typeof code === "string") return `its authorization server answered ${code}: ${message}`;
   if (name === "SyntaxError" || name === "ZodError" || name === "$ZodError") {
-    return "it answered with something that is not OAuth";
+    return "its authorization server answered with something that is not OAuth";
   }
   return messageOf(thrown);
 }

@@ -30,6 +30,8 @@ export class ServerErrors {
 
   /** The error for a message that could not be sent or answered: the server's fault, or this machine's lack of handles. */
   of(thrown: unknown): ExaiError {
+    // What is wrong with signing in says whose server it is.
+    if (thrown instanceof ExaiError && thrown.details?.account !== undefined) return thrown;
     const mayHaveRun = thrown instanceof ResponseCutError ? "; the call was under way and may have run" : "";
     return overCapacityFor(`server "${this.#server}"`, thrown, { server: this.#server }) ??
       this.unavailable(`${messageOf(thrown)}${mayHaveRun}`, thrown);
