@@ -49,6 +49,11 @@ Deno.test("mcp-remote becomes the URL it leads to, with its headers, client and 
     },
   );
   assertEquals(of(url, "--resource", "https://tenant1.example/"), { url, account: "tenant1.example" });
+  assertEquals(of(url, "--resource", "https://t.example/a/b/"), { url, account: "t.example-a-b" });
+  assertEquals(of(url, "--static-oauth-client-metadata", '{"scope": " r  w "}'), {
+    url,
+    oauth: { scopes: ["r", "w"] },
+  });
   const env = { AUTH: "Bearer ${env:T}", OTHER: "x" };
   const plain = imported({ command: "mcp-remote", args: [url, "--header", "Authorization:${AUTH}"], env });
   assertEquals(typeof plain === "string" ? plain : plain.entry, {
