@@ -110,7 +110,9 @@ function isSafe(url: string): boolean {
 }
 
 function headersOf(texts: readonly string[]): Record<string, string> | undefined {
-  const pairs = texts.map((text) => /^([A-Za-z0-9_-]+):\s*(.*)$/s.exec(text));
+  // `$${NAME}` is a variable that is left to mcp-remote, which takes it from env as the entry does.
+  const plain = texts.map((text) => text.replaceAll("$${", () => "${"));
+  const pairs = plain.map((text) => /^([A-Za-z0-9_-]+):\s*(.*)$/s.exec(text));
   if (pairs.some((pair) => pair === null)) return undefined;
   return Object.fromEntries(pairs.map((pair) => [pair![1]!, pair![2]!]));
 }
