@@ -1,3 +1,4 @@
+import { trimEndOf } from "../base/text.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { variablesIn } from "../base/template.ts";
 
@@ -164,7 +165,7 @@ function typeOf(transport: string | undefined): { type?: string } {
 /** `mcp-remote` keeps a login for each resource; here that is an account. */
 function accountFor(resource: string): string | undefined {
   const { hostname = "", pathname = "" } = URL.parse(resource) ?? {};
-  const name = `${hostname}${pathname}`.replace(/[^A-Za-z0-9._@+-]+/g, "-").replace(/^[^A-Za-z0-9]+|-+$/g, "")
-    .slice(0, 64);
+  const plain = `${hostname}${pathname}`.replace(/[^A-Za-z0-9._@+-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
+  const name = trimEndOf(plain, "-").slice(0, 64);
   return name === "" ? undefined : name;
 }
