@@ -189,7 +189,7 @@ Deno.test("windows of two accounts have two connections, and each sees and calls
   assertEquals(await toolsOf(next.mounted, windowIn(dirs.p)), ["tool_of_work"]);
 });
 
-Deno.test("what an account was shown is forgotten once it is signed out, and nothing of the others", async () => {
+Deno.test("what one account was shown can be forgotten, and nothing of the others is", async () => {
   await using dirs = await twoWorkspaces();
   using lists = new SqliteServerLists(":memory:");
   const [atWork, atHome] = [windowIn(dirs.p), windowIn(dirs.q)];

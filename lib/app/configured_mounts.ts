@@ -26,6 +26,7 @@ import type { AdmissionFactory } from "../upstream/process_records.ts";
 import { serverIdentity } from "../upstream/server_identity.ts";
 import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import type { DaemonSecrets } from "./daemon_secrets.ts";
 import { ServerLogs } from "./server_logs.ts";
 import { SignIns } from "./sign_ins.ts";
 import { ServerTroubles } from "./server_troubles.ts";
@@ -41,6 +42,7 @@ interface ConfiguredMountsOptions extends DatabaseEvents {
   ownServers: readonly string[];
   /** In whose name requests to servers behind URLs are. */
   accounts: Accounts;
+  secrets: DaemonSecrets;
 }
 
 /** Servers may always send messages of this size, however low the limit for clients is. */
@@ -59,6 +61,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   readonly names: PublicNames;
   /** Who is signed in to them. */
   readonly signIns: SignIns;
+  readonly #secrets: DaemonSecrets;
   readonly #events: DaemonEvents;
   readonly #mounts: Mounts;
   readonly #host: ProcessHost;
@@ -77,6 +80,7 @@ export class ConfiguredMounts implements AsyncDisposable {
 
   private constructor(settings: Settings, paths: StatePaths, options: ConfiguredMountsOptions) {
     this.#events = options.events;
+    this.#secrets = options.secrets;
     // A larger message could not be forwarded to a client.
     this.#maxMessageBytes = Math.max(settings.maxFrameBytes, MIN_MESSAGE_BYTES);
     this.#probeDir = paths.probes;
@@ -130,6 +134,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), {
       loginEnv,
       ownPort,
+      secrets: options.secrets.reader,
       databaseDir: paths.home,
     });
     mounts.#apply(mounts.#watch.current);
@@ -211,6 +216,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     if (this.configured.faulty.some(({ faults }) => faults.some(({ unset }) => unset))) {
       this.#host.forgetLoginEnv();
     }
+    this.#secrets.forget();
     const change = await this.#watch!.reload();
     this.#host.forgetPrograms();
     this.#mounts.resetBackoff();
@@ -235,7 +241,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   async #connect(config: ServerConfig): Promise<UpstreamTransport> {
     return config.kind === "stdio" ? await this.#host.spawn(config) : connectUrl(config, {
       maxMessageBytes: this.#maxMessageBytes,
-      authorization: this.signIns.authorizationOf(config),
+      authorization: this.#secrets.authorizationOf(config, this.signIns.authorizationOf(config)),
     });
   }
 
@@ -253,6 +259,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     const unmounted = [...change.disabled, ...change.faulty.map(({ name }) => name)];
     this.names.configure(servers, unmounted);
     this.#mounts.apply(change);
+    this.#secrets.keepHelpersOf(change.servers);
     this.#prepare();
     this.#events.emit("toolSetsChanged", { before, now: this.toolSets });
     this.#events.emit("configurationRead");

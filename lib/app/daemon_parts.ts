@@ -27,8 +27,9 @@ import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
+import { DaemonSecrets } from "./daemon_secrets.ts";
 import { LiveSettings } from "./live_settings.ts";
-import { openAccounts } from "./open_accounts.ts";
+import { openAccounts, openVault } from "./open_accounts.ts";
 import { openListeners } from "./open_listeners.ts";
 import { openOwnServer } from "./own_server.ts";
 
@@ -136,6 +137,8 @@ async function openServers(
   const own = stack.use(await openOwnServer(settings, paths, { clock, telemetry, events, ...hooks }));
   const admissions = new Admissions(settings, hooks.onChange);
   const { ofProcess: admissionFor } = admissions;
+  const vault = openVault(settings, paths, hooks);
+  const secrets = stack.use(new DaemonSecrets(vault, options.source?.started.file.secrets ?? new Map()));
   const live = options.source && stack.use(await openLive(options.source, options, { events, token }));
   const mounts = stack.use(
     await ConfiguredMounts.open(
@@ -145,12 +148,28 @@ async function openServers(
         events,
         admissionFor,
         ownServers: [own.server.name, CALLS_SERVER],
-        accounts: openAccounts(settings, paths, hooks),
+        accounts: openAccounts(settings, paths, vault),
+        secrets,
         ...hooks,
       },
     ),
   );
+  secrets.onChange = () => void mounts.reload();
+  if (options.source) readSecretSettings(options.source, secrets, live);
   return { telemetry, own, admissions, mounts, live };
+}
+
+/**
+ * Has the settings read again with the secrets they name. Only now: a keychain may ask its user, and a program that gives one
+ * takes its time, while the first window waits for the daemon.
+ */
+function readSecretSettings(
+  { reader, started }: NonNullable<DaemonOptions["source"]>,
+  secrets: DaemonSecrets,
+  live: LiveSettings | undefined,
+): void {
+  reader.secrets = secrets.reader;
+  if (started.file.awaitsSecrets) void live?.reload();
 }
 
 function openLive(

@@ -18,13 +18,12 @@ export function openVault(
   return openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain, onQuarantine });
 }
 
-/** The accounts at servers, kept in the vault of the home. Nothing is read before an account is used. */
+/** The accounts at servers, kept in a vault. Nothing is read before an account is used. */
 export function openAccounts(
   settings: VaultSettings & Pick<Settings, "clientMetadataUrl">,
   paths: StatePaths,
-  events: DatabaseEvents = {},
+  { credentials }: UserVault,
 ): Accounts {
-  const { credentials } = openVault(settings, paths, events);
   // What another process needs to find the same vault.
   const env = {
     EXAI_HOME: paths.home,

@@ -33,6 +33,8 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   readonly #pending = new PendingLogins();
   /** Accounts without which nothing can be done at their servers. */
   readonly #needed = new Set<OAuthAccount>();
+  /** Accounts that nobody is signed in to, as somebody has signed out. */
+  readonly #signedOutOf = new Set<OAuthAccount>();
   /** The names of the servers that an account is used for. */
   readonly #users = new Map<OAuthAccount, Set<string>>();
   /** Each server as windows see it. */
@@ -147,15 +149,21 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   #signedIn(account: OAuthAccount): void {
-    this.#needed.delete(account);
+    const isAnew = [this.#needed, this.#signedOutOf].map((accounts) => accounts.delete(account)).includes(
+      true,
+    );
     this.#pending.signedIn(account.id);
-    for (const server of this.#serversOf(account)) server.resetBackoff();
+    for (const server of this.#serversOf(account)) {
+      server.resetBackoff();
+      // It may be somebody else, who is shown other lists. Until now a call by an old name could lead to the login.
+      if (isAnew) server.lists.forgetAccount(account.id.name);
+    }
     this.#announce(account);
   }
 
   #signedOut(account: OAuthAccount): void {
+    this.#signedOutOf.add(account);
     this.#leave(account);
-    for (const { lists } of this.#serversOf(account)) lists.forgetAccount(account.id.name);
     this.#announce(account);
   }
 

@@ -26,7 +26,7 @@ interface HelperParts {
  * Headers for the requests to one server, of one account, that a program of the user's prints. It is run when they are
  * needed and expire, and once more when the server refuses them; one run serves all who wait.
  */
-export class HeadersHelper implements ServerAuthorization {
+class HeadersHelper implements ServerAuthorization {
   readonly #config: HelpedConfig;
   readonly #programs: HelperPrograms;
   readonly #now: () => number;
@@ -124,25 +124,4 @@ export class HeadersHelpers {
   keep(servers: ReadonlySet<string>): void {
     this.#helpers = this.#helpers.filter(({ config }) => servers.has(config.name));
   }
-}
-
-/** A program's headers are the same for all requests. */
-const ANY = { method: "GET", url: new URL("about:blank") };
-
-/** Both what a program prints and what an account gives; where both give a header, the program's counts. */
-export function joinedAuthorization(
-  helper: ServerAuthorization,
-  account: ServerAuthorization,
-): ServerAuthorization {
-  return {
-    headersFor: async (request) => ({
-      ...await account.headersFor(request),
-      ...await helper.headersFor(request),
-    }),
-    async refused(refusal, signal) {
-      if (await helper.refused(refusal, signal)) return true;
-      const isHelpers = "authorization" in await helper.headersFor(ANY);
-      return !isHelpers && await account.refused(refusal, signal);
-    },
-  };
 }

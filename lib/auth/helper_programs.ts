@@ -24,11 +24,13 @@ interface HelperProgramsOptions {
 }
 
 /** A program that prints something secret: a password manager, or what the user has written for a server. */
-export interface HelperCommand {
+interface HelperCommand {
   /** The program and its arguments. */
   command: readonly string[];
   /** Variables it has beside those every mounted server inherits. */
   env?: Readonly<Record<string, string>>;
+  /** How long it may take, in milliseconds; undefined: as long as any. */
+  timeoutMs?: number;
 }
 
 /** A program of the user's did not do what it is there for. The message is a clause without anything it has printed on stdout. */
@@ -54,7 +56,9 @@ export class HelperPrograms implements AsyncDisposable {
    *
    * @throws {HelperFault} when it is not there, fails, prints nothing, or does not end in time
    */
-  async run({ command: [program = "", ...args], env = {} }: HelperCommand): Promise<string> {
+  async run(
+    { command: [program = "", ...args], env = {}, timeoutMs = this.#timeoutMs }: HelperCommand,
+  ): Promise<string> {
     const launch = await this.#search.find({ command: program, args, env }, this.#home);
     if (!launch) {
       throw new HelperFault(adviceOnScript(program) ?? `there is no program ${program}; install it`);
@@ -62,8 +66,8 @@ export class HelperPrograms implements AsyncDisposable {
     const lines: string[] = [];
     let chars = 0;
     const stop = new AbortController();
-    const late = new HelperFault(`${program} has not ended within ${this.#timeoutMs / SECOND_MS} s`);
-    const timer = setTimeout(() => stop.abort(late), this.#timeoutMs);
+    const late = new HelperFault(`${program} has not ended within ${timeoutMs / SECOND_MS} s`);
+    const timer = setTimeout(() => stop.abort(late), timeoutMs);
     const onLine = (line: string) => {
       chars += line.length;
       if (chars > MAX_OUTPUT_CHARS) stop.abort(new HelperFault(`${program} prints over 1 MiB`));

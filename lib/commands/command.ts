@@ -26,6 +26,8 @@ export interface Action extends CommandFacts {
    * How many words go before the command line of another program, whose flags are its own. A URL, or JSON, is none.
    */
   wordsBeforeCommand?: number;
+  /** What is said of a word too many, which may be a secret and is then not shown. */
+  wordTooMany?: string;
   /** What an exit code means here, where that is more than {@linkcode EXIT_MEANINGS} says. */
   exits?: Partial<Record<ExitCode, string>>;
   /**

@@ -22,6 +22,7 @@ import { newToolCommand } from "./new_tool.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
 import { restartCommand } from "./restart.ts";
+import { secretCommand } from "./secret.ts";
 import { serversCommand } from "./servers.ts";
 import { serviceCommand } from "./service/service.ts";
 import { statusCommand } from "./status.ts";
@@ -63,6 +64,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   threads: threadsCommand,
   auth: authCommand,
   token: tokenCommand,
+  secret: secretCommand,
   certs: certsCommand,
   adopt: adoptCommand,
   "new-tool": newToolCommand,
@@ -127,6 +129,7 @@ export async function runAction(
 ): Promise<CommandOutcome> {
   const usage = usageOf(path, action);
   const extra = invocation.args[maxWords(action)];
+  if (extra !== undefined && action.wordTooMany !== undefined) throw new UsageError(action.wordTooMany);
   if (extra !== undefined) {
     throw new UsageError(`${quoteName(extra)} is a word too many; ${path} takes no more words: ${usage}`);
   }

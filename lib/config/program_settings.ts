@@ -8,6 +8,7 @@ import {
   type SettingSources,
   settingsWithFile,
 } from "./load.ts";
+import type { SecretCommand, SecretReader } from "./secrets.ts";
 import { readSettingsFile, type SettingsFile } from "./settings_file.ts";
 import { settingsPath } from "./window_settings.ts";
 
@@ -25,8 +26,16 @@ export interface SettingsFaults {
   faults: readonly string[];
 }
 
+/** Where secrets are had from: programs that `exai.json` names, before what is kept. */
+export interface ConfiguredSecrets extends SecretReader {
+  /** The programs, by the names of the secrets they print. */
+  commands: ReadonlyMap<string, SecretCommand>;
+}
+
 /** Where `exai-daemon` has its settings from; the file can be read again while the program runs. */
 export class SettingsLoader {
+  /** Where secrets are had from; undefined: values that name one are left out. */
+  secrets: ConfiguredSecrets | undefined;
   readonly #given: GivenSettings;
 
   constructor(sources: SettingSources) {
@@ -49,14 +58,21 @@ export class SettingsLoader {
    * @throws {ExaiError} `CONFIG`, one line per fault of the other sources
    */
   async read(): Promise<ProgramSettings> {
-    const { values, ...file } = await readSettingsFile(this.path, this.#given.env);
+    const { values, ...file } = await this.#readFile();
     return { ...settingsWithFile(this.#given, values), file, faults: [] };
   }
 
   /** As {@linkcode read}, with the faults of the other sources in place of an error. */
   async readDespiteFaults(): Promise<ProgramSettings> {
-    const { values, ...file } = await readSettingsFile(this.path, this.#given.env);
+    const { values, ...file } = await this.#readFile();
     return { ...settingsDespiteFaults(this.#given, values), file };
+  }
+
+  async #readFile(): Promise<SettingsFile> {
+    const file = await readSettingsFile(this.path, this.#given.env);
+    if (!this.secrets) return file;
+    if (file.faults.length === 0) this.secrets.commands = file.secrets;
+    return file.awaitsSecrets ? await readSettingsFile(this.path, this.#given.env, this.secrets) : file;
   }
 }
 

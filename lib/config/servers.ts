@@ -9,6 +9,7 @@ import { type ServersFile, ServersReader } from "./servers/servers_reader.ts";
 import { whyNoJson } from "./servers/shapes/other_syntax.ts";
 import { Expander, type VariableSources } from "./variables.ts";
 import { readRegularBytes } from "./regular_file.ts";
+import { secretsNamedIn } from "./secrets.ts";
 import { whyUntrusted } from "./trust.ts";
 
 export { type ConfigFault, formatFault } from "./config_fault.ts";
@@ -19,7 +20,7 @@ export { OWN_SERVER_NAME, type ServersFile } from "./servers/servers_reader.ts";
 
 /** Where variables in the file get their values from; the defaults are the process's own. */
 export type ServersOptions =
-  & Partial<Pick<VariableSources, "env" | "loginEnv">>
+  & Partial<Pick<VariableSources, "env" | "loginEnv" | "secrets">>
   & Pick<EntryContext, "ownPort">;
 
 /**
@@ -80,9 +81,13 @@ async function parseServers(text: string, path: string, options: ServersOptions)
     const message = whyNoJson(text) ?? document.reason;
     return { ...file, readable: false, faults: [{ path, line, column, message }] };
   }
+  const { secrets = "hidden" } = options;
+  // All at once: a program that gives one may take a second.
+  if (secrets !== "hidden") await Promise.allSettled(secretsNamedIn(text).map((name) => secrets.read(name)));
   const expander = new Expander({
     env: options.env ?? Deno.env.toObject(),
     loginEnv: options.loginEnv,
+    secrets,
     configDir: dirname(path),
     inputs: inputsOf(document.value),
   });

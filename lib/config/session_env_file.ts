@@ -4,7 +4,7 @@ import { escapeVariables } from "../base/template.ts";
 import { readEnvFile } from "./regular_file.ts";
 import { bindToSession, type ServerConfig } from "./server_config.ts";
 import { whyUntrusted } from "./trust.ts";
-import { keepNamedSecret } from "./variables.ts";
+import { keepNamedSecret } from "./secret_values.ts";
 import type { SessionFolders } from "./workspace_variables.ts";
 
 const log = getLogger(["exai", "config"]);

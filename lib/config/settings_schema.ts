@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../base/json.ts";
 import { FILE_KEYS } from "./setting_keys.ts";
+import { SECRETS_KEY } from "./settings_file.ts";
 import { type JsonType, type Setting, SETTINGS } from "./settings.ts";
 
 /** JSON Schema (draft 7, which VS Code reads in full) of `exai.json`, for completion in an editor. */
@@ -10,10 +11,26 @@ export function settingsJsonSchema(): JsonObject {
     title: "exai.json of EXAI",
     description: "Settings of the EXAI daemon and of every window's shim",
     type: "object",
-    properties: { $schema: { type: "string" }, ...Object.fromEntries(keys) },
+    properties: { $schema: { type: "string" }, ...Object.fromEntries(keys), [SECRETS_KEY]: SECRETS_SCHEMA },
     additionalProperties: false,
   };
 }
+
+const SECRETS_SCHEMA: JsonObject = {
+  description: "Secrets that programs print, by name: what ${secret:NAME} stands for in mcp.json and here",
+  type: "object",
+  propertyNames: { pattern: "^[A-Za-z0-9._-]{1,64}$" },
+  additionalProperties: {
+    type: "object",
+    properties: {
+      command: { type: "array", items: { type: "string" }, minItems: 1 },
+      env: { type: "object", additionalProperties: { type: "string" } },
+      timeout: { type: "number", exclusiveMinimum: 0, maximum: 300 },
+    },
+    required: ["command"],
+    additionalProperties: false,
+  },
+};
 
 function schemaOf(setting: Setting): JsonObject {
   const { types = ["string"], unit, help, allowed, env } = setting;

@@ -9,6 +9,8 @@ import { MAX_NAME_CHARS, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { isPlainName, plainVariablesIn, withPlainVariables } from "./plain_variables.ts";
 import { readRegularFile } from "./regular_file.ts";
+import { isSecretName, keepSecret } from "./secret_values.ts";
+import { isNameOfSecret, type SecretReader } from "./secrets.ts";
 import { whyUntrusted } from "./trust.ts";
 import { workspaceVariable } from "./workspace_variables.ts";
 
@@ -26,6 +28,8 @@ export interface VariableSources {
   configDir: string;
   /** What `${input:}` may name: ids under `inputs` in the file. */
   inputs?: readonly string[];
+  /** Gives `${secret:NAME}`; `hidden`: a text in its place, for what looks at entries alone; undefined: no secrets here. */
+  secrets?: SecretReader | "hidden";
 }
 
 /** A variable that cannot be filled in; the message says why and what to write in its place. */
@@ -40,7 +44,8 @@ export class VariableFault extends Error {
 }
 
 const MAX_FILE_BYTES = MIB;
-const KNOWN = "${env:NAME}, ${env:NAME:-default}, ${file:PATH}, ${userHome} and ${workspaceFolder}";
+const KNOWN =
+  "${env:NAME}, ${env:NAME:-default}, ${secret:NAME}, ${file:PATH}, ${userHome} and ${workspaceFolder}";
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Directories of a client's plugin or extension, which only that client knows. */
 const PLUGIN_NAME = /^(?:env:)?(CLAUDE_PLUGIN_(?:ROOT|DATA)|extensionPath|__dirname)$/;
@@ -50,32 +55,6 @@ const PLUGIN_MARKS: Readonly<Record<string, string>> = {
   extensionPath: "gemini-extension.json",
   __dirname: "manifest.json",
 };
-const SECRET_NAME = /TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|_PAT$/i;
-const MIN_SECRET_CHARS = 8;
-
-/** Whether a variable or header of this name usually holds a secret. */
-export function isSecretName(name: string): boolean {
-  return SECRET_NAME.test(name);
-}
-
-/** Keeps `value` out of the logs, unless it is so short that it would hide ordinary words. */
-function keepSecret(value: string): string {
-  if (value.length >= MIN_SECRET_CHARS && value.length <= MAX_FILE_BYTES / 16) registerSecret(value);
-  return value;
-}
-
-/**
- * Keeps `value` out of the logs when `name` is that of a secret: servers print their environment and repeat headers in
- * their errors.
- */
-export function keepNamedSecret(name: string, value: string): void {
-  if (!SECRET_NAME.test(name)) return;
-  keepSecret(value);
-  // Without the scheme before it, as in "Bearer TOKEN".
-  const bare = /^[A-Za-z]+ +(\S+)$/.exec(value)?.[1];
-  if (bare) keepSecret(bare);
-}
-
 /** Variables of a server's own: the `env` of its entry, filled in but for what depends on the session. */
 export type OwnVariables = Readonly<Record<string, string | null>>;
 
@@ -90,6 +69,8 @@ function ownValue(name: string, own: OwnVariables): string | undefined {
 export class Expander {
   readonly #sources: VariableSources;
   readonly #home: string;
+  /** The secrets that were given out, by value. */
+  readonly #secrets = new Map<string, string>();
 
   constructor(sources: VariableSources) {
     this.#sources = sources;
@@ -176,6 +157,7 @@ export class Expander {
     const [, kind, rest = ""] = /^([a-z]+):(.*)$/s.exec(name) ?? [];
     if (kind === "env") return this.#envValue(rest);
     if (kind === "file") return this.#fileValue(rest);
+    if (kind === "secret") return this.#secretValue(rest);
     if (kind === "input") throw new VariableFault(inputAdvice(rest, this.#sources.inputs));
     if (name === "userHome") return this.#home;
     const plugin = PLUGIN_NAME.exec(name)?.[1];
@@ -186,6 +168,34 @@ export class Expander {
     throw new VariableFault(
       `holds ${shownVariable(name)}, which means nothing here; allowed: ${KNOWN}, and $\${ for a literal \${`,
     );
+  }
+
+  /** The name of a secret whose value stands in `text`, which this has filled in; undefined where none does. */
+  secretIn(text: string): string | undefined {
+    for (const [value, name] of this.#secrets) if (text.includes(escapeVariables(value))) return name;
+    return undefined;
+  }
+
+  async #secretValue(name: string): Promise<string> {
+    const { secrets } = this.#sources;
+    if (!isNameOfSecret(name)) {
+      keepSecret(name);
+      throw new VariableFault(
+        "holds ${secret:…} with something in the braces that is no name of a secret; keep the value by " +
+          "`exai-daemon secret set NAME` and write ${secret:NAME}",
+      );
+    }
+    if (secrets === undefined) {
+      throw new VariableFault(
+        `names \${secret:${name}}, and this file can hold no secrets; write \${file:PATH}`,
+      );
+    }
+    const value = secrets === "hidden" ? `[secret ${name}]` : await secrets.read(name).catch((thrown) => {
+      throw new VariableFault(`needs the secret ${name}, ${messageOf(thrown)}`);
+    });
+    if (secrets !== "hidden") registerSecret(value);
+    this.#secrets.set(value, name);
+    return value;
   }
 
   /** The root of a plugin is where its file is; nothing else here knows one. */
@@ -207,7 +217,7 @@ export class Expander {
     const fallback = cut < 0 ? undefined : spec.slice(cut + 2);
     const value = ownEntry(this.#sources.env, name) ?? ownEntry(await this.#sources.loginEnv?.() ?? {}, name);
     if (value || (value !== undefined && fallback === undefined)) {
-      return SECRET_NAME.test(name) ? keepSecret(value) : value;
+      return isSecretName(name) ? keepSecret(value) : value;
     }
     if (fallback !== undefined) return fallback;
     if (!isPlainName(name)) throw new VariableFault(secretInBraces(name));

@@ -1,5 +1,8 @@
 import { pooledMap } from "@std/async/pool";
 import { isAbsolute } from "@std/path";
+import { HelperPrograms } from "../auth/helper_programs.ts";
+import { StoredSecrets } from "../auth/stored_secrets.ts";
+import { systemKeychain } from "../auth/system_keychain.ts";
 import { messageOf } from "../base/errors.ts";
 import { quoteForShell, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
@@ -14,6 +17,7 @@ import { readServers, type ServersFile } from "../config/servers.ts";
 import { FILES } from "../process/launch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import { connectUrl } from "../remote/url_transport.ts";
+import { openUserVault } from "../state/user_vault.ts";
 import { type ServerTrial, tryServer } from "../upstream/try_server.ts";
 import { namedProxies } from "./check_network.ts";
 import { configWarning, fault, type Finding, warning } from "./finding.ts";
@@ -26,12 +30,19 @@ const AT_ONCE = 4;
 
 const IN_FILE = "correct that place in mcp.json; it is read again when it is saved";
 
-/** `mcp.json` with the variables this process and the login shell have. */
-export async function readServersHere({ paths, env, login, settings }: Installation): Promise<ServersFile> {
+/** `mcp.json` with the variables this process and the login shell have, and the secrets of this user. */
+export async function readServersHere(
+  { paths, env, login, settings, file: { secrets: commands } }: Installation,
+): Promise<ServersFile> {
+  const { vaultKeyFile: keyFile, keychain } = settings;
+  const usesKeychain = keychain === "auto";
+  const vault = openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain });
+  await using programs = new HelperPrograms({ env, login: await login() });
   return await readServers(paths.config, {
     env,
     loginEnv: async () => await login() ?? {},
     ownPort: settings.port || undefined,
+    secrets: new StoredSecrets({ store: vault.secrets, programs, commands }),
   });
 }
 

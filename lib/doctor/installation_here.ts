@@ -21,7 +21,14 @@ export function installationHere(
   const paths = statePaths(settings);
   let asked: Promise<Record<string, string> | undefined> | undefined;
   const login = () => asked ??= askLoginShell(env);
-  const read = file ?? { path: paths.settings, faults: [], warnings: [], isBlank: true };
+  const read = file ?? {
+    path: paths.settings,
+    faults: [],
+    warnings: [],
+    isBlank: true,
+    secrets: new Map(),
+    awaitsSecrets: false,
+  };
   const places = options.places ?? ownPlaces();
   const daemon = findDaemon(settings, paths);
   return { ...options, places, settings, faults, file: read, env, paths, login, daemon };

@@ -25,7 +25,7 @@ interface VaultOptions {
 }
 
 /** What a vault was when it was read last. */
-interface Reading {
+interface VaultReading {
   text: string;
   content: VaultContent;
   needs: NeededKey;
@@ -41,7 +41,7 @@ export class Vault {
   readonly #lockPath: string;
   readonly #keys: VaultKeys;
   readonly #onQuarantine: (note: string) => void;
-  #last: Reading | undefined;
+  #last: VaultReading | undefined;
 
   constructor({ paths, keys, onQuarantine }: VaultOptions) {
     this.#path = paths.vault;
@@ -100,7 +100,7 @@ export class Vault {
   }
 
   /** Undefined where there is no vault. */
-  async #read(): Promise<Reading | undefined> {
+  async #read(): Promise<VaultReading | undefined> {
     let text: string;
     try {
       text = await readRegularFile(this.#path);
@@ -113,7 +113,7 @@ export class Vault {
   }
 
   /** Call it under the lock. */
-  async #readOrPutAside(): Promise<Reading | undefined> {
+  async #readOrPutAside(): Promise<VaultReading | undefined> {
     try {
       return await this.#read();
     } catch (thrown) {

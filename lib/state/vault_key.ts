@@ -33,7 +33,7 @@ export interface NeededKey {
   place: KeyPlace;
 }
 
-export interface VaultKeyPlaces {
+interface VaultKeyPlaces {
   /** The vault, for messages. */
   vault: string;
   /** The file of the state directory. */

@@ -2,7 +2,7 @@ import type { SecretStore } from "../auth/secret_store.ts";
 import { UsageError } from "../base/errors.ts";
 import { MIN_SECRET_LENGTH, registerSecret } from "../base/secrets.ts";
 import { KIB } from "../base/units.ts";
-import { checkNameOfSecret } from "../config/secret_names.ts";
+import { checkNameOfSecret } from "../config/secrets.ts";
 import type { Vault } from "./vault.ts";
 
 const SECTION = "secrets";

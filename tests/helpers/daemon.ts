@@ -22,6 +22,7 @@ export async function testDaemon(options: TestDaemonOptions = {}) {
     port: 0,
     drainTimeoutMs: 0,
     listWaitMs: LIST_WAIT_MS,
+    keychain: "off",
     ...options.settings,
     home,
   });

@@ -11,7 +11,7 @@ interface AuthScript {
   /** In the redirect; null: left out. */
   iss?: string | null;
   /** What the token endpoint does in place of an answer. */
-  token?(params: URLSearchParams, request: Request): Response | Promise<Response> | undefined;
+  token?(params: URLSearchParams, request: Request): Response | undefined | Promise<Response | undefined>;
   /** What the resource does in place of an answer, where the token is good. */
   resource?(request: Request, token: { scope: string }): Response | undefined;
   register?(body: JsonObject): Response | undefined;

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { HeadersHelpers, joinedAuthorization } from "../../lib/auth/headers_helper.ts";
+import { HeadersHelpers } from "../../lib/auth/headers_helper.ts";
+import { joinedAuthorization } from "../../lib/auth/joined_authorization.ts";
 import { readHelperHeaders } from "../../lib/auth/helper_headers.ts";
 import { HelperFault, HelperPrograms } from "../../lib/auth/helper_programs.ts";
 import { ExaiError } from "../../lib/base/errors.ts";

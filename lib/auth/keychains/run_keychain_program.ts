@@ -7,7 +7,7 @@ import { KeychainError } from "../keychain.ts";
 const TIMEOUT_MS = 30 * SECOND_MS;
 
 /** How a program that speaks with a keychain ended. */
-export interface KeychainRun {
+interface KeychainRun {
   code: number;
   stdout: string;
   stderr: string;

@@ -59,3 +59,17 @@ export async function expandText(
   }
   return expanded;
 }
+
+/**
+ * Reports a secret in `text` at `path`, which is filled in and becomes an argument of a program: the list of processes shows
+ * those to every user of the machine.
+ */
+export function checkNoSecret(path: PropertyKey[], text: string, { expander, fault }: EntryContext): void {
+  const name = expander.secretIn(text);
+  if (name === undefined) return;
+  fault(
+    path,
+    `holds the secret ${name}, and other users of this machine can see the arguments of a program; give it in env, ` +
+      "and write $${NAME} where the program itself fills in a variable",
+  );
+}

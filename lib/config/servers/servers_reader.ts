@@ -6,7 +6,7 @@ import { type ConfigFault, formatKey } from "../config_fault.ts";
 import type { JsonDocument } from "../json_document.ts";
 import type { ClientToolsConfig, ServerConfig, UrlServerConfig } from "../server_config.ts";
 import { othersCanRead } from "../trust.ts";
-import { isSecretName } from "../variables.ts";
+import { isSecretName } from "../secret_values.ts";
 import { faultOfShape, keyOf, readEntry } from "./entry.ts";
 import type { EntryContext, Report } from "./expand_entry.ts";
 import { meantKey } from "./hints.ts";

@@ -1,10 +1,11 @@
 import { fill, variablesIn } from "../../base/template.ts";
 import type { AccountRule, OAuthConfig, UrlServerConfig } from "../server_config.ts";
-import { keepNamedSecret, type OwnVariables } from "../variables.ts";
+import { keepNamedSecret } from "../secret_values.ts";
+import { type OwnVariables } from "../variables.ts";
 import { isAbsolutePath } from "../workspace_variables.ts";
 import { readCommand } from "./command_words.ts";
 import type { EntryContext } from "./expand_entry.ts";
-import { expandAt } from "./expand_entry.ts";
+import { checkNoSecret, expandAt } from "./expand_entry.ts";
 import type { UrlEntry } from "./keys.ts";
 
 type SignIn = Pick<UrlServerConfig, "oauth" | "account" | "accounts" | "headersHelper">;
@@ -170,7 +171,9 @@ async function helperOf(
   const filled: string[] = [];
   for (const [i, word] of words.entries()) {
     const path = typeof given === "string" ? ["headersHelper"] : ["headersHelper", i];
-    filled.push(await expandAt(path, word, { context, own, isForShell: isShell }));
+    const text = await expandAt(path, word, { context, own, isForShell: isShell });
+    if (text !== word) checkNoSecret(path, text, context);
+    filled.push(text);
   }
   const [program = "", ...args] = filled;
   return [programPath(program, context), ...args];

@@ -3,10 +3,11 @@ import { escapeVariables, fill, variablesIn } from "../../base/template.ts";
 import { readEnvFile } from "../regular_file.ts";
 import type { CommonServerConfig, StdioServerConfig } from "../server_config.ts";
 import { whyUntrusted } from "../trust.ts";
-import { keepNamedSecret, type OwnVariables } from "../variables.ts";
+import { keepNamedSecret } from "../secret_values.ts";
+import { type OwnVariables } from "../variables.ts";
 import { readCommand } from "./command_words.ts";
 import type { EntryContext } from "./expand_entry.ts";
-import { expandAt } from "./expand_entry.ts";
+import { checkNoSecret, expandAt } from "./expand_entry.ts";
 import { expandEnvironment } from "./expand_environment.ts";
 import type { StdioEntry } from "./keys.ts";
 import { whyNoServer } from "./not_servers.ts";
@@ -32,9 +33,12 @@ export async function stdioServerOf(
   const args: string[] = [];
   for (const [i, arg] of words.args.entries()) {
     const path = i < words.fromCommand ? ["command"] : ["args", i - words.fromCommand];
-    args.push(await expandAt(path, arg, { context, own: env, isForShell: shell }));
+    const filled = await expandAt(path, arg, { context, own: env, isForShell: shell });
+    if (filled !== arg) checkNoSecret(path, filled, context);
+    args.push(filled);
   }
   const command = expander.expandHome(await expandAt(["command"], words.command, { context, own: env }));
+  if (command !== words.command) checkNoSecret(["command"], command, context);
   const config: StdioServerConfig = { ...common, kind: "stdio", command, args, env };
   if (isLate) config.envFile = envFile;
   checkCommand(config, context);

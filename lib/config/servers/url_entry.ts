@@ -1,7 +1,7 @@
 import { isObject } from "../../base/json.ts";
 import { variablesIn } from "../../base/template.ts";
 import type { CommonServerConfig, UrlServerConfig } from "../server_config.ts";
-import { keepNamedSecret } from "../variables.ts";
+import { keepNamedSecret } from "../secret_values.ts";
 import type { EntryContext } from "./expand_entry.ts";
 import { expandAt } from "./expand_entry.ts";
 import { expandEnvironment } from "./expand_environment.ts";

@@ -31,7 +31,7 @@ export class KnownLists {
     return this.#memory.isKnown;
   }
 
-  /** Forgets what an account was shown: it is signed out, and the next to sign in may be somebody else. */
+  /** Forgets what an account was shown: it is signed in to anew, perhaps by somebody else. */
   forgetAccount(account: string): void {
     this.#memory.forgetAccount(account);
   }

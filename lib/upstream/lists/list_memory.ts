@@ -210,7 +210,7 @@ export class ListMemory {
     if (this.#usedCapabilities.size > known && this.#latestScope) this.#save(this.#latestScope);
   }
 
-  /** Forgets what an account was shown: the next to sign in to it may be somebody else. */
+  /** Forgets what an account was shown: somebody else may be signed in to it now. */
   forgetAccount(account: string): void {
     for (const [listKey, view] of this.#views) if (view.isOf(account)) this.#views.delete(listKey);
     if (this.#latest.isOf(account)) {

@@ -1,0 +1,55 @@
+import { HeadersHelpers } from "../auth/headers_helper.ts";
+import { joinedAuthorization } from "../auth/joined_authorization.ts";
+import { HelperPrograms } from "../auth/helper_programs.ts";
+import { StoredSecrets } from "../auth/stored_secrets.ts";
+import { isStartedByShim } from "../config/daemon_environment.ts";
+import type { ConfiguredSecrets } from "../config/program_settings.ts";
+import type { UrlServerConfig } from "../config/server_config.ts";
+import type { ServerAuthorization } from "../remote/authorization.ts";
+import type { UserVault } from "../state/user_vault.ts";
+
+/** Where a daemon has the secrets from that its configuration names, and headers that programs print. */
+export class DaemonSecrets implements AsyncDisposable {
+  /** Called when `exai.json` names other programs than before. */
+  onChange: (() => void) | undefined;
+  readonly #programs: HelperPrograms;
+  readonly #stored: StoredSecrets;
+  readonly #helpers: HeadersHelpers;
+
+  /** @param commands the programs that `exai.json` names, by the names of the secrets they print */
+  constructor({ secrets: store }: UserVault, commands: ConfiguredSecrets["commands"]) {
+    const env = Deno.env.toObject();
+    this.#programs = new HelperPrograms({ env, login: isStartedByShim() ? env : undefined });
+    const programs = this.#programs;
+    this.#stored = new StoredSecrets({ store, programs, commands, onChange: () => this.onChange?.() });
+    this.#helpers = new HeadersHelpers({ programs });
+  }
+
+  /** What configurations are read with. */
+  get reader(): ConfiguredSecrets {
+    return this.#stored;
+  }
+
+  /** Has programs asked again for secrets when these are needed next. */
+  forget(): void {
+    this.#stored.forget();
+  }
+
+  /** Forgets the programs that print headers for other servers than these. */
+  keepHelpersOf(servers: ReadonlyMap<string, unknown>): void {
+    this.#helpers.keep(new Set(servers.keys()));
+  }
+
+  /** What authorizes the requests to a server: its account, and the program that prints headers, as far as it has them. */
+  authorizationOf(
+    config: UrlServerConfig,
+    account: ServerAuthorization | undefined,
+  ): ServerAuthorization | undefined {
+    const helper = this.#helpers.of(config);
+    return helper && account ? joinedAuthorization(helper, account) : helper ?? account;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#programs[Symbol.asyncDispose]();
+  }
+}

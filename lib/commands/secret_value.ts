@@ -1,0 +1,40 @@
+import { promptSecret } from "@std/cli/prompt-secret";
+import { ExaiError, UsageError } from "../base/errors.ts";
+import { KIB } from "../base/units.ts";
+
+/** More than any secret has; what is longer was not meant to be one. */
+const MAX_BYTES = 256 * KIB;
+
+/** What a terminal sends for Ctrl+C where the program reads each key, as on Windows. */
+const INTERRUPT = "\x03";
+
+/**
+ * The value of a secret: from a prompt without an echo, or all of stdin where that is no terminal. Never from the command
+ * line, which the shell keeps and other users see.
+ *
+ * @throws {UsageError} where there is none
+ */
+export async function readSecretValue(name: string): Promise<string> {
+  const value = Deno.stdin.isTerminal() ? askFor(name) : await readStdin();
+  if (value === "") throw new UsageError(`there is no value for ${name} on stdin; nothing was changed`);
+  return value;
+}
+
+function askFor(name: string): string {
+  const value = promptSecret(`Value of ${name} (not shown):`, { mask: "" }) ?? "";
+  if (value.includes(INTERRUPT)) throw new ExaiError("CANCELLED", "nothing was changed");
+  return value;
+}
+
+/** Without the line end that `echo` and here-documents add. */
+async function readStdin(): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of Deno.stdin.readable) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > MAX_BYTES) throw new UsageError("what comes by stdin is too long for a secret: over 256 KiB");
+  }
+  const text = await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();
+  return text.replace(/\r?\n$/, "");
+}
