@@ -19,8 +19,8 @@ interface Lie {
   lie(it: HostileAuthorization): Hostility;
   /** What the person is told, by the tool or by the page. */
   says: RegExp;
-  /** Whether it is seen before anybody is sent to a browser: nobody is asked to sign in then. */
-  isSeenBefore?: boolean;
+  /** What tells of it: the state of the server, where nobody is asked to sign in; else the tool, or the page. */
+  toldBy?: "state" | "tool";
 }
 
 const html = () => new Response("<html>maintenance</html>", { headers: { "content-type": "text/html" } });
@@ -38,46 +38,46 @@ const LIES: Record<string, Lie> = {
   other_issuer: {
     lie: (it) => ({ metadata: (honest) => Response.json({ ...honest, issuer: it.origin("stranger") }) }),
     says: /issuer/i,
-    isSeenBefore: true,
+    toldBy: "state",
   },
   metadata_moved: {
     lie: (it) => ({ metadata: () => Response.redirect(`${it.origin("stranger")}/metadata`, 302) }),
     says: /redirect|metadata/i,
-    isSeenBefore: true,
+    toldBy: "state",
   },
   metadata_endless: {
     lie: () => ({ metadata: () => endless(200) }),
     says: /more than \d+ MiB/,
-    isSeenBefore: true,
+    toldBy: "state",
   },
-  metadata_html: { lie: () => ({ metadata: html }), says: /metadata/i, isSeenBefore: true },
+  metadata_html: { lie: () => ({ metadata: html }), says: /metadata/i, toldBy: "state" },
   no_pkce: {
     lie: () => ({
       metadata: (honest) => Response.json({ ...honest, code_challenge_methods_supported: ["plain"] }),
     }),
     says: /PKCE|S256|code.challenge/i,
-    isSeenBefore: true,
+    toldBy: "tool",
   },
   other_resource: {
     lie: (it) => ({
       resource: (honest) => Response.json({ ...honest, resource: `${it.origin("stranger")}/mcp` }),
     }),
     says: /resource/i,
-    isSeenBefore: true,
+    toldBy: "state",
   },
   page_is_script: {
     lie: () => ({
       metadata: (honest) => Response.json({ ...honest, authorization_endpoint: "javascript:alert(1)//" }),
     }),
     says: /not OAuth|https/,
-    isSeenBefore: true,
+    toldBy: "state",
   },
   page_is_file: {
     lie: () => ({
       metadata: (honest) => Response.json({ ...honest, authorization_endpoint: "file:///etc/passwd" }),
     }),
     says: /https/,
-    isSeenBefore: true,
+    toldBy: "tool",
   },
   token_in_clear: {
     lie: () => ({
@@ -118,9 +118,9 @@ const LIES: Record<string, Lie> = {
 async function refusalOf(
   rig: LoginRig,
   one: LoginWindow,
-  { name, isSeenBefore = false }: Liar,
+  { name, toldBy }: Liar,
 ): Promise<string> {
-  if (isSeenBefore) {
+  if (toldBy === "state") {
     return await until(`the trouble of ${name}`, async () => {
       const { servers } = await (await fetch(new URL("/status", rig.http))).json();
       const text = JSON.stringify(servers.filter(({ server }: { server: string }) => server === name));
@@ -128,7 +128,9 @@ async function refusalOf(
     });
   }
   await one.shows(`${name}__login`);
-  const { page, status } = await visit(addressIn(await one.said(`${name}__login`)));
+  const said = await one.said(`${name}__login`);
+  if (toldBy === "tool") return said;
+  const { page, status } = await visit(addressIn(said));
   assert(status >= 400, `${name}: ${status} ${page}`);
   assert(!page.includes("<b>you</b>"), page);
   return page;
