@@ -83,6 +83,18 @@ Deno.test("what mcp-remote alone does stays with it", () => {
   assertEquals(typeof result === "string" ? result : result.entry, other);
 });
 
+Deno.test("a client that was registered for Claude Code keeps its redirect address, and its secret is asked for", () => {
+  const entry = { url, oauth: { clientId: "a", callbackPort: 3118 } };
+  const result = importEntry(entry, { dialect: "claude-code", root: {}, project: undefined });
+  if (typeof result === "string") throw new Error(result);
+  const oauth = { clientId: "a", callbackPort: 3118, redirectUrl: "http://localhost/callback" };
+  assertEquals(result.entry, { url, oauth });
+  assertStringIncludes(
+    result.notes.join("\n"),
+    "the secret of oauth.clientId, where it has one, is not in its file",
+  );
+});
+
 Deno.test("an entry of a project keeps its helper, by the whole path", () => {
   const of = (headersHelper: string | string[]) => {
     const result = imported({ url, headersHelper }, "/work/shop");

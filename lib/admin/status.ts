@@ -1,5 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import { monotonicNow } from "../base/time.ts";
+import { onlyAccount } from "../config/account_choice.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
 import type { BreakerStatus } from "../call/admission.ts";
 import { sessionIdOf } from "../call/owner.ts";
@@ -66,6 +67,8 @@ interface ServerStatus extends JsonObject {
   /** Sharing scope: machine, project, window or session. */
   scope?: string;
   share_key?: string;
+  /** The account at the server that it is signed in to as, where there may be several. */
+  account?: string;
   /** The reason for the scope. */
   why?: string;
   /** Client capabilities it has used in requests to clients. */
@@ -217,7 +220,7 @@ function describeIdle(
 }
 
 function describeSlot(
-  { name, sharing }: MountedServer,
+  { name, sharing, config }: MountedServer,
   { slot, record, memory }: {
     slot: Slot;
     record: ProcessRecord | undefined;
@@ -232,6 +235,7 @@ function describeSlot(
     pid,
     scope: slot.scope,
     share_key: slot.keyHash,
+    account: onlyAccount(config) === undefined ? slot.listScope.account : undefined,
     why: whyShared(slot, sharing),
     asks: slot.usedCapabilities.size > 0 ? [...slot.usedCapabilities] : undefined,
     refused_questions: describeRefused(slot),

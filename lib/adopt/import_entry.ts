@@ -75,22 +75,27 @@ export function importEntry(value: Json, around: EntrySurroundings): ImportedEnt
       ...notes.filter(({ kind, path }) => kind === "changed" || kind === "lost" && path[0] !== "headers")
         .map(sentenceOf),
       ...bridge && reached === bridge.entry ? bridge.notes : [],
-      ...signIn === "open" ? signInNotes(reached) : [],
+      ...signIn === "open" ? signInNotes(reached, around.dialect) : [],
     ],
     asks: [...new Map(asks.map((ask) => [ask.id, ask])).values()],
   };
 }
 
 /** What a person has to do once, in place of each client. */
-function signInNotes({ oauth }: JsonObject): string[] {
+function signInNotes({ oauth }: JsonObject, dialect: EntryDialect): string[] {
   const isForeign = isObject(oauth) && oauth.clientId !== undefined && oauth.redirectUrl === undefined &&
     oauth.grant !== "client_credentials";
+  // Claude Code has it in a keychain of its own.
+  const isSecretElsewhere = dialect === "claude-code" && isObject(oauth) && oauth.clientId !== undefined;
   return [
     "is signed in to once for all windows: by `exai-daemon auth login`, or where a window needs it",
     ...isForeign
       ? [
         "oauth.clientId was registered for its client: it must be allowed to redirect to http://127.0.0.1/callback too",
       ]
+      : [],
+    ...isSecretElsewhere
+      ? ['the secret of oauth.clientId, where it has one, is not in its file: write "clientSecret" beside it']
       : [],
   ];
 }

@@ -37,7 +37,7 @@ async function ps({ settings, switches }: Invocation): Promise<CommandResult> {
 function serverTable(servers: DaemonStatus["servers"]): string {
   if (servers.length === 0) return "no server is configured in mcp.json";
   const rows = servers.map((row) => [
-    row.server,
+    row.account === undefined ? row.server : `${row.server} (${row.account})`,
     stateCell(row),
     row.pid,
     row.scope,

@@ -66,6 +66,8 @@ for (const era of ["legacy", "modern"] as const) {
     await signIn(daemon, "home", "bob");
     const rounds = Array.from({ length: 20 }, () => Promise.all(windows.map(whoIs)));
     for (const round of await Promise.all(rounds)) assertEquals(round, ["alice", "alice", "bob"]);
+    const shown = (await daemon.status()).map(({ account, sessions }) => [account, (sessions as []).length]);
+    assertEquals(shown.toSorted(), [["home", 1], ["work", 2]]);
 
     at = dirs.q;
     moving.send("notifications/roots/list_changed");
