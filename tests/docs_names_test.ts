@@ -37,8 +37,8 @@ Deno.test("the number of tools the documentation gives is theirs", async () => {
 
 Deno.test("every variable of EXAI's own the documentation names is a setting, or read where a comment says so", async () => {
   const settings = Object.values(SETTINGS).map(({ env }) => env);
-  // Set by the daemon for those it starts; read by the scripts of install/.
-  const others = ["EXAI_VIA", "EXAI_INSTALL_DIR"];
+  // Set by the daemon for those it starts, servers and headers helpers; read by the scripts of install/.
+  const others = ["EXAI_VIA", "EXAI_INSTALL_DIR", "EXAI_ACCOUNT"];
   assertEquals(await unknown(/\b(EXAI_[A-Z][A-Z_]*[A-Z])\b/g, new Set([...settings, ...others])), []);
 });
 

@@ -1,3 +1,4 @@
+import { ScriptedAuth } from "./helpers/scripted_auth.ts";
 import "reflect-metadata";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
@@ -91,6 +92,19 @@ Deno.test("doctor: the clock of a server behind a URL shows that this machine's 
   const { what, remedy } = finding(diagnosis, "clock-off");
   assertStringIncludes(what, "3 days ahead of");
   assertStringIncludes(remedy, "timedatectl");
+});
+
+Deno.test("doctor: a server that needs a login is no broken one", async () => {
+  await using auth = new ScriptedAuth();
+  const servers = { files: { url: auth.url, type: "http", era: "legacy" } };
+  await using home = await privateHome({ "mcp.json": JSON.stringify({ mcpServers: servers }) });
+  const diagnosis = await diagnose({ home: home.path }, { quick: false });
+  const { what, remedy, severity } = finding(diagnosis, "login-required") as unknown as Record<
+    string,
+    string
+  >;
+  assertMatch(what!, /server "files" needs you to sign in/);
+  assertEquals([remedy, severity], ["exai-daemon auth login files", "warning"]);
 });
 
 Deno.test("doctor: faults in mcp.json, models.json and clink.json have their line", async () => {

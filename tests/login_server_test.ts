@@ -289,6 +289,16 @@ Deno.test("the merged catalog names the tool after its server, and takes calls o
   it.signIn();
   assertEquals((await running).result, { ran: "b" });
   it.signOut();
+  // What is not remembered: as after the state directory was removed.
+  const unknown = new Window("bob", BY_URL);
+  for (const name of ["shared__my_new", "shared__new", "shared__bee"]) {
+    unknown.asked.length = 0;
+    const calling = router.target(calls(unknown, name));
+    await untilAsked(unknown);
+    it.signIn();
+    assertEquals((await calling).result, { ran: name === "shared__bee" ? "b" : "new" });
+    it.signOut();
+  }
   router.invalidate();
   assertEquals(await shown(), ["shared__login"]);
 });

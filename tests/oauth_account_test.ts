@@ -366,3 +366,20 @@ Deno.test("what an authorization server refuses at the end of a login is told, a
   const params = new URLSearchParams({ state, error: "access_denied", iss: declined.auth.issuer });
   assertStringIncludes((await failure(() => declined.account.finishLogin(params))).message, "declined");
 });
+
+Deno.test("an answer with tokens counts whatever else is wrong with it", async () => {
+  for (
+    const odd of [{ expires_in: "soon" }, { expires_in: -5 }, { scope: null, id_token: null }, {
+      expires_in: 1e300,
+    }]
+  ) {
+    await using rig = new Rig();
+    rig.auth.script.token = () => {
+      rig.auth.access.set("given", { scope: "", untilMs: Infinity });
+      return Response.json({ access_token: "given", refresh_token: "next", token_type: "bearer", ...odd });
+    };
+    await rig.login();
+    await rig.call();
+    assertEquals((await rig.store.read(rig.account.id))!.tokens!.refresh_token, "next");
+  }
+});

@@ -71,7 +71,8 @@ export async function daemonMain(): Promise<number> {
 
 async function renew({ settings }: Pick<LoadedSettings, "settings">): Promise<number> {
   keepLoopbackDirect();
-  return say(await renewFromStdin(openVault(settings, statePaths(settings)).credentials));
+  await renewFromStdin(openVault(settings, statePaths(settings)).credentials, print);
+  return 0;
 }
 
 /** Runs the command that the command line names, and prints its result. */

@@ -4,7 +4,7 @@ import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { openUserVault, type UserVault } from "../state/user_vault.ts";
-import { renewByProcess } from "./renewal_process.ts";
+import { RenewalProcess } from "./renewal_process.ts";
 
 type VaultSettings = Pick<Settings, "vaultKeyFile" | "keychain">;
 
@@ -30,9 +30,10 @@ export function openAccounts(
     EXAI_VAULT_KEY_FILE: settings.vaultKeyFile,
     EXAI_KEYCHAIN: settings.keychain,
   };
+  const process = new RenewalProcess(credentials, env);
   return new Accounts({
     store: credentials,
-    renew: (request) => renewByProcess(credentials, request, env),
+    renew: (request) => process.renew(request),
     metadataUrl: settings.clientMetadataUrl || undefined,
   });
 }

@@ -8,8 +8,8 @@ import { quoteName } from "../base/text.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import { accountNames, DEFAULT_ACCOUNT } from "../config/account_choice.ts";
-import type { ServerConfig, UrlServerConfig } from "../config/server_config.ts";
+import { accountNames, DEFAULT_ACCOUNT, mayBeSignedInTo, whyNoLogin } from "../config/account_choice.ts";
+import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
 import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
 
@@ -50,17 +50,13 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
   /** What authorizes the requests to a server, bound to its sessions; undefined: its entry rules that out. */
   authorizationOf(config: UrlServerConfig): ServerAuthorization | undefined {
-    if (config.oauth === false) return undefined;
-    // The user's own token is what the server is to get.
-    const hasToken = Object.keys(config.headers).some((name) => name.toLowerCase() === "authorization");
-    return hasToken && config.oauth === undefined ? undefined : this.#accountOf(config);
+    return mayBeSignedInTo(config) ? this.#accountOf(config) : undefined;
   }
 
   /** The servers as windows see them: those that may want a login show a tool for that. */
   shown(servers: readonly MountedServer[]): Server[] {
     return servers.map((server) => {
-      const { config } = server;
-      if (config.kind === "stdio" || config.oauth === false) return server;
+      if (!mayBeSignedInTo(server.config)) return server;
       let shown = this.#shown.get(server);
       if (!shown) this.#shown.set(server, shown = new LoginServer(server, this.#loginsOf(server)));
       return shown;
@@ -71,7 +67,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     const servers = name === undefined ? this.#options.servers() : [this.#serverNamed(name)];
     const all = servers.flatMap(({ config }) =>
       // An address that depends on the window is known once one has used it.
-      isSignable(config) && URL.canParse(config.url)
+      mayBeSignedInTo(config) && URL.canParse(config.url)
         ? accountNames(config).map((account) => ({ ...config, account }))
         : []
     );
@@ -189,11 +185,8 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   /** @throws {ExaiError} `RESOURCE_NOT_FOUND`, `INVALID_PARAMS` with what there is */
   #configOf({ server: name, account }: AccountTarget): UrlServerConfig {
     const { config } = this.#serverNamed(name);
-    if (!isSignable(config)) {
-      const why = config.kind === "stdio"
-        ? "is a program, and signs in by itself"
-        : 'has "oauth": false in mcp.json';
-      throw new ExaiError("INVALID_PARAMS", `server "${name}" ${why}`);
+    if (!mayBeSignedInTo(config)) {
+      throw new ExaiError("INVALID_PARAMS", `server "${name}" ${whyNoLogin(config)}`);
     }
     if (!URL.canParse(config.url)) {
       const why = `the address of server "${name}" depends on the window; have a window call ${name}__login`;
@@ -224,10 +217,6 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     const why = `no server ${quoteName(name)} is mounted${suggestion}; exai-daemon servers list shows them`;
     throw new ExaiError("RESOURCE_NOT_FOUND", why);
   }
-}
-
-function isSignable(config: ServerConfig): config is UrlServerConfig {
-  return config.kind !== "stdio" && config.oauth !== false;
 }
 
 /** The configuration of a server as it is for a window: its account, and its address. */

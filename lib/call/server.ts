@@ -54,7 +54,7 @@ export interface Server {
   whyNotOffered?(name: string, caller: Caller): string | undefined;
   /**
    * Its tools as far as they are remembered, where `caller` is shown others in their place and may call these all the same;
-   * undefined: there are none.
+   * undefined: none are withheld.
    */
   withheld?(caller: Caller): readonly JsonObject[] | undefined;
   /** The server's own name of the tool that it shows then. */

@@ -67,3 +67,19 @@ export function onlyAccount(config: ServerConfig): string | undefined {
   const names = accountNames(config);
   return names.length === 1 ? names[0] : undefined;
 }
+
+/** Why a server is not signed in to for its windows, as a phrase; undefined: it is, where it wants that. */
+export function whyNoLogin(config: ServerConfig): string | undefined {
+  if (config.kind === "stdio") return "is a program, and signs in by itself";
+  if (config.oauth === false) return 'has "oauth": false in mcp.json';
+  // The user's own token is what the server is to get.
+  const hasToken = Object.keys(config.headers).some((name) => name.toLowerCase() === "authorization");
+  return hasToken && config.oauth === undefined
+    ? "has an Authorization header of its own in mcp.json, which it is sent in place of a login"
+    : undefined;
+}
+
+/** Whether a server is signed in to for its windows, where it wants that. */
+export function mayBeSignedInTo(config: ServerConfig): config is UrlServerConfig {
+  return whyNoLogin(config) === undefined;
+}

@@ -1,5 +1,6 @@
 import { pooledMap } from "@std/async/pool";
 import { isAbsolute } from "@std/path";
+import { Accounts } from "../auth/accounts.ts";
 import { HelperPrograms } from "../auth/helper_programs.ts";
 import { StoredSecrets } from "../auth/stored_secrets.ts";
 import { systemKeychain } from "../auth/system_keychain.ts";
@@ -7,6 +8,7 @@ import { messageOf } from "../base/errors.ts";
 import { quoteForShell, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
+import { accountNames, mayBeSignedInTo } from "../config/account_choice.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import { inheritedFrom, PLATFORM } from "../config/inherited_variables.ts";
 import { readClink } from "../config/clink_file.ts";
@@ -17,7 +19,8 @@ import { readServers, type ServersFile } from "../config/servers.ts";
 import { FILES } from "../process/launch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import { connectUrl } from "../remote/url_transport.ts";
-import { openUserVault } from "../state/user_vault.ts";
+import { openUserVault, type UserVault } from "../state/user_vault.ts";
+import { loginCommand } from "../upstream/login_server.ts";
 import { type ServerTrial, tryServer } from "../upstream/try_server.ts";
 import { namedProxies } from "./check_network.ts";
 import { configWarning, fault, type Finding, warning } from "./finding.ts";
@@ -31,18 +34,15 @@ const AT_ONCE = 4;
 const IN_FILE = "correct that place in mcp.json; it is read again when it is saved";
 
 /** `mcp.json` with the variables this process and the login shell have, and the secrets of this user. */
-export async function readServersHere(
-  { paths, env, login, settings, file: { secrets: commands } }: Installation,
-): Promise<ServersFile> {
-  const { vaultKeyFile: keyFile, keychain } = settings;
-  const usesKeychain = keychain === "auto";
-  const vault = openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain });
+export async function readServersHere(installation: Installation): Promise<ServersFile> {
+  const { paths, env, login, settings, file: { secrets: commands } } = installation;
+  const { secrets: store } = vaultHere(installation);
   await using programs = new HelperPrograms({ env, login: await login() });
   return await readServers(paths.config, {
     env,
     loginEnv: async () => await login() ?? {},
     ownPort: settings.port || undefined,
-    secrets: new StoredSecrets({ store: vault.secrets, programs, commands }),
+    secrets: new StoredSecrets({ store, programs, commands }),
   });
 }
 
@@ -132,18 +132,23 @@ export async function checkServers(
       login: { ...await login() },
       wrapperDir: settings.resolveWrappers && await isDirectory(paths.home) ? paths.home : undefined,
     });
+    const accounts = accountsHere(installation);
     const connect = async (config: ServerConfig) =>
-      config.kind === "stdio"
-        ? await host.spawn(config)
-        : connectUrl(config, { maxMessageBytes: Math.max(settings.maxFrameBytes, 4 * MIB) });
+      config.kind === "stdio" ? await host.spawn(config) : connectUrl(config, {
+        maxMessageBytes: Math.max(settings.maxFrameBytes, 4 * MIB),
+        authorization: mayBeSignedInTo(config) ? accounts.of(config) : undefined,
+      });
     const clientInfo = { name: "exai-doctor", version: VERSION };
     const tried = pooledMap(AT_ONCE, servers.values(), async (config: ServerConfig): Promise<Finding[]> => {
       const place = await placeFinding(config) ?? await programFinding(config);
       if (place) return [place];
       try {
-        const bound = bindToSession(config, dir);
-        const trial = await tryServer(bound, { connect, clientInfo, timeoutMs: waitMs });
-        return describeTrial(config, trial, env);
+        const found: Finding[] = [];
+        for (const bound of ofEachAccount(bindToSession(config, dir))) {
+          const trial = await tryServer(bound, { connect, clientInfo, timeoutMs: waitMs });
+          found.push(...describeTrial(bound, trial, env));
+        }
+        return found;
       } catch (thrown) {
         return [fault("server-fails", messageOf(thrown), IN_FILE)];
       }
@@ -153,6 +158,26 @@ export async function checkServers(
   } finally {
     await Deno.remove(dir, { recursive: true }).catch(() => {});
   }
+}
+
+/** The accounts that are kept in this home. */
+function accountsHere(installation: Installation): Accounts {
+  const { credentials } = vaultHere(installation);
+  return new Accounts({
+    store: credentials,
+    metadataUrl: installation.settings.clientMetadataUrl || undefined,
+  });
+}
+
+function vaultHere({ paths, settings }: Installation): UserVault {
+  const { vaultKeyFile: keyFile, keychain } = settings;
+  const usesKeychain = keychain === "auto";
+  return openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain });
+}
+
+/** `config` for each account that windows may have at its server. */
+function ofEachAccount(config: ServerConfig): ServerConfig[] {
+  return config.kind === "stdio" ? [config] : accountNames(config).map((account) => ({ ...config, account }));
 }
 
 /** A directory of an entry that is not there. */
@@ -188,6 +213,8 @@ function describeTrial(
   switch (trial.outcome) {
     case "answers":
       return [];
+    case "needs a login":
+      return [loginFinding(config, trial.why)];
     case "missing":
       return [missingProgram(title, config.kind === "stdio" ? config.command : "")];
     case "silent":
@@ -202,6 +229,13 @@ function describeTrial(
     case "fails":
       return [fault("server-fails", trial.why, failureAdvice(config, { trial, env }))];
   }
+}
+
+function loginFinding(config: ServerConfig, why: string): Finding {
+  const { name, account } = { account: undefined, ...config };
+  // The error says what to do as well.
+  const [what = why] = why.split("; run ", 1);
+  return warning("login-required", what, loginCommand({ server: name, account }));
 }
 
 function missingProgram(title: string, command: string): Finding {

@@ -90,7 +90,8 @@ export const CHECKS: Readonly<Record<string, Check>> = {
     run: checkServersFile,
   },
   servers: {
-    looksFor: "servers whose program or directory is missing, that hang, end, or cannot be reached",
+    looksFor:
+      "servers whose program or directory is missing, that hang, end, cannot be reached, or need a login",
     run: checkServers,
   },
   clients: {

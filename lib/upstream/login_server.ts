@@ -12,6 +12,8 @@ import { askToSignIn } from "./sign_in/ask_to_sign_in.ts";
 import { LoginTool } from "./sign_in/login_tool.ts";
 import { howToSignIn, loginCommand, type SignInTarget, signInTo } from "./sign_in/login_texts.ts";
 
+export { loginCommand };
+
 /** How the windows of one server sign in to it, each in the name of its account. */
 export interface ServerLogins {
   /** Whether an account of the server is known to need a login; only then is it looked which a window has. */
@@ -107,7 +109,7 @@ export class LoginServer implements Server {
   }
 
   withheld(caller: Caller): readonly JsonObject[] | undefined {
-    return this.#logins.areNeeded ? this.#inner.known?.(caller).tools : undefined;
+    return this.#logins.areNeeded ? this.#inner.known?.(caller).tools ?? [] : undefined;
   }
 
   get startTimeoutMs() {

@@ -11,6 +11,8 @@ import { startSpoken } from "./start_spoken.ts";
 /** How a server has stood a trial. */
 export type ServerTrial =
   | { outcome: "answers"; tools: number; era: Era; revision: string }
+  /** Nobody is signed in to it. */
+  | { outcome: "needs a login"; why: string }
   /** Its program is in no directory. */
   | { outcome: "missing"; why: string }
   /** It runs, or is being installed, and has not answered in time. */
@@ -41,7 +43,8 @@ export async function tryServer(
     return { outcome: "answers", ...await withDeadline(asked, { timeoutMs, late }) };
   } catch (thrown) {
     if (thrown === late) return { outcome: "silent", why };
-    const { message, details = {} } = ExaiError.from(thrown);
+    const { code, message, details = {} } = ExaiError.from(thrown);
+    if (code === "LOGIN_REQUIRED") return { outcome: "needs a login", why: message };
     if (details.missing === "program") return { outcome: "missing", why: message };
     return { outcome: "fails", why: message, status: details.status as number | undefined };
   } finally {

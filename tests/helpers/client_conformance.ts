@@ -14,10 +14,14 @@ export interface ClientConformanceRun {
   faults: string[];
 }
 
-/** Runs a scenario for clients with the daemon in the client's place. */
+/**
+ * Runs a scenario for clients with the daemon in the client's place.
+ *
+ * @param revision of MCP; undefined for scenarios of an extension
+ */
 export async function runClientConformance(
   scenario: string,
-  revision: string,
+  revision?: string,
 ): Promise<ClientConformanceRun> {
   const dir = await Deno.makeTempDir({ prefix: "exai-conformance-" });
   try {
@@ -25,8 +29,7 @@ export async function runClientConformance(
     const args = [
       "--scenario",
       scenario,
-      "--spec-version",
-      revision,
+      ...(revision === undefined ? [] : ["--spec-version", revision]),
       "--output-dir",
       dir,
       "--command",

@@ -13,7 +13,7 @@ interface AuthScript {
   /** What the token endpoint does in place of an answer. */
   token?(params: URLSearchParams, request: Request): Response | undefined | Promise<Response | undefined>;
   /** What the resource does in place of an answer, where the token is good. */
-  resource?(request: Request, token: { scope: string }): Response | undefined;
+  resource?(request: Request, token: { scope: string }): Response | Promise<Response> | undefined;
   register?(body: JsonObject): Response | undefined;
   /** The scope in the challenge. */
   challenge?: string;
@@ -93,7 +93,7 @@ export class ScriptedAuth implements AsyncDisposable {
       const challenge = `Bearer resource_metadata="${metadata}"${scope}`;
       return new Response("sign in", { status: 401, headers: { "www-authenticate": challenge } });
     }
-    return this.script.resource?.(request, token) ?? Response.json({ scope: token.scope });
+    return await this.script.resource?.(request, token) ?? Response.json({ scope: token.scope });
   }
 
   async #authorizationServer(request: Request): Promise<Response> {

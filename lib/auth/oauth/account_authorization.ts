@@ -6,6 +6,7 @@ import type { AccountId } from "../credential_store.ts";
 import { type LoginParts, scopeToAsk } from "./account_login.ts";
 import { AccountTokens } from "./account_tokens.ts";
 import { type AccountConfig, loginFault, loginRequired, type OAuthAccountParts } from "./account_words.ts";
+import { sayWhy } from "./auth_faults.ts";
 import { type AuthFetch, authFetch, AuthServerError } from "./auth_fetch.ts";
 import { bearerIn, includesScopes, readChallenge, scopeUnion, type TokenChallenge } from "./challenge.ts";
 import { canonicalResource, type Discovered, isSameIssuer } from "./discovery.ts";
@@ -90,7 +91,11 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   }
 
   async #renewOrAsk(challenge: TokenChallenge, token: string | undefined): Promise<boolean> {
-    const server = await this.#issuerNow(challenge, token);
+    const server = await this.#issuerNow(challenge, token).catch((thrown) => {
+      if (this.isMachine) throw thrown;
+      // Whoever is asked to sign in is told, and may try again when that is mended.
+      return this.#ask(challenge, token, sayWhy(thrown));
+    });
     const isSame = server === undefined || this.#isOf(server);
     if (token !== undefined && isSame && !this.#mayImprove(token)) return false;
     if (this.isMachine && server) return await this.#asMachine(server, challenge);

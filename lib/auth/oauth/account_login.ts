@@ -8,6 +8,7 @@ import { assertSecure, type AuthFetch, AuthServerError } from "./auth_fetch.ts";
 import { scopeUnion } from "./challenge.ts";
 import { chooseClient } from "./client_choice.ts";
 import { assertPkce, type Discovered, isSameIssuer } from "./discovery.ts";
+import { fetchOfTokens } from "./token_answer.ts";
 import { withTokens } from "./renew.ts";
 
 /** How long a person may take; and how many logins of one account may be begun meanwhile. */
@@ -134,7 +135,7 @@ export class BegunLogins {
       codeVerifier: login.codeVerifier,
       redirectUri: login.redirectUrl,
       resource,
-      fetchFn: fetch,
+      fetchFn: fetchOfTokens(fetch),
     });
     return { ...login, tokens };
   }

@@ -1,4 +1,4 @@
-import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
+import { SECOND_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
 import { digestOfTokens, lifetimeOf, type Renew, type Renewal } from "./renew.ts";
@@ -11,7 +11,8 @@ const MIN_LEAD_MS = SECOND_MS;
 /** A token that is refused this soon after it was given will not be accepted when it is renewed once more. */
 const FRESH_MS = 5 * SECOND_MS;
 const FIRST_PAUSE_MS = SECOND_MS;
-const MAX_PAUSE_MS = MINUTE_MS;
+/** An authorization server that is back is to be noticed soon; many windows ask it no more often than one. */
+const MAX_PAUSE_MS = 10 * SECOND_MS;
 
 interface AccountTokensParts {
   id: AccountId;

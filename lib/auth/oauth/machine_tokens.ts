@@ -3,6 +3,7 @@ import type { CredentialStore } from "../credential_store.ts";
 import { loadSdk, sayWhy, tokenFault } from "./auth_faults.ts";
 import { authFetch, AuthServerError } from "./auth_fetch.ts";
 import type { Discovered } from "./discovery.ts";
+import { fetchOfTokens } from "./token_answer.ts";
 import { digestOfTokens, type Renewal, type RenewRequest, withTokens } from "./renew.ts";
 
 interface MachineRequest extends RenewRequest {
@@ -28,7 +29,7 @@ export async function getMachineTokens(
         metadata: state.authorizationServerMetadata,
         resource,
         scope,
-        fetchFn: authFetch(id.resource),
+        fetchFn: fetchOfTokens(authFetch(id.resource)),
       });
       const { refresh_token: _, ...rest } = tokens;
       const kept = { ...before, clients: before?.clients ?? {}, discovery: state, scope };

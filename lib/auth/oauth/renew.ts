@@ -5,6 +5,7 @@ import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
 import { loadSdk, sayWhy, tokenFault } from "./auth_faults.ts";
 import { type AuthFetch, authFetch, AuthServerError } from "./auth_fetch.ts";
+import { fetchOfTokens } from "./token_answer.ts";
 import { isUsable } from "./challenge.ts";
 
 /** Which tokens to renew. Nothing in it is secret but what the configuration has of the client. */
@@ -107,7 +108,7 @@ async function refresh(
     clientInformation: client,
     refreshToken: tokens!.refresh_token!,
     resource,
-    fetchFn: fetch,
+    fetchFn: fetchOfTokens(fetch),
   });
 }
 
