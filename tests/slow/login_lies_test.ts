@@ -19,8 +19,8 @@ interface Lie {
   lie(it: HostileAuthorization): Hostility;
   /** What the person is told, by the tool or by the page. */
   says: RegExp;
-  /** What tells of it: the state of the server, where nobody is asked to sign in; else the tool, or the page. */
-  toldBy?: "state" | "tool";
+  /** Whether it is seen before the person is sent to a browser: the tool tells of it then, and not the page. */
+  isSeenBefore?: boolean;
 }
 
 const html = () => new Response("<html>maintenance</html>", { headers: { "content-type": "text/html" } });
@@ -38,46 +38,46 @@ const LIES: Record<string, Lie> = {
   other_issuer: {
     lie: (it) => ({ metadata: (honest) => Response.json({ ...honest, issuer: it.origin("stranger") }) }),
     says: /issuer/i,
-    toldBy: "state",
+    isSeenBefore: true,
   },
   metadata_moved: {
     lie: (it) => ({ metadata: () => Response.redirect(`${it.origin("stranger")}/metadata`, 302) }),
     says: /redirect|metadata/i,
-    toldBy: "state",
+    isSeenBefore: true,
   },
   metadata_endless: {
     lie: () => ({ metadata: () => endless(200) }),
     says: /more than \d+ MiB/,
-    toldBy: "state",
+    isSeenBefore: true,
   },
-  metadata_html: { lie: () => ({ metadata: html }), says: /metadata/i, toldBy: "state" },
+  metadata_html: { lie: () => ({ metadata: html }), says: /metadata/i, isSeenBefore: true },
   no_pkce: {
     lie: () => ({
       metadata: (honest) => Response.json({ ...honest, code_challenge_methods_supported: ["plain"] }),
     }),
     says: /PKCE|S256|code.challenge/i,
-    toldBy: "tool",
+    isSeenBefore: true,
   },
   other_resource: {
     lie: (it) => ({
       resource: (honest) => Response.json({ ...honest, resource: `${it.origin("stranger")}/mcp` }),
     }),
     says: /resource/i,
-    toldBy: "state",
+    isSeenBefore: true,
   },
   page_is_script: {
     lie: () => ({
       metadata: (honest) => Response.json({ ...honest, authorization_endpoint: "javascript:alert(1)//" }),
     }),
     says: /not OAuth|https/,
-    toldBy: "state",
+    isSeenBefore: true,
   },
   page_is_file: {
     lie: () => ({
       metadata: (honest) => Response.json({ ...honest, authorization_endpoint: "file:///etc/passwd" }),
     }),
     says: /https/,
-    toldBy: "tool",
+    isSeenBefore: true,
   },
   token_in_clear: {
     lie: () => ({
@@ -114,22 +114,14 @@ const LIES: Record<string, Lie> = {
   },
 };
 
-/** What is said of a login at `name` that cannot be: where the daemon tells of its servers, or on the page. */
-async function refusalOf(
-  rig: LoginRig,
-  one: LoginWindow,
-  { name, toldBy }: Liar,
-): Promise<string> {
-  if (toldBy === "state") {
-    return await until(`the trouble of ${name}`, async () => {
-      const { servers } = await (await fetch(new URL("/status", rig.http))).json();
-      const text = JSON.stringify(servers.filter(({ server }: { server: string }) => server === name));
-      return /cannot be signed in to/.test(text) ? text : undefined;
-    });
-  }
+/** What is said of a login at `name` that cannot be: by the tool, or on the page. */
+async function refusalOf(one: LoginWindow, { name, isSeenBefore = false }: Liar): Promise<string> {
   await one.shows(`${name}__login`);
   const said = await one.said(`${name}__login`);
-  if (toldBy === "tool") return said;
+  if (isSeenBefore) {
+    assert(!said.includes("state="), `${name}: ${said}`);
+    return said;
+  }
   const { page, status } = await visit(addressIn(said));
   assert(status >= 400, `${name}: ${status} ${page}`);
   assert(!page.includes("<b>you</b>"), page);
@@ -161,13 +153,12 @@ Deno.test({
     await one.tools();
     for (const liar of liars) {
       const { name, it, says } = liar;
-      assertMatch(await refusalOf(rig, one, liar), says, name);
+      assertMatch(await refusalOf(one, liar), says, name);
       assertEquals(it.leaked, [], name);
       assertEquals(it.received.filter(({ host }) => host === "stranger"), [], name);
       assert(!(await one.tools()).includes(`${name}__ping`), name);
       it.hostility = {};
     }
-    await rig.run("reload");
     for (const { name, it } of liars) {
       await one.shows(`${name}__login`);
       const { status, page } = await one.signIn(name);
