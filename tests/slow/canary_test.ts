@@ -142,23 +142,22 @@ async function sayEverything(
   for (const path of ["/health", "/metrics", "/status", "/calls"]) {
     canaries.say(path, await (await fetch(new URL(path, rig.http))).text());
   }
-  for (
-    const words of [
-      ["auth", "status"],
-      ["auth", "status", "--json"],
-      ["secret", "list"],
-      ["secret", "list", "--json"],
-      ["servers", "list", "--json"],
-      ["config", "show"],
-      ["status", "--json"],
-      ["ps", "--json"],
-      ["calls", "--json"],
-      ["doctor", "--json"],
-      ["logs"],
-    ]
-  ) {
+  const commands = [
+    ["auth", "status"],
+    ["auth", "status", "--json"],
+    ["secret", "list"],
+    ["secret", "list", "--json"],
+    ["servers", "list", "--json"],
+    ["config", "show"],
+    ["status", "--json"],
+    ["ps", "--json"],
+    ["calls", "--json"],
+    ["doctor", "--json"],
+    ["logs"],
+  ];
+  await Promise.all(commands.map(async (words) => {
     const { stdout, stderr } = await rig.run(...words);
     canaries.say(words.join(" "), stdout + stderr);
     if (words.join(" ") === "secret list") assertStringIncludes(stdout, "stdio_key");
-  }
+  }));
 }
