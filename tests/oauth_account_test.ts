@@ -383,3 +383,15 @@ Deno.test("an answer with tokens counts whatever else is wrong with it", async (
     assertEquals((await rig.store.read(rig.account.id))!.tokens!.refresh_token, "next");
   }
 });
+
+Deno.test("a refresh that the authorization server does not take is not tried with each request", async () => {
+  await using rig = new Rig({ rotates: true, lifetimeS: 100 });
+  await rig.login();
+  await age(rig, 95);
+  rig.auth.script.token = () => refuse("invalid_target");
+  const account = new Accounts({ store: rig.store }).of(rig.config);
+  const endpoint = rig.endpointOf(account);
+  for (let call = 0; call < 20; call++) await rig.call(endpoint);
+  await until("a refresh", () => rig.auth.tokenRequests.length > 1 || undefined);
+  assert(rig.auth.tokenRequests.length <= 3, `${rig.auth.tokenRequests.length}`);
+});

@@ -1,6 +1,8 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { authCommand } from "../lib/commands/auth.ts";
+import { serversCommand } from "../lib/commands/servers.ts";
+import { statusCommand } from "../lib/commands/status.ts";
 import type { Invocation } from "../lib/commands/command.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { outcomeOf } from "./helpers/command.ts";
@@ -88,6 +90,12 @@ Deno.test("a command signs in for every window, shows it, and signs out for ever
   assertMatch(needing.text, /files +default +needs a login/);
   assertStringIncludes(needing.text, "exai-daemon auth login files");
   assertEquals(needing.code, 1);
+  const health = await outcomeOf(statusCommand, [], { settings: it.settings });
+  assertStringIncludes(health.text, "server files needs a login: exai-daemon auth login files");
+  assertStringIncludes(health.text, "1 needs a login");
+  const tested = await outcomeOf(serversCommand, ["test", "files"], { settings: it.settings });
+  assertEquals(tested.code, 1);
+  assertStringIncludes(tested.text, "exai-daemon auth login files");
   let page = "";
   const done = await it.command(["login"], { print: (text) => void (page = visitLater(text)) });
   function visitLater(text: string): string {

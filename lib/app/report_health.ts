@@ -35,7 +35,7 @@ export function reportHealth(
     listeners,
     live,
   } = parts;
-  telemetry.register({ faults: () => mounts.faults() });
+  telemetry.register({ faults: () => mounts.faults(), notes: () => mounts.signIns.notes() });
   telemetry.register({ faults: () => live?.faults() ?? [], notes: () => live?.notes() ?? [] });
   telemetry.register({
     faults: () => own.faults(),

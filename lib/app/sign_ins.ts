@@ -11,7 +11,7 @@ import type { Server } from "../call/server.ts";
 import { accountNames, DEFAULT_ACCOUNT, mayBeSignedInTo, whyNoLogin } from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
-import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
+import { loginCommand, LoginServer, type ServerLogins } from "../upstream/login_server.ts";
 
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { slotRequestFor } from "../upstream/slot_request.ts";
@@ -61,6 +61,15 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
       if (!shown) this.#shown.set(server, shown = new LoginServer(server, this.#loginsOf(server)));
       return shown;
     });
+  }
+
+  /** Which servers need a login, each in a sentence. */
+  notes(): string[] {
+    return [...this.#needed].flatMap((account) =>
+      this.#serversOf(account).map(({ name: server }) =>
+        `server ${server} needs a login: ${loginCommand({ server, account: account.id.name })}`
+      )
+    );
   }
 
   async accounts(name: string | undefined): Promise<AccountRow[]> {

@@ -29,8 +29,8 @@ interface DaemonAnswer extends Disposable {
  * Sends one request to the running daemon, once it has proved that it is the user's. The token itself is not sent.
  *
  * @returns the JSON body of the response
- * @throws {ExaiError} `DAEMON_UNAVAILABLE` when none answers or it refuses; `RESOURCE_NOT_FOUND`, `INVALID_PARAMS` and
- * `UPSTREAM_UNAVAILABLE` are the daemon's own
+ * @throws {ExaiError} `DAEMON_UNAVAILABLE` when none answers or it refuses; `RESOURCE_NOT_FOUND`, `INVALID_PARAMS`,
+ * `UPSTREAM_UNAVAILABLE` and `LOGIN_REQUIRED` are the daemon's own
  */
 export async function askDaemon(
   settings: Settings,
@@ -155,7 +155,12 @@ async function bodyOf({ parts }: DaemonAnswer): Promise<JsonObject | undefined> 
 }
 
 /** Errors about the request, or about a server it is for, rather than the daemon. */
-const REQUEST_ERRORS: readonly string[] = ["RESOURCE_NOT_FOUND", "INVALID_PARAMS", "UPSTREAM_UNAVAILABLE"];
+const REQUEST_ERRORS: readonly string[] = [
+  "RESOURCE_NOT_FOUND",
+  "INVALID_PARAMS",
+  "UPSTREAM_UNAVAILABLE",
+  "LOGIN_REQUIRED",
+];
 
 function refusal(body: JsonObject | undefined, { status, place }: DaemonAnswer): ExaiError {
   const error = isObject(body?.error) ? body.error : {};

@@ -3,7 +3,6 @@ import { isAbsolute } from "@std/path";
 import { Accounts } from "../auth/accounts.ts";
 import { HelperPrograms } from "../auth/helper_programs.ts";
 import { StoredSecrets } from "../auth/stored_secrets.ts";
-import { systemKeychain } from "../auth/system_keychain.ts";
 import { messageOf } from "../base/errors.ts";
 import { quoteForShell, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
@@ -19,9 +18,9 @@ import { readServers, type ServersFile } from "../config/servers.ts";
 import { FILES } from "../process/launch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import { connectUrl } from "../remote/url_transport.ts";
-import { openUserVault, type UserVault } from "../state/user_vault.ts";
 import { loginCommand } from "../upstream/login_server.ts";
 import { type ServerTrial, tryServer } from "../upstream/try_server.ts";
+import { vaultHere } from "./check_vault.ts";
 import { namedProxies } from "./check_network.ts";
 import { configWarning, fault, type Finding, warning } from "./finding.ts";
 import { installAdvice } from "./install_advice.ts";
@@ -37,7 +36,7 @@ const IN_FILE = "correct that place in mcp.json; it is read again when it is sav
 export async function readServersHere(installation: Installation): Promise<ServersFile> {
   const { paths, env, login, settings, file: { secrets: commands } } = installation;
   const { secrets: store } = vaultHere(installation);
-  await using programs = new HelperPrograms({ env, login: await login() });
+  await using programs = new HelperPrograms({ env });
   return await readServers(paths.config, {
     env,
     loginEnv: async () => await login() ?? {},
@@ -167,12 +166,6 @@ function accountsHere(installation: Installation): Accounts {
     store: credentials,
     metadataUrl: installation.settings.clientMetadataUrl || undefined,
   });
-}
-
-function vaultHere({ paths, settings }: Installation): UserVault {
-  const { vaultKeyFile: keyFile, keychain } = settings;
-  const usesKeychain = keychain === "auto";
-  return openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain });
 }
 
 /** `config` for each account that windows may have at its server. */

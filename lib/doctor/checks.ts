@@ -19,6 +19,7 @@ import { checkRecords } from "./check_records.ts";
 import { checkAccess, checkSettings } from "./check_settings.ts";
 import { checkPrograms, checkSystem } from "./check_system.ts";
 import { checkToken } from "./check_token.ts";
+import { checkVault } from "./check_vault.ts";
 import { type Finding, warning } from "./finding.ts";
 import type { Installation } from "./installation.ts";
 
@@ -63,6 +64,10 @@ export const CHECKS: Readonly<Record<string, Check>> = {
     run: checkDaemon,
   },
   token: { looksFor: "a token that is another user's, can be read by others, or is none", run: checkToken },
+  vault: {
+    looksFor: "accounts and secrets that cannot be read: a key that is lost, a keychain that is locked",
+    run: checkVault,
+  },
   port: {
     looksFor:
       "a port that another program has or the system does not give; something in the place of the socket",

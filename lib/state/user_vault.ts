@@ -17,6 +17,8 @@ export interface UserVaultOptions {
   usesKeychain?: boolean;
   /** Told that the vault could not be read and was put aside, in a sentence. */
   onQuarantine?: (note: string) => void;
+  /** Whether it is only looked at: a vault that cannot be read is left where it is, and that is an error. */
+  onlyLooks?: boolean;
 }
 
 /** What is kept in the vault of a home. */
@@ -27,7 +29,7 @@ export interface UserVault {
 
 /** The vault of a home. Nothing is read or made before it is needed. */
 export function openUserVault(
-  { paths, keyFile, keychain, usesKeychain, onQuarantine }: UserVaultOptions,
+  { paths, keyFile, keychain, usesKeychain, onQuarantine, onlyLooks }: UserVaultOptions,
 ): UserVault {
   const keys = new VaultKeys({
     vault: paths.vault,
@@ -36,7 +38,7 @@ export function openUserVault(
     keychain,
     usesKeychain,
   });
-  const vault = new Vault({ paths, keys, onQuarantine });
+  const vault = new Vault({ paths, keys, onQuarantine, onlyLooks });
   return {
     credentials: new VaultCredentialStore(vault, paths.accountLocks),
     secrets: new VaultSecretStore(vault, "the encrypted vault"),

@@ -22,6 +22,8 @@ interface VaultOptions {
   keys: VaultKeys;
   /** Told that the vault could not be read and was put aside, in a sentence. */
   onQuarantine?: (note: string) => void;
+  /** Whether it is only looked at: a vault that cannot be read is left where it is, and that is an error. */
+  onlyLooks?: boolean;
 }
 
 /** What a vault was when it was read last. */
@@ -41,13 +43,15 @@ export class Vault {
   readonly #lockPath: string;
   readonly #keys: VaultKeys;
   readonly #onQuarantine: (note: string) => void;
+  readonly #onlyLooks: boolean;
   #last: VaultReading | undefined;
 
-  constructor({ paths, keys, onQuarantine }: VaultOptions) {
+  constructor({ paths, keys, onQuarantine, onlyLooks = false }: VaultOptions) {
     this.#path = paths.vault;
     this.#lockPath = paths.vaultLock;
     this.#keys = keys;
     this.#onQuarantine = onQuarantine ?? (() => {});
+    this.#onlyLooks = onlyLooks;
   }
 
   /**
@@ -60,6 +64,7 @@ export class Vault {
       return (await this.#read())?.content ?? EMPTY;
     } catch (thrown) {
       if (!(thrown instanceof DamagedVault)) throw thrown;
+      if (this.#onlyLooks) throw this.#fault("is of no use", thrown);
       // Another process may have put it aside since.
       return await this.#locked(async () => (await this.#readOrPutAside())?.content ?? EMPTY);
     }

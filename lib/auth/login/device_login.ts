@@ -5,6 +5,7 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { ownEntry } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { AccountId } from "../credential_store.ts";
+import { AuthServerError } from "../oauth/auth_fetch.ts";
 import { checkedPage, type LoginPrompt } from "../pending_login.ts";
 
 /** How long to wait between two questions where the server does not say (RFC 8628 section 3.5). */
@@ -100,8 +101,11 @@ function errorIn(thrown: unknown): string | undefined {
   return code === "OAUTH_RESPONSE_BODY_ERROR" && typeof error === "string" ? error : undefined;
 }
 
+/** Whether the connection has failed, and not what was said on it. */
 function isUnreachable(thrown: unknown): boolean {
-  return thrown instanceof TypeError;
+  const { cause } = thrown instanceof Error ? thrown : {};
+  const error = cause instanceof AuthServerError ? cause : thrown;
+  return error instanceof TypeError || error instanceof AuthServerError && error.cause !== undefined;
 }
 
 function optionsOf(oauth: typeof OAuth, { server, fetch }: DeviceClient) {

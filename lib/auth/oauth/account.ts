@@ -26,7 +26,8 @@ export class OAuthAccount extends AccountAuthorization {
     if (this.isMachine) throw new AuthServerError("it is signed in to as a machine, without anybody");
     await this.tokens.reload();
     const challenge = this.need?.challenge ?? await this.metadata.challenge();
-    const server = await this.metadata.find(challenge, this.oauth?.issuer);
+    // What was wrong with it the last time may have been mended.
+    const server = await this.metadata.find(challenge, this.oauth?.issuer, Date.now());
     if (!server) throw new AuthServerError("it publishes no way to sign in, and may need none");
     return this.loginParts(server, challenge.scope);
   }

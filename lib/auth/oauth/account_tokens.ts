@@ -33,7 +33,8 @@ export class AccountTokens {
   #refused: string | undefined;
   #given: { token: string | undefined; by: "login" | "renewal"; atMs: number } | undefined;
   #pauseMs = 0;
-  #failed: { why: string; untilMs: number } | undefined;
+  /** What the last attempt came to, which the next before that time would come to as well. */
+  #failed: { renewal: Renewal; untilMs: number } | undefined;
 
   constructor(parts: AccountTokensParts) {
     this.#parts = parts;
@@ -110,9 +111,7 @@ export class AccountTokens {
    * next that is due.
    */
   renew(oauth: OAuthConfig | undefined, how: Renew = this.#parts.renew): Promise<Renewal> {
-    if (this.#failed && Date.now() < this.#failed.untilMs) {
-      return Promise.resolve({ is: "failed", why: this.#failed.why });
-    }
+    if (this.#failed && Date.now() < this.#failed.untilMs) return Promise.resolve(this.#failed.renewal);
     return this.#renewing ??= this.#renew(oauth, how).finally(() => this.#renewing = undefined);
   }
 
@@ -121,12 +120,12 @@ export class AccountTokens {
     const seen = await digestOfTokens(this.kept);
     const renewal = await how({ id, oauth, seen });
     this.#take(await store.read(id), "renewal");
-    if (renewal.is === "failed") {
-      this.#pauseMs = Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pauseMs));
-      this.#failed = { why: renewal.why, untilMs: Date.now() + this.#pauseMs };
-    } else {
+    if (renewal.is === "renewed") {
       this.#pauseMs = 0;
       this.#failed = undefined;
+    } else {
+      this.#pauseMs = Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pauseMs));
+      this.#failed = { renewal, untilMs: Date.now() + this.#pauseMs };
     }
     return renewal;
   }
