@@ -96,10 +96,6 @@ const LIES: Record<string, Lie> = {
     lie: () => ({ token: () => Response.json({ access_token: "a\r\nX-Evil: 1", token_type: "bearer" }) }),
     says: /token/i,
   },
-  token_soon: {
-    lie: () => ({ token: async (_, honest) => Response.json({ ...await honest(), expires_in: "soon" }) }),
-    says: /not OAuth/,
-  },
   said_no: {
     lie: (it) => ({
       callback: (honest) =>
@@ -204,7 +200,7 @@ Deno.test(
   { ignore },
   async () => {
     await using hosts = new AsyncDisposableStack();
-    const lifetimes: unknown[] = ["3600", -5, 0, 1e300, null, undefined];
+    const lifetimes: unknown[] = ["soon", "3600", -5, 0, 1e300, null, undefined];
     const liars = lifetimes.map((expires_in, i) => {
       const it = hosts.use(new HostileAuthorization());
       it.hostility = { token: async (_, honest) => Response.json({ ...await honest(), expires_in }) };
