@@ -49,6 +49,11 @@ Deno.test("mcp-remote becomes the URL it leads to, with its headers, client and 
     },
   );
   assertEquals(of(url, "--resource", "https://tenant1.example/"), { url, account: "tenant1.example" });
+  assertEquals(of(url, "--resource", "https://t.example/a/b/"), { url, account: "t.example-a-b" });
+  assertEquals(of(url, "--static-oauth-client-metadata", '{"scope": " r  w "}'), {
+    url,
+    oauth: { scopes: ["r", "w"] },
+  });
   const env = { AUTH: "Bearer ${env:T}", OTHER: "x" };
   const plain = imported({ command: "mcp-remote", args: [url, "--header", "Authorization:${AUTH}"], env });
   assertEquals(typeof plain === "string" ? plain : plain.entry, {
@@ -56,6 +61,8 @@ Deno.test("mcp-remote becomes the URL it leads to, with its headers, client and 
     headers: { Authorization: "${AUTH}" },
     env: { AUTH: "Bearer ${env:T}" },
   });
+  const left = imported({ command: "mcp-remote", args: [url, "--header", "Authorization:$${AUTH}"], env });
+  assertEquals(left, plain);
   const windows = imported({ command: "cmd", args: ["/c", "npx", "mcp-remote", url], disabled: true });
   assertEquals(typeof windows === "string" ? windows : [windows.entry, windows.isDisabled], [{ url }, true]);
 });

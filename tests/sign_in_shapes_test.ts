@@ -146,6 +146,12 @@ Deno.test("a token in place of a way to sign in becomes a header, and is not sho
     assertEquals([rest, said.join().includes(secret)], [{ headers: header }, false]);
     assertEquals(remoteIn(await readSilent({ url, ...entry })).headers, header);
   }
+  const broken = await readOne({ url, auth: { type: "bearer", token: `a\n${secret}` } });
+  assertMatch(broken.lines.join(), /server "s": auth is no HTTP header/);
+  assertMatch(
+    (await readOne({ url, authorization: `Bearer ${secret}\0` })).lines.join(),
+    /authorization is no HTTP/,
+  );
   const mine = converted({ headers: { authorization: "mine" }, auth: { token: secret } });
   assertEquals(mine.rest, { headers: { authorization: "mine" } });
   const { lines, servers } = await readOne({ url, auth: secret });

@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { variablesIn } from "../base/template.ts";
+import { trimEndOf } from "../base/text.ts";
 
 /** A server behind a URL that a client reaches through the command `mcp-remote`. */
 interface RemoteBridge {
@@ -110,7 +111,9 @@ function isSafe(url: string): boolean {
 }
 
 function headersOf(texts: readonly string[]): Record<string, string> | undefined {
-  const pairs = texts.map((text) => /^([A-Za-z0-9_-]+):\s*(.*)$/s.exec(text));
+  // `$${NAME}` is a variable that is left to mcp-remote, which takes it from env as the entry does.
+  const plain = texts.map((text) => text.replaceAll("$${", () => "${"));
+  const pairs = plain.map((text) => /^([A-Za-z0-9_-]+):\s*(.*)$/s.exec(text));
   if (pairs.some((pair) => pair === null)) return undefined;
   return Object.fromEntries(pairs.map((pair) => [pair![1]!, pair![2]!]));
 }
@@ -162,7 +165,7 @@ function typeOf(transport: string | undefined): { type?: string } {
 /** `mcp-remote` keeps a login for each resource; here that is an account. */
 function accountFor(resource: string): string | undefined {
   const { hostname = "", pathname = "" } = URL.parse(resource) ?? {};
-  const name = `${hostname}${pathname}`.replace(/[^A-Za-z0-9._@+-]+/g, "-").replace(/^[^A-Za-z0-9]+|-+$/g, "")
-    .slice(0, 64);
+  const plain = `${hostname}${pathname}`.replace(/[^A-Za-z0-9._@+-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
+  const name = trimEndOf(plain, "-").slice(0, 64);
   return name === "" ? undefined : name;
 }

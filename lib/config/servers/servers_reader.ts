@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { isObject, type Json, type JsonObject } from "../../base/json.ts";
 import { quoteForShell, quoteValue } from "../../base/text.ts";
-import { accountNames } from "../account_choice.ts";
+import { accountNames, mayBeSignedInTo } from "../account_choice.ts";
 import { type ConfigFault, formatKey } from "../config_fault.ts";
 import type { JsonDocument } from "../json_document.ts";
 import type { ClientToolsConfig, ServerConfig, UrlServerConfig } from "../server_config.ts";
@@ -126,7 +126,7 @@ export class ServersReader {
   checkAccounts(): void {
     const entries = [...this.#taken].flatMap(([name, found]) => {
       const config = this.#file.servers.get(name);
-      return config && signsIn(config) ? [{ name, found, config }] : [];
+      return config && mayBeSignedInTo(config) ? [{ name, found, config }] : [];
     });
     for (const [i, { name, found, config }] of entries.entries()) {
       const same = entries.slice(0, i).find((other) =>
@@ -224,12 +224,6 @@ function namedTexts(entry: Json): [string, Json | undefined][] {
   const { env, headers, oauth } = entry;
   const key = isObject(oauth) && isObject(oauth.privateKey) ? { privateKey: oauth.privateKey.pem } : {};
   return [env, headers, oauth, key].flatMap((part) => isObject(part) ? Object.entries(part) : []);
-}
-
-function signsIn(config: ServerConfig): config is UrlServerConfig {
-  if (config.kind === "stdio" || config.oauth === false) return false;
-  const hasToken = Object.keys(config.headers).some((name) => name.toLowerCase() === "authorization");
-  return config.oauth !== undefined || !hasToken;
 }
 
 function isSameAccount(one: UrlServerConfig, other: UrlServerConfig): boolean {

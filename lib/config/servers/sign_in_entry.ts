@@ -20,9 +20,7 @@ interface SignInContext {
 export async function signInOf(entry: UrlEntry, around: SignInContext): Promise<SignIn> {
   const signIn: SignIn = {};
   if (entry.oauth === false) signIn.oauth = false;
-  else if (entry.oauth !== undefined && Object.keys(entry.oauth).length > 0) {
-    signIn.oauth = await oauthOf(entry.oauth, around);
-  }
+  else if (entry.oauth !== undefined) signIn.oauth = await oauthOf(entry.oauth, around);
   if (entry.account !== undefined) signIn.account = entry.account;
   if (entry.accounts !== undefined) signIn.accounts = await accountsOf(entry.accounts, around);
   if (entry.headersHelper !== undefined) signIn.headersHelper = await helperOf(entry.headersHelper, around);
