@@ -40,6 +40,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npx -y deno@2.9.6 task compile": "downloads a package",
   "npx -y deno@2.9.6": "downloads a package",
   "claude mcp add --scope user exai -- /path/to/exai/exai-shim": "a program of others",
+  "npx mcp-remote URL": "a program of others",
   "exai-daemon service install": "changes the machine; service_test runs it with a double of systemd",
   "exai-daemon service uninstall": "changes the machine; service_test runs it with a double of systemd",
   "exai-daemon service status": "looks at the machine; service_test runs it with a double of systemd",
@@ -56,6 +57,16 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon secret set github": "tests/slow/secret_command_test.ts",
   "exai-daemon secret remove NAME": "tests/slow/secret_command_test.ts",
   "exai-daemon secret remove github": "tests/slow/secret_command_test.ts",
+  "exai-daemon auth login [SERVER]": "tests/slow/login_ways_test.ts",
+  "exai-daemon auth login SERVER --paste": "tests/slow/login_ways_test.ts",
+  "exai-daemon auth login SERVER --device": "tests/slow/login_ways_test.ts",
+  "exai-daemon auth logout SERVER": "tests/slow/login_test.ts",
+  "exai-daemon auth login NAME": "tests/slow/login_ways_test.ts",
+  "exai-daemon auth login issues": "tests/slow/login_ways_test.ts",
+  "exai-daemon auth login issues --paste": "tests/slow/login_ways_test.ts",
+  "exai-daemon auth login issues --device": "tests/slow/login_ways_test.ts",
+  "exai-daemon auth login issues --account work": "tests/slow/login_test.ts",
+  "exai-daemon auth logout issues": "tests/slow/login_test.ts",
   "exai-daemon adopt": "tests/long/adopt_command_test.ts",
   "exai-daemon adopt --dry-run": "tests/long/adopt_command_test.ts",
   "exai-daemon adopt --undo": "tests/long/adopt_command_test.ts",
@@ -191,6 +202,7 @@ Deno.test("each test shown is there, and its filter fits one", async () => {
 Deno.test("each configuration shown is one: of a client, mcp.json, models.json, clink.json or exai.json", async () => {
   await using dir = await tempDir({});
   const env = { ISSUES_TOKEN: "t", LAB_KEY: "k", HOME: dir.path };
+  await dir.write("keys/build-agent.pem", await privateKey());
   for (const [page, text] of await readPages()) {
     for (const block of codeBlocks(text, ["json", "jsonc"])) {
       const path = `${dir.path}/file.json`;
@@ -210,6 +222,14 @@ Deno.test("each configuration shown is one: of a client, mcp.json, models.json, 
     }
   }
 });
+
+/** A private key as PKCS #8 in PEM. */
+async function privateKey(): Promise<string> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
+  const { privateKey: key } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const base64 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", key)).toBase64();
+  return `-----BEGIN PRIVATE KEY-----\n${base64}\n-----END PRIVATE KEY-----\n`;
+}
 
 /** Checks an entry for the shim in a client's configuration. */
 function checkClient(

@@ -1,6 +1,7 @@
 import { trimEndOf } from "../base/text.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { variablesIn } from "../base/template.ts";
+import { trimEndOf } from "../base/text.ts";
 
 /** A server behind a URL that a client reaches through the command `mcp-remote`. */
 interface RemoteBridge {

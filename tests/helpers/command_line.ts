@@ -16,6 +16,7 @@ export const WORDS: Readonly<Record<string, readonly string[]>> = {
   "exai-daemon help [COMMAND [WORD]]": ["help", "kill", "call"],
   "exai-daemon call NAME [KEY=VALUE...]": ["call", "version"],
   "exai-daemon logs [SERVER]": ["logs", "mean"],
+  "exai-daemon auth status [SERVER]": ["auth", "status", "mean"],
   "exai-daemon tools [SERVER]": ["tools", "exai"],
   "exai-daemon tools [TOOL]": ["tools", "version"],
   "exai-daemon config check [exai|mcp|models|clink]": ["config", "check", "mcp"],

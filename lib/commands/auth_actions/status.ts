@@ -32,7 +32,7 @@ async function status({ args: [server], settings }: Invocation): Promise<Command
     );
   });
   const table = accounts.length === 0
-    ? "no server of mcp.json is behind a URL"
+    ? server === undefined ? "no server of mcp.json is behind a URL" : `${server} is not signed in to`
     : formatTable(["SERVER", "ACCOUNT", "STATE", "SIGNED IN WITH", "TOKEN ENDS"], accounts.map(rowOf), {
       optional: ["TOKEN ENDS", "SIGNED IN WITH"],
     });
