@@ -1,4 +1,3 @@
-import { trimEndOf } from "../base/text.ts";
 import { isObject, type JsonObject, textOf } from "../base/json.ts";
 import { variablesIn } from "../base/template.ts";
 import { trimEndOf } from "../base/text.ts";
