@@ -38,7 +38,7 @@ Deno.test("a window has the first account that is for its directory and its clie
       { name: "ci", clients: ["CI-*"] },
     ],
   });
-  const real = (dir: string) => Promise.resolve(dir === "/linked" ? "/real" : dir);
+  const real = (dir: string) => Promise.resolve(dir.replace(/linked$/, "real"));
   const of = (window: AccountWindow, parts: Partial<UrlServerConfig> = {}) =>
     accountOf({ ...config, ...parts }, window, real);
   assertEquals(await of({ client: "Cursor-vscode", directories: ["/work/shop/web"] }), "both");

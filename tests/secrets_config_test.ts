@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { redact } from "../lib/base/log.ts";
+import { readClink } from "../lib/config/clink_file.ts";
+import { readModels } from "../lib/config/models_file.ts";
 import { formatFault } from "../lib/config/config_fault.ts";
 import { type ConfiguredSecrets, SettingsLoader } from "../lib/config/program_settings.ts";
 import type { SecretReader } from "../lib/config/secrets.ts";
@@ -152,4 +154,16 @@ Deno.test("exai.json names programs that print secrets", async () => {
     assert(!faults.includes("canary"), faults);
     assertEquals(file.secrets.size, 0);
   }
+});
+
+Deno.test("models.json can name secrets, and the agents of clink.json cannot", async () => {
+  const models = JSON.stringify({
+    providers: { lab: { url: "http://x.example/v1", apiKey: "${secret:gh}", models: ["m"] } },
+  });
+  const clink = JSON.stringify({ agents: { a: { command: "c", env: { A: "${secret:gh}" } } } });
+  await using dir = await tempDir({ "models.json": models, "clink.json": clink });
+  const { providers, faults } = await readModels(`${dir.path}/models.json`, {}, SECRETS);
+  assertEquals([providers[0]?.apiKey, faults], ["canary-of-gh", []]);
+  const agents = await readClink(`${dir.path}/clink.json`, {});
+  assertStringIncludes(agents.faults.map(formatFault).join(), "this file can hold no secrets");
 });

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import type { KeptCredentials } from "../lib/auth/credential_store.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { redact } from "../lib/base/log.ts";
+import { registerPassingSecret, registerSecret } from "../lib/base/secrets.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { openUserVault, type UserVaultOptions } from "../lib/state/user_vault.ts";
 import { FakeKeychain } from "./helpers/fake_keychain.ts";
@@ -255,3 +256,12 @@ Deno.test(
     assertEquals(await credentials.read(ID), KEPT);
   },
 );
+
+Deno.test("of tokens that follow one another the last are kept out of the logs, and lasting secrets for good", () => {
+  registerSecret("canary-lasting");
+  registerPassingSecret("canary-lasting");
+  for (let n = 0; n < 2100; n++) registerPassingSecret(`canary-token-${n}-of-many`);
+  assertEquals(redact("canary-token-0-of-many"), "canary-token-0-of-many");
+  assertEquals(redact("canary-token-2099-of-many canary-token-200-of-many"), "[secret] [secret]");
+  assertEquals(redact("canary-lasting"), "[secret]");
+});

@@ -134,7 +134,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     mounts.#watch = await watchServers(paths.config, (change) => mounts.#apply(change), {
       loginEnv,
       ownPort,
-      secrets: options.secrets.reader,
+      secrets: options.secrets.punctual,
       databaseDir: paths.home,
     });
     mounts.#apply(mounts.#watch.current);
@@ -208,6 +208,11 @@ export class ConfiguredMounts implements AsyncDisposable {
     if (!this.#isReading) return;
     clearTimeout(this.#readTimer);
     this.#readTimer = setTimeout(() => this.#mounts.prepare(this.#probeDir), READ_DELAY_MS);
+  }
+
+  /** Reads the configuration now, with the secrets that there are. */
+  async readAgain(): Promise<void> {
+    await this.#watch?.reload();
   }
 
   /** Reads the configuration now, and resets the backoff of failing servers. */

@@ -134,11 +134,13 @@ async function openServers(
 ) {
   const { settings, paths } = options;
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
-  const own = stack.use(await openOwnServer(settings, paths, { clock, telemetry, events, ...hooks }));
-  const admissions = new Admissions(settings, hooks.onChange);
-  const { ofProcess: admissionFor } = admissions;
   const vault = openVault(settings, paths, hooks);
   const secrets = stack.use(new DaemonSecrets(vault, options.source?.started.file.secrets ?? new Map()));
+  const own = stack.use(
+    await openOwnServer(settings, paths, { clock, telemetry, events, secrets: secrets.punctual, ...hooks }),
+  );
+  const admissions = new Admissions(settings, hooks.onChange);
+  const { ofProcess: admissionFor } = admissions;
   const live = options.source && stack.use(await openLive(options.source, options, { events, token }));
   const mounts = stack.use(
     await ConfiguredMounts.open(
@@ -154,7 +156,7 @@ async function openServers(
       },
     ),
   );
-  secrets.onChange = () => void mounts.reload();
+  secrets.onChange = () => void Promise.all([mounts.readAgain(), own.reload()]);
   if (options.source) readSecretSettings(options.source, secrets, live);
   return { telemetry, own, admissions, mounts, live };
 }

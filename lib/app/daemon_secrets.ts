@@ -1,17 +1,25 @@
 import { HeadersHelpers } from "../auth/headers_helper.ts";
 import { joinedAuthorization } from "../auth/joined_authorization.ts";
 import { HelperPrograms } from "../auth/helper_programs.ts";
+import { PunctualSecrets } from "../auth/punctual_secrets.ts";
 import { StoredSecrets } from "../auth/stored_secrets.ts";
+import { SECOND_MS } from "../base/units.ts";
 import { isStartedByShim } from "../config/daemon_environment.ts";
 import type { ConfiguredSecrets } from "../config/program_settings.ts";
+import type { SecretReader } from "../config/secrets.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
 import type { UserVault } from "../state/user_vault.ts";
 
+/** How long the start waits for a secret. */
+const WAIT_MS = 5 * SECOND_MS;
+
 /** Where a daemon has the secrets from that its configuration names, and headers that programs print. */
 export class DaemonSecrets implements AsyncDisposable {
-  /** Called when `exai.json` names other programs than before. */
+  /** Called when what names secrets is to be read again: other programs give them, or one has come that was late. */
   onChange: (() => void) | undefined;
+  /** What configurations are read with that the first window waits for. */
+  readonly punctual: SecretReader;
   readonly #programs: HelperPrograms;
   readonly #stored: StoredSecrets;
   readonly #helpers: HeadersHelpers;
@@ -23,9 +31,10 @@ export class DaemonSecrets implements AsyncDisposable {
     const programs = this.#programs;
     this.#stored = new StoredSecrets({ store, programs, commands, onChange: () => this.onChange?.() });
     this.#helpers = new HeadersHelpers({ programs });
+    this.punctual = new PunctualSecrets(this.#stored, { waitMs: WAIT_MS, onLate: () => this.onChange?.() });
   }
 
-  /** What configurations are read with. */
+  /** What settings are read with. */
   get reader(): ConfiguredSecrets {
     return this.#stored;
   }

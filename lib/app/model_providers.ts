@@ -5,6 +5,7 @@ import { sessionIdOf } from "../call/owner.ts";
 import { type ModelsInForce, type ModelsWatch, watchModels } from "../config/models_watch.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { formatFault } from "../config/servers.ts";
+import type { SecretReader } from "../config/secrets.ts";
 import type { Settings } from "../config/settings.ts";
 import type { TextCache } from "../provider/provider.ts";
 import {
@@ -26,6 +27,8 @@ interface ConfiguredModelsOptions {
   onChange?: () => void;
   /** What the providers were used for; in memory by default. */
   ledger?: SpendingLedger;
+  /** Gives the secrets that `models.json` names. */
+  secrets?: SecretReader;
 }
 
 const NO_SLOT: Disposable = { [Symbol.dispose]() {} };
@@ -64,6 +67,7 @@ export class ConfiguredModels implements AsyncDisposable {
     const env = Deno.env.toObject();
     models.#watch = await watchModels(paths.models, (inForce) => models.#apply(inForce), {
       env,
+      secrets: options.secrets,
       databaseDir: paths.home,
     });
     models.#apply(models.#watch.current);

@@ -3,6 +3,7 @@ import { VERSION } from "../base/version.ts";
 import type { Caller, Whereabouts } from "../call/call.ts";
 import { type StatePaths, userHome } from "../config/paths.ts";
 import { realPath } from "../config/real_path.ts";
+import type { SecretReader } from "../config/secrets.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DatabaseEvents } from "../state/resilient_database.ts";
 import { SqliteSpendingRecords } from "../state/spending_records.ts";
@@ -50,6 +51,8 @@ interface OwnServerOptions extends DatabaseEvents {
   /** What the tools show of the daemon. */
   telemetry: Pick<Telemetry, "activity" | "health" | "startedAt">;
   events: DaemonEvents;
+  /** Gives the secrets that `models.json` names. */
+  secrets?: SecretReader;
 }
 
 /** Opens the server of EXAI's own tools. An unusable database is reported as a fault and does not throw. */
@@ -58,10 +61,10 @@ export async function openOwnServer(
   paths: StatePaths,
   options: OwnServerOptions,
 ): Promise<OwnServer> {
-  const { telemetry, events } = options;
+  const { telemetry, events, secrets } = options;
   const threads = openThreads(settings, paths, options);
   const spending = new SqliteSpendingRecords(paths.spending, options);
-  const configured = await openModels(settings, paths, { events, ledger: spending });
+  const configured = await openModels(settings, paths, { events, secrets, ledger: spending });
   const models = configured.router;
   const clink = await ConfiguredAgents.open(paths);
   const userTools = await UserTools.open(paths.tools, {
@@ -120,11 +123,11 @@ function openWorkspaces({ allowedDirs }: Settings, { home, git }: StatePaths): O
 async function openModels(
   settings: Settings,
   paths: StatePaths,
-  { events, ledger }: { events: DaemonEvents; ledger: SpendingLedger },
+  { events, ...parts }: { events: DaemonEvents; ledger: SpendingLedger; secrets?: SecretReader },
 ): Promise<ConfiguredModels> {
   const models = await ConfiguredModels.open(settings, paths, {
     onChange: () => events.emit("modelsChanged"),
-    ledger,
+    ...parts,
   });
   events.on("settingsChanged", (changed) => models.setSettings(changed));
   return models;

@@ -7,7 +7,7 @@ import { type ConfigFault, formatKey } from "./config_fault.ts";
 import { type JsonDocument, parseDocument } from "./json_document.ts";
 import { readRegularFile } from "./regular_file.ts";
 import { whyUntrusted } from "./trust.ts";
-import { Expander, VariableFault } from "./variables.ts";
+import { Expander, VariableFault, type VariableSources } from "./variables.ts";
 
 /** A file of named entries as it was read: its content, and what fills in the variables in it. */
 interface EntrySource {
@@ -25,6 +25,8 @@ type OpenedEntries =
 interface EntryFileOptions {
   /** Values of the variables in the file. */
   env: Record<string, string | undefined>;
+  /** Gives the secrets in it; left out: it can hold none. */
+  secrets?: VariableSources["secrets"];
   /** Why others must not be able to change it, as the end of "is not used, since". */
   risk: string;
 }
@@ -59,7 +61,7 @@ export async function readEntries<File extends EntryFile>(
   return { ...reader.file, faults: reader.faults };
 }
 
-async function open(path: string, { env, risk }: EntryFileOptions): Promise<OpenedEntries> {
+async function open(path: string, { env, secrets, risk }: EntryFileOptions): Promise<OpenedEntries> {
   const unreadable = (fault: Omit<ConfigFault, "path">): OpenedEntries => ({
     kind: "unreadable",
     fault: { path, ...fault },
@@ -81,7 +83,7 @@ async function open(path: string, { env, risk }: EntryFileOptions): Promise<Open
   if (text.trim() === "") return { kind: "blank" };
   return {
     kind: "read",
-    source: { path, document, expander: new Expander({ env, configDir: dirname(path) }) },
+    source: { path, document, expander: new Expander({ env, secrets, configDir: dirname(path) }) },
   };
 }
 

@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { isObject, ownEntry } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { type EntryFile, EntryReader, readEntries } from "./entry_file.ts";
+import type { SecretReader } from "./secrets.ts";
 import { VariableFault } from "./variables.ts";
 
 const MODEL_APIS = ["chat", "responses"] as const;
@@ -90,9 +91,13 @@ const TAKEN_NAMES = [
 ];
 
 /** Reads the custom providers and models from the file at `path` (docs/models.md). */
-export function readModels(path: string, env: Record<string, string | undefined>): Promise<ModelsFile> {
+export function readModels(
+  path: string,
+  env: Record<string, string | undefined>,
+  secrets: SecretReader | "hidden" = "hidden",
+): Promise<ModelsFile> {
   const risk = "it says who is sent your keys and questions";
-  return readEntries(path, { env, risk }, { empty: emptyFile, Reader: ModelsReader });
+  return readEntries(path, { env, secrets, risk }, { empty: emptyFile, Reader: ModelsReader });
 }
 
 function emptyFile(): ModelsFile {
@@ -113,7 +118,7 @@ const FLAGS = ["images", "tools", "search", "jsonSchema", "documents", "temperat
 const ALLOWED: Readonly<Record<string, string>> = {
   ...Object.fromEntries(FLAGS.map((key) => [key, "must be true or false"])),
   url: "must be a URL with http or https",
-  apiKey: "must be a text, best ${env:NAME}",
+  apiKey: "must be a text, best ${secret:NAME} or ${env:NAME}",
   headers: "must be an object of names and texts",
   models: "must be an array of names",
   timeoutSeconds: "must be a number from 1 to 3600",

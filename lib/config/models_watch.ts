@@ -3,6 +3,7 @@ import { goneFault } from "./entry_file.ts";
 import type { FileWatchOptions } from "./file_watch.ts";
 import { type CustomProvider, type ModelOverride, type ModelsFile, readModels } from "./models_file.ts";
 import type { ConfigFault } from "./config_fault.ts";
+import type { SecretReader } from "./secrets.ts";
 
 /** The content of `models.json` in force, and the faults in the file. */
 export interface ModelsInForce {
@@ -16,6 +17,8 @@ export type ModelsWatch = ConfigWatch<ModelsInForce>;
 interface ModelsWatchOptions extends FileWatchOptions {
   /** Values of the variables in the file. */
   env: Record<string, string | undefined>;
+  /** Gives the secrets in it. */
+  secrets?: SecretReader;
 }
 
 /**
@@ -31,7 +34,7 @@ export function watchModels(
   return watchConfig<ModelsInForce>(path, {
     ...options,
     initial: { providers: [], models: [], faults: [] },
-    read: async (path, before) => keepGood(before, await readAfter(path, before, options.env)),
+    read: async (path, before) => keepGood(before, await readAfter(path, before, options)),
     onChange,
   });
 }
@@ -39,9 +42,9 @@ export function watchModels(
 async function readAfter(
   path: string,
   { providers, models }: ModelsInForce,
-  env: ModelsWatchOptions["env"],
+  { env, secrets }: ModelsWatchOptions,
 ): Promise<ModelsFile> {
-  const file = await readModels(path, env);
+  const file = await readModels(path, env, secrets);
   if (!file.isBlank || providers.length + models.length === 0) return file;
   return { ...file, readable: false, faults: [goneFault(path)] };
 }

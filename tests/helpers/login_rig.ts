@@ -220,13 +220,6 @@ export class LoginRig implements AsyncDisposable {
     return new CommandSession(startCommand(this.home, { args, env }));
   }
 
-  /** The processes of servers. */
-  async pidsOf(names: readonly string[]): Promise<number[]> {
-    const { servers } = await (await fetch(new URL("/status", this.http))).json();
-    return servers.filter(({ server, pid }: JsonObject) => pid && names.includes(String(server)))
-      .map(({ pid }: JsonObject) => Number(pid));
-  }
-
   /** Kills the daemon, as when the machine has no memory left, and starts it on the same port. */
   async restart(): Promise<void> {
     const { port } = this;

@@ -32,16 +32,11 @@ async function variables(url: string, ...names: string[]): Promise<string> {
 
 Deno.test("a secret is set, listed and removed, and its value is never shown", async () => {
   await using it = await rig();
-  assertStringIncludes((await it.secret(["list"])).stdout, "There are no secrets");
   const set = await it.secret(["set", "github"], "canary-one\n");
   assertEquals([set.code, set.stderr], [0, set.stderr.replaceAll("canary", "")]);
   assertStringIncludes(set.stdout, "write ${secret:github} where it is needed");
-  assertEquals((await it.secret(["set", "other"], "canary-two")).code, 0);
   const list = await it.secret(["list", "--json"]);
-  assertEquals(JSON.parse(list.stdout).secrets.map(({ name }: { name: string }) => name), [
-    "github",
-    "other",
-  ]);
+  assertEquals(JSON.parse(list.stdout).secrets.map(({ name }: { name: string }) => name), ["github"]);
   assertEquals((await it.secret(["remove", "github"])).code, 0);
   const gone = await it.secret(["remove", "github"]);
   assertEquals(gone.code, 1);
@@ -51,12 +46,14 @@ Deno.test("a secret is set, listed and removed, and its value is never shown", a
 
 Deno.test("a value on the command line is refused and not repeated, and so is none", async () => {
   await using it = await rig();
-  const word = await it.secret(["set", "github", "canary-word"]);
+  const [word, name, none, short] = await Promise.all([
+    it.secret(["set", "github", "canary-word"]),
+    it.secret(["set", "canary value"], "x"),
+    it.secret(["set", "github"], "\n"),
+    it.secret(["set", "github"], "abc"),
+  ]);
   assertEquals(word.code, 2);
   assertStringIncludes(word.stderr, "not taken from the command line");
-  const name = await it.secret(["set", "canary value"], "x");
-  const none = await it.secret(["set", "github"], "\n");
-  const short = await it.secret(["set", "github"], "abc");
   assertEquals([name.code, none.code, short.code], [2, 2, 2]);
   assertStringIncludes(none.stderr, "no value for github");
   assertStringIncludes(short.stderr, "4 characters or more");

@@ -3,7 +3,7 @@ import type { CommandFlag, Invocation } from "../command.ts";
 export const ACCOUNT_FLAG: CommandFlag = {
   name: "account",
   value: "NAME",
-  help: "The account, where a server has several; by default the one that windows of this directory have",
+  help: "The account, where the entry of the server has several",
 };
 
 /** The query that names a server and the account of the flag. */

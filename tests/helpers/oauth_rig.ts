@@ -1,0 +1,64 @@
+import { assertRejects } from "@std/assert";
+import { Accounts } from "../../lib/auth/accounts.ts";
+import type { OAuthAccount } from "../../lib/auth/oauth/account.ts";
+import { ExaiError } from "../../lib/base/errors.ts";
+import type { UrlServerConfig } from "../../lib/config/server_config.ts";
+import { ServerEndpoint } from "../../lib/remote/server_endpoint.ts";
+import { MemoryCredentials } from "./memory_credentials.ts";
+import { ScriptedAuth, signIn } from "./scripted_auth.ts";
+
+/** Where answers of authorization servers go; nothing listens there. */
+export const CALLBACK = "http://127.0.0.1:9/callback";
+const signal = new AbortController().signal;
+
+/** An account at a scripted server, with its store in memory, and requests to that server. */
+export class Rig implements AsyncDisposable {
+  readonly auth: ScriptedAuth;
+  readonly store = new MemoryCredentials();
+  readonly accounts: Accounts;
+  readonly account: OAuthAccount;
+  readonly events: string[] = [];
+  readonly endpoint: ServerEndpoint;
+  readonly config: UrlServerConfig;
+
+  constructor(
+    script: ConstructorParameters<typeof ScriptedAuth>[0] = {},
+    oauth?: UrlServerConfig["oauth"],
+    metadataUrl?: string,
+  ) {
+    this.auth = new ScriptedAuth(script);
+    this.accounts = new Accounts({ store: this.store, metadataUrl });
+    this.accounts.on("loginRequired", () => void this.events.push("login required"));
+    this.accounts.on("signedIn", () => void this.events.push("signed in"));
+    this.config = this.configOf(oauth);
+    this.account = this.accounts.of(this.config);
+    this.endpoint = this.endpointOf(this.account);
+  }
+
+  configOf(oauth: UrlServerConfig["oauth"]): UrlServerConfig {
+    return { name: "far", title: "far", url: this.auth.url, headers: {}, oauth } as never as UrlServerConfig;
+  }
+
+  endpointOf(authorization: OAuthAccount): ServerEndpoint {
+    const config = { url: this.auth.url, headers: {}, startTimeoutMs: 5000 };
+    return new ServerEndpoint(config, { fetch, authorization });
+  }
+
+  async call(endpoint = this.endpoint): Promise<{ scope: string }> {
+    return await (await endpoint.fetch({ method: "POST", body: "{}", signal })).json();
+  }
+
+  async login(): Promise<void> {
+    const { authorizationUrl } = await this.account.beginLogin({ redirectUrl: CALLBACK });
+    await this.account.finishLogin(await signIn(authorizationUrl));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.auth[Symbol.asyncDispose]();
+  }
+}
+
+/** The error that `work` fails with. */
+export async function failure(work: () => Promise<unknown>): Promise<ExaiError> {
+  return await assertRejects(work, ExaiError);
+}
