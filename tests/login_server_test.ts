@@ -3,8 +3,12 @@ import { ExaiError } from "../lib/base/errors.ts";
 import { type JsonObject, textOf } from "../lib/base/json.ts";
 import { PendingLogin } from "../lib/auth/pending_login.ts";
 import type { Call } from "../lib/call/call.ts";
-import { Router } from "../lib/router/router.ts";
+import { Router, type RouterOptions } from "../lib/router/router.ts";
+import { toolSetsOf } from "../lib/router/tool_set.ts";
 import { describeTrouble } from "../lib/call/server_trouble.ts";
+import { findEra } from "../lib/upstream/instance/link/find_era.ts";
+import { mayRepeat } from "../lib/upstream/repeatable_call.ts";
+import { retryDelayMs } from "../lib/upstream/session_lease.ts";
 import { stateOfStopped, troubleOf } from "../lib/upstream/server_state.ts";
 import { LoginServer, type ServerLogins } from "../lib/upstream/login_server.ts";
 
@@ -319,4 +323,49 @@ Deno.test("a server that needs a login is no failed one: it is tried at once aga
   it.signIn();
   assertEquals([...it.mount.mounted.records].map((one) => stateOfStopped(one).is), []);
   assertEquals((await it.server.target(calls(ada))).result, { ran: "probe" });
+});
+
+Deno.test("a server that needs a login is not asked again by itself, nor taken for one of another era", async () => {
+  const refused = new ExaiError("LOGIN_REQUIRED", "needs a login", { details: { outcome: "not_run" } });
+  assertEquals(await mayRepeat(refused, calls(new Window("ada")), undefined), false);
+  assertEquals(retryDelayMs(refused, 10) > 5000, true);
+  const found: unknown[] = [];
+  const asked: string[] = [];
+  await assertRejects(() =>
+    findEra({
+      name: "shared",
+      known: { is: "remembered", era: "legacy" },
+      discover: () => (asked.push("discover"), Promise.reject(refused)),
+      initialize: () => (asked.push("initialize"), Promise.reject(refused)),
+      silence: undefined,
+      ended: new Promise(() => {}),
+      onFound: (era) => void found.push(era),
+    }), ExaiError);
+  assertEquals([asked, found], [["initialize"], []]);
+});
+
+Deno.test("a window that finds its tools by search, or sees some tools only, is shown how to sign in", async () => {
+  await using it = guarded();
+  it.state.isSignedIn = true;
+  const ada = new Window("ada");
+  await it.server.list("tools", lists(ada));
+  it.signOut();
+  const routed = (more: Partial<RouterOptions>) =>
+    new Router({
+      servers: () => [it.server],
+      serverInfo: { name: "exai", version: "1" },
+      policies: [],
+      policiesFor: () => [],
+      queryPoliciesFor: () => [],
+      listDeadlineMs: 1000,
+      ...more,
+    });
+  const shownBy = async (router: Router) => namesOf((await router.target(lists(ada))).result!.tools);
+  assertEquals((await shownBy(routed({ search: "on" })))[0], "shared__login");
+  const only = (include: string[]) => {
+    const sets = toolSetsOf([{ client: "*", include, exclude: [], search: undefined }]);
+    return routed({ toolSets: () => sets });
+  };
+  assertEquals(await shownBy(only(["probe"])), ["shared__login"]);
+  assertEquals(await shownBy(only(["another"])), []);
 });

@@ -36,6 +36,7 @@ export function asksForRenewal(words: readonly string[]): boolean {
 
 /** Renews what each line of standard input names, until that ends; `answer` takes the outcomes, each as a line. */
 export async function renewFromStdin(store: CredentialStore, answer: (line: string) => void): Promise<void> {
+  outliveSignals();
   const running = new Set<Promise<void>>();
   for await (const line of linesOf(Deno.stdin.readable)) {
     const renewing = renewOne(store, line, answer).finally(() => running.delete(renewing));
@@ -43,6 +44,12 @@ export async function renewFromStdin(store: CredentialStore, answer: (line: stri
   }
   // The daemon has ended: what it asked for is done all the same.
   await Promise.all(running);
+}
+
+/** A service manager signals all processes of a daemon: what was begun is ended first, and then the input ends. */
+function outliveSignals(): void {
+  if (Deno.build.os === "windows") return;
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
 }
 
 async function renewOne(store: CredentialStore, line: string, answer: (line: string) => void): Promise<void> {

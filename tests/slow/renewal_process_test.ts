@@ -41,6 +41,10 @@ Deno.test("a daemon that is killed while tokens are renewed does not lose the lo
     await asked.promise;
     daemon.process.kill("SIGKILL");
     await daemon.process.status;
+    // As a service manager does with what is left of a service.
+    for (const { pid, text } of await processesOf(signedIn.home)) {
+      if (isRenewal(text)) Deno.kill(pid, "SIGTERM");
+    }
   }
   assertEquals(await signedIn.tokens(), before);
   goOn.resolve();
@@ -60,23 +64,30 @@ Deno.test("nothing secret is in the arguments or the environment of the process 
   await using signedIn = await signedInHome(auth);
   const { access_token, refresh_token } = (await signedIn.tokens())!;
   auth.script.token = async () => {
-    seen.resolve(await processesOf(signedIn.home));
+    seen.resolve((await processesOf(signedIn.home)).map(({ text }) => text).join("\n"));
     return undefined;
   };
   await using _daemon = await startDaemon({ home: signedIn.home });
   const text = await seen.promise;
-  assert(text.includes("auth\0refresh\0"), "it renews by a process of its own");
+  assert(isRenewal(text), "it renews by a process of its own");
   for (const secret of [access_token, refresh_token!]) assert(!text.includes(secret));
 });
 
-/** The command lines and environments of all processes of `home`. */
-async function processesOf(home: string): Promise<string> {
-  const all: string[] = [];
+function isRenewal(commandLine: string): boolean {
+  return commandLine.includes("auth\0refresh\0");
+}
+
+/** The processes of `home`, each with its command line and its environment; none where the system does not show them. */
+async function processesOf(home: string): Promise<{ pid: number; text: string }[]> {
+  if (Deno.build.os !== "linux") return [];
+  const all: { pid: number; text: string }[] = [];
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     const read = (file: string) => Deno.readTextFile(`/proc/${name}/${file}`).catch(() => "");
     const environment = await read("environ");
-    if (environment.includes(home)) all.push(await read("cmdline"), environment);
+    if (environment.includes(home)) {
+      all.push({ pid: Number(name), text: await read("cmdline") + environment });
+    }
   }
-  return all.join("\n");
+  return all;
 }
