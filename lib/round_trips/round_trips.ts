@@ -133,7 +133,7 @@ export class RoundTrips implements Disposable {
 
   async #answer(parkable: ParkableCall, open: OpenRequest, turn: RequestEnd): Promise<Result> {
     if (turn.is === "ended") {
-      this.#parked.delete(parkable.id);
+      if (parkable.round > 0) this.#parked.delete(parkable.id);
       return await this.#passOn(turn.result, parkable);
     }
     const { id, round, first } = parkable;
