@@ -35,7 +35,7 @@ Deno.test("version says in its first line what the program is, then what it spea
     "uptime: 2 h 5 min",
     "providers: none set up; listmodels says how",
   ]);
-  using young = new TestTools({ host: { ...TEST_HOST, providers: () => [KIMI] } });
+  using young = new TestTools({ host: { ...TEST_HOST, startedAtMs: Date.now(), providers: () => [KIMI] } });
   assertMatch(await text(young, "version"), /uptime: \d+ s\nproviders: kimi$/);
 });
 
