@@ -95,6 +95,26 @@ Deno.test("no filter can hold up the daemon", async () => {
   assertEquals(error.code, "INVALID_PARAMS");
 });
 
+Deno.test("what others do while a filter runs is not its cost", async () => {
+  const lines = Array.from({ length: 200 }, (_, n) => `call ${n} of planner`);
+  const { now } = performance;
+  let nowMs = 0;
+  // A line takes a millisecond, and others half a second whenever they have their turn.
+  performance.now = () => nowMs++;
+  const others = setInterval(() => nowMs += 500, 0);
+  try {
+    const { signal } = new AbortController();
+    assertEquals(await filterLines(lines, "call (7|42) ", signal), [
+      "call 7 of planner",
+      "call 42 of planner",
+    ]);
+  } finally {
+    clearInterval(others);
+    performance.now = now;
+  }
+  assertEquals(nowMs > 1000, true);
+});
+
 Deno.test("challenge gives the claim back word for word with what to do with it", async () => {
   using tools = new TestTools();
   const claim = 'the cache is "safe"\n— always';
