@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { LinkError, type LinkFault } from "../lib/client/link_target.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
+import { FakeClock } from "./helpers/fake_clock.ts";
 import { MemoryWindow } from "./helpers/memory_window.ts";
 import { INITIALIZE } from "./helpers/shim.ts";
 
@@ -124,25 +125,31 @@ Deno.test("the client is read on at once when the daemon goes, and never held up
 });
 
 Deno.test("a daemon that hangs while the client is held up is noticed, though nothing waits for an answer", async () => {
+  using clock = new FakeClock();
   const settings = { maxFrameBytes: Infinity, pingIntervalMs: 10, pingTimeoutMs: 10 };
   using it = await MemoryWindow.ready(settings, { limits: undefined, receipts: true });
   // What was waited for on the way here has come.
-  await wait(60);
+  await clock.pass(60);
   assertEquals(it.daemon.take(), []);
   it.write({ method: "notifications/x" }, 33 * MIB);
   assertEquals(it.bridge.backpressure() instanceof Promise, true);
   it.daemon.take();
+  await clock.pass(10);
   assertEquals((await it.daemon.next()).method, "ping");
+  await clock.pass(10);
   assertStringIncludes((await it.daemon.socket.closed).reason, "does not answer pings");
 });
 
 Deno.test("a daemon that hangs while a request waits is noticed, and one nobody waits for is left alone", async () => {
+  using clock = new FakeClock();
   using it = await MemoryWindow.ready({ pingIntervalMs: 10, pingTimeoutMs: 10 });
-  await wait(60);
+  await clock.pass(60);
   assertEquals(it.daemon.take(), []);
   it.call("acts", 1);
   it.daemon.take();
+  await clock.pass(10);
   assertEquals((await it.daemon.next()).method, "ping");
+  await clock.pass(10);
   assertStringIncludes((await it.daemon.socket.closed).reason, "does not answer pings");
 });
 

@@ -36,7 +36,7 @@ class ClaimReads implements Disposable {
 
 const CALL = { name: "version", arguments: {} };
 
-Deno.test("over a connection a request is asked its era once, and its claim is read once", async () => {
+Deno.test("over a connection a request is asked its era once, and what its client claims is read once", async () => {
   await using it = await testDaemon();
   using client = await RawClient.connect(`${it.http.replace("http", "ws")}mcp`, ["mcp"]);
   const initialize = {
@@ -49,16 +49,28 @@ Deno.test("over a connection a request is asked its era once, and its claim is r
   const params: JsonObject = { ...CALL, _meta: { progressToken: 1 } };
   await client.ask({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
   assertEquals([reads.looked, reads.read], [1, 0]);
-  await client.ask(modernRequest(2, "tools/call", CALL));
+  const said = newClient();
+  await client.ask(modernRequest(2, "tools/call", CALL, said));
+  await client.ask(modernRequest(3, "tools/call", CALL, { ...said, meta: { progressToken: 1 } }));
   assertEquals(reads.read, 1);
+  await client.ask(modernRequest(4, "tools/call", CALL, { ...said, capabilities: { sampling: {} } }));
+  assertEquals(reads.read, 2);
   await client.close();
 });
 
-Deno.test("over HTTP the claim of a request is read once", async () => {
+Deno.test("over HTTP what a client claims is read once, whatever sessions it has", async () => {
   await using it = await testDaemon();
-  const client = new ModernHttp(new URL("/mcp", it.http).href);
-  await (await client.call(1, "version")).text();
+  const said = newClient();
   using reads = new ClaimReads();
-  const { result } = await (await client.call(2, "version")).json();
-  assertEquals([result.resultType, reads.read], ["complete", 1]);
+  for (const id of [1, 2]) {
+    const client = new ModernHttp(new URL("/mcp", it.http).href);
+    const { result } = await (await client.call(id, "version", {}, said)).json();
+    assertEquals(result.resultType, "complete");
+  }
+  assertEquals(reads.read, 1);
 });
+
+/** A client that nothing was read of before, in whichever process the tests run. */
+function newClient() {
+  return { client: crypto.randomUUID() };
+}

@@ -8,6 +8,7 @@ import { httpClient, initialize, RawHttp, sseEvents, sseMessages, statusOf } fro
 import { OddServer } from "./helpers/odd_server.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { textOf } from "./helpers/sdk_client.ts";
+import { until } from "./helpers/until.ts";
 
 /** How sessions of HTTP are shown, which is not how their clients name them. */
 const SHOWN_ID = /^http-[0-9a-f]{8}$/;
@@ -176,8 +177,13 @@ Deno.test("DELETE ends the session: its calls are aborted, its id is unknown", a
 
 Deno.test("a session that is idle is collected, one whose client listens is not", async () => {
   await using it = await oddDaemon({ sessionIdleMs: 50 });
-  const listening = await RawHttp.open(it.mcp);
-  const stream = await listening.get();
+  const { listening, stream } = await until("a client that listens in time", async () => {
+    const listening = await RawHttp.open(it.mcp);
+    const stream = await listening.get();
+    // On a busy machine it may be collected before it listens.
+    if (stream.status === 200) return { listening, stream };
+    await stream.body?.cancel();
+  });
   for (let round = 0; round < 2; round++) {
     const collected = Promise.withResolvers<Caller>();
     it.odd.ondetach = (caller) => collected.resolve(caller);

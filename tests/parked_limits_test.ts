@@ -310,6 +310,7 @@ Deno.test("the time of a parked call stands still, and so does its deadline", as
   parking.park();
   timers.pass(60_000);
   assertEquals([aborted.length, deadlineMs()], [0, began + 60_000]);
+  assertEquals(timers.size, 0, "nothing is looked at while it waits");
   parking.resume();
   timers.pass(399);
   assertEquals(aborted.length, 0);

@@ -43,7 +43,12 @@ function chat(client: Client, args: JsonObject, options: { timeout?: number; sig
 
 /** The reply to a chat, waited for by its handle where the machine is slower than the client was found to be patient. */
 async function replyTo(client: Client, args: JsonObject): Promise<JsonObject> {
-  let reply = envelopeOf(await chat(client, args));
+  return await lateReply(client, envelopeOf(await chat(client, args)));
+}
+
+/** The reply to a chat that was answered with `early`. */
+async function lateReply(client: Client, early: JsonObject): Promise<JsonObject> {
+  let reply = early;
   while (reply.status === "running") {
     const { handle } = reply.metadata as JsonObject;
     reply = envelopeOf(await client.callTool({ name: "await_call", arguments: { handle } }));
@@ -66,14 +71,12 @@ Deno.test("a model slower than its client is answered for with a handle, and its
   const early = envelopeOf(await chat(client, { prompt: "q" }));
   assertEquals(early.status, "running");
   assertStringIncludes(String(early.content), "chat is still running");
-  const { handle } = early.metadata as JsonObject;
   gate.resolve();
-  const late = await client.callTool({ name: "await_call", arguments: { handle } });
-  const { content, continuation_offer } = envelopeOf(late);
+  const { content, continuation_offer } = await lateReply(client, early);
   assertEquals(content, "At last.");
   const { continuation_id } = continuation_offer as JsonObject;
   at.model.script(say("Indeed."));
-  await chat(client, { prompt: "really?", continuation_id: continuation_id! });
+  await replyTo(client, { prompt: "really?", continuation_id: continuation_id! });
   assertEquals(conversation(at.model.lastBody).at(-1), "really?");
   assertStringIncludes(JSON.stringify(conversation(at.model.lastBody)), "At last.");
 });

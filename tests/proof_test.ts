@@ -114,12 +114,15 @@ for (const [name, text, code] of BAD_OPENINGS) {
 }
 
 Deno.test("a connection has one challenge, and the time for its hello goes on", async () => {
-  await using it = await testDaemon({ settings: { token, helloTimeoutMs: 300 } });
-  const twice = await challenged(it.url);
+  await using patient = await testDaemon({ settings: { token } });
+  const twice = await challenged(patient.url);
   twice.client.send({ op: "challenge", nonce: makeNonce() });
   assertEquals((await twice.client.closed).code, 4001);
-  const silent = await challenged(it.url);
-  assertEquals((await silent.client.closed).code, 4002);
+  await using it = await testDaemon({ settings: { token, helloTimeoutMs: 300 } });
+  using silent = await RawClient.connect(it.url);
+  // On a busy machine the answer may come when the time is over.
+  silent.send({ op: "challenge", nonce: makeNonce() });
+  assertEquals((await silent.closed).code, 4002);
 });
 
 Deno.test("a plain hello with the token goes on to open connections, with a challenge before it or without", async () => {

@@ -2,6 +2,7 @@ import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from
 import type { JsonObject } from "../lib/base/json.ts";
 import { MIB } from "../lib/base/units.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
+import { statusOf } from "./helpers/http_client.ts";
 import { OddServer } from "./helpers/odd_server.ts";
 import { firstText, RawClient } from "./helpers/raw_client.ts";
 
@@ -224,10 +225,12 @@ const HELLO_FAULTS: [name: string, frame: string | undefined, code: number][] = 
 
 for (const [name, frame, code] of HELLO_FAULTS) {
   Deno.test(`a connection that does not begin well is closed with ${code}: ${name}`, async () => {
-    await using it = await testDaemon({ settings: { helloTimeoutMs: 100 } });
+    await using it = await testDaemon({ settings: frame === undefined ? { helloTimeoutMs: 100 } : {} });
     using client = await RawClient.connect(it.url);
     if (frame !== undefined) client.send(frame);
     assertEquals((await client.closed).code, code);
-    await assertServes(it.url);
+    // In the time of a hello that never comes, another may be too late on a busy machine.
+    if (frame === undefined) assertEquals(await statusOf(fetch(new URL("/health", it.http))), 200);
+    else await assertServes(it.url);
   });
 }

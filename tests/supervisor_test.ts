@@ -1,9 +1,10 @@
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { MINUTE_MS, SECOND_MS } from "../lib/base/units.ts";
 import { Supervisor } from "../lib/upstream/supervisor.ts";
 import { bad, mountingDaemon } from "./helpers/mounts.ts";
 import { sdkClient } from "./helpers/sdk_client.ts";
+import { until } from "./helpers/until.ts";
 
 const BROKEN = new ExaiError("UPSTREAM_UNAVAILABLE", "it is broken");
 
@@ -106,15 +107,20 @@ Deno.test("starts that failed together count once: ten windows that come at once
 Deno.test("a server that keeps failing shows in status and health with its last error, and reload lets it start", async () => {
   await using it = await mountingDaemon({ gone: bad("exits"), well: bad("well") });
   const attempt = () => assertRejects(() => sdkClient(`${it.url}mcp/gone`)) as Promise<Error>;
-  while (!(await attempt()).message.includes("rests"));
-  const [row] = await it.status();
+  // It rests longer after each failure: in the end longer than a busy machine takes to say so.
+  const row = await until("it rests", async () => {
+    if (!(await attempt()).message.includes("rests")) return;
+    const [row] = await it.status();
+    return new Date(String(row!.retry_at)) > new Date() ? row : undefined;
+  });
   assertEquals([row!.server, row!.state], ["gone", "backing off"]);
-  assertEquals(Number(row!.failures) >= 2 && new Date(String(row!.retry_at)) > new Date(), true);
+  assertEquals(Number(row!.failures) >= 2, true);
   assertStringIncludes(String(row!.last_error), "exited with code 3");
   const health = await (await fetch(new URL("/health", it.http))).json();
   assertEquals(health.status, "degraded");
   assertStringIncludes(health.reasons.join(), `server gone failed ${row!.failures} times in a row`);
   await it.reload();
-  assertEquals((await it.status())[0]!.state, "not started");
+  // Its lists are not known: soon the daemon starts it to read them.
+  assertMatch(String((await it.status())[0]!.state), /^(not started|starting)$/);
   assertEquals((await attempt()).message.includes("rests"), false);
 });

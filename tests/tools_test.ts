@@ -35,7 +35,7 @@ Deno.test("version says in its first line what the program is, then what it spea
     "uptime: 2 h 5 min",
     "providers: none set up; listmodels says how",
   ]);
-  using young = new TestTools({ host: { ...TEST_HOST, providers: () => [KIMI] } });
+  using young = new TestTools({ host: { ...TEST_HOST, startedAtMs: Date.now(), providers: () => [KIMI] } });
   assertMatch(await text(young, "version"), /uptime: \d+ s\nproviders: kimi$/);
 });
 
@@ -93,6 +93,26 @@ Deno.test("no filter can hold up the daemon", async () => {
   await assertRejects(() => filtering);
   const error = await assertRejects(() => filterLines(lines, costly, signal), ExaiError, "too costly");
   assertEquals(error.code, "INVALID_PARAMS");
+});
+
+Deno.test("what others do while a filter runs is not its cost", async () => {
+  const lines = Array.from({ length: 200 }, (_, n) => `call ${n} of planner`);
+  const { now } = performance;
+  let nowMs = 0;
+  // A line takes a millisecond, and others half a second whenever they have their turn.
+  performance.now = () => nowMs++;
+  const others = setInterval(() => nowMs += 500, 0);
+  try {
+    const { signal } = new AbortController();
+    assertEquals(await filterLines(lines, "call (7|42) ", signal), [
+      "call 7 of planner",
+      "call 42 of planner",
+    ]);
+  } finally {
+    clearInterval(others);
+    performance.now = now;
+  }
+  assertEquals(nowMs > 1000, true);
 });
 
 Deno.test("challenge gives the claim back word for word with what to do with it", async () => {

@@ -3,6 +3,7 @@ import { VERSION } from "../lib/base/version.ts";
 import { formatVia, VIA_VARIABLE } from "../lib/wire/via.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
+import { FakeClock } from "./helpers/fake_clock.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { MemoryWindow } from "./helpers/memory_window.ts";
 
@@ -160,19 +161,24 @@ Deno.test("a session taken up again is sent what the client says from then on, a
 });
 
 Deno.test("a daemon that hangs after it has taken a session up again is noticed while a request waits", async () => {
+  using clock = new FakeClock();
   using it = await MemoryWindow.ready({ pingIntervalMs: 10, pingTimeoutMs: 10 });
   it.call("acts", 1);
   it.cut();
   await it.connect({ unseen: [] });
+  await clock.pass(10);
   assertEquals((await it.daemon.next()).method, "ping");
+  await clock.pass(10);
   assertStringIncludes((await it.daemon.socket.closed).reason, "does not answer pings");
 });
 
 Deno.test("a daemon that says anything at all after a ping does not hang", async () => {
+  using clock = new FakeClock();
   using it = await MemoryWindow.ready({ pingIntervalMs: 20, pingTimeoutMs: 20 });
   it.call("acts", 1);
   it.daemon.take();
   for (let pings = 0; pings < 3; pings++) {
+    await clock.pass(20);
     assertEquals((await it.daemon.next()).method, "ping");
     it.daemon.send({ jsonrpc: "2.0", method: "notifications/x" });
   }

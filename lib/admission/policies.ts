@@ -80,6 +80,9 @@ export class Drain {
   }
 }
 
+/** A deadline may be met so much too early. */
+const EARLY_MS = 1;
+
 /** Runs the calls of a server that is one worker, and not several processes, when `admission` allows. */
 export function admitted(admission: Admission): Policy {
   return (next) => {
@@ -180,7 +183,10 @@ export function withTimeout(limitMs: number, deadlines = new Deadlines()): Polic
   };
 }
 
-/** A deadline that stands still while its call waits for a client that has no request open. */
+/**
+ * A deadline that stands still while its call waits for a client that has no request open. Whether it did is looked at
+ * when the time would be up: most calls never wait.
+ */
 function pausable(
   deadlines: Deadlines,
   parking: Parking,
@@ -188,19 +194,15 @@ function pausable(
 ): Disposable {
   const endsMs = performance.now() + timeoutMs;
   const pausedMs = parking.pausedMs;
-  let deadline = deadlines.after(timeoutMs, expire);
-  const watching = parking.watch((isParked) => {
-    deadline[Symbol.dispose]();
-    if (isParked) return;
+  const look = () => {
+    next[Symbol.dispose]();
     const leftMs = endsMs + parking.pausedMs - pausedMs - performance.now();
-    deadline = deadlines.after(Math.max(0, Math.ceil(leftMs)), expire);
-  });
-  return {
-    [Symbol.dispose]: () => {
-      watching[Symbol.dispose]();
-      deadline[Symbol.dispose]();
-    },
+    if (parking.isParked) next = parking.watch(look);
+    else if (leftMs > EARLY_MS) next = deadlines.after(Math.ceil(leftMs), look);
+    else expire();
   };
+  let next = deadlines.after(timeoutMs, look);
+  return { [Symbol.dispose]: () => next[Symbol.dispose]() };
 }
 
 /** Runs `call` under a signal that can be aborted without aborting its caller's. */

@@ -3,7 +3,8 @@
  * and answers with another one (MCP basic/patterns/mrtr). Until then the call's time stands still.
  */
 export class Parking {
-  readonly #watchers = new Set<(isParked: boolean) => void>();
+  /** Made for the first: few calls are ever parked, and each has a parking. */
+  #watchers: Set<(isParked: boolean) => void> | undefined;
   readonly #onHurry: () => void;
   #sinceMs: number | undefined;
   #pausedMs = 0;
@@ -51,8 +52,9 @@ export class Parking {
 
   /** Calls `watcher` at each change, until the returned object is disposed. */
   watch(watcher: (isParked: boolean) => void): Disposable {
-    this.#watchers.add(watcher);
-    return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
+    const watchers = this.#watchers ??= new Set();
+    watchers.add(watcher);
+    return { [Symbol.dispose]: () => void watchers.delete(watcher) };
   }
 
   /** Others wait for what the call holds: its client is waited for no longer than they can be asked to wait. */
@@ -63,6 +65,6 @@ export class Parking {
   }
 
   #tell(isParked: boolean): void {
-    for (const watcher of [...this.#watchers]) watcher(isParked);
+    for (const watcher of [...this.#watchers ?? []]) watcher(isParked);
   }
 }

@@ -42,7 +42,6 @@ const ABANDONED = "the client did not come back in time";
 
 /** One call, and the requests of its client that it is answered through, one after another. */
 export class ParkableCall {
-  readonly id = crypto.randomUUID();
   /** The request it began with. */
   readonly first: RoundTripRequest;
   readonly trace: CallTrace = { server: undefined };
@@ -51,6 +50,7 @@ export class ParkableCall {
   round = 0;
   /** Whether the call has begun to do what must not be done twice. */
   hasBegun = false;
+  #id: string | undefined;
   readonly #hooks: ParkableCallHooks;
   readonly #questions = new OpenQuestions(() => this.#answer());
   #call: StartedCall | undefined;
@@ -67,6 +67,11 @@ export class ParkableCall {
     this.first = first;
     this.#caller = first.caller;
     this.#hooks = hooks;
+  }
+
+  /** Its name in states; most calls end without one. */
+  get id(): string {
+    return this.#id ??= crypto.randomUUID();
   }
 
   /** Starts the call for `request`; resolves with what it is answered with. */

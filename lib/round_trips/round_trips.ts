@@ -131,11 +131,14 @@ export class RoundTrips implements Disposable {
     return await this.#answer(parkable, open, await parkable.resume(open, responses));
   }
 
-  async #answer(parkable: ParkableCall, open: OpenRequest, turn: RequestEnd): Promise<Result> {
-    if (turn.is === "ended") {
-      this.#parked.delete(parkable.id);
-      return await this.#passOn(turn.result, parkable);
-    }
+  // Without a promise of its own for most calls, which end without a question.
+  #answer(parkable: ParkableCall, open: OpenRequest, turn: RequestEnd): Promise<Result> | Result {
+    if (turn.is === "asked") return this.#askFor(parkable, open, turn.inputRequests);
+    if (parkable.round > 0) this.#parked.delete(parkable.id);
+    return this.#passOn(turn.result, parkable);
+  }
+
+  async #askFor(parkable: ParkableCall, open: OpenRequest, inputRequests: JsonObject): Promise<Result> {
     const { id, round, first } = parkable;
     const mayRepeat = !parkable.hasBegun;
     const requestState = await this.#states.close({ kind: "parked", id, round, mayRepeat }, first);
@@ -144,18 +147,25 @@ export class RoundTrips implements Disposable {
       this.#parked.delete(id);
       parkable.cancel(ExaiError.from(open.signal.reason));
     }
-    return inputRequired(turn.inputRequests, requestState);
+    return inputRequired(inputRequests, requestState);
   }
 
   /** The result of a call as its client gets it: what a server asks in it has a state of the daemon's. */
-  async #passOn(result: Result, { first, trace }: ParkableCall): Promise<Result> {
-    const { capabilities } = first.caller;
+  #passOn(result: Result, parkable: ParkableCall): Promise<Result> | Result {
     if (result.error) {
-      const questions = questionsOf(result.error, capabilities);
-      return questions ? await this.#askAgain(first, questions) : result;
+      const { first } = parkable;
+      const questions = questionsOf(result.error, first.caller.capabilities);
+      return questions ? this.#askAgain(first, questions) : result;
     }
-    if (!isInputRequired(result)) return result;
-    const { server } = trace;
+    return isInputRequired(result) ? this.#relay(result, parkable) : result;
+  }
+
+  /** What a server asks of its client. */
+  async #relay(
+    result: Result & { result: JsonObject },
+    { first, trace: { server } }: ParkableCall,
+  ): Promise<Result> {
+    const { capabilities } = first.caller;
     const state = stateOf(result, { capabilities, server });
     // Also where the server gave none: without it, two requests with the same answers could not be told from one sent twice.
     const content = { kind: "relay", id: crypto.randomUUID(), server, state } as const;

@@ -19,6 +19,8 @@ export class ModernTenants {
   readonly #onEnded: (tenant: ModernTenant) => void;
   /** The least recently used first. */
   readonly #byClaim = new Map<string, ModernTenant>();
+  /** The one that was used last, and the claim it was used with: most requests of a session carry the same. */
+  #last: { claim: ClientClaim; tenant: ModernTenant } | undefined;
   #count = 0;
 
   /** @param onEnded called when a tenant is given up, or its session has ended */
@@ -31,6 +33,7 @@ export class ModernTenants {
       this.listens.end();
       for (const tenant of this.#byClaim.values()) onEnded(tenant);
       this.#byClaim.clear();
+      this.#last = undefined;
     }, { once: true });
   }
 
@@ -44,6 +47,15 @@ export class ModernTenants {
    * @throws {ExaiError} `INVALID_PARAMS` when the claim is too long
    */
   of(claim: ClientClaim): ModernTenant {
+    if (this.#last?.claim === claim) return this.#last.tenant;
+    const tenant = this.#find(claim);
+    if (claim.client) tenant.client = claim.client;
+    this.#note(claim);
+    this.#last = { claim, tenant };
+    return tenant;
+  }
+
+  #find(claim: ClientClaim): ModernTenant {
     const key = JSON.stringify([claim.revision, claim.client?.name, claim.capabilities]);
     if (key.length > MAX_CLAIM_CHARS) {
       const why = `clientInfo and clientCapabilities may hold ${MAX_CLAIM_CHARS} characters at most`;
@@ -53,8 +65,6 @@ export class ModernTenants {
     const tenant = known ?? this.#create(claim);
     if (known) this.#byClaim.delete(key);
     this.#byClaim.set(key, tenant);
-    if (claim.client) tenant.client = claim.client;
-    this.#note(claim);
     return tenant;
   }
 

@@ -85,9 +85,13 @@ export function invalidClaim(name: string, why: string): ExaiError {
   return new ExaiError("INVALID_PARAMS", `_meta[${JSON.stringify(name)}] ${why}`);
 }
 
-/** `params` without their claim: what is passed on to a server carries that of the daemon, or none. */
-export function withoutClaim(params: RawObject): RawObject {
-  const meta = params.objectAt("_meta")?.without(...CLAIM_NAMES);
-  if (!meta) return params;
-  return meta.names.length === 0 ? params.without("_meta") : params.withText("_meta", meta.text);
+/**
+ * `params` without their claim, and without the members `lifted` that they have: what is passed on to a server carries
+ * the claim of the daemon, or none.
+ */
+export function withoutClaim(params: RawObject, lifted: readonly string[]): RawObject {
+  const meta = params.objectAt("_meta");
+  if (!meta) return params.without(...lifted);
+  if (meta.names.every((name) => CLAIM_NAMES.includes(name))) return params.without("_meta", ...lifted);
+  return params.without(...lifted).withText("_meta", meta.without(...CLAIM_NAMES).text);
 }

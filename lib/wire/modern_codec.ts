@@ -1,7 +1,9 @@
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject, textOf } from "../base/json.ts";
+import { KIB } from "../base/units.ts";
 import { malformedCapability } from "./client_capabilities.ts";
 import {
+  CLAIM_NAMES,
   type ClientClaim,
   invalidClaim,
   META,
@@ -41,18 +43,15 @@ export const modernCodec = {
    * `INVALID_PARAMS` naming what is missing or invalid in what belongs to the era
    */
   decodeRequest({ method, body }: { method: string; body: RawObject }): NeutralRequest {
-    const claim = readClaim(body);
-    // Here rather than as it is read: the shim's bundle has a part of that, and no room.
-    const fault = malformedCapability(claim.capabilities, "modern");
-    if (fault !== undefined) throw invalidClaim(META.capabilities, `is malformed: ${fault}`);
+    const claim = claimOf(body);
     if (!hasMethod("modern", method)) {
       throw new ExaiError("METHOD_NOT_FOUND", `${method} is no method of MCP ${claim.revision}`);
     }
     // The answers to a task's questions are its params (SEP-2663), and no part of a repeated request.
     const isOfTask = method === "tasks/update";
     const answers = isOfTask ? undefined : answersIn(body);
-    const params = withoutClaim(body);
-    return { claim, params: isOfTask ? params : params.without(...LIFTED), answers };
+    const lifted = isOfTask ? [] : LIFTED.filter((name) => body.has(name));
+    return { claim, params: withoutClaim(body, lifted), answers };
   },
 
   hasNotification(method: string): boolean {
@@ -71,6 +70,29 @@ export const modernCodec = {
     return changedResult(answer, (result) => modernResult(result, { method, serverInfo }));
   },
 } satisfies EraCodec & Record<string, unknown>;
+
+/** The claims that were read last, by their text. */
+const claims = new Map<string, ClientClaim>();
+
+const MAX_CLAIMS = 64;
+const MAX_KEPT_CHARS = 4 * KIB;
+
+/** As `readClaim`. Clients say the same with each request: it is read and checked once. */
+function claimOf(body: RawObject): ClientClaim {
+  const meta = body.objectAt("_meta")!;
+  let text = "";
+  for (const name of CLAIM_NAMES) text += `${meta.textOf(name) ?? ""}\n`;
+  const known = claims.get(text);
+  if (known) return known;
+  const claim = readClaim(body);
+  // Here rather than as it is read: the shim's bundle has a part of that, and no room.
+  const fault = malformedCapability(claim.capabilities, "modern");
+  if (fault !== undefined) throw invalidClaim(META.capabilities, `is malformed: ${fault}`);
+  if (text.length > MAX_KEPT_CHARS) return claim;
+  if (claims.size >= MAX_CLAIMS) claims.clear();
+  claims.set(text, claim);
+  return claim;
+}
 
 function answersIn(body: RawObject): NeutralRequest["answers"] {
   if (!body.has("inputResponses") && !body.has("requestState")) return undefined;
@@ -95,7 +117,7 @@ function modernResult<P extends Params>(
   if (type === "complete" && isCacheable(method)) Object.assign(added, cacheHints(result));
   const inner = method === "tools/list" ? withoutExecution(result) : result;
   const changed = type === "input_required" ? withModernQuestions(inner) : inner;
-  return withServer(withMembers(changed, added), serverInfo) as P;
+  return withServer(changed, serverInfo, added) as P;
 }
 
 /** The hints that `result` lacks, or has in a form that the era does not allow. */
@@ -108,12 +130,15 @@ function cacheHints(result: Params): JsonObject {
   return hints;
 }
 
-function withServer(result: Params, serverInfo: Implementation): Params {
+/** `result` with the server of this hop, and with `added`. */
+function withServer(result: Params, serverInfo: Implementation, added: JsonObject): Params {
+  const own = { [META.server]: serverInfo };
   if (!(result instanceof RawObject)) {
-    return { ...result, _meta: { ...isObject(result._meta) ? result._meta : {}, [META.server]: serverInfo } };
+    const meta = { ...isObject(result._meta) ? result._meta : {}, ...own };
+    return { ...withMembers(result, added), _meta: meta };
   }
-  const meta = result.objectAt("_meta")?.with(META.server, serverInfo);
-  return meta ? result.withText("_meta", meta.text) : result.with("_meta", { [META.server]: serverInfo });
+  const meta = result.objectAt("_meta")?.withAll(own);
+  return meta ? result.withAll(added).withText("_meta", meta.text) : result.withAll({ ...added, _meta: own });
 }
 
 /** Whether a tool can be called as a task was said by `execution`, up to 2025-11-25. */

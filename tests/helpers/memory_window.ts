@@ -7,6 +7,9 @@ import { jsonId, type RequestId, type RpcMessage } from "../../lib/wire/rpc.ts";
 import { MemoryDaemon } from "./memory_daemon.ts";
 import { INITIALIZE } from "./shim.ts";
 
+/** That of the machine, also while a test has a clock of its own. */
+const { setTimeout: setRealTimeout } = globalThis;
+
 /** What the daemon of a window has said that it offers. */
 export const TOOLS = {
   tools: [
@@ -166,7 +169,7 @@ export class MemoryWindow implements Disposable {
 
   /** Lets what is under way within this process go on. */
   turn(): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, 0));
+    return new Promise((resolve) => setRealTimeout(resolve, 0));
   }
 
   [Symbol.dispose](): void {

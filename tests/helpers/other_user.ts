@@ -1,23 +1,28 @@
 /** A user of this machine that is not the one the tests run as; `nobody` of most systems. */
 const OTHER_UID = 65534;
 
+/** Longer than the daemon takes to answer on a busy machine. */
+const SILENCE_SECONDS = 20;
+
 /** Whether the tests can run a program as another user. */
 export const canBeOther = Deno.build.os === "linux" && Deno.uid() === 0 && exists("/usr/bin/python3");
 
-/** Connects, sends its input, and prints what comes until the other side closes or `seconds` have passed. */
+/** Connects, sends its input, and prints what comes until the other side closes, says `last` or is silent for `seconds`. */
 const TALK = `
 import socket, sys
-host, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+host, port, seconds, last = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4].encode()
 if port: conn = socket.create_connection((host, port), timeout=seconds)
 else:
   conn = socket.socket(socket.AF_UNIX); conn.settimeout(seconds); conn.connect(host)
 conn.sendall(sys.stdin.buffer.read())
+said = b""
 try:
-  while True:
+  while not (last and last in said):
     part = conn.recv(65536)
     if not part: break
-    sys.stdout.buffer.write(part)
+    said += part
 except (socket.timeout, ConnectionError): pass
+sys.stdout.buffer.write(said)
 `;
 
 /** Connects and holds the connection until its input ends; prints its own port. */
@@ -37,13 +42,13 @@ print(server.getsockname()[1], flush=True)
 sys.stdin.read()
 `;
 
-/** Sends `bytes` to an address (or with port 0 to a Unix socket) as another user; what was answered. */
+/** Sends `bytes` to an address (or with port 0 to a Unix socket) as another user; what was answered, as far as `last`. */
 export async function talkAsOther(
   to: { hostname: string; port: number },
   bytes: string | Uint8Array,
-  { seconds = 5, uid = OTHER_UID }: { seconds?: number; uid?: number } = {},
+  { last = "", uid = OTHER_UID }: { last?: string; uid?: number } = {},
 ): Promise<string> {
-  const child = python(TALK, [to.hostname, String(to.port), String(seconds)], uid);
+  const child = python(TALK, [to.hostname, String(to.port), String(SILENCE_SECONDS), last], uid);
   const writer = child.stdin.getWriter();
   await writer.write(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
   await writer.close();

@@ -67,7 +67,7 @@ Deno.test("what was kept is shown at once, and the server looked at once to see 
   await using it = rigOf({ lists, names: ["kept", "new"], config: { idleStopMs: 1 } });
   assertEquals([await it.listed(it.ada), await it.own(it.bob)], [["kept", "old"], ["kept", "old"]]);
   assertEquals((await it.mounted.describe(it.ada.caller, signal)).serverInfo.name, "kept");
-  await until("ada is told", () => it.ada.heard[0]);
+  await until("both are told", () => [it.ada, it.bob].every(({ heard }) => heard.length > 0) || undefined);
   assertEquals([it.ada.heard.map(({ method }) => method), it.bob.heard.map(({ method }) => method)], [
     [CHANGED],
     [CHANGED],
@@ -89,13 +89,13 @@ Deno.test("a window is shown what its own process lists, and told when another s
   assertEquals(await it.listed(it.bob), ["kept"]);
   await it.mounted.target(it.ada.call());
   assertEquals(await it.listed(it.ada), ["a"]);
-  await settled();
+  // Where a window works is looked up on the disk after its first list.
+  await until("the other window is told", () => it.bob.heard.length > 0 || undefined);
   assertEquals(await it.listed(it.bob), ["a"]);
   it.bob.heard.length = it.ada.heard.length = 0;
   it.shown.names = ["b"];
   it.upstreams[0]!.say({ method: CHANGED });
-  // Where a window works is looked up on the disk after its first list.
-  await until("the other window is told", () => it.bob.heard.length > 0 || undefined);
+  await until("it is told again", () => it.bob.heard.length > 0 || undefined);
   assertEquals([it.ada.heard.length, it.bob.heard.map(({ method }) => method)], [1, [CHANGED]]);
   assertEquals(await it.listed(it.bob), ["b"]);
 });
@@ -107,12 +107,13 @@ Deno.test("a server that does not answer, or fails, goes on being shown as it wa
   let answer: Result | undefined;
   upstream!.answer = () => answer;
   upstream!.say({ method: CHANGED });
-  await settled();
+  // Where a window works is looked up on the disk after its first list.
+  await until("the window is told", () => it.ada.heard.length > 0 || undefined);
   it.ada.heard.length = 0;
   assertEquals(await it.listed(it.ada), ["a"]);
   answer = toolsResult("late");
   upstream!.say({ id: upstream!.last("tools/list").id, ...answer });
-  await settled();
+  await until("it is told again", () => it.ada.heard.length > 0 || undefined);
   assertEquals([it.ada.heard.map(({ method }) => method), await it.listed(it.ada)], [[CHANGED], ["late"]]);
   answer = { error: { code: 1, message: "busy" } };
   upstream!.say({ method: CHANGED });

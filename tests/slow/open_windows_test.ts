@@ -30,7 +30,7 @@ Deno.test("a window that is silent for longer than EXAI_SESSION_IDLE is still to
       raw.setRequestHandler(SubscribeRequestSchema, () => ({}));
     },
   });
-  await using it = await testDaemon({ servers: [shared.mounted], settings: { sessionIdleMs: 200 } });
+  await using it = await testDaemon({ servers: [shared.mounted], settings: { sessionIdleMs: 1000 } });
   await using client = await shimWindow({ home: it.home, url: it.url, cwd: dir.path });
   const updates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let heard = 0;

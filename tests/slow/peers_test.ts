@@ -35,13 +35,13 @@ function frame(text: string): Uint8Array {
   return new Uint8Array([0x81, ...length, 0, 0, 0, 0, ...payload]);
 }
 
-/** A WebSocket of another user: what it sends at once, and what it gets within a second. */
-async function socketAsOther(url: string, frames: Record<string, unknown>[]): Promise<string> {
+/** A WebSocket of another user: what it sends at once, and what it gets, as far as `last`. */
+async function socketAsOther(url: string, frames: Record<string, unknown>[], last: string): Promise<string> {
   const { hostname, port, host } = new URL(url);
   const head = new TextEncoder().encode(`GET / HTTP/1.1\r\nHost: ${host}\r\n${UPGRADE}\r\n`);
   const parts = frames.map((message) => frame(JSON.stringify(message)));
   const bytes = new Uint8Array([head, ...parts].flatMap((part) => [...part]));
-  return await talkAsOther({ hostname, port: Number(port) }, bytes, { seconds: 1 });
+  return await talkAsOther({ hostname, port: Number(port) }, bytes, { last });
 }
 
 Deno.test(
@@ -98,10 +98,8 @@ Deno.test(
     await using it = await testDaemon({ servers: [odd], settings: { peers: "any" } });
     assertMatch(await askAsOther(it.url, "GET /health"), /^HTTP\/1\.1 200 /);
     const held = odd.nextHold();
-    const said = socketAsOther(it.url, [
-      { op: "hello", cwd: it.home },
-      { op: "call_tool", request_id: 1, name: "hold" },
-    ]);
+    const frames = [{ op: "hello", cwd: it.home }, { op: "call_tool", request_id: 1, name: "hold" }];
+    const said = socketAsOther(it.url, frames, "released");
     const { caller } = await held;
     assertEquals([caller.cwd, caller.namedDirs], [undefined, "none"]);
     odd.release.resolve();
@@ -134,7 +132,7 @@ Deno.test(
     ] as const;
     for (const [method, path] of paths) {
       assertMatch(await askAsOther(it.url, `${method} ${path}`), /^HTTP\/1\.1 403 .*"FORBIDDEN"/s, path);
-      const said = await socketAsOther(it.url, [{ op: "request", method, path }]);
+      const said = await socketAsOther(it.url, [{ op: "request", method, path }], '"status":403');
       assertMatch(said, /"status":403/, path);
     }
     assertEquals(await statusOf(fetch(new URL("/threads", it.http))), 200);

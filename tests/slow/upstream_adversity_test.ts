@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { bad, mountingDaemon } from "../helpers/mounts.ts";
 import { sdkClient, textOf } from "../helpers/sdk_client.ts";
 
@@ -47,14 +47,15 @@ Deno.test("a server that does not get up in time is given up, by its name; so is
   });
   for (
     const [name, why] of [
-      ["bad", "did not answer initialize within 100 ms"],
-      ["gone", "exited with code 3"],
-      ["absent", "no-such-program-here"],
+      // On a busy machine it has not even been asked by then.
+      ["bad", /(did not answer initialize|was not ready) within 100 ms/],
+      ["gone", /exited with code 3/],
+      ["absent", /no-such-program-here/],
     ] as const
   ) {
     const error = await assertRejects(() => sdkClient(`${it.url}mcp/${name}`)) as Error;
     assertStringIncludes(error.message, `"${name}"`);
-    assertStringIncludes(error.message, why);
+    assertMatch(error.message, why);
   }
 });
 

@@ -3,7 +3,8 @@ import type { JsonObject } from "../../../lib/base/json.ts";
 import type { TextClient } from "./doors.ts";
 import type { Arrival, VerbatimServer } from "./verbatim_server.ts";
 
-const TIMEOUT_MS = 5000;
+/** Much longer than a message of megabytes takes on a busy machine. */
+const TIMEOUT_MS = 30_000;
 
 /** What stands for what is another on either side of the daemon. */
 export type Fillings = Readonly<Record<string, string>>;
