@@ -80,9 +80,6 @@ export class Drain {
   }
 }
 
-/** A deadline may be met so much too early. */
-const EARLY_MS = 1;
-
 /** Runs the calls of a server that is one worker, and not several processes, when `admission` allows. */
 export function admitted(admission: Admission): Policy {
   return (next) => {
@@ -198,7 +195,7 @@ function pausable(
     next[Symbol.dispose]();
     const leftMs = endsMs + parking.pausedMs - pausedMs - performance.now();
     if (parking.isParked) next = parking.watch(look);
-    else if (leftMs > EARLY_MS) next = deadlines.after(Math.ceil(leftMs), look);
+    else if (leftMs > 0) next = deadlines.after(Math.ceil(leftMs), look);
     else expire();
   };
   let next = deadlines.after(timeoutMs, look);

@@ -133,12 +133,14 @@ export class RoundTrips implements Disposable {
 
   // Without a promise of its own for most calls, which end without a question.
   #answer(parkable: ParkableCall, open: OpenRequest, turn: RequestEnd): Promise<Result> | Result {
-    if (turn.is === "asked") return this.#askFor(parkable, open, turn.inputRequests);
+    if (turn.is === "asked") return this.#ask(parkable, open, turn.inputRequests);
+    // A call whose client was never asked has no name to be parked under.
     if (parkable.round > 0) this.#parked.delete(parkable.id);
     return this.#passOn(turn.result, parkable);
   }
 
-  async #askFor(parkable: ParkableCall, open: OpenRequest, inputRequests: JsonObject): Promise<Result> {
+  /** Asks the client of `parkable`, whose next request goes on with the call. */
+  async #ask(parkable: ParkableCall, open: OpenRequest, inputRequests: JsonObject): Promise<Result> {
     const { id, round, first } = parkable;
     const mayRepeat = !parkable.hasBegun;
     const requestState = await this.#states.close({ kind: "parked", id, round, mayRepeat }, first);

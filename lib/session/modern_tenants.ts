@@ -48,14 +48,14 @@ export class ModernTenants {
    */
   of(claim: ClientClaim): ModernTenant {
     if (this.#last?.claim === claim) return this.#last.tenant;
-    const tenant = this.#find(claim);
+    const tenant = this.#findOrCreate(claim);
     if (claim.client) tenant.client = claim.client;
     this.#note(claim);
     this.#last = { claim, tenant };
     return tenant;
   }
 
-  #find(claim: ClientClaim): ModernTenant {
+  #findOrCreate(claim: ClientClaim): ModernTenant {
     const key = JSON.stringify([claim.revision, claim.client?.name, claim.capabilities]);
     if (key.length > MAX_CLAIM_CHARS) {
       const why = `clientInfo and clientCapabilities may hold ${MAX_CLAIM_CHARS} characters at most`;

@@ -34,6 +34,13 @@ export interface NeutralRequest {
 /** Members of params that mean something in one era only, or belong to one hop. `task` is of 2025-11-25. */
 const LIFTED = ["inputResponses", "requestState", "task"];
 
+/** Claims that are kept, and the longest of them. */
+const MAX_CLAIMS = 64;
+const MAX_KEPT_CHARS = 4 * KIB;
+
+/** The claims that were read last, by their text. They are shared by all who say the same, and not changed. */
+const claims = new Map<string, ClientClaim>();
+
 /** Reads requests and writes answers of revisions from 2026-07-28 on. */
 export const modernCodec = {
   /**
@@ -50,8 +57,7 @@ export const modernCodec = {
     // The answers to a task's questions are its params (SEP-2663), and no part of a repeated request.
     const isOfTask = method === "tasks/update";
     const answers = isOfTask ? undefined : answersIn(body);
-    const lifted = isOfTask ? [] : LIFTED.filter((name) => body.has(name));
-    return { claim, params: withoutClaim(body, lifted), answers };
+    return { claim, params: withoutClaim(body, isOfTask ? [] : LIFTED), answers };
   },
 
   hasNotification(method: string): boolean {
@@ -70,12 +76,6 @@ export const modernCodec = {
     return changedResult(answer, (result) => modernResult(result, { method, serverInfo }));
   },
 } satisfies EraCodec & Record<string, unknown>;
-
-/** The claims that were read last, by their text. */
-const claims = new Map<string, ClientClaim>();
-
-const MAX_CLAIMS = 64;
-const MAX_KEPT_CHARS = 4 * KIB;
 
 /** As `readClaim`. Clients say the same with each request: it is read and checked once. */
 function claimOf(body: RawObject): ClientClaim {
@@ -117,7 +117,7 @@ function modernResult<P extends Params>(
   if (type === "complete" && isCacheable(method)) Object.assign(added, cacheHints(result));
   const inner = method === "tools/list" ? withoutExecution(result) : result;
   const changed = type === "input_required" ? withModernQuestions(inner) : inner;
-  return withServer(changed, serverInfo, added) as P;
+  return withServer(changed, { serverInfo, added }) as P;
 }
 
 /** The hints that `result` lacks, or has in a form that the era does not allow. */
@@ -130,8 +130,11 @@ function cacheHints(result: Params): JsonObject {
   return hints;
 }
 
-/** `result` with the server of this hop, and with `added`. */
-function withServer(result: Params, serverInfo: Implementation, added: JsonObject): Params {
+/** `result` with the server of this hop and the members `added`, in one edit of its text. */
+function withServer(
+  result: Params,
+  { serverInfo, added }: { serverInfo: Implementation; added: JsonObject },
+): Params {
   const own = { [META.server]: serverInfo };
   if (!(result instanceof RawObject)) {
     const meta = { ...isObject(result._meta) ? result._meta : {}, ...own };
