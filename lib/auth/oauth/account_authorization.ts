@@ -59,8 +59,7 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   async headersFor({ url }: { url: URL }): Promise<Readonly<Record<string, string>>> {
     // To no other host, whatever the server says.
     if (url.origin !== new URL(this.config.url).origin) return {};
-    // A vault that cannot be read is told of when a server asks for what is in it.
-    await this.tokens.load().catch(() => {});
+    await this.tokens.load();
     if (this.tokens.current !== undefined && this.canRenew) {
       // What comes of it shows when the token is refused: by the clock of the server it may be good.
       if (this.tokens.isExpired) await this.#renew().catch(() => {});
