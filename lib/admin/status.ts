@@ -7,13 +7,13 @@ import { sessionIdOf } from "../call/owner.ts";
 import { currentWait } from "../call/wait.ts";
 import { isoTime, toolOf } from "../observe/call_record.ts";
 import type { ListChangeFigures } from "../observe/metrics.ts";
-import { type ListChangeRow, listChangeRows } from "./list_changes.ts";
+import { listChangeRows } from "./list_changes.ts";
+import type { DaemonStatus, ServerStatus, SessionStatus, WaitingCallRow } from "./status_rows.ts";
 import { formatCallId, type RunningCall } from "../observe/running_calls.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { Session } from "../session/session.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { ProcessRecord } from "../upstream/process_records.ts";
-import type { ConnectionState } from "../upstream/supervisor.ts";
 import type { Slot } from "../upstream/slot.ts";
 import {
   hasFailed,
@@ -23,77 +23,6 @@ import {
   stateOfUnused,
   troubleOf,
 } from "../upstream/server_state.ts";
-
-/** What runs in the daemon, as shown by `GET /status` and `exai-daemon ps`. */
-export interface DaemonStatus extends JsonObject {
-  /** Where the daemon listens; `notes` say why that is not the port of its settings. */
-  address: { url: string; notes: string[] };
-  servers: ServerStatus[];
-  sessions: JsonObject[];
-  /** Calls that wait for something. */
-  waiting: WaitingCallRow[];
-  /** The configured model providers. */
-  providers: JsonObject[];
-  /** How often windows were notified that their lists have changed, by cause, the latest first. */
-  list_changes: ListChangeRow[];
-}
-
-interface WaitingCallRow extends JsonObject {
-  call: string;
-  session: string;
-  server?: string;
-  tool: string;
-  waits_for: string;
-  /** When the wait began. */
-  since: string;
-}
-
-/** One running instance of a mounted server, or a configured server when none runs. */
-interface ServerStatus extends JsonObject {
-  server: string;
-  state: ServerState["is"] | "ending";
-  /** What is wrong, and what to do about it. */
-  cause?: string;
-  advice?: string;
-  /** Where it runs. */
-  directory?: string;
-  /** Whether what it offers is known, for a server that does not run. */
-  lists_known?: boolean;
-  /** Connection state: idle, connecting, ready, broken, resting or retired. */
-  connection?: ConnectionState["state"];
-  /** State of the stream for server messages of a remote server: opening, open, waiting or none. */
-  listening?: string;
-  pid?: number;
-  /** Sharing scope: machine, project, window or session. */
-  scope?: string;
-  share_key?: string;
-  /** The account at the server that it is signed in to as, where there may be several. */
-  account?: string;
-  /** The reason for the scope. */
-  why?: string;
-  /** Client capabilities it has used in requests to clients. */
-  asks?: string[];
-  /** Its requests that were rejected because several clients could have been meant. */
-  refused_questions?: JsonObject;
-  sessions: string[];
-  calls: number;
-  inflight: number;
-  /** Calls that wait for a slot (`maxInflight`). */
-  queued: number;
-  /** The program that runs in place of the configured wrapper. */
-  runs?: string;
-  memory_bytes?: number;
-  started_at?: string;
-  /** Consecutive failures since the last successful start. */
-  failures?: number;
-  last_error?: string;
-  /** Faults in its lists. */
-  list_faults?: string[];
-  /** Time of the next start attempt. */
-  retry_at?: string;
-  /** State of its circuit breaker. */
-  breaker?: JsonObject;
-}
 
 interface StatusSources {
   address: { url: string; notes: string[] };
@@ -277,7 +206,7 @@ function describeFailure(state: ServerState): Partial<ServerStatus> {
   return { connection, failures, last_error: lastError, retry_at: retryAt.toISOString() };
 }
 
-function describeSession(session: Session): JsonObject {
+function describeSession(session: Session): SessionStatus {
   return {
     session: session.id,
     client: session.client?.name,

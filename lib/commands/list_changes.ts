@@ -1,6 +1,6 @@
 import { ownEntry } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
-import type { DaemonStatus } from "../admin/status.ts";
+import type { DaemonStatus } from "../admin/status_rows.ts";
 import { formatTable } from "./table.ts";
 
 const REASONS: Readonly<Record<string, string>> = {

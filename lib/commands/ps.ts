@@ -1,6 +1,6 @@
 import { formatBytes, SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
-import type { DaemonStatus } from "../admin/status.ts";
+import type { DaemonStatus } from "../admin/status_rows.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "./command.ts";
 import { listChangeTable } from "./list_changes.ts";

@@ -3,7 +3,7 @@ import { isObject } from "../base/json.ts";
 import { ExaiError } from "../base/errors.ts";
 import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
-import type { DaemonStatus } from "../admin/status.ts";
+import type { DaemonStatus } from "../admin/status_rows.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { isLocal } from "../client/daemon_url.ts";
 import { statePaths } from "../config/paths.ts";

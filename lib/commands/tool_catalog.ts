@@ -2,7 +2,7 @@ import { ExaiError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { visible } from "../base/visible.ts";
 import type { CatalogAnswer, CatalogTool } from "../admin/server_routes.ts";
-import type { DaemonStatus } from "../admin/status.ts";
+import type { DaemonStatus } from "../admin/status_rows.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { DaemonSession } from "../client/daemon_session.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
