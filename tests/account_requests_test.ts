@@ -3,6 +3,7 @@ import { Accounts } from "../lib/auth/accounts.ts";
 import type { KeptCredentials } from "../lib/auth/credential_store.ts";
 import { PendingLogins } from "../lib/auth/pending_logins.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
+import { refuse, ScriptedAuth } from "./helpers/scripted_auth.ts";
 import { CALLBACK, failure, Rig } from "./helpers/oauth_rig.ts";
 
 /** What is on disk, behind a keychain that answers when a test says so. */
@@ -122,4 +123,26 @@ Deno.test("a server that wants another scope each time does not make a login ask
   assert(asked.includes(`x${calls}`) && asked.length < 5000, `${asked.length}`);
   rig.auth.script.resource = () => wanting(undefined);
   assertStringIncludes((await failure(() => rig.call())).message, "it wants a wider scope;");
+});
+
+Deno.test("a token is renewed without a look at what the server publishes, which may take long", async () => {
+  await using rig = new Rig({ rotates: true });
+  await rig.login();
+  rig.auth.expire();
+  rig.auth.asked.length = 0;
+  await rig.call();
+  assertEquals(rig.auth.asked, ["POST /mcp", "POST /mcp"]);
+});
+
+Deno.test("a server that has left an authorization server which does not answer any more wants a login", async () => {
+  await using rig = new Rig({ rotates: true });
+  await using next = new ScriptedAuth();
+  await rig.login();
+  rig.auth.expire();
+  rig.auth.script.token = () => refuse("temporarily_unavailable");
+  assertEquals((await failure(() => rig.call())).code, "UPSTREAM_UNAVAILABLE");
+  rig.auth.script.resourceMetadata = { authorization_servers: [next.issuer] };
+  // Reads anew what is published.
+  rig.account.configure(rig.config);
+  assertStringIncludes((await failure(() => rig.call())).message, "signed in to elsewhere now");
 });
