@@ -83,8 +83,18 @@ export abstract class AccountAuthorization implements ServerAuthorization {
       this.#settle();
       return true;
     }
+    if (await this.#isTakenAgain()) return true;
     const challenge = await readChallenge(header);
     return status === 403 ? await this.#widen(challenge, token) : await this.#renewOrAsk(challenge, token);
+  }
+
+  /** Whether the server takes the token that it has refused: nobody is to sign in anew because it erred once. */
+  async #isTakenAgain(): Promise<boolean> {
+    const token = this.tokens.takeRefused();
+    if (token === undefined || !await this.metadata.takes(token)) return false;
+    this.tokens.accept();
+    this.#settle();
+    return true;
   }
 
   async #renewOrAsk(challenge: TokenChallenge, token: string | undefined): Promise<boolean> {
