@@ -16,20 +16,30 @@ const WAIT_MS = 5 * SECOND_MS;
 
 /** Where a daemon has the secrets from that its configuration names, and headers that programs print. */
 export class DaemonSecrets implements AsyncDisposable {
-  /** Called when what names secrets is to be read again: other programs give them, or one has come that was late. */
+  /**
+   * Called when what names secrets is to be read again: other programs give them, one has come that was late, or a keychain
+   * may be unlocked.
+   */
   onChange: (() => void) | undefined;
   /** What configurations are read with that the first window waits for. */
   readonly punctual: SecretReader;
   readonly #programs: HelperPrograms;
+  readonly #vault: UserVault;
   readonly #stored: StoredSecrets;
   readonly #helpers: HeadersHelpers;
 
   /** @param commands the programs that `exai.json` names, by the names of the secrets they print */
-  constructor({ secrets: store }: UserVault, commands: ConfiguredSecrets["commands"]) {
+  constructor(vault: UserVault, commands: ConfiguredSecrets["commands"]) {
+    this.#vault = vault;
     const env = Deno.env.toObject();
     this.#programs = new HelperPrograms({ env, login: isStartedByShim() ? env : undefined });
     const programs = this.#programs;
-    this.#stored = new StoredSecrets({ store, programs, commands, onChange: () => this.onChange?.() });
+    this.#stored = new StoredSecrets({
+      store: vault.secrets,
+      programs,
+      commands,
+      onChange: () => this.onChange?.(),
+    });
     this.#helpers = new HeadersHelpers({ programs });
     this.punctual = new PunctualSecrets(this.#stored, { waitMs: WAIT_MS, onLate: () => this.onChange?.() });
   }
@@ -39,9 +49,15 @@ export class DaemonSecrets implements AsyncDisposable {
     return this.#stored;
   }
 
-  /** Has programs asked again for secrets when these are needed next. */
+  /** Has programs asked again for secrets when these are needed next, and a keychain that gave no key. */
   forget(): void {
     this.#stored.forget();
+    this.#vault.askAgain();
+  }
+
+  /** Has what could not be read read again if a keychain gave no key: a person is there, who may have unlocked it. */
+  askAgain(): void {
+    if (this.#vault.askAgain()) this.onChange?.();
   }
 
   /** Forgets the programs that print headers for other servers than these. */

@@ -14,8 +14,14 @@ export function openVault(
   paths: StatePaths,
   { onQuarantine }: DatabaseEvents = {},
 ): UserVault {
-  const usesKeychain = keychain === "auto";
-  return openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain, onQuarantine });
+  return openUserVault({
+    paths,
+    keyFile,
+    keychain: systemKeychain(),
+    usesKeychain: keychain === "auto",
+    askedAgainBy: "exai-daemon reload",
+    onQuarantine,
+  });
 }
 
 /** The accounts at servers, kept in a vault. Nothing is read before an account is used. */

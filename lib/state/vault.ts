@@ -100,6 +100,25 @@ export class Vault {
     });
   }
 
+  /**
+   * Gets the key of the vault that there is. Before a lock is taken: a keychain may ask its user, and whoever has the key
+   * already is not to wait for that.
+   *
+   * @throws {ExaiError} `CONFIG` when it cannot be had, with what to do
+   */
+  async getKey(): Promise<void> {
+    try {
+      await this.#read();
+    } catch (thrown) {
+      if (!(thrown instanceof DamagedVault)) throw thrown;
+    }
+  }
+
+  /** Has a keychain that gave no key asked once more, when it is needed next; whether there is one. */
+  askAgain(): boolean {
+    return this.#keys.askAgain();
+  }
+
   async #locked<T>(work: () => Promise<T>): Promise<T> {
     return await exclusively(this.#lockPath, { waitMs: LOCK_WAIT_MS, what: this.#path }, work);
   }
