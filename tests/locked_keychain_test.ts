@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import { statePaths } from "../lib/config/paths.ts";
 import { openUserVault, type UserVaultOptions } from "../lib/state/user_vault.ts";
@@ -59,4 +59,18 @@ Deno.test("a keychain whose answer is waited for is not asked a second time, who
   assertEquals(it.keychain.asked, 1);
   typing.resolve();
   assertEquals(await Promise.all(waiting), ["first-value", "first-value"]);
+});
+
+Deno.test("nobody waits for a keychain who has the key already", async () => {
+  await using it = await rig();
+  const typing = Promise.withResolvers<void>();
+  it.keychain.answering = typing.promise;
+  const other = it.open();
+  const refused = fail(() => other.secrets.set("b", "second-value"));
+  const checked = fail(() => other.credentials.change(ID, () => Promise.resolve({ clients: {} })));
+  await it.earlier.secrets.set("c", "third-value");
+  assert(await it.earlier.credentials.change(ID, () => Promise.resolve({ clients: {} })));
+  typing.resolve();
+  for (const message of await Promise.all([refused, checked])) assertStringIncludes(message, "it is locked");
+  assertEquals(await it.earlier.secrets.names(), ["a", "c"]);
 });

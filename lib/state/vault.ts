@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
+import { KEYCHAIN_WAIT_MS } from "../auth/keychain.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { SECOND_MS } from "../base/units.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { exclusively } from "./exclusive.ts";
 import { quarantine } from "./sqlite/quarantine.ts";
@@ -12,8 +12,8 @@ export type { VaultContent };
 
 const log = getLogger(["exai", "state"]);
 
-/** How long another process may take to change the vault; it needs milliseconds. */
-const LOCK_WAIT_MS = 20 * SECOND_MS;
+/** How long another process may take to change the vault: milliseconds, or what a keychain takes to be given a new key. */
+const LOCK_WAIT_MS = 3 * KEYCHAIN_WAIT_MS;
 
 const EMPTY: VaultContent = {};
 
@@ -76,6 +76,7 @@ export class Vault {
    * @throws {ExaiError} `CONFIG` when it cannot be read or written, with what to do; it is as it was then
    */
   async change(change: (before: VaultContent) => VaultContent): Promise<void> {
+    await this.getKey();
     await this.#locked(async () => {
       const before = await this.#readOrPutAside();
       const content = change(before?.content ?? EMPTY);
@@ -93,6 +94,7 @@ export class Vault {
    * @throws {ExaiError} as {@linkcode change}
    */
   async check(): Promise<void> {
+    await this.getKey();
     await this.#locked(async () => {
       const before = await this.#readOrPutAside();
       const text = await seal(before?.content ?? EMPTY, this.#keys, before?.needs);
