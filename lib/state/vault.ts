@@ -22,7 +22,7 @@ interface VaultOptions {
   keys: VaultKeys;
   /** Told that the vault could not be read and was put aside, in a sentence. */
   onQuarantine?: (note: string) => void;
-  /** Whether it is only looked at: a vault that cannot be read is left where it is, and that is an error. */
+  /** Whether a vault that cannot be read is left where it is, whatever is done with it, and that is an error. */
   onlyLooks?: boolean;
 }
 
@@ -64,7 +64,6 @@ export class Vault {
       return (await this.#read())?.content ?? EMPTY;
     } catch (thrown) {
       if (!(thrown instanceof DamagedVault)) throw thrown;
-      if (this.#onlyLooks) throw this.#fault("is of no use", thrown);
       // Another process may have put it aside since.
       return await this.#locked(async () => (await this.#readOrPutAside())?.content ?? EMPTY);
     }
@@ -134,8 +133,17 @@ export class Vault {
       if (thrown instanceof Deno.errors.NotFound) return undefined;
       throw this.#fault("cannot be read", thrown);
     }
-    if (text !== this.#last?.text) this.#last = { text, ...await unseal(text, this.#keys) };
+    if (text !== this.#last?.text) this.#last = { text, ...await this.#unseal(text) };
     return this.#last;
+  }
+
+  async #unseal(text: string) {
+    try {
+      return await unseal(text, this.#keys);
+    } catch (thrown) {
+      if (thrown instanceof DamagedVault && this.#onlyLooks) throw this.#fault("is of no use", thrown);
+      throw thrown;
+    }
   }
 
   /** Call it under the lock. */
