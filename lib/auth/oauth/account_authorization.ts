@@ -8,18 +8,13 @@ import { AccountTokens } from "./account_tokens.ts";
 import { type AccountConfig, loginFault, loginRequired, type OAuthAccountParts } from "./account_words.ts";
 import { sayWhy } from "./auth_faults.ts";
 import { type AuthFetch, authFetch, AuthServerError } from "./auth_fetch.ts";
-import { bearerIn, includesScopes, readChallenge, scopeUnion, type TokenChallenge } from "./challenge.ts";
+import { bearerIn, includesScopes, readChallenge, type TokenChallenge } from "./challenge.ts";
 import { canonicalResource, type Discovered, isSameIssuer } from "./discovery.ts";
+import { LoginNeeds } from "./login_needs.ts";
 import { getMachineTokens } from "./machine_tokens.ts";
 import type { Renewal } from "./renew.ts";
 import { ScopeAttempts } from "./scope_attempts.ts";
 import { ServerMetadata } from "./server_metadata.ts";
-
-/** Why a login is needed, and for what. */
-interface LoginNeed {
-  challenge: TokenChallenge;
-  why: string;
-}
 
 /** Authorizes the requests of one account to one server, for all windows and calls, with the tokens that are kept. */
 export abstract class AccountAuthorization implements ServerAuthorization {
@@ -30,7 +25,7 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   protected readonly metadata: ServerMetadata;
   protected readonly fetch: AuthFetch;
   protected readonly attempts = new ScopeAttempts();
-  protected need: LoginNeed | undefined;
+  protected readonly needs = new LoginNeeds();
 
   constructor(parts: OAuthAccountParts) {
     const { config, name, store, renew } = parts;
@@ -59,8 +54,7 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   async headersFor({ url }: { url: URL }): Promise<Readonly<Record<string, string>>> {
     // To no other host, whatever the server says.
     if (url.origin !== new URL(this.config.url).origin) return {};
-    // A vault that cannot be read is told of when a server asks for what is in it.
-    await this.tokens.load().catch(() => {});
+    await this.tokens.load();
     if (this.tokens.current !== undefined && this.canRenew) {
       // What comes of it shows when the token is refused: by the clock of the server it may be good.
       if (this.tokens.isExpired) await this.#renew().catch(() => {});
@@ -148,7 +142,9 @@ export abstract class AccountAuthorization implements ServerAuthorization {
       const server = await this.metadata.find(challenge, this.oauth?.issuer);
       return server !== undefined && await this.#asMachine(server, challenge);
     }
-    return this.#ask(challenge, undefined, `it wants the scope ${challenge.scope}`);
+    this.needs.addScope(challenge, kept?.tokens?.scope);
+    const wanted = challenge.scope === undefined ? "a wider scope" : `the scope ${challenge.scope}`;
+    throw loginRequired(this.config, this.id, `it wants ${wanted}`);
   }
 
   async #asMachine(server: Discovered, challenge: TokenChallenge): Promise<boolean> {
@@ -180,23 +176,13 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   /** @throws {ExaiError} `LOGIN_REQUIRED` */
   #ask(challenge: TokenChallenge, refused: string | undefined, why: string): never {
     if (refused !== undefined) this.tokens.refuse(refused);
-    const isNew = this.need === undefined;
-    const scope = scopeUnion(this.need?.challenge.scope, challenge.scope);
-    this.need = { challenge: { ...challenge, scope }, why };
-    if (isNew) this.parts.onChange("loginRequired");
-    throw this.loginRequired();
-  }
-
-  /** The error of a request that needs a login first. */
-  loginRequired(): ExaiError {
-    return loginRequired(this.config, this.id, this.need?.why);
+    if (this.needs.addLogin(challenge, why)) this.parts.onChange("loginRequired");
+    throw loginRequired(this.config, this.id, why);
   }
 
   /** There is a token that was not refused yet. */
   #settle(): void {
-    if (this.need === undefined) return;
-    this.need = undefined;
-    this.parts.onChange("signedIn");
+    if (this.needs.meet(this.tokens.kept?.tokens?.scope)) this.parts.onChange("signedIn");
   }
 
   protected loginParts(server: Discovered, wanted: string | undefined): LoginParts {
