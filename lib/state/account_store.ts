@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { AccountId, CredentialStore, KeptCredentials } from "../auth/credential_store.ts";
+import { TOKEN_REQUEST_MS } from "../auth/oauth/auth_fetch.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { registerPassingSecret, registerSecret } from "../base/secrets.ts";
 import { MINUTE_MS } from "../base/units.ts";
@@ -8,7 +9,7 @@ import { exclusively } from "./exclusive.ts";
 import type { Vault, VaultContent } from "./vault.ts";
 
 /** How long another process may change one account: as long as an authorization server may take, and some more. */
-const ACCOUNT_WAIT_MS = 2 * MINUTE_MS;
+const ACCOUNT_WAIT_MS = TOKEN_REQUEST_MS + MINUTE_MS;
 
 const SECTION = "accounts";
 
@@ -36,6 +37,7 @@ export class VaultCredentialStore implements CredentialStore {
     change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
   ): Promise<KeptCredentials | undefined> {
     await Deno.mkdir(this.#locks, { recursive: true, mode: 0o700 });
+    await this.#vault.getKey();
     const path = join(this.#locks, `${digestOf(id)}.lock`);
     const what = `the account ${id.name} of ${id.resource}`;
     return await exclusively(path, { waitMs: ACCOUNT_WAIT_MS, what }, async () => {
