@@ -36,6 +36,7 @@ export class VaultCredentialStore implements CredentialStore {
     change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
   ): Promise<KeptCredentials | undefined> {
     await Deno.mkdir(this.#locks, { recursive: true, mode: 0o700 });
+    await this.#vault.getKey();
     const path = join(this.#locks, `${digestOf(id)}.lock`);
     const what = `the account ${id.name} of ${id.resource}`;
     return await exclusively(path, { waitMs: ACCOUNT_WAIT_MS, what }, async () => {

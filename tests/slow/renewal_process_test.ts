@@ -4,6 +4,7 @@ import type { OAuthAccount } from "../../lib/auth/oauth/account.ts";
 import { statePaths } from "../../lib/config/paths.ts";
 import type { UrlServerConfig } from "../../lib/config/server_config.ts";
 import { openUserVault } from "../../lib/state/user_vault.ts";
+import { diagnoseByProgram } from "../helpers/doctor.ts";
 import { removeHome } from "../helpers/files.ts";
 import { startDaemon } from "../helpers/program.ts";
 import { ScriptedAuth, signIn } from "../helpers/scripted_auth.ts";
@@ -71,6 +72,21 @@ Deno.test("nothing secret is in the arguments or the environment of the process 
   const text = await seen.promise;
   assert(isRenewal(text), "it renews by a process of its own");
   for (const secret of [access_token, refresh_token!]) assert(!text.includes(secret));
+});
+
+Deno.test("doctor, too, renews by a process of its own: what ends it in the middle loses no login", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  const seen = Promise.withResolvers<string[]>();
+  await using auth = new ScriptedAuth({ rotates: true });
+  await using signedIn = await signedInHome(auth);
+  auth.script.token = async () => {
+    seen.resolve((await processesOf(signedIn.home)).map(({ text }) => text));
+    return undefined;
+  };
+  await diagnoseByProgram({ home: signedIn.home, args: ["--wait=5"] });
+  assert((await seen.promise).some(isRenewal));
+  assert(auth.refresh.has((await signedIn.tokens())!.refresh_token!), "the one that is worth something");
 });
 
 function isRenewal(commandLine: string): boolean {

@@ -1,4 +1,5 @@
-import { SECOND_MS } from "../../base/units.ts";
+import { resolvedWithin } from "../../base/abort.ts";
+import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
 import { digestOfTokens, lifetimeOf, type Renew, type Renewal } from "./renew.ts";
@@ -13,6 +14,10 @@ const FRESH_MS = 5 * SECOND_MS;
 const FIRST_PAUSE_MS = SECOND_MS;
 /** An authorization server that is back is to be noticed soon; many windows ask it no more often than one. */
 const MAX_PAUSE_MS = 10 * SECOND_MS;
+/** How long the first requests wait for what is on disk: its key may be in a keychain that waits for a password. */
+const LOAD_WAIT_MS = 2 * SECOND_MS;
+/** What could not be read is not read anew for each request that may need no token. */
+const LOAD_PAUSE_MS = 2 * MINUTE_MS;
 
 interface AccountTokensParts {
   id: AccountId;
@@ -25,7 +30,9 @@ export class AccountTokens {
   /** What was on disk last; undefined: nothing, or not read yet. */
   kept: KeptCredentials | undefined;
   readonly #parts: AccountTokensParts;
-  #first: Promise<void> | undefined;
+  #first: Promise<unknown> | undefined;
+  /** When {@linkcode load} reads once more, as it could not the last time. */
+  #loadAgainAtMs = Infinity;
   #reading: Promise<void> | undefined;
   #renewing: Promise<Renewal> | undefined;
   #renewAtMs = Infinity;
@@ -82,19 +89,31 @@ export class AccountTokens {
     this.#refused = token;
   }
 
-  /** Reads what is on disk, until that has succeeded. */
-  load(): Promise<void> {
-    return this.#first ??= this.reload().catch((thrown) => {
-      this.#first = undefined;
-      throw thrown;
+  /**
+   * Reads what is on disk, until that has succeeded. It never throws, and is waited for a moment only: a server that wants
+   * a token says so, and {@linkcode reload} then waits for it and says what is wrong.
+   */
+  async load(): Promise<void> {
+    if (Date.now() >= this.#loadAgainAtMs) this.#first = undefined;
+    await (this.#first ??= this.#load());
+  }
+
+  #load(): Promise<unknown> {
+    this.#loadAgainAtMs = Infinity;
+    const reading = this.reload().catch(() => {
+      this.#loadAgainAtMs = Date.now() + LOAD_PAUSE_MS;
     });
+    return resolvedWithin(reading, LOAD_WAIT_MS);
   }
 
   /** Reads what is on disk now; concurrent calls share one read. */
   reload(): Promise<void> {
     const { store, id } = this.#parts;
     return this.#reading ??= store.read(id)
-      .then((kept) => this.#take(kept, undefined))
+      .then((kept) => {
+        this.#loadAgainAtMs = Infinity;
+        this.#take(kept, undefined);
+      })
       .finally(() => this.#reading = undefined);
   }
 
