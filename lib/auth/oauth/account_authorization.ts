@@ -28,6 +28,8 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   protected readonly metadata: ServerMetadata;
   protected readonly fetch: AuthFetch;
   protected readonly attempts = new ScopeAttempts();
+  /** How often somebody has signed in since this process runs. */
+  protected logins = 0;
   protected readonly needs = new LoginNeeds();
 
   constructor(parts: OAuthAccountParts) {
@@ -147,7 +149,9 @@ export abstract class AccountAuthorization implements ServerAuthorization {
     const { kept } = this.tokens;
     if (token === undefined) return await this.#renewOrAsk(challenge, token);
     const wasAsked = includesScopes(kept?.scope, challenge.scope);
-    if (wasAsked && !this.attempts.mayHelp(challenge.scope ?? "", token)) return false;
+    // A machine signs in anew for each token.
+    const login = this.isMachine ? token : `${this.logins}`;
+    if (wasAsked && !this.attempts.mayHelp(challenge.scope ?? "", login)) return false;
     if (this.isMachine) {
       const server = await this.metadata.find(challenge, this.oauth?.issuer);
       return server !== undefined && await this.#asMachine(server, challenge);
