@@ -167,12 +167,16 @@ export class AccountTokens {
 
   /** @param by how tokens that are new have just been got; undefined: by somebody else */
   #take(kept: KeptCredentials | undefined, by: "login" | "renewal" | undefined): void {
-    const before = this.kept?.tokens;
+    const before = this.kept;
     const { tokens, expiresAtMs } = kept ?? {};
     this.kept = kept;
-    if (before?.access_token === tokens?.access_token) return;
-    this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
-    this.#failed = undefined;
+    const isNew = before?.tokens?.access_token !== tokens?.access_token;
+    if (isNew) {
+      this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
+      this.#failed = undefined;
+    }
+    // Servers hand out a token that they have made before, with the time that it has now.
+    if (!isNew && before?.expiresAtMs === expiresAtMs) return;
     const lifetimeMs = (tokens?.expires_in ?? 0) * SECOND_MS;
     const leadMs = lifetimeMs * (1 - RENEW_AT + Math.random() * JITTER);
     const canWait = expiresAtMs !== undefined && leadMs >= MIN_LEAD_MS / 2;
