@@ -17,7 +17,7 @@ interface AccountsParts {
 }
 
 interface AccountEvents {
-  /** A request was refused, and nobody has signed in for it: once until somebody has. */
+  /** Requests are refused until somebody signs in: once until somebody has. Not where one wants a wider scope only. */
   loginRequired: [account: OAuthAccount];
   /** Somebody has signed in, here or by another process. */
   signedIn: [account: OAuthAccount];

@@ -7,8 +7,8 @@ import { MINUTE_MS } from "../base/units.ts";
 import { exclusively } from "./exclusive.ts";
 import type { Vault, VaultContent } from "./vault.ts";
 
-/** How long another process may change one account: as long as an authorization server may take, and some more. */
-const ACCOUNT_WAIT_MS = 2 * MINUTE_MS;
+/** How long another process may change one account: the two minutes that a request for tokens may take, and one more. */
+const ACCOUNT_WAIT_MS = 3 * MINUTE_MS;
 
 const SECTION = "accounts";
 
@@ -36,6 +36,7 @@ export class VaultCredentialStore implements CredentialStore {
     change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
   ): Promise<KeptCredentials | undefined> {
     await Deno.mkdir(this.#locks, { recursive: true, mode: 0o700 });
+    await this.#vault.getKey();
     const path = join(this.#locks, `${digestOf(id)}.lock`);
     const what = `the account ${id.name} of ${id.resource}`;
     return await exclusively(path, { waitMs: ACCOUNT_WAIT_MS, what }, async () => {
