@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { AccountId, CredentialStore, KeptCredentials } from "../auth/credential_store.ts";
-import { TOKEN_REQUEST_MS } from "../auth/oauth/auth_fetch.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { registerPassingSecret, registerSecret } from "../base/secrets.ts";
 import { MINUTE_MS } from "../base/units.ts";
@@ -9,8 +8,8 @@ import { exclusively } from "./exclusive.ts";
 import type { Vault, VaultContent } from "./vault.ts";
 import { checkAccountSize, SPARE_BYTES } from "./vault_size.ts";
 
-/** How long another process may change one account: as long as an authorization server may take, and some more. */
-const ACCOUNT_WAIT_MS = TOKEN_REQUEST_MS + MINUTE_MS;
+/** How long another process may change one account: the two minutes that a request for tokens may take, and one more. */
+const ACCOUNT_WAIT_MS = 3 * MINUTE_MS;
 
 const SECTION = "accounts";
 
