@@ -6,6 +6,7 @@ import { exclusively } from "./exclusive.ts";
 import { quarantine } from "./sqlite/quarantine.ts";
 import { checkDurable, writeDurably } from "./state_files.ts";
 import type { NeededKey, VaultKeys } from "./vault_key.ts";
+import { checkVaultSize } from "./vault_size.ts";
 import { DamagedVault, seal, unseal, type VaultContent } from "./vault_seal.ts";
 
 export type { VaultContent };
@@ -24,6 +25,11 @@ interface VaultOptions {
   onQuarantine?: (note: string) => void;
   /** Whether a vault that cannot be read is left where it is, whatever is done with it, and that is an error. */
   onlyLooks?: boolean;
+}
+
+interface Room {
+  /** Bytes to leave free: {@linkcode SPARE_BYTES} for what was not kept before. */
+  spareBytes?: number;
 }
 
 /** What a vault was when it was read last. */
@@ -72,15 +78,20 @@ export class Vault {
   /**
    * Puts what `change` makes of the content in its place: on disk before this resolves, whole or not at all.
    *
-   * @throws {ExaiError} `CONFIG` when it cannot be read or written, with what to do; it is as it was then
+   * @throws {ExaiError} `CONFIG` when it cannot be read or written, or becomes too large, with what to do; it is as it
+   * was then
    */
-  async change(change: (before: VaultContent) => VaultContent): Promise<void> {
+  async change(
+    change: (before: VaultContent) => VaultContent,
+    { spareBytes = 0 }: Room = {},
+  ): Promise<void> {
     await this.getKey();
     await this.#locked(async () => {
       const before = await this.#readOrPutAside();
       const content = change(before?.content ?? EMPTY);
       if (content === (before?.content ?? EMPTY)) return;
       const text = await seal(content, this.#keys, before?.needs);
+      checkVaultSize(this.#path, text, content, spareBytes);
       await this.#write(() => writeDurably(this.#path, text));
       this.#last = undefined;
     });
@@ -92,11 +103,13 @@ export class Vault {
    *
    * @throws {ExaiError} as {@linkcode change}
    */
-  async check(): Promise<void> {
+  async check({ spareBytes = 0 }: Room = {}): Promise<void> {
     await this.getKey();
     await this.#locked(async () => {
       const before = await this.#readOrPutAside();
-      const text = await seal(before?.content ?? EMPTY, this.#keys, before?.needs);
+      const content = before?.content ?? EMPTY;
+      const text = await seal(content, this.#keys, before?.needs);
+      checkVaultSize(this.#path, text, content, spareBytes);
       await this.#write(() => checkDurable(this.#path, text));
     });
   }
