@@ -10,6 +10,7 @@ import {
 } from "./account_login.ts";
 import type { AccountStatus } from "./account_words.ts";
 import { AuthServerError } from "./auth_fetch.ts";
+import { fetchOfTokens } from "./token_answer.ts";
 import { plainClient, type Revocation, revokeLogin } from "./client_auth.ts";
 
 /** The login of one account at one server: how it begins, how it stands, how it ends (MCP basic/authorization). */
@@ -78,7 +79,7 @@ export class OAuthAccount extends AccountAuthorization {
         ...await plainClient(server.state.authorizationServerMetadata, client),
         resource: server.resource,
         scope,
-        fetch: this.fetch as typeof fetch,
+        fetch: fetchOfTokens(this.fetch) as typeof fetch,
         keep: (tokens: DoneLogin["tokens"]) => this.#keep({ ...agreed, tokens }),
       };
     } catch (thrown) {
