@@ -89,6 +89,7 @@ export class OAuthAccount extends AccountAuthorization {
   async #keep(login: DoneLogin): Promise<void> {
     await this.tokens.change((before) => Promise.resolve(afterLogin(before, login)));
     this.need = undefined;
+    this.parts.onChange("newLogin");
     this.parts.onChange("signedIn");
   }
 
