@@ -107,6 +107,27 @@ Deno.test("doctor: a server that needs a login is no broken one", async () => {
   assertEquals([remedy, severity], ["exai-daemon auth login files", "warning"]);
 });
 
+Deno.test(
+  "doctor: a server is sent what its headersHelper prints, which is named where that is refused",
+  onPosix,
+  async () => {
+    const sent = new Set<string | null>();
+    await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+      sent.add(request.headers.get("authorization"));
+      return new Response("no", { status: 401 });
+    });
+    const headersHelper = ["echo", '{"Authorization": "Bearer printed"}'];
+    const servers = {
+      corp: { url: `http://127.0.0.1:${server.addr.port}/mcp`, headersHelper, oauth: false },
+    };
+    await using home = await privateHome({ "mcp.json": JSON.stringify({ mcpServers: servers }) });
+    const { remedy } = finding(await diagnose({ home: home.path }, { quick: false }), "server-fails");
+    assertStringIncludes(remedy, "its headersHelper in a terminal");
+    // The check of the clock asks it without.
+    assert(sent.has("Bearer printed"), String([...sent]));
+  },
+);
+
 Deno.test("doctor: faults in mcp.json, models.json and clink.json have their line", async () => {
   await using home = await privateHome({
     "mcp.json": '{\n  "mcpServers": {\n    "a": { "command": "true", "args": 5 }\n  }\n}',

@@ -27,9 +27,8 @@ import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
 import { DaemonEvents } from "./daemon_events.ts";
-import { DaemonSecrets } from "./daemon_secrets.ts";
+import { DaemonSecrets, openVault } from "./daemon_secrets.ts";
 import { LiveSettings } from "./live_settings.ts";
-import { openAccounts, openVault } from "./open_accounts.ts";
 import { openListeners } from "./open_listeners.ts";
 import { openOwnServer } from "./own_server.ts";
 
@@ -135,7 +134,14 @@ async function openServers(
   const { settings, paths } = options;
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
   const vault = openVault(settings, paths, hooks);
-  const secrets = stack.use(new DaemonSecrets(vault, options.source?.started.file.secrets ?? new Map()));
+  const secrets = stack.use(
+    new DaemonSecrets({
+      vault,
+      settings,
+      paths,
+      commands: options.source?.started.file.secrets ?? new Map(),
+    }),
+  );
   const own = stack.use(
     await openOwnServer(settings, paths, { clock, telemetry, events, secrets: secrets.punctual, ...hooks }),
   );
@@ -150,15 +156,15 @@ async function openServers(
         events,
         admissionFor,
         ownServers: [own.server.name, CALLS_SERVER],
-        accounts: openAccounts(settings, paths, vault),
+        accounts: secrets.accounts,
         secrets,
         ...hooks,
       },
     ),
   );
-  secrets.onChange = () => void Promise.all([mounts.readAgain(), own.reload()]);
+  secrets.onChange = () => void Promise.all([live?.reload(), mounts.readAgain(), own.reload()]);
   if (options.source) readSecretSettings(options.source, secrets, live);
-  return { telemetry, own, admissions, mounts, live };
+  return { telemetry, own, admissions, mounts, live, secrets };
 }
 
 /**

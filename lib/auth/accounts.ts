@@ -5,7 +5,7 @@ import type { AccountId, CredentialStore } from "./credential_store.ts";
 import { accountKey } from "./login/login_account.ts";
 import { OAuthAccount } from "./oauth/account.ts";
 import type { AccountChange, AccountConfig } from "./oauth/account_words.ts";
-import { canonicalResource } from "./oauth/discovery.ts";
+import { accountResource } from "./oauth/discovery.ts";
 import { type Renew, type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
 
 export { accountKey, type OAuthAccount, type Renewal, type RenewRequest, renewTokens };
@@ -22,7 +22,7 @@ interface AccountsParts {
 }
 
 interface AccountEvents {
-  /** A request was refused, and nobody has signed in for it: once until somebody has. */
+  /** Requests are refused until somebody signs in: once until somebody has. Not where one wants a wider scope only. */
   loginRequired: [account: OAuthAccount];
   /** Somebody has signed in, here or by another process. */
   signedIn: [account: OAuthAccount];
@@ -82,5 +82,5 @@ export class Accounts extends EventEmitter<AccountEvents> {
 
 /** The account in whose name requests to the server of `config` are. */
 export function accountIdOf({ url, account = DEFAULT_ACCOUNT }: AccountPlace): AccountId {
-  return { resource: canonicalResource(url), name: account };
+  return { resource: accountResource(url), name: account };
 }

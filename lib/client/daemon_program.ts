@@ -1,5 +1,6 @@
 import { extname } from "@std/path/extname";
 import { join } from "@std/path/join";
+import { isFile } from "../config/path_kind.ts";
 import { isCompiled, programDir } from "../config/paths.ts";
 import { realPathOf } from "../config/real_path.ts";
 
@@ -19,6 +20,13 @@ export function daemonCommand(): { command: string; args: string[] } {
 export function ownProgram(words: readonly string[]): { command: string; args: string[] } {
   if (isCompiled()) return { command: programFile(), args: [...words] };
   return { command: Deno.execPath(), args: ["run", "-A", ...UNSTABLE_FLAGS, programFile(), ...words] };
+}
+
+/** {@linkcode ownProgram}, undefined where there is no file of it, as where a test or another program has the daemon in it. */
+export async function findOwnProgram(
+  words: readonly string[],
+): Promise<{ command: string; args: string[] } | undefined> {
+  return await isFile(programFile()) ? ownProgram(words) : undefined;
 }
 
 /**

@@ -1,13 +1,10 @@
 import { pooledMap } from "@std/async/pool";
 import { isAbsolute } from "@std/path";
-import { Accounts } from "../auth/accounts.ts";
-import { HelperPrograms } from "../auth/helper_programs.ts";
-import { StoredSecrets } from "../auth/stored_secrets.ts";
 import { messageOf } from "../base/errors.ts";
 import { quoteForShell, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
-import { accountNames, mayBeSignedInTo } from "../config/account_choice.ts";
+import { accountNames } from "../config/account_choice.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import { inheritedFrom, PLATFORM } from "../config/inherited_variables.ts";
 import { readClink } from "../config/clink_file.ts";
@@ -20,7 +17,7 @@ import { ProcessHost } from "../process/process_host.ts";
 import { connectUrl } from "../remote/url_transport.ts";
 import { loginCommand } from "../upstream/login_server.ts";
 import { type ServerTrial, tryServer } from "../upstream/try_server.ts";
-import { vaultHere } from "./check_vault.ts";
+import { credentialsHere } from "./check_vault.ts";
 import { namedProxies } from "./check_network.ts";
 import { configWarning, fault, type Finding, warning } from "./finding.ts";
 import { installAdvice } from "./install_advice.ts";
@@ -34,14 +31,13 @@ const IN_FILE = "correct that place in mcp.json; it is read again when it is sav
 
 /** `mcp.json` with the variables this process and the login shell have, and the secrets of this user. */
 export async function readServersHere(installation: Installation): Promise<ServersFile> {
-  const { paths, env, login, settings, file: { secrets: commands } } = installation;
-  const { secrets: store } = vaultHere(installation);
-  await using programs = new HelperPrograms({ env });
+  const { paths, env, login, settings } = installation;
+  await using credentials = credentialsHere(installation);
   return await readServers(paths.config, {
     env,
     loginEnv: async () => await login() ?? {},
     ownPort: settings.port || undefined,
-    secrets: new StoredSecrets({ store, programs, commands }),
+    secrets: credentials.reader,
   });
 }
 
@@ -131,11 +127,11 @@ export async function checkServers(
       login: { ...await login() },
       wrapperDir: settings.resolveWrappers && await isDirectory(paths.home) ? paths.home : undefined,
     });
-    const accounts = accountsHere(installation);
+    await using credentials = credentialsHere(installation);
     const connect = async (config: ServerConfig) =>
       config.kind === "stdio" ? await host.spawn(config) : connectUrl(config, {
         maxMessageBytes: Math.max(settings.maxFrameBytes, 4 * MIB),
-        authorization: mayBeSignedInTo(config) ? accounts.of(config) : undefined,
+        authorization: credentials.authorizationOf(config),
       });
     const clientInfo = { name: "exai-doctor", version: VERSION };
     const tried = pooledMap(AT_ONCE, servers.values(), async (config: ServerConfig): Promise<Finding[]> => {
@@ -157,15 +153,6 @@ export async function checkServers(
   } finally {
     await Deno.remove(dir, { recursive: true }).catch(() => {});
   }
-}
-
-/** The accounts that are kept in this home. */
-function accountsHere(installation: Installation): Accounts {
-  const { credentials } = vaultHere(installation);
-  return new Accounts({
-    store: credentials,
-    metadataUrl: installation.settings.clientMetadataUrl || undefined,
-  });
 }
 
 /** `config` for each account that windows may have at its server. */
@@ -246,6 +233,10 @@ function failureAdvice(
 ): string {
   if (config.kind === "stdio") {
     return "run its command in a terminal; its log is logs/server-NAME.log in the state directory";
+  }
+  const isRefused = trial.status === 401 || trial.status === 403;
+  if (isRefused && config.headersHelper) {
+    return "run its headersHelper in a terminal and see what it prints; what that signs in with may have expired";
   }
   return urlAdvice(trial.status, env);
 }

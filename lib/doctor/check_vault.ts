@@ -1,12 +1,14 @@
+import { ServerCredentials } from "../auth/server_credentials.ts";
 import { systemKeychain } from "../auth/system_keychain.ts";
 import { messageOf } from "../base/errors.ts";
+import { findOwnProgram } from "../client/daemon_program.ts";
 import { isThere } from "../config/path_kind.ts";
 import { openUserVault, type UserVault } from "../state/user_vault.ts";
 import { fault, type Finding, warning } from "./finding.ts";
 import type { Installation } from "./installation.ts";
 
 /** The vault of an installation, which is looked at alone. */
-export function vaultHere({ paths, settings }: Pick<Installation, "paths" | "settings">): UserVault {
+function vaultHere({ paths, settings }: Pick<Installation, "paths" | "settings">): UserVault {
   const { vaultKeyFile: keyFile, keychain } = settings;
   return openUserVault({
     paths,
@@ -14,6 +16,21 @@ export function vaultHere({ paths, settings }: Pick<Installation, "paths" | "set
     keychain: systemKeychain(),
     usesKeychain: keychain === "auto",
     onlyLooks: true,
+  });
+}
+
+/** What this installation sends to servers, and where it has secrets from: as its daemon does. */
+export function credentialsHere(installation: Installation): ServerCredentials {
+  const { settings, paths, env, file } = installation;
+  const vault = vaultHere(installation);
+  // A renewal that was begun is ended by a process of its own, whatever ends this command.
+  return new ServerCredentials({
+    vault,
+    settings,
+    paths,
+    commands: file.secrets,
+    env: { ...env },
+    findProgram: findOwnProgram,
   });
 }
 

@@ -7,6 +7,8 @@ export interface Source {
   lines: number;
   /** What it imports or re-exports, types too: a path from the root when relative, else the bare specifier. */
   imports: string[];
+  /** Those of them that are loaded whenever the file is: neither types alone nor `import()`. */
+  loads: string[];
   /** The globals of the outside world it names: `Deno`, `fetch`, `WebSocket`. */
   globals: string[];
   /** Where it reads a variable by name or the command line; handing the whole environment on is another matter. */
@@ -64,6 +66,7 @@ export function parseSource(path: string, text: string): Source {
     path,
     lines: text.split("\n").length - 1,
     imports: [],
+    loads: [],
     globals: [],
     settings: [],
     functions: [],
@@ -73,9 +76,11 @@ export function parseSource(path: string, text: string): Source {
     compared: [],
     methods: [],
   };
-  const onImport = (node: { source: unknown }) => {
+  const onImport = (node: { source: unknown }, isLoaded = false) => {
     const specifier = (node.source as { value?: unknown } | null)?.value;
-    if (typeof specifier === "string") source.imports.push(resolve(path, specifier));
+    if (typeof specifier !== "string") return;
+    source.imports.push(resolve(path, specifier));
+    if (isLoaded) source.loads.push(resolve(path, specifier));
   };
   const create = (context: Deno.lint.RuleContext): Deno.lint.LintVisitor => {
     const onFunction = (node: Deno.lint.Node) => {
@@ -83,13 +88,13 @@ export function parseSource(path: string, text: string): Source {
       source.functions.push({ name, lines: context.sourceCode.getText(node).split("\n").length });
     };
     return {
-      ImportDeclaration: onImport,
+      ImportDeclaration: (node) => onImport(node, node.importKind !== "type"),
       ExportNamedDeclaration: (node) => {
-        onImport(node);
+        onImport(node, node.exportKind !== "type");
         source.exports.push(...declaredNames(node.declaration));
       },
-      ExportAllDeclaration: onImport,
-      ImportExpression: onImport,
+      ExportAllDeclaration: (node) => onImport(node, node.exportKind !== "type"),
+      ImportExpression: (node) => onImport(node),
       TSImportType: (node) => onImport({ source: "literal" in node.argument ? node.argument.literal : null }),
       FunctionDeclaration: onFunction,
       FunctionExpression: onFunction,

@@ -18,9 +18,8 @@ Deno.test(
   { ignore },
   async () => {
     await using as = await AuthorizationServer.start();
-    await using rig = await LoginRig.start({
-      servers: { one: as.url("both", "one"), two: as.url("both", "two") },
-    });
+    const two = { url: as.url("both", "two"), prefix: "two__", accounts: [{ name: "work" }] };
+    await using rig = await LoginRig.start({ servers: { one: as.url("both", "one"), two } });
     const ada = await rig.window();
     await ada.shows("one__login");
     {
@@ -31,7 +30,7 @@ Deno.test(
       assertEquals(code, 0, said);
     }
     {
-      await using login = rig.interactive("auth", "login", "two", "--paste");
+      await using login = rig.interactive("auth", "login", "two", "--account", "work", "--paste");
       const address = addressIn(await login.says(/state=/));
       const redirect = new URL(address).searchParams.get("redirect_uri")!;
       const { url } = await visit(address, { account: "bob", stopsAt: redirect });

@@ -16,7 +16,9 @@ const HEADERS = {
   "connection": "close",
 } as const;
 
-const STYLE = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;" +
+/** The style of every page of a login. */
+export const STYLE =
+  "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;" +
   "color-scheme:light dark}h1{font-size:1.4rem}";
 
 /** Says in the browser what has become of a login. */
@@ -65,6 +67,20 @@ export function strayPage(): Response {
   });
 }
 
-function escaped(text: string): string {
+/** The page for a browser that may be that of another user. */
+export function foreignPage(server: string): Response {
+  return loginPage({
+    status: 403,
+    title: "This browser is not known to be yours",
+    paragraphs: [
+      "The connection comes from another user of this machine than the one who signs in, or the system does not say " +
+      "from which. Nothing was done with the answer.",
+      `If it is you who signs in, run exai-daemon auth login ${server} --paste and paste the address of this page.`,
+    ],
+  });
+}
+
+/** `text` as it is written in HTML, also in quotes. */
+export function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

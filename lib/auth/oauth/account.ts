@@ -25,7 +25,7 @@ export class OAuthAccount extends AccountAuthorization {
   async #prepare(): Promise<LoginParts> {
     if (this.isMachine) throw new AuthServerError("it is signed in to as a machine, without anybody");
     await this.tokens.reload();
-    const challenge = this.need?.challenge ?? await this.metadata.challenge();
+    const challenge = this.needs.challenge ?? await this.metadata.challenge();
     // What was wrong with it the last time may have been mended.
     const server = await this.metadata.find(challenge, this.oauth?.issuer, Date.now());
     if (!server) throw new AuthServerError("it publishes no way to sign in, and may need none");
@@ -88,13 +88,15 @@ export class OAuthAccount extends AccountAuthorization {
 
   async #keep(login: DoneLogin): Promise<void> {
     await this.tokens.change((before) => Promise.resolve(afterLogin(before, login)));
-    this.need = undefined;
+    this.logins++;
+    this.needs.clear();
     this.parts.onChange("newLogin");
     this.parts.onChange("signedIn");
   }
 
   /** The next login asks for no more than the server does. */
   async #forgetScope(): Promise<void> {
+    this.needs.forgetScope();
     await this.tokens.change((before) => Promise.resolve(before && { ...before, scope: undefined }));
   }
 
@@ -106,6 +108,7 @@ export class OAuthAccount extends AccountAuthorization {
       return Promise.resolve(before && { clients: before.clients, discovery: before.discovery });
     });
     this.attempts.clear();
+    this.needs.forgetScope();
     this.parts.onChange("signedOut");
     return await revokeLogin(ended, this.fetch);
   }
@@ -114,13 +117,14 @@ export class OAuthAccount extends AccountAuthorization {
   async status(): Promise<AccountStatus> {
     await this.tokens.reload();
     const { kept, current } = this.tokens;
+    const why = this.needs.whyLogin;
     return {
-      state: this.need ? "login_required" : current === undefined ? "signed_out" : "signed_in",
+      state: why !== undefined ? "login_required" : current === undefined ? "signed_out" : "signed_in",
       issuer: kept?.tokens?.issuer,
       scope: kept?.tokens?.scope,
       expiresAtMs: kept?.expiresAtMs,
       isRenewed: this.canRenew,
-      why: this.need?.why,
+      why,
     };
   }
 }

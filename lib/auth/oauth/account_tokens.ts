@@ -1,4 +1,5 @@
-import { SECOND_MS } from "../../base/units.ts";
+import { resolvedWithin } from "../../base/abort.ts";
+import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
 import { digestOfTokens, lifetimeOf, type Renew, type Renewal } from "./renew.ts";
@@ -13,6 +14,12 @@ const FRESH_MS = 5 * SECOND_MS;
 const FIRST_PAUSE_MS = SECOND_MS;
 /** An authorization server that is back is to be noticed soon; many windows ask it no more often than one. */
 const MAX_PAUSE_MS = 10 * SECOND_MS;
+/** How long the first requests wait for what is on disk: its key may be in a keychain that waits for a password. */
+const LOAD_WAIT_MS = 2 * SECOND_MS;
+/** What could not be read is not read anew for each request that may need no token. */
+const LOAD_PAUSE_MS = 2 * MINUTE_MS;
+/** How long a token that is refused is left alone, before the server is asked whether it still refuses it. */
+const REFUSED_PAUSE_MS = MINUTE_MS;
 
 interface AccountTokensParts {
   id: AccountId;
@@ -25,12 +32,14 @@ export class AccountTokens {
   /** What was on disk last; undefined: nothing, or not read yet. */
   kept: KeptCredentials | undefined;
   readonly #parts: AccountTokensParts;
-  #first: Promise<void> | undefined;
+  #first: Promise<unknown> | undefined;
+  /** When {@linkcode load} reads once more, as it could not the last time. */
+  #loadAgainAtMs = Infinity;
   #reading: Promise<void> | undefined;
   #renewing: Promise<Renewal> | undefined;
   #renewAtMs = Infinity;
   /** The token that the server refuses, whatever is done. */
-  #refused: string | undefined;
+  #refused: { token: string; askAtMs: number } | undefined;
   #given: { token: string | undefined; by: "login" | "renewal"; atMs: number } | undefined;
   #pauseMs = 0;
   /** What the last attempt came to, which the next before that time would come to as well. */
@@ -43,7 +52,7 @@ export class AccountTokens {
   /** The access token to send. */
   get current(): string | undefined {
     const token = this.kept?.tokens?.access_token;
-    return token === this.#refused ? undefined : token;
+    return token === this.#refused?.token ? undefined : token;
   }
 
   get canRefresh(): boolean {
@@ -78,23 +87,49 @@ export class AccountTokens {
   }
 
   /** The server refuses `token`, and it cannot be renewed. */
-  refuse(token: string | undefined): void {
-    this.#refused = token;
+  refuse(token: string): void {
+    this.#refused = { token, askAtMs: Date.now() + REFUSED_PAUSE_MS };
   }
 
-  /** Reads what is on disk, until that has succeeded. */
-  load(): Promise<void> {
-    return this.#first ??= this.reload().catch((thrown) => {
-      this.#first = undefined;
-      throw thrown;
+  /** A token that was refused a while ago, maybe by mistake; undefined: none, or it was given for that moments ago. */
+  takeRefused(): string | undefined {
+    const refused = this.#refused;
+    if (!refused || refused.token !== this.kept?.tokens?.access_token) return undefined;
+    if (this.isExpired || Date.now() < refused.askAtMs) return undefined;
+    this.refuse(refused.token);
+    return refused.token;
+  }
+
+  /** The server does not refuse the token any more. */
+  accept(): void {
+    this.#refused = undefined;
+  }
+
+  /**
+   * Reads what is on disk, until that has succeeded. It never throws, and is waited for a moment only: a server that wants
+   * a token says so, and {@linkcode reload} then waits for it and says what is wrong.
+   */
+  async load(): Promise<void> {
+    if (Date.now() >= this.#loadAgainAtMs) this.#first = undefined;
+    await (this.#first ??= this.#load());
+  }
+
+  #load(): Promise<unknown> {
+    this.#loadAgainAtMs = Infinity;
+    const reading = this.reload().catch(() => {
+      this.#loadAgainAtMs = Date.now() + LOAD_PAUSE_MS;
     });
+    return resolvedWithin(reading, LOAD_WAIT_MS);
   }
 
   /** Reads what is on disk now; concurrent calls share one read. */
   reload(): Promise<void> {
     const { store, id } = this.#parts;
     return this.#reading ??= store.read(id)
-      .then((kept) => this.#take(kept, undefined))
+      .then((kept) => {
+        this.#loadAgainAtMs = Infinity;
+        this.#take(kept, undefined);
+      })
       .finally(() => this.#reading = undefined);
   }
 
@@ -132,12 +167,16 @@ export class AccountTokens {
 
   /** @param by how tokens that are new have just been got; undefined: by somebody else */
   #take(kept: KeptCredentials | undefined, by: "login" | "renewal" | undefined): void {
-    const before = this.kept?.tokens;
+    const before = this.kept;
     const { tokens, expiresAtMs } = kept ?? {};
     this.kept = kept;
-    if (before?.access_token === tokens?.access_token) return;
-    this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
-    this.#failed = undefined;
+    const isNew = before?.tokens?.access_token !== tokens?.access_token;
+    if (isNew) {
+      this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
+      this.#failed = undefined;
+    }
+    // Servers hand out a token that they have made before, with the time that it has now.
+    if (!isNew && before?.expiresAtMs === expiresAtMs) return;
     const lifetimeMs = (tokens?.expires_in ?? 0) * SECOND_MS;
     const leadMs = lifetimeMs * (1 - RENEW_AT + Math.random() * JITTER);
     const canWait = expiresAtMs !== undefined && leadMs >= MIN_LEAD_MS / 2;

@@ -1,12 +1,17 @@
 import { beginningOf, boundedBody } from "../../base/http_response.ts";
 import { addressBytes, isLoopback } from "../../base/ip_address.ts";
-import { KIB, MIB, SECOND_MS } from "../../base/units.ts";
+import { KIB, MIB, MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import { postClient, sentOnce } from "../../remote/post_client.ts";
 
 export type AuthFetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
 /** How long one request to an authorization server may take. */
 const REQUEST_MS = 20 * SECOND_MS;
+/**
+ * How long one for tokens may take. What it sends may be worth nothing once it was sent, and its answer the only thing that
+ * is: whoever hangs up loses the login, so those who wait for it hang up before this does.
+ */
+export const TOKEN_REQUEST_MS = 2 * MINUTE_MS;
 /** Metadata, keys and tokens are small; more is not read. */
 const MAX_BODY_BYTES = MIB;
 const MAX_ERROR_BYTES = 8 * KIB;
@@ -43,10 +48,11 @@ export function authFetch(resource: string | URL, signal?: AbortSignal): AuthFet
   return async (input, init = {}) => {
     const url = new URL(input);
     assertSecure(url, about);
-    const limits = [AbortSignal.timeout(REQUEST_MS), ...[signal ?? []].flat(), ...[init.signal ?? []].flat()];
+    const limitMs = isForTokens(init) ? TOKEN_REQUEST_MS : REQUEST_MS;
+    const limits = [AbortSignal.timeout(limitMs), ...[signal ?? []].flat(), ...[init.signal ?? []].flat()];
     const response = await fetch(url, { ...asSentOnce(url, init), signal: AbortSignal.any(limits) })
       .catch((thrown) => {
-        throw new AuthServerError(`${url.host} ${whyNot(thrown)}`, { cause: thrown });
+        throw new AuthServerError(`${url.host} ${whyNot(thrown, limitMs)}`, { cause: thrown });
       });
     if (init.method === "POST" && response.status >= 300 && response.status < 400) {
       await response.body?.cancel();
@@ -62,6 +68,10 @@ export function authFetch(resource: string | URL, signal?: AbortSignal): AuthFet
   };
 }
 
+function isForTokens({ body }: RequestInit): boolean {
+  return body instanceof URLSearchParams && body.has("grant_type");
+}
+
 function asSentOnce(url: URL, init: RequestInit): RequestInit & { client?: Deno.HttpClient } {
   const { body } = init;
   if (typeof body !== "string" && !(body instanceof URLSearchParams)) return init;
@@ -70,9 +80,9 @@ function asSentOnce(url: URL, init: RequestInit): RequestInit & { client?: Deno.
   return { ...init, headers, body: sentOnce(String(body)), redirect: "manual", client: postClient(url) };
 }
 
-function whyNot(thrown: unknown): string {
+function whyNot(thrown: unknown, limitMs: number): string {
   if (thrown instanceof DOMException && thrown.name === "TimeoutError") {
-    return `did not answer within ${REQUEST_MS / SECOND_MS} s`;
+    return `did not answer within ${limitMs / SECOND_MS} s`;
   }
   return "cannot be reached";
 }

@@ -16,6 +16,9 @@ interface PlainClient {
   clientAuth: ClientAuth;
 }
 
+/** How a client authenticates that signs for itself (RFC 7523), which only token requests of machines do here. */
+export const SIGNED = "private_key_jwt";
+
 export async function plainClient(
   metadata: AuthorizationServerMetadata,
   information: StoredOAuthClientInformation,
@@ -39,8 +42,12 @@ export async function revokeLogin(kept: KeptCredentials | undefined, fetch: Auth
   const { tokens, discovery, clients } = kept ?? {};
   const information = tokens?.issuer === undefined ? undefined : clients?.[tokens.issuer];
   const metadata = discovery?.authorizationServerMetadata;
-  if (!tokens || !information || !metadata) return { is: "not_offered" };
+  if (!tokens || !information || !metadata || isSigned(information)) return { is: "not_offered" };
   return await revokeTokens(await plainClient(metadata, information), tokens, fetch);
+}
+
+function isSigned(client: StoredOAuthClientInformation): boolean {
+  return "token_endpoint_auth_method" in client && client.token_endpoint_auth_method === SIGNED;
 }
 
 async function revokeTokens(

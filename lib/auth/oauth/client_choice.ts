@@ -27,7 +27,9 @@ interface ClientChoice {
 export async function chooseClient(request: ClientChoice): Promise<StoredOAuthClientInformation> {
   const { server, oauth, metadataUrl, kept, redirectUrl } = request;
   const { issuer } = server;
-  if (oauth?.clientId !== undefined) return preregistered(request, oauth.clientId);
+  if (oauth?.clientId !== undefined) {
+    return preregistered(server, { ...oauth, clientId: oauth.clientId }, kept);
+  }
   const document = oauth?.clientMetadataUrl ?? metadataUrl;
   if (
     document !== undefined && server.state.authorizationServerMetadata.client_id_metadata_document_supported
@@ -39,22 +41,28 @@ export async function chooseClient(request: ClientChoice): Promise<StoredOAuthCl
   return { ...await register(request), issuer };
 }
 
-/** The client that the configuration names; its secret goes to the server that it is of. */
-function preregistered(
-  { server, oauth, kept }: ClientChoice,
-  clientId: string,
+/**
+ * The client that the configuration names. Its secret or key is for one authorization server: the one that the configuration
+ * names too, else the first that it was used with, whatever the MCP server says later.
+ *
+ * @throws {AuthServerError} `issuer` is another one
+ */
+export function preregistered(
+  { issuer }: Discovered,
+  { clientId, clientSecret, issuer: named }: Partial<OAuthConfig> & { clientId: string },
+  kept: KeptCredentials | undefined,
 ): StoredOAuthClientInformation {
-  const { issuer } = server;
-  const other = Object.entries(kept?.clients ?? {}).find(([from, { client_id: id }]) =>
-    id === clientId && !isSameIssuer(from, issuer)
-  )?.[0];
-  if (other !== undefined && oauth?.issuer === undefined && kept?.clients[issuer]?.client_id !== clientId) {
+  const isOfClient = ([, client]: [string, StoredOAuthClientInformation]) => client.client_id === clientId;
+  const issuers = Object.entries(kept?.clients ?? {}).filter(isOfClient).map(([from]) => from);
+  if (named === undefined && issuers.length > 0 && !issuers.some((one) => isSameIssuer(one, issuer))) {
     throw new AuthServerError(
-      `the client id in mcp.json is that of ${other}, and the server is signed in to with ${issuer} now: ` +
-        `if it is registered there too, write "issuer": "${issuer}" beside it`,
+      `the client id in mcp.json is that of ${
+        issuers.join(", ")
+      }, and the server is signed in to with ${issuer} ` +
+        `now: if it is registered there too, write "issuer": "${issuer}" beside it`,
     );
   }
-  return { client_id: clientId, client_secret: oauth?.clientSecret, issuer };
+  return { client_id: clientId, client_secret: clientSecret, issuer };
 }
 
 function isFit(client: StoredOAuthClientInformation, redirectUrl: string | undefined): boolean {

@@ -6,7 +6,7 @@ import { askDaemon } from "../../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { MAX_ERROR_CHARS } from "../table.ts";
 import { ACCOUNT_FLAG, targetOf } from "./account_flag.ts";
-import { openPage } from "./open_page.ts";
+import { openLogin } from "./open_page.ts";
 import { readAccounts } from "./status.ts";
 
 export const loginAction: Action = {
@@ -52,7 +52,8 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   if (switches.has("device")) query.set("device", "1");
   progress.step(`asking ${server} how to sign in`);
   const begun = await askDaemon(settings, `/auth/login?${query}`, "POST", BEGIN_MS) as BegunLoginRow;
-  if (!switches.has("json")) print(await prompt(begun, invocation));
+  using opened = await openIn(begun, invocation);
+  if (!switches.has("json")) print(prompt(begun, { ...invocation, isOpened: opened !== undefined }));
   const id = new URLSearchParams({ login: begun.login });
   progress.step("waiting for the sign-in");
   const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS);
@@ -80,8 +81,20 @@ async function onlyServer({ settings }: Invocation): Promise<string> {
   );
 }
 
-/** Says what the person is to do, and opens the page where that can be done. */
-async function prompt(begun: BegunLoginRow, { switches }: Invocation): Promise<string> {
+/** Opens the page where it is to be opened, and can be. */
+async function openIn(
+  { kind, url, server }: BegunLoginRow,
+  { switches }: Invocation,
+): Promise<Disposable | undefined> {
+  const isElsewhere = kind === "device" || ["json", "paste", "no-browser"].some((name) => switches.has(name));
+  return isElsewhere ? undefined : await openLogin(url, server);
+}
+
+/** Says what the person is to do. */
+function prompt(
+  begun: BegunLoginRow,
+  { switches, isOpened }: Pick<Invocation, "switches"> & { isOpened: boolean },
+): string {
   const { kind, url, code, complete_url: complete, expires_at: end } = begun;
   const until = `It is waited for until ${new Date(end).toLocaleTimeString()}.`;
   const page = (url: string) => visible(url, Infinity);
@@ -98,7 +111,6 @@ async function prompt(begun: BegunLoginRow, { switches }: Invocation): Promise<s
     }\nSign in, then paste the address that the browser ended at, ` +
       `also where it says that it cannot be reached, and press Enter. ${until}`;
   }
-  const isOpened = !switches.has("no-browser") && await openPage(url);
   return isOpened
     ? `Sign in on the page that has opened in your browser. If there is none, open:\n${page(url)}\n${until}`
     : `Open this address in a browser on this machine:\n${

@@ -1,21 +1,23 @@
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { getLogger } from "@logtape/logtape";
-import { type Renewal, type RenewRequest, renewTokens } from "../auth/accounts.ts";
-import type { CredentialStore } from "../auth/credential_store.ts";
 import { withDeadline } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
-import { ownProgram, programFile } from "../client/daemon_program.ts";
-import { isFile } from "../config/path_kind.ts";
+import { SECOND_MS } from "../base/units.ts";
+import type { CredentialStore } from "./credential_store.ts";
+import { TOKEN_REQUEST_MS } from "./oauth/auth_fetch.ts";
+import { type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
 
 const log = getLogger(["exai", "auth"]);
 
-/** The words by which this program renews tokens for a daemon; it is no command for people. */
+/** The words by which this program renews tokens for a daemon or a command; it is no command for people. */
 const WORDS: readonly string[] = ["auth", "refresh"];
 
-/** As long as the lock of an account may take, and one request. */
-const TIMEOUT_MS = 3 * MINUTE_MS;
+/**
+ * Longer than another's request, for which the account is locked, one request and the vault may take: a process that has
+ * not answered by then hangs.
+ */
+const TIMEOUT_MS = 3 * TOKEN_REQUEST_MS;
 
 /** How long the process waits for more to renew: to start it takes half a second, which is long for short-lived tokens. */
 const IDLE_MS = 20 * SECOND_MS;
@@ -42,7 +44,7 @@ export async function renewFromStdin(store: CredentialStore, answer: (line: stri
     const renewing = renewOne(store, line, answer).finally(() => running.delete(renewing));
     running.add(renewing);
   }
-  // The daemon has ended: what it asked for is done all the same.
+  // Whoever asked has ended: what was asked for is done all the same.
   await Promise.all(running);
 }
 
@@ -64,64 +66,80 @@ async function renewOne(store: CredentialStore, line: string, answer: (line: str
   }
 }
 
+/** The command line of this program with other words; undefined where it is part of another program, as of a test. */
+export type FindOwnProgram = (
+  words: readonly string[],
+) => Promise<{ command: string; args: string[] } | undefined>;
+
+interface RenewalProcessParts {
+  store: CredentialStore;
+  /** What the process needs to find the vault, beside the environment of this one. */
+  env: Record<string, string>;
+  findProgram: FindOwnProgram;
+  /** After what time without an answer it is taken to hang, in milliseconds; for tests. */
+  timeoutMs?: number;
+}
+
 /**
  * Renews tokens by a process that outlives this one: between the request that makes a refresh token worthless and the
  * writing of the next one, a daemon that is killed would lose the account. What to renew it is told on its standard input,
  * which no other user sees. Where it cannot be started, this process does it.
  */
-export class RenewalProcess {
-  readonly #store: CredentialStore;
-  readonly #env: Record<string, string>;
+export class RenewalProcess implements Disposable {
+  readonly #parts: RenewalProcessParts;
   #running: RunningProcess | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #number = 0;
 
-  /** @param env what the process needs to find the vault, beside the environment of this one */
-  constructor(store: CredentialStore, env: Record<string, string>) {
-    this.#store = store;
-    this.#env = env;
+  constructor(parts: RenewalProcessParts) {
+    this.#parts = parts;
   }
 
   async renew(request: RenewRequest): Promise<Renewal> {
-    // As where a test or another program has the daemon in it.
-    if (!await isFile(programFile())) return await renewTokens(this.#store, request);
+    const { store, findProgram } = this.#parts;
+    const program = await findProgram(WORDS);
+    if (!program) return await renewTokens(store, request);
     try {
-      return await withDeadline(this.#ask(request), { timeoutMs: TIMEOUT_MS });
+      return await this.#ask(this.#running ??= this.#start(program), request);
     } catch (thrown) {
-      log.warning("{reason}; the daemon renews the tokens itself", { reason: messageOf(thrown) });
-      return await renewTokens(this.#store, request);
+      log.warning("{reason}; this process renews the tokens itself", { reason: messageOf(thrown) });
+      return await renewTokens(store, request);
     }
   }
 
-  async #ask(request: RenewRequest): Promise<Renewal> {
+  async #ask(running: RunningProcess, request: RenewRequest): Promise<Renewal> {
     clearTimeout(this.#idle);
-    const running = this.#running ??= this.#start();
+    const { timeoutMs = TIMEOUT_MS } = this.#parts;
     const number = ++this.#number;
     const waiting = Promise.withResolvers<Renewal>();
     running.waiting.set(number, waiting);
     const line = JSON.stringify({ number, ...request } satisfies NumberedRequest);
     // A process that has ended says so by the end of its output.
     running.stdin.write(new TextEncoder().encode(`${line}\n`)).catch(() => {});
+    const late = new ExaiError("TIMEOUT", "the process that renews tokens does not answer");
     try {
-      return await waiting.promise;
+      return await withDeadline(waiting.promise, { timeoutMs, late });
+    } catch (thrown) {
+      // The next renewal gets another process. This one is not killed: it may have sent a token that cannot be sent again.
+      if (thrown === late) this.#leave(running);
+      throw thrown;
     } finally {
       running.waiting.delete(number);
       if (running.waiting.size === 0 && this.#running === running) this.#endSoon(running);
     }
   }
 
-  #start(): RunningProcess {
-    const { command, args } = ownProgram(WORDS);
+  #start({ command, args }: NonNullable<Awaited<ReturnType<FindOwnProgram>>>): RunningProcess {
     const child = new Deno.Command(command, {
       args,
-      env: this.#env,
+      env: this.#parts.env,
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
-      // In its own session, so that signals to the process group of the daemon do not reach it.
+      // In its own session: signals to the process group of this process, as of Ctrl+C, do not reach it.
       detached: true,
     }).spawn();
-    // A daemon that stops does not wait for it.
+    // Whoever ends does not wait for it.
     child.unref();
     const running: RunningProcess = { stdin: child.stdin.getWriter(), waiting: new Map() };
     running.stdin.closed.catch(() => {});
@@ -147,11 +165,19 @@ export class RenewalProcess {
   }
 
   #endSoon(running: RunningProcess): void {
-    this.#idle = setTimeout(() => {
-      if (this.#running === running) this.#running = undefined;
-      running.stdin.close().catch(() => {});
-    }, IDLE_MS);
+    this.#idle = setTimeout(() => this.#leave(running), IDLE_MS);
     Deno.unrefTimer(this.#idle);
+  }
+
+  /** The process ends what it has begun, and then itself. */
+  #leave(running: RunningProcess): void {
+    if (this.#running === running) this.#running = undefined;
+    running.stdin.close().catch(() => {});
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#idle);
+    if (this.#running) this.#leave(this.#running);
   }
 }
 
