@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Accounts } from "../lib/auth/accounts.ts";
 import type { KeptCredentials } from "../lib/auth/credential_store.ts";
+import { MINUTE_MS } from "../lib/base/units.ts";
 import { PendingLogins } from "../lib/auth/pending_logins.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { refuse, ScriptedAuth } from "./helpers/scripted_auth.ts";
@@ -58,6 +59,17 @@ Deno.test("what could not be read is read when a server asks for it, and told of
 });
 
 const NEVER = new AbortController().signal;
+
+/** Has what `work` does happen `ms` later. */
+async function later<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  const { now } = Date;
+  Date.now = () => now() + ms;
+  try {
+    return await work();
+  } finally {
+    Date.now = now;
+  }
+}
 
 /** A server that wants a scope for what is called. */
 function wanting(scope: string | undefined): Response {
@@ -145,4 +157,27 @@ Deno.test("a server that has left an authorization server which does not answer 
   // Reads anew what is published.
   rig.account.configure(rig.config);
   assertStringIncludes((await failure(() => rig.call())).message, "signed in to elsewhere now");
+});
+
+Deno.test("a token that a server has refused by mistake is used again, and one that it refuses is not sent with each request", async () => {
+  await using rig = new Rig();
+  await rig.login();
+  // As after a restart: the login is not that of just now.
+  const accounts = new Accounts({ store: rig.store });
+  const events: string[] = [];
+  for (const it of ["loginRequired", "signedIn"] as const) accounts.on(it, () => void events.push(it));
+  const endpoint = rig.endpointOf(accounts.of(rig.config));
+  const good = [...rig.auth.access];
+  rig.auth.expire();
+  await failure(() => rig.call(endpoint));
+  rig.auth.asked.length = 0;
+  await later(2 * MINUTE_MS, async () => {
+    for (let call = 0; call < 5; call++) await failure(() => rig.call(endpoint));
+  });
+  assertEquals(rig.auth.asked.filter((it) => it === "POST /mcp").length, 6);
+  for (const [token, grant] of good) rig.auth.access.set(token, grant);
+  assertEquals((await failure(() => rig.call(endpoint))).code, "LOGIN_REQUIRED");
+  await later(4 * MINUTE_MS, () => rig.call(endpoint));
+  await rig.call(endpoint);
+  assertEquals(events, ["loginRequired", "signedIn"]);
 });

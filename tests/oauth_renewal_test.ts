@@ -159,3 +159,25 @@ Deno.test("a refresh that the authorization server does not take is not tried wi
   const refreshes = rig.auth.tokenRequests.length - 1;
   assert(refreshes >= 1 && refreshes <= 3, `${refreshes}`);
 });
+
+Deno.test("an authorization server that gives the same token again is not asked with each request", async () => {
+  await using rig = new Rig({ rotates: true, lifetimeS: 100 });
+  await rig.login();
+  const { tokens } = (await rig.store.read(rig.account.id))!;
+  await age(rig, 90);
+  // One gives it a new time, one says how much is left of it.
+  for (const expires_in of [100, 10]) {
+    const account = new Accounts({ store: rig.store }).of(rig.config);
+    let asked = 0;
+    rig.auth.script.token = () => {
+      asked++;
+      return Response.json({ ...tokens, expires_in });
+    };
+    const { writes } = rig.store;
+    await rig.call(rig.endpointOf(account));
+    await until("a renewal", () => rig.store.writes > writes || undefined);
+    for (let call = 0; call < 20; call++) await rig.call(rig.endpointOf(account));
+    assertEquals(asked, 1);
+    await age(rig, 90);
+  }
+});

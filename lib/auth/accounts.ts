@@ -3,7 +3,7 @@ import type { UrlServerConfig } from "../config/server_config.ts";
 import type { CredentialStore } from "./credential_store.ts";
 import { OAuthAccount } from "./oauth/account.ts";
 import type { AccountChange } from "./oauth/account_words.ts";
-import { canonicalResource } from "./oauth/discovery.ts";
+import { accountResource } from "./oauth/discovery.ts";
 import { type Renew, type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
 
 export { type OAuthAccount, type Renewal, type RenewRequest, renewTokens };
@@ -37,7 +37,7 @@ export class Accounts extends EventEmitter<AccountEvents> {
   /** The account in whose name requests to the server of `config` are; {@linkcode UrlServerConfig.account}. */
   of(config: Pick<UrlServerConfig, "name" | "title" | "url" | "oauth" | "account">): OAuthAccount {
     const { account: name = "default" } = config;
-    const key = JSON.stringify([canonicalResource(config.url), name]);
+    const key = JSON.stringify([accountResource(config.url), name]);
     const oauth = JSON.stringify(config.oauth ?? null);
     const known = this.#accounts.get(key);
     if (known) {

@@ -3,8 +3,9 @@ import { Readable } from "node:stream";
 import { getLogger } from "@logtape/logtape";
 import { withDeadline } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { CredentialStore } from "./credential_store.ts";
+import { TOKEN_REQUEST_MS } from "./oauth/auth_fetch.ts";
 import { type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
 
 const log = getLogger(["exai", "auth"]);
@@ -12,8 +13,11 @@ const log = getLogger(["exai", "auth"]);
 /** The words by which this program renews tokens for a daemon or a command; it is no command for people. */
 const WORDS: readonly string[] = ["auth", "refresh"];
 
-/** Longer than the lock of an account and one request may take: a process that has not answered by then hangs. */
-const TIMEOUT_MS = 6 * MINUTE_MS;
+/**
+ * Longer than another's request, for which the account is locked, one request and the vault may take: a process that has
+ * not answered by then hangs.
+ */
+const TIMEOUT_MS = 3 * TOKEN_REQUEST_MS;
 
 /** How long the process waits for more to renew: to start it takes half a second, which is long for short-lived tokens. */
 const IDLE_MS = 20 * SECOND_MS;

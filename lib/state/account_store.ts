@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { AccountId, CredentialStore, KeptCredentials } from "../auth/credential_store.ts";
-import { TOKEN_REQUEST_MS } from "../auth/oauth/auth_fetch.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { registerPassingSecret, registerSecret } from "../base/secrets.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { exclusively } from "./exclusive.ts";
 import type { Vault, VaultContent } from "./vault.ts";
+import { checkAccountSize, SPARE_BYTES } from "./vault_size.ts";
 
-/** How long another process may change one account: as long as an authorization server may take, and some more. */
-const ACCOUNT_WAIT_MS = TOKEN_REQUEST_MS + MINUTE_MS;
+/** How long another process may change one account: the two minutes that a request for tokens may take, and one more. */
+const ACCOUNT_WAIT_MS = 3 * MINUTE_MS;
 
 const SECTION = "accounts";
 
@@ -37,14 +37,20 @@ export class VaultCredentialStore implements CredentialStore {
     change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
   ): Promise<KeptCredentials | undefined> {
     await Deno.mkdir(this.#locks, { recursive: true, mode: 0o700 });
+    await this.#vault.getKey();
     const path = join(this.#locks, `${digestOf(id)}.lock`);
     const what = `the account ${id.name} of ${id.resource}`;
     return await exclusively(path, { waitMs: ACCOUNT_WAIT_MS, what }, async () => {
-      // A token that is renewed and cannot be written is lost, and with it the account.
-      await this.#vault.check();
       const before = await this.read(id);
+      const room = { spareBytes: before ? 0 : SPARE_BYTES };
+      // A token that is renewed and cannot be written is lost, and with it the account.
+      await this.#vault.check(room);
       const after = await change(before);
-      if (after !== before) await this.#vault.change((content) => withAccount(content, id, after));
+      if (after !== before) {
+        const written = after && asWritten(after);
+        if (written) checkAccountSize(what, written, before && asWritten(before));
+        await this.#vault.change((content) => withAccount(content, id, written), room);
+      }
       return after;
     });
   }
@@ -63,14 +69,17 @@ function credentialsIn(content: VaultContent, id: AccountId): KeptCredentials | 
   return structuredClone(found) as unknown as KeptCredentials;
 }
 
-function withAccount(content: VaultContent, id: AccountId, kept: KeptCredentials | undefined): VaultContent {
+/** As it will be read: without fields that are undefined. */
+function asWritten(kept: KeptCredentials): JsonObject {
+  return JSON.parse(JSON.stringify(kept));
+}
+
+function withAccount(content: VaultContent, id: AccountId, kept: JsonObject | undefined): VaultContent {
   const accounts = { ...content[SECTION] };
   if (kept === undefined) delete accounts[keyOf(id)];
   else {
-    // As it will be read: without fields that are undefined.
-    const written: JsonObject = JSON.parse(JSON.stringify(kept));
-    hide(written);
-    accounts[keyOf(id)] = written;
+    hide(kept);
+    accounts[keyOf(id)] = kept;
   }
   return { ...content, [SECTION]: accounts };
 }

@@ -44,6 +44,8 @@ interface VaultKeyPlaces {
   keychain?: Keychain;
   /** Whether a new key may go into the keychain. Default: yes. */
   usesKeychain?: boolean;
+  /** What a person is to run once the keychain is unlocked; undefined: what was run before, again. */
+  askedAgainBy?: string;
 }
 
 /**
@@ -53,8 +55,10 @@ interface VaultKeyPlaces {
 export class VaultKeys {
   readonly #places: VaultKeyPlaces;
   readonly #known = new Map<string, VaultKey>();
-  /** What keychains are asked for now, by thumbprint. */
-  readonly #asking = new Map<string, Promise<string | undefined>>();
+  /** What keychains were asked for, by thumbprint: once, as each time a person may be asked for a password. */
+  readonly #asked = new Map<string, Promise<string | undefined>>();
+  /** Those of them that were answered. */
+  readonly #answered = new Set<string>();
 
   constructor(places: VaultKeyPlaces) {
     this.#places = places;
@@ -75,6 +79,14 @@ export class VaultKeys {
     if (place === "file") return undefined;
     // Another process may have been told of another file: its vault must not be put aside for that.
     throw this.#fault(`was encrypted with another key than that in ${this.#where(place)}`);
+  }
+
+  /** Has keychains that gave no key asked once more, when it is needed next; whether there are any. */
+  askAgain(): boolean {
+    const refused = [...this.#answered].filter((kid) => !this.#known.has(kid));
+    for (const kid of refused) this.#asked.delete(kid);
+    this.#answered.clear();
+    return refused.length > 0;
   }
 
   /**
@@ -139,18 +151,25 @@ export class VaultKeys {
     return text === undefined ? undefined : this.#parse(text, keychain.title);
   }
 
-  /** Asks once for all who wait: a keychain that is locked asks its user. */
+  /** Asks once for all who ever want it, whatever comes of it, until {@linkcode askAgain}. */
   async #ask(keychain: Keychain, kid: string): Promise<string | undefined> {
-    let asking = this.#asking.get(kid);
-    if (!asking) {
-      asking = keychain.get(itemOf(kid)).finally(() => this.#asking.delete(kid));
-      this.#asking.set(kid, asking);
+    let asked = this.#asked.get(kid);
+    if (!asked) {
+      asked = keychain.get(itemOf(kid)).finally(() => this.#answered.add(kid));
+      this.#asked.set(kid, asked);
     }
     try {
-      return await asking;
+      return await asked;
     } catch (thrown) {
-      throw this.#fault(`has its key in ${keychain.title}, and ${messageOf(thrown)}`, thrown);
+      const why = `has its key in ${keychain.title}, and ${messageOf(thrown)}${this.#then()}`;
+      throw this.#fault(why, thrown);
     }
+  }
+
+  /** What is to be done once a key can be had. */
+  #then(): string {
+    const { askedAgainBy: command } = this.#places;
+    return command === undefined ? "" : `; then run ${command}`;
   }
 
   /** @throws {ExaiError} `CONFIG` for a file that others can change or read, or without a key */
@@ -198,7 +217,9 @@ export class VaultKeys {
   #lost(place: KeyPlace): ExaiError {
     const hint = place === "given-file" ? `, or make one for a new vault: ${MAKE_KEY}` : "";
     return this.#fault(
-      `needs the key that was in ${this.#where(place)}, which is gone; put it back${hint}; ${this.#advice()}`,
+      `needs the key that was in ${
+        this.#where(place)
+      }, which is gone; put it back${hint}${this.#then()}; ${this.#advice()}`,
     );
   }
 

@@ -88,6 +88,7 @@ export class OAuthAccount extends AccountAuthorization {
 
   async #keep(login: DoneLogin): Promise<void> {
     await this.tokens.change((before) => Promise.resolve(afterLogin(before, login)));
+    this.logins++;
     this.needs.clear();
     this.parts.onChange("signedIn");
   }

@@ -9,7 +9,7 @@ import { type AccountConfig, loginFault, loginRequired, type OAuthAccountParts }
 import { sayWhy } from "./auth_faults.ts";
 import { type AuthFetch, authFetch, AuthServerError } from "./auth_fetch.ts";
 import { bearerIn, includesScopes, readChallenge, type TokenChallenge } from "./challenge.ts";
-import { canonicalResource, type Discovered, isSameIssuer } from "./discovery.ts";
+import { accountResource, type Discovered, isSameIssuer } from "./discovery.ts";
 import { LoginNeeds } from "./login_needs.ts";
 import { getMachineTokens } from "./machine_tokens.ts";
 import type { Renewal } from "./renew.ts";
@@ -28,11 +28,13 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   protected readonly metadata: ServerMetadata;
   protected readonly fetch: AuthFetch;
   protected readonly attempts = new ScopeAttempts();
+  /** How often somebody has signed in since this process runs. */
+  protected logins = 0;
   protected readonly needs = new LoginNeeds();
 
   constructor(parts: OAuthAccountParts) {
     const { config, name, store, renew } = parts;
-    this.id = { resource: canonicalResource(config.url), name };
+    this.id = { resource: accountResource(config.url), name };
     this.config = config;
     this.parts = parts;
     this.fetch = authFetch(config.url);
@@ -83,8 +85,18 @@ export abstract class AccountAuthorization implements ServerAuthorization {
       this.#settle();
       return true;
     }
+    if (await this.#isTakenAgain()) return true;
     const challenge = await readChallenge(header);
     return status === 403 ? await this.#widen(challenge, token) : await this.#renewOrAsk(challenge, token);
+  }
+
+  /** Whether the server takes the token that it has refused: nobody is to sign in anew because it erred once. */
+  async #isTakenAgain(): Promise<boolean> {
+    const token = this.tokens.takeRefused();
+    if (token === undefined || !await this.metadata.takes(token)) return false;
+    this.tokens.accept();
+    this.#settle();
+    return true;
   }
 
   async #renewOrAsk(challenge: TokenChallenge, token: string | undefined): Promise<boolean> {
@@ -137,7 +149,9 @@ export abstract class AccountAuthorization implements ServerAuthorization {
     const { kept } = this.tokens;
     if (token === undefined) return await this.#renewOrAsk(challenge, token);
     const wasAsked = includesScopes(kept?.scope, challenge.scope);
-    if (wasAsked && !this.attempts.mayHelp(challenge.scope ?? "", token)) return false;
+    // A machine signs in anew for each token.
+    const login = this.isMachine ? token : `${this.logins}`;
+    if (wasAsked && !this.attempts.mayHelp(challenge.scope ?? "", login)) return false;
     if (this.isMachine) {
       const server = await this.metadata.find(challenge, this.oauth?.issuer);
       return server !== undefined && await this.#asMachine(server, challenge);

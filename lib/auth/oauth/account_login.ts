@@ -53,7 +53,9 @@ export function scopeToAsk(
   { oauth, server, wanted, kept }: Omit<LoginParts, "fetch" | "id">,
 ): string | undefined {
   const base = oauth?.scopes?.join(" ") ?? wanted ?? server.scopesSupported?.join(" ");
-  const isSame = kept?.tokens?.issuer === undefined || isSameIssuer(kept.tokens.issuer, server.issuer);
+  // Also once the tokens are gone: scopes of one authorization server mean nothing to another.
+  const before = kept?.tokens?.issuer ?? kept?.discovery?.authorizationServerMetadata?.issuer;
+  const isSame = before === undefined || isSameIssuer(before, server.issuer);
   const scope = scopeUnion(isSame ? kept?.scope : undefined, base, wanted);
   const { scopes_supported: offered } = server.state.authorizationServerMetadata;
   const isOffline = offered?.includes("offline_access") && oauth?.grant !== "client_credentials";
