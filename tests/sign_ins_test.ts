@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import { askDaemon, postToDaemon } from "../lib/client/daemon_client.ts";
 import { authCommand } from "../lib/commands/auth.ts";
 import { serversCommand } from "../lib/commands/servers.ts";
 import { statusCommand } from "../lib/commands/status.ts";
@@ -254,4 +256,18 @@ Deno.test("a window is not shown what the account before was shown, and its conn
     server.known = token;
   }
   assertEquals(server.begun.length, 3);
+});
+
+Deno.test("an answer that was pasted is taken from the body of a request, as a path is no place for a code", async () => {
+  await using it = await signingIn();
+  const begun = await askDaemon(it.settings, "/auth/login?server=files", "POST");
+  const login = String(begun.login);
+  const response = await fetch(String(begun.url), { redirect: "manual" });
+  await response.body?.cancel();
+  const answer = response.headers.get("location")!;
+  assertMatch(answer, /code=/);
+  const inPath = `/auth/finish?${new URLSearchParams({ login, answer })}`;
+  await assertRejects(() => askDaemon(it.settings, inPath, "POST"), ExaiError, "is not the answer");
+  await postToDaemon(it.settings, `/auth/finish?${new URLSearchParams({ login })}`, { body: answer });
+  assertMatch((await it.command(["status"])).text, /files +default +signed in/);
 });
