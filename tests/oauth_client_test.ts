@@ -1,7 +1,8 @@
 // Which client EXAI is to an authorization server, and to which of them that client's secret goes.
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { Accounts } from "../lib/auth/accounts.ts";
+import { digestOfTokens, renewTokens } from "../lib/auth/oauth/renew.ts";
 import type { OAuthConfig } from "../lib/config/server_config.ts";
 import { CALLBACK, failure, Rig } from "./helpers/oauth_rig.ts";
 import { ScriptedAuth, signIn } from "./helpers/scripted_auth.ts";
@@ -46,4 +47,25 @@ Deno.test("the client of mcp.json is not shown to another authorization server t
   const { authorizationUrl } = await rig.account.beginLogin({ redirectUrl: CALLBACK });
   await rig.account.finishLogin(await signIn(authorizationUrl));
   assertEquals(secretsAt(next), ["hush-hush"]);
+});
+
+Deno.test("a key in the URL of a server goes to no authorization server, and is in no name of an account", async () => {
+  // As a server from before there was metadata of resources: its authorization server is at its own origin.
+  await using rig = new Rig({ rotates: true, resourceMetadata: null });
+  const url = `${rig.auth.issuer}/mcp?api_key=hush-hush`;
+  const account = rig.accounts.of({ ...rig.config, url });
+  const { authorizationUrl } = await account.beginLogin({ redirectUrl: CALLBACK });
+  await account.finishLogin(await signIn(authorizationUrl));
+  const kept = (await rig.store.read(account.id))!;
+  const renewal = await renewTokens(rig.store, {
+    id: account.id,
+    oauth: undefined,
+    seen: await digestOfTokens(kept),
+  });
+  assertEquals(renewal, { is: "renewed" });
+  const named = [authorizationUrl.searchParams, ...rig.auth.tokenRequests].map((it) => it.get("resource"));
+  assertEquals(named, Array(3).fill(`${rig.auth.issuer}/mcp`));
+  assert(!JSON.stringify([kept, account.id]).includes("hush"));
+  const other = rig.accounts.of({ ...rig.config, url: `${rig.auth.issuer}/mcp?api_key=another` });
+  assertNotEquals(other.id, account.id);
 });

@@ -1,6 +1,7 @@
 // How an entry of mcp.json says that its server is signed in to, and as whom.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
 import { bindToSession, type UrlServerConfig } from "../lib/config/server_config.ts";
 import { readServers } from "../lib/config/servers.ts";
 import { readFile, readOne, readSilent, remoteIn } from "./helpers/read_servers.ts";
@@ -100,6 +101,23 @@ Deno.test("a server whose helper names a directory has one of its own for each d
   const config = file.servers.get("s") as UrlServerConfig;
   assertEquals(bindToSession(config, "/a").headersHelper, ["h", "/a"]);
   assertEquals(bindToSession(config, "/b").headersHelper, ["h", "/b"]);
+});
+
+Deno.test("a directory whose name a shell would run is in no line of a shell, and elsewhere as it is", async () => {
+  const remote = await readSilent({ url, headersHelper: "cat ${workspaceFolder}/token | sed s/x/y/" });
+  const local = await readSilent({ command: "bash", args: ["-lc", "cd '${workspaceFolder}' && serve"] });
+  const odd = ["/work/$(evil)", "/work/`evil`", "/a;evil", "/a'&&evil'", '/a"|evil"', "/a\nevil"];
+  for (const file of [remote, local]) {
+    const config = file.servers.get("s")!;
+    for (const dir of odd) {
+      const { message } = assertThrows(() => bindToSession(config, dir), ExaiError);
+      assertMatch(message, /uses \$\{workspaceFolder\} in mcp.json, and a shell would run parts/);
+    }
+    const bound = bindToSession(config, "/home/zoë/my shop-2.0");
+    assertMatch(JSON.stringify(bound), /zoë\/my shop-2\.0/);
+  }
+  const plain = (await readSilent({ url, headersHelper: ["h", "${workspaceFolder}"] })).servers.get("s")!;
+  assertEquals((bindToSession(plain, odd[0]) as UrlServerConfig).headersHelper, ["h", odd[0]]);
 });
 
 Deno.test("what is wrong with signing in is named where it is, with what to write, and without a secret", async () => {

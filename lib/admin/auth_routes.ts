@@ -88,7 +88,8 @@ export function authRoutes(accounts: AccountAdmin): [string, Route][] {
       "/auth/finish",
       allowMethod("POST", async (request) => {
         const login = await loginIn(request, accounts);
-        await ofServer(login.finish(pastedAnswer(paramIn(request, "answer") ?? "")));
+        // Not in the query: it holds a code.
+        await ofServer(login.finish(pastedAnswer(await request.text())));
         return Response.json({ signed_in: true });
       }),
     ],

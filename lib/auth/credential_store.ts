@@ -7,7 +7,7 @@ import type {
 
 /** An account at a server: whose name the tokens are in. */
 export interface AccountId {
-  /** The URL of the server as it is sent as `resource` (RFC 8707; MCP basic/authorization, canonical server URI). */
+  /** The URL of the server, with a digest in place of its query, which may hold a key. */
   resource: string;
   /** As the user calls it; `default` where there is one. */
   name: string;

@@ -61,9 +61,11 @@ class HeadersHelper implements ServerAuthorization {
       Object.entries(headers).every(([name, value]) => sent[name] === value);
     // Renewed for another request meanwhile.
     if (this.#last && !isSent(this.#last.headers)) return true;
-    // A server that refuses whatever it is sent would have the program run for each request.
-    if (this.#now() - this.#refusedMs < PAUSE_MS) return false;
-    this.#refusedMs = this.#now();
+    if (!this.#running) {
+      // A server that refuses whatever it is sent would have the program run for each request.
+      if (this.#now() - this.#refusedMs < PAUSE_MS) return false;
+      this.#refusedMs = this.#now();
+    }
     const { headers } = await untilAborted(this.#run(), signal);
     return !isSent(headers);
   }

@@ -64,6 +64,8 @@ export class Slot {
   /** Client capabilities advertised to the instance. */
   readonly advertised: JsonObject;
   readonly listScope: ListScope;
+  /** As its connection has it; undefined: it is a process. */
+  readonly url: string | undefined;
   /** See {@linkcode SlotRequest}. */
   readonly mixesRoots: boolean;
   /** See {@linkcode SlotRequest}. */
@@ -113,6 +115,7 @@ export class Slot {
     this.canIsolate = request.canIsolate && request.scope !== "session";
     this.advertised = request.advertised;
     this.listScope = request.listScope;
+    this.url = config.kind === "stdio" ? undefined : config.url;
     this.mixesRoots = request.mixesRoots;
     this.copyOf = request.copyOf;
     this.hasRoots = Array.isArray(request.roots);

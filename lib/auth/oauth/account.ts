@@ -90,6 +90,7 @@ export class OAuthAccount extends AccountAuthorization {
     await this.tokens.change((before) => Promise.resolve(afterLogin(before, login)));
     this.logins++;
     this.needs.clear();
+    this.parts.onChange("newLogin");
     this.parts.onChange("signedIn");
   }
 

@@ -9,7 +9,7 @@ import { type AccountConfig, loginFault, loginRequired, type OAuthAccountParts }
 import { sayWhy } from "./auth_faults.ts";
 import { type AuthFetch, authFetch, AuthServerError } from "./auth_fetch.ts";
 import { bearerIn, includesScopes, readChallenge, type TokenChallenge } from "./challenge.ts";
-import { canonicalResource, type Discovered, isSameIssuer } from "./discovery.ts";
+import { accountResource, type Discovered, isSameIssuer } from "./discovery.ts";
 import { LoginNeeds } from "./login_needs.ts";
 import { getMachineTokens } from "./machine_tokens.ts";
 import type { Renewal } from "./renew.ts";
@@ -34,7 +34,7 @@ export abstract class AccountAuthorization implements ServerAuthorization {
 
   constructor(parts: OAuthAccountParts) {
     const { config, name, store, renew } = parts;
-    this.id = { resource: canonicalResource(config.url), name };
+    this.id = { resource: accountResource(config.url), name };
     this.config = config;
     this.parts = parts;
     this.fetch = authFetch(config.url);

@@ -1,5 +1,6 @@
 // @ts-types="@modelcontextprotocol/client"
 import type { OAuthDiscoveryState } from "@modelcontextprotocol/client";
+import { createHash } from "node:crypto";
 import { assertSecure, type AuthFetch, AuthServerError } from "./auth_fetch.ts";
 import { loadSdk } from "./auth_faults.ts";
 import type { TokenChallenge } from "./challenge.ts";
@@ -24,11 +25,21 @@ interface DiscoveryRequest {
   fetch: AuthFetch;
 }
 
-/** The URL of an MCP server as it is named to authorization servers (MCP basic/authorization, canonical server URI). */
-export function canonicalResource(url: string | URL): string {
-  const { href, pathname, search, origin } = new URL(url);
-  const [plain] = href.split("#", 1);
-  return pathname === "/" && search === "" ? origin : plain!;
+/**
+ * The URL of an MCP server as it is named to authorization servers (MCP basic/authorization, canonical server URI): without
+ * its query, where many servers have a key that is for them alone.
+ */
+function canonicalResource(url: string | URL): string {
+  const { origin, pathname } = new URL(url);
+  return pathname === "/" ? origin : `${origin}${pathname}`;
+}
+
+/** {@linkcode AccountId.resource} of the MCP server at `url`: another query is another one, and is not shown. */
+export function accountResource(url: string | URL): string {
+  const { search, username, password } = new URL(url);
+  const [resource, hidden] = [canonicalResource(url), [search, username, password].join("\n").trim()];
+  if (hidden === "") return resource;
+  return `${resource}?${createHash("sha256").update(hidden).digest("hex").slice(0, 16)}`;
 }
 
 /**
@@ -63,15 +74,15 @@ export async function discover(
         `its metadata is of another resource, ${resourceMetadata?.resource}: a token for that one would not be its own`,
       );
     });
+  const resource = checked === undefined ? canonicalResource(url) : resourceMetadata!.resource;
   return {
     issuer: metadata.issuer,
-    resource: checked === undefined ? canonicalResource(url) : resourceMetadata!.resource,
+    resource,
     scopesSupported: resourceMetadata?.scopes_supported,
     state: {
       authorizationServerUrl: server,
       authorizationServerMetadata: metadata,
-      resourceMetadata,
-      resourceMetadataUrl: challenge.resourceMetadataUrl?.href,
+      resourceMetadata: { resource },
     },
   };
 }

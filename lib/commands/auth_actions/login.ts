@@ -2,7 +2,7 @@ import type { BegunLoginRow } from "../../admin/auth_routes.ts";
 import { messageOf, UsageError } from "../../base/errors.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
-import { askDaemon } from "../../client/daemon_client.ts";
+import { askDaemon, postToDaemon } from "../../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { MAX_ERROR_CHARS } from "../table.ts";
 import { ACCOUNT_FLAG, targetOf } from "./account_flag.ts";
@@ -120,10 +120,11 @@ function prompt(
 
 /** Ends the login with what the person pastes; an address that is not the right one may be pasted again. */
 async function finishPasted({ login }: BegunLoginRow, { settings, print }: Invocation): Promise<void> {
+  const id = new URLSearchParams({ login });
   for await (const answer of linesOf(Deno.stdin.readable)) {
     if (answer.trim() === "") continue;
     try {
-      await askDaemon(settings, `/auth/finish?${new URLSearchParams({ login, answer })}`, "POST", BEGIN_MS);
+      await postToDaemon(settings, `/auth/finish?${id}`, { body: answer, timeoutMs: BEGIN_MS });
       return;
     } catch (thrown) {
       if ((thrown as { code?: unknown }).code !== "INVALID_PARAMS") throw thrown;

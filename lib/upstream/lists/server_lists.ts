@@ -276,17 +276,18 @@ export class ServerLists {
     await Promise.allSettled(reading);
   }
 
-  /** Stores what `ask` resolves with as the list of `kind` of a scope. */
+  /** Stores what `ask` resolves with as the list of `kind` of a scope, and logs its faults. */
   async #read(
     kind: ListKind,
     scope: ListScope,
     ask: () => Promise<readonly JsonObject[]>,
   ): Promise<readonly JsonObject[]> {
-    const asOf = this.#memory.viewAt(scope).changes;
-    const list = steadied(await ask(), this.#memory.viewAt(scope).lists.get(kind));
+    const view = this.#memory.viewAt(scope);
+    const [asOf, list] = [view.changes, steadied(await ask(), view.lists.get(kind))];
+    // It was forgotten meanwhile: somebody else may be signed in.
+    if (this.#memory.viewAt(scope) !== view) return list;
     const isGuess = scope.listKey === this.#probes.readerKey;
     this.#notify(this.#memory.learn(kind, { list, asOf, isGuess }, scope));
-    // Now rather than when it is shown, so that its faults are logged at once.
     this.#shown.of(kind, list).catch(() => {});
     return list;
   }
