@@ -12,6 +12,7 @@ import type { AccountStatus } from "./account_words.ts";
 import { AuthServerError } from "./auth_fetch.ts";
 import { fetchOfTokens } from "./token_answer.ts";
 import { plainClient, type Revocation, revokeLogin } from "./client_auth.ts";
+import { signedInAs } from "./signed_in_as.ts";
 
 /** The login of one account at one server: how it begins, how it stands, how it ends (MCP basic/authorization). */
 export class OAuthAccount extends AccountAuthorization {
@@ -52,11 +53,14 @@ export class OAuthAccount extends AccountAuthorization {
    * Ends a login with the parameters that came to its redirect address, errors included. The tokens are on disk before it
    * resolves.
    *
+   * @returns as whom, where the authorization server says it
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with why nobody is signed in
    */
-  async finishLogin(params: URLSearchParams): Promise<void> {
+  async finishLogin(params: URLSearchParams): Promise<string | undefined> {
     try {
-      await this.#keep(await this.#logins.finish(params, this.fetch));
+      const login = await this.#logins.finish(params, this.fetch);
+      await this.#keep(login);
+      return await signedInAs(login.tokens);
     } catch (thrown) {
       if (thrown instanceof LoginDeclinedError && thrown.reason === "invalid_scope") {
         await this.#forgetScope();
