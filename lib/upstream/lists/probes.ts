@@ -7,7 +7,8 @@ import { ROOTS_WAIT } from "../../call/wait.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Leases } from "../leases.ts";
 import type { Pool } from "../pool.ts";
-import type { Slot, SlotRequest } from "../slot.ts";
+import type { Slot } from "../slot.ts";
+import type { SlotRequest } from "../slot_request.ts";
 import { isListReader } from "./list_reader.ts";
 import { ProbeQueue } from "./probe_queue.ts";
 
@@ -135,9 +136,11 @@ export class Probes {
   }
 
   async #read(slot: Slot): Promise<void> {
-    // Not before: a server that is taken out of mcp.json meanwhile is not to start for this.
+    // The session it was started for may end, while others wait for the lists too.
+    using _kept = slot.keep();
     this.#starting++;
     await slot.instance.finally(() => this.#starting--);
+    // Not before: a server that is taken out of mcp.json meanwhile is not to start for this.
     slot.beginCall();
     try {
       await this.#options.read(slot);
