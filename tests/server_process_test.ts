@@ -92,7 +92,7 @@ Deno.test("what a process says before it is listened to is not lost, and all is 
 
 Deno.test("a process that ends by itself says how, with its last words, and takes nothing more", async () => {
   const { process, child, done, logged, end } = processOf();
-  assertEquals([process.end, process.describeEnd()], [undefined, "it is being stopped"]);
+  assertEquals([process.end, process.describeEnd()], [undefined, "it is ending"]);
   child.stderr.write("a first line\nout of\r\nluck\n");
   await settled();
   end(3);
