@@ -137,6 +137,20 @@ Deno.test("what a process wrote just before its end is still read, also without 
   assertEquals(heard.length, 2);
 });
 
+Deno.test("a process that closes its output is ending, and says so until it is known how it ended", async () => {
+  const { process, child, end } = processOf();
+  await process.start();
+  assertEquals(process.isEnding, false);
+  child.stdout.end();
+  child.stdout.resume();
+  await settled();
+  assertEquals(process.isEnding, true);
+  await assertRejects(() => process.send(NOTE), ExaiError, "it is ending");
+  end(3);
+  await process.closed;
+  assertEquals(process.isEnding, false);
+});
+
 Deno.test("a process whose streams stay open after its end is not waited for long", async () => {
   const { process, child } = processOf();
   const beganMs = performance.now();

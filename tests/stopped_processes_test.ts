@@ -1,9 +1,10 @@
 import { delay } from "@std/async/delay";
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { ListKind } from "../lib/call/server.ts";
 import type { Call } from "../lib/call/call.ts";
 import type { Result } from "../lib/wire/rpc.ts";
+import { ProcessStoppedError } from "../lib/upstream/next_process.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 import { Upstream, Window } from "./helpers/instance.ts";
 import { lists, type MountedOptions, mountedUpstreams, namesOf, TOOLS } from "./helpers/mounted.ts";
@@ -139,6 +140,7 @@ for (const want of ["tools/call", "prompts/get", "resources/read", "ping", "a li
     const instance = slot!.started!;
     it.mounted.end(slot!);
     assertEquals([instance.alive, it.upstreams[0]!.isClosed], [false, true]);
+    await assertRejects(() => instance.call(ada.call()), ProcessStoppedError);
     assertEquals(await WANTS[want]!(it, ada), expected(want, 2));
     it.end();
   });
