@@ -137,11 +137,15 @@ Deno.test("the page and the login say who has signed in, where the authorization
   const login = await logins.begin(requestOf(account));
   const finish = account.finishLogin.bind(account);
   // As it is with an account: all are told of it before it is done.
-  account.finishLogin = (params) => (logins.signedIn(account.id), finish(params));
+  account.finishLogin = async (params) => {
+    logins.signedIn(account.id);
+    await new Promise((resolve) => setTimeout(resolve));
+    return await finish(params);
+  };
+  const told = login.done.then(() => login.person);
   const page = await answer(account, "code=c&state=right");
   assertStringIncludes(page.text, "The account is that of ada &#38; &#60;b&#62;@example.com.");
-  await login.done;
-  assertEquals(login.person, account.person);
+  assertEquals(await told, account.person);
 });
 
 Deno.test("a login that nobody ends is over after its time, and its address is closed", async () => {
