@@ -40,4 +40,13 @@ export interface CredentialStore {
   ): Promise<KeptCredentials | undefined>;
 
   list(): Promise<readonly AccountId[]>;
+
+  /**
+   * What another process of this program needs to open the store, so that no person is asked for a password again. They
+   * are secret, and go to that process's standard input alone.
+   */
+  readonly keys?: readonly string[];
+
+  /** Takes over the {@linkcode keys} of another process. */
+  useKeys?(keys: readonly string[]): Promise<void>;
 }

@@ -28,6 +28,14 @@ export class VaultCredentialStore implements CredentialStore {
     this.#locks = locks;
   }
 
+  get keys(): readonly string[] {
+    return this.#vault.keys.texts;
+  }
+
+  async useKeys(keys: readonly string[]): Promise<void> {
+    await this.#vault.keys.use(keys);
+  }
+
   async read(id: AccountId): Promise<KeptCredentials | undefined> {
     return credentialsIn(await this.#vault.read(), id);
   }
