@@ -13,6 +13,11 @@ export interface AccountId {
   name: string;
 }
 
+/** The key of an account, whatever object stands for it: unlike a text with a separator, no two accounts have the same. */
+export function accountKey({ resource, name }: AccountId): string {
+  return JSON.stringify([resource, name]);
+}
+
 /** What is kept of an account. Registrations and tokens carry the issuer they are from and go to no other (SEP-2352). */
 export interface KeptCredentials {
   /** Registrations with authorization servers, by issuer. */
