@@ -145,7 +145,7 @@ export class ServerLists {
 
   /** The list of `kind` as the merged catalog shows it. */
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
-    if (this.#memory.varies && !this.#memory.hasScope(caller)) await this.#untilPlaced(caller);
+    if (this.#memory.awaitsScope(caller)) await this.#untilPlaced(caller);
     this.#listen(caller);
     const remembered = this.#remembered(kind, caller);
     if (remembered) return await this.#shown.of(kind, this.#show(kind, remembered, caller));
