@@ -146,7 +146,7 @@ export class ServerLists {
 
   /** The list of `kind` as the merged catalog shows it. */
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
-    if (this.#memory.varies && !this.#memory.hasScope(caller)) {
+    if (this.#memory.awaitsScope(caller)) {
       // Until the client has told its roots, so that it is shown what it was shown before.
       await resolvedWithin(this.#probes.placeOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
     }
