@@ -45,7 +45,7 @@ interface ServerListsOptions {
  * server lists now.
  */
 export class ServerLists {
-  readonly #name: string;
+  readonly #config: ServerConfig;
   readonly #leases: Leases;
   readonly #pool: Pool;
   readonly #shown: ShownLists;
@@ -53,11 +53,9 @@ export class ServerLists {
   /** What is known without starting the server. */
   readonly known: KnownLists;
   readonly #probes: Probes;
-  readonly #isRemote: boolean;
 
   constructor(config: ServerConfig, { leases, pool, shown, store, probes }: ServerListsOptions) {
-    this.#name = config.name;
-    this.#isRemote = config.kind !== "stdio";
+    this.#config = config;
     this.#leases = leases;
     this.#pool = pool;
     this.#shown = shown;
@@ -90,7 +88,7 @@ export class ServerLists {
       await this.#probes.settled();
       if (!this.#memory.isKnown) await this.#probes.request(caller, false);
     } catch (thrown) {
-      log.debug("{server} is not prepared: {thrown}", { server: this.#name, thrown });
+      log.debug("{server} is not prepared: {thrown}", { server: this.#config.name, thrown });
     }
   }
 
@@ -220,7 +218,7 @@ export class ServerLists {
 
   /** Keeps a session that lists connected to a remote server, so that it hears of changes: that costs no process. */
   #listen(caller: Caller): void {
-    if (this.#isRemote && !isListReader(caller)) this.#leases.lease(caller).catch(() => {});
+    if (this.#config.kind !== "stdio" && !isListReader(caller)) this.#leases.lease(caller).catch(() => {});
   }
 
   #show(kind: ListKind, remembered: readonly JsonObject[], caller: Caller): readonly JsonObject[] {
@@ -251,8 +249,8 @@ export class ServerLists {
   async #readAgain(kind: ListKind, scope: ListScope): Promise<readonly JsonObject[]> {
     const instance = this.#pool.runningIn(scope);
     if (instance) return await this.#read(kind, scope, () => instance.lists.get(kind));
-    const why = `server "${this.#name}" ended before it listed its ${kind}`;
-    throw new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.#name } });
+    const why = `server "${this.#config.name}" ended before it listed its ${kind}`;
+    throw new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.#config.name } });
   }
 
   /** Falls back to the last list when the server fails or is slow: calls of its tools say what is wrong with it. */
@@ -267,7 +265,7 @@ export class ServerLists {
       const { listScope } = await this.#probes.placeOf(caller);
       if (this.#memory.isUnverified(listScope)) await this.#probes.request(caller, true);
     };
-    verify().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
+    verify().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#config.name, thrown }));
   }
 
   /** Lists that the server does not give are left out. Rejects when the process is stopped meanwhile. */
