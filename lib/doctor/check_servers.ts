@@ -213,9 +213,7 @@ function describeTrial(
 
 function loginFinding(config: ServerConfig, why: string): Finding {
   const { name, account } = { account: undefined, ...config };
-  // The error says what to do as well.
-  const [what = why] = why.split("; run ", 1);
-  return warning("login-required", what, loginCommand({ server: name, account }));
+  return warning("login-required", why, loginCommand({ server: name, account }));
 }
 
 function missingProgram(title: string, command: string): Finding {

@@ -43,11 +43,10 @@ export function loginRequired(
 ): ExaiError {
   const as = account === DEFAULT_ACCOUNT ? "" : ` as ${account}`;
   const because = why === undefined ? "" : `: ${why}`;
-  return new ExaiError(
-    "LOGIN_REQUIRED",
-    `server "${title}" needs you to sign in${as}${because}; run ${loginCommand({ server: name, account })}`,
-    { details: { server: name, account, outcome: "not_run" } },
-  );
+  const what = `server "${title}" needs you to sign in${as}${because}`;
+  return new ExaiError("LOGIN_REQUIRED", `${what}; run ${loginCommand({ server: name, account })}`, {
+    details: { server: name, account, what, outcome: "not_run" },
+  });
 }
 
 interface FaultParts {
