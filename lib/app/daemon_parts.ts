@@ -162,9 +162,9 @@ async function openServers(
       },
     ),
   );
-  secrets.onChange = () => void Promise.all([mounts.readAgain(), own.reload()]);
+  secrets.onChange = () => void Promise.all([live?.reload(), mounts.readAgain(), own.reload()]);
   if (options.source) readSecretSettings(options.source, secrets, live);
-  return { telemetry, own, admissions, mounts, live };
+  return { telemetry, own, admissions, mounts, live, secrets };
 }
 
 /**
