@@ -9,7 +9,13 @@ import { quoteName } from "../base/text.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import { accountNames, DEFAULT_ACCOUNT, mayBeSignedInTo, whyNoLogin } from "../config/account_choice.ts";
+import {
+  accountNames,
+  DEFAULT_ACCOUNT,
+  mayBeSignedInTo,
+  onlyAccount,
+  whyNoLogin,
+} from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
 import { loginCommand, LoginServer, type ServerLogins } from "../upstream/login_server.ts";
@@ -143,6 +149,10 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
         const config = await configOf(caller).catch(() => undefined);
         return config !== undefined && needed.has(this.#accountOf(config));
       },
+      isSignedIn: async (caller) => {
+        const status = configOf(caller).then((config) => this.#accountOf(config).status());
+        return (await status.catch(() => undefined))?.state === "signed_in";
+      },
       accountOf: async (caller) => {
         const { account } = await configOf(caller);
         return account === DEFAULT_ACCOUNT ? undefined : account;
@@ -254,6 +264,11 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
 /** The configuration of a server as it is for a window: its account, and its address. */
 async function configFor({ config }: MountedServer, caller: Caller): Promise<UrlServerConfig> {
+  const account = onlyAccount(config);
+  // Nothing is asked of the client where nothing depends on the window: under load its answer may be late.
+  if (mayBeSignedInTo(config) && account !== undefined && !isAddressOfWindow(config)) {
+    return { ...config, account };
+  }
   const options = { isolationReason: undefined, asksRoots: () => false, daemonId: undefined };
   const { config: bound } = await slotRequestFor(config, caller, options);
   if (bound.kind !== "stdio") return bound;
