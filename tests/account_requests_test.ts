@@ -137,6 +137,17 @@ Deno.test("a server that wants another scope each time does not make a login ask
   assertStringIncludes((await failure(() => rig.call())).message, "it wants a wider scope;");
 });
 
+Deno.test("a machine is not made to ask for scopes without end", async () => {
+  const robot = { grant: "client_credentials", clientId: "robot", clientSecret: "hush" } as const;
+  const methods = { token_endpoint_auth_methods_supported: ["client_secret_basic"] };
+  await using rig = new Rig({ metadata: methods }, robot);
+  let calls = 0;
+  rig.auth.script.resource = () => wanting(`${"x".repeat(1000)}${++calls}`);
+  for (let call = 0; call < 4; call++) await rig.call().catch(() => {});
+  const longest = Math.max(...rig.auth.tokenRequests.map((it) => it.get("scope")?.length ?? 0));
+  assert(calls > 8 && longest > 1000 && longest < 5000, `${calls} ${longest}`);
+});
+
 Deno.test("a token is renewed without a look at what the server publishes, which may take long", async () => {
   await using rig = new Rig({ rotates: true });
   await rig.login();

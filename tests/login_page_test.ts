@@ -2,7 +2,10 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { fromFileUrl } from "@std/path";
 import { LoginFile } from "../lib/commands/auth_actions/login_file.ts";
 import { openLogin } from "../lib/commands/auth_actions/open_page.ts";
+import { UnsecuredJWT } from "jose";
 import { hasDesktop } from "../lib/config/desktop.ts";
+import { CALLBACK, Rig } from "./helpers/oauth_rig.ts";
+import { signIn } from "./helpers/scripted_auth.ts";
 
 const LOGIN = "https://login.example/authorize?state=secret&x=%22%3E%3Cscript%3E";
 
@@ -80,4 +83,23 @@ Deno.test({
     });
     for (const dir of [home, bin]) await Deno.remove(dir, { recursive: true });
   },
+});
+
+Deno.test("a login says whom the authorization server has signed in, where that tells it", async () => {
+  const token = (claims: Record<string, unknown>) => new UnsecuredJWT(claims).encode();
+  const told: [string | undefined, string | undefined][] = [
+    [token({ sub: "4711", name: "Ada", email: "ada@example.com" }), "ada@example.com"],
+    [token({ sub: "4711", email: "", name: 5 }), "4711"],
+    [token({ sub: "a\u001b[2J" }), "a\\x1b[2J"],
+    [token({}), undefined],
+    ["no token", undefined],
+    [undefined, undefined],
+  ];
+  for (const [id_token, person] of told) {
+    await using rig = new Rig({
+      token: () => Response.json({ access_token: "a", token_type: "Bearer", id_token }),
+    });
+    const { authorizationUrl } = await rig.account.beginLogin({ redirectUrl: CALLBACK });
+    assertEquals(await rig.account.finishLogin(await signIn(authorizationUrl)), person);
+  }
 });

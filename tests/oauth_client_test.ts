@@ -69,3 +69,49 @@ Deno.test("a key in the URL of a server goes to no authorization server, and is 
   const other = rig.accounts.of({ ...rig.config, url: `${rig.auth.issuer}/mcp?api_key=another` });
   assertNotEquals(other.id, account.id);
 });
+
+Deno.test("a login on a device has a client that was registered for it, and one in a browser its own", async () => {
+  await using rig = new Rig({ metadata: { device_authorization_endpoint: "http://127.0.0.1:1/device" } });
+  await rig.login();
+  const device = await rig.account.deviceClient();
+  await device.keep({ access_token: "given", token_type: "bearer" });
+  await rig.account.deviceClient();
+  const [browser, onDevice, ...more] = rig.auth.registrations.map((it) => it.grant_types);
+  assertEquals([browser, more], [["authorization_code", "refresh_token"], []]);
+  assertEquals(onDevice, ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]);
+  assertEquals(device.client.client_id, "client-2");
+});
+
+Deno.test("of what a server sends only what is used is kept, and no more than a login has", async () => {
+  const filler = "x".repeat(500_000);
+  await using rig = new Rig({
+    metadata: { filler },
+    resourceMetadata: { filler },
+    register: (body) => Response.json({ ...body, client_id: "c", filler }, { status: 201 }),
+  });
+  await rig.login();
+  const size = JSON.stringify(await rig.store.read(rig.account.id)).length;
+  assert(size < 3000, `${size}`);
+  const scopes = Array(20_000).fill("read");
+  const long = "x".repeat(17_000);
+  const token = { access_token: "given", token_type: "bearer" };
+  for (
+    const [script, why] of [
+      [{ metadata: { scopes_supported: scopes } }, "publishes more than 64 KiB"],
+      [{ resourceMetadata: { scopes_supported: scopes } }, "publishes more than 64 KiB"],
+      [
+        { register: (body: object) => Response.json({ ...body, client_id: long }, { status: 201 }) },
+        "more than 16 KiB",
+      ],
+      [{ token: () => Response.json({ ...token, access_token: long }) }, "a token of more than 16 KiB"],
+      [{ token: () => Response.json({ ...token, refresh_token: long }) }, "a token of more than 16 KiB"],
+    ] as const
+  ) {
+    await using large = new Rig(script as never);
+    assertStringIncludes((await failure(() => large.login())).message, why);
+    assertEquals(await large.store.read(large.account.id), undefined);
+  }
+  await using scoped = new Rig({ token: () => Response.json({ ...token, scope: long }), challenge: "read" });
+  await scoped.login();
+  assertEquals((await scoped.store.read(scoped.account.id))!.tokens!.scope, "read");
+});

@@ -14,6 +14,7 @@ class PlayedAccount implements LoginAccount {
   readonly ends: string[] = [];
   redirectUrl = "";
   refusal: Error | undefined;
+  person: string | undefined;
   /** Redeeming takes until this resolves. */
   redeemed: Promise<unknown> = Promise.resolve();
 
@@ -27,10 +28,11 @@ class PlayedAccount implements LoginAccount {
     return Promise.resolve({ authorizationUrl: "https://login.example/authorize?x=1", state: "right" });
   }
 
-  async finishLogin(params: URLSearchParams): Promise<void> {
+  async finishLogin(params: URLSearchParams): Promise<string | undefined> {
     this.ends.push(params.toString());
     await this.redeemed;
     if (this.refusal) throw this.refusal;
+    return this.person;
   }
 }
 
@@ -126,6 +128,24 @@ Deno.test("the page says why nobody is signed in, with nothing in it that a brow
   const next = await logins.begin(requestOf(account));
   assertEquals(account.begun, 2);
   assertEquals(next === login, false);
+});
+
+Deno.test("the page and the login say who has signed in, where the authorization server tells it", async () => {
+  await using logins = new PendingLogins();
+  const account = new PlayedAccount();
+  account.person = "ada & <b>@example.com";
+  const login = await logins.begin(requestOf(account));
+  const finish = account.finishLogin.bind(account);
+  // As it is with an account: all are told of it before it is done.
+  account.finishLogin = async (params) => {
+    logins.signedIn(account.id);
+    await new Promise((resolve) => setTimeout(resolve));
+    return await finish(params);
+  };
+  const told = login.done.then(() => login.person);
+  const page = await answer(account, "code=c&state=right");
+  assertStringIncludes(page.text, "The account is that of ada &#38; &#60;b&#62;@example.com.");
+  assertEquals(await told, account.person);
 });
 
 Deno.test("a login that nobody ends is over after its time, and its address is closed", async () => {

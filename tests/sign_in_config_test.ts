@@ -9,6 +9,8 @@ import { readFile, readOne, readSilent, remoteIn } from "./helpers/read_servers.
 const isWindows = Deno.build.os === "windows";
 const url = "https://x.example/mcp";
 const PEM = "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----";
+const privateKey = { pem: PEM, algorithm: "ES256" };
+const machine = { grant: "client_credentials", clientId: "x", privateKey };
 
 function signInOf({ oauth, account, accounts, headersHelper }: UrlServerConfig) {
   return { oauth, account, accounts, headersHelper };
@@ -159,9 +161,22 @@ Deno.test("what is wrong with signing in is named where it is, with what to writ
       /oauth.privateKey.algorithm is another text; allowed: ES256/,
     ],
     [
-      { oauth: { clientId: "x", clientSecret: secret, privateKey: { pem: PEM, algorithm: "ES256" } } },
+      { oauth: { clientId: "x", clientSecret: secret, privateKey } },
       /oauth.privateKey stands beside clientSecret/,
     ],
+    [
+      { oauth: { clientId: "x", privateKey } },
+      /oauth.privateKey has no effect: only a login of "grant": "client_credentials"/,
+    ],
+    [
+      { oauth: { ...machine, clientId: undefined, clientMetadataUrl: "https://x.example/c.json" } },
+      /oauth.privateKey stands without clientId/,
+    ],
+    [
+      { oauth: { ...machine, clientMetadataUrl: "https://x.example/c.json" } },
+      /oauth.clientMetadataUrl has no effect beside grant client_credentials/,
+    ],
+    [{ oauth: { ...machine, callbackPort: 7 } }, /oauth.callbackPort has no effect beside grant/],
     [
       { oauth: { clientId: "x", clientSecret: "${workspaceFolder}" } },
       /oauth.clientSecret holds \$\{workspaceFolder\}, which differs by window/,
@@ -239,7 +254,7 @@ Deno.test(
       };
       assertEquals(await warned({ clientId: "a", clientSecret: "hush" }), true);
       assertEquals(await warned({ clientId: "a", clientSecret: "${env:S}" }), false);
-      assertEquals(await warned({ clientId: "a", privateKey: { pem: PEM, algorithm: "ES256" } }), true);
+      assertEquals(await warned({ clientId: "a", privateKey, grant: "client_credentials" }), true);
     } finally {
       await Deno.remove(dir, { recursive: true });
     }

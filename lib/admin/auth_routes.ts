@@ -80,8 +80,9 @@ export function authRoutes(accounts: AccountAdmin): [string, Route][] {
     [
       "/auth/wait",
       allowMethod("GET", async (request) => {
-        await ofServer((await loginIn(request, accounts)).done);
-        return Response.json({ signed_in: true });
+        const login = await loginIn(request, accounts);
+        await ofServer(login.done);
+        return Response.json({ signed_in: true, person: login.person });
       }),
     ],
     [

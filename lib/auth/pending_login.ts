@@ -15,7 +15,7 @@ interface PendingLoginOptions {
   prompt: LoginPrompt;
   timeoutMs: number;
   /** Takes an answer that was pasted; undefined when it is not that of this login. */
-  take?(params: URLSearchParams): Promise<void> | undefined;
+  take?(params: URLSearchParams): Promise<unknown> | undefined;
 }
 
 /** A login that somebody has begun, until it has worked, failed or taken too long. */
@@ -26,6 +26,10 @@ export class PendingLogin {
   readonly server: string;
   readonly prompt: LoginPrompt;
   readonly expiresAt: Date;
+  /** Who has signed in, once it is done, where the authorization server says it. */
+  person: string | undefined;
+  /** Whether its answer has come, which ends it whatever else is signed in to. */
+  isEnding = false;
   readonly #take: PendingLoginOptions["take"];
   readonly #done = Promise.withResolvers<void>();
   readonly #timer: ReturnType<typeof setTimeout>;
@@ -54,14 +58,15 @@ export class PendingLogin {
    */
   async finish(params: URLSearchParams): Promise<void> {
     const taken = this.#take?.(params);
-    if (taken) return await taken;
+    if (taken) return void await taken;
     const why =
       "this answer belongs to another sign-in, or was used before; paste the address that the page of this " +
       "one ended at";
     throw new ExaiError("INVALID_PARAMS", why);
   }
 
-  succeed(): void {
+  succeed(person?: string): void {
+    this.person = person;
     clearTimeout(this.#timer);
     this.#done.resolve();
   }

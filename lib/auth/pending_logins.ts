@@ -70,7 +70,7 @@ export class PendingLogins implements AsyncDisposable {
   /** An account has been signed in to, by whatever way: nobody needs to do it any more. */
   signedIn(account: AccountId): void {
     for (const { account: id, login } of this.#pending.values()) {
-      if (accountKey(id) === accountKey(account)) login.then((it) => it.succeed(), () => {});
+      if (accountKey(id) === accountKey(account)) login.then((it) => it.isEnding || it.succeed(), () => {});
     }
   }
 
@@ -111,9 +111,11 @@ export class PendingLogins implements AsyncDisposable {
       const { authorizationUrl, state } = await account.beginLogin({ redirectUrl: listener.url });
       const url = checkedPage(authorizationUrl);
       const take = async (params: URLSearchParams) => {
+        login.isEnding = true;
         try {
-          await account.finishLogin(params);
-          login.succeed();
+          const person = await account.finishLogin(params);
+          login.succeed(person);
+          return person;
         } catch (thrown) {
           login.fail(thrown);
           throw thrown;

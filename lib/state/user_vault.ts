@@ -4,7 +4,7 @@ import type { SecretStore } from "../auth/secret_store.ts";
 import type { StatePaths } from "../config/paths.ts";
 import { VaultCredentialStore } from "./account_store.ts";
 import { Vault } from "./vault.ts";
-import { VaultKeys } from "./vault_key.ts";
+import { type KeyPlace, VaultKeys } from "./vault_key.ts";
 import { VaultSecretStore } from "./vault_secrets.ts";
 
 export interface UserVaultOptions {
@@ -32,6 +32,8 @@ export interface UserVault {
    * once: each time its user may be asked for a password, and whoever needs the key would wait for that.
    */
   askAgain(): boolean;
+  /** Moves the key to where that of a new vault would be: {@linkcode Vault.moveKey}. */
+  moveKey(): Promise<{ from: KeyPlace; to: KeyPlace } | undefined>;
 }
 
 /** The vault of a home. Nothing is read or made before it is needed. */
@@ -49,5 +51,6 @@ export function openUserVault(
     credentials: new VaultCredentialStore(vault, paths.accountLocks),
     secrets: new VaultSecretStore(vault, "the encrypted vault"),
     askAgain: () => vault.askAgain(),
+    moveKey: () => vault.moveKey(),
   };
 }

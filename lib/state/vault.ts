@@ -5,7 +5,7 @@ import { readRegularFile } from "../config/regular_file.ts";
 import { exclusively } from "./exclusive.ts";
 import { quarantine } from "./sqlite/quarantine.ts";
 import { checkDurable, writeDurably } from "./state_files.ts";
-import type { NeededKey, VaultKeys } from "./vault_key.ts";
+import type { KeyPlace, NeededKey, VaultKeys } from "./vault_key.ts";
 import { checkVaultSize } from "./vault_size.ts";
 import { DamagedVault, seal, unseal, type VaultContent } from "./vault_seal.ts";
 
@@ -90,7 +90,7 @@ export class Vault {
       const before = await this.#readOrPutAside();
       const content = change(before?.content ?? EMPTY);
       if (content === (before?.content ?? EMPTY)) return;
-      const text = await seal(content, this.#keys, before?.needs);
+      const text = await seal(content, await this.#keys.forWriting(before?.needs));
       checkVaultSize(this.#path, text, content, spareBytes);
       await this.#write(() => writeDurably(this.#path, text));
       this.#last = undefined;
@@ -108,9 +108,32 @@ export class Vault {
     await this.#locked(async () => {
       const before = await this.#readOrPutAside();
       const content = before?.content ?? EMPTY;
-      const text = await seal(content, this.#keys, before?.needs);
+      const text = await seal(content, await this.#keys.forWriting(before?.needs));
       checkVaultSize(this.#path, text, content, spareBytes);
       await this.#write(() => checkDurable(this.#path, text));
+    });
+  }
+
+  /**
+   * Encrypts the vault with another key, where that of a new vault would be.
+   *
+   * @returns where the key was and is; undefined where there is no vault
+   * @throws {ExaiError} `CONFIG` when that place cannot be used, with why; it is as it was then
+   */
+  async moveKey(): Promise<{ from: KeyPlace; to: KeyPlace } | undefined> {
+    await this.getKey();
+    return await this.#locked(async () => {
+      const before = await this.#readOrPutAside();
+      if (!before) return undefined;
+      const { content, needs } = before;
+      const fresh = await this.#keys.forMoving(needs);
+      if (!fresh) return { from: needs.place, to: needs.place };
+      const text = await seal(content, fresh);
+      await this.#write(() => writeDurably(this.#path, text));
+      this.#last = undefined;
+      // Only now: until it is replaced, the vault needs it.
+      await this.#keys.remove(needs);
+      return { from: needs.place, to: fresh.place };
     });
   }
 

@@ -1,7 +1,7 @@
 import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from "jose";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { KeyPlace, NeededKey, VaultKeys } from "./vault_key.ts";
+import type { KeyPlace, NeededKey, PlacedKey, VaultKeys } from "./vault_key.ts";
 
 /** The form of a vault; a later one that this release cannot read has a higher number. */
 const FORM = 1;
@@ -20,8 +20,7 @@ interface VaultHeader extends NeededKey {
 }
 
 /** `content` as the text of a vault (RFC 7516, compact serialization). */
-export async function seal(content: VaultContent, keys: VaultKeys, current?: NeededKey): Promise<string> {
-  const { key, place } = await keys.forWriting(current);
+export async function seal(content: VaultContent, { key, place }: PlacedKey): Promise<string> {
   return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(content)))
     .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid: key.kid, form: FORM, place })
     .encrypt(key.bytes);

@@ -20,9 +20,10 @@ export interface LoginAccount {
   /**
    * Ends the login with the parameters of the answer, errors included: checks `iss` and redeems the code.
    *
+   * @returns as whom, where the authorization server says it
    * @throws {ExaiError} why nobody is signed in
    */
-  finishLogin(params: URLSearchParams): Promise<void>;
+  finishLogin(params: URLSearchParams): Promise<string | undefined>;
 }
 
 /** A key that is the same for the same account, whatever object stands for it. */

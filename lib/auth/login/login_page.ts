@@ -37,12 +37,15 @@ ${body}
   return new Response(html, { status, headers: HEADERS });
 }
 
-/** The page of a login that worked. */
-export function signedInPage(server: string): Response {
+/** The page of a login that worked, of the person that the authorization server names. */
+export function signedInPage(server: string, person: string | undefined): Response {
+  const whose = person === undefined
+    ? []
+    : [`The account is that of ${person}. If that is not you, run exai-daemon auth logout ${server}.`];
   return loginPage({
     status: 200,
     title: `You are signed in to ${server}`,
-    paragraphs: ["Every window on this machine uses it from now on. You can close this page."],
+    paragraphs: [...whose, "Every window on this machine uses it from now on. You can close this page."],
   });
 }
 

@@ -29,8 +29,8 @@ interface ExpectedAnswer {
   state: string;
   /** The server's name, for the page. */
   server: string;
-  /** Ends the login; what it throws is shown in the browser. */
-  take(params: URLSearchParams): Promise<void>;
+  /** Ends the login; as whom it says, and what it throws, is shown in the browser. */
+  take(params: URLSearchParams): Promise<string | undefined>;
 }
 
 /**
@@ -92,7 +92,7 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   /** Takes an answer that came another way, such as pasted; undefined when it is not the one that is waited for. */
-  take(params: URLSearchParams): Promise<void> | undefined {
+  take(params: URLSearchParams): Promise<string | undefined> | undefined {
     const expected = this.#expected;
     if (!expected || !isAnswerTo(expected, params)) return undefined;
     this.#expected = undefined;
@@ -113,8 +113,7 @@ export class RedirectListener implements AsyncDisposable {
     const taken = this.take(searchParams);
     if (!taken) return strayPage();
     try {
-      await taken;
-      return signedInPage(server);
+      return signedInPage(server, await taken);
     } catch (thrown) {
       return failedPage(server, messageOf(thrown));
     }

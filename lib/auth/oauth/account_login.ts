@@ -5,7 +5,7 @@ import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, KeptCredentials } from "../credential_store.ts";
 import { loadSdk } from "./auth_faults.ts";
 import { assertSecure, type AuthFetch, AuthServerError } from "./auth_fetch.ts";
-import { scopeUnion } from "./challenge.ts";
+import { scopeUnion, withScopes } from "./challenge.ts";
 import { chooseClient } from "./client_choice.ts";
 import { assertPkce, type Discovered, isSameIssuer } from "./discovery.ts";
 import { fetchOfTokens } from "./token_answer.ts";
@@ -56,7 +56,7 @@ export function scopeToAsk(
   // Also once the tokens are gone: scopes of one authorization server mean nothing to another.
   const before = kept?.tokens?.issuer ?? kept?.discovery?.authorizationServerMetadata?.issuer;
   const isSame = before === undefined || isSameIssuer(before, server.issuer);
-  const scope = scopeUnion(isSame ? kept?.scope : undefined, base, wanted);
+  const scope = withScopes(isSame ? kept?.scope : undefined, scopeUnion(base, wanted));
   const { scopes_supported: offered } = server.state.authorizationServerMetadata;
   const isOffline = offered?.includes("offline_access") && oauth?.grant !== "client_credentials";
   return scope !== undefined && isOffline ? scopeUnion(scope, "offline_access") : scope;

@@ -2,6 +2,7 @@ import type { BegunLoginRow } from "../../admin/auth_routes.ts";
 import { messageOf, UsageError } from "../../base/errors.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
+import { DEFAULT_ACCOUNT } from "../../config/account_choice.ts";
 import { askDaemon, postToDaemon } from "../../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { MAX_ERROR_CHARS } from "../table.ts";
@@ -58,11 +59,13 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   progress.step("waiting for the sign-in");
   const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS);
   await (switches.has("paste") ? Promise.race([done, finishPasted(begun, invocation)]) : done);
+  const { person } = await done;
   const { account } = begun;
-  const as = account === "default" ? "" : ` as ${account}`;
+  const as = account === DEFAULT_ACCOUNT ? "" : ` as ${account}`;
+  const whose = person === undefined ? "" : `, in the account of ${person}`;
   return {
-    text: visible(`signed in to ${server}${as}: every window uses it from now on`, MAX_ERROR_CHARS),
-    json: { server, account, signed_in: true },
+    text: visible(`signed in to ${server}${as}${whose}: every window uses it from now on`, MAX_ERROR_CHARS),
+    json: { server, account, person, signed_in: true },
   };
 }
 

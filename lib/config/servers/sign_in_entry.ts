@@ -117,11 +117,33 @@ function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
     const how = "openssl pkcs8 -topk8 -nocrypt -in key.pem -out key.pkcs8.pem";
     fault(["oauth", "privateKey", "pem"], `is no private key as PKCS #8 in PEM; \`${how}\` makes one`);
   }
-  if (privateKey && clientId === undefined && clientMetadataUrl === undefined) {
+  checkGrant(oauth, fault);
+}
+
+/** Keys that a login of the entry's grant does not look at. */
+function checkGrant(oauth: OAuthConfig, fault: EntryContext["fault"]): void {
+  const { grant, clientId, clientSecret, privateKey } = oauth;
+  const isMachine = grant === "client_credentials";
+  if (privateKey && !isMachine) {
+    const only = 'only a login of "grant": "client_credentials" is signed with it';
+    fault(
+      ["oauth", "privateKey"],
+      `has no effect: ${only}; write that beside it, or clientSecret in its place`,
+    );
+  }
+  if (!isMachine) return;
+  if (clientSecret === undefined && privateKey === undefined) {
+    fault(["oauth", "grant"], "is client_credentials, which needs clientId with clientSecret or privateKey");
+  }
+  if (privateKey && clientId === undefined) {
     fault(["oauth", "privateKey"], "stands without clientId, whose key it is; write that beside it");
   }
-  if (oauth.grant === "client_credentials" && !hasSecret && privateKey === undefined) {
-    fault(["oauth", "grant"], "is client_credentials, which needs clientId with clientSecret or privateKey");
+  for (const key of ["clientMetadataUrl", "redirectUrl", "callbackPort"] as const) {
+    if (oauth[key] === undefined) continue;
+    fault(
+      ["oauth", key],
+      "has no effect beside grant client_credentials, a login without a browser; remove one",
+    );
   }
 }
 
