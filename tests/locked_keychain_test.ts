@@ -61,6 +61,14 @@ Deno.test("a keychain whose answer is waited for is not asked a second time, who
   assertEquals(await Promise.all(waiting), ["first-value", "first-value"]);
 });
 
+Deno.test("a process that renews tokens for another asks no keychain", async () => {
+  await using it = await rig();
+  const { credentials } = it.open();
+  await credentials.useKeys!(it.earlier.credentials.keys!);
+  assert(await credentials.change(ID, () => Promise.resolve({ clients: {} })));
+  assertEquals(it.keychain.asked, 0);
+});
+
 Deno.test("nobody waits for a keychain who has the key already", async () => {
   await using it = await rig();
   const typing = Promise.withResolvers<void>();

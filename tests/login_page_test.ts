@@ -1,5 +1,8 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { loginRequired } from "../lib/auth/oauth/account_words.ts";
+import { assertSecure, AuthServerError } from "../lib/auth/oauth/auth_fetch.ts";
+import { checkedPage } from "../lib/auth/pending_login.ts";
 import { LoginFile } from "../lib/commands/auth_actions/login_file.ts";
 import { openLogin } from "../lib/commands/auth_actions/open_page.ts";
 import { UnsecuredJWT } from "jose";
@@ -85,6 +88,20 @@ Deno.test({
   },
 });
 
+Deno.test("this machine is the same wherever it is asked for, and the command that signs in is one that can be run", () => {
+  for (const host of ["localhost", "127.0.0.1", "127.8.9.1", "[::1]"]) {
+    assertSecure(new URL(`http://${host}/`), new URL("http://localhost/"));
+    assertEquals(checkedPage(`http://${host}/`), `http://${host}/`);
+  }
+  assertThrows(
+    () => assertSecure(new URL("http://a.localhost/"), new URL("http://localhost/")),
+    AuthServerError,
+  );
+  const config = { name: "my server", title: "T", url: "https://x.example/", oauth: undefined };
+  const { message } = loginRequired(config, { resource: config.url, name: "work" }, undefined);
+  assertStringIncludes(message, "run exai-daemon auth login 'my server' --account work");
+});
+
 Deno.test("a login says whom the authorization server has signed in, where that tells it", async () => {
   const token = (claims: Record<string, unknown>) => new UnsecuredJWT(claims).encode();
   const told: [string | undefined, string | undefined][] = [
@@ -101,5 +118,6 @@ Deno.test("a login says whom the authorization server has signed in, where that 
     });
     const { authorizationUrl } = await rig.account.beginLogin({ redirectUrl: CALLBACK });
     assertEquals(await rig.account.finishLogin(await signIn(authorizationUrl)), person);
+    assertEquals((await rig.store.read(rig.account.id))!.tokens!.id_token, undefined, "it is not kept");
   }
 });

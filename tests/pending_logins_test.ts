@@ -243,8 +243,10 @@ Deno.test({
 Deno.test("only pages that a browser opens safely are shown to people", () => {
   assertEquals(checkedPage("https://login.example/a?b=c"), "https://login.example/a?b=c");
   assertEquals(checkedPage(new URL("http://127.0.0.1:8/x")), "http://127.0.0.1:8/x");
+  assertEquals(checkedPage("http://127.0.0.2:8/x"), "http://127.0.0.2:8/x");
   const refused = [
     "http://login.example/",
+    "http://login.localhost/",
     "file:///etc/passwd",
     "javascript:alert(1)",
     "ms-settings:",

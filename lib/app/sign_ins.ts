@@ -1,5 +1,6 @@
-import type { AccountAdmin, AccountRow, AccountTarget, LogoutResult } from "../admin/auth_routes.ts";
-import { accountIdOf, accountKey, type Accounts, type OAuthAccount } from "../auth/accounts.ts";
+import type { AccountAdmin, AccountRow, AccountTarget } from "../admin/auth_routes.ts";
+import { accountIdOf, type Accounts, type OAuthAccount, type Revocation } from "../auth/accounts.ts";
+import { accountKey } from "../auth/credential_store.ts";
 import type { PendingLogin } from "../auth/pending_login.ts";
 import { PendingLogins } from "../auth/pending_logins.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
@@ -12,13 +13,14 @@ import type { Server } from "../call/server.ts";
 import {
   accountNames,
   DEFAULT_ACCOUNT,
+  loginCommand,
   mayBeSignedInTo,
   onlyAccount,
   whyNoLogin,
 } from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
-import { loginCommand, LoginServer, type ServerLogins } from "../upstream/login_server.ts";
+import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
 
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { slotRequestFor } from "../upstream/slot_request.ts";
@@ -103,7 +105,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     return await this.#pending.withId(id);
   }
 
-  async logout(target: AccountTarget): Promise<LogoutResult> {
+  async logout(target: AccountTarget): Promise<Revocation> {
     return await this.#accountOf(this.#configOf(target)).logout();
   }
 

@@ -1,14 +1,14 @@
 import { EventEmitter } from "node:events";
 import { DEFAULT_ACCOUNT } from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
-import type { AccountId, CredentialStore } from "./credential_store.ts";
-import { accountKey } from "./login/login_account.ts";
+import { type AccountId, accountKey, type CredentialStore } from "./credential_store.ts";
 import { OAuthAccount } from "./oauth/account.ts";
 import type { AccountChange, AccountConfig } from "./oauth/account_words.ts";
+import type { Revocation } from "./oauth/client_auth.ts";
 import { accountResource } from "./oauth/discovery.ts";
 import { type Renew, type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
 
-export { accountKey, type OAuthAccount, type Renewal, type RenewRequest, renewTokens };
+export { type OAuthAccount, type Renewal, type RenewRequest, renewTokens, type Revocation };
 
 /** What names an account: where its server is, and how the user calls it. */
 type AccountPlace = Pick<UrlServerConfig, "url" | "account">;

@@ -13,6 +13,11 @@ export interface AccountId {
   name: string;
 }
 
+/** The key of an account, whatever object stands for it: unlike a text with a separator, no two accounts have the same. */
+export function accountKey({ resource, name }: AccountId): string {
+  return JSON.stringify([resource, name]);
+}
+
 /** What is kept of an account. Registrations and tokens carry the issuer they are from and go to no other (SEP-2352). */
 export interface KeptCredentials {
   /** Registrations with authorization servers, by issuer. */
@@ -40,4 +45,13 @@ export interface CredentialStore {
   ): Promise<KeptCredentials | undefined>;
 
   list(): Promise<readonly AccountId[]>;
+
+  /**
+   * What another process of this program needs to open the store, so that no person is asked for a password again. They
+   * are secret, and go to that process's standard input alone.
+   */
+  readonly keys?: readonly string[];
+
+  /** Takes over the {@linkcode keys} of another process. */
+  useKeys?(keys: readonly string[]): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { isLoopbackName } from "../base/ip_address.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { AccountId } from "./credential_store.ts";
 
@@ -8,6 +9,9 @@ export type LoginPrompt =
   | { kind: "browser"; url: string }
   /** Opens a page on any device and types the code in (RFC 8628); `completeUrl` holds the code already. */
   | { kind: "device"; url: string; code: string; completeUrl?: string };
+
+/** How long a person may take to sign in. */
+export const LOGIN_MS = 10 * MINUTE_MS;
 
 interface PendingLoginOptions {
   account: AccountId;
@@ -85,8 +89,7 @@ export class PendingLogin {
  */
 export function checkedPage(url: string | URL): string {
   const parsed = URL.parse(url);
-  const isLoopback = parsed?.protocol === "http:" &&
-    ["127.0.0.1", "localhost", "[::1]"].includes(parsed.hostname);
+  const isLoopback = parsed?.protocol === "http:" && isLoopbackName(parsed.hostname);
   if (parsed && (parsed.protocol === "https:" || isLoopback) && parsed.username === "") return parsed.href;
   throw new ExaiError(
     "UPSTREAM_UNAVAILABLE",

@@ -1,16 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { MINUTE_MS } from "../base/units.ts";
-import type { AccountId } from "./credential_store.ts";
-import { accountKey, type LoginAccount } from "./login/login_account.ts";
-import { checkedPage, PendingLogin } from "./pending_login.ts";
+import { type AccountId, accountKey } from "./credential_store.ts";
+import type { LoginAccount } from "./login/login_account.ts";
+import { checkedPage, LOGIN_MS, PendingLogin } from "./pending_login.ts";
 import { type RedirectAddress, RedirectListener } from "./login/redirect_listener.ts";
 import { type DeviceAccount, pollDevice } from "./login/device_login.ts";
 
 const log = getLogger(["exai", "auth"]);
-
-/** How long a person may take to sign in. */
-const TIMEOUT_MS = 10 * MINUTE_MS;
 
 /** Logins that have ended and are remembered. */
 const MAX_ENDED = 32;
@@ -37,7 +33,7 @@ export class PendingLogins implements AsyncDisposable {
   #isClosed = false;
 
   /** @param options `timeoutMs`: how long a person may take */
-  constructor({ timeoutMs = TIMEOUT_MS }: { timeoutMs?: number } = {}) {
+  constructor({ timeoutMs = LOGIN_MS }: { timeoutMs?: number } = {}) {
     this.#timeoutMs = timeoutMs;
   }
 

@@ -25,6 +25,8 @@ const IDLE_MS = 20 * SECOND_MS;
 /** A line on standard input of the process, and the line that answers it. */
 interface NumberedRequest extends RenewRequest {
   number: number;
+  /** {@linkcode CredentialStore.keys} of whoever asks: a keychain would ask its user once more, for each such process. */
+  keys: readonly string[];
 }
 interface NumberedRenewal {
   number: number;
@@ -55,10 +57,14 @@ function outliveSignals(): void {
 }
 
 async function renewOne(store: CredentialStore, line: string, answer: (line: string) => void): Promise<void> {
-  const { number, ...request }: NumberedRequest = JSON.parse(line);
-  const renewal = await renewTokens(store, request).catch((thrown): Renewal => {
-    return { is: "failed", why: messageOf(thrown) };
-  });
+  const { number, keys, ...request }: NumberedRequest = JSON.parse(line);
+  let renewal: Renewal;
+  try {
+    await store.useKeys?.(keys);
+    renewal = await renewTokens(store, request);
+  } catch (thrown) {
+    renewal = { is: "failed", why: messageOf(thrown) };
+  }
   try {
     answer(JSON.stringify({ number, renewal } satisfies NumberedRenewal));
   } catch {
@@ -109,11 +115,11 @@ export class RenewalProcess implements Disposable {
 
   async #ask(running: RunningProcess, request: RenewRequest): Promise<Renewal> {
     clearTimeout(this.#idle);
-    const { timeoutMs = TIMEOUT_MS } = this.#parts;
+    const { store, timeoutMs = TIMEOUT_MS } = this.#parts;
     const number = ++this.#number;
     const waiting = Promise.withResolvers<Renewal>();
     running.waiting.set(number, waiting);
-    const line = JSON.stringify({ number, ...request } satisfies NumberedRequest);
+    const line = JSON.stringify({ number, keys: store.keys ?? [], ...request } satisfies NumberedRequest);
     // A process that has ended says so by the end of its output.
     running.stdin.write(new TextEncoder().encode(`${line}\n`)).catch(() => {});
     const late = new ExaiError("TIMEOUT", "the process that renews tokens does not answer");

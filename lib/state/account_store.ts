@@ -1,6 +1,11 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
-import type { AccountId, CredentialStore, KeptCredentials } from "../auth/credential_store.ts";
+import {
+  type AccountId,
+  accountKey,
+  type CredentialStore,
+  type KeptCredentials,
+} from "../auth/credential_store.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { registerPassingSecret, registerSecret } from "../base/secrets.ts";
 import { MINUTE_MS } from "../base/units.ts";
@@ -26,6 +31,14 @@ export class VaultCredentialStore implements CredentialStore {
   constructor(vault: Vault, locks: string) {
     this.#vault = vault;
     this.#locks = locks;
+  }
+
+  get keys(): readonly string[] {
+    return this.#vault.keys.texts;
+  }
+
+  async useKeys(keys: readonly string[]): Promise<void> {
+    await this.#vault.keys.use(keys);
   }
 
   async read(id: AccountId): Promise<KeptCredentials | undefined> {
@@ -62,7 +75,7 @@ export class VaultCredentialStore implements CredentialStore {
 }
 
 function credentialsIn(content: VaultContent, id: AccountId): KeptCredentials | undefined {
-  const found = content[SECTION]?.[keyOf(id)];
+  const found = content[SECTION]?.[accountKey(id)];
   if (!isObject(found)) return undefined;
   hide(found);
   // A copy: the content is that of every later reading too.
@@ -76,10 +89,10 @@ function asWritten(kept: KeptCredentials): JsonObject {
 
 function withAccount(content: VaultContent, id: AccountId, kept: JsonObject | undefined): VaultContent {
   const accounts = { ...content[SECTION] };
-  if (kept === undefined) delete accounts[keyOf(id)];
+  if (kept === undefined) delete accounts[accountKey(id)];
   else {
     hide(kept);
-    accounts[keyOf(id)] = kept;
+    accounts[accountKey(id)] = kept;
   }
   return { ...content, [SECTION]: accounts };
 }
@@ -94,11 +107,6 @@ function hide(kept: JsonObject): void {
   }
 }
 
-/** The key of an account: unlike a text with a separator, no two accounts have the same. */
-function keyOf({ resource, name }: AccountId): string {
-  return JSON.stringify([resource, name]);
-}
-
 function idIn(key: string): AccountId | undefined {
   try {
     const [resource, name] = JSON.parse(key);
@@ -109,5 +117,5 @@ function idIn(key: string): AccountId | undefined {
 }
 
 function digestOf(id: AccountId): string {
-  return createHash("sha256").update(keyOf(id)).digest("hex").slice(0, 32);
+  return createHash("sha256").update(accountKey(id)).digest("hex").slice(0, 32);
 }

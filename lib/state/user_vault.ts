@@ -50,7 +50,7 @@ export function openUserVault(
   return {
     credentials: new VaultCredentialStore(vault, paths.accountLocks),
     secrets: new VaultSecretStore(vault, "the encrypted vault"),
-    askAgain: () => vault.askAgain(),
+    askAgain: () => keys.askAgain(),
     moveKey: () => vault.moveKey(),
   };
 }

@@ -47,7 +47,7 @@ interface VaultReading {
 export class Vault {
   readonly #path: string;
   readonly #lockPath: string;
-  readonly #keys: VaultKeys;
+  readonly keys: VaultKeys;
   readonly #onQuarantine: (note: string) => void;
   readonly #onlyLooks: boolean;
   #last: VaultReading | undefined;
@@ -55,7 +55,7 @@ export class Vault {
   constructor({ paths, keys, onQuarantine, onlyLooks = false }: VaultOptions) {
     this.#path = paths.vault;
     this.#lockPath = paths.vaultLock;
-    this.#keys = keys;
+    this.keys = keys;
     this.#onQuarantine = onQuarantine ?? (() => {});
     this.#onlyLooks = onlyLooks;
   }
@@ -90,7 +90,7 @@ export class Vault {
       const before = await this.#readOrPutAside();
       const content = change(before?.content ?? EMPTY);
       if (content === (before?.content ?? EMPTY)) return;
-      const text = await seal(content, await this.#keys.forWriting(before?.needs));
+      const text = await seal(content, await this.keys.forWriting(before?.needs));
       checkVaultSize(this.#path, text, content, spareBytes);
       await this.#write(() => writeDurably(this.#path, text));
       this.#last = undefined;
@@ -108,7 +108,7 @@ export class Vault {
     await this.#locked(async () => {
       const before = await this.#readOrPutAside();
       const content = before?.content ?? EMPTY;
-      const text = await seal(content, await this.#keys.forWriting(before?.needs));
+      const text = await seal(content, await this.keys.forWriting(before?.needs));
       checkVaultSize(this.#path, text, content, spareBytes);
       await this.#write(() => checkDurable(this.#path, text));
     });
@@ -126,13 +126,13 @@ export class Vault {
       const before = await this.#readOrPutAside();
       if (!before) return undefined;
       const { content, needs } = before;
-      const fresh = await this.#keys.forMoving(needs);
+      const fresh = await this.keys.forMoving(needs);
       if (!fresh) return { from: needs.place, to: needs.place };
       const text = await seal(content, fresh);
       await this.#write(() => writeDurably(this.#path, text));
       this.#last = undefined;
       // Only now: until it is replaced, the vault needs it.
-      await this.#keys.remove(needs);
+      await this.keys.remove(needs);
       return { from: needs.place, to: fresh.place };
     });
   }
@@ -149,11 +149,6 @@ export class Vault {
     } catch (thrown) {
       if (!(thrown instanceof DamagedVault)) throw thrown;
     }
-  }
-
-  /** Has a keychain that gave no key asked once more, when it is needed next; whether there is one. */
-  askAgain(): boolean {
-    return this.#keys.askAgain();
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
@@ -175,7 +170,7 @@ export class Vault {
 
   async #unseal(text: string) {
     try {
-      return await unseal(text, this.#keys);
+      return await unseal(text, this.keys);
     } catch (thrown) {
       if (thrown instanceof DamagedVault && this.#onlyLooks) throw this.#fault("is of no use", thrown);
       throw thrown;

@@ -84,6 +84,16 @@ export class VaultKeys {
     throw this.#fault(`was encrypted with another key than that in ${this.#where(place)}`);
   }
 
+  /** The keys that were needed until now, as texts. */
+  get texts(): string[] {
+    return Array.from(this.#known.values(), ({ bytes }) => base64url(bytes));
+  }
+
+  /** Takes over keys that another process has got already. */
+  async use(texts: readonly string[]): Promise<void> {
+    for (const text of texts) await this.#remember(this.#parse(text, "what it was given"));
+  }
+
   /** Has keychains that gave no key asked once more, when it is needed next; whether there are any. */
   askAgain(): boolean {
     const refused = [...this.#answered].filter((kid) => !this.#known.has(kid));

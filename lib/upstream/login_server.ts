@@ -11,9 +11,9 @@ import type { Result } from "../wire/rpc.ts";
 import { listKindOf, listResult } from "./lists/list_view.ts";
 import { askToSignIn } from "./sign_in/ask_to_sign_in.ts";
 import { LoginTool } from "./sign_in/login_tool.ts";
-import { howToSignIn, loginCommand, type SignInTarget, signInTo } from "./sign_in/login_texts.ts";
-
-export { loginCommand };
+import { loginCommand } from "../config/account_choice.ts";
+import { howToSignIn, type SignInTarget, signInTo } from "./sign_in/login_texts.ts";
+import { isLoginRequired } from "./supervisor.ts";
 
 /** How the windows of one server sign in to it, each in the name of its account. */
 export interface ServerLogins {
@@ -247,10 +247,6 @@ export class LoginServer implements Server {
       ({ message }) => tell("warning", `not signed in to "${this.name}": ${message}`),
     );
   }
-}
-
-export function isLoginRequired(thrown: unknown): thrown is ExaiError {
-  return thrown instanceof ExaiError && thrown.code === "LOGIN_REQUIRED";
 }
 
 /** What a server that has not been reached yet says of itself to a window of its own: all that it may have later. */

@@ -41,6 +41,14 @@ export class FakeDesktop implements AsyncDisposable {
     await Deno.remove(`${this.#dir.path}/locked`);
   }
 
+  /** The one item that is kept. */
+  async item(): Promise<string> {
+    for await (const { name } of Deno.readDir(this.#dir.path)) {
+      if (name.startsWith("item-")) return await Deno.readTextFile(`${this.#dir.path}/${name}`);
+    }
+    throw new Error("nothing is kept");
+  }
+
   /** How often it was asked for an item. */
   async asked(): Promise<number> {
     return (await Deno.readTextFile(`${this.#dir.path}/asked`)).length;

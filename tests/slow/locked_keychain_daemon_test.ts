@@ -31,3 +31,21 @@ Deno.test("a daemon asks a locked keychain once, and again when a person command
   await until("the entry is read again", async () => !await isLocked() || undefined);
   assertEquals(await desktop.asked() - before, 3);
 });
+
+Deno.test("the process that renews tokens opens the vault with the key that its daemon has", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  await using desktop = await FakeDesktop.open();
+  await using home = await tempDir({});
+  await Deno.chmod(home.path, 0o700);
+  const run = (args: string[], input: string) =>
+    runDaemon({ home: home.path, args, env: desktop.env, input });
+  await run(["secret", "set", "token"], "first-value");
+  await desktop.lock();
+  const before = await desktop.asked();
+  const id = { resource: "https://far.example/mcp", name: "default" };
+  const request = { number: 1, keys: [await desktop.item()], id, seen: "" };
+  const { stdout } = await run(["auth", "refresh"], JSON.stringify(request));
+  assertStringIncludes(stdout, "it was signed out");
+  assertEquals(await desktop.asked(), before);
+});

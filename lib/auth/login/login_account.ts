@@ -25,8 +25,3 @@ export interface LoginAccount {
    */
   finishLogin(params: URLSearchParams): Promise<string | undefined>;
 }
-
-/** A key that is the same for the same account, whatever object stands for it. */
-export function accountKey({ resource, name }: AccountId): string {
-  return JSON.stringify([resource, name]);
-}

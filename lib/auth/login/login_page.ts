@@ -1,3 +1,5 @@
+import { loginCommand } from "../../config/account_choice.ts";
+
 /** What the browser shows at the end of a login. */
 interface LoginPage {
   status: number;
@@ -78,7 +80,9 @@ export function foreignPage(server: string): Response {
     paragraphs: [
       "The connection comes from another user of this machine than the one who signs in, or the system does not say " +
       "from which. Nothing was done with the answer.",
-      `If it is you who signs in, run exai-daemon auth login ${server} --paste and paste the address of this page.`,
+      `If it is you who signs in, run ${
+        loginCommand({ server })
+      } --paste and paste the address of this page.`,
     ],
   });
 }

@@ -1,8 +1,8 @@
 // @ts-types="@modelcontextprotocol/client"
 import type { OAuthTokens, StoredOAuthClientInformation } from "@modelcontextprotocol/client";
-import { MINUTE_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, KeptCredentials } from "../credential_store.ts";
+import { LOGIN_MS } from "../pending_login.ts";
 import { loadSdk } from "./auth_faults.ts";
 import { assertSecure, type AuthFetch, AuthServerError } from "./auth_fetch.ts";
 import { scopeUnion, withScopes } from "./challenge.ts";
@@ -11,8 +11,7 @@ import { assertPkce, type Discovered, isSameIssuer } from "./discovery.ts";
 import { fetchOfTokens } from "./token_answer.ts";
 import { withTokens } from "./renew.ts";
 
-/** How long a person may take; and how many logins of one account may be begun meanwhile. */
-const MAX_AGE_MS = 10 * MINUTE_MS;
+/** How many logins of one account may be begun while one is waited for. */
 const MAX_BEGUN = 8;
 
 /** What a login of an account is made of. */
@@ -112,7 +111,7 @@ export class BegunLogins {
     const state = params.get("state") ?? "";
     const login = this.#begun.get(state);
     this.#begun.delete(state);
-    if (!login || Date.now() - login.begunAtMs > MAX_AGE_MS) {
+    if (!login || Date.now() - login.begunAtMs > LOGIN_MS) {
       throw new AuthServerError(
         "the answer belongs to no login that is waited for: it came too late, or twice",
       );

@@ -1,4 +1,5 @@
 import { ExaiError } from "../../base/errors.ts";
+import { DEFAULT_ACCOUNT, loginCommand } from "../../config/account_choice.ts";
 import type { UrlServerConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
 import { sayWhy } from "./auth_faults.ts";
@@ -40,13 +41,11 @@ export function loginRequired(
   { name: account }: AccountId,
   why: string | undefined,
 ): ExaiError {
-  const isDefault = account === "default";
-  const as = isDefault ? "" : ` as ${account}`;
-  const flag = isDefault ? "" : ` --account ${account}`;
+  const as = account === DEFAULT_ACCOUNT ? "" : ` as ${account}`;
   const because = why === undefined ? "" : `: ${why}`;
   return new ExaiError(
     "LOGIN_REQUIRED",
-    `server "${title}" needs you to sign in${as}${because}; run exai-daemon auth login ${name}${flag}`,
+    `server "${title}" needs you to sign in${as}${because}; run ${loginCommand({ server: name, account })}`,
     { details: { server: name, account, outcome: "not_run" } },
   );
 }

@@ -1,5 +1,5 @@
 import { beginningOf, boundedBody } from "../../base/http_response.ts";
-import { addressBytes, isLoopback } from "../../base/ip_address.ts";
+import { isLoopbackName } from "../../base/ip_address.ts";
 import { KIB, MIB, MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import { postClient, sentOnce } from "../../remote/post_client.ts";
 
@@ -19,13 +19,6 @@ const MAX_ERROR_BYTES = 8 * KIB;
 /** The authorization server cannot be used as it is, or as what it says would have it. */
 export class AuthServerError extends Error {}
 
-/** Whether `url` is on this machine. */
-function isLoopbackUrl({ hostname }: URL): boolean {
-  if (hostname === "localhost" || hostname.endsWith(".localhost")) return true;
-  const address = addressBytes(hostname);
-  return address !== undefined && isLoopback(address);
-}
-
 /**
  * Throws unless credentials of `resource` may be sent to `url`: over TLS, or within this machine (MCP basic/authorization,
  * communication security). A server elsewhere cannot send requests to this machine.
@@ -34,7 +27,7 @@ function isLoopbackUrl({ hostname }: URL): boolean {
  */
 export function assertSecure(url: URL, resource: URL): void {
   if (url.protocol === "https:") return;
-  if (url.protocol === "http:" && isLoopbackUrl(url) && isLoopbackUrl(resource)) return;
+  if (url.protocol === "http:" && [url, resource].every(({ hostname }) => isLoopbackName(hostname))) return;
   const where = url.protocol === "http:" ? url.host : url.protocol;
   throw new AuthServerError(`${where} is not reached over https, and nothing secret is sent in the clear`);
 }

@@ -124,7 +124,7 @@ async function refresh(
  */
 export function withTokens(
   kept: KeptCredentials,
-  tokens: OAuthTokens,
+  { id_token: _said, ...tokens }: OAuthTokens,
   issuer: string | undefined,
 ): KeptCredentials {
   const stamped = { ...tokens, scope: tokens.scope ?? kept.tokens?.scope, issuer };

@@ -34,12 +34,12 @@ function plainAnswer(text: string): string {
   const plain: JsonObject = { access_token, token_type };
   const seconds = Number(lifetime);
   if (lifetime !== null && seconds > 0 && Number.isFinite(seconds)) plain.expires_in = seconds;
-  for (const name of ["refresh_token", "scope"]) {
+  for (const name of ["refresh_token", "scope", "id_token"]) {
     const value: Json | undefined = rest[name];
     if (typeof value === "string" && value !== "") plain[name] = value;
   }
-  // Without one it is the scope that was asked for.
-  if (isLarge(plain.scope)) delete plain.scope;
+  // Without one it is the scope that was asked for; who has signed in is only shown.
+  for (const name of ["scope", "id_token"]) if (isLarge(plain[name])) delete plain[name];
   if (isLarge(access_token) || isLarge(plain.refresh_token)) {
     throw new AuthServerError("its authorization server gave a token of more than 16 KiB");
   }

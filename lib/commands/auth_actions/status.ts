@@ -3,6 +3,7 @@ import { ownEntry } from "../../base/json.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
+import { loginCommand } from "../../config/account_choice.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -29,9 +30,8 @@ async function status({ args: [server], settings }: Invocation): Promise<Command
   const accounts = await readAccounts(settings, server);
   const needing = accounts.filter(({ state }) => state === "login_required");
   const advice = needing.map(({ server, account, why }) => {
-    const about = account === "default" ? "" : ` --account ${account}`;
     return visible(
-      `${server}: ${why ?? "needs a login"}; exai-daemon auth login ${server}${about}`,
+      `${server}: ${why ?? "needs a login"}; ${loginCommand({ server, account })}`,
       MAX_ERROR_CHARS,
     );
   });

@@ -1,3 +1,4 @@
+import { isLoopbackName } from "../../base/ip_address.ts";
 import { fill, variablesIn } from "../../base/template.ts";
 import type { AccountRule, OAuthConfig, UrlServerConfig } from "../server_config.ts";
 import { keepNamedSecret } from "../secret_values.ts";
@@ -69,7 +70,8 @@ async function fixedText(
   return fill(expanded, () => "");
 }
 
-const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
+/** Where the answer of a login can be listened for. */
+const LISTENED = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
 
 /** The redirect address without its port, and that as the port where it names one. */
 function redirectOf(
@@ -79,7 +81,7 @@ function redirectOf(
 ): Pick<OAuthConfig, "redirectUrl" | "callbackPort"> {
   const url = URL.parse(text);
   const fault = (message: string) => context.fault(["oauth", "redirectUrl"], message);
-  if (url?.protocol !== "http:" || !LOOPBACK.test(url.hostname) || url.search !== "" || url.hash !== "") {
+  if (url?.protocol !== "http:" || !LISTENED.test(url.hostname) || url.search !== "" || url.hash !== "") {
     fault(
       "is no address that the daemon can be reached at by your browser; allowed: an http URL on localhost, 127.0.0.1 or [::1]",
     );
@@ -102,7 +104,7 @@ function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
   }
   const server = issuer === undefined ? undefined : URL.parse(issuer);
   const isIssuer = server?.protocol === "https:" ||
-    server?.protocol === "http:" && LOOPBACK.test(server.hostname);
+    server?.protocol === "http:" && isLoopbackName(server.hostname);
   if (issuer !== undefined && (!isIssuer || server?.search !== "" || server.hash !== "")) {
     fault(["oauth", "issuer"], "is no issuer; allowed: an https URL without ? and #");
   }
