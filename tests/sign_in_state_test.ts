@@ -1,14 +1,15 @@
 // What the daemon does with connections and lists when an account is signed in to or out of, by whatever process.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { SignIns } from "../lib/app/sign_ins.ts";
 import { DaemonEvents } from "../lib/app/daemon_events.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import { Accounts, type OAuthAccount } from "../lib/auth/accounts.ts";
 import type { ServerConfig, UrlServerConfig } from "../lib/config/server_config.ts";
+import { Router } from "../lib/router/router.ts";
 import { stateOfStopped } from "../lib/upstream/server_state.ts";
 import { Upstream, Window } from "./helpers/instance.ts";
-import { lists, toolsResult } from "./helpers/mounted.ts";
+import { lists, namesOf, toolsResult } from "./helpers/mounted.ts";
 import { CALLBACK, failure, Rig } from "./helpers/oauth_rig.ts";
 import { signIn } from "./helpers/scripted_auth.ts";
 import { mountedServer } from "./helpers/shared_server.ts";
@@ -64,6 +65,27 @@ Deno.test("an account that another process has signed in to may be somebody else
   assert(await rig.account.refused(REFUSAL, NEVER));
   assertEquals([it.signIns.notes(), it.mounted.lists.areThere, states()], [[], false, []]);
   assertEquals(it.changed, [["far"], "health"]);
+  const [shown] = it.signIns.shown(it.servers);
+  const told = await shown!.target(ada.call({ method: "tools/call", params: { name: "far__login" } }));
+  assertMatch(JSON.stringify(told), /Done: .* has worked/);
+});
+
+Deno.test("a window whose client does not tell its roots is shown how to sign in at once", async () => {
+  await using rig = new Rig();
+  await using it = mounting(rig);
+  await failure(() => rig.account.refused(REFUSAL, NEVER));
+  const shown = it.signIns.shown(it.servers);
+  const router = new Router({
+    servers: () => shown,
+    serverInfo: { name: "exai", version: "1" },
+    policies: [],
+    policiesFor: () => [],
+    queryPoliciesFor: () => [],
+    listDeadlineMs: 50,
+  });
+  const roots = () => new Promise<never>(() => {});
+  const { result } = await router.target(lists(new Window("ada", { roots: {} }, { roots })));
+  assertEquals(namesOf(result!.tools), ["far__login"]);
 });
 
 Deno.test("an address that depends on the window is an account of its own: a refusal there ends no other connection", async () => {

@@ -15,6 +15,7 @@ import {
   DEFAULT_ACCOUNT,
   loginCommand,
   mayBeSignedInTo,
+  onlyAccount,
   whyNoLogin,
 } from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
@@ -150,6 +151,10 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
         const config = await configOf(caller).catch(() => undefined);
         return config !== undefined && needed.has(this.#accountOf(config));
       },
+      isSignedIn: async (caller) => {
+        const status = configOf(caller).then((config) => this.#accountOf(config).status());
+        return (await status.catch(() => undefined))?.state === "signed_in";
+      },
       accountOf: async (caller) => {
         const { account } = await configOf(caller);
         return account === DEFAULT_ACCOUNT ? undefined : account;
@@ -261,6 +266,11 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
 /** The configuration of a server as it is for a window: its account, and its address. */
 async function configFor({ config }: MountedServer, caller: Caller): Promise<UrlServerConfig> {
+  const account = onlyAccount(config);
+  // Nothing is asked of the client where nothing depends on the window: under load its answer may be late.
+  if (mayBeSignedInTo(config) && account !== undefined && !isAddressOfWindow(config)) {
+    return { ...config, account };
+  }
   const options = { isolationReason: undefined, asksRoots: () => false, daemonId: undefined };
   const { config: bound } = await slotRequestFor(config, caller, options);
   if (bound.kind !== "stdio") return bound;

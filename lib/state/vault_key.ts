@@ -1,4 +1,3 @@
-import { calculateJwkThumbprint } from "jose";
 import { getLogger } from "@logtape/logtape";
 import type { Keychain } from "../auth/keychain.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
@@ -260,6 +259,7 @@ export class VaultKeys {
   async #remember(bytes: Uint8Array<ArrayBuffer>): Promise<VaultKey> {
     const k = base64url(bytes);
     registerSecret(k);
+    const { calculateJwkThumbprint } = await import("jose");
     const key = { kid: await calculateJwkThumbprint({ kty: "oct", k }), bytes };
     this.#known.set(key.kid, key);
     return key;

@@ -1,4 +1,3 @@
-import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from "jose";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import type { KeyPlace, NeededKey, PlacedKey, VaultKeys } from "./vault_key.ts";
@@ -21,6 +20,7 @@ interface VaultHeader extends NeededKey {
 
 /** `content` as the text of a vault (RFC 7516, compact serialization). */
 export async function seal(content: VaultContent, { key, place }: PlacedKey): Promise<string> {
+  const { CompactEncrypt } = await import("jose");
   return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(content)))
     .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid: key.kid, form: FORM, place })
     .encrypt(key.bytes);
@@ -36,7 +36,8 @@ export async function unseal(
   text: string,
   keys: VaultKeys,
 ): Promise<{ content: VaultContent; needs: NeededKey }> {
-  const { form, ...needs } = headerOf(text);
+  const { compactDecrypt, decodeProtectedHeader } = await import("jose");
+  const { form, ...needs } = headerIn(text, decodeProtectedHeader);
   if (form > FORM) {
     throw new ExaiError("CONFIG", "a newer release of EXAI has written the vault; run exai-daemon update");
   }
@@ -57,9 +58,9 @@ export async function unseal(
   }
 }
 
-function headerOf(text: string): VaultHeader {
+function headerIn(text: string, decode: (token: string) => Record<string, unknown>): VaultHeader {
   try {
-    const { kid, form, place } = decodeProtectedHeader(text);
+    const { kid, form, place } = decode(text);
     if (typeof kid !== "string" || typeof form !== "number") throw new Error("it is not of EXAI");
     return { kid, form, place: place as KeyPlace };
   } catch (thrown) {

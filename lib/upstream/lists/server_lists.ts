@@ -144,10 +144,9 @@ export class ServerLists {
 
   /** The list of `kind` as the merged catalog shows it. */
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
-    if (this.#memory.awaitsScope(caller)) {
-      // Until the client has told its roots, so that it is shown what it was shown before.
-      await resolvedWithin(this.#probes.placeOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
-    }
+    // So that it is shown what it was shown before.
+    const placed = this.#memory.awaitsScope(caller) && this.#probes.placeOf(caller).catch(() => {});
+    if (placed) await resolvedWithin(placed, MAX_LIST_WAIT_MS);
     this.#listen(caller);
     const remembered = this.#remembered(kind, caller);
     if (remembered) return await this.#shown.of(kind, this.#show(kind, remembered, caller));
