@@ -12,6 +12,7 @@ import type { CallControl, SessionAccess } from "./call_control.ts";
 import { callRoutes } from "./call_routes.ts";
 import { type HandoverAdmin, handoverRoute } from "./handover_route.ts";
 import { allowMethod, ownerOnly } from "./route_guards.ts";
+import { serverActionRoutes } from "./server_actions.ts";
 import { serverRoutes, type ServerRouteSources } from "./server_routes.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
@@ -132,6 +133,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/stop", stopRoute(stopRequest, calls)],
     ["/handover", handoverRoute(sources.handover)],
     ...threadRoutes(allThreads(own.threads)),
+    ...serverActionRoutes({ servers: () => mounts.servers, sessions }),
     ...serverRoutes({
       sessions,
       toolsFor: sources.toolsFor,
