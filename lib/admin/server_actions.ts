@@ -22,7 +22,7 @@ const RESTART_GRACE_MS = 30 * SECOND_MS;
 const END_MS = 10 * SECOND_MS;
 
 /** A process that an action was about. */
-interface ProcessRow extends JsonObject {
+interface ActedOnProcess extends JsonObject {
   pid?: number;
   share_key: string;
   sessions: string[];
@@ -34,9 +34,9 @@ interface ProcessRow extends JsonObject {
 export interface ServerActionAnswer extends JsonObject {
   server: string;
   /** Processes that ended, or end once they are idle. */
-  ended: ProcessRow[];
+  ended: ActedOnProcess[];
   /** Processes that were started in their place. */
-  started: ProcessRow[];
+  started: ActedOnProcess[];
   /** Why one could not be started, each in a sentence. */
   failed: string[];
 }
@@ -116,7 +116,7 @@ function lastUsed({ name }: MountedServer, sessions: SessionAccess): Caller[] {
     .slice(0, 1);
 }
 
-function rowOf({ started, keyHash, sessionIds }: Slot): ProcessRow {
+function rowOf({ started, keyHash, sessionIds }: Slot): ActedOnProcess {
   return { pid: started?.pid, share_key: keyHash, sessions: sessionIds, inflight: started?.inflight ?? 0 };
 }
 

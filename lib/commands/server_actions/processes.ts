@@ -42,9 +42,7 @@ export const stopServer: Action = {
   run: (invocation) => act("stop", invocation),
 };
 
-const DONE = { restart: "ended", park: "ends once idle", stop: "ended" } as const;
-
-async function act(what: keyof typeof DONE, invocation: Invocation): Promise<CommandResult> {
+async function act(what: "restart" | "park" | "stop", invocation: Invocation): Promise<CommandResult> {
   const { args: [name], options, settings, usage, progress } = invocation;
   if (name === undefined) throw new UsageError(`it is not said which server; usage: ${usage}`);
   const key = options.get("key")?.at(-1);
@@ -59,7 +57,7 @@ async function act(what: keyof typeof DONE, invocation: Invocation): Promise<Com
   const { ended, started, failed } = answer;
   const lines = [
     ...ended.map((row) =>
-      `${nameOf(name, row)} ${DONE[what]}, for ${counted(row.sessions.length, "session")}`
+      `${nameOf(name, row)} ${what === "park" ? "ends once idle" : "ended"}, for ${counted(row.sessions.length, "session")}`
     ),
     ...(ended.length === 0 ? [`${name} did not run`] : []),
     ...started.map((row) => `${nameOf(name, row)} started`),
