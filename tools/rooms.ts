@@ -159,6 +159,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     outsideWorld: true,
   },
+  page: {
+    holds: "what a browser shows of the daemon: its page, the program in it, and the routes that serve both",
+    mayImport: ["base", "edge", "admin"],
+    outsideWorld: true,
+  },
   doctor: {
     holds: "what may be wrong with an installation: one check in a file, what mends it, one table of all",
     mayImport: [
