@@ -134,13 +134,18 @@ browserTest(
       );
       await page.keyboard.press("r");
       await page.getByRole("dialog", { name: "Restart files?" }).waitFor();
-      await page.keyboard.press("Escape");
-      assertEquals(fake.posted, []);
-      await page.keyboard.press("r");
-      await page.keyboard.press("Enter");
+      for (const key of ["Escape", "Enter"]) {
+        await page.keyboard.press(key);
+        await page.getByRole("dialog").waitFor({ state: "hidden" });
+        assertEquals(fake.posted, [], `${key} loses nothing, however long a key is held down`);
+        await page.keyboard.press("r");
+        await page.getByRole("dialog", { name: "Restart files?" }).waitFor();
+      }
+      for (const key of ["Tab", "Enter"]) await page.keyboard.press(key);
       await page.getByText("files is started again.").waitFor();
       await page.getByRole("button", { name: "Cancel read (a3)" }).press("Enter");
-      await page.keyboard.press("Enter");
+      await page.getByRole("dialog", { name: "Cancel read?" }).waitFor();
+      for (const key of ["Tab", "Enter"]) await page.keyboard.press(key);
       await page.getByText("The call a3 is cancelled.").waitFor();
       assertEquals(fake.posted, ["/servers/restart?name=files", "/cancel?id=a3"]);
       await page.keyboard.press("/");

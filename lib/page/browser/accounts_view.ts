@@ -6,11 +6,11 @@ import { formatTime } from "./format.ts";
 import { usePage } from "./page.ts";
 import { request } from "./requests.ts";
 
-const STATES: Readonly<Record<AccountRow["state"], string>> = {
-  signed_in: "signed in",
-  login_required: "needs a login",
-  signed_out: "signed out",
-};
+const STATES: ReadonlyMap<string, string> = new Map([
+  ["signed_in", "signed in"],
+  ["login_required", "needs a login"],
+  ["signed_out", "signed out"],
+]);
 
 /** The accounts at servers that want a login. */
 export function AccountsView(): VNode {
@@ -77,7 +77,7 @@ function AccountTable({ rows, onBegin }: AccountTableProps): VNode {
               <tr key=${`${row.server} ${row.account}`}>
                 <th scope="row">${row.server}</th>
                 <td>${row.account}</td>
-                <td>${STATES[row.state] ?? row.state}${row.why ? `: ${row.why}` : ""}</td>
+                <td>${STATES.get(row.state) ?? row.state}${row.why ? `: ${row.why}` : ""}</td>
                 <td>${row.issuer ?? ""}</td>
                 <td>${row.expires_at ? formatTime(row.expires_at) : ""}${row.is_renewed
                   ? ", renewed by itself"

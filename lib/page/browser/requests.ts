@@ -94,8 +94,9 @@ export function endSession(id: string, label: string): PageAction {
 
 export const ROTATE_TOKEN: PageAction = {
   title: "Rotate the token",
-  loses: "The token of now ends after a time of grace, and with it this page's sign-in. " +
-    "Clients that were given the token by hand need the new one.",
+  loses:
+    "The token of now ends after a time of grace. Clients that were given it by hand need the new one, " +
+    "and other browsers that show this page sign in again.",
   path: "/token/rotate",
   query: {},
   done: "The token is a new one.",
