@@ -23,6 +23,7 @@ import { SqliteTaskStore } from "../state/task_store.ts";
 import { keptStateKey } from "../state/state_key.ts";
 import { SqliteUsedStateStore } from "../state/used_state_store.ts";
 import { sweepSockets, sweepVolatileDirs } from "../state/volatile_sweep.ts";
+import { Tracing } from "../tracing/tracing.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
@@ -133,6 +134,8 @@ async function openServers(
 ) {
   const { settings, paths } = options;
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
+  const tracing = stack.use(await Tracing.open(settings));
+  telemetry.register(tracing);
   const vault = openVault(settings, paths, hooks);
   const secrets = stack.use(
     new DaemonSecrets({
@@ -164,7 +167,8 @@ async function openServers(
   );
   secrets.onChange = () => void Promise.all([mounts.readAgain(), own.reload()]);
   if (options.source) readSecretSettings(options.source, secrets, live);
-  return { telemetry, own, admissions, mounts, live };
+  const recording = [...tracing.policies, telemetry.policy];
+  return { telemetry, recording, own, admissions, mounts, live };
 }
 
 /**

@@ -1,3 +1,5 @@
+import type { CallSpan } from "./span.ts";
+
 /** Facts about a call that the layers note while it runs. */
 export interface CallTrace {
   /** The server it is for; undefined until the router knows. */
@@ -10,6 +12,8 @@ export interface CallTrace {
   note?: string;
   /** What it has used of models. */
   spent?: CallSpending;
+  /** Its span; undefined where traces are sent nowhere. */
+  span?: CallSpan;
   /** The work of a call that was answered, or given up, before its end. */
   goesOn?: OngoingWork;
 }
