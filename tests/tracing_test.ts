@@ -207,7 +207,7 @@ Deno.test("settings that make no sense are a fault of health and keep no daemon 
     [{ otlpEndpoint, otlpProtocol: "grpc" }, "OTEL_EXPORTER_OTLP_PROTOCOL is grpc"],
     [{ otlpEndpoint: "collector" }, "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL"],
     [{ otlpTracesEndpoint: "ftp://a" }, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must be a URL"],
-    [{ otlpEndpoint, tracesSampler: "some" }, "OTEL_TRACES_SAMPLER \"some\" is not known"],
+    [{ otlpEndpoint, tracesSampler: "some" }, 'OTEL_TRACES_SAMPLER "some" is not known'],
     [{ otlpEndpoint, tracesSamplerArg: "2" }, "OTEL_TRACES_SAMPLER_ARG must be"],
   ];
   for (const [settings, why] of cases) {
