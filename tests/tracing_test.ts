@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { fromFileUrl } from "@std/path";
 import type { Json, JsonObject } from "../lib/base/json.ts";
 import { defaultSettings } from "../lib/config/load.ts";
+import { DAEMON_ONLY } from "../lib/config/unused_settings.ts";
 import { Tracing } from "../lib/tracing/tracing.ts";
 import { FakeServer, toolsOf } from "./helpers/fake_server.ts";
 import { testDaemon } from "./helpers/daemon.ts";
@@ -217,6 +218,11 @@ Deno.test("settings that make no sense are a fault of health and keep no daemon 
       assertEquals(tracing.policies, []);
     });
   }
+});
+
+Deno.test("a window is not told that the daemon does not use what its agent is traced with", () => {
+  assertEquals(DAEMON_ONLY.filter((name) => /^(otlp|otel|traces)/.test(name)), []);
+  assert(DAEMON_ONLY.includes("callTimeoutMs"));
 });
 
 Deno.test("nothing is sent where it is disabled, or no endpoint is set", async () => {
