@@ -78,6 +78,7 @@ Deno.test("a call is a span of its client's trace, and the server's own span is 
       "mcp.method.name": "tools/call",
       "gen_ai.operation.name": "execute_tool",
       "gen_ai.tool.name": "traced",
+      "jsonrpc.request.id": "1",
       "mcp.protocol.version": "2025-11-25",
       "exai.client.name": "t",
       "exai.client.version": "1",
@@ -110,6 +111,10 @@ Deno.test("a request without a trace, or with an invalid one, begins one; reques
   client.send(modernRequest(9, "tools/call", { name: "traced" }, { meta: { traceparent: PARENT } }));
   const modern = await client.nextWhere(({ id }) => id === 9);
   assertStringIncludes(JSON.parse(textIn(modern)).traceparent, TRACE);
+  await client.close();
+  await daemon.daemon.stop();
+  const ids = receiver.spans.map(({ attributes }) => attributes["jsonrpc.request.id"]);
+  assertEquals(ids, ["0", "1", "2", "8", "9"]);
   assertEquals(new Set(told).size, 4);
 });
 

@@ -1,9 +1,12 @@
+import type { RequestId } from "../wire/rpc.ts";
 import type { CallSpan } from "./span.ts";
 
 /** Facts about a call that the layers note while it runs. */
 export interface CallTrace {
   /** The server it is for; undefined until the router knows. */
   server?: string;
+  /** The id of the request that it began with. */
+  requestId?: RequestId;
   /** What it waits for, the latest last; written by `beginWait`. */
   waits?: Wait[];
   /** Called when it only waits for the answer to one request that is made for many. */

@@ -26,7 +26,7 @@ export function traceCalls(spans: SpanSource): Policy {
   return (next) => async (call) => {
     const { trace } = call;
     if (!trace) return await next(call);
-    const { name, attributes } = describe(call);
+    const { name, attributes } = describe(call, trace);
     const span = trace.span = spans.begin(name, attributes, traceContextOf(call.body ?? call.params));
     let result: Result | undefined;
     let thrown: unknown;
@@ -43,7 +43,10 @@ export function traceCalls(spans: SpanSource): Policy {
   };
 }
 
-function describe(call: Call): { name: string; attributes: SpanAttributes } {
+function describe(
+  call: Call,
+  { requestId }: CallTrace,
+): { name: string; attributes: SpanAttributes } {
   const { caller } = call;
   const method = clip(call.method, MAX_NAME_CHARS);
   const isTool = method === "tools/call";
@@ -58,6 +61,7 @@ function describe(call: Call): { name: string; attributes: SpanAttributes } {
       "gen_ai.operation.name": isTool ? "execute_tool" : undefined,
       "gen_ai.tool.name": tool,
       "gen_ai.prompt.name": prompt,
+      "jsonrpc.request.id": requestId === undefined ? undefined : clip(String(requestId), MAX_NAME_CHARS),
       "mcp.protocol.version": caller.revision,
       "mcp.session.id": sessionIdOf(caller),
       "exai.client.name": caller.client?.name,
