@@ -4,6 +4,7 @@ import type { Json, JsonObject } from "../lib/base/json.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { DAEMON_ONLY } from "../lib/config/unused_settings.ts";
 import { Tracing } from "../lib/tracing/tracing.ts";
+import { makeCall } from "./helpers/exai_tools.ts";
 import { FakeServer, toolsOf } from "./helpers/fake_server.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
@@ -237,6 +238,18 @@ Deno.test("nothing is sent where it is disabled, or no endpoint is set", async (
   }
 });
 
+Deno.test("headers that change while the daemon runs, as a secret does that is read after its start, are sent from then on", async () => {
+  await using receiver = new OtlpReceiver();
+  const echo = new FakeServer("echo", { tools: toolsOf("echo") });
+  {
+    await using tracing = await open(settingsOf(receiver));
+    tracing.setSettings({ otlpHeaders: "x-key=later" });
+    const call = makeCall("tools/call", { name: "echo" }, { trace: {} });
+    await tracing.policies[0]!(echo.target)(call);
+  }
+  assertEquals(receiver.requests.map(({ headers }) => headers.get("x-key")), ["later"]);
+});
+
 Deno.test("health says that traces are not received, without what is secret in the address", async () => {
   await using receiver = new OtlpReceiver();
   receiver.status = 400;
@@ -244,10 +257,7 @@ Deno.test("health says that traces are not received, without what is secret in t
   const url = new URL("/v1/traces?key=secret", receiver.endpoint);
   const tracing = await open({ otlpTracesEndpoint: url.href });
   const target = tracing.policies[0]!(echo.target);
-  // deno-lint-ignore no-explicit-any
-  const caller: any = { id: "s" };
-  // deno-lint-ignore no-explicit-any
-  await target({ method: "tools/call", params: { name: "echo" }, caller, trace: {} } as any);
+  await target(makeCall("tools/call", { name: "echo" }, { trace: {} }));
   await tracing[Symbol.asyncDispose]();
   const [note] = tracing.notes();
   assertStringIncludes(note!, `traces are not received: ${receiver.endpoint}/v1/traces: `);

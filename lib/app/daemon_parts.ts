@@ -136,6 +136,7 @@ async function openServers(
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
   const tracing = stack.use(await Tracing.open(settings));
   telemetry.register(tracing);
+  events.on("settingsChanged", (changed) => tracing.setSettings(changed));
   const vault = openVault(settings, paths, hooks);
   const secrets = stack.use(
     new DaemonSecrets({

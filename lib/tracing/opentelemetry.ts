@@ -29,8 +29,8 @@ export interface OtlpOptions {
   /** The whole address, as `http://127.0.0.1:4318/v1/traces`. */
   url: string;
   isJson: boolean;
-  /** As `name=value,name=value`, percent-encoded; may hold secrets. */
-  headers: string;
+  /** What they are now, as `name=value,name=value`, percent-encoded; may hold secrets. */
+  headers(): string;
   serviceName: string;
   /** As in `OTEL_TRACES_SAMPLER`. */
   sampler: string;
@@ -111,7 +111,7 @@ function resourceOf({ serviceName }: OtlpOptions) {
 
 function exporterOf({ url, isJson, headers }: OtlpOptions): SpanExporter {
   const Exporter = isJson ? JsonExporter : ProtobufExporter;
-  return new Exporter({ url, headers: parseKeyPairsIntoRecord(headers) });
+  return new Exporter({ url, headers: () => Promise.resolve(parseKeyPairsIntoRecord(headers())) });
 }
 
 function watched(exporter: SpanExporter, { onSent }: Pick<OtlpOptions, "onSent">): SpanExporter {

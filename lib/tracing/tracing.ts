@@ -31,15 +31,21 @@ const REGISTERED = Symbol.for("opentelemetry.js.api.1");
 
 /** Traces of calls, where they are sent somewhere. Their packages are loaded then only. */
 export class Tracing implements AsyncDisposable {
+  /** A setting that may change: one that is a secret is read after the start. */
+  #headers: string;
   #policies: readonly Policy[] = [];
   #fault: string | undefined;
   #shutdown: () => Promise<void> = () => Promise.resolve();
   #lost = 0;
   #failing: string | undefined;
 
+  private constructor({ otlpHeaders }: TracingSettings) {
+    this.#headers = otlpHeaders;
+  }
+
   /** Never rejects: why traces are not sent is a fault. */
   static async open(settings: TracingSettings): Promise<Tracing> {
-    const tracing = new Tracing();
+    const tracing = new Tracing(settings);
     const { otlpEndpoint, otlpTracesEndpoint, otelDisabled } = settings;
     const isAsked = otlpEndpoint !== "" || otlpTracesEndpoint !== "" || isRuntimeTracing();
     if (!isAsked || otelDisabled) return tracing;
@@ -55,6 +61,11 @@ export class Tracing implements AsyncDisposable {
   /** For all calls; none where traces are sent nowhere. */
   get policies(): readonly Policy[] {
     return this.#policies;
+  }
+
+  /** Takes over what may change while the daemon runs. */
+  setSettings({ otlpHeaders }: Pick<TracingSettings, "otlpHeaders">): void {
+    this.#headers = otlpHeaders;
   }
 
   /** What is wrong with the settings, in a sentence. */
@@ -85,7 +96,7 @@ export class Tracing implements AsyncDisposable {
     return {
       url: url.href,
       isJson: isJson(settings.otlpProtocol),
-      headers: settings.otlpHeaders,
+      headers: () => this.#headers,
       serviceName: settings.otelServiceName || "exai",
       sampler: settings.tracesSampler || "parentbased_always_on",
       ratio: ratioOf(settings.tracesSamplerArg),
