@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Accounts } from "../lib/auth/accounts.ts";
 import type { KeptCredentials } from "../lib/auth/credential_store.ts";
+import { MINUTE_MS } from "../lib/base/units.ts";
 import { PendingLogins } from "../lib/auth/pending_logins.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
+import { refuse, ScriptedAuth } from "./helpers/scripted_auth.ts";
 import { CALLBACK, failure, Rig } from "./helpers/oauth_rig.ts";
 
 /** What is on disk, behind a keychain that answers when a test says so. */
@@ -57,6 +59,17 @@ Deno.test("what could not be read is read when a server asks for it, and told of
 });
 
 const NEVER = new AbortController().signal;
+
+/** Has what `work` does happen `ms` later. */
+async function later<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  const { now } = Date;
+  Date.now = () => now() + ms;
+  try {
+    return await work();
+  } finally {
+    Date.now = now;
+  }
+}
 
 /** A server that wants a scope for what is called. */
 function wanting(scope: string | undefined): Response {
@@ -122,4 +135,60 @@ Deno.test("a server that wants another scope each time does not make a login ask
   assert(asked.includes(`x${calls}`) && asked.length < 5000, `${asked.length}`);
   rig.auth.script.resource = () => wanting(undefined);
   assertStringIncludes((await failure(() => rig.call())).message, "it wants a wider scope;");
+});
+
+Deno.test("a machine is not made to ask for scopes without end", async () => {
+  const robot = { grant: "client_credentials", clientId: "robot", clientSecret: "hush" } as const;
+  const methods = { token_endpoint_auth_methods_supported: ["client_secret_basic"] };
+  await using rig = new Rig({ metadata: methods }, robot);
+  let calls = 0;
+  rig.auth.script.resource = () => wanting(`${"x".repeat(1000)}${++calls}`);
+  for (let call = 0; call < 4; call++) await rig.call().catch(() => {});
+  const longest = Math.max(...rig.auth.tokenRequests.map((it) => it.get("scope")?.length ?? 0));
+  assert(calls > 8 && longest > 1000 && longest < 5000, `${calls} ${longest}`);
+});
+
+Deno.test("a token is renewed without a look at what the server publishes, which may take long", async () => {
+  await using rig = new Rig({ rotates: true });
+  await rig.login();
+  rig.auth.expire();
+  rig.auth.asked.length = 0;
+  await rig.call();
+  assertEquals(rig.auth.asked, ["POST /mcp", "POST /mcp"]);
+});
+
+Deno.test("a server that has left an authorization server which does not answer any more wants a login", async () => {
+  await using rig = new Rig({ rotates: true });
+  await using next = new ScriptedAuth();
+  await rig.login();
+  rig.auth.expire();
+  rig.auth.script.token = () => refuse("temporarily_unavailable");
+  assertEquals((await failure(() => rig.call())).code, "UPSTREAM_UNAVAILABLE");
+  rig.auth.script.resourceMetadata = { authorization_servers: [next.issuer] };
+  // Reads anew what is published.
+  rig.account.configure(rig.config);
+  assertStringIncludes((await failure(() => rig.call())).message, "signed in to elsewhere now");
+});
+
+Deno.test("a token that a server has refused by mistake is used again, and one that it refuses is not sent with each request", async () => {
+  await using rig = new Rig();
+  await rig.login();
+  // As after a restart: the login is not that of just now.
+  const accounts = new Accounts({ store: rig.store });
+  const events: string[] = [];
+  for (const it of ["loginRequired", "signedIn"] as const) accounts.on(it, () => void events.push(it));
+  const endpoint = rig.endpointOf(accounts.of(rig.config));
+  const good = [...rig.auth.access];
+  rig.auth.expire();
+  await failure(() => rig.call(endpoint));
+  rig.auth.asked.length = 0;
+  await later(2 * MINUTE_MS, async () => {
+    for (let call = 0; call < 5; call++) await failure(() => rig.call(endpoint));
+  });
+  assertEquals(rig.auth.asked.filter((it) => it === "POST /mcp").length, 6);
+  for (const [token, grant] of good) rig.auth.access.set(token, grant);
+  assertEquals((await failure(() => rig.call(endpoint))).code, "LOGIN_REQUIRED");
+  await later(4 * MINUTE_MS, () => rig.call(endpoint));
+  await rig.call(endpoint);
+  assertEquals(events, ["loginRequired", "signedIn"]);
 });

@@ -20,6 +20,7 @@ import { digestOf, serverIdentity } from "../lib/upstream/server_identity.ts";
 import { slotRequestFor } from "../lib/upstream/slot_request.ts";
 import type { Caller, Root } from "../lib/call/call.ts";
 import { Window } from "./helpers/instance.ts";
+import { lists, mountedUpstreams, toolsResult } from "./helpers/mounted.ts";
 import { mountedServer } from "./helpers/shared_server.ts";
 import { twoWorkspaces, type Workspaces } from "./helpers/two_workspaces.ts";
 import { until } from "./helpers/until.ts";
@@ -209,6 +210,18 @@ Deno.test("what one account was shown can be forgotten, and nothing of the other
   assertEquals(lists.latest(key)?.account, "home");
   const { listScope } = await requestOf(config, atWork);
   assertEquals(lists.at(key, digestOf(listScope.listKey)), undefined);
+});
+
+Deno.test("a list that comes after its account was signed in to anew is kept for nobody", async () => {
+  await using server = mountedUpstreams({ capabilities: { tools: {} }, answer: () => undefined });
+  const ada = new Window("ada");
+  const listing = server.mounted.list("tools", lists(ada));
+  const asked = await until("the request", () => server.upstreams[0]?.last("tools/list"));
+  for (const slot of server.mounted.slots) server.mounted.retireSlot(slot, 1000);
+  server.mounted.lists.forgetAccount("default");
+  server.upstreams[0]!.say({ id: asked.id, ...toolsResult("of_before") });
+  await assertRejects(() => listing);
+  assertEquals(server.mounted.lists.factsFor(ada.caller).tools, undefined);
 });
 
 Deno.test("a window whose roots change goes on in the account of its new directory, and is told of its lists", async () => {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import type { Caller } from "../lib/call/call.ts";
 import { audienceOf, concerns, knownPlaceOf } from "../lib/upstream/audience.ts";
-import type { SlotRequest } from "../lib/upstream/slot.ts";
+import type { SlotRequest } from "../lib/upstream/slot_request.ts";
 import { callerOf } from "./helpers/fake_server.ts";
 
 const WINDOWS: Readonly<Record<string, Caller>> = {

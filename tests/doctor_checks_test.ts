@@ -104,6 +104,7 @@ Deno.test("doctor: a server that needs a login is no broken one", async () => {
     string
   >;
   assertMatch(what!, /server "files" needs you to sign in/);
+  assertEquals(what!.includes("; run"), false, "the remedy says it");
   assertEquals([remedy, severity], ["exai-daemon auth login files", "warning"]);
 });
 

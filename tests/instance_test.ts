@@ -136,7 +136,7 @@ Deno.test("when a server ends, what runs fails as it may have run, and nothing n
   ]);
   const count = upstream.sent.length;
   const after = await assertRejects(() => instance.call(ada.call()), ExaiError);
-  assertEquals([after.details?.outcome, upstream.sent.length, instance.alive], [undefined, count, false]);
+  assertEquals([after.details?.outcome, upstream.sent.length, instance.alive], ["not_run", count, false]);
   await assertRejects(() => instance.resubscribe(ada.caller, "a:"), ExaiError, "exited with code 3");
   const reason = await instance.ended;
   assertEquals(reason.message, 'server "it": it exited with code 3');

@@ -242,10 +242,10 @@ Deno.test("lists are compared with the server's once in each daemon, and in a di
   assertEquals([unverified(), memory.isForeign(HERE)], [[true, false, false], true]);
   memory.verified(HERE, DESCRIPTION);
   learn([tool("a")]);
-  assertEquals([unverified(), memory.varies], [[false, false, false], false]);
+  assertEquals([unverified(), memory.awaitsScope(ADA)], [[false, false, false], false]);
   learn([tool("b")]);
   assertEquals(
-    [unverified(), memory.varies],
+    [unverified(), memory.awaitsScope(ADA)],
     [[false, true, true], true],
     "places differ: each is looked at",
   );

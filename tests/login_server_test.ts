@@ -1,8 +1,6 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { type JsonObject, textOf } from "../lib/base/json.ts";
 import { PendingLogin } from "../lib/auth/pending_login.ts";
-import type { Call } from "../lib/call/call.ts";
 import { Router, type RouterOptions } from "../lib/router/router.ts";
 import { toolSetsOf } from "../lib/router/tool_set.ts";
 import { describeTrouble } from "../lib/call/server_trouble.ts";
@@ -10,93 +8,13 @@ import { findEra } from "../lib/upstream/instance/link/find_era.ts";
 import { mayRepeat } from "../lib/upstream/repeatable_call.ts";
 import { retryDelayMs } from "../lib/upstream/session_lease.ts";
 import { stateOfStopped, troubleOf } from "../lib/upstream/server_state.ts";
-import { LoginServer, type ServerLogins } from "../lib/upstream/login_server.ts";
+import { LoginServer } from "../lib/upstream/login_server.ts";
 
-import type { Result } from "../lib/wire/rpc.ts";
 import { settled, Window } from "./helpers/instance.ts";
-import { lists, type MountedOptions, mountedUpstreams, namesOf, toolsResult } from "./helpers/mounted.ts";
+import { asked, calls, guarded, PAGE, textIn, untilAsked } from "./helpers/guarded_server.ts";
+import { lists, namesOf } from "./helpers/mounted.ts";
 
 const BY_URL = { elicitation: { url: {} } };
-const PAGE = "https://login.example/authorize";
-
-/** A server that refuses everybody until somebody has signed in. */
-function guarded(options: Partial<MountedOptions> & { account?: string } = {}) {
-  const pending: PendingLogin[] = [];
-  const state = {
-    isSignedIn: false,
-    isKnown: false,
-    refusesStarts: true,
-    failure: undefined as Error | undefined,
-  };
-  const required = () => {
-    state.isKnown = true;
-    return new ExaiError("LOGIN_REQUIRED", 'server "shared" needs a login', {
-      details: { server: "shared" },
-    });
-  };
-  const mount = mountedUpstreams({
-    answer: ({ method, params }) =>
-      method === "tools/list" ? toolsResult("probe", "b") : { result: { ran: params?.name ?? method } },
-    onStart: () => {
-      if (state.refusesStarts && !state.isSignedIn) throw required();
-    },
-    ...options,
-  });
-  const logins: ServerLogins = {
-    get areNeeded() {
-      return state.isKnown && !state.isSignedIn;
-    },
-    isNeededBy: () => Promise.resolve(!state.isSignedIn),
-    accountOf: () => Promise.resolve(options.account),
-    begin: () => {
-      if (state.failure) return Promise.reject(state.failure);
-      const login = pending.at(-1) ?? new PendingLogin({
-        account: { resource: "https://mcp.example/", name: "default" },
-        server: "shared",
-        prompt: { kind: "browser", url: PAGE },
-        timeoutMs: 60_000,
-      });
-      if (!pending.includes(login)) pending.push(login);
-      return Promise.resolve(login);
-    },
-  };
-  const server = new LoginServer(mount.mounted, logins);
-  const signIn = () => {
-    state.isSignedIn = true;
-    mount.mounted.resetBackoff();
-    for (const login of pending) login.succeed();
-  };
-  const signOut = () => {
-    state.isSignedIn = false;
-    state.isKnown = true;
-    for (const slot of mount.mounted.slots) mount.mounted.end(slot);
-    pending.length = 0;
-  };
-  return {
-    server,
-    signOut,
-    mount,
-    state,
-    pending,
-    signIn,
-    async [Symbol.asyncDispose]() {
-      for (const login of pending) login.fail(new Error("the test is over"));
-      await mount[Symbol.asyncDispose]();
-    },
-  };
-}
-
-const calls = (window: Window, name = "probe", more: Partial<Call> = {}) =>
-  window.call({ method: "tools/call", params: { name }, ...more });
-
-const textIn = ({ result }: Result) => textOf((result!.content as JsonObject[])[0]!.text)!;
-
-const asked = (window: Window) => window.asked.filter(({ method }) => method === "elicitation/create");
-
-/** Until the client of `window` has been asked. */
-async function untilAsked(window: Window): Promise<void> {
-  while (asked(window).length === 0) await settled();
-}
 
 Deno.test("a server that needs a login shows one tool in place of its lists, and its own once somebody has signed in", async () => {
   await using it = guarded();
@@ -234,6 +152,7 @@ Deno.test("a server that asks for more each time has a person sign in three time
   }, {
     areNeeded: false,
     isNeededBy: () => Promise.resolve(false),
+    isSignedIn: () => Promise.resolve(true),
     accountOf: () => Promise.resolve(undefined),
     begin: () => {
       const login = new PendingLogin({

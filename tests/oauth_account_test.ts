@@ -125,6 +125,7 @@ Deno.test("a token goes to its own server only", async () => {
 Deno.test("a wider scope is asked for with all that was asked before, and not for ever", async () => {
   await using rig = new Rig({
     challenge: "read",
+    rotates: true,
     resource: (_, { scope }) =>
       scope.includes("write") ? undefined : new Response("no", {
         status: 403,
@@ -141,7 +142,11 @@ Deno.test("a wider scope is asked for with all that was asked before, and not fo
       status: 403,
       headers: { "www-authenticate": 'Bearer error="insufficient_scope", scope="write"' },
     });
-  assertEquals((await failure(() => rig.call())).code, "LOGIN_REQUIRED");
+  // Tokens that are renewed are none that were asked for in vain.
+  for (let renewals = 0; renewals < 3; renewals++) {
+    assertEquals((await failure(() => rig.call())).code, "LOGIN_REQUIRED");
+    rig.auth.expire();
+  }
   await rig.login();
   await assertRejects(() => rig.call(), HttpStatusError, "never");
 });
@@ -178,12 +183,27 @@ Deno.test("another authorization server gets neither the client nor the tokens o
   await using next = new ScriptedAuth();
   await rig.login();
   rig.auth.script.resourceMetadata = { authorization_servers: [next.issuer] };
-  rig.auth.expire();
-  assertEquals((await failure(() => rig.call())).code, "LOGIN_REQUIRED");
-  assertEquals([rig.auth.tokenRequests.length, next.tokenRequests.length], [1, 0]);
+  rig.auth.script.resource = () => new Response("of another one", { status: 401 });
+  assertStringIncludes((await failure(() => rig.call())).message, "signed in to elsewhere now");
+  assertEquals(next.tokenRequests, []);
   const { authorizationUrl } = await rig.account.beginLogin({ redirectUrl: CALLBACK });
   assertEquals(authorizationUrl.origin, next.issuer);
   assertEquals(next.registrations.length, 1);
+});
+
+Deno.test("scopes that one authorization server was asked for are not asked for at another", async () => {
+  for (const areTokensGone of [false, true]) {
+    await using rig = new Rig({ challenge: "old:read", rotates: true });
+    await using next = new ScriptedAuth();
+    await rig.login();
+    if (areTokensGone) rig.auth.expire({ refresh: true });
+    rig.auth.script.challenge = "read";
+    if (areTokensGone) await failure(() => rig.call());
+    rig.auth.script.resourceMetadata = { authorization_servers: [next.issuer] };
+    const { authorizationUrl } = await rig.account.beginLogin({ redirectUrl: CALLBACK });
+    assertEquals(authorizationUrl.origin, next.issuer);
+    assertEquals(authorizationUrl.searchParams.get("scope"), "read");
+  }
 });
 
 Deno.test("signing out revokes the tokens, and the next request needs a login", async () => {

@@ -1,7 +1,8 @@
 // Which client EXAI is to an authorization server, and to which of them that client's secret goes.
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { Accounts } from "../lib/auth/accounts.ts";
+import { digestOfTokens, renewTokens } from "../lib/auth/oauth/renew.ts";
 import type { OAuthConfig } from "../lib/config/server_config.ts";
 import { CALLBACK, failure, Rig } from "./helpers/oauth_rig.ts";
 import { ScriptedAuth, signIn } from "./helpers/scripted_auth.ts";
@@ -46,4 +47,71 @@ Deno.test("the client of mcp.json is not shown to another authorization server t
   const { authorizationUrl } = await rig.account.beginLogin({ redirectUrl: CALLBACK });
   await rig.account.finishLogin(await signIn(authorizationUrl));
   assertEquals(secretsAt(next), ["hush-hush"]);
+});
+
+Deno.test("a key in the URL of a server goes to no authorization server, and is in no name of an account", async () => {
+  // As a server from before there was metadata of resources: its authorization server is at its own origin.
+  await using rig = new Rig({ rotates: true, resourceMetadata: null });
+  const url = `${rig.auth.issuer}/mcp?api_key=hush-hush`;
+  const account = rig.accounts.of({ ...rig.config, url });
+  const { authorizationUrl } = await account.beginLogin({ redirectUrl: CALLBACK });
+  await account.finishLogin(await signIn(authorizationUrl));
+  const kept = (await rig.store.read(account.id))!;
+  const renewal = await renewTokens(rig.store, {
+    id: account.id,
+    oauth: undefined,
+    seen: await digestOfTokens(kept),
+  });
+  assertEquals(renewal, { is: "renewed" });
+  const named = [authorizationUrl.searchParams, ...rig.auth.tokenRequests].map((it) => it.get("resource"));
+  assertEquals(named, Array(3).fill(`${rig.auth.issuer}/mcp`));
+  assert(!JSON.stringify([kept, account.id]).includes("hush"));
+  const other = rig.accounts.of({ ...rig.config, url: `${rig.auth.issuer}/mcp?api_key=another` });
+  assertNotEquals(other.id, account.id);
+});
+
+Deno.test("a login on a device has a client that was registered for it, and one in a browser its own", async () => {
+  await using rig = new Rig({ metadata: { device_authorization_endpoint: "http://127.0.0.1:1/device" } });
+  await rig.login();
+  const device = await rig.account.deviceClient();
+  await device.keep({ access_token: "given", token_type: "bearer" });
+  await rig.account.deviceClient();
+  const [browser, onDevice, ...more] = rig.auth.registrations.map((it) => it.grant_types);
+  assertEquals([browser, more], [["authorization_code", "refresh_token"], []]);
+  assertEquals(onDevice, ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]);
+  assertEquals(device.client.client_id, "client-2");
+});
+
+Deno.test("of what a server sends only what is used is kept, and no more than a login has", async () => {
+  const filler = "x".repeat(500_000);
+  await using rig = new Rig({
+    metadata: { filler },
+    resourceMetadata: { filler },
+    register: (body) => Response.json({ ...body, client_id: "c", filler }, { status: 201 }),
+  });
+  await rig.login();
+  const size = JSON.stringify(await rig.store.read(rig.account.id)).length;
+  assert(size < 3000, `${size}`);
+  const scopes = Array(20_000).fill("read");
+  const long = "x".repeat(17_000);
+  const token = { access_token: "given", token_type: "bearer" };
+  for (
+    const [script, why] of [
+      [{ metadata: { scopes_supported: scopes } }, "publishes more than 64 KiB"],
+      [{ resourceMetadata: { scopes_supported: scopes } }, "publishes more than 64 KiB"],
+      [
+        { register: (body: object) => Response.json({ ...body, client_id: long }, { status: 201 }) },
+        "more than 16 KiB",
+      ],
+      [{ token: () => Response.json({ ...token, access_token: long }) }, "a token of more than 16 KiB"],
+      [{ token: () => Response.json({ ...token, refresh_token: long }) }, "a token of more than 16 KiB"],
+    ] as const
+  ) {
+    await using large = new Rig(script as never);
+    assertStringIncludes((await failure(() => large.login())).message, why);
+    assertEquals(await large.store.read(large.account.id), undefined);
+  }
+  await using scoped = new Rig({ token: () => Response.json({ ...token, scope: long }), challenge: "read" });
+  await scoped.login();
+  assertEquals((await scoped.store.read(scoped.account.id))!.tokens!.scope, "read");
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Accounts } from "../lib/auth/accounts.ts";
+import { digestOfTokens, renewTokens } from "../lib/auth/oauth/renew.ts";
 import { failure, Rig } from "./helpers/oauth_rig.ts";
 import { refuse } from "./helpers/scripted_auth.ts";
 import { until } from "./helpers/until.ts";
@@ -32,6 +33,37 @@ Deno.test("two programs that refresh at once send the token once, and the second
   rig.auth.expire();
   await Promise.all([rig.call(), rig.call(rig.endpointOf(other))]);
   assertEquals([rig.auth.replayed, rig.auth.tokenRequests.length], [[], 2]);
+});
+
+Deno.test("two programs that refresh at once do so once, also where the refresh token stays the same", async () => {
+  await using rig = new Rig({ rotates: true });
+  let made = 0;
+  rig.auth.script.token = () => {
+    const access_token = `access-${++made}`;
+    rig.auth.access.clear();
+    rig.auth.access.set(access_token, { scope: "", untilMs: Infinity });
+    return Response.json({ access_token, refresh_token: "lasting", token_type: "Bearer" });
+  };
+  await rig.login();
+  const other = new Accounts({ store: rig.store }).of(rig.config);
+  await other.headersFor({ url: new URL(rig.auth.url) });
+  rig.auth.expire();
+  await Promise.all([rig.call(), rig.call(rig.endpointOf(other))]);
+  assertEquals([made, rig.auth.tokenRequests.length], [2, 2]);
+});
+
+Deno.test("a server that gives the same tokens for longer is asked once by two programs", async () => {
+  await using rig = new Rig();
+  rig.auth.script.token = () =>
+    Response.json({ access_token: "same", refresh_token: "lasting", token_type: "Bearer", expires_in: 100 });
+  await rig.login();
+  await age(rig, 90);
+  const { id } = rig.account;
+  const request = { id, oauth: undefined, seen: await digestOfTokens(await rig.store.read(id)) };
+  for (const _ of ["first", "second"]) {
+    assertEquals(await renewTokens(rig.store, request), { is: "renewed" });
+  }
+  assertEquals(rig.auth.tokenRequests.length, 2);
 });
 
 Deno.test("tokens are renewed before they end, while requests go on with those that are good", async () => {
@@ -126,4 +158,26 @@ Deno.test("a refresh that the authorization server does not take is not tried wi
   for (let call = 0; call < 20; call++) await rig.call(endpoint);
   const refreshes = rig.auth.tokenRequests.length - 1;
   assert(refreshes >= 1 && refreshes <= 3, `${refreshes}`);
+});
+
+Deno.test("an authorization server that gives the same token again is not asked with each request", async () => {
+  await using rig = new Rig({ rotates: true, lifetimeS: 100 });
+  await rig.login();
+  const { tokens } = (await rig.store.read(rig.account.id))!;
+  await age(rig, 90);
+  // One gives it a new time, one says how much is left of it.
+  for (const expires_in of [100, 10]) {
+    const account = new Accounts({ store: rig.store }).of(rig.config);
+    let asked = 0;
+    rig.auth.script.token = () => {
+      asked++;
+      return Response.json({ ...tokens, expires_in });
+    };
+    const { writes } = rig.store;
+    await rig.call(rig.endpointOf(account));
+    await until("a renewal", () => rig.store.writes > writes || undefined);
+    for (let call = 0; call < 20; call++) await rig.call(rig.endpointOf(account));
+    assertEquals(asked, 1);
+    await age(rig, 90);
+  }
 });

@@ -4,6 +4,7 @@ import type { AccountId } from "../lib/auth/credential_store.ts";
 import type { LoginAccount } from "../lib/auth/login/login_account.ts";
 import { checkedPage, pastedAnswer, type PendingLogin } from "../lib/auth/pending_login.ts";
 import { PendingLogins } from "../lib/auth/pending_logins.ts";
+import { canBeOther, talkAsOther } from "./helpers/other_user.ts";
 
 /** An account whose authorization server is played by the test. */
 class PlayedAccount implements LoginAccount {
@@ -13,6 +14,7 @@ class PlayedAccount implements LoginAccount {
   readonly ends: string[] = [];
   redirectUrl = "";
   refusal: Error | undefined;
+  person: string | undefined;
   /** Redeeming takes until this resolves. */
   redeemed: Promise<unknown> = Promise.resolve();
 
@@ -26,10 +28,11 @@ class PlayedAccount implements LoginAccount {
     return Promise.resolve({ authorizationUrl: "https://login.example/authorize?x=1", state: "right" });
   }
 
-  async finishLogin(params: URLSearchParams): Promise<void> {
+  async finishLogin(params: URLSearchParams): Promise<string | undefined> {
     this.ends.push(params.toString());
     await this.redeemed;
     if (this.refusal) throw this.refusal;
+    return this.person;
   }
 }
 
@@ -40,6 +43,15 @@ async function answer(account: PlayedAccount, query: string, init?: RequestInit)
   const response = await fetch(`${account.redirectUrl}?${query}`, init);
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
+
+/** The same as it is sent. */
+function requestTo({ redirectUrl }: PlayedAccount): string {
+  const { host, pathname } = new URL(redirectUrl);
+  return `GET ${pathname}?code=c&state=right HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`;
+}
+
+const isOfThisMachine = (wanted: string) =>
+  Deno.networkInterfaces().some(({ address }) => address === wanted);
 
 const reasonOf = (login: PendingLogin) =>
   login.done.then(() => "done", ({ code, message }) => `${code} ${message}`);
@@ -118,6 +130,24 @@ Deno.test("the page says why nobody is signed in, with nothing in it that a brow
   assertEquals(next === login, false);
 });
 
+Deno.test("the page and the login say who has signed in, where the authorization server tells it", async () => {
+  await using logins = new PendingLogins();
+  const account = new PlayedAccount();
+  account.person = "ada & <b>@example.com";
+  const login = await logins.begin(requestOf(account));
+  const finish = account.finishLogin.bind(account);
+  // As it is with an account: all are told of it before it is done.
+  account.finishLogin = async (params) => {
+    logins.signedIn(account.id);
+    await new Promise((resolve) => setTimeout(resolve));
+    return await finish(params);
+  };
+  const told = login.done.then(() => login.person);
+  const page = await answer(account, "code=c&state=right");
+  assertStringIncludes(page.text, "The account is that of ada &#38; &#60;b&#62;@example.com.");
+  assertEquals(await told, account.person);
+});
+
 Deno.test("a login that nobody ends is over after its time, and its address is closed", async () => {
   await using logins = new PendingLogins({ timeoutMs: 20 });
   const account = new PlayedAccount();
@@ -175,15 +205,48 @@ Deno.test("a redirect address that was registered is used as it was", async () =
   const taken = { ...requestOf(new PlayedAccount("work")), redirect: { port: Number(port) } };
   const refused = await assertRejects(() => logins.begin(taken), ExaiError, `the port ${port}`);
   assertEquals(refused.code, "CONFIG");
+  const taking = { ...requestOf(new PlayedAccount("home")), redirect: { ...redirect, port: Number(port) } };
+  await assertRejects(() => logins.begin(taking), ExaiError, `the port ${port}`);
   assertEquals((await answer(account, "code=c&state=right")).status, 200);
   await login.done;
+});
+
+Deno.test("a browser reaches the redirect address at whatever address it takes localhost for", async () => {
+  await using logins = new PendingLogins();
+  for (const hostname of ["127.0.0.1", "::1"].filter(isOfThisMachine)) {
+    const account = new PlayedAccount();
+    const redirect = { address: "http://localhost/callback" };
+    const login = await logins.begin({ ...requestOf(account), redirect });
+    using connection = await Deno.connect({ hostname, port: Number(new URL(account.redirectUrl).port) });
+    await connection.write(new TextEncoder().encode(requestTo(account)));
+    assertStringIncludes(await new Response(connection.readable).text(), "You are signed in");
+    await login.done;
+  }
+});
+
+Deno.test({
+  name: "the browser of another user of the machine cannot end a login",
+  ignore: !canBeOther,
+  fn: async () => {
+    await using logins = new PendingLogins();
+    const account = new PlayedAccount();
+    const login = await logins.begin(requestOf(account));
+    const { hostname, port } = new URL(account.redirectUrl);
+    const said = await talkAsOther({ hostname, port: Number(port) }, requestTo(account));
+    assertMatch(said, /^HTTP\/1\.1 403 [^]*not known to be yours[^]*auth login files --paste/);
+    assertEquals(account.ends, []);
+    assertEquals((await answer(account, "code=c&state=right")).status, 200);
+    await login.done;
+  },
 });
 
 Deno.test("only pages that a browser opens safely are shown to people", () => {
   assertEquals(checkedPage("https://login.example/a?b=c"), "https://login.example/a?b=c");
   assertEquals(checkedPage(new URL("http://127.0.0.1:8/x")), "http://127.0.0.1:8/x");
+  assertEquals(checkedPage("http://127.0.0.2:8/x"), "http://127.0.0.2:8/x");
   const refused = [
     "http://login.example/",
+    "http://login.localhost/",
     "file:///etc/passwd",
     "javascript:alert(1)",
     "ms-settings:",

@@ -63,6 +63,29 @@ Deno.test("a private list is shown to those with the same credentials, and to no
   }
 });
 
+Deno.test("the first list of a window is what is kept for its own scope, while the server is slow to list", async () => {
+  const lists = { tools: [{ name: "kept", inputSchema: { type: "object" } }] };
+  const kept: StoredView = { description: DESCRIPTION, lists, privateTo: "somebody", asked: [] };
+  const store = { latest: () => kept, at: () => kept, varies: () => false, set() {}, era() {}, setEra() {} };
+  const upstream = new Upstream();
+  upstream.answer = ({ method }) => {
+    if (method === "server/discover") {
+      return { result: { supportedVersions: ["2026-07-28"], capabilities: { tools: {} } } };
+    }
+    return method === "tools/call" ? { result: { content: [], resultType: "complete" } } : undefined;
+  };
+  await using it = mountedServer(
+    { ...CONFIG, era: "modern", share: "machine" },
+    () => Promise.resolve(upstream),
+    {
+      lists: store as never as ListStore,
+    },
+  );
+  await it.mounted.target(new Window("ada").call({ method: "tools/call", params: { name: "t" } }));
+  const call = new Window("bob").call({ method: "tools/list", params: {} });
+  assertEquals((await it.mounted.list("tools", call)).map(({ name }) => name), ["kept"]);
+});
+
 Deno.test("credentials are what a process or connection is given, and for whom, wherever it runs", () => {
   const STDIO = { kind: "stdio", name: "s", command: "c", args: ["a"], env: { T: "1" }, cwd: "/w" };
   const of = (parts: object, principal?: string) => {

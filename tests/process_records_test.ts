@@ -4,7 +4,8 @@ import type { ServerConfig } from "../lib/config/server_config.ts";
 import { ClientRefusedError } from "../lib/upstream/instance/link/initialize.ts";
 import { ProcessRecords } from "../lib/upstream/process_records.ts";
 import { processGroupKey } from "../lib/upstream/share_key.ts";
-import type { Slot, SlotRequest } from "../lib/upstream/slot.ts";
+import type { Slot } from "../lib/upstream/slot.ts";
+import type { SlotRequest } from "../lib/upstream/slot_request.ts";
 import { call } from "./helpers/call.ts";
 
 const BROKEN = new ExaiError("UPSTREAM_UNAVAILABLE", "it is broken");

@@ -9,7 +9,8 @@ async function renewalsBy(script: string, timeoutMs?: number) {
   const dir = await Deno.makeTempDir({ prefix: "exai-renewals-" });
   const counting = `echo >> ${dir}/starts; started=$(grep -c '' ${dir}/starts); ${script}`;
   const findProgram = () => Promise.resolve({ command: "sh", args: ["-c", counting] });
-  const renewals = new RenewalProcess({ store: new MemoryCredentials(), env: {}, findProgram, timeoutMs });
+  const store = Object.assign(new MemoryCredentials(), { keys: ["key-of-the-vault"] });
+  const renewals = new RenewalProcess({ store, env: {}, findProgram, timeoutMs });
   return {
     renew: () => renewals.renew(REQUEST),
     starts: async () => (await Deno.readTextFile(`${dir}/starts`)).length,
@@ -48,4 +49,11 @@ Deno.test("the process that renews is in a session of its own, out of reach of s
   const renewal = await renewals.renew();
   const [pid, group, session] = "why" in renewal ? renewal.why.split(" ") : [];
   assertEquals([group, session], [pid, pid]);
+});
+
+Deno.test("the process that renews is told the key of the vault on its standard input", onPosix, async () => {
+  const echoing = `read -r line; keys=$(echo "$line" | grep -o 'key-of-the-vault'); ` +
+    `echo '{"number":1,"renewal":{"is":"failed","why":"'"$keys"'"}}'; read -r line`;
+  await using renewals = await renewalsBy(echoing);
+  assertEquals(await renewals.renew(), { is: "failed", why: "key-of-the-vault" });
 });

@@ -92,7 +92,7 @@ Deno.test("what a process says before it is listened to is not lost, and all is 
 
 Deno.test("a process that ends by itself says how, with its last words, and takes nothing more", async () => {
   const { process, child, done, logged, end } = processOf();
-  assertEquals([process.end, process.describeEnd()], [undefined, "it is being stopped"]);
+  assertEquals([process.end, process.describeEnd()], [undefined, "it is ending"]);
   child.stderr.write("a first line\nout of\r\nluck\n");
   await settled();
   end(3);
@@ -135,6 +135,20 @@ Deno.test("what a process wrote just before its end is still read, also without 
   child.emit("close");
   await process.closed;
   assertEquals(heard.length, 2);
+});
+
+Deno.test("a process that closes its output is ending, and says so until it is known how it ended", async () => {
+  const { process, child, end } = processOf();
+  await process.start();
+  assertEquals(process.isEnding, false);
+  child.stdout.end();
+  child.stdout.resume();
+  await settled();
+  assertEquals(process.isEnding, true);
+  await assertRejects(() => process.send(NOTE), ExaiError, "it is ending");
+  end(3);
+  await process.closed;
+  assertEquals(process.isEnding, false);
 });
 
 Deno.test("a process whose streams stay open after its end is not waited for long", async () => {

@@ -261,7 +261,7 @@ Deno.test("a call is made again where it did not run, or where running twice doe
   const failed = (outcome?: string) =>
     new ExaiError("UPSTREAM_UNAVAILABLE", "gone", outcome ? { details: { outcome } } : {});
   const of = (parts: Parameters<typeof call>[0], thrown: unknown = failed("unknown"), lists?: ListCache) =>
-    mayRepeat(thrown, call(parts), lists);
+    mayRepeat(thrown, call(parts), { lists });
   assertEquals(await of({}, failed("not_run")), true);
   assertEquals(await of({ signal: AbortSignal.abort() }, failed("not_run")), false);
   assertEquals(await of({}, new Error("not ours")), false);

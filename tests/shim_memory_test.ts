@@ -370,12 +370,12 @@ Deno.test("what becomes of a request that an earlier daemon may have had", () =>
     assertEquals([fate(1, false, sets), fate(2, true, sets), fate(3, true, sets)], [
       "unknown",
       "send",
-      "unknown",
+      "repeated",
     ]);
   }
   assertEquals(fate(1, false, { unseen: [2], unknown: [3] }), "keep");
   const unseen = { unseen: [1] };
-  assertEquals([fate(2, true, unseen), fate(3, true, unseen)], ["send", "unknown"]);
+  assertEquals([fate(2, true, unseen), fate(3, true, unseen)], ["send", "repeated"]);
   assertEquals([fate(3, false, unseen), fate(9, false, unseen)], ["send", "send"]);
   assertEquals(fate(10, false, unseen), "undelivered");
 });

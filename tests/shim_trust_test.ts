@@ -225,6 +225,12 @@ const REFUSALS: [string, () => ReturnType<typeof errors.daemonNeverReached>, str
     /tools\/call, so it may or may not have run; check/,
   ],
   [
+    "daemons that end with it",
+    () => errors.repeatedInVain("tools/call", 3),
+    "OUTCOME_UNKNOWN",
+    /each of the 3 daemons that had this tools\/call.*no harm to ask again/,
+  ],
+  [
     "cuts",
     () => errors.undelivered("tools/call", 50),
     "DAEMON_UNAVAILABLE",

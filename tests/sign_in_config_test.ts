@@ -1,6 +1,7 @@
 // How an entry of mcp.json says that its server is signed in to, and as whom.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
 import { bindToSession, type UrlServerConfig } from "../lib/config/server_config.ts";
 import { readServers } from "../lib/config/servers.ts";
 import { readFile, readOne, readSilent, remoteIn } from "./helpers/read_servers.ts";
@@ -8,6 +9,8 @@ import { readFile, readOne, readSilent, remoteIn } from "./helpers/read_servers.
 const isWindows = Deno.build.os === "windows";
 const url = "https://x.example/mcp";
 const PEM = "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----";
+const privateKey = { pem: PEM, algorithm: "ES256" };
+const machine = { grant: "client_credentials", clientId: "x", privateKey };
 
 function signInOf({ oauth, account, accounts, headersHelper }: UrlServerConfig) {
   return { oauth, account, accounts, headersHelper };
@@ -102,6 +105,23 @@ Deno.test("a server whose helper names a directory has one of its own for each d
   assertEquals(bindToSession(config, "/b").headersHelper, ["h", "/b"]);
 });
 
+Deno.test("a directory whose name a shell would run is in no line of a shell, and elsewhere as it is", async () => {
+  const remote = await readSilent({ url, headersHelper: "cat ${workspaceFolder}/token | sed s/x/y/" });
+  const local = await readSilent({ command: "bash", args: ["-lc", "cd '${workspaceFolder}' && serve"] });
+  const odd = ["/work/$(evil)", "/work/`evil`", "/a;evil", "/a'&&evil'", '/a"|evil"', "/a\nevil"];
+  for (const file of [remote, local]) {
+    const config = file.servers.get("s")!;
+    for (const dir of odd) {
+      const { message } = assertThrows(() => bindToSession(config, dir), ExaiError);
+      assertMatch(message, /uses \$\{workspaceFolder\} in mcp.json, and a shell would run parts/);
+    }
+    const bound = bindToSession(config, "/home/zoë/my shop-2.0");
+    assertMatch(JSON.stringify(bound), /zoë\/my shop-2\.0/);
+  }
+  const plain = (await readSilent({ url, headersHelper: ["h", "${workspaceFolder}"] })).servers.get("s")!;
+  assertEquals((bindToSession(plain, odd[0]) as UrlServerConfig).headersHelper, ["h", odd[0]]);
+});
+
 Deno.test("what is wrong with signing in is named where it is, with what to write, and without a secret", async () => {
   const secret = "hush-hush-secret";
   const wrong: [object, RegExp][] = [
@@ -141,9 +161,22 @@ Deno.test("what is wrong with signing in is named where it is, with what to writ
       /oauth.privateKey.algorithm is another text; allowed: ES256/,
     ],
     [
-      { oauth: { clientId: "x", clientSecret: secret, privateKey: { pem: PEM, algorithm: "ES256" } } },
+      { oauth: { clientId: "x", clientSecret: secret, privateKey } },
       /oauth.privateKey stands beside clientSecret/,
     ],
+    [
+      { oauth: { clientId: "x", privateKey } },
+      /oauth.privateKey has no effect: only a login of "grant": "client_credentials"/,
+    ],
+    [
+      { oauth: { ...machine, clientId: undefined, clientMetadataUrl: "https://x.example/c.json" } },
+      /oauth.privateKey stands without clientId/,
+    ],
+    [
+      { oauth: { ...machine, clientMetadataUrl: "https://x.example/c.json" } },
+      /oauth.clientMetadataUrl has no effect beside grant client_credentials/,
+    ],
+    [{ oauth: { ...machine, callbackPort: 7 } }, /oauth.callbackPort has no effect beside grant/],
     [
       { oauth: { clientId: "x", clientSecret: "${workspaceFolder}" } },
       /oauth.clientSecret holds \$\{workspaceFolder\}, which differs by window/,
@@ -221,7 +254,7 @@ Deno.test(
       };
       assertEquals(await warned({ clientId: "a", clientSecret: "hush" }), true);
       assertEquals(await warned({ clientId: "a", clientSecret: "${env:S}" }), false);
-      assertEquals(await warned({ clientId: "a", privateKey: { pem: PEM, algorithm: "ES256" } }), true);
+      assertEquals(await warned({ clientId: "a", privateKey, grant: "client_credentials" }), true);
     } finally {
       await Deno.remove(dir, { recursive: true });
     }

@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import { askDaemon, postToDaemon } from "../lib/client/daemon_client.ts";
 import { authCommand } from "../lib/commands/auth.ts";
 import { serversCommand } from "../lib/commands/servers.ts";
 import { statusCommand } from "../lib/commands/status.ts";
@@ -14,13 +16,15 @@ import { until } from "./helpers/until.ts";
 
 const BY_URL = { elicitation: { url: {} } };
 
+const TOOL: JsonObject = { name: "probe", inputSchema: { type: "object" } };
+
 const RESULTS: Readonly<Record<string, JsonObject>> = {
   initialize: {
     protocolVersion: "2025-11-25",
     capabilities: { tools: {} },
     serverInfo: { name: "files", version: "1" },
   },
-  "tools/list": { tools: [{ name: "probe", inputSchema: { type: "object" } }] },
+  "tools/list": { tools: [TOOL] },
   "tools/call": { content: [{ type: "text", text: "probed" }] },
 };
 
@@ -90,9 +94,12 @@ Deno.test("a command signs in for every window, shows it, and signs out for ever
   assertMatch(needing.text, /files +default +needs a login/);
   assertStringIncludes(needing.text, "exai-daemon auth login files");
   assertEquals(needing.code, 1);
-  const health = await outcomeOf(statusCommand, [], { settings: it.settings });
-  assertStringIncludes(health.text, "server files needs a login: exai-daemon auth login files");
-  assertStringIncludes(health.text, "1 needs a login");
+  // The window may be having another look at it.
+  const health = await until("the state", async () => {
+    const { text } = await outcomeOf(statusCommand, [], { settings: it.settings });
+    return text.includes("1 needs a login") ? text : undefined;
+  });
+  assertStringIncludes(health, "server files needs a login: exai-daemon auth login files");
   const tested = await outcomeOf(serversCommand, ["test", "files"], { settings: it.settings });
   assertEquals(tested.code, 1);
   assertStringIncludes(tested.text, "exai-daemon auth login files");
@@ -207,4 +214,60 @@ Deno.test("what cannot be signed in to is refused with what can be done", async 
     const { message } = await assertRejects(() => it.command(args, given), Error);
     assertMatch(message, why, args.join(" "));
   }
+});
+
+/** A server each of whose tokens has a tool of its own. New tokens are answered once `opened` is resolved. */
+function tellingApart() {
+  const state = { begun: [] as string[], known: "", opened: Promise.withResolvers<void>() };
+  const resource = async (request: Request) => {
+    const token = request.headers.get("authorization")!.replace("Bearer ", "");
+    if (token !== state.known) await state.opened.promise;
+    const { id, method } = request.method === "POST" ? await request.clone().json() as JsonObject : {};
+    if (method === "initialize") state.begun.push(token);
+    if (method !== "tools/list") return await serve(request);
+    return Response.json({ jsonrpc: "2.0", id, result: { tools: [{ ...TOOL, name: `probe_${token}` }] } });
+  };
+  return Object.assign(state, { resource });
+}
+
+async function probesOf(window: McpWindow): Promise<string[]> {
+  const { result } = await window.request("tools/list");
+  return ((result as JsonObject).tools as JsonObject[]).map(({ name }) => String(name))
+    .filter((name) => name.startsWith("probe"));
+}
+
+Deno.test("a window is not shown what the account before was shown, and its connection is another", async () => {
+  await using it = await signingIn();
+  const server = tellingApart();
+  it.auth.script.resource = server.resource;
+  await using ada = await it.window();
+  for (const isSignedOut of [false, false, true]) {
+    if (isSignedOut) await it.command(["logout", "files"]);
+    server.opened = Promise.withResolvers();
+    await it.command(["login", "files"], { print: (text) => void visit(addressIn(text)) });
+    const token = [...it.auth.access.keys()].at(-1)!;
+    await using bob = await it.window();
+    const listing = [bob, ada].map(probesOf);
+    // Answered after what is remembered, if anything is.
+    await bob.request("ping");
+    server.opened.resolve();
+    for (const tools of await Promise.all(listing)) assertEquals(tools, [`probe_${token}`]);
+    assertEquals(server.begun.at(-1), token);
+    server.known = token;
+  }
+  assertEquals(server.begun.length, 3);
+});
+
+Deno.test("an answer that was pasted is taken from the body of a request, as a path is no place for a code", async () => {
+  await using it = await signingIn();
+  const begun = await askDaemon(it.settings, "/auth/login?server=files", "POST");
+  const login = String(begun.login);
+  const response = await fetch(String(begun.url), { redirect: "manual" });
+  await response.body?.cancel();
+  const answer = response.headers.get("location")!;
+  assertMatch(answer, /code=/);
+  const inPath = `/auth/finish?${new URLSearchParams({ login, answer })}`;
+  await assertRejects(() => askDaemon(it.settings, inPath, "POST"), ExaiError, "is not the answer");
+  await postToDaemon(it.settings, `/auth/finish?${new URLSearchParams({ login })}`, { body: answer });
+  assertMatch((await it.command(["status"])).text, /files +default +signed in/);
 });

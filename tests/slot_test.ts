@@ -2,7 +2,8 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import type { ServerConfig } from "../lib/config/server_config.ts";
 import { UNLIMITED } from "../lib/call/admission.ts";
-import { Slot, type SlotRequest } from "../lib/upstream/slot.ts";
+import { Slot } from "../lib/upstream/slot.ts";
+import type { SlotRequest } from "../lib/upstream/slot_request.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { instanceOf, settled, Window } from "./helpers/instance.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
@@ -157,6 +158,24 @@ Deno.test("a call keeps it though its session has left, and the last that ends l
   slot.beginCall();
   slot.endCall();
   assertEquals(stops(), 1);
+});
+
+Deno.test("whoever needs its lists keeps it while it starts, also when the session it is for is over", async () => {
+  for (const isAttached of [true, false]) {
+    const { slot, stops } = await slotOf({ scope: "session" }, { isStarted: false });
+    using timers = new FakeTimers();
+    const [ada] = windows();
+    if (isAttached) slot.attach(ada.caller);
+    const kept = [slot.keep(), slot.keep()];
+    slot.detach(ada.caller);
+    slot.stopUnused();
+    timers.pass(60_000);
+    kept[0]![Symbol.dispose]();
+    assertEquals([stops(), slot.isCalled], [0, false]);
+    kept[1]![Symbol.dispose]();
+    timers.pass(3000);
+    assertEquals(stops(), 1);
+  }
 });
 
 Deno.test("one of a single session is stopped at once, one that is to run as long as the daemon never", async () => {

@@ -128,6 +128,19 @@ for (
   });
 }
 
+Deno.test("a damaged vault is left where it is for who only looks, whatever is done with it", async () => {
+  await using it = await rig();
+  await Deno.writeTextFile(it.paths.vault, "not a vault");
+  const { credentials, secrets } = it.open({ onlyLooks: true });
+  const uses = [
+    () => secrets.names(),
+    () => secrets.set("a", "first-value"),
+    () => credentials.change(ID, () => Promise.resolve(KEPT)),
+  ];
+  for (const use of uses) assertStringIncludes(await fail(use), "is of no use");
+  assertEquals([await Deno.readTextFile(it.paths.vault), it.notes], ["not a vault", []]);
+});
+
 Deno.test("a vault of another key is put aside; one of a newer release is left alone", async () => {
   await using it = await rig();
   await it.open().secrets.set("a", "first-value");

@@ -68,7 +68,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   auth: {
     holds:
       "what servers and providers are signed in to with: OAuth as a client, accounts, secrets, helpers that print headers",
-    mayImport: ["base", "wire", "config", "process", "remote"],
+    mayImport: ["base", "wire", "config", "transport", "process", "remote"],
     outsideWorld: true,
   },
   upstream: {

@@ -1,3 +1,4 @@
+import type { Revocation } from "../auth/accounts.ts";
 import { ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { pastedAnswer, type PendingLogin } from "../auth/pending_login.ts";
@@ -26,9 +27,6 @@ export interface AccountTarget {
   account: string | undefined;
 }
 
-/** What became of tokens at the authorization server (RFC 7009). */
-export type LogoutResult = { is: "revoked" } | { is: "not_offered" } | { is: "failed"; why: string };
-
 /** What the routes need of the accounts at servers. */
 export interface AccountAdmin {
   /** Those of the server `server`, or of all. */
@@ -42,7 +40,7 @@ export interface AccountAdmin {
   /** The login with an id that was given out. */
   login(id: string): Promise<PendingLogin | undefined>;
   /** @throws {ExaiError} as `begin` */
-  logout(target: AccountTarget): Promise<LogoutResult>;
+  logout(target: AccountTarget): Promise<Revocation>;
 }
 
 /** A login that has begun, as the routes give it. */
@@ -80,15 +78,17 @@ export function authRoutes(accounts: AccountAdmin): [string, Route][] {
     [
       "/auth/wait",
       allowMethod("GET", async (request) => {
-        await ofServer((await loginIn(request, accounts)).done);
-        return Response.json({ signed_in: true });
+        const login = await loginIn(request, accounts);
+        await ofServer(login.done);
+        return Response.json({ signed_in: true, person: login.person });
       }),
     ],
     [
       "/auth/finish",
       allowMethod("POST", async (request) => {
         const login = await loginIn(request, accounts);
-        await ofServer(login.finish(pastedAnswer(paramIn(request, "answer") ?? "")));
+        // Not in the query: it holds a code.
+        await ofServer(login.finish(pastedAnswer(await request.text())));
         return Response.json({ signed_in: true });
       }),
     ],

@@ -55,10 +55,19 @@ interface SettingsAdmin {
   reload(): Promise<void>;
 }
 
+/** What the routes need of the secrets that the configuration names. */
+interface SecretAdmin {
+  /** Has programs asked again when their secrets are needed next, and a keychain that gave no key. */
+  forget(): void;
+  /** Has what a keychain gave no key for read again. */
+  askAgain(): void;
+}
+
 interface RouteSources {
   telemetry: Telemetry;
   mounts: MountAdmin;
   own: ToolAdmin;
+  secrets: SecretAdmin;
   /** Where the daemon listens, and what is worth knowing of that. */
   address(): { url: string; notes: string[] };
   /** Undefined where the settings do not change. */
@@ -84,7 +93,7 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 
 /** Routes with data of the owner: threads, calls, sessions, directories, configuration. */
 function ownerRoutes(sources: RouteSources): [string, Route][] {
-  const { telemetry, mounts, own, token, sessions, calls, stopRequest } = sources;
+  const { telemetry, mounts, own, secrets, token, sessions, calls, stopRequest } = sources;
   const routes = callRoutes({ calls, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
     [
@@ -109,9 +118,17 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
           mounts.troubles.whyUnmounted(name),
       unmounted: () => unmountedNames(mounts.configured),
     }),
-    ...authRoutes(mounts.signIns),
+    ...askingAgain(authRoutes(mounts.signIns), secrets),
     ["/token/rotate", allowMethod("POST", (request) => rotateToken(request, token))],
   ];
+}
+
+/** Whoever asks for these is a person, who may have unlocked the keychain. */
+function askingAgain(routes: [string, Route][], secrets: SecretAdmin): [string, Route][] {
+  return routes.map(([path, route]) => [path, (...request) => {
+    secrets.askAgain();
+    return route(...request);
+  }]);
 }
 
 async function status(
@@ -141,7 +158,8 @@ function unmountedNames({ disabled, faulty }: ServersChange): string[] {
 }
 
 /** Reads the configuration of settings, servers and tools again. */
-async function reload({ mounts, own, settings }: RouteSources): Promise<Response> {
+async function reload({ mounts, own, settings, secrets }: RouteSources): Promise<Response> {
+  secrets.forget();
   await settings?.reload();
   const [change] = await Promise.all([mounts.reload(), own.reload()]);
   const { added, changed, removed, unchanged } = change;

@@ -221,7 +221,6 @@ export class ConfiguredMounts implements AsyncDisposable {
     if (this.configured.faulty.some(({ faults }) => faults.some(({ unset }) => unset))) {
       this.#host.forgetLoginEnv();
     }
-    this.#secrets.forget();
     const change = await this.#watch!.reload();
     this.#host.forgetPrograms();
     this.#mounts.resetBackoff();

@@ -235,7 +235,7 @@ export class Daemon implements AsyncDisposable {
     },
   ): HttpHandler {
     const settings = this.#settings;
-    const { telemetry, mounts, own } = parts;
+    const { mounts } = parts;
     const implicit = implicitSessions(hooks, router, settings);
     return new HttpHandler({
       ...settings,
@@ -245,13 +245,9 @@ export class Daemon implements AsyncDisposable {
       daemonId: mounts.daemonId,
       users: parts.users,
       routes: httpRoutes({
-        telemetry,
-        mounts,
-        own,
+        ...parts,
         address: () => ({ url: this.url, notes: [...this.addressNotes] }),
         settings: parts.live,
-        token: parts.token,
-        calls: parts.calls,
         toolsFor: (caller) => router.tools.allTools(caller),
         sessions: this.#sessions,
         handover: this.handover,

@@ -166,10 +166,10 @@ async function openServers(
       },
     ),
   );
-  secrets.onChange = () => void Promise.all([mounts.readAgain(), own.reload()]);
+  secrets.onChange = () => void Promise.all([live?.reload(), mounts.readAgain(), own.reload()]);
   if (options.source) readSecretSettings(options.source, secrets, live);
   const recording = [...tracing.policies, telemetry.policy];
-  return { telemetry, recording, own, admissions, mounts, live };
+  return { telemetry, recording, own, admissions, mounts, live, secrets };
 }
 
 /**

@@ -19,18 +19,37 @@ export function openVault(
   paths: StatePaths,
   { onQuarantine }: DatabaseEvents = {},
 ): UserVault {
-  const usesKeychain = keychain === "auto";
-  return openUserVault({ paths, keyFile, keychain: systemKeychain(), usesKeychain, onQuarantine });
+  return openUserVault({
+    paths,
+    keyFile,
+    keychain: systemKeychain(),
+    usesKeychain: keychain === "auto",
+    askedAgainBy: "exai-daemon reload",
+    onQuarantine,
+  });
 }
 
 /** Where a daemon has the secrets from that its configuration names, and what it sends to servers. */
 export class DaemonSecrets extends ServerCredentials {
   /** What configurations are read with that the first window waits for. */
   readonly punctual: SecretReader;
+  readonly #vault: UserVault;
 
-  constructor(parts: Pick<ServerCredentialsParts, "vault" | "settings" | "paths" | "commands">) {
+  constructor(parts: Pick<ServerCredentialsParts, "settings" | "paths" | "commands"> & { vault: UserVault }) {
     const env = Deno.env.toObject();
     super({ ...parts, env, login: isStartedByShim() ? env : undefined, findProgram: findOwnProgram });
     this.punctual = new PunctualSecrets(this.reader, { waitMs: WAIT_MS, onLate: () => this.onChange?.() });
+    this.#vault = parts.vault;
+  }
+
+  /** Has programs asked again for secrets when these are needed next, and a keychain that gave no key. */
+  override forget(): void {
+    super.forget();
+    this.#vault.askAgain();
+  }
+
+  /** Has what could not be read read again if a keychain gave no key: a person is there, who may have unlocked it. */
+  askAgain(): void {
+    if (this.#vault.askAgain()) this.onChange?.();
   }
 }

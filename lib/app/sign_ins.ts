@@ -1,17 +1,26 @@
-import type { AccountAdmin, AccountRow, AccountTarget, LogoutResult } from "../admin/auth_routes.ts";
-import type { Accounts, OAuthAccount } from "../auth/accounts.ts";
+import type { AccountAdmin, AccountRow, AccountTarget } from "../admin/auth_routes.ts";
+import { accountIdOf, type Accounts, type OAuthAccount, type Revocation } from "../auth/accounts.ts";
+import { accountKey } from "../auth/credential_store.ts";
 import type { PendingLogin } from "../auth/pending_login.ts";
 import { PendingLogins } from "../auth/pending_logins.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
+import { variablesIn } from "../base/template.ts";
 import { quoteName } from "../base/text.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import { accountNames, DEFAULT_ACCOUNT, mayBeSignedInTo, whyNoLogin } from "../config/account_choice.ts";
+import {
+  accountNames,
+  DEFAULT_ACCOUNT,
+  loginCommand,
+  mayBeSignedInTo,
+  onlyAccount,
+  whyNoLogin,
+} from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
-import { loginCommand, LoginServer, type ServerLogins } from "../upstream/login_server.ts";
+import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
 
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { slotRequestFor } from "../upstream/slot_request.ts";
@@ -19,6 +28,9 @@ import type { DaemonEvents } from "./daemon_events.ts";
 
 /** How long calls may run on at a server whose account is signed out. */
 const SIGNED_OUT_GRACE_MS = MINUTE_MS;
+
+/** The same after a login: most often it is by who was signed in before. */
+const NEW_LOGIN_GRACE_MS = 10 * MINUTE_MS;
 
 interface SignInsOptions {
   accounts: Accounts;
@@ -34,9 +46,9 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   /** Accounts without which nothing can be done at their servers. */
   readonly #needed = new Set<OAuthAccount>();
   /** Accounts that nobody is signed in to, as somebody has signed out. */
-  readonly #signedOutOf = new Set<OAuthAccount>();
-  /** The names of the servers that an account is used for. */
-  readonly #users = new Map<OAuthAccount, Set<string>>();
+  readonly #signedOutOf = new WeakSet<OAuthAccount>();
+  /** The names of the servers that an account was used for: the address of one may depend on the window. */
+  readonly #users = new WeakMap<OAuthAccount, Set<string>>();
   /** Each server as windows see it. */
   readonly #shown = new WeakMap<MountedServer, Server>();
 
@@ -44,8 +56,10 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     this.#options = options;
     const { accounts } = options;
     accounts.on("loginRequired", (account) => this.#loginRequired(account));
+    accounts.on("newLogin", (account) => this.#mayBeAnother(account));
     accounts.on("signedIn", (account) => this.#signedIn(account));
     accounts.on("signedOut", (account) => this.#signedOut(account));
+    accounts.on("dropped", (account) => this.#needed.delete(account));
   }
 
   /** What authorizes the requests to a server, bound to its sessions; undefined: its entry rules that out. */
@@ -76,7 +90,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     const servers = name === undefined ? this.#options.servers() : [this.#serverNamed(name)];
     const all = servers.flatMap(({ config }) =>
       // An address that depends on the window is known once one has used it.
-      mayBeSignedInTo(config) && URL.canParse(config.url)
+      mayBeSignedInTo(config) && !isAddressOfWindow(config)
         ? accountNames(config).map((account) => ({ ...config, account }))
         : []
     );
@@ -91,7 +105,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     return await this.#pending.withId(id);
   }
 
-  async logout(target: AccountTarget): Promise<LogoutResult> {
+  async logout(target: AccountTarget): Promise<Revocation> {
     return await this.#accountOf(this.#configOf(target)).logout();
   }
 
@@ -127,15 +141,19 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
   #loginsOf(server: MountedServer): ServerLogins {
     const needed = this.#needed;
-    const users = this.#users;
+    const isUsed = (account: OAuthAccount) => this.#isUsedFor(server, account);
     const configOf = (caller: Caller) => configFor(server, caller);
     return {
       get areNeeded() {
-        return needed.size > 0 && [...needed].some((account) => users.get(account)?.has(server.name));
+        return needed.size > 0 && [...needed].some(isUsed);
       },
       isNeededBy: async (caller) => {
         const config = await configOf(caller).catch(() => undefined);
         return config !== undefined && needed.has(this.#accountOf(config));
+      },
+      isSignedIn: async (caller) => {
+        const status = configOf(caller).then((config) => this.#accountOf(config).status());
+        return (await status.catch(() => undefined))?.state === "signed_in";
       },
       accountOf: async (caller) => {
         const { account } = await configOf(caller);
@@ -158,12 +176,15 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
       true,
     );
     this.#pending.signedIn(account.id);
-    for (const server of this.#serversOf(account)) {
-      server.resetBackoff();
-      // It may be somebody else, who is shown other lists. Until now a call by an old name could lead to the login.
-      if (isAnew) server.lists.forgetAccount(account.id.name);
-    }
+    if (isAnew) this.#forgetLists(account);
+    for (const server of this.#serversOf(account)) server.resetBackoff();
     this.#announce(account);
+  }
+
+  /** Somebody has signed in here, also where somebody was: nothing goes on in the name of who it was. */
+  #mayBeAnother(account: OAuthAccount): void {
+    this.#leave(account, NEW_LOGIN_GRACE_MS);
+    this.#forgetLists(account);
   }
 
   #signedOut(account: OAuthAccount): void {
@@ -172,11 +193,19 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     this.#announce(account);
   }
 
+  /** Somebody else is shown other lists. Until now a call by an old name could lead to the login. */
+  #forgetLists(account: OAuthAccount): void {
+    for (const server of this.#serversOf(account)) server.lists.forgetAccount(account.id.name);
+  }
+
   /** Ends the connections in the name of an account: the next may be those of somebody else. */
-  #leave(account: OAuthAccount): void {
+  #leave(account: OAuthAccount, graceMs = SIGNED_OUT_GRACE_MS): void {
+    const key = accountKey(account.id);
     for (const server of this.#serversOf(account)) {
-      const own = Array.from(server.slots).filter(({ listScope }) => listScope.account === account.id.name);
-      for (const slot of own) if (slot.started) server.retireSlot(slot, SIGNED_OUT_GRACE_MS);
+      const own = Array.from(server.slots).filter(({ url, listScope }) =>
+        url !== undefined && accountKey(accountIdOf({ url, account: listScope.account })) === key
+      );
+      for (const slot of own) if (slot.started) server.retireSlot(slot, graceMs);
     }
   }
 
@@ -187,8 +216,15 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   #serversOf(account: OAuthAccount): MountedServer[] {
-    const users = this.#users.get(account);
-    return this.#options.servers().filter(({ name }) => users?.has(name));
+    return this.#options.servers().filter((server) => this.#isUsedFor(server, account));
+  }
+
+  /** Whether requests to a server are in the name of an account, as its entry is now. */
+  #isUsedFor({ name, config }: MountedServer, account: OAuthAccount): boolean {
+    const { id } = account;
+    if (!mayBeSignedInTo(config) || !accountNames(config).includes(id.name)) return false;
+    if (isAddressOfWindow(config)) return this.#users.get(account)?.has(name) === true;
+    return accountKey(accountIdOf({ url: config.url, account: id.name })) === accountKey(id);
   }
 
   /** @throws {ExaiError} `RESOURCE_NOT_FOUND`, `INVALID_PARAMS` with what there is */
@@ -197,7 +233,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     if (!mayBeSignedInTo(config)) {
       throw new ExaiError("INVALID_PARAMS", `server "${name}" ${whyNoLogin(config)}`);
     }
-    if (!URL.canParse(config.url)) {
+    if (isAddressOfWindow(config)) {
       const why = `the address of server "${name}" depends on the window; have a window call ${name}__login`;
       throw new ExaiError("INVALID_PARAMS", why);
     }
@@ -230,8 +266,18 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
 /** The configuration of a server as it is for a window: its account, and its address. */
 async function configFor({ config }: MountedServer, caller: Caller): Promise<UrlServerConfig> {
+  const account = onlyAccount(config);
+  // Nothing is asked of the client where nothing depends on the window: under load its answer may be late.
+  if (mayBeSignedInTo(config) && account !== undefined && !isAddressOfWindow(config)) {
+    return { ...config, account };
+  }
   const options = { isolationReason: undefined, asksRoots: () => false, daemonId: undefined };
   const { config: bound } = await slotRequestFor(config, caller, options);
   if (bound.kind !== "stdio") return bound;
   throw new ExaiError("INTERNAL", `server "${config.name}" is a program`);
+}
+
+/** Whether a server is elsewhere for each window: that is known once one has used it. */
+function isAddressOfWindow({ url }: UrlServerConfig): boolean {
+  return variablesIn(url).length > 0 || !URL.canParse(url);
 }

@@ -1,12 +1,17 @@
 import { EventEmitter } from "node:events";
+import { DEFAULT_ACCOUNT } from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
-import type { CredentialStore } from "./credential_store.ts";
+import { type AccountId, accountKey, type CredentialStore } from "./credential_store.ts";
 import { OAuthAccount } from "./oauth/account.ts";
-import type { AccountChange } from "./oauth/account_words.ts";
-import { canonicalResource } from "./oauth/discovery.ts";
+import type { AccountChange, AccountConfig } from "./oauth/account_words.ts";
+import type { Revocation } from "./oauth/client_auth.ts";
+import { accountResource } from "./oauth/discovery.ts";
 import { type Renew, type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
 
-export { type OAuthAccount, type Renewal, type RenewRequest, renewTokens };
+export { type OAuthAccount, type Renewal, type RenewRequest, renewTokens, type Revocation };
+
+/** What names an account: where its server is, and how the user calls it. */
+type AccountPlace = Pick<UrlServerConfig, "url" | "account">;
 
 interface AccountsParts {
   store: CredentialStore;
@@ -21,12 +26,20 @@ interface AccountEvents {
   loginRequired: [account: OAuthAccount];
   /** Somebody has signed in, here or by another process. */
   signedIn: [account: OAuthAccount];
+  /** Before {@linkcode signedIn}: by a login here, and perhaps it is somebody else than before. */
+  newLogin: [account: OAuthAccount];
   signedOut: [account: OAuthAccount];
+  /** It was not used for long; whoever asks for it again gets another object. */
+  dropped: [account: OAuthAccount];
 }
+
+/** Accounts that are known at once: an address may depend on the directory of the window. */
+const MAX_ACCOUNTS = 256;
 
 /** The accounts that this process uses: one object for each, whoever asks. */
 export class Accounts extends EventEmitter<AccountEvents> {
   readonly #parts: AccountsParts;
+  /** The one that was used last comes last. */
   readonly #accounts = new Map<string, { account: OAuthAccount; oauth: string }>();
 
   constructor(parts: AccountsParts) {
@@ -35,25 +48,39 @@ export class Accounts extends EventEmitter<AccountEvents> {
   }
 
   /** The account in whose name requests to the server of `config` are; {@linkcode UrlServerConfig.account}. */
-  of(config: Pick<UrlServerConfig, "name" | "title" | "url" | "oauth" | "account">): OAuthAccount {
-    const { account: name = "default" } = config;
-    const key = JSON.stringify([canonicalResource(config.url), name]);
+  of(config: AccountConfig & AccountPlace): OAuthAccount {
+    const id = accountIdOf(config);
+    const key = accountKey(id);
     const oauth = JSON.stringify(config.oauth ?? null);
     const known = this.#accounts.get(key);
-    if (known) {
-      if (known.oauth !== oauth) known.account.configure(config);
-      known.oauth = oauth;
-      return known.account;
-    }
+    this.#accounts.delete(key);
+    if (known && known.oauth !== oauth) known.account.configure(config);
+    const account = known?.account ?? this.#make(config, id.name);
+    this.#accounts.set(key, { account, oauth });
+    const [oldest] = this.#accounts;
+    if (this.#accounts.size > MAX_ACCOUNTS) this.#drop(...oldest!);
+    return account;
+  }
+
+  #make(config: AccountConfig, name: string): OAuthAccount {
     const { store, renew = (request) => renewTokens(store, request), metadataUrl } = this.#parts;
     const onChange = (change: AccountChange) => void this.emit(change, account);
     const account: OAuthAccount = new OAuthAccount({ config, name, store, renew, metadataUrl, onChange });
-    this.#accounts.set(key, { account, oauth });
     return account;
+  }
+
+  #drop(key: string, { account }: { account: OAuthAccount }): void {
+    this.#accounts.delete(key);
+    this.emit("dropped", account);
   }
 
   /** All accounts that were used. */
   get all(): readonly OAuthAccount[] {
     return Array.from(this.#accounts.values(), ({ account }) => account);
   }
+}
+
+/** The account in whose name requests to the server of `config` are. */
+export function accountIdOf({ url, account = DEFAULT_ACCOUNT }: AccountPlace): AccountId {
+  return { resource: accountResource(url), name: account };
 }

@@ -7,10 +7,15 @@ import type {
 
 /** An account at a server: whose name the tokens are in. */
 export interface AccountId {
-  /** The URL of the server as it is sent as `resource` (RFC 8707; MCP basic/authorization, canonical server URI). */
+  /** The URL of the server, with a digest in place of its query, which may hold a key. */
   resource: string;
   /** As the user calls it; `default` where there is one. */
   name: string;
+}
+
+/** The key of an account, whatever object stands for it: unlike a text with a separator, no two accounts have the same. */
+export function accountKey({ resource, name }: AccountId): string {
+  return JSON.stringify([resource, name]);
 }
 
 /** What is kept of an account. Registrations and tokens carry the issuer they are from and go to no other (SEP-2352). */
@@ -40,4 +45,13 @@ export interface CredentialStore {
   ): Promise<KeptCredentials | undefined>;
 
   list(): Promise<readonly AccountId[]>;
+
+  /**
+   * What another process of this program needs to open the store, so that no person is asked for a password again. They
+   * are secret, and go to that process's standard input alone.
+   */
+  readonly keys?: readonly string[];
+
+  /** Takes over the {@linkcode keys} of another process. */
+  useKeys?(keys: readonly string[]): Promise<void>;
 }

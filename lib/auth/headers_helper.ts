@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { untilAborted } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { DEFAULT_ACCOUNT } from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { AuthorizationRefusal, ServerAuthorization } from "../remote/authorization.ts";
 import { type HelperHeaders, readHelperHeaders } from "./helper_headers.ts";
@@ -61,9 +62,11 @@ class HeadersHelper implements ServerAuthorization {
       Object.entries(headers).every(([name, value]) => sent[name] === value);
     // Renewed for another request meanwhile.
     if (this.#last && !isSent(this.#last.headers)) return true;
-    // A server that refuses whatever it is sent would have the program run for each request.
-    if (this.#now() - this.#refusedMs < PAUSE_MS) return false;
-    this.#refusedMs = this.#now();
+    if (!this.#running) {
+      // A server that refuses whatever it is sent would have the program run for each request.
+      if (this.#now() - this.#refusedMs < PAUSE_MS) return false;
+      this.#refusedMs = this.#now();
+    }
     const { headers } = await untilAborted(this.#run(), signal);
     return !isSent(headers);
   }
@@ -75,7 +78,7 @@ class HeadersHelper implements ServerAuthorization {
   }
 
   async #runOnce(): Promise<HelperHeaders> {
-    const { headersHelper: command = [], title, url, account = "default" } = this.#config;
+    const { headersHelper: command = [], title, url, account = DEFAULT_ACCOUNT } = this.#config;
     // The first two as Claude Code has them, for which many helpers are written.
     const env = {
       CLAUDE_CODE_MCP_SERVER_NAME: title,

@@ -1,3 +1,8 @@
+import { SECOND_MS } from "../base/units.ts";
+
+/** How long a keychain may take: as long as a person may need to type the password that unlocks it. */
+export const KEYCHAIN_WAIT_MS = 30 * SECOND_MS;
+
 /** Where the system keeps secrets of a user, encrypted by the user's password. */
 export interface Keychain {
   /** As it is written where a key is looked for again. */

@@ -1,4 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
+import { isLoopbackName } from "../base/ip_address.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { AccountId } from "./credential_store.ts";
 
@@ -9,13 +10,16 @@ export type LoginPrompt =
   /** Opens a page on any device and types the code in (RFC 8628); `completeUrl` holds the code already. */
   | { kind: "device"; url: string; code: string; completeUrl?: string };
 
+/** How long a person may take to sign in. */
+export const LOGIN_MS = 10 * MINUTE_MS;
+
 interface PendingLoginOptions {
   account: AccountId;
   server: string;
   prompt: LoginPrompt;
   timeoutMs: number;
   /** Takes an answer that was pasted; undefined when it is not that of this login. */
-  take?(params: URLSearchParams): Promise<void> | undefined;
+  take?(params: URLSearchParams): Promise<unknown> | undefined;
 }
 
 /** A login that somebody has begun, until it has worked, failed or taken too long. */
@@ -26,6 +30,10 @@ export class PendingLogin {
   readonly server: string;
   readonly prompt: LoginPrompt;
   readonly expiresAt: Date;
+  /** Who has signed in, once it is done, where the authorization server says it. */
+  person: string | undefined;
+  /** Whether its answer has come, which ends it whatever else is signed in to. */
+  isEnding = false;
   readonly #take: PendingLoginOptions["take"];
   readonly #done = Promise.withResolvers<void>();
   readonly #timer: ReturnType<typeof setTimeout>;
@@ -54,14 +62,15 @@ export class PendingLogin {
    */
   async finish(params: URLSearchParams): Promise<void> {
     const taken = this.#take?.(params);
-    if (taken) return await taken;
+    if (taken) return void await taken;
     const why =
       "this answer belongs to another sign-in, or was used before; paste the address that the page of this " +
       "one ended at";
     throw new ExaiError("INVALID_PARAMS", why);
   }
 
-  succeed(): void {
+  succeed(person?: string): void {
+    this.person = person;
     clearTimeout(this.#timer);
     this.#done.resolve();
   }
@@ -80,8 +89,7 @@ export class PendingLogin {
  */
 export function checkedPage(url: string | URL): string {
   const parsed = URL.parse(url);
-  const isLoopback = parsed?.protocol === "http:" &&
-    ["127.0.0.1", "localhost", "[::1]"].includes(parsed.hostname);
+  const isLoopback = parsed?.protocol === "http:" && isLoopbackName(parsed.hostname);
   if (parsed && (parsed.protocol === "https:" || isLoopback) && parsed.username === "") return parsed.href;
   throw new ExaiError(
     "UPSTREAM_UNAVAILABLE",

@@ -1,16 +1,12 @@
 import { getLogger } from "@logtape/logtape";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { MINUTE_MS } from "../base/units.ts";
-import type { AccountId } from "./credential_store.ts";
-import { accountKey, type LoginAccount } from "./login/login_account.ts";
-import { checkedPage, PendingLogin } from "./pending_login.ts";
+import { type AccountId, accountKey } from "./credential_store.ts";
+import type { LoginAccount } from "./login/login_account.ts";
+import { checkedPage, LOGIN_MS, PendingLogin } from "./pending_login.ts";
 import { type RedirectAddress, RedirectListener } from "./login/redirect_listener.ts";
 import { type DeviceAccount, pollDevice } from "./login/device_login.ts";
 
 const log = getLogger(["exai", "auth"]);
-
-/** How long a person may take to sign in. */
-const TIMEOUT_MS = 10 * MINUTE_MS;
 
 /** Logins that have ended and are remembered. */
 const MAX_ENDED = 32;
@@ -37,7 +33,7 @@ export class PendingLogins implements AsyncDisposable {
   #isClosed = false;
 
   /** @param options `timeoutMs`: how long a person may take */
-  constructor({ timeoutMs = TIMEOUT_MS }: { timeoutMs?: number } = {}) {
+  constructor({ timeoutMs = LOGIN_MS }: { timeoutMs?: number } = {}) {
     this.#timeoutMs = timeoutMs;
   }
 
@@ -70,7 +66,7 @@ export class PendingLogins implements AsyncDisposable {
   /** An account has been signed in to, by whatever way: nobody needs to do it any more. */
   signedIn(account: AccountId): void {
     for (const { account: id, login } of this.#pending.values()) {
-      if (accountKey(id) === accountKey(account)) login.then((it) => it.succeed(), () => {});
+      if (accountKey(id) === accountKey(account)) login.then((it) => it.isEnding || it.succeed(), () => {});
     }
   }
 
@@ -111,9 +107,11 @@ export class PendingLogins implements AsyncDisposable {
       const { authorizationUrl, state } = await account.beginLogin({ redirectUrl: listener.url });
       const url = checkedPage(authorizationUrl);
       const take = async (params: URLSearchParams) => {
+        login.isEnding = true;
         try {
-          await account.finishLogin(params);
-          login.succeed();
+          const person = await account.finishLogin(params);
+          login.succeed(person);
+          return person;
         } catch (thrown) {
           login.fail(thrown);
           throw thrown;

@@ -3,8 +3,9 @@ import { Readable } from "node:stream";
 import { getLogger } from "@logtape/logtape";
 import { withDeadline } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { SECOND_MS } from "../base/units.ts";
 import type { CredentialStore } from "./credential_store.ts";
+import { TOKEN_REQUEST_MS } from "./oauth/auth_fetch.ts";
 import { type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
 
 const log = getLogger(["exai", "auth"]);
@@ -12,8 +13,11 @@ const log = getLogger(["exai", "auth"]);
 /** The words by which this program renews tokens for a daemon or a command; it is no command for people. */
 const WORDS: readonly string[] = ["auth", "refresh"];
 
-/** Longer than the lock of an account and one request may take: a process that has not answered by then hangs. */
-const TIMEOUT_MS = 6 * MINUTE_MS;
+/**
+ * Longer than another's request, for which the account is locked, one request and the vault may take: a process that has
+ * not answered by then hangs.
+ */
+const TIMEOUT_MS = 3 * TOKEN_REQUEST_MS;
 
 /** How long the process waits for more to renew: to start it takes half a second, which is long for short-lived tokens. */
 const IDLE_MS = 20 * SECOND_MS;
@@ -21,6 +25,8 @@ const IDLE_MS = 20 * SECOND_MS;
 /** A line on standard input of the process, and the line that answers it. */
 interface NumberedRequest extends RenewRequest {
   number: number;
+  /** {@linkcode CredentialStore.keys} of whoever asks: a keychain would ask its user once more, for each such process. */
+  keys: readonly string[];
 }
 interface NumberedRenewal {
   number: number;
@@ -51,10 +57,14 @@ function outliveSignals(): void {
 }
 
 async function renewOne(store: CredentialStore, line: string, answer: (line: string) => void): Promise<void> {
-  const { number, ...request }: NumberedRequest = JSON.parse(line);
-  const renewal = await renewTokens(store, request).catch((thrown): Renewal => {
-    return { is: "failed", why: messageOf(thrown) };
-  });
+  const { number, keys, ...request }: NumberedRequest = JSON.parse(line);
+  let renewal: Renewal;
+  try {
+    await store.useKeys?.(keys);
+    renewal = await renewTokens(store, request);
+  } catch (thrown) {
+    renewal = { is: "failed", why: messageOf(thrown) };
+  }
   try {
     answer(JSON.stringify({ number, renewal } satisfies NumberedRenewal));
   } catch {
@@ -105,11 +115,11 @@ export class RenewalProcess implements Disposable {
 
   async #ask(running: RunningProcess, request: RenewRequest): Promise<Renewal> {
     clearTimeout(this.#idle);
-    const { timeoutMs = TIMEOUT_MS } = this.#parts;
+    const { store, timeoutMs = TIMEOUT_MS } = this.#parts;
     const number = ++this.#number;
     const waiting = Promise.withResolvers<Renewal>();
     running.waiting.set(number, waiting);
-    const line = JSON.stringify({ number, ...request } satisfies NumberedRequest);
+    const line = JSON.stringify({ number, keys: store.keys ?? [], ...request } satisfies NumberedRequest);
     // A process that has ended says so by the end of its output.
     running.stdin.write(new TextEncoder().encode(`${line}\n`)).catch(() => {});
     const late = new ExaiError("TIMEOUT", "the process that renews tokens does not answer");

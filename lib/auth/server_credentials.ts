@@ -32,7 +32,10 @@ export interface ServerCredentialsParts {
  */
 export class ServerCredentials implements AsyncDisposable {
   readonly accounts: Accounts;
-  /** Called when what names secrets is to be read again: other programs give them, or one has come that was late. */
+  /**
+   * Called when what names secrets is to be read again: other programs give them, one has come that was late, or a keychain
+   * may be unlocked.
+   */
   onChange: (() => void) | undefined;
   readonly #programs: HelperPrograms;
   readonly #stored: StoredSecrets;

@@ -45,6 +45,12 @@ export function isLoopback(address: Uint8Array): boolean {
   return address.every((byte, at) => byte === (at === 15 ? 1 : 0));
 }
 
+/** Whether the host of a URL is this machine: a loopback address, or `localhost`. Names below that are looked up by some. */
+export function isLoopbackName(hostname: string): boolean {
+  const address = addressBytes(hostname);
+  return address === undefined ? hostname.toLowerCase() === "localhost" : isLoopback(address);
+}
+
 export function sameAddress(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }

@@ -14,6 +14,12 @@ const TIMEOUT_MS = 10_000;
 const OK = 200;
 const NORMAL_CLOSURE = 1000;
 
+interface DaemonRequest {
+  method: string;
+  body?: string;
+  timeoutMs: number;
+}
+
 /** A response whose status has arrived. */
 interface DaemonAnswer extends Disposable {
   status: number;
@@ -38,7 +44,20 @@ export async function askDaemon(
   method = "GET",
   timeoutMs = TIMEOUT_MS,
 ): Promise<JsonObject> {
-  using answer = await ask(settings, path, { method, timeoutMs });
+  return await askWith(settings, path, { method, timeoutMs });
+}
+
+/** As {@linkcode askDaemon}, with a body: for what may be in no path, as that of a request is written down by many. */
+export async function postToDaemon(
+  settings: Settings,
+  path: string,
+  { body, timeoutMs = TIMEOUT_MS }: { body: string; timeoutMs?: number },
+): Promise<JsonObject> {
+  return await askWith(settings, path, { method: "POST", body, timeoutMs });
+}
+
+async function askWith(settings: Settings, path: string, request: DaemonRequest): Promise<JsonObject> {
+  using answer = await ask(settings, path, request);
   const body = await bodyOf(answer);
   if (answer.status === OK && body) return body;
   throw refusal(body, answer);
@@ -75,7 +94,7 @@ export async function isDaemonRunning(settings: Settings): Promise<boolean> {
 async function ask(
   settings: Settings,
   path: string,
-  { method, timeoutMs }: { method: string; timeoutMs: number },
+  { timeoutMs, ...request }: DaemonRequest,
 ): Promise<DaemonAnswer> {
   const { socket, dialed, proof } = await connect(settings).catch((thrown) => {
     throw unavailable(thrown);
@@ -89,7 +108,7 @@ async function ask(
     socket.close(NORMAL_CLOSURE);
   };
   try {
-    socket.send(JSON.stringify({ op: "request", method, path, ...(proof ? { proof } : {}) }));
+    socket.send(JSON.stringify({ op: "request", path, ...request, ...(proof ? { proof } : {}) }));
     const { value: head, done } = await frames.next();
     if (done) return await throwClosed(socket, place);
     if (head.op !== "response") throw unexpected(place, head);

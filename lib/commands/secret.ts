@@ -1,5 +1,4 @@
 import { systemKeychain } from "../auth/system_keychain.ts";
-import type { SecretStore } from "../auth/secret_store.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import { ExaiError, UsageError } from "../base/errors.ts";
 import { MINUTE_MS } from "../base/units.ts";
@@ -7,7 +6,8 @@ import { visible } from "../base/visible.ts";
 import { statePaths } from "../config/paths.ts";
 import { checkNameOfSecret } from "../config/secrets.ts";
 import type { Settings } from "../config/settings.ts";
-import { openUserVault } from "../state/user_vault.ts";
+import { openUserVault, type UserVault } from "../state/user_vault.ts";
+import { placeTitle } from "../state/vault_key_text.ts";
 import type { CommandGroup, CommandResult, Invocation } from "./command.ts";
 import { readSecretValue } from "./secret_value.ts";
 import { formatTable } from "./table.ts";
@@ -46,20 +46,29 @@ export const secretCommand: CommandGroup = {
       forms: [{ args: "NAME", does: "deletes a secret; servers that need it stop with the next call" }],
       run: remove,
     },
+    "move-key": {
+      summary: "Move the key of the vault into the keychain, or out of it",
+      forms: [{
+        args: "",
+        does: "encrypts the vault with a new key where a new vault has it: in EXAI_VAULT_KEY_FILE, in the " +
+          "keychain, or, with EXAI_KEYCHAIN=off, in vault.key",
+      }],
+      run: moveKey,
+    },
   },
 };
 
-function openSecrets(
+function openVault(
   { vaultKeyFile: keyFile, keychain, ...settings }: Settings,
   notes: string[],
-): SecretStore {
+): UserVault {
   return openUserVault({
     paths: statePaths(settings),
     keyFile,
     keychain: systemKeychain(),
     usesKeychain: keychain === "auto",
     onQuarantine: (note) => notes.push(note),
-  }).secrets;
+  });
 }
 
 function nameIn({ args: [name], usage }: Invocation): string {
@@ -79,7 +88,7 @@ async function set(invocation: Invocation): Promise<CommandResult> {
   const value = await readSecretValue(name);
   invocation.progress.step("secret set: the vault is written");
   const notes: string[] = [];
-  const store = openSecrets(invocation.settings, notes);
+  const { secrets: store } = openVault(invocation.settings, notes);
   await store.set(name, value);
   const lines = [
     ...notes,
@@ -90,7 +99,7 @@ async function set(invocation: Invocation): Promise<CommandResult> {
 
 async function list({ settings, file }: Invocation): Promise<CommandResult> {
   const notes: string[] = [];
-  const store = openSecrets(settings, notes);
+  const { secrets: store } = openVault(settings, notes);
   const kept = (await store.names()).filter((name) => !file?.secrets.has(name));
   const found = [
     ...kept.map((name) => ({ name, from: store.place, program: undefined })),
@@ -113,7 +122,7 @@ async function list({ settings, file }: Invocation): Promise<CommandResult> {
 async function remove(invocation: Invocation): Promise<CommandResult> {
   const name = nameIn(invocation);
   const notes: string[] = [];
-  const store = openSecrets(invocation.settings, notes);
+  const { secrets: store } = openVault(invocation.settings, notes);
   if (!await store.remove(name)) {
     const where = invocation.file?.secrets.has(name)
       ? "it comes from a program that exai.json names under secrets"
@@ -122,6 +131,22 @@ async function remove(invocation: Invocation): Promise<CommandResult> {
   }
   const lines = [...notes, `The secret ${name} is deleted.`];
   return { text: [...lines, ...await reload(invocation)].join("\n"), json: { removed: name } };
+}
+
+async function moveKey(invocation: Invocation): Promise<CommandResult> {
+  const notes: string[] = [];
+  const moved = await openVault(invocation.settings, notes).moveKey();
+  if (!moved) {
+    const why = "there is no vault yet: the first secret or login makes one, and its key where it belongs";
+    throw new ExaiError("RESOURCE_NOT_FOUND", [...notes, why].join("\n"));
+  }
+  const [from, to] = [placeTitle(moved.from), placeTitle(moved.to)];
+  if (moved.from === moved.to) {
+    return { text: `The key of the vault is in ${to} already.`, json: { ...moved } };
+  }
+  const said =
+    `The vault is encrypted with a new key now, which is in ${to}; the one in ${from} is of no use any more.`;
+  return { text: [said, ...await reload(invocation)].join("\n"), json: { ...moved } };
 }
 
 /** Has a running daemon use what is kept now; says what became of it. */

@@ -1,6 +1,7 @@
 import { resolve } from "@std/path";
 import { isWithin } from "../base/directories.ts";
 import { anyOf } from "../base/patterns.ts";
+import { quoteForShell } from "../base/text.ts";
 import type { AccountRule, ServerConfig, UrlServerConfig } from "./server_config.ts";
 
 /** The account of a server whose entry names none. */
@@ -82,4 +83,16 @@ export function whyNoLogin(config: ServerConfig): string | undefined {
 /** Whether a server is signed in to for its windows, where it wants that. */
 export function mayBeSignedInTo(config: ServerConfig): config is UrlServerConfig {
   return whyNoLogin(config) === undefined;
+}
+
+/** The command that signs in: in a terminal, on this machine or by SSH. */
+export function loginCommand(
+  { server, account = DEFAULT_ACCOUNT }: { server: string; account?: string | undefined },
+): string {
+  const option = account === DEFAULT_ACCOUNT ? "" : ` --account ${word(account)}`;
+  return `exai-daemon auth login ${word(server)}${option}`;
+}
+
+function word(text: string): string {
+  return /^[\w.@-]+$/.test(text) ? text : quoteForShell(text);
 }

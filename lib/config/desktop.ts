@@ -5,12 +5,13 @@ interface Desktop {
 }
 
 /**
- * Whether this process runs on the desktop of the person who started it, where a browser can be opened: not by SSH, not
- * in a container, not without a display.
+ * Whether this process runs on the desktop of the person who started it, where a browser can be opened on a file of this
+ * process: not by SSH, not in a container, not without a display, and not in WSL, whose browser is one of Windows that
+ * does not know the files of Linux by their names.
  */
 export function hasDesktop(
   { os, env }: Desktop = { os: Deno.build.os, env: Deno.env.toObject() },
 ): boolean {
-  if (env.SSH_CONNECTION || env.SSH_TTY) return false;
-  return os !== "linux" || Boolean(env.DISPLAY || env.WAYLAND_DISPLAY || env.WSL_DISTRO_NAME);
+  if (env.SSH_CONNECTION || env.SSH_TTY || env.WSL_DISTRO_NAME) return false;
+  return os !== "linux" || Boolean(env.DISPLAY || env.WAYLAND_DISPLAY);
 }

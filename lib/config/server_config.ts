@@ -3,6 +3,7 @@ import { quoteName, trimEndOf } from "../base/text.ts";
 import { fill, variablesIn } from "../base/template.ts";
 import type { Era } from "../wire/client_claim.ts";
 import type { SearchMode } from "./settings.ts";
+import { isForShell, isPlainInShell } from "./shell_line.ts";
 import {
   baseNameOf,
   folderOf,
@@ -180,41 +181,52 @@ export function workspaceUses(config: ServerConfig, isBound: boolean): Workspace
   return uses;
 }
 
+const RUN_BY_SHELL =
+  "a shell would run parts of this directory's name; name a program and its arguments without a " +
+  'shell, or set it in "env" and write "$NAME" in the line';
+
 /**
  * `config` as it is for a session in `workspace`: no variables left, and `cwd` absolute where it can be.
  *
  * @param dir the session's directory, absolute, where its processes run; undefined when it named none
  * @param variables what variables stand for, where that differs from `dir`
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when a variable names a directory that the session has not got
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when a variable names a directory that the session has not got, or
+ * that a shell would run parts of
  */
 export function bindToSession<T extends ServerConfig>(
   config: T,
   dir: string | undefined,
   variables: SessionFolders = { workspace: dir, folders: [] },
 ): T {
-  const put = (text: string) =>
+  const refuse = (name: string, why: string) => {
+    const text = `server "${config.title}" uses \${${name}} in mcp.json, and ${why}`;
+    return new ExaiError("UPSTREAM_UNAVAILABLE", text, {
+      details: { server: config.title, fault: "caller" },
+    });
+  };
+  const put = (text: string, isShell = false) =>
     fill(text, (name) => {
       const variable = workspaceVariable(name);
       const folder = variable && (folderOf(variable, variables) ?? variable.fallback);
-      if (folder === undefined) {
-        throw new ExaiError(
-          "UPSTREAM_UNAVAILABLE",
-          `server "${config.title}" uses \${${name}} in mcp.json, and this ` +
-            "client has told no such directory",
-          { details: { server: config.title, fault: "caller" } },
-        );
-      }
+      if (folder === undefined) throw refuse(name, "this client has told no such directory");
+      if (isShell && !isPlainInShell(folder)) throw refuse(name, RUN_BY_SHELL);
       return variable?.isBaseName ? baseNameOf(folder) : folder;
     });
+  const putWords = ([program = "", ...args]: readonly string[]) => {
+    const isShell = isForShell(program, args);
+    return [put(program), ...args.map((arg) => put(arg, isShell))];
+  };
   if (config.kind !== "stdio") {
     const { headersHelper } = config;
-    const helper = headersHelper === undefined ? {} : { headersHelper: headersHelper.map(put) };
-    return { ...config, url: put(config.url), headers: mapValues(config.headers, put), ...helper };
+    const helper = headersHelper === undefined ? {} : { headersHelper: putWords(headersHelper) };
+    const headers = mapValues(config.headers, (value) => put(value));
+    return { ...config, url: put(config.url), headers, ...helper };
   }
   const cwd = config.cwd === undefined ? dir : within(dir, put(config.cwd));
   const env = mapValues(config.env, (value) => value === null ? null : put(value));
   const envFile = config.envFile === undefined ? {} : { envFile: put(config.envFile) };
-  return { ...config, command: put(config.command), args: config.args.map(put), env, cwd, ...envFile };
+  const [command = "", ...args] = putWords([config.command, ...config.args]);
+  return { ...config, command, args, env, cwd, ...envFile };
 }
 
 function textsOf(config: ServerConfig): string[] {

@@ -15,7 +15,7 @@ import { readServers, type ServersFile } from "../config/servers.ts";
 import { FILES } from "../process/launch.ts";
 import { ProcessHost } from "../process/process_host.ts";
 import { connectUrl } from "../remote/url_transport.ts";
-import { loginCommand } from "../upstream/login_server.ts";
+import { loginCommand } from "../config/account_choice.ts";
 import { type ServerTrial, tryServer } from "../upstream/try_server.ts";
 import { credentialsHere } from "./check_vault.ts";
 import { namedProxies } from "./check_network.ts";
@@ -213,9 +213,7 @@ function describeTrial(
 
 function loginFinding(config: ServerConfig, why: string): Finding {
   const { name, account } = { account: undefined, ...config };
-  // The error says what to do as well.
-  const [what = why] = why.split("; run ", 1);
-  return warning("login-required", what, loginCommand({ server: name, account }));
+  return warning("login-required", why, loginCommand({ server: name, account }));
 }
 
 function missingProgram(title: string, command: string): Finding {

@@ -36,6 +36,7 @@ interface CommandRequest extends Pick<Principal, "isOwner"> {
   method: string;
   /** With the query. */
   path: string;
+  body?: string;
   /** The token that the client has proved to know; undefined where none is required. */
   token: string | undefined;
 }
@@ -111,11 +112,12 @@ export class HttpHandler {
   };
 
   /** Handles a command that was sent over a WebSocket with a proof of `token`, as if sent by HTTP with that token. */
-  async command({ method, path, token, isOwner }: CommandRequest): Promise<Response> {
+  async command({ method, path, body, token, isOwner }: CommandRequest): Promise<Response> {
     try {
       const url = new URL(`http://localhost${path}`);
       const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
-      return await this.#route(new Request(url, { method, headers }), url.pathname, { isOwner });
+      const request = new Request(url, { method, headers, body: method === "GET" ? undefined : body });
+      return await this.#route(request, url.pathname, { isOwner });
     } catch (thrown) {
       return errorResponse(ExaiError.from(thrown));
     }

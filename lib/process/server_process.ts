@@ -136,6 +136,11 @@ export class ServerProcess implements Transport, AsyncDisposable {
     return this.#stdinWriter.bufferedBytes;
   }
 
+  /** See `UpstreamTransport`. */
+  get isEnding(): boolean {
+    return this.#ending !== undefined && !this.#end;
+  }
+
   /** How it ended; set before `onclose` is called. */
   get end(): ProcessEnd | undefined {
     return this.#end;
@@ -178,7 +183,7 @@ export class ServerProcess implements Transport, AsyncDisposable {
 
   /** Why it ended, in words for the user. */
   describeEnd(): string {
-    if (!this.#end) return "it is being stopped";
+    if (!this.#end) return this.#isClosed ? "it is being stopped" : "it is ending";
     const { stderrTail, wasClosed } = this.#end;
     const how = describeExit(this.#end);
     return wasClosed || stderrTail === "" ? how : `${how}; its last words on stderr: ${stderrTail}`;

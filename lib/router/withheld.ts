@@ -9,7 +9,7 @@ import { configuredName } from "./tool_names.ts";
 /**
  * The tool `name`, if it is of a server that shows the caller another list for the time being and takes calls of it: a
  * window that has not listed its tools anew calls what it was shown before. What is not remembered of the server is known
- * by its name, `server__name`.
+ * by its name, `server__name`. The tool that such a list holds is taken as well once it is not shown any more.
  */
 export function withheldOf(
   { caller }: Call,
@@ -17,6 +17,8 @@ export function withheldOf(
   { kind, servers }: { kind: NamedKind; servers(): readonly Server[] },
 ): CatalogEntry | undefined {
   if (kind !== "tools") return undefined;
+  const shown = servers().find(({ standIn }) => standIn === name);
+  if (shown) return { server: shown, name, own: { name } };
   const withholding = servers().flatMap((server) => {
     const tools = server.withheld?.(caller);
     return tools ? [{ server, tools }] : [];

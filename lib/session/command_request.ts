@@ -11,6 +11,7 @@ interface AskedCommand {
   /** HTTP method. */
   method: string;
   path: string;
+  body?: string;
   /** The token the client has proved to know; undefined where none is used. */
   token: string | undefined;
   /** Whether the client is the daemon's own user. */
@@ -34,7 +35,7 @@ const UNREAD_POLL_MS = 5;
 /** Answers the one request of a command's connection (docs/protocol.md), without a session, and closes it. */
 export async function answerCommand(
   channel: FrameChannel,
-  { method, path }: CommandOp,
+  { method, path, body: given }: CommandOp,
   { hooks, ...by }: { hooks: CommandHooks } & Pick<AskedCommand, "token" | "isOwner">,
 ): Promise<void> {
   const closed = new AbortController();
@@ -42,7 +43,7 @@ export async function answerCommand(
   // Frames after the request are ignored.
   channel.onbadframe = undefined;
   const send = (reply: OpReply) => channel.send(JSON.stringify(reply));
-  const response = await hooks.command({ method, path, ...by });
+  const response = await hooks.command({ method, path, body: given, ...by });
   send({ op: "response", status: response.status });
   const body = response.body?.pipeThrough(new TextDecoderStream()) ?? ReadableStream.from([]);
   try {

@@ -56,6 +56,16 @@ export function outcomeUnknown(method: string): ExaiError {
   );
 }
 
+/** Each daemon that was sent the request has ended, although it may be repeated. */
+export function repeatedInVain(method: string, sends: number): ExaiError {
+  return new ExaiError(
+    "OUTCOME_UNKNOWN",
+    `each of the ${sends} daemons that had this ${method} went away before it answered; it does no harm to ask again, ` +
+      "unless it is what ends them",
+    { details: { outcome: "unknown" } },
+  );
+}
+
 /** The connection was cut each time the request was sent, before it arrived. */
 export function undelivered(method: string, sends: number): ExaiError {
   return new ExaiError(

@@ -95,10 +95,11 @@ export class FailureResponder {
     this.fail(entry, error);
   }
 
-  /** Fails a request with the action `unknown` or `undelivered`. */
+  /** Fails a request with the action `unknown`, `repeated` or `undelivered`. */
   failAfterCut(entry: PendingRequest, action: RecoveryAction): void {
     const { method, sends } = entry;
     if (action === "unknown") this.fail(entry, errors.outcomeUnknown(method));
+    if (action === "repeated") this.fail(entry, errors.repeatedInVain(method, sends));
     if (action === "undelivered") this.fail(entry, errors.undelivered(method, sends));
   }
 

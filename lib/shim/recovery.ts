@@ -3,9 +3,9 @@ import { isRequest, type PendingMessage, type PendingRequest } from "./pending_m
 
 /**
  * What to do with a message after a cut: `send` it again, `keep` waiting for its response, `drop` it, or fail it as
- * `undelivered` or as `unknown`, when it may or may not have run.
+ * `undelivered`, as `unknown`, when it may or may not have run, or as `repeated`, when it was sent often enough.
  */
-export type RecoveryAction = "send" | "keep" | "drop" | "undelivered" | "unknown";
+export type RecoveryAction = "send" | "keep" | "drop" | "undelivered" | "unknown" | "repeated";
 
 const REPEATABLE_NOTIFICATIONS = new Set([
   "notifications/cancelled",
@@ -49,12 +49,12 @@ export function atRestart(
   facts: { recovered: JournalFindings | undefined; isSafeToRepeat(request: PendingRequest): boolean },
 ): RecoveryAction {
   if (!entry.isSent) return "send";
-  const { recovered } = facts;
-  const mayRepeat = () => facts.isSafeToRepeat(entry) && entry.sends < MAX_SENDS;
-  if (recovered === undefined || recovered.unknown.has(entry.id)) return mayRepeat() ? "send" : "unknown";
-  if (!recovered.unseen.has(entry.id)) return "keep";
-  // The journal leaves out repeatable requests, so this one may have begun and crashed its daemon.
-  if (facts.isSafeToRepeat(entry)) return entry.sends < MAX_SENDS ? "send" : "unknown";
+  const { unseen, unknown } = facts.recovered ?? {};
+  const isUnknown = !unseen || unknown?.has(entry.id);
+  if (!isUnknown && !unseen.has(entry.id)) return "keep";
+  // The journal leaves out repeatable requests, so also one that it has not seen may have begun and crashed its daemon.
+  if (facts.isSafeToRepeat(entry)) return entry.sends < MAX_SENDS ? "send" : "repeated";
+  if (isUnknown) return "unknown";
   return entry.sends < MAX_UNBEGUN_SENDS ? "send" : "undelivered";
 }
 

@@ -1,14 +1,20 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
-import type { AccountId, CredentialStore, KeptCredentials } from "../auth/credential_store.ts";
+import {
+  type AccountId,
+  accountKey,
+  type CredentialStore,
+  type KeptCredentials,
+} from "../auth/credential_store.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { registerPassingSecret, registerSecret } from "../base/secrets.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { exclusively } from "./exclusive.ts";
 import type { Vault, VaultContent } from "./vault.ts";
+import { checkAccountSize, SPARE_BYTES } from "./vault_size.ts";
 
-/** How long another process may change one account: as long as an authorization server may take, and some more. */
-const ACCOUNT_WAIT_MS = 2 * MINUTE_MS;
+/** How long another process may change one account: the two minutes that a request for tokens may take, and one more. */
+const ACCOUNT_WAIT_MS = 3 * MINUTE_MS;
 
 const SECTION = "accounts";
 
@@ -27,6 +33,14 @@ export class VaultCredentialStore implements CredentialStore {
     this.#locks = locks;
   }
 
+  get keys(): readonly string[] {
+    return this.#vault.keys.texts;
+  }
+
+  async useKeys(keys: readonly string[]): Promise<void> {
+    await this.#vault.keys.use(keys);
+  }
+
   async read(id: AccountId): Promise<KeptCredentials | undefined> {
     return credentialsIn(await this.#vault.read(), id);
   }
@@ -36,14 +50,20 @@ export class VaultCredentialStore implements CredentialStore {
     change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
   ): Promise<KeptCredentials | undefined> {
     await Deno.mkdir(this.#locks, { recursive: true, mode: 0o700 });
+    await this.#vault.getKey();
     const path = join(this.#locks, `${digestOf(id)}.lock`);
     const what = `the account ${id.name} of ${id.resource}`;
     return await exclusively(path, { waitMs: ACCOUNT_WAIT_MS, what }, async () => {
-      // A token that is renewed and cannot be written is lost, and with it the account.
-      await this.#vault.check();
       const before = await this.read(id);
+      const room = { spareBytes: before ? 0 : SPARE_BYTES };
+      // A token that is renewed and cannot be written is lost, and with it the account.
+      await this.#vault.check(room);
       const after = await change(before);
-      if (after !== before) await this.#vault.change((content) => withAccount(content, id, after));
+      if (after !== before) {
+        const written = after && asWritten(after);
+        if (written) checkAccountSize(what, written, before && asWritten(before));
+        await this.#vault.change((content) => withAccount(content, id, written), room);
+      }
       return after;
     });
   }
@@ -55,21 +75,24 @@ export class VaultCredentialStore implements CredentialStore {
 }
 
 function credentialsIn(content: VaultContent, id: AccountId): KeptCredentials | undefined {
-  const found = content[SECTION]?.[keyOf(id)];
+  const found = content[SECTION]?.[accountKey(id)];
   if (!isObject(found)) return undefined;
   hide(found);
   // A copy: the content is that of every later reading too.
   return structuredClone(found) as unknown as KeptCredentials;
 }
 
-function withAccount(content: VaultContent, id: AccountId, kept: KeptCredentials | undefined): VaultContent {
+/** As it will be read: without fields that are undefined. */
+function asWritten(kept: KeptCredentials): JsonObject {
+  return JSON.parse(JSON.stringify(kept));
+}
+
+function withAccount(content: VaultContent, id: AccountId, kept: JsonObject | undefined): VaultContent {
   const accounts = { ...content[SECTION] };
-  if (kept === undefined) delete accounts[keyOf(id)];
+  if (kept === undefined) delete accounts[accountKey(id)];
   else {
-    // As it will be read: without fields that are undefined.
-    const written: JsonObject = JSON.parse(JSON.stringify(kept));
-    hide(written);
-    accounts[keyOf(id)] = written;
+    hide(kept);
+    accounts[accountKey(id)] = kept;
   }
   return { ...content, [SECTION]: accounts };
 }
@@ -84,11 +107,6 @@ function hide(kept: JsonObject): void {
   }
 }
 
-/** The key of an account: unlike a text with a separator, no two accounts have the same. */
-function keyOf({ resource, name }: AccountId): string {
-  return JSON.stringify([resource, name]);
-}
-
 function idIn(key: string): AccountId | undefined {
   try {
     const [resource, name] = JSON.parse(key);
@@ -99,5 +117,5 @@ function idIn(key: string): AccountId | undefined {
 }
 
 function digestOf(id: AccountId): string {
-  return createHash("sha256").update(keyOf(id)).digest("hex").slice(0, 32);
+  return createHash("sha256").update(accountKey(id)).digest("hex").slice(0, 32);
 }

@@ -1,4 +1,3 @@
-import { calculateJwkThumbprint } from "jose";
 import { getLogger } from "@logtape/logtape";
 import type { Keychain } from "../auth/keychain.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
@@ -6,13 +5,13 @@ import { registerSecret } from "../base/log.ts";
 import { quoteForShell } from "../base/text.ts";
 import { readRegularFile } from "../config/regular_file.ts";
 import { othersCanRead, whyUntrusted } from "../config/trust.ts";
-import { base64url, fromBase64url } from "../wire/proof.ts";
+import { base64url } from "../wire/proof.ts";
 import { writeDurably } from "./state_files.ts";
+import { itemOf, keyIn, type KeyPlace, newKey, placeTitle } from "./vault_key_text.ts";
+
+export type { KeyPlace };
 
 const log = getLogger(["exai", "state"]);
-
-/** Bytes of a key of A256GCM. */
-const KEY_BYTES = 32;
 
 /** How a key is made for `EXAI_VAULT_KEY_FILE`. */
 const MAKE_KEY = "openssl rand -base64 32";
@@ -24,12 +23,15 @@ interface VaultKey {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Where a key is: a file of the state directory, the file that the user has named, or a keychain. */
-export type KeyPlace = "file" | "given-file" | Keychain["id"];
-
 /** Which key a vault needs, as its header says. */
 export interface NeededKey {
   kid: string;
+  place: KeyPlace;
+}
+
+/** A key, and where it is. */
+export interface PlacedKey {
+  key: VaultKey;
   place: KeyPlace;
 }
 
@@ -44,6 +46,8 @@ interface VaultKeyPlaces {
   keychain?: Keychain;
   /** Whether a new key may go into the keychain. Default: yes. */
   usesKeychain?: boolean;
+  /** What a person is to run once the keychain is unlocked; undefined: what was run before, again. */
+  askedAgainBy?: string;
 }
 
 /**
@@ -53,8 +57,10 @@ interface VaultKeyPlaces {
 export class VaultKeys {
   readonly #places: VaultKeyPlaces;
   readonly #known = new Map<string, VaultKey>();
-  /** What keychains are asked for now, by thumbprint. */
-  readonly #asking = new Map<string, Promise<string | undefined>>();
+  /** What keychains were asked for, by thumbprint: once, as each time a person may be asked for a password. */
+  readonly #asked = new Map<string, Promise<string | undefined>>();
+  /** Those of them that were answered. */
+  readonly #answered = new Set<string>();
 
   constructor(places: VaultKeyPlaces) {
     this.#places = places;
@@ -77,52 +83,113 @@ export class VaultKeys {
     throw this.#fault(`was encrypted with another key than that in ${this.#where(place)}`);
   }
 
+  /** The keys that were needed until now, as texts. */
+  get texts(): string[] {
+    return Array.from(this.#known.values(), ({ bytes }) => base64url(bytes));
+  }
+
+  /** Takes over keys that another process has got already. */
+  async use(texts: readonly string[]): Promise<void> {
+    for (const text of texts) await this.#remember(this.#parse(text, "what it was given"));
+  }
+
+  /** Has keychains that gave no key asked once more, when it is needed next; whether there are any. */
+  askAgain(): boolean {
+    const refused = [...this.#answered].filter((kid) => !this.#known.has(kid));
+    for (const kid of refused) this.#asked.delete(kid);
+    this.#answered.clear();
+    return refused.length > 0;
+  }
+
   /**
    * The key to encrypt with, made where there is none yet; call it under the lock of the vault.
    *
    * @param current the key that the vault has now; it stays in its place unless the user has named a file
    * @throws {ExaiError} `CONFIG`
    */
-  async forWriting(current?: NeededKey): Promise<{ key: VaultKey; place: KeyPlace }> {
-    const { givenFile } = this.#places;
-    if (givenFile) {
-      const found = await this.#read("given-file", "");
-      if (found === undefined) throw this.#lost("given-file");
-      return { key: await this.#remember(found), place: "given-file" };
-    }
+  async forWriting(current?: NeededKey): Promise<PlacedKey> {
+    if (this.#places.givenFile) return await this.#given();
     const kept = current && await this.find(current);
     if (kept) return { key: kept, place: current.place };
     return await this.#make();
   }
 
-  async #make(): Promise<{ key: VaultKey; place: KeyPlace }> {
-    const { keyFile, keychain, usesKeychain = true } = this.#places;
-    const kept = await this.#readFile(keyFile);
-    if (kept) return { key: await this.#remember(kept), place: "file" };
-    const key = await this.#remember(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
-    const text = base64url(key.bytes);
-    if (keychain && usesKeychain && await this.#putIntoKeychain(keychain, key.kid, text)) {
-      return { key, place: keychain.id };
+  /**
+   * A key where that of a new vault would be, to encrypt with in place of `current`; undefined where that is there already.
+   * Call it under the lock of the vault.
+   *
+   * @throws {ExaiError} `CONFIG` when the keychain, or the file that the user has named, cannot be used
+   */
+  async forMoving(current: NeededKey): Promise<PlacedKey | undefined> {
+    const { givenFile, keychain } = this.#places;
+    if (givenFile) {
+      const given = await this.#given();
+      return current.place === "given-file" && current.kid === given.key.kid ? undefined : given;
     }
-    await writeDurably(keyFile, `${text}\n`);
+    if (!this.#mayUse(keychain)) return current.place === "file" ? undefined : await this.#inFile();
+    if (current.place === keychain.id) return undefined;
+    try {
+      return await this.#inKeychain(keychain);
+    } catch (thrown) {
+      const why = `keeps its key in ${this.#where(current.place)}, as ${keychain.title} is of no use now`;
+      throw this.#fault(`${why}: ${messageOf(thrown)}`, thrown);
+    }
+  }
+
+  /** Removes a key that no vault needs any more; never a file of the user's. */
+  async remove({ kid, place }: NeededKey): Promise<void> {
+    const { keyFile, keychain } = this.#places;
+    try {
+      if (place === "file") await Deno.remove(keyFile);
+      else if (place === keychain?.id) await keychain.remove(itemOf(kid));
+    } catch (thrown) {
+      const [where, reason] = [this.#where(place), messageOf(thrown)];
+      log.warning("the key in {where} is of no use any more, and cannot be removed: {reason}", {
+        where,
+        reason,
+      });
+    }
+  }
+
+  async #given(): Promise<PlacedKey> {
+    const found = await this.#read("given-file", "");
+    if (found === undefined) throw this.#lost("given-file");
+    return { key: await this.#remember(found), place: "given-file" };
+  }
+
+  async #make(): Promise<PlacedKey> {
+    const { vault, keyFile: file, keychain } = this.#places;
+    if (!this.#mayUse(keychain) || await this.#readFile(file)) return await this.#inFile();
+    try {
+      return await this.#inKeychain(keychain);
+    } catch (thrown) {
+      const [title, reason] = [keychain.title, messageOf(thrown)];
+      const text = "the key of {vault} goes into {file}, as {title} cannot be used: {reason}";
+      log.info(text, { vault, file, title, reason });
+      return await this.#inFile();
+    }
+  }
+
+  #mayUse(keychain: Keychain | undefined): keychain is Keychain {
+    return keychain !== undefined && (this.#places.usesKeychain ?? true);
+  }
+
+  /** The key in the file of the state directory, made where there is none. */
+  async #inFile(): Promise<PlacedKey> {
+    const { keyFile } = this.#places;
+    const kept = await this.#readFile(keyFile);
+    const key = await this.#remember(kept ?? newKey());
+    if (!kept) await writeDurably(keyFile, `${base64url(key.bytes)}\n`);
     return { key, place: "file" };
   }
 
-  /** Whether it is there, as the keychain says itself: some take what they do not keep. */
-  async #putIntoKeychain(keychain: Keychain, kid: string, text: string): Promise<boolean> {
-    try {
-      await keychain.set(itemOf(kid), text);
-      if (await keychain.get(itemOf(kid)) === text) return true;
-      throw new Error("it does not keep what it is given");
-    } catch (thrown) {
-      log.info("the key of {vault} goes into {file}, as {keychain} cannot be used: {reason}", {
-        vault: this.#places.vault,
-        file: this.#places.keyFile,
-        keychain: keychain.title,
-        reason: messageOf(thrown),
-      });
-      return false;
-    }
+  /** A new key, which the keychain gives again: some take what they do not keep. */
+  async #inKeychain(keychain: Keychain): Promise<PlacedKey> {
+    const key = await this.#remember(newKey());
+    const text = base64url(key.bytes);
+    await keychain.set(itemOf(key.kid), text);
+    if (await keychain.get(itemOf(key.kid)) === text) return { key, place: keychain.id };
+    throw new Error("it does not keep what it is given");
   }
 
   async #read(place: KeyPlace, kid: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -139,18 +206,25 @@ export class VaultKeys {
     return text === undefined ? undefined : this.#parse(text, keychain.title);
   }
 
-  /** Asks once for all who wait: a keychain that is locked asks its user. */
+  /** Asks once for all who ever want it, whatever comes of it, until {@linkcode askAgain}. */
   async #ask(keychain: Keychain, kid: string): Promise<string | undefined> {
-    let asking = this.#asking.get(kid);
-    if (!asking) {
-      asking = keychain.get(itemOf(kid)).finally(() => this.#asking.delete(kid));
-      this.#asking.set(kid, asking);
+    let asked = this.#asked.get(kid);
+    if (!asked) {
+      asked = keychain.get(itemOf(kid)).finally(() => this.#answered.add(kid));
+      this.#asked.set(kid, asked);
     }
     try {
-      return await asking;
+      return await asked;
     } catch (thrown) {
-      throw this.#fault(`has its key in ${keychain.title}, and ${messageOf(thrown)}`, thrown);
+      const why = `has its key in ${keychain.title}, and ${messageOf(thrown)}${this.#then()}`;
+      throw this.#fault(why, thrown);
     }
+  }
+
+  /** What is to be done once a key can be had. */
+  #then(): string {
+    const { askedAgainBy: command } = this.#places;
+    return command === undefined ? "" : `; then run ${command}`;
   }
 
   /** @throws {ExaiError} `CONFIG` for a file that others can change or read, or without a key */
@@ -185,6 +259,7 @@ export class VaultKeys {
   async #remember(bytes: Uint8Array<ArrayBuffer>): Promise<VaultKey> {
     const k = base64url(bytes);
     registerSecret(k);
+    const { calculateJwkThumbprint } = await import("jose");
     const key = { kid: await calculateJwkThumbprint({ kty: "oct", k }), bytes };
     this.#known.set(key.kid, key);
     return key;
@@ -198,7 +273,9 @@ export class VaultKeys {
   #lost(place: KeyPlace): ExaiError {
     const hint = place === "given-file" ? `, or make one for a new vault: ${MAKE_KEY}` : "";
     return this.#fault(
-      `needs the key that was in ${this.#where(place)}, which is gone; put it back${hint}; ${this.#advice()}`,
+      `needs the key that was in ${
+        this.#where(place)
+      }, which is gone; put it back${hint}${this.#then()}; ${this.#advice()}`,
     );
   }
 
@@ -208,36 +285,5 @@ export class VaultKeys {
 
   #fault(what: string, cause?: unknown): ExaiError {
     return new ExaiError("CONFIG", `the vault ${this.#places.vault} ${what}`, { cause });
-  }
-}
-
-/** The name of a key in a keychain. */
-function itemOf(kid: string): string {
-  return `vault-key-${kid}`;
-}
-
-function placeTitle(place: KeyPlace): string {
-  switch (place) {
-    case "secret-service":
-      return "the Secret Service";
-    case "macos-keychain":
-      return "the macOS Keychain";
-    case "windows-credentials":
-      return "the Windows Credential Manager";
-    default:
-      return "a file";
-  }
-}
-
-/** The key in a text: base64 of either alphabet, or hexadecimal. */
-function keyIn(text: string): Uint8Array<ArrayBuffer> | undefined {
-  const trimmed = text.trim();
-  try {
-    const key = /^[0-9a-f]{64}$/i.test(trimmed)
-      ? Uint8Array.fromHex(trimmed)
-      : fromBase64url(trimmed.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", ""));
-    return key.length === KEY_BYTES ? key : undefined;
-  } catch {
-    return undefined;
   }
 }

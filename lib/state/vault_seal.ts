@@ -1,7 +1,6 @@
-import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from "jose";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { KeyPlace, NeededKey, VaultKeys } from "./vault_key.ts";
+import type { KeyPlace, NeededKey, PlacedKey, VaultKeys } from "./vault_key.ts";
 
 /** The form of a vault; a later one that this release cannot read has a higher number. */
 const FORM = 1;
@@ -20,8 +19,8 @@ interface VaultHeader extends NeededKey {
 }
 
 /** `content` as the text of a vault (RFC 7516, compact serialization). */
-export async function seal(content: VaultContent, keys: VaultKeys, current?: NeededKey): Promise<string> {
-  const { key, place } = await keys.forWriting(current);
+export async function seal(content: VaultContent, { key, place }: PlacedKey): Promise<string> {
+  const { CompactEncrypt } = await import("jose");
   return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(content)))
     .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid: key.kid, form: FORM, place })
     .encrypt(key.bytes);
@@ -37,7 +36,8 @@ export async function unseal(
   text: string,
   keys: VaultKeys,
 ): Promise<{ content: VaultContent; needs: NeededKey }> {
-  const { form, ...needs } = headerOf(text);
+  const { compactDecrypt, decodeProtectedHeader } = await import("jose");
+  const { form, ...needs } = headerIn(text, decodeProtectedHeader);
   if (form > FORM) {
     throw new ExaiError("CONFIG", "a newer release of EXAI has written the vault; run exai-daemon update");
   }
@@ -58,9 +58,9 @@ export async function unseal(
   }
 }
 
-function headerOf(text: string): VaultHeader {
+function headerIn(text: string, decode: (token: string) => Record<string, unknown>): VaultHeader {
   try {
-    const { kid, form, place } = decodeProtectedHeader(text);
+    const { kid, form, place } = decode(text);
     if (typeof kid !== "string" || typeof form !== "number") throw new Error("it is not of EXAI");
     return { kid, form, place: place as KeyPlace };
   } catch (thrown) {

@@ -4,6 +4,7 @@ import { MIN_SECRET_LENGTH, registerSecret } from "../base/secrets.ts";
 import { KIB } from "../base/units.ts";
 import { checkNameOfSecret } from "../config/secrets.ts";
 import type { Vault } from "./vault.ts";
+import { SPARE_BYTES } from "./vault_size.ts";
 
 const SECTION = "secrets";
 const MAX_VALUE_CHARS = 64 * KIB;
@@ -34,7 +35,7 @@ export class VaultSecretStore implements SecretStore {
     await this.#vault.change((content) => ({
       ...content,
       [SECTION]: { ...content[SECTION], [name]: value },
-    }));
+    }), { spareBytes: SPARE_BYTES });
   }
 
   async remove(name: string): Promise<boolean> {

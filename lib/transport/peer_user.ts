@@ -5,7 +5,7 @@ export type { SocketEndpoint } from "../base/ip_address.ts";
 export type { SocketOwner } from "./peer_user/socket_owner.ts";
 
 /** Both ends of one TCP connection, as this end sees them. */
-interface PeerConnection {
+export interface PeerConnection {
   local: SocketEndpoint;
   remote: SocketEndpoint;
 }

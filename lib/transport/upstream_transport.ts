@@ -20,6 +20,8 @@ export interface UpstreamTransport extends Transport {
   readonly protocolIssue?: string;
   /** Resolves when a server that runs as a child process has written something, be it no message; undefined for others. */
   readonly awake?: Promise<void>;
+  /** Whether it is ending: nothing can be sent any more, and `onclose` is still to be called. */
+  readonly isEnding?: boolean;
   /** Why it has ended, in words. */
   describeEnd?(): string;
   onmessage?: (message: RpcMessage, extra?: MessageExtra) => void;

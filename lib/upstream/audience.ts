@@ -3,7 +3,7 @@ import type { Caller, Root } from "../call/call.ts";
 import { isSameSession, ownerKey, principalOf } from "../call/owner.ts";
 import { repositoryOf } from "./sharing/repository.ts";
 import { realPathOf } from "./sharing/working_directory.ts";
-import type { SlotRequest } from "./slot.ts";
+import type { SlotRequest } from "./slot_request.ts";
 
 /** The windows whose calls a process takes. */
 export type Audience =

@@ -17,8 +17,8 @@ import {
   subscribeAgain,
 } from "./session_lease.ts";
 import type { ListScope } from "./share_key.ts";
-import type { Slot, SlotRequest } from "./slot.ts";
-import { slotRequestFor } from "./slot_request.ts";
+import type { Slot } from "./slot.ts";
+import { type SlotRequest, slotRequestFor } from "./slot_request.ts";
 
 const log = getLogger(["exai", "upstream"]);
 

@@ -4,15 +4,16 @@ import type { Call, Caller } from "../call/call.ts";
 import { isSamePrincipal, OWN_USER, principalOf } from "../call/owner.ts";
 import type { ListKind, RefreshOptions, Server } from "../call/server.ts";
 import type { PendingLogin } from "../auth/pending_login.ts";
+import { CODES } from "../wire/codes.ts";
 import { type InitializeResult, LATEST_REVISION, textResult } from "../wire/mcp.ts";
 import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { listKindOf, listResult } from "./lists/list_view.ts";
 import { askToSignIn } from "./sign_in/ask_to_sign_in.ts";
 import { LoginTool } from "./sign_in/login_tool.ts";
-import { howToSignIn, loginCommand, type SignInTarget, signInTo } from "./sign_in/login_texts.ts";
-
-export { loginCommand };
+import { loginCommand } from "../config/account_choice.ts";
+import { howToSignIn, type SignInTarget, signInTo } from "./sign_in/login_texts.ts";
+import { isLoginRequired } from "./supervisor.ts";
 
 /** How the windows of one server sign in to it, each in the name of its account. */
 export interface ServerLogins {
@@ -20,6 +21,8 @@ export interface ServerLogins {
   readonly areNeeded: boolean;
   /** Whether the account of `caller` needs a login before anything can be done. */
   isNeededBy(caller: Caller): Promise<boolean>;
+  /** Whether somebody has signed in to the account of `caller`, by what is on disk. */
+  isSignedIn(caller: Caller): Promise<boolean>;
   /** The name of the account of `caller`; undefined: the server has one only. */
   accountOf(caller: Caller): Promise<string | undefined>;
   /**
@@ -53,6 +56,8 @@ export class LoginServer implements Server {
   readonly #tool: LoginTool;
   /** Windows that were told the page of a login, and are told when it is done. */
   readonly #told = new WeakMap<PendingLogin, Set<Caller>>();
+  /** Windows that were told that the server may have everything, as it was not known. */
+  readonly #unsure = new WeakSet<Caller>();
 
   constructor(inner: Server, logins: ServerLogins) {
     this.name = inner.name;
@@ -64,12 +69,15 @@ export class LoginServer implements Server {
   }
 
   readonly target = async (call: Call): Promise<Result> => {
-    if (this.#tool.isCalledBy(call)) return await this.#signInAsked(call);
+    if (this.#tool.isCalledBy(call) && !await this.#hasToolOfItsName(call.caller)) {
+      return await this.#signInAsked(call);
+    }
     const kind = listKindOf(call.method);
     if (kind && await this.#needsLogin(call.caller)) return listResult(kind, this.#tool.list(kind));
     try {
       // Also where a login is needed: somebody may have signed in by another program meanwhile.
-      return await this.#inner.target(call);
+      const result = await this.#inner.target(call);
+      return kind && this.#isMissing(result, call.caller) ? listResult(kind, []) : result;
     } catch (thrown) {
       if (!isLoginRequired(thrown)) throw thrown;
       return kind ? listResult(kind, this.#tool.list(kind)) : await this.#withLogin(call, thrown);
@@ -86,10 +94,12 @@ export class LoginServer implements Server {
   }
 
   async describe(...asked: Parameters<Server["describe"]>): Promise<InitializeResult> {
+    const [caller] = asked;
     try {
       return await this.#inner.describe(...asked);
     } catch (thrown) {
       if (!isLoginRequired(thrown)) throw thrown;
+      this.#unsure.add(caller);
       return descriptionOf(this.name);
     }
   }
@@ -151,6 +161,18 @@ export class LoginServer implements Server {
     return this.#logins.areNeeded && await this.#logins.isNeededBy(caller);
   }
 
+  /** Whether the server, once it is signed in to, has a tool by the name of the one that signs in. */
+  async #hasToolOfItsName(caller: Caller): Promise<boolean> {
+    const { name } = this.#tool;
+    const isOwn = this.#inner.known?.(caller).tools?.some((tool) => tool.name === name) === true;
+    return isOwn && !await this.#needsLogin(caller);
+  }
+
+  /** Whether the server has not got a list that the window was told it may have. */
+  #isMissing({ error }: Result, caller: Caller): boolean {
+    return error?.code === CODES.METHOD_NOT_FOUND.rpc && this.#unsure.has(caller);
+  }
+
   async #targetOf(caller: Caller): Promise<SignInTarget> {
     return { server: this.name, account: await this.#logins.accountOf(caller) };
   }
@@ -206,8 +228,9 @@ export class LoginServer implements Server {
   async #signInAsked(call: Call): Promise<Result> {
     const target = await this.#targetOf(call.caller);
     const done = `Done: ${signInTo(target)} has worked, and its tools are listed now.`;
-    // A window that has not listed its tools anew.
-    if (!await this.#needsLogin(call.caller)) return { result: textResult(done) };
+    // A window that has not listed its tools anew, perhaps since before the daemon was started.
+    const isDone = !await this.#needsLogin(call.caller) && await this.#logins.isSignedIn(call.caller);
+    if (isDone) return { result: textResult(done) };
     const end = await this.#signIn(call);
     return { result: textResult(end.is === "signed in" ? done : end.text) };
   }
@@ -224,10 +247,6 @@ export class LoginServer implements Server {
       ({ message }) => tell("warning", `not signed in to "${this.name}": ${message}`),
     );
   }
-}
-
-export function isLoginRequired(thrown: unknown): thrown is ExaiError {
-  return thrown instanceof ExaiError && thrown.code === "LOGIN_REQUIRED";
 }
 
 /** What a server that has not been reached yet says of itself to a window of its own: all that it may have later. */

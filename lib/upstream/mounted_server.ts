@@ -130,7 +130,7 @@ export class MountedServer implements Server, AsyncDisposable {
         if (isWork) this.#pool.records.answered(slot, call, result);
         return await this.#finish(call, result, slot);
       } catch (thrown) {
-        if (isRepeated || !await mayRepeat(thrown, call, slot.started?.lists)) throw thrown;
+        if (!await mayRepeat(thrown, call, { lists: slot.started?.lists, isRepeated })) throw thrown;
         isRepeated = true;
       } finally {
         slot.endCall();
@@ -176,8 +176,8 @@ export class MountedServer implements Server, AsyncDisposable {
     return this.#lists.list(kind, call).catch((thrown) => this.#successorFor(thrown).list(kind, call));
   }
 
-  readonly refresh = (kind: ListKind, call: Call, options: RefreshOptions) =>
-    this.#lists.refresh(kind, call, options);
+  readonly refresh = (...asked: [ListKind, Call, RefreshOptions]): Promise<boolean> =>
+    this.#lists.refresh(...asked).catch((thrown) => this.#successorFor(thrown).refresh(...asked));
 
   readonly knows = (kind: ListKind, caller: Caller) => this.#lists.knows(kind, caller);
   readonly freshness = (kind: ListKind, by: Caller) => this.#leases.running(by)?.lists.freshness(kind);

@@ -1,13 +1,16 @@
 import { getLogger } from "@logtape/logtape";
+import { untilAborted } from "../base/abort.ts";
 import { ExaiError } from "../base/errors.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { ListKind } from "../call/server.ts";
 import type { Instance } from "./instance/instance.ts";
+import { ProcessStoppedError } from "./next_process.ts";
 import { type ProcessRecord, ProcessRecords } from "./process_records.ts";
 import type { ListScope } from "./share_key.ts";
 import type { PoolListener, PoolOptions } from "./server_options.ts";
-import { Slot, type SlotRequest } from "./slot.ts";
+import { Slot } from "./slot.ts";
+import type { SlotRequest } from "./slot_request.ts";
 import { type InstanceEvents, startInstance } from "./start_instance.ts";
 import type { StartAttempt } from "./supervisor.ts";
 import { OrphanedHandles } from "./tasks/orphaned_handles.ts";
@@ -130,10 +133,12 @@ export class Pool implements AsyncDisposable {
     };
     const onStartAgain = () => void (attempt.processes = 2);
     const parts = { orphaned: this.#orphaned, onStartAgain, signal: stopping.signal, events };
-    const instance = startInstance(request, { ...this.#options, ...parts });
+    const starting = startInstance(request, { ...this.#options, ...parts });
+    // Whoever waits for it goes on at once, not when its process has ended.
+    const instance = untilAborted(starting, stopping.signal);
     const slot: Slot = new Slot(instance, { ...request, admission: record.admission, observer }, () => {
-      stopping.abort();
-      this.#stop(slot);
+      stopping.abort(new ProcessStoppedError(this.#options.name));
+      this.#stop(slot, starting);
     });
     return slot;
   }
@@ -255,11 +260,13 @@ export class Pool implements AsyncDisposable {
     if (started) this.#orphaned.add(started, why);
   }
 
-  #stop(slot: Slot): void {
+  #stop(slot: Slot, starting: Promise<Instance>): void {
     this.#orphanHandles(slot, `server "${this.#options.name}" was stopped`);
     if (this.#slots.get(slot.key) === slot) this.records.known(slot.key)?.supervisor.stopped();
     this.#remove(slot);
-    const closing = slot.instance.then((instance) => instance[Symbol.asyncDispose](), () => {});
+    // At once where it has started, so that no call is sent to it any more.
+    const closing = slot.started?.[Symbol.asyncDispose]() ??
+      starting.then((instance) => instance[Symbol.asyncDispose](), () => {});
     this.#closing.add(closing);
     closing.finally(() => this.#closing.delete(closing));
   }

@@ -11,7 +11,8 @@ import { type Audience, audienceOf, placeKey } from "./audience.ts";
 import { processGroupKey } from "./share_key.ts";
 import type { Scope } from "./sharing/decide_share.ts";
 import { knownServer } from "./sharing/known_servers.ts";
-import type { Slot, SlotRequest } from "./slot.ts";
+import type { Slot } from "./slot.ts";
+import type { SlotRequest } from "./slot_request.ts";
 import { isLoginRequired, type StartAttempt, Supervisor } from "./supervisor.ts";
 import type { ExaiError } from "../base/errors.ts";
 

@@ -1,16 +1,16 @@
 import { fnv1a } from "../base/text.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
-import type { ServerConfig } from "../config/server_config.ts";
 import { visible } from "../base/visible.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance/instance.ts";
-import type { InstanceOptions, ServerQuestion } from "./instance/instance_options.ts";
-import { type ListScope, processGroupKey, type SharingSession } from "./share_key.ts";
-import type { Scope, ShareDecision } from "./sharing/decide_share.ts";
+import type { ServerQuestion } from "./instance/instance_options.ts";
+import { type ListScope, processGroupKey } from "./share_key.ts";
+import type { Scope } from "./sharing/decide_share.ts";
 import type { UsageObserver } from "./sharing/usage_observer.ts";
 import type { Result } from "../wire/rpc.ts";
+import type { SlotRequest } from "./slot_request.ts";
 import { type CallTurn, Turns } from "./turns.ts";
 
 /** How often to check an instance that only tasks keep running: these may outlast what `setTimeout` can wait. */
@@ -30,24 +30,6 @@ interface RefusedQuestions {
   lastAt: Date;
 }
 
-/** Describes the instance that serves a session. */
-export interface SlotRequest extends ShareDecision {
-  /** Share key. */
-  key: string;
-  /** Bound to the session. */
-  config: ServerConfig;
-  session: SharingSession;
-  /** Client capabilities advertised to it. */
-  advertised: JsonObject;
-  listScope: ListScope;
-  /** What its process is told for roots; undefined: a process of one session asks its client, and sees them change. */
-  roots: InstanceOptions["roots"];
-  /** Whether sessions with and without roots share it only while its server is not known to ask for roots. */
-  mixesRoots: boolean;
-  /** For a process of one session: how far the process is shared that it left; undefined: it never shared one. */
-  copyOf?: Scope;
-}
-
 /** The instance of one share key, starting or running, and the sessions attached to it. */
 export class Slot {
   readonly instance: Promise<Instance>;
@@ -64,6 +46,8 @@ export class Slot {
   /** Client capabilities advertised to the instance. */
   readonly advertised: JsonObject;
   readonly listScope: ListScope;
+  /** As its connection has it; undefined: it is a process. */
+  readonly url: string | undefined;
   /** See {@linkcode SlotRequest}. */
   readonly mixesRoots: boolean;
   /** See {@linkcode SlotRequest}. */
@@ -90,6 +74,8 @@ export class Slot {
   readonly #turns: Turns;
   readonly #idleStopMs: number;
   #calls = 0;
+  /** How many need it although they are no calls; see {@linkcode keep}. */
+  #keepers = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   /** Whether a session was ever attached to it; otherwise it was started only to read its lists. */
   #wasAttached = false;
@@ -113,6 +99,7 @@ export class Slot {
     this.canIsolate = request.canIsolate && request.scope !== "session";
     this.advertised = request.advertised;
     this.listScope = request.listScope;
+    this.url = config.kind === "stdio" ? undefined : config.url;
     this.mixesRoots = request.mixesRoots;
     this.copyOf = request.copyOf;
     this.hasRoots = Array.isArray(request.roots);
@@ -240,6 +227,20 @@ export class Slot {
     if (this.started) this.#observer?.begins();
   }
 
+  /**
+   * Keeps the instance, also while it starts, from being stopped because nobody uses it, until disposed of: whoever needs
+   * its lists may be none of its sessions. Unlike a call it does not keep one that starts for a server that is taken out.
+   */
+  keep(): Disposable {
+    clearTimeout(this.#idleTimer);
+    this.#keepers++;
+    return {
+      [Symbol.dispose]: () => {
+        if (--this.#keepers === 0) this.#scheduleStop();
+      },
+    };
+  }
+
   /** A call that does work was answered. */
   answered(call: Call, result: Result): void {
     this.hasAnswered = true;
@@ -291,6 +292,6 @@ export class Slot {
   }
 
   get #isUnused(): boolean {
-    return this.alive && this.#callers.size === 0 && this.#calls === 0;
+    return this.alive && this.#callers.size === 0 && this.#calls + this.#keepers === 0;
   }
 }

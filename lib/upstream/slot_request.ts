@@ -1,5 +1,5 @@
 import { isAbsolute } from "@std/path";
-import { isObject } from "../base/json.ts";
+import { isObject, type JsonObject } from "../base/json.ts";
 import { accountOf, choosesByDirectory } from "../config/account_choice.ts";
 import { isDirectory } from "../config/path_kind.ts";
 import { bindToSession, type ServerConfig } from "../config/server_config.ts";
@@ -9,6 +9,7 @@ import { withEnvFile } from "../config/session_env_file.ts";
 import { formatVia, VIA_HEADER, VIA_VARIABLE } from "../wire/via.ts";
 import {
   isDirectoryBound,
+  type ListScope,
   listScopeOf,
   ownCapabilities,
   sharedCapabilities,
@@ -18,10 +19,28 @@ import {
 import { isForWorkspaceOnly, rootOf } from "./sharing/named_directories.ts";
 import { decideShare, type Scope, type ShareDecision } from "./sharing/decide_share.ts";
 import { ignoresDirectory } from "./sharing/known_servers.ts";
+import type { InstanceOptions } from "./instance/instance_options.ts";
 import { repositoryOf } from "./sharing/repository.ts";
 import { accountPending, foldersFor } from "./sharing/required_workspace.ts";
 import { locationOf, realPathOf, workspaceOf } from "./sharing/working_directory.ts";
-import type { SlotRequest } from "./slot.ts";
+
+/** Describes the instance that serves a session. */
+export interface SlotRequest extends ShareDecision {
+  /** Share key. */
+  key: string;
+  /** Bound to the session. */
+  config: ServerConfig;
+  session: SharingSession;
+  /** Client capabilities advertised to it. */
+  advertised: JsonObject;
+  listScope: ListScope;
+  /** What its process is told for roots; undefined: a process of one session asks its client, and sees them change. */
+  roots: InstanceOptions["roots"];
+  /** Whether sessions with and without roots share it only while its server is not known to ask for roots. */
+  mixesRoots: boolean;
+  /** For a process of one session: how far the process is shared that it left; undefined: it never shared one. */
+  copyOf?: Scope;
+}
 
 /** What a slot request depends on beside the configuration and the session. */
 interface SlotRequestOptions {

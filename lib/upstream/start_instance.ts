@@ -10,7 +10,7 @@ import type { Implementation } from "../wire/mcp.ts";
 import type { Instance } from "./instance/instance.ts";
 import type { InstanceOptions } from "./instance/instance_options.ts";
 import { refusalAdvice } from "./sharing/decide_share.ts";
-import type { SlotRequest } from "./slot.ts";
+import type { SlotRequest } from "./slot_request.ts";
 import { type EraKeeper, type StartParts, startSpoken } from "./start_spoken.ts";
 
 /** Longest line written to a server's log file, in characters. */

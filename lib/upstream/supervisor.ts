@@ -264,6 +264,6 @@ function isCallersFault({ details }: ExaiError): boolean {
 }
 
 /** Whether a server refused to be spoken with by somebody who is not signed in. */
-export function isLoginRequired({ code }: ExaiError): boolean {
-  return code === "LOGIN_REQUIRED";
+export function isLoginRequired(thrown: unknown): thrown is ExaiError & { code: "LOGIN_REQUIRED" } {
+  return thrown instanceof ExaiError && thrown.code === "LOGIN_REQUIRED";
 }

@@ -44,7 +44,7 @@ export async function tryServer(
   } catch (thrown) {
     if (thrown === late) return { outcome: "silent", why };
     const { code, message, details = {} } = ExaiError.from(thrown);
-    if (code === "LOGIN_REQUIRED") return { outcome: "needs a login", why: message };
+    if (code === "LOGIN_REQUIRED") return { outcome: "needs a login", why: String(details.what ?? message) };
     if (details.missing === "program") return { outcome: "missing", why: message };
     return { outcome: "fails", why: message, status: details.status as number | undefined };
   } finally {

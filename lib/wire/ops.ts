@@ -54,6 +54,7 @@ const request = z.looseObject({
   op: z.literal("request"),
   method: z.enum(["GET", "POST"]),
   path: z.string().check(z.startsWith("/")),
+  body: z.optional(z.string()),
   proof: z.optional(z.string()),
 });
 

@@ -6,9 +6,15 @@ export class FakeKeychain implements Keychain {
   readonly title = "the Secret Service";
   readonly items = new Map<string, string>();
   isLocked = false;
+  /** How often it was asked for an item. */
+  asked = 0;
+  /** Until this is done, nothing is answered. */
+  answering: Promise<unknown> = Promise.resolve();
 
-  get(name: string): Promise<string | undefined> {
-    return this.isLocked ? this.#refuse() : Promise.resolve(this.items.get(name));
+  async get(name: string): Promise<string | undefined> {
+    this.asked++;
+    await this.answering;
+    return await this.isLocked ? this.#refuse() : Promise.resolve(this.items.get(name));
   }
 
   set(name: string, value: string): Promise<void> {

@@ -30,6 +30,7 @@ export class Upstream implements UpstreamTransport {
 
   send(message: RpcMessage): Promise<void> {
     if (this.fault !== undefined) return Promise.reject(this.fault);
+    if (this.isClosed) return Promise.reject(new Error("it is being stopped"));
     this.sent.push(message);
     if ("method" in message && "id" in message) this.#respond(message);
     return Promise.resolve();

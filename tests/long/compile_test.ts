@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { bundleDaemon } from "../../tools/compile/daemon.ts";
 import { bundleShim } from "../../tools/compile/shim.ts";
@@ -9,7 +9,10 @@ import { ScriptedDaemon, SERVER_INFO } from "../fixtures/scripted_daemon.ts";
 import { tempDir } from "../helpers/files.ts";
 import { png } from "../helpers/images.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
+import { isRenewal, processesOf, signedInHome } from "../helpers/renewals.ts";
+import { ScriptedAuth } from "../helpers/scripted_auth.ts";
 import { Shim } from "../helpers/shim.ts";
+import { until } from "../helpers/until.ts";
 
 const KIB = 1024;
 
@@ -80,6 +83,25 @@ Deno.test("the bundled daemon lets go of the state directory that it has looked 
   } finally {
     await runDaemon({ program, home, args: ["stop"] });
   }
+});
+
+Deno.test("the bundled daemon renews tokens by a process of its own", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  const seen = Promise.withResolvers<string[]>();
+  await using auth = new ScriptedAuth({ rotates: true });
+  await using signedIn = await signedInHome(auth);
+  auth.script.token = async () => {
+    seen.resolve((await processesOf(signedIn.home)).map(({ text }) => text));
+    return undefined;
+  };
+  const program = join(await bundledDaemon(), "daemon.js");
+  await using _daemon = await startDaemon({ program, home: signedIn.home });
+  assert((await seen.promise).some((text) => isRenewal(text) && text.includes(program)));
+  await until("the new tokens in the vault", async () => {
+    const token = (await signedIn.tokens())?.refresh_token;
+    return token !== undefined && auth.refresh.has(token) || undefined;
+  });
 });
 
 Deno.test("no package that the bundled daemon loads late is of CommonJS: it would have no names there", async () => {

@@ -116,7 +116,9 @@ Deno.test({
     await Promise.all(open.map(async (one) => {
       for (const era of ERAS) await one.shows(`${era}__whoami`);
     }));
-    report(`${open.length} sessions, ${ERAS.length} logins`);
+    // Requests before the login have no token.
+    const { refused } = await as.record();
+    report(`${open.length} sessions, ${ERAS.length} logins; refused by then: ${JSON.stringify(refused)}`);
 
     const over = AbortSignal.timeout(durationMs);
     const tally = new Tally();

@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { AuthorizationServer, refreshes } from "../helpers/authorization.ts";
 import { Canaries, type Found } from "../helpers/canaries.ts";
-import { LoginRig } from "../helpers/login_rig.ts";
+import { addressIn, LoginRig } from "../helpers/login_rig.ts";
+import { visit } from "../helpers/person.ts";
 import { UrlServer } from "../helpers/url_server.ts";
 import { until } from "../helpers/until.ts";
 
@@ -73,7 +74,7 @@ Deno.test({
     await using rig = await LoginRig.start({
       servers: entries(as, plain, `${dir}/helper.sh`),
       settings: { secrets: { command_key: { command: ["/bin/sh", `${dir}/command.sh`] } } },
-      env: { LOG_LEVEL: "trace" },
+      env: { LOG_LEVEL: "trace", ...await desktopIn(dir) },
       secrets: Object.fromEntries(
         Object.entries(SECRETS).filter(([name]) => !["command_key", "helper_key"].includes(name)),
       ),
@@ -116,6 +117,7 @@ Deno.test({
     canaries.say("after a restart", JSON.stringify(await ada.told("files__whoami")));
     const ended = await rig.run("auth", "logout", "files");
     canaries.say("auth logout", ended.stdout + ended.stderr);
+    const login = await signInByCommand(rig, dir);
     canaries.say("the shim's stderr", ada.shim.stderr);
     canaries.say("all that the client heard", ada.shim.lines.join("\n"));
     const tokens = (await as.record()).secrets.map((
@@ -123,12 +125,34 @@ Deno.test({
       i,
     ) => [`token ${i}: ${secret.slice(0, 6)}...`, secret]);
     assert(tokens.length > 10, "tokens were given");
-    const secrets = { ...SECRETS, ...Object.fromEntries(tokens) };
+    const secrets = { ...SECRETS, login, ...Object.fromEntries(tokens) };
     assertEquals(await canaries.find(rig.home, secrets, isMeant), []);
     assert(canaries.processCount > 5, "the list of processes was watched");
     await Deno.remove(dir, { recursive: true });
   },
 });
+
+/** The variables of a person at a desktop whose home is `dir`, with a browser that notes what it was given. */
+async function desktopIn(dir: string): Promise<Record<string, string>> {
+  const script = `#!/bin/sh\necho "$@" > ${dir}/opened\nsleep 1\n`;
+  await Deno.writeTextFile(`${dir}/xdg-open`, script, { mode: 0o700 });
+  const { HOME, PATH, DENO_DIR = `${HOME}/.cache/deno` } = Deno.env.toObject();
+  const nowhere = { SSH_CONNECTION: "", SSH_TTY: "", WSL_DISTRO_NAME: "" };
+  return { HOME: dir, PATH: `${dir}:${PATH}`, DENO_DIR, DISPLAY: ":0", ...nowhere };
+}
+
+/** Signs in as a person does whose browser is opened; returns what nobody else may know of the login. */
+async function signInByCommand(rig: LoginRig, dir: string): Promise<string> {
+  await using command = rig.interactive("auth", "login", "files");
+  const url = addressIn(await command.says(/has opened in your browser[^]*state=\S+\s/));
+  const state = new URL(url).searchParams.get("state")!;
+  const file = fromFileUrl((await Deno.readTextFile(`${dir}/opened`)).trim());
+  assertStringIncludes(await Deno.readTextFile(file), state, "the browser is led on");
+  await visit(url, { account: "ada" });
+  assertEquals((await command.end()).code, 0);
+  await assertRejects(() => Deno.stat(file), Deno.errors.NotFound);
+  return state;
+}
 
 /** Has everything said that the daemon says of itself. */
 async function sayEverything(

@@ -95,6 +95,13 @@ Deno.test("after a 401 the program is run once more, and not for each request", 
   assertEquals(await it.runs(), 2);
 });
 
+Deno.test("all requests that are refused at once are sent again with the headers of one run", async () => {
+  await using it = await rig(PRINTS());
+  const refusal = { status: 401, challenge: null, sent: await it.helper.headersFor() } as const;
+  const all = await Promise.all([1, 2, 3].map(() => it.helper.refused(refusal, NEVER)));
+  assertEquals([all, await it.runs()], [[true, true, true], 2]);
+});
+
 Deno.test("a program that fails is said with what it wrote on stderr, and not run for each request", async () => {
   await using it = await rig(
     `console.log("canary-on-stdout"); console.error("sign in to the vault first"); Deno.exit(4)`,

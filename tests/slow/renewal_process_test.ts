@@ -1,29 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { Accounts } from "../../lib/auth/accounts.ts";
-import type { OAuthAccount } from "../../lib/auth/oauth/account.ts";
-import { statePaths } from "../../lib/config/paths.ts";
-import type { UrlServerConfig } from "../../lib/config/server_config.ts";
-import { openUserVault } from "../../lib/state/user_vault.ts";
 import { diagnoseByProgram } from "../helpers/doctor.ts";
-import { removeHome } from "../helpers/files.ts";
 import { startDaemon } from "../helpers/program.ts";
-import { ScriptedAuth, signIn } from "../helpers/scripted_auth.ts";
+import { isRenewal, processesOf, signedInHome } from "../helpers/renewals.ts";
+import { ScriptedAuth } from "../helpers/scripted_auth.ts";
 import { until } from "../helpers/until.ts";
-
-/** A home whose account at `auth` is signed in to, with tokens that have just ended. */
-async function signedInHome(auth: ScriptedAuth) {
-  const home = await Deno.makeTempDir({ prefix: "exai-renewal-" });
-  await Deno.writeTextFile(`${home}/mcp.json`, JSON.stringify({ mcpServers: { far: { url: auth.url } } }));
-  const { credentials } = openUserVault({ paths: statePaths({ home }) });
-  const config = { name: "far", title: "far", url: auth.url, headers: {} } as never as UrlServerConfig;
-  const account: OAuthAccount = new Accounts({ store: credentials }).of(config);
-  const { authorizationUrl } = await account.beginLogin({ redirectUrl: "http://127.0.0.1:9/callback" });
-  await account.finishLogin(await signIn(authorizationUrl));
-  await credentials.change(account.id, (kept) => Promise.resolve({ ...kept!, expiresAtMs: Date.now() - 1 }));
-  auth.expire();
-  const tokens = async () => (await credentials.read(account.id))?.tokens;
-  return { home, tokens, [Symbol.asyncDispose]: () => removeHome(home) };
-}
 
 Deno.test("a daemon that is killed while tokens are renewed does not lose the login", async () => {
   const asked = Promise.withResolvers<void>();
@@ -88,22 +68,3 @@ Deno.test("doctor, too, renews by a process of its own: what ends it in the midd
   assert((await seen.promise).some(isRenewal));
   assert(auth.refresh.has((await signedIn.tokens())!.refresh_token!), "the one that is worth something");
 });
-
-function isRenewal(commandLine: string): boolean {
-  return commandLine.includes("auth\0refresh\0");
-}
-
-/** The processes of `home`, each with its command line and its environment; none where the system does not show them. */
-async function processesOf(home: string): Promise<{ pid: number; text: string }[]> {
-  if (Deno.build.os !== "linux") return [];
-  const all: { pid: number; text: string }[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const read = (file: string) => Deno.readTextFile(`/proc/${name}/${file}`).catch(() => "");
-    const environment = await read("environ");
-    if (environment.includes(home)) {
-      all.push({ pid: Number(name), text: await read("cmdline") + environment });
-    }
-  }
-  return all;
-}

@@ -289,6 +289,7 @@ Deno.test("a request that ends every daemon it reaches is given up, not run for 
   }
   await it.next();
   assertEquals(codeOf(await answer), "OUTCOME_UNKNOWN");
+  assertStringIncludes(JSON.stringify(await answer), "each of the 3 daemons");
 });
 
 Deno.test("a window whose session was closed, for whatever reason, is connected again at once", async () => {

@@ -1,10 +1,7 @@
 import { resolvedWithin } from "../../base/abort.ts";
 import { messageOf } from "../../base/errors.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { KeychainError } from "../keychain.ts";
-
-/** As long as a person may take to type the password that unlocks a keychain. */
-const TIMEOUT_MS = 30 * SECOND_MS;
+import { KEYCHAIN_WAIT_MS, KeychainError } from "../keychain.ts";
 
 /** How a program that speaks with a keychain ended. */
 interface KeychainRun {
@@ -22,7 +19,7 @@ interface KeychainRun {
 export async function runKeychainProgram(
   program: string,
   args: readonly string[],
-  { input = "", timeoutMs = TIMEOUT_MS }: { input?: string; timeoutMs?: number } = {},
+  { input = "", timeoutMs = KEYCHAIN_WAIT_MS }: { input?: string; timeoutMs?: number } = {},
 ): Promise<KeychainRun> {
   let child: Deno.ChildProcess;
   try {

@@ -20,12 +20,8 @@ export interface LoginAccount {
   /**
    * Ends the login with the parameters of the answer, errors included: checks `iss` and redeems the code.
    *
+   * @returns as whom, where the authorization server says it
    * @throws {ExaiError} why nobody is signed in
    */
-  finishLogin(params: URLSearchParams): Promise<void>;
-}
-
-/** A key that is the same for the same account, whatever object stands for it. */
-export function accountKey({ resource, name }: AccountId): string {
-  return JSON.stringify([resource, name]);
+  finishLogin(params: URLSearchParams): Promise<string | undefined>;
 }

@@ -1,3 +1,5 @@
+import { loginCommand } from "../../config/account_choice.ts";
+
 /** What the browser shows at the end of a login. */
 interface LoginPage {
   status: number;
@@ -16,7 +18,9 @@ const HEADERS = {
   "connection": "close",
 } as const;
 
-const STYLE = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;" +
+/** The style of every page of a login. */
+export const STYLE =
+  "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;" +
   "color-scheme:light dark}h1{font-size:1.4rem}";
 
 /** Says in the browser what has become of a login. */
@@ -35,12 +39,15 @@ ${body}
   return new Response(html, { status, headers: HEADERS });
 }
 
-/** The page of a login that worked. */
-export function signedInPage(server: string): Response {
+/** The page of a login that worked, of the person that the authorization server names. */
+export function signedInPage(server: string, person: string | undefined): Response {
+  const whose = person === undefined
+    ? []
+    : [`The account is that of ${person}. If that is not you, run exai-daemon auth logout ${server}.`];
   return loginPage({
     status: 200,
     title: `You are signed in to ${server}`,
-    paragraphs: ["Every window on this machine uses it from now on. You can close this page."],
+    paragraphs: [...whose, "Every window on this machine uses it from now on. You can close this page."],
   });
 }
 
@@ -65,6 +72,22 @@ export function strayPage(): Response {
   });
 }
 
-function escaped(text: string): string {
+/** The page for a browser that may be that of another user. */
+export function foreignPage(server: string): Response {
+  return loginPage({
+    status: 403,
+    title: "This browser is not known to be yours",
+    paragraphs: [
+      "The connection comes from another user of this machine than the one who signs in, or the system does not say " +
+      "from which. Nothing was done with the answer.",
+      `If it is you who signs in, run ${
+        loginCommand({ server })
+      } --paste and paste the address of this page.`,
+    ],
+  });
+}
+
+/** `text` as it is written in HTML, also in quotes. */
+export function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

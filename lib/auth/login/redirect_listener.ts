@@ -1,7 +1,8 @@
 import { resolvedWithin } from "../../base/abort.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { SECOND_MS } from "../../base/units.ts";
-import { failedPage, signedInPage, strayPage } from "./login_page.ts";
+import { type PeerConnection, PeerUsers } from "../../transport/peer_user.ts";
+import { failedPage, foreignPage, signedInPage, strayPage } from "./login_page.ts";
 
 /** The redirect address where no other was registered, without its port. */
 const ADDRESS = "http://127.0.0.1/callback";
@@ -11,6 +12,9 @@ const LAST_PAGE_MS = 2 * SECOND_MS;
 
 /** Parameters that decide something: an answer with two of one is none (RFC 6749 section 3.1). */
 const ONCE = ["state", "code", "iss", "error"];
+
+/** How often a port is looked for that is free at both addresses of `localhost`. */
+const PORT_ATTEMPTS = 8;
 
 /** Where the answer is to come. */
 export interface RedirectAddress {
@@ -25,8 +29,8 @@ interface ExpectedAnswer {
   state: string;
   /** The server's name, for the page. */
   server: string;
-  /** Ends the login; what it throws is shown in the browser. */
-  take(params: URLSearchParams): Promise<void>;
+  /** Ends the login; as whom it says, and what it throws, is shown in the browser. */
+  take(params: URLSearchParams): Promise<string | undefined>;
 }
 
 /**
@@ -34,25 +38,47 @@ interface ExpectedAnswer {
  * login is pending, takes one answer, and tells the browser whether it worked.
  */
 export class RedirectListener implements AsyncDisposable {
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #servers: Deno.HttpServer<Deno.NetAddr>[] = [];
   readonly #address: URL;
   #expected: ExpectedAnswer | undefined;
 
   /** @throws {ExaiError} `CONFIG` when another program has the port */
   constructor({ address = ADDRESS, port = 0 }: RedirectAddress = {}) {
-    const { hostname } = new URL(address);
+    this.#address = new URL(address);
     try {
-      this.#server = Deno.serve(
-        { hostname: hostname === "[::1]" ? "::1" : "127.0.0.1", port, onListen: () => {} },
-        (request) => this.#answer(request),
-      );
+      this.#address.port = String(this.#open(port));
     } catch (thrown) {
+      void this[Symbol.asyncDispose]();
       const why = `the port ${port} for the answer of the sign-in cannot be opened: ${messageOf(thrown)}; ` +
         "end the program that has it, or change callbackPort in mcp.json";
       throw new ExaiError("CONFIG", why, { cause: thrown });
     }
-    this.#address = new URL(address);
-    this.#address.port = String(this.#server.addr.port);
+  }
+
+  /** Listens where a browser looks for the address; returns the port. */
+  #open(wanted: number): number {
+    const { hostname } = this.#address;
+    if (hostname !== "localhost") return this.#listen(hostname === "[::1]" ? "::1" : "127.0.0.1", wanted);
+    for (let attempt = 1;; attempt++) {
+      const port = this.#listen("127.0.0.1", wanted);
+      try {
+        return this.#listen("::1", port);
+      } catch (thrown) {
+        // Without IPv6 no browser takes the name for that address.
+        if (!(thrown instanceof Deno.errors.AddrInUse)) return port;
+        // What listens there would be sent the answer.
+        if (wanted !== 0 || attempt === PORT_ATTEMPTS) throw thrown;
+      }
+    }
+  }
+
+  #listen(hostname: string, port: number): number {
+    const server: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
+      { hostname, port, onListen: () => {} },
+      (request, { remoteAddr }) => this.#answer(request, { local: server.addr, remote: remoteAddr }),
+    );
+    this.#servers.push(server);
+    return server.addr.port;
   }
 
   /** The redirect URI of the login. */
@@ -66,14 +92,14 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   /** Takes an answer that came another way, such as pasted; undefined when it is not the one that is waited for. */
-  take(params: URLSearchParams): Promise<void> | undefined {
+  take(params: URLSearchParams): Promise<string | undefined> | undefined {
     const expected = this.#expected;
     if (!expected || !isAnswerTo(expected, params)) return undefined;
     this.#expected = undefined;
     return expected.take(params);
   }
 
-  async #answer(request: Request): Promise<Response> {
+  async #answer(request: Request, connection: PeerConnection): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
     // Another name means a page that had its own name lead here (DNS rebinding).
     if (request.headers.get("host") !== this.#address.host) {
@@ -83,11 +109,11 @@ export class RedirectListener implements AsyncDisposable {
     // Anything else is a program that looks at links, which must not use up the answer.
     if (request.method !== "GET") return new Response("GET only\n", { status: 405 });
     const server = this.#expected?.server ?? "";
+    if (!await isOwnUsers(connection)) return foreignPage(server);
     const taken = this.take(searchParams);
     if (!taken) return strayPage();
     try {
-      await taken;
-      return signedInPage(server);
+      return signedInPage(server, await taken);
     } catch (thrown) {
       return failedPage(server, messageOf(thrown));
     }
@@ -95,9 +121,22 @@ export class RedirectListener implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#expected = undefined;
-    await resolvedWithin(this.#server.shutdown(), LAST_PAGE_MS);
+    const closed = Promise.all(this.#servers.map((server) => server.shutdown()));
+    await resolvedWithin(closed, LAST_PAGE_MS);
   }
 }
+
+/**
+ * Whether the browser is this user's. Another user who came to know the address of a login could sign in as himself, and
+ * state and PKCE would fit. Root may do anything anyway, and passes on what a browser of Windows asks of WSL.
+ */
+async function isOwnUsers(connection: PeerConnection): Promise<boolean> {
+  using users = await PeerUsers.open();
+  const { kind, user } = users.ofPeer(connection);
+  return kind === "own" || kind === "other" && user === ROOT;
+}
+
+const ROOT = "0";
 
 function isAnswerTo({ state }: ExpectedAnswer, params: URLSearchParams): boolean {
   return params.get("state") === state && ONCE.every((name) => params.getAll(name).length <= 1);

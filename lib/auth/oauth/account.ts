@@ -10,7 +10,9 @@ import {
 } from "./account_login.ts";
 import type { AccountStatus } from "./account_words.ts";
 import { AuthServerError } from "./auth_fetch.ts";
+import { fetchOfTokens } from "./token_answer.ts";
 import { plainClient, type Revocation, revokeLogin } from "./client_auth.ts";
+import { signedInAs } from "./signed_in_as.ts";
 
 /** The login of one account at one server: how it begins, how it stands, how it ends (MCP basic/authorization). */
 export class OAuthAccount extends AccountAuthorization {
@@ -51,11 +53,14 @@ export class OAuthAccount extends AccountAuthorization {
    * Ends a login with the parameters that came to its redirect address, errors included. The tokens are on disk before it
    * resolves.
    *
+   * @returns as whom, where the authorization server says it
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with why nobody is signed in
    */
-  async finishLogin(params: URLSearchParams): Promise<void> {
+  async finishLogin(params: URLSearchParams): Promise<string | undefined> {
     try {
-      await this.#keep(await this.#logins.finish(params, this.fetch));
+      const login = await this.#logins.finish(params, this.fetch);
+      await this.#keep(login);
+      return await signedInAs(login.tokens);
     } catch (thrown) {
       if (thrown instanceof LoginDeclinedError && thrown.reason === "invalid_scope") {
         await this.#forgetScope();
@@ -78,7 +83,7 @@ export class OAuthAccount extends AccountAuthorization {
         ...await plainClient(server.state.authorizationServerMetadata, client),
         resource: server.resource,
         scope,
-        fetch: this.fetch as typeof fetch,
+        fetch: fetchOfTokens(this.fetch) as typeof fetch,
         keep: (tokens: DoneLogin["tokens"]) => this.#keep({ ...agreed, tokens }),
       };
     } catch (thrown) {
@@ -88,7 +93,9 @@ export class OAuthAccount extends AccountAuthorization {
 
   async #keep(login: DoneLogin): Promise<void> {
     await this.tokens.change((before) => Promise.resolve(afterLogin(before, login)));
+    this.logins++;
     this.needs.clear();
+    this.parts.onChange("newLogin");
     this.parts.onChange("signedIn");
   }
 

@@ -9,12 +9,15 @@ import { type AccountConfig, loginFault, loginRequired, type OAuthAccountParts }
 import { sayWhy } from "./auth_faults.ts";
 import { type AuthFetch, authFetch, AuthServerError } from "./auth_fetch.ts";
 import { bearerIn, includesScopes, readChallenge, type TokenChallenge } from "./challenge.ts";
-import { canonicalResource, type Discovered, isSameIssuer } from "./discovery.ts";
+import { accountResource, type Discovered, isSameIssuer } from "./discovery.ts";
 import { LoginNeeds } from "./login_needs.ts";
 import { getMachineTokens } from "./machine_tokens.ts";
 import type { Renewal } from "./renew.ts";
 import { ScopeAttempts } from "./scope_attempts.ts";
 import { ServerMetadata } from "./server_metadata.ts";
+
+/** Why a login is needed where tokens are of another authorization server than the one that is named now. */
+const MOVED = "it is signed in to elsewhere now";
 
 /** Authorizes the requests of one account to one server, for all windows and calls, with the tokens that are kept. */
 export abstract class AccountAuthorization implements ServerAuthorization {
@@ -25,11 +28,13 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   protected readonly metadata: ServerMetadata;
   protected readonly fetch: AuthFetch;
   protected readonly attempts = new ScopeAttempts();
+  /** How often somebody has signed in since this process runs. */
+  protected logins = 0;
   protected readonly needs = new LoginNeeds();
 
   constructor(parts: OAuthAccountParts) {
     const { config, name, store, renew } = parts;
-    this.id = { resource: canonicalResource(config.url), name };
+    this.id = { resource: accountResource(config.url), name };
     this.config = config;
     this.parts = parts;
     this.fetch = authFetch(config.url);
@@ -80,51 +85,58 @@ export abstract class AccountAuthorization implements ServerAuthorization {
       this.#settle();
       return true;
     }
+    if (await this.#isTakenAgain()) return true;
     const challenge = await readChallenge(header);
     return status === 403 ? await this.#widen(challenge, token) : await this.#renewOrAsk(challenge, token);
   }
 
+  /** Whether the server takes the token that it has refused: nobody is to sign in anew because it erred once. */
+  async #isTakenAgain(): Promise<boolean> {
+    const token = this.tokens.takeRefused();
+    if (token === undefined || !await this.metadata.takes(token)) return false;
+    this.tokens.accept();
+    this.#settle();
+    return true;
+  }
+
   async #renewOrAsk(challenge: TokenChallenge, token: string | undefined): Promise<boolean> {
-    const server = await this.#issuerNow(challenge, token).catch((thrown) => {
-      if (this.isMachine) throw thrown;
+    if (this.isMachine) return await this.#renewMachine(challenge, token);
+    if (token !== undefined && this.tokens.canRefresh && !this.tokens.isFresh(token, "renewal")) {
+      return await this.#renewPerson(challenge, token);
+    }
+    const server = await this.#issuerNow(challenge).catch((thrown) =>
       // Whoever is asked to sign in is told, and may try again when that is mended.
-      return this.#ask(challenge, token, sayWhy(thrown));
-    });
-    const isSame = server === undefined || this.#isOf(server);
-    if (token !== undefined && isSame && !this.#mayImprove(token)) return false;
-    if (this.isMachine && server) return await this.#asMachine(server, challenge);
+      this.#ask(challenge, token, sayWhy(thrown))
+    );
+    if (token === undefined) {
+      return server !== undefined && this.#ask(challenge, token, "nobody has signed in");
+    }
+    if (server && !this.#isOf(server)) return this.#ask(challenge, token, MOVED);
+    // Another login than that of just now would fare no better.
+    if (!this.tokens.canRefresh && this.tokens.isFresh(token, "login")) return false;
+    return this.#ask(challenge, token, "it does not take the login any more");
+  }
+
+  /** Whether the server has gone over to another authorization server is looked at when this has not helped. */
+  async #renewPerson(challenge: TokenChallenge, token: string): Promise<boolean> {
+    const renewal = await this.#renew();
+    if (renewal.is === "renewed") return true;
+    if (renewal.is === "gone") return this.#ask(challenge, token, renewal.why);
+    const server = await this.#issuerNow(challenge).catch(() => undefined);
+    if (server && !this.#isOf(server)) return this.#ask(challenge, token, MOVED);
+    throw new AuthServerError(renewal.why);
+  }
+
+  async #renewMachine(challenge: TokenChallenge, token: string | undefined): Promise<boolean> {
+    const server = await this.#issuerNow(challenge);
     const isRenewed = token !== undefined && this.tokens.isFresh(token, "renewal");
-    if (token !== undefined && isSame && this.tokens.canRefresh && !isRenewed) {
-      const renewal = await this.#renew();
-      if (renewal.is === "renewed") return true;
-      if (renewal.is === "failed") throw new AuthServerError(renewal.why);
-      return this.#ask(challenge, token, renewal.why);
-    }
-    if (!server && token === undefined) return false;
-    const why = token === undefined
-      ? "nobody has signed in"
-      : isSame
-      ? "it does not take the login any more"
-      : "it is signed in to elsewhere now";
-    return this.#ask(challenge, token, why);
+    if (!server || (isRenewed && this.#isOf(server))) return false;
+    return await this.#asMachine(server, challenge);
   }
 
-  /** Whether another token than `token` may be taken, which a server refuses that has just got it in the best way there is. */
-  #mayImprove(token: string): boolean {
-    if (this.isMachine) return !this.tokens.isFresh(token, "renewal");
-    return this.tokens.canRefresh || !this.tokens.isFresh(token, "login");
-  }
-
-  /** What the server publishes now. Where tokens can be renewed, what cannot be found out is no reason not to. */
-  async #issuerNow(challenge: TokenChallenge, token: string | undefined): Promise<Discovered | undefined> {
-    try {
-      // It may have gone over to another authorization server since the login.
-      const sinceMs = token === undefined ? undefined : this.tokens.givenAtMs;
-      return await this.metadata.find(challenge, this.oauth?.issuer, sinceMs);
-    } catch (thrown) {
-      if (token !== undefined && this.tokens.canRefresh) return undefined;
-      throw thrown;
-    }
+  /** What the server publishes now; it may have gone over to another authorization server since the login. */
+  async #issuerNow(challenge: TokenChallenge): Promise<Discovered | undefined> {
+    return await this.metadata.find(challenge, this.oauth?.issuer, this.tokens.givenAtMs);
   }
 
   #isOf({ issuer }: Discovered): boolean {
@@ -137,7 +149,9 @@ export abstract class AccountAuthorization implements ServerAuthorization {
     const { kept } = this.tokens;
     if (token === undefined) return await this.#renewOrAsk(challenge, token);
     const wasAsked = includesScopes(kept?.scope, challenge.scope);
-    if (wasAsked && !this.attempts.mayHelp(challenge.scope ?? "", token)) return false;
+    // A machine signs in anew for each token.
+    const login = this.isMachine ? token : `${this.logins}`;
+    if (wasAsked && !this.attempts.mayHelp(challenge.scope ?? "", login)) return false;
     if (this.isMachine) {
       const server = await this.metadata.find(challenge, this.oauth?.issuer);
       return server !== undefined && await this.#asMachine(server, challenge);

@@ -1,18 +1,17 @@
 // @ts-types="@modelcontextprotocol/client"
 import type { OAuthTokens, StoredOAuthClientInformation } from "@modelcontextprotocol/client";
-import { MINUTE_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, KeptCredentials } from "../credential_store.ts";
+import { LOGIN_MS } from "../pending_login.ts";
 import { loadSdk } from "./auth_faults.ts";
 import { assertSecure, type AuthFetch, AuthServerError } from "./auth_fetch.ts";
-import { scopeUnion } from "./challenge.ts";
+import { scopeUnion, withScopes } from "./challenge.ts";
 import { chooseClient } from "./client_choice.ts";
 import { assertPkce, type Discovered, isSameIssuer } from "./discovery.ts";
 import { fetchOfTokens } from "./token_answer.ts";
 import { withTokens } from "./renew.ts";
 
-/** How long a person may take; and how many logins of one account may be begun meanwhile. */
-const MAX_AGE_MS = 10 * MINUTE_MS;
+/** How many logins of one account may be begun while one is waited for. */
 const MAX_BEGUN = 8;
 
 /** What a login of an account is made of. */
@@ -53,8 +52,10 @@ export function scopeToAsk(
   { oauth, server, wanted, kept }: Omit<LoginParts, "fetch" | "id">,
 ): string | undefined {
   const base = oauth?.scopes?.join(" ") ?? wanted ?? server.scopesSupported?.join(" ");
-  const isSame = kept?.tokens?.issuer === undefined || isSameIssuer(kept.tokens.issuer, server.issuer);
-  const scope = scopeUnion(isSame ? kept?.scope : undefined, base, wanted);
+  // Also once the tokens are gone: scopes of one authorization server mean nothing to another.
+  const before = kept?.tokens?.issuer ?? kept?.discovery?.authorizationServerMetadata?.issuer;
+  const isSame = before === undefined || isSameIssuer(before, server.issuer);
+  const scope = withScopes(isSame ? kept?.scope : undefined, scopeUnion(base, wanted));
   const { scopes_supported: offered } = server.state.authorizationServerMetadata;
   const isOffline = offered?.includes("offline_access") && oauth?.grant !== "client_credentials";
   return scope !== undefined && isOffline ? scopeUnion(scope, "offline_access") : scope;
@@ -110,7 +111,7 @@ export class BegunLogins {
     const state = params.get("state") ?? "";
     const login = this.#begun.get(state);
     this.#begun.delete(state);
-    if (!login || Date.now() - login.begunAtMs > MAX_AGE_MS) {
+    if (!login || Date.now() - login.begunAtMs > LOGIN_MS) {
       throw new AuthServerError(
         "the answer belongs to no login that is waited for: it came too late, or twice",
       );

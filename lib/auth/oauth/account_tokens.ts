@@ -18,6 +18,8 @@ const MAX_PAUSE_MS = 10 * SECOND_MS;
 const LOAD_WAIT_MS = 2 * SECOND_MS;
 /** What could not be read is not read anew for each request that may need no token. */
 const LOAD_PAUSE_MS = 2 * MINUTE_MS;
+/** How long a token that is refused is left alone, before the server is asked whether it still refuses it. */
+const REFUSED_PAUSE_MS = MINUTE_MS;
 
 interface AccountTokensParts {
   id: AccountId;
@@ -37,7 +39,7 @@ export class AccountTokens {
   #renewing: Promise<Renewal> | undefined;
   #renewAtMs = Infinity;
   /** The token that the server refuses, whatever is done. */
-  #refused: string | undefined;
+  #refused: { token: string; askAtMs: number } | undefined;
   #given: { token: string | undefined; by: "login" | "renewal"; atMs: number } | undefined;
   #pauseMs = 0;
   /** What the last attempt came to, which the next before that time would come to as well. */
@@ -50,7 +52,7 @@ export class AccountTokens {
   /** The access token to send. */
   get current(): string | undefined {
     const token = this.kept?.tokens?.access_token;
-    return token === this.#refused ? undefined : token;
+    return token === this.#refused?.token ? undefined : token;
   }
 
   get canRefresh(): boolean {
@@ -85,8 +87,22 @@ export class AccountTokens {
   }
 
   /** The server refuses `token`, and it cannot be renewed. */
-  refuse(token: string | undefined): void {
-    this.#refused = token;
+  refuse(token: string): void {
+    this.#refused = { token, askAtMs: Date.now() + REFUSED_PAUSE_MS };
+  }
+
+  /** A token that was refused a while ago, maybe by mistake; undefined: none, or it was given for that moments ago. */
+  takeRefused(): string | undefined {
+    const refused = this.#refused;
+    if (!refused || refused.token !== this.kept?.tokens?.access_token) return undefined;
+    if (this.isExpired || Date.now() < refused.askAtMs) return undefined;
+    this.refuse(refused.token);
+    return refused.token;
+  }
+
+  /** The server does not refuse the token any more. */
+  accept(): void {
+    this.#refused = undefined;
   }
 
   /**
@@ -151,12 +167,16 @@ export class AccountTokens {
 
   /** @param by how tokens that are new have just been got; undefined: by somebody else */
   #take(kept: KeptCredentials | undefined, by: "login" | "renewal" | undefined): void {
-    const before = this.kept?.tokens;
+    const before = this.kept;
     const { tokens, expiresAtMs } = kept ?? {};
     this.kept = kept;
-    if (before?.access_token === tokens?.access_token) return;
-    this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
-    this.#failed = undefined;
+    const isNew = before?.tokens?.access_token !== tokens?.access_token;
+    if (isNew) {
+      this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
+      this.#failed = undefined;
+    }
+    // Servers hand out a token that they have made before, with the time that it has now.
+    if (!isNew && before?.expiresAtMs === expiresAtMs) return;
     const lifetimeMs = (tokens?.expires_in ?? 0) * SECOND_MS;
     const leadMs = lifetimeMs * (1 - RENEW_AT + Math.random() * JITTER);
     const canWait = expiresAtMs !== undefined && leadMs >= MIN_LEAD_MS / 2;

@@ -1,4 +1,5 @@
 import { ExaiError } from "../../base/errors.ts";
+import { DEFAULT_ACCOUNT, loginCommand } from "../../config/account_choice.ts";
 import type { UrlServerConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
 import { sayWhy } from "./auth_faults.ts";
@@ -9,7 +10,7 @@ import type { Renew } from "./renew.ts";
 export type AccountConfig = Pick<UrlServerConfig, "name" | "title" | "url" | "oauth">;
 
 /** Something that listeners of all accounts are told of one. */
-export type AccountChange = "loginRequired" | "signedIn" | "signedOut";
+export type AccountChange = "loginRequired" | "newLogin" | "signedIn" | "signedOut";
 
 export interface OAuthAccountParts {
   config: AccountConfig;
@@ -40,15 +41,12 @@ export function loginRequired(
   { name: account }: AccountId,
   why: string | undefined,
 ): ExaiError {
-  const isDefault = account === "default";
-  const as = isDefault ? "" : ` as ${account}`;
-  const flag = isDefault ? "" : ` --account ${account}`;
+  const as = account === DEFAULT_ACCOUNT ? "" : ` as ${account}`;
   const because = why === undefined ? "" : `: ${why}`;
-  return new ExaiError(
-    "LOGIN_REQUIRED",
-    `server "${title}" needs you to sign in${as}${because}; run exai-daemon auth login ${name}${flag}`,
-    { details: { server: name, account, outcome: "not_run" } },
-  );
+  const what = `server "${title}" needs you to sign in${as}${because}`;
+  return new ExaiError("LOGIN_REQUIRED", `${what}; run ${loginCommand({ server: name, account })}`, {
+    details: { server: name, account, what, outcome: "not_run" },
+  });
 }
 
 interface FaultParts {

@@ -39,6 +39,17 @@ export function scopeUnion(...texts: (string | undefined)[]): string | undefined
   return all.length === 0 ? undefined : Array.from(new Set(all)).join(" ");
 }
 
+/** More than any server has scopes for. */
+const MAX_SCOPE_LENGTH = 4000;
+
+/**
+ * The scopes of `before` and `now`, as {@linkcode scopeUnion}; of `now` alone where those are too many: a server that names
+ * others each time does not have all of them asked for, and kept.
+ */
+export function withScopes(before: string | undefined, now: string | undefined): string | undefined {
+  return [scopeUnion(before, now), scopeUnion(now)].find((it) => (it?.length ?? 0) <= MAX_SCOPE_LENGTH);
+}
+
 /** A token that could not be sent as a header is none; other types than Bearer are not asked for. */
 export function isUsable({ access_token: token, token_type: type }: StoredOAuthTokens): boolean {
   return /^[\x21-\x7e]+$/.test(token) && type.toLowerCase() === "bearer";

@@ -1,5 +1,6 @@
 // @ts-types="@modelcontextprotocol/client"
 import type { OAuthClientMetadata, StoredOAuthClientInformation } from "@modelcontextprotocol/client";
+import { KIB } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { KeptCredentials } from "../credential_store.ts";
 import { loadSdk } from "./auth_faults.ts";
@@ -65,17 +66,25 @@ export function preregistered(
   return { client_id: clientId, client_secret: clientSecret, issuer };
 }
 
-function isFit(client: StoredOAuthClientInformation, redirectUrl: string | undefined): boolean {
-  const { client_secret_expires_at: expiresAt, redirect_uris: uris } = client as {
-    client_secret_expires_at?: number;
-    redirect_uris?: readonly string[];
-  };
-  if (expiresAt !== undefined && expiresAt > 0 && expiresAt * 1000 < Date.now()) return false;
-  // Many servers compare the port too, against RFC 8252, 7.3.
-  return redirectUrl === undefined || uris?.includes(redirectUrl) === true;
+/** What is kept of a registration. */
+interface Registration {
+  client_id: string;
+  client_secret?: string;
+  client_secret_expires_at?: number;
+  token_endpoint_auth_method?: string;
+  redirect_uris?: readonly string[];
+  grant_types?: readonly string[];
 }
 
-async function register({ server, redirectUrl, scope, fetch }: ClientChoice) {
+function isFit(client: Registration, redirectUrl: string | undefined): boolean {
+  const { client_secret_expires_at: expiresAt, redirect_uris: uris, grant_types: grants } = client;
+  if (expiresAt !== undefined && expiresAt > 0 && expiresAt * 1000 < Date.now()) return false;
+  // Servers hold a client to its grants, and many compare the port too, against RFC 8252, 7.3.
+  if (redirectUrl === undefined) return grants?.includes(DEVICE_GRANT) === true;
+  return uris?.includes(redirectUrl) === true;
+}
+
+async function register({ server, redirectUrl, scope, fetch }: ClientChoice): Promise<Registration> {
   const sdk = await loadSdk();
   const { issuer, state } = server;
   const metadata = state.authorizationServerMetadata;
@@ -97,13 +106,33 @@ async function register({ server, redirectUrl, scope, fetch }: ClientChoice) {
       ...authMethod(metadata.token_endpoint_auth_methods_supported),
     },
   });
-  return await sdk.registerClient(state.authorizationServerUrl, {
+  const registered = await sdk.registerClient(state.authorizationServerUrl, {
     metadata,
     clientMetadata,
     scope,
     fetchFn: fetch,
   });
+  return keptOf(registered, clientMetadata);
 }
+
+/** What is kept of a registration that was `asked` for: all of it is written with each token that is renewed. */
+function keptOf(registered: Registration, asked: OAuthClientMetadata): Registration {
+  const { client_id, client_secret, client_secret_expires_at, token_endpoint_auth_method } = registered;
+  // What an answer leaves out is as it was asked for.
+  const { redirect_uris = asked.redirect_uris, grant_types = asked.grant_types } = registered;
+  const kept = {
+    client_id,
+    client_secret,
+    client_secret_expires_at,
+    token_endpoint_auth_method,
+    redirect_uris: redirect_uris?.filter((one) => asked.redirect_uris?.includes(one)),
+    grant_types: grant_types?.filter((one) => asked.grant_types?.includes(one)),
+  };
+  if (JSON.stringify(kept).length <= MAX_CLIENT_CHARS) return kept;
+  throw new AuthServerError("its authorization server registers EXAI with more than 16 KiB");
+}
+
+const MAX_CLIENT_CHARS = 16 * KIB;
 
 /** The grant of a device without a browser (RFC 8628, 3.4). */
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";

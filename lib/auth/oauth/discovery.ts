@@ -1,5 +1,7 @@
 // @ts-types="@modelcontextprotocol/client"
-import type { OAuthDiscoveryState } from "@modelcontextprotocol/client";
+import type { AuthorizationServerMetadata, OAuthDiscoveryState } from "@modelcontextprotocol/client";
+import { createHash } from "node:crypto";
+import { KIB } from "../../base/units.ts";
 import { assertSecure, type AuthFetch, AuthServerError } from "./auth_fetch.ts";
 import { loadSdk } from "./auth_faults.ts";
 import type { TokenChallenge } from "./challenge.ts";
@@ -24,11 +26,21 @@ interface DiscoveryRequest {
   fetch: AuthFetch;
 }
 
-/** The URL of an MCP server as it is named to authorization servers (MCP basic/authorization, canonical server URI). */
-export function canonicalResource(url: string | URL): string {
-  const { href, pathname, search, origin } = new URL(url);
-  const [plain] = href.split("#", 1);
-  return pathname === "/" && search === "" ? origin : plain!;
+/**
+ * The URL of an MCP server as it is named to authorization servers (MCP basic/authorization, canonical server URI): without
+ * its query, where many servers have a key that is for them alone.
+ */
+function canonicalResource(url: string | URL): string {
+  const { origin, pathname } = new URL(url);
+  return pathname === "/" ? origin : `${origin}${pathname}`;
+}
+
+/** {@linkcode AccountId.resource} of the MCP server at `url`: another query is another one, and is not shown. */
+export function accountResource(url: string | URL): string {
+  const { search, username, password } = new URL(url);
+  const [resource, hidden] = [canonicalResource(url), [search, username, password].join("\n").trim()];
+  if (hidden === "") return resource;
+  return `${resource}?${createHash("sha256").update(hidden).digest("hex").slice(0, 16)}`;
 }
 
 /**
@@ -63,17 +75,44 @@ export async function discover(
         `its metadata is of another resource, ${resourceMetadata?.resource}: a token for that one would not be its own`,
       );
     });
-  return {
-    issuer: metadata.issuer,
-    resource: checked === undefined ? canonicalResource(url) : resourceMetadata!.resource,
-    scopesSupported: resourceMetadata?.scopes_supported,
-    state: {
-      authorizationServerUrl: server,
-      authorizationServerMetadata: metadata,
-      resourceMetadata,
-      resourceMetadataUrl: challenge.resourceMetadataUrl?.href,
-    },
+  const resource = checked === undefined ? canonicalResource(url) : resourceMetadata!.resource;
+  const scopesSupported = resourceMetadata?.scopes_supported;
+  const authorizationServerMetadata = usedOf(metadata);
+  const state = {
+    authorizationServerUrl: server,
+    authorizationServerMetadata,
+    resourceMetadata: { resource },
   };
+  if (JSON.stringify([state, scopesSupported]).length > MAX_USED_CHARS) {
+    throw new AuthServerError(`${server} publishes more than 64 KiB of what is needed to sign in`);
+  }
+  return { issuer: metadata.issuer, resource, scopesSupported, state };
+}
+
+/** The most of what is published that is used, and so kept; servers publish some KiB. */
+const MAX_USED_CHARS = 64 * KIB;
+
+/** Metadata of an authorization server that something here, in the SDK or in `oauth4webapi` looks at. */
+const USED: ReadonlySet<string> = new Set([
+  "issuer",
+  "authorization_endpoint",
+  "token_endpoint",
+  "registration_endpoint",
+  "revocation_endpoint",
+  "device_authorization_endpoint",
+  "scopes_supported",
+  "response_types_supported",
+  "grant_types_supported",
+  "token_endpoint_auth_methods_supported",
+  "code_challenge_methods_supported",
+  "client_id_metadata_document_supported",
+  "authorization_response_iss_parameter_supported",
+]);
+
+/** What is used of `metadata`: all of it is in the vault, and written with each token that is renewed. */
+function usedOf(metadata: AuthorizationServerMetadata): AuthorizationServerMetadata {
+  const used = Object.entries(metadata).filter(([name]) => USED.has(name));
+  return Object.fromEntries(used) as unknown as AuthorizationServerMetadata;
 }
 
 /** The issuer to use, of those that a resource names. */

@@ -1,7 +1,4 @@
-import { includesScopes, scopeUnion, type TokenChallenge } from "./challenge.ts";
-
-/** More than any server has scopes for. One that names others each time does not make the next login ask for all of them. */
-const MAX_SCOPE_LENGTH = 4000;
+import { includesScopes, scopeUnion, type TokenChallenge, withScopes } from "./challenge.ts";
 
 interface LoginNeed {
   challenge: TokenChallenge;
@@ -74,7 +71,5 @@ export class LoginNeeds {
 
 /** `challenge`, which asks for what `before` did as well (MCP basic/authorization, step-up). */
 function withScopesOf(before: TokenChallenge | undefined, challenge: TokenChallenge): TokenChallenge {
-  const both = scopeUnion(before?.scope, challenge.scope);
-  const scopes = [both, challenge.scope].filter((it) => (it?.length ?? 0) <= MAX_SCOPE_LENGTH);
-  return { ...challenge, scope: scopes[0] };
+  return { ...challenge, scope: withScopes(before?.scope, challenge.scope) };
 }

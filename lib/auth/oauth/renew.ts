@@ -27,16 +27,21 @@ export type Renewal =
 /** Renews tokens: {@linkcode renewTokens}, or what has another process do it. */
 export type Renew = (request: RenewRequest) => Promise<Renewal>;
 
-/** Tells tokens apart without naming them. */
-export async function digestOfTokens(kept: KeptCredentials | undefined): Promise<string> {
-  const text = kept?.tokens?.refresh_token ?? kept?.tokens?.access_token ?? "";
+/**
+ * Tells what came of one renewal from what came of another without naming it: of both tokens and their time, as a server
+ * may give the refresh token again, or the access token.
+ */
+export async function digestOfTokens(
+  { tokens, expiresAtMs }: Partial<KeptCredentials> = {},
+): Promise<string> {
+  const text = JSON.stringify([tokens?.refresh_token, tokens?.access_token, expiresAtMs]);
   const bytes = new TextEncoder().encode(text);
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
 /**
  * Exchanges the refresh token of an account for new tokens, which are on disk before this resolves. No other process
- * changes the account meanwhile, and one that comes second finds the new tokens: a refresh token is sent once.
+ * changes the account meanwhile, and one that comes second finds the new tokens and sends nothing.
  */
 export async function renewTokens(
   store: CredentialStore,
@@ -119,7 +124,7 @@ async function refresh(
  */
 export function withTokens(
   kept: KeptCredentials,
-  tokens: OAuthTokens,
+  { id_token: _said, ...tokens }: OAuthTokens,
   issuer: string | undefined,
 ): KeptCredentials {
   const stamped = { ...tokens, scope: tokens.scope ?? kept.tokens?.scope, issuer };

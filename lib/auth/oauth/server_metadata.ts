@@ -60,20 +60,32 @@ export class ServerMetadata {
 
   /** What the server says when it is asked without a right to. */
   async challenge(): Promise<TokenChallenge> {
-    // A ping changes nothing, also where no right is needed.
-    const body = JSON.stringify({ jsonrpc: "2.0", id: "exai-login", method: "ping" });
-    const headers = {
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-    };
     try {
-      const response = await this.#fetch(this.#url, { method: "POST", headers, body });
-      await response.body?.cancel();
-      return response.status === 401 ? await readChallenge(response.headers.get("www-authenticate")) : {};
+      const { status, headers } = await this.#ping();
+      return status === 401 ? await readChallenge(headers.get("www-authenticate")) : {};
     } catch (thrown) {
       // What it publishes may be found all the same.
       if (thrown instanceof AuthServerError) return {};
       throw thrown;
     }
+  }
+
+  /** Whether the server takes `token`, whatever else it says of a request that has no session. */
+  async takes(token: string): Promise<boolean> {
+    const status = await this.#ping({ authorization: `Bearer ${token}` }).then((it) => it.status, () => 500);
+    return status < 500 && ![401, 403, 404, 405, 429].includes(status);
+  }
+
+  /** A ping changes nothing, also where no right is needed. */
+  async #ping(authorization: Record<string, string> = {}): Promise<Response> {
+    const body = JSON.stringify({ jsonrpc: "2.0", id: "exai-login", method: "ping" });
+    const headers = {
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      ...authorization,
+    };
+    const response = await this.#fetch(this.#url, { method: "POST", headers, body });
+    await response.body?.cancel();
+    return response;
   }
 }

@@ -2,11 +2,12 @@ import type { BegunLoginRow } from "../../admin/auth_routes.ts";
 import { messageOf, UsageError } from "../../base/errors.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
-import { askDaemon } from "../../client/daemon_client.ts";
+import { DEFAULT_ACCOUNT } from "../../config/account_choice.ts";
+import { askDaemon, postToDaemon } from "../../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { MAX_ERROR_CHARS } from "../table.ts";
 import { ACCOUNT_FLAG, targetOf } from "./account_flag.ts";
-import { openPage } from "./open_page.ts";
+import { openLogin } from "./open_page.ts";
 import { readAccounts } from "./status.ts";
 
 export const loginAction: Action = {
@@ -52,16 +53,19 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   if (switches.has("device")) query.set("device", "1");
   progress.step(`asking ${server} how to sign in`);
   const begun = await askDaemon(settings, `/auth/login?${query}`, "POST", BEGIN_MS) as BegunLoginRow;
-  if (!switches.has("json")) print(await prompt(begun, invocation));
+  using opened = await openIn(begun, invocation);
+  if (!switches.has("json")) print(prompt(begun, { ...invocation, isOpened: opened !== undefined }));
   const id = new URLSearchParams({ login: begun.login });
   progress.step("waiting for the sign-in");
   const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS);
   await (switches.has("paste") ? Promise.race([done, finishPasted(begun, invocation)]) : done);
+  const { person } = await done;
   const { account } = begun;
-  const as = account === "default" ? "" : ` as ${account}`;
+  const as = account === DEFAULT_ACCOUNT ? "" : ` as ${account}`;
+  const whose = person === undefined ? "" : `, in the account of ${person}`;
   return {
-    text: visible(`signed in to ${server}${as}: every window uses it from now on`, MAX_ERROR_CHARS),
-    json: { server, account, signed_in: true },
+    text: visible(`signed in to ${server}${as}${whose}: every window uses it from now on`, MAX_ERROR_CHARS),
+    json: { server, account, person, signed_in: true },
   };
 }
 
@@ -80,8 +84,20 @@ async function onlyServer({ settings }: Invocation): Promise<string> {
   );
 }
 
-/** Says what the person is to do, and opens the page where that can be done. */
-async function prompt(begun: BegunLoginRow, { switches }: Invocation): Promise<string> {
+/** Opens the page where it is to be opened, and can be. */
+async function openIn(
+  { kind, url, server }: BegunLoginRow,
+  { switches }: Invocation,
+): Promise<Disposable | undefined> {
+  const isElsewhere = kind === "device" || ["json", "paste", "no-browser"].some((name) => switches.has(name));
+  return isElsewhere ? undefined : await openLogin(url, server);
+}
+
+/** Says what the person is to do. */
+function prompt(
+  begun: BegunLoginRow,
+  { switches, isOpened }: Pick<Invocation, "switches"> & { isOpened: boolean },
+): string {
   const { kind, url, code, complete_url: complete, expires_at: end } = begun;
   const until = `It is waited for until ${new Date(end).toLocaleTimeString()}.`;
   const page = (url: string) => visible(url, Infinity);
@@ -98,7 +114,6 @@ async function prompt(begun: BegunLoginRow, { switches }: Invocation): Promise<s
     }\nSign in, then paste the address that the browser ended at, ` +
       `also where it says that it cannot be reached, and press Enter. ${until}`;
   }
-  const isOpened = !switches.has("no-browser") && await openPage(url);
   return isOpened
     ? `Sign in on the page that has opened in your browser. If there is none, open:\n${page(url)}\n${until}`
     : `Open this address in a browser on this machine:\n${
@@ -108,10 +123,11 @@ async function prompt(begun: BegunLoginRow, { switches }: Invocation): Promise<s
 
 /** Ends the login with what the person pastes; an address that is not the right one may be pasted again. */
 async function finishPasted({ login }: BegunLoginRow, { settings, print }: Invocation): Promise<void> {
+  const id = new URLSearchParams({ login });
   for await (const answer of linesOf(Deno.stdin.readable)) {
     if (answer.trim() === "") continue;
     try {
-      await askDaemon(settings, `/auth/finish?${new URLSearchParams({ login, answer })}`, "POST", BEGIN_MS);
+      await postToDaemon(settings, `/auth/finish?${id}`, { body: answer, timeoutMs: BEGIN_MS });
       return;
     } catch (thrown) {
       if ((thrown as { code?: unknown }).code !== "INVALID_PARAMS") throw thrown;

@@ -1,11 +1,16 @@
 import type { AccountRow } from "../../admin/auth_routes.ts";
 import { ownEntry } from "../../base/json.ts";
+import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
+import { loginCommand } from "../../config/account_choice.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { EXIT } from "../exit_codes.ts";
 import { formatTable, MAX_ERROR_CHARS } from "../table.ts";
+
+/** A keychain may be waited for, which asks for a password. */
+const READ_MS = MINUTE_MS;
 
 export const statusAction: Action = {
   summary: "Show which servers are signed in to, and which need a login",
@@ -17,7 +22,7 @@ export const statusAction: Action = {
 /** The accounts of one server, or of all. */
 export async function readAccounts(settings: Settings, server: string | undefined): Promise<AccountRow[]> {
   const query = server === undefined ? "" : `?${new URLSearchParams({ server })}`;
-  const { accounts } = await askDaemon(settings, `/auth${query}`);
+  const { accounts } = await askDaemon(settings, `/auth${query}`, "GET", READ_MS);
   return accounts as AccountRow[];
 }
 
@@ -25,9 +30,8 @@ async function status({ args: [server], settings }: Invocation): Promise<Command
   const accounts = await readAccounts(settings, server);
   const needing = accounts.filter(({ state }) => state === "login_required");
   const advice = needing.map(({ server, account, why }) => {
-    const about = account === "default" ? "" : ` --account ${account}`;
     return visible(
-      `${server}: ${why ?? "needs a login"}; exai-daemon auth login ${server}${about}`,
+      `${server}: ${why ?? "needs a login"}; ${loginCommand({ server, account })}`,
       MAX_ERROR_CHARS,
     );
   });

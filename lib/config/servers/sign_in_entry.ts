@@ -1,3 +1,4 @@
+import { isLoopbackName } from "../../base/ip_address.ts";
 import { fill, variablesIn } from "../../base/template.ts";
 import type { AccountRule, OAuthConfig, UrlServerConfig } from "../server_config.ts";
 import { keepNamedSecret } from "../secret_values.ts";
@@ -69,7 +70,8 @@ async function fixedText(
   return fill(expanded, () => "");
 }
 
-const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
+/** Where the answer of a login can be listened for. */
+const LISTENED = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
 
 /** The redirect address without its port, and that as the port where it names one. */
 function redirectOf(
@@ -79,7 +81,7 @@ function redirectOf(
 ): Pick<OAuthConfig, "redirectUrl" | "callbackPort"> {
   const url = URL.parse(text);
   const fault = (message: string) => context.fault(["oauth", "redirectUrl"], message);
-  if (url?.protocol !== "http:" || !LOOPBACK.test(url.hostname) || url.search !== "" || url.hash !== "") {
+  if (url?.protocol !== "http:" || !LISTENED.test(url.hostname) || url.search !== "" || url.hash !== "") {
     fault(
       "is no address that the daemon can be reached at by your browser; allowed: an http URL on localhost, 127.0.0.1 or [::1]",
     );
@@ -102,7 +104,7 @@ function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
   }
   const server = issuer === undefined ? undefined : URL.parse(issuer);
   const isIssuer = server?.protocol === "https:" ||
-    server?.protocol === "http:" && LOOPBACK.test(server.hostname);
+    server?.protocol === "http:" && isLoopbackName(server.hostname);
   if (issuer !== undefined && (!isIssuer || server?.search !== "" || server.hash !== "")) {
     fault(["oauth", "issuer"], "is no issuer; allowed: an https URL without ? and #");
   }
@@ -117,11 +119,33 @@ function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
     const how = "openssl pkcs8 -topk8 -nocrypt -in key.pem -out key.pkcs8.pem";
     fault(["oauth", "privateKey", "pem"], `is no private key as PKCS #8 in PEM; \`${how}\` makes one`);
   }
-  if (privateKey && clientId === undefined && clientMetadataUrl === undefined) {
+  checkGrant(oauth, fault);
+}
+
+/** Keys that a login of the entry's grant does not look at. */
+function checkGrant(oauth: OAuthConfig, fault: EntryContext["fault"]): void {
+  const { grant, clientId, clientSecret, privateKey } = oauth;
+  const isMachine = grant === "client_credentials";
+  if (privateKey && !isMachine) {
+    const only = 'only a login of "grant": "client_credentials" is signed with it';
+    fault(
+      ["oauth", "privateKey"],
+      `has no effect: ${only}; write that beside it, or clientSecret in its place`,
+    );
+  }
+  if (!isMachine) return;
+  if (clientSecret === undefined && privateKey === undefined) {
+    fault(["oauth", "grant"], "is client_credentials, which needs clientId with clientSecret or privateKey");
+  }
+  if (privateKey && clientId === undefined) {
     fault(["oauth", "privateKey"], "stands without clientId, whose key it is; write that beside it");
   }
-  if (oauth.grant === "client_credentials" && !hasSecret && privateKey === undefined) {
-    fault(["oauth", "grant"], "is client_credentials, which needs clientId with clientSecret or privateKey");
+  for (const key of ["clientMetadataUrl", "redirectUrl", "callbackPort"] as const) {
+    if (oauth[key] === undefined) continue;
+    fault(
+      ["oauth", key],
+      "has no effect beside grant client_credentials, a login without a browser; remove one",
+    );
   }
 }
 

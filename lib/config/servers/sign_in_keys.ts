@@ -56,7 +56,7 @@ export const OAUTH_KEYS = {
       algorithm: PRIVATE_KEY_KEYS.algorithm.schema,
     }),
     allowed: 'an object: {"pem": "${file:PATH}", "algorithm": "ES256"}',
-    help: "Signs for the client in place of a secret (RFC 7523)",
+    help: "Signs for the client in place of a secret (RFC 7523), with grant client_credentials",
   },
   clientMetadataUrl: {
     schema: text,

@@ -2,6 +2,7 @@ import { messageOf } from "../../base/errors.ts";
 import { escapeVariables, fill, variablesIn } from "../../base/template.ts";
 import { readEnvFile } from "../regular_file.ts";
 import type { CommonServerConfig, StdioServerConfig } from "../server_config.ts";
+import { isForShell } from "../shell_line.ts";
 import { whyUntrusted } from "../trust.ts";
 import { keepNamedSecret } from "../secret_values.ts";
 import { type OwnVariables } from "../variables.ts";
@@ -13,7 +14,6 @@ import type { StdioEntry } from "./keys.ts";
 import { whyNoServer } from "./not_servers.ts";
 import { checkCommand } from "./self_mount.ts";
 import { adviceOnShell } from "./shapes/program.ts";
-import { isForShell } from "./shapes/texts.ts";
 
 /** The configuration of a server that is started by a command, made of its entry. */
 export async function stdioServerOf(

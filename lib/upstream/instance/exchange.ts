@@ -17,6 +17,7 @@ import {
 import { isLikeOfMeta } from "../../wire/similar_names.ts";
 import { TextRequest } from "../../wire/text_request.ts";
 import { withTraceContext } from "../../wire/trace_context.ts";
+import { ProcessStoppedError } from "../next_process.ts";
 import { suspectOf } from "../call_crashes.ts";
 import type { HandleOwners } from "../tasks/handle_owners.ts";
 import type { InFlightTable } from "./inflight.ts";
@@ -98,14 +99,18 @@ export class UpstreamExchange {
   }
 
   /** The server has ended: fails every request in flight. */
-  finish(why: ExaiError): void {
+  finish(reason: ExaiError): void {
+    const before = this.#state;
+    const isStopped = before.is === "lost" && before.why instanceof ProcessStoppedError;
+    const why = isStopped ? before.why : reason;
     this.#state = { is: "ended", why };
     this.#handles.withdrawn.clear();
     const entries = this.inflight.takeAll();
-    this.suspect = suspectOf(entries.map(({ call }) => call));
+    this.suspect = suspectOf(entries.map(({ call, isUnsent }) => isUnsent ? undefined : call));
     const isAlone = this.suspect !== undefined;
-    for (const entry of entries) {
-      entry.fail(entry.call ? this.#errors.interrupted(why, { isAlone }) : why);
+    for (const { call, isUnsent, fail } of entries) {
+      if (isUnsent) fail(this.#errors.notRun(why));
+      else fail(call ? this.#errors.interrupted(why, { isAlone }) : why);
     }
   }
 
@@ -133,7 +138,7 @@ export class UpstreamExchange {
     call.signal.addEventListener("abort", onAbort, { once: true });
     const state = this.#state;
     if (state.is === "open") this.#request(this.#requestOf(call, id), call);
-    else this.#fail(id, state.is === "ended" ? state.why : this.#errors.notRun(state.why));
+    else this.#fail(id, this.#errors.notRun(state.why));
     if (call.signal.aborted) onAbort();
     return promise;
   }
@@ -258,6 +263,8 @@ export class UpstreamExchange {
   #request(request: RpcRequest, call?: Call): void {
     this.lastUsedAtMs = monotonicNow();
     const { id } = request;
+    // Why it ends is known when it has ended.
+    if (this.#transport.isEnding) return this.inflight.leaveUnsent(id);
     this.inflight.follow(id, call, this.#transport.send(request)).catch((thrown) => {
       this.#fail(id, messageError(thrown, this.#name) ?? this.#errors.of(thrown));
     });

@@ -12,6 +12,8 @@ import { isTaskMethod } from "../method_kind.ts";
 interface InFlight {
   /** Undefined for a request of the daemon itself. */
   call: Call | undefined;
+  /** Whether it was not sent, as the server was ending already; it fails when that has ended. */
+  isUnsent?: boolean;
   settle(result: Result): void;
   fail(error: ExaiError): void;
 }
@@ -111,6 +113,12 @@ export class InFlightTable {
       throw thrown;
     }
     return entry !== undefined;
+  }
+
+  /** A request cannot be sent, as the server is ending. */
+  leaveUnsent(id: RequestId): void {
+    const entry = this.#byId.get(id);
+    if (entry) entry.isUnsent = true;
   }
 
   takeAll(): InFlight[] {

@@ -245,8 +245,10 @@ export class Instance implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Closing takes seconds where the server does not heed it.
+    this.#exchange.lose(this.#errors.stopped());
     await this.#transport.close().catch(() => {});
-    this.#finish(this.#errors.unavailable("it was stopped"));
+    this.#finish(this.#errors.stopped());
   }
 
   async #open(): Promise<void> {

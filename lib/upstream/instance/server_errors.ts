@@ -1,7 +1,7 @@
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { redact } from "../../base/log.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
-
+import { ProcessStoppedError } from "../next_process.ts";
 import { HttpStatusError, ResponseCutError, SessionLostError } from "../../remote/http_errors.ts";
 
 /** Creates the errors of calls that failed with the connection to one server. */
@@ -20,8 +20,9 @@ export class ServerErrors {
     });
   }
 
-  /** The error of a call that was not sent, because the server has lost our session. */
+  /** The error of a call that was not sent, because the server has lost our session or has ended. */
   notRun(reason: ExaiError): ExaiError {
+    if (reason instanceof ProcessStoppedError) return reason;
     return new ExaiError(reason.code, reason.message, {
       cause: reason,
       details: { ...reason.details, outcome: "not_run" },
@@ -35,6 +36,11 @@ export class ServerErrors {
     const mayHaveRun = thrown instanceof ResponseCutError ? "; the call was under way and may have run" : "";
     return overCapacityFor(`server "${this.#server}"`, thrown, { server: this.#server }) ??
       this.unavailable(`${messageOf(thrown)}${mayHaveRun}`, thrown);
+  }
+
+  /** The error of what was not sent, because the daemon stops the server. */
+  stopped(): ProcessStoppedError {
+    return new ProcessStoppedError(this.#server);
   }
 
   unavailable(why: string, cause?: unknown): ExaiError {

@@ -55,11 +55,6 @@ export class ListMemory {
     return this.#latest.lists.has("tools");
   }
 
-  /** Whether the server is known to list one thing in one scope and another in the next. */
-  get varies(): boolean {
-    return this.#varies;
-  }
-
   /** The view of a session's scope; while that is not known, what the server listed last in any. */
   viewOf(caller: Caller): ListView {
     const scope = this.#viewers.get(caller.id)?.scope;
@@ -123,6 +118,12 @@ export class ListMemory {
 
   hasScope(caller: Caller): boolean {
     return this.#viewers.get(caller.id)?.scope !== undefined;
+  }
+
+  /** Whether the scope of a session decides what it may be shown of what is known, and is not known yet. */
+  awaitsScope(caller: Caller): boolean {
+    const decides = this.#varies || this.#latest.privateTo !== undefined || this.#accounts.length > 1;
+    return decides && !this.hasScope(caller);
   }
 
   /** A session has requested the list of `kind`: until it is shown, changes need no notification. */

@@ -6,8 +6,10 @@ import type { Caller } from "../../call/call.ts";
 import { ROOTS_WAIT } from "../../call/wait.ts";
 import type { InitializeResult } from "../../wire/mcp.ts";
 import type { Leases } from "../leases.ts";
+import { onNextProcess } from "../next_process.ts";
 import type { Pool } from "../pool.ts";
-import type { Slot, SlotRequest } from "../slot.ts";
+import type { Slot } from "../slot.ts";
+import type { SlotRequest } from "../slot_request.ts";
 import { isListReader } from "./list_reader.ts";
 import { ProbeQueue } from "./probe_queue.ts";
 
@@ -75,7 +77,11 @@ export class Probes {
    * What the server says of itself to a session. One whose client cannot be asked yet (`isUnasked`) is not attached: its
    * calls are to run where its roots are.
    */
-  async describe(caller: Caller, isUnasked: boolean): Promise<InitializeResult> {
+  describe(caller: Caller, isUnasked: boolean): Promise<InitializeResult> {
+    return onNextProcess(() => this.#describe(caller, isUnasked));
+  }
+
+  async #describe(caller: Caller, isUnasked: boolean): Promise<InitializeResult> {
     const { leases } = this.#options;
     const isNoPlace = isUnasked && !leases.running(caller) && isObject(caller.capabilities.roots);
     const slot = isNoPlace ? await this.#withoutRoots(caller) : undefined;
@@ -113,7 +119,13 @@ export class Probes {
   async request(caller: Caller, isKnown: boolean): Promise<void> {
     const { listKey } = (await this.placeOf(caller)).listScope;
     const known = this.#queued.get(listKey);
-    if (known) return await known;
+    if (known) {
+      return await known.catch((thrown) => {
+        // The session it was to be read for is over.
+        if (thrown instanceof ExaiError && thrown.code === "CANCELLED") return this.request(caller, isKnown);
+        throw thrown;
+      });
+    }
     const probe = this.#queue.run(() => this.now(caller), { isKnown });
     const ended = probe.finally(() => this.#queued.delete(listKey));
     this.#queued.set(listKey, ended);
@@ -135,9 +147,11 @@ export class Probes {
   }
 
   async #read(slot: Slot): Promise<void> {
-    // Not before: a server that is taken out of mcp.json meanwhile is not to start for this.
+    // The session it was started for may end, while others wait for the lists too.
+    using _kept = slot.keep();
     this.#starting++;
     await slot.instance.finally(() => this.#starting--);
+    // Not before: a server that is taken out of mcp.json meanwhile is not to start for this.
     slot.beginCall();
     try {
       await this.#options.read(slot);

@@ -14,6 +14,7 @@ import { isListReader } from "./list_reader.ts";
 import { KnownLists } from "./known_lists.ts";
 import { ListMemory, type OutdatedLists } from "./list_memory.ts";
 import { LIST_KINDS, listKindOf, listResult } from "./list_view.ts";
+import { onNextProcess, settledUnlessStopped } from "../next_process.ts";
 import type { ListStore } from "../list_store.ts";
 import { steadied, steadyResult } from "./list_cache.ts";
 import type { Pool } from "../pool.ts";
@@ -44,7 +45,7 @@ interface ServerListsOptions {
  * server lists now.
  */
 export class ServerLists {
-  readonly #name: string;
+  readonly #config: ServerConfig;
   readonly #leases: Leases;
   readonly #pool: Pool;
   readonly #shown: ShownLists;
@@ -52,11 +53,9 @@ export class ServerLists {
   /** What is known without starting the server. */
   readonly known: KnownLists;
   readonly #probes: Probes;
-  readonly #isRemote: boolean;
 
   constructor(config: ServerConfig, { leases, pool, shown, store, probes }: ServerListsOptions) {
-    this.#name = config.name;
-    this.#isRemote = config.kind !== "stdio";
+    this.#config = config;
     this.#leases = leases;
     this.#pool = pool;
     this.#shown = shown;
@@ -89,7 +88,7 @@ export class ServerLists {
       await this.#probes.settled();
       if (!this.#memory.isKnown) await this.#probes.request(caller, false);
     } catch (thrown) {
-      log.debug("{server} is not prepared: {thrown}", { server: this.#name, thrown });
+      log.debug("{server} is not prepared: {thrown}", { server: this.#config.name, thrown });
     }
   }
 
@@ -104,7 +103,7 @@ export class ServerLists {
       // Shared roots are answered without asking a client.
       if (capability !== "roots" || slot.scope === "session") slot.usedCapabilities.add(capability);
     }
-    void this.#readAll(slot.listScope, instance);
+    this.#readAll(slot.listScope, instance).catch(() => {});
   }
 
   /** The server of `slot` has made use of client capabilities: remembers them for the next daemon. */
@@ -145,13 +144,15 @@ export class ServerLists {
 
   /** The list of `kind` as the merged catalog shows it. */
   async list(kind: ListKind, { caller, signal }: Call): Promise<readonly JsonObject[]> {
-    if (this.#memory.varies && !this.#memory.hasScope(caller)) await this.#untilPlaced(caller);
+    // So that it is shown what it was shown before.
+    const placed = this.#memory.awaitsScope(caller) && this.#probes.placeOf(caller).catch(() => {});
+    if (placed) await resolvedWithin(placed, MAX_LIST_WAIT_MS);
     this.#listen(caller);
     const remembered = this.#remembered(kind, caller);
     if (remembered) return await this.#shown.of(kind, this.#show(kind, remembered, caller));
     this.#memory.listRequested(kind, caller);
     const last = this.#memory.viewOf(caller).lists.get(kind);
-    const current = this.#readFor(kind, caller);
+    const current = onNextProcess(() => this.#readFor(kind, caller));
     try {
       const list = last
         ? await this.#unlessLate(current, { last, signal })
@@ -194,11 +195,13 @@ export class ServerLists {
     const { listScope } = await this.#probes.placeOf(caller);
     const view = this.#memory.viewAt(listScope);
     const before = view.lists.get(kind);
-    const instance = this.#leases.running(caller) ?? this.#pool.runningIn(listScope);
-    if (instance) await this.#read(kind, listScope, () => instance.lists.refresh(kind));
-    else if (isNamed && !(view.isFresh && before)) await this.#probes.now(caller);
-    else if (before && !this.#memory.isForeign(listScope)) await this.#probes.running(listScope.listKey);
-    else await this.#probes.request(caller, false);
+    await onNextProcess(async () => {
+      const instance = this.#leases.running(caller) ?? this.#pool.runningIn(listScope);
+      if (instance) await this.#read(kind, listScope, () => instance.lists.refresh(kind));
+      else if (isNamed && !(view.isFresh && before)) await this.#probes.now(caller);
+      else if (before && !this.#memory.isForeign(listScope)) await this.#probes.running(listScope.listKey);
+      else await this.#probes.request(caller, false);
+    });
     return before !== view.lists.get(kind);
   }
 
@@ -214,7 +217,7 @@ export class ServerLists {
 
   /** Keeps a session that lists connected to a remote server, so that it hears of changes: that costs no process. */
   #listen(caller: Caller): void {
-    if (this.#isRemote && !isListReader(caller)) this.#leases.lease(caller).catch(() => {});
+    if (this.#config.kind !== "stdio" && !isListReader(caller)) this.#leases.lease(caller).catch(() => {});
   }
 
   #show(kind: ListKind, remembered: readonly JsonObject[], caller: Caller): readonly JsonObject[] {
@@ -225,11 +228,6 @@ export class ServerLists {
   #seen(kind: ListKind, list: readonly JsonObject[], caller: Caller): readonly JsonObject[] {
     if (this.#memory.listShown(kind, list, caller)) this.#notify([[kind, caller]]);
     return list;
-  }
-
-  /** Waits for the client to tell its roots, so that it is shown what it was shown before. */
-  async #untilPlaced(caller: Caller): Promise<void> {
-    await resolvedWithin(this.#probes.placeOf(caller).catch(() => {}), MAX_LIST_WAIT_MS);
   }
 
   async #readFor(kind: ListKind, caller: Caller): Promise<readonly JsonObject[]> {
@@ -250,14 +248,13 @@ export class ServerLists {
   async #readAgain(kind: ListKind, scope: ListScope): Promise<readonly JsonObject[]> {
     const instance = this.#pool.runningIn(scope);
     if (instance) return await this.#read(kind, scope, () => instance.lists.get(kind));
-    const why = `server "${this.#name}" ended before it listed its ${kind}`;
-    throw new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.#name } });
+    const why = `server "${this.#config.name}" ended before it listed its ${kind}`;
+    throw new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: this.#config.name } });
   }
 
   /** Falls back to the last list when the server fails or is slow: calls of its tools say what is wrong with it. */
   async #unlessLate<T>(current: Promise<T>, { last, signal }: { last: T; signal: AbortSignal }): Promise<T> {
-    const inTime = resolvedWithin(current.catch(() => last), MAX_LIST_WAIT_MS);
-    return await untilAborted(inTime, signal) ?? last;
+    return await untilAborted(resolvedWithin(current.catch(() => last), MAX_LIST_WAIT_MS), signal) ?? last;
   }
 
   /** Compares remembered lists with what the server lists now, unless that was done. */
@@ -267,26 +264,28 @@ export class ServerLists {
       const { listScope } = await this.#probes.placeOf(caller);
       if (this.#memory.isUnverified(listScope)) await this.#probes.request(caller, true);
     };
-    verify().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#name, thrown }));
+    verify().catch((thrown) => log.debug("{server}: {thrown}", { server: this.#config.name, thrown }));
   }
 
+  /** Lists that the server does not give are left out. Rejects when the process is stopped meanwhile. */
   async #readAll(scope: ListScope, instance: Instance): Promise<void> {
     this.#memory.verified(scope, instance.description);
     const reading = LIST_KINDS.map((kind) => this.#read(kind, scope, () => instance.lists.get(kind)));
-    await Promise.allSettled(reading);
+    await settledUnlessStopped(reading);
   }
 
-  /** Stores what `ask` resolves with as the list of `kind` of a scope. */
+  /** Stores what `ask` resolves with as the list of `kind` of a scope, and logs its faults. */
   async #read(
     kind: ListKind,
     scope: ListScope,
     ask: () => Promise<readonly JsonObject[]>,
   ): Promise<readonly JsonObject[]> {
-    const asOf = this.#memory.viewAt(scope).changes;
-    const list = steadied(await ask(), this.#memory.viewAt(scope).lists.get(kind));
+    const view = this.#memory.viewAt(scope);
+    const [asOf, list] = [view.changes, steadied(await ask(), view.lists.get(kind))];
+    // It was forgotten meanwhile: somebody else may be signed in.
+    if (this.#memory.viewAt(scope) !== view) return list;
     const isGuess = scope.listKey === this.#probes.readerKey;
     this.#notify(this.#memory.learn(kind, { list, asOf, isGuess }, scope));
-    // Now rather than when it is shown, so that its faults are logged at once.
     this.#shown.of(kind, list).catch(() => {});
     return list;
   }

@@ -1,8 +1,8 @@
 import { resolve, toFileUrl } from "@std/path";
-import { withDeadline } from "../../base/abort.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import type { Root } from "../../call/call.ts";
-import { LOOK_TIMEOUT_MS, realPathOf } from "./working_directory.ts";
+import { sharedStat } from "./shared_look.ts";
+import { realPathOf } from "./working_directory.ts";
 
 /** Arguments and variables looked at; an entry with more is taken to name other directories. */
 const MAX_TEXTS = 100;
@@ -72,9 +72,7 @@ async function kindOfPath(text: string, { cwd, isWorkspace }: Place): Promise<Na
   // Not looked at: another machine would be sent this user's name.
   if (/^[\\/]{2}/.test(path)) return "other";
   if (await isWorkspace(path)) return "workspace";
-  const info = await withDeadline(Deno.stat(resolve(cwd, path)), { timeoutMs: LOOK_TIMEOUT_MS }).catch(
-    () => {},
-  );
+  const info = await sharedStat(resolve(cwd, path)).catch(() => undefined);
   if (info) return info.isFile ? "none" : "other";
   return /^([~./\\]|[A-Za-z]:[/\\])/.test(path) ? "other" : "none";
 }

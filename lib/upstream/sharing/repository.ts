@@ -1,10 +1,9 @@
 import { basename, dirname, join, resolve } from "@std/path";
-import { withDeadline } from "../../base/abort.ts";
 import { pathOfUri } from "../../base/file_uri.ts";
 import { KIB } from "../../base/units.ts";
 import { readRegularFile } from "../../config/regular_file.ts";
 import { whyNoWorkspace } from "../../config/shared_directories.ts";
-import { LOOK_TIMEOUT_MS } from "./working_directory.ts";
+import { sharedLook } from "./shared_look.ts";
 
 /** A pointer of git is one path. */
 const MAX_POINTER_BYTES = 32 * KIB;
@@ -20,7 +19,7 @@ const MAX_POINTER_BYTES = 32 * KIB;
  */
 export async function repositoryOf(workspace: string): Promise<string> {
   // All looks together.
-  const looked = withDeadline(mainOf(workspace), { timeoutMs: LOOK_TIMEOUT_MS });
+  const looked = sharedLook(`repository of ${workspace}`, () => mainOf(workspace));
   const main = await looked.catch(() => undefined);
   return main === undefined || whyNoWorkspace(main) !== undefined ? workspace : main;
 }

@@ -1,15 +1,13 @@
 import { clip } from "../../base/text.ts";
 import { getLogger } from "@logtape/logtape";
-import { withDeadline } from "../../base/abort.ts";
 import { pathOfUri } from "../../base/file_uri.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import type { Caller, Root } from "../../call/call.ts";
+import { LOOK_TIMEOUT_MS, sharedLook, sharedStat } from "./shared_look.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
-/** Time-out of file system calls, which may hang on a network drive. */
-export const LOOK_TIMEOUT_MS = 2 * SECOND_MS;
 /** Roots checked at most, as a client may name any number. */
 export const MAX_ROOTS_TRIED = 20;
 const MAX_SHOWN_CHARS = 200;
@@ -34,7 +32,6 @@ export async function locationOf(
     workspace === undefined ? undefined : realPathOf(workspace),
     roots && Promise.all(roots.map(({ uri }, i) => {
       const { path } = pathOfUri(uri);
-      // Each call may take as long as the time-out.
       return path === undefined || i >= MAX_ROOTS_TRIED ? path ?? uri : realPathOf(path);
     })),
   ]);
@@ -46,7 +43,7 @@ export async function realPathOf(path: string): Promise<string> {
   // Never resolves a path on another machine: that would send it this user's name.
   const plain = pathOfUri(path).path;
   if (plain === undefined) return path;
-  return await withDeadline(Deno.realPath(plain), { timeoutMs: LOOK_TIMEOUT_MS }).catch(() => plain);
+  return await sharedLook(`real path of ${plain}`, () => Deno.realPath(plain)).catch(() => plain);
 }
 
 /** The last warning of each session about its roots, so that only one server sends it. */
@@ -61,9 +58,13 @@ export async function workspaceOf(
   roots: readonly Root[] | undefined,
 ): Promise<string | undefined> {
   const unusable: string[] = [];
-  for (const { uri } of (roots ?? []).slice(0, MAX_ROOTS_TRIED)) {
+  // All at once, as each may take as long as the time-out.
+  const tried = (roots ?? []).slice(0, MAX_ROOTS_TRIED).map(({ uri }) => {
     const { path, why } = pathOfUri(uri);
-    const fault = path === undefined ? why : await whyNoDirectory(path);
+    return { uri, path, looked: path === undefined ? why : whyNoDirectory(path) };
+  });
+  for (const { uri, path, looked } of tried) {
+    const fault = await looked;
     if (fault === undefined) {
       warnOfRoots(caller, { unusable, instead: path });
       return path;
@@ -91,7 +92,7 @@ function warnOfRoots(
 
 async function whyNoDirectory(path: string): Promise<string | undefined> {
   try {
-    const { isDirectory } = await withDeadline(Deno.stat(path), { timeoutMs: LOOK_TIMEOUT_MS });
+    const { isDirectory } = await sharedStat(path);
     return isDirectory ? undefined : "it is no directory";
   } catch (thrown) {
     if (thrown instanceof Deno.errors.NotFound) return "there is no such directory here";

@@ -1,17 +1,12 @@
-import { quoteForShell, quoteName } from "../../base/text.ts";
+import { quoteName } from "../../base/text.ts";
 import type { PendingLogin } from "../../auth/pending_login.ts";
+import { loginCommand } from "../../config/account_choice.ts";
 
 /** The server and the account that somebody is to sign in to. */
 export interface SignInTarget {
   server: string;
   /** Undefined: the server has one only. */
   account: string | undefined;
-}
-
-/** The command that signs in: in a terminal, on this machine or by SSH. */
-export function loginCommand({ server, account }: SignInTarget): string {
-  const option = account === undefined || account === "default" ? "" : ` --account ${word(account)}`;
-  return `exai-daemon auth login ${word(server)}${option}`;
 }
 
 /** What is asked of a person, as one phrase: `sign in to "github" (account work)`. */
@@ -26,8 +21,4 @@ export function howToSignIn(target: SignInTarget, { prompt: { url }, expiresAt }
     signInTo(target)
   }, before ` +
     `${until} UTC:\n${url}\nor to run: ${loginCommand(target)}\nThen call again.`;
-}
-
-function word(text: string): string {
-  return /^[\w.@-]+$/.test(text) ? text : quoteForShell(text);
 }

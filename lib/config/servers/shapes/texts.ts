@@ -1,4 +1,5 @@
 import { isObject, type Json } from "../../../base/json.ts";
+import { isForShell } from "../../shell_line.ts";
 import type { EntryDraft, EntryPath } from "./entry_draft.ts";
 
 /** The keys of an entry whose texts hold variables. */
@@ -19,16 +20,6 @@ const SPELLINGS: readonly [form: RegExp, ours: string][] = [
   [/\$PROJECT_DIR\$|\$\{PROJECT_DIR\}/g, "${workspaceFolder}"],
   [/\$USER_HOME\$/g, "${userHome}"],
 ];
-
-/** A program that reads its text itself, with variables of its own. */
-const SHELL = /(?:^|[/\\])(?:(?:ba|da|z|k|fi|a)?sh|cmd|powershell|pwsh)(?:\.exe)?$/i;
-const SHELL_TEXT = /^(?:-[a-z]*c|\/[ckr]|-(?:command|encodedcommand))$/i;
-
-/** Whether a shell reads the arguments and fills in its variables itself. */
-export function isForShell(command: unknown, args: unknown): boolean {
-  return typeof command === "string" && SHELL.test(command) && Array.isArray(args) &&
-    args.some((arg) => typeof arg === "string" && SHELL_TEXT.test(arg));
-}
 
 /** Converts variables in other programs' spelling, and names those that a person has to give a value. */
 export function convertTexts(draft: EntryDraft): void {

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { fromFileUrl } from "@std/path";
 import { statePaths } from "../../lib/config/paths.ts";
 import { filesBelow } from "../helpers/files_below.ts";
+import { FakeDesktop } from "../helpers/fake_desktop.ts";
 import { tempDir } from "../helpers/files.ts";
 import { McpWindow } from "../helpers/mcp_window.ts";
 import { runDaemon, startDaemon } from "../helpers/program.ts";
@@ -12,8 +13,8 @@ const WHERE = fromFileUrl(new URL("../fixtures/where_server.ts", import.meta.url
 async function rig(files: Record<string, string> = {}) {
   const home = await tempDir(files);
   await Deno.chmod(home.path, 0o700);
-  const secret = (args: string[], input?: string) =>
-    runDaemon({ home: home.path, args: ["secret", ...args], ...(input === undefined ? {} : { input }) });
+  const secret = (args: string[], input?: string, env = {}) =>
+    runDaemon({ home: home.path, args: ["secret", ...args], env, ...(input === undefined ? {} : { input }) });
   return { home: home.path, secret, [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
 }
 
@@ -96,4 +97,21 @@ Deno.test("a program gives a secret, which is asked again by a reload", async ()
   assertEquals(await variables(daemon.url, "TOKEN"), "canary-printed-2");
   const refused = await it.secret(["set", "printed"], "some value");
   assertStringIncludes(refused.stderr, "comes from a program");
+});
+
+Deno.test("the key of the vault moves into a keychain, and secrets are there as before", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  await using desktop = await FakeDesktop.open();
+  await using it = await rig();
+  assertStringIncludes((await it.secret(["move-key"])).stderr, "there is no vault yet");
+  await it.secret(["set", "github"], "canary-one");
+  const moved = await it.secret(["move-key"], "", desktop.env);
+  assertStringIncludes(
+    moved.stdout,
+    "a new key now, which is in the Secret Service; the one in vault.key is",
+  );
+  assertStringIncludes((await it.secret(["list"], "", desktop.env)).stdout, "github");
+  const files = await Array.fromAsync(Deno.readDir(it.home), ({ name }) => name);
+  assertEquals(files.sort(), ["vault.jwe", "vault.lock"]);
 });

@@ -4,14 +4,14 @@ import { readSources } from "./helpers/source.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
 
-/** Packages of SDK v2, which the tests' peers are made of. */
-const LATER_SDK = /^@modelcontextprotocol\/(client|server|core)\b/;
+/** Packages of SDK v2, and those for logins and the vault: few windows and daemons need them. */
+const LOADED_LATE = /^(@modelcontextprotocol\/(client|server|core)|jose|oauth4webapi)\b/;
 
 /** Both the programs and what they are made of. */
 const PRODUCT = ["daemon.ts", "shim.ts", "lib"];
 
-Deno.test("neither program loads SDK v2 at its start, which would cost a window memory and time", async () => {
+Deno.test("neither program loads SDK v2 or what logins need at its start, which would cost memory and time", async () => {
   const product = await readSources(root, PRODUCT);
-  const loading = product.filter(({ loads }) => loads.some((name) => LATER_SDK.test(name)));
+  const loading = product.filter(({ loads }) => loads.some((name) => LOADED_LATE.test(name)));
   assertEquals(loading.map(({ path }) => path), []);
 });
