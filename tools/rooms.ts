@@ -87,6 +87,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "call"],
     outsideWorld: true,
   },
+  tracing: {
+    holds: "spans of calls by OpenTelemetry, and where they are sent; its packages are loaded late",
+    mayImport: ["base", "wire", "config", "call", "observe"],
+    outsideWorld: true,
+  },
   state: {
     holds:
       "everything kept on disk: databases, threads, the journal, records, lists, locks, log and crash files",
@@ -218,6 +223,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "upstream",
       "adopt",
       "observe",
+      "tracing",
       "auth",
       "state",
       "agent",
