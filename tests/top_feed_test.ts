@@ -107,14 +107,21 @@ Deno.test("what the daemon refuses is said, and a call is shown in full with wha
   await using top = await running([linesOf(...SCENE)], (path) => {
     asked.push(path);
     if (path.startsWith("/calls")) return Promise.resolve({ call: { id: "c-2", request: '{"path":\n"x"}' } });
+    if (path.startsWith("/servers/stop")) return Promise.resolve({ failed: ["files is not there any more"] });
     return Promise.reject(new ExaiError("RESOURCE_NOT_FOUND", "files does not run"));
   });
   top.press("r", "y");
   await top.sees(/^files does not run$/m);
+  top.press("s", "y");
+  await top.sees(/^files is not there any more$/m);
   top.press("1", "return");
   await top.sees(/^request +\{"path":\n +"x"\}$/m);
   assertMatch(top.text, /^call c-2\n/);
-  assertEquals(asked, ["/servers/restart?name=files&key=a1", "/calls?id=c-2"]);
+  assertEquals(asked, [
+    "/servers/restart?name=files&key=a1",
+    "/servers/stop?name=files&key=a1",
+    "/calls?id=c-2",
+  ]);
 });
 
 Deno.test("a daemon that is not there, or too old to be watched, is said before the terminal is taken", async () => {

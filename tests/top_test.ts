@@ -135,7 +135,10 @@ Deno.test("what is selected stays selected when rows come and go", () => {
   assertMatch(text(), /^> github .*>!$/m);
   watched.apply({ ...servers(serverRow("aaa")), whole: false } as WatchEvent, NOW_MS);
   assertMatch(text(), /^> github/m);
-  watched.apply({ type: "servers", at_ms: 0, whole: false, rows: {}, gone: ["github"] }, NOW_MS);
+  const rows = { "github#a1": serverRow("github", { pid: 9 }) };
+  watched.apply({ type: "servers", at_ms: 0, whole: false, rows, gone: ["github"] }, NOW_MS);
+  assertMatch(text(), /^> github/m, "it has started");
+  watched.apply({ type: "servers", at_ms: 0, whole: false, rows: {}, gone: ["github#a1"] }, NOW_MS);
   assertMatch(text(), /^> aaa/m);
 });
 

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { bad, mountingDaemon } from "../helpers/mounts.ts";
 import { PtyProgram } from "../helpers/pty.ts";
+import { RawClient } from "../helpers/raw_client.ts";
 
 const ignore = Deno.build.os !== "linux";
 const TOP = "deno run -A --no-check tests/fixtures/top_terminal.ts";
@@ -107,6 +109,49 @@ Deno.test({
     await pty.shows(/^exai 1\.2\.3/m);
     await pty.type("q");
     await assertRestored(pty);
+  },
+});
+
+Deno.test({
+  name:
+    "of a running daemon: its servers, windows and calls are seen, one is cancelled, and --json prints the same",
+  ignore,
+  async fn() {
+    await using it = await mountingDaemon({ ok: bad("ok"), other: bad("ok", { disabled: true }) });
+    const env = { EXAI_HOME: it.home, EXAI_WS_PORT: new URL(it.url).port };
+    const daemon = "deno run -A --no-check daemon.ts";
+    await using pty = onTerminal(env, `${daemon} top`);
+    using one = await RawClient.hello(it.url, { client: "one" });
+    using two = await RawClient.hello(it.url, { client: "two" });
+    await pty.shows(/^> ok .*\n {2}other +disabled .* \. {2}\.$/m);
+    await two.call("ok_echo", { text: "hi" });
+    const answer = one.call("ok_hold");
+    await pty.shows(/^> ok +running +1 .*>1 {2}o$/m);
+    await pty.shows(/^> \S+ +running .* ok (ok_)?hold/m);
+    await pty.shows(/^daemon [\d.]+ MiB {2}servers/m);
+    await pty.type("1c");
+    await pty.shows(/^cancel \S+ \(ok (ok_)?hold\)\? y\/n$/m);
+    await pty.type("y");
+    await pty.shows(/^. \S+ +CANCELLED .* ok (ok_)?hold/m);
+    await answer;
+    await pty.type("q");
+    await assertRestored(pty);
+    assertMatch(pty.screen, /code=0/);
+    const json = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "daemon.ts", "top", "--json"],
+      env,
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    let printed = "";
+    for await (const text of json.stdout.pipeThrough(new TextDecoderStream())) {
+      printed += text;
+      if (printed.includes('"type":"sample"')) json.kill("SIGTERM");
+    }
+    await json.status;
+    const types = printed.trimEnd().split("\n").map((line) => JSON.parse(line).type);
+    assertEquals(types.slice(0, 4), ["hello", "servers", "sessions", "calls"]);
+    await Promise.all([one.close(), two.close()]);
   },
 });
 

@@ -34,7 +34,8 @@ export function drawPane(input: PaneInput): string[] {
 function titleOf({ view, watched, shown }: PaneInput): string {
   switch (view.pane) {
     case "calls":
-      return `${shown.calls.filter(({ isRunning }) => isRunning).length} running`;
+      return `${shown.calls.filter(({ isRunning }) => isRunning).length} running` +
+        (watched.leftOut > 0 ? `, ${watched.leftOut} ended unseen` : "");
     case "windows":
       return `${shown.windows.length} open`;
     case "faults":

@@ -1,6 +1,6 @@
 import { messageOf } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
+import { HOUR_MS, SECOND_MS } from "../../base/units.ts";
 import { Feed } from "./feed.ts";
 import type { Paint } from "./paint.ts";
 import { drawPicture } from "./picture.ts";
@@ -9,8 +9,8 @@ import type { Screen, Size } from "./screen.ts";
 import { newView, type Order, pageOf } from "./view.ts";
 import { Watched } from "./watched.ts";
 
-/** A restart waits for the calls in flight. */
-const ORDER_TIMEOUT_MS = 5 * MINUTE_MS;
+/** The daemon bounds each order by limits of its own; parking lasts as long as the calls in flight. */
+const ORDER_TIMEOUT_MS = HOUR_MS;
 
 /** News are drawn this often at most: a terminal over SSH is slow. */
 const DRAW_MS = 150;
@@ -122,8 +122,9 @@ export class Top {
 
   async #order({ path, done }: Order): Promise<void> {
     try {
-      await this.#daemon.ask(path, { method: "POST", timeoutMs: ORDER_TIMEOUT_MS });
-      this.#view.message = done;
+      const { failed } = await this.#daemon.ask(path, { method: "POST", timeoutMs: ORDER_TIMEOUT_MS });
+      // It has ended then, and could not be started again.
+      this.#view.message = Array.isArray(failed) && failed.length > 0 ? failed.join("; ") : done;
     } catch (thrown) {
       this.#view.message = messageOf(thrown);
     }

@@ -109,8 +109,11 @@ export interface Selected {
 }
 
 export function selectedOf({ servers, windows, calls }: Shown, view: View): Selected {
+  // A process that has started, or ended, has another key than its server.
+  const [name] = view.server?.split("#") ?? [];
+  const isSameServer = ([key]: ServerRow) => key.split("#")[0] === name;
   return {
-    server: servers.find(([key]) => key === view.server) ?? servers[0],
+    server: servers.find(([key]) => key === view.server) ?? servers.find(isSameServer) ?? servers[0],
     window: windows.find(({ session }) => session === view.window) ?? windows[0],
     call: calls.find(({ id }) => id === view.call) ?? calls[0],
   };

@@ -1,6 +1,12 @@
 import { isObject, type JsonObject, parseJson } from "../../base/json.ts";
 import type { ServerStatus, SessionStatus } from "../../admin/status_rows.ts";
-import type { HelloEvent, NoticeEvent, SampleEvent, WatchEvent } from "../../admin/watch_event.ts";
+import type {
+  CallsEvent,
+  HelloEvent,
+  NoticeEvent,
+  SampleEvent,
+  WatchEvent,
+} from "../../admin/watch_event.ts";
 
 /** Ended calls that are kept to be shown. */
 const MAX_ENDED = 500;
@@ -25,6 +31,8 @@ export class Watched {
   readonly sessions = new Map<string, SessionStatus>();
   /** By id, the latest last. */
   readonly calls = new Map<string, WatchedCall>();
+  /** How many calls were not told, as there were too many at once. */
+  leftOut = 0;
   log: string[] = [];
   /** Why there are no lines of the log. */
   logWhy: string | undefined;
@@ -71,6 +79,7 @@ export class Watched {
   #forget(): void {
     for (const map of [this.servers, this.sessions, this.calls, this.#numbers]) map.clear();
     this.sample = this.notice = undefined;
+    this.leftOut = 0;
   }
 
   #number(): void {
@@ -87,8 +96,9 @@ export class Watched {
     }
   }
 
-  #addCalls({ calls, whole }: { calls: JsonObject[]; whole?: unknown }, nowMs: number): void {
-    if (whole === true) {
+  #addCalls({ calls, whole, left_out }: CallsEvent, nowMs: number): void {
+    this.leftOut += left_out;
+    if (whole) {
       for (const { id, isRunning } of this.calls.values()) if (isRunning) this.calls.delete(id);
     }
     for (const facts of calls) {
