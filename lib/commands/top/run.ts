@@ -26,7 +26,7 @@ export interface TopDaemon {
 }
 
 /** What surrounds it: the signals of the terminal. */
-export interface TopSurroundings {
+interface TopSurroundings {
   /** Ends it, as a signal does. */
   end: AbortSignal;
   /** Called with what is to be done when the terminal has changed, or is given back after a pause. */
