@@ -5,7 +5,7 @@ import type { WatchEvent } from "../lib/admin/watch_event.ts";
 import { PLAIN } from "../lib/commands/top/paint.ts";
 import type { KeyPress } from "../lib/commands/top/press.ts";
 import { Top } from "../lib/commands/top/run.ts";
-import { hello, SCENE, serverRow, servers } from "./helpers/fake_watch.ts";
+import { hello, SCENE, serverRow, servers } from "./helpers/watch_scene.ts";
 import { until } from "./helpers/until.ts";
 
 /** A queue that is read as it is filled; `fail` breaks it off. */

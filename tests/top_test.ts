@@ -17,7 +17,7 @@ import {
   servers,
   sessionRow,
   sessions,
-} from "./helpers/fake_watch.ts";
+} from "./helpers/watch_scene.ts";
 
 const NOW_MS = 1000;
 

@@ -223,14 +223,14 @@ export class Daemon implements AsyncDisposable {
 
   #createRouter(
     servers: () => readonly Server[],
-    { telemetry, own, mounts, admissions }: DaemonParts,
+    { recording, own, mounts, admissions }: DaemonParts,
   ): Router {
     const [settings, timeouts] = [this.#settings, this.#timeouts];
     return new Router({
       servers,
       serverInfo: SERVER_INFO,
       instructionsFor: (caller) => own.server.instructionsFor(caller),
-      ...callPolicies({ record: telemetry.policy, admissions, timeouts, own: own.server }),
+      ...callPolicies({ record: recording, admissions, timeouts, own: own.server }),
       listDeadlineMs: settings.listWaitMs,
       answerDeadlineMs: ANSWER_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
