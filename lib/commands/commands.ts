@@ -30,6 +30,7 @@ import { stopCommand } from "./stop.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
 import { toolsCommand } from "./tools.ts";
+import { topCommand } from "./top.ts";
 import { updateCommand } from "./update.ts";
 import { versionCommand } from "./version.ts";
 import { helpCommand } from "./help_command.ts";
@@ -52,6 +53,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   stop: stopCommand,
   restart: restartCommand,
   ps: psCommand,
+  top: topCommand,
   logs: logsCommand,
   servers: serversCommand,
   tools: toolsCommand,
