@@ -11,7 +11,7 @@ const STATE =
 
 /** Runs it in a terminal of 80 columns. */
 const onTerminal = (env: Record<string, string> = {}, command = TOP) =>
-  new PtyProgram(`${command}; ${STATE}`, { columns: 80, rows: 24, env });
+  new PtyProgram(`${command}; ${STATE}`, { columns: 80, rows: 24, env: { NO_COLOR: "", ...env } });
 
 /** Checks that the terminal is as it was before. */
 async function assertRestored(pty: PtyProgram): Promise<void> {
