@@ -57,7 +57,9 @@ async function act(what: "restart" | "park" | "stop", invocation: Invocation): P
   const { ended, started, failed } = answer;
   const lines = [
     ...ended.map((row) =>
-      `${nameOf(name, row)} ${what === "park" ? "ends once idle" : "ended"}, for ${counted(row.sessions.length, "session")}`
+      `${nameOf(name, row)} ${what === "park" ? "ends once idle" : "ended"}, for ${
+        counted(row.sessions.length, "session")
+      }`
     ),
     ...(ended.length === 0 ? [`${name} did not run`] : []),
     ...started.map((row) => `${nameOf(name, row)} started`),
