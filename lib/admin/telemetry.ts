@@ -78,7 +78,8 @@ export class Telemetry implements AsyncDisposable {
   constructor(options: TelemetryOptions) {
     this.#options = options;
     const lines = new MetricsLines();
-    this.policy = recordCalls({
+    const { events } = options.calls;
+    const record = recordCalls({
       running: options.calls.running,
       amend: (record) => options.calls.amend(record),
       record: (record, exchange) => {
@@ -88,6 +89,7 @@ export class Telemetry implements AsyncDisposable {
         options.files.appendMetrics(lines.lineOf(record));
       },
     });
+    this.policy = (next) => record(events(next));
     this.register({ faults: () => [...options.files.faults(), ...options.calls.faults()] });
   }
 

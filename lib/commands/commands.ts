@@ -21,6 +21,7 @@ import { logsCommand } from "./logs.ts";
 import { newToolCommand } from "./new_tool.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
+import { replayCommand } from "./replay.ts";
 import { restartCommand } from "./restart.ts";
 import { secretCommand } from "./secret.ts";
 import { serversCommand } from "./servers.ts";
@@ -58,6 +59,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   call: callCommand,
   config: configCommand,
   calls: callsCommand,
+  replay: replayCommand,
   cancel: cancelCommand,
   kill: killCommand,
   reload: reloadCommand,
