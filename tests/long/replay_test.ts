@@ -7,8 +7,11 @@ import { runCommandAlone } from "../helpers/command.ts";
 import type { ClientKind, EraClient } from "../helpers/era_client.ts";
 import { eraClient } from "../helpers/eras.ts";
 import { eraEntry } from "../helpers/eras_matrix.ts";
+import { testDaemon } from "../helpers/daemon.ts";
 import { tempDir } from "../helpers/files.ts";
 import { mountingDaemon } from "../helpers/mounts.ts";
+import { runDaemon } from "../helpers/program.ts";
+import { RawClient } from "../helpers/raw_client.ts";
 
 const DAEMON = fromFileUrl(new URL("../../daemon.ts", import.meta.url));
 const KINDS: readonly ClientKind[] = ["legacy", "modern"];
@@ -122,4 +125,41 @@ Deno.test("a replay is mounted like any server, and takes as long as it took whe
   const { content } = await client.call("wait");
   assertEquals(content, [{ type: "text", text: "waited" }]);
   assert(performance.now() - beganMs >= 290);
+});
+
+Deno.test("an export has no secrets, is its owner's alone, and needs no daemon", async () => {
+  await using dir = await tempDir({});
+  await Deno.mkdir(`${dir.path}/home`, { mode: 0o700 });
+  const home = `${dir.path}/home`;
+  const file = `${dir.path}/said.ndjson`;
+  const exported = (...flags: string[]) => runDaemon({ home, args: ["calls", "export", ...flags] });
+  const use = async (callsBodies: boolean) => {
+    await using it = await testDaemon({ settings: { home, callsBodies } });
+    using client = await RawClient.hello(it.url, { session_id: `with-${callsBodies}` });
+    await client.call("challenge", { prompt: "is the password=hunter2000 safe?" });
+  };
+  await use(false);
+  const unsaid = await exported(`--out=${file}`);
+  assertEquals(unsaid.code, 1);
+  assertStringIncludes(unsaid.stderr, "EXAI_CALLS_BODIES=true");
+  await assertRejects(() => Deno.stat(file), Deno.errors.NotFound);
+  await use(true);
+  const { code, stdout } = await exported(`--out=${file}`);
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, `1 calls are in ${file}`);
+  const text = await Deno.readTextFile(file);
+  assertStringIncludes(text, "password=[secret] safe");
+  assertEquals(text.includes("hunter2000"), false);
+  if (Deno.build.os !== "windows") assertEquals((await Deno.stat(file)).mode! & 0o777, 0o600);
+  assertStringIncludes((await exported(`--out=${file}`)).stderr, "exists already");
+  const printed = await exported("--session=with-t");
+  assertEquals(printed.stdout.trim().split("\n").map((line) => JSON.parse(line).type), [
+    "header",
+    "call",
+    "end",
+  ]);
+  assertStringIncludes(
+    (await exported("--session=nobody")).stderr,
+    'no call of a session "nobody" is recorded',
+  );
 });
