@@ -3,6 +3,7 @@ import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
+import { KIB } from "../base/units.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { type CallBodies, type CallFilter, matchesFilter } from "../observe/call_store.ts";
 import { type CallRecord, isoTime } from "../observe/call_record.ts";
@@ -24,6 +25,9 @@ const MAX_LIMIT = 2000;
 
 /** Maximum number of lines buffered for a client that follows calls; further lines are dropped. */
 const MAX_UNREAD_LINES = 10_000;
+
+/** Lines of an export that are read and sent at once. */
+const EXPORT_PART_CHARS = 64 * KIB;
 
 const NDJSON = { "content-type": "application/x-ndjson" };
 
@@ -201,11 +205,16 @@ function streamLines(lines: Iterable<string>): Response {
   const encoder = new TextEncoder();
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      // Others are served between two lines.
+      // Others are served between two parts.
       await delay(0);
-      const { value, done } = iterator.next();
-      if (done) controller.close();
-      else controller.enqueue(encoder.encode(`${value}\n`));
+      let part = "";
+      while (part.length < EXPORT_PART_CHARS) {
+        const { value, done } = iterator.next();
+        if (done) break;
+        part += `${value}\n`;
+      }
+      if (part === "") controller.close();
+      else controller.enqueue(encoder.encode(part));
     },
     cancel: () => void iterator.return?.(),
   });
