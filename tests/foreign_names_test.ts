@@ -124,6 +124,13 @@ Deno.test("a name that every object inherits is an ordinary name in mcp.json", a
  * else chose goes through `ownEntry`, a `Map` or `Object.hasOwn`.
  */
 const REVIEWED = new Set([
+  "page/browser/app.ts NAMES[one]",
+  "page/browser/app.ts NAMES[tab]",
+  "page/browser/app.ts TABS[Number(event.key) - 1]",
+  "page/browser/app.ts VIEWS[tab]",
+  "page/browser/matrix_cells.ts SIGNS[line.tone]",
+  "page/browser/matrix_cells.ts SIGNS[tone]",
+  "page/browser/matrix_details.ts SIGNS[tone]",
   "base/exhaustion.ts CODES[os]",
   "upstream/sharing/usage_observer.ts WATCHED_AT[this.#watches]",
   "upstream/sharing/usage_observer.ts LOOKED_AT[this.#looks]",

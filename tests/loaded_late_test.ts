@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { reachable } from "./helpers/layering.ts";
 import { readSources } from "./helpers/source.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
@@ -14,4 +15,12 @@ Deno.test("neither program loads SDK v2 or what logins need at its start, which 
   const product = await readSources(root, PRODUCT);
   const loading = product.filter(({ loads }) => loads.some((name) => LOADED_LATE.test(name)));
   assertEquals(loading.map(({ path }) => path), []);
+});
+
+Deno.test("the daemon loads what sends traces only where they are sent", async () => {
+  const product = await readSources(root, PRODUCT);
+  const loads = product.map((source) => ({ ...source, imports: source.loads }));
+  const loaded = reachable(loads, "daemon.ts");
+  assertEquals(loaded.filter((name) => /opentelemetry|otel/.test(name)), []);
+  assert(loaded.includes("lib/tracing/tracing.ts"));
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { readTail } from "../lib/commands/log_tail.ts";
+import { readTail } from "../lib/state/log_tail.ts";
 import { tempDir } from "./helpers/files.ts";
 
 Deno.test("the last lines of a log are read across its rotated files, oldest first", async () => {

@@ -18,6 +18,7 @@ Deno.test("the hello says who connects, from where, and what it can do", () => {
   assertEquals(it.bridge.hello(), {
     client: { name: "exai-shim", version: VERSION },
     cwd: "/work",
+    pid: Deno.pid,
     nudge: true,
     lines: true,
     bytes: true,
@@ -39,6 +40,7 @@ Deno.test("the hello says who connects, from where, and what it can do", () => {
   assertEquals(Object.keys(plain.bridge.hello()), [
     "client",
     "cwd",
+    "pid",
     "nudge",
     "lines",
     "bytes",

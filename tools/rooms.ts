@@ -87,6 +87,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: ["base", "call"],
     outsideWorld: true,
   },
+  tracing: {
+    holds: "spans of calls by OpenTelemetry, and where they are sent; its packages are loaded late",
+    mayImport: ["base", "wire", "config", "call", "observe"],
+    outsideWorld: true,
+  },
   state: {
     holds:
       "everything kept on disk: databases, threads, the journal, records, lists, locks, log and crash files",
@@ -159,6 +164,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     outsideWorld: true,
   },
+  page: {
+    holds: "what a browser shows of the daemon: its page, the program in it, and the routes that serve both",
+    mayImport: ["base", "edge", "admin"],
+    outsideWorld: true,
+  },
   doctor: {
     holds: "what may be wrong with an installation: one check in a file, what mends it, one table of all",
     mayImport: [
@@ -229,6 +239,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "upstream",
       "adopt",
       "observe",
+      "tracing",
       "auth",
       "state",
       "agent",

@@ -180,7 +180,8 @@ export class CallControl {
   }
 }
 
-function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {
+/** A call that has not ended, as a record: with its duration so far. */
+export function describeRunning({ id, call, begunMs }: RunningCall): CallRecord {
   const { caller, method, trace } = call;
   const nowMs = Date.now();
   const wait = currentWait(trace);
@@ -193,7 +194,7 @@ function describeRunning({ id, call, startedAtMs }: RunningCall): CallRecord {
     server: trace?.server,
     method,
     tool: toolOf(call),
-    durationMs: nowMs - startedAtMs,
+    durationMs: performance.now() - begunMs,
     outcome: RUNNING,
     bytesIn: argumentsSize(call),
     bytesOut: 0,

@@ -1,8 +1,10 @@
 import { ExaiError } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
+import { VERSION } from "../base/version.ts";
 import type { ServerTrouble } from "../call/server_trouble.ts";
 import { formatFault } from "../config/servers.ts";
 import type { ServersChange } from "../config/servers_watch.ts";
+import type { StatePaths } from "../config/paths.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { requestToken } from "../edge/guard.ts";
 import { type AccountAdmin, authRoutes } from "./auth_routes.ts";
@@ -13,6 +15,7 @@ import { allowMethod, ownerOnly } from "./route_guards.ts";
 import { serverRoutes, type ServerRouteSources } from "./server_routes.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
+import type { DaemonStatus } from "./status_rows.ts";
 import { type StopRequest, stopRoute } from "./stop_route.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { TokenStore } from "../edge/token.ts";
@@ -20,6 +23,9 @@ import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { killUpstream } from "./terminate.ts";
+import { watchRoute } from "./watch_route.ts";
+import { WatchFeed } from "./watch_feed.ts";
+import type { MemoryMeter } from "./watch_memory.ts";
 
 /** What is wrong with entries of `mcp.json`. */
 interface EntryTroubles {
@@ -33,6 +39,8 @@ interface MountAdmin {
   readonly retiring: Iterable<MountedServer>;
   readonly configured: ServersChange;
   memory(): Promise<ReadonlyMap<number, number>>;
+  /** Of the processes of servers, with all they have started. */
+  readonly usage: MemoryMeter["servers"];
   readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
   readonly troubles: EntryTroubles;
@@ -63,19 +71,26 @@ interface SecretAdmin {
   askAgain(): void;
 }
 
-interface RouteSources {
+/** What runs, as the routes see it. */
+interface RunningParts {
   telemetry: Telemetry;
   mounts: MountAdmin;
   own: ToolAdmin;
-  secrets: SecretAdmin;
   /** Where the daemon listens, and what is worth knowing of that. */
   address(): { url: string; notes: string[] };
+  sessions: SessionAccess;
+  calls: CallControl;
+}
+
+interface RouteSources extends RunningParts {
+  secrets: SecretAdmin;
+  paths: Pick<StatePaths, "logs">;
+  /** What `GET /watch` tells. */
+  watch: WatchFeed;
   /** Undefined where the settings do not change. */
   settings?: SettingsAdmin;
   token: TokenStore;
   toolsFor: ServerRouteSources["toolsFor"];
-  sessions: SessionAccess;
-  calls: CallControl;
   stopRequest: StopRequest;
   handover: HandoverAdmin;
 }
@@ -100,7 +115,15 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
       "/metrics",
       allowMethod("GET", () => new Response(telemetry.prometheusText(), { headers: PROMETHEUS })),
     ],
-    ["/status", allowMethod("GET", () => status(sources))],
+    ["/status", allowMethod("GET", async () => Response.json(statusOf(sources, await mounts.memory())))],
+    [
+      "/watch",
+      watchRoute({
+        feed: sources.watch,
+        logs: sources.paths.logs,
+        serverNames: () => [...mounts.servers.map(({ name }) => name), ...unmountedNames(mounts.configured)],
+      }),
+    ],
     ["/reload", allowMethod("POST", () => reload(sources))],
     ["/calls", allowMethod("GET", routes.list)],
     ["/calls/follow", allowMethod("GET", routes.follow)],
@@ -132,26 +155,42 @@ function askingAgain(routes: [string, Route][], secrets: SecretAdmin): [string, 
   }]);
 }
 
-async function status(
-  { telemetry, mounts, own, sessions, calls: { running }, address }: RouteSources,
-): Promise<Response> {
-  const memory = await mounts.memory();
+function statusOf(
+  { telemetry, mounts, own, sessions, calls: { running }, address }: RunningParts,
+  memory: ReadonlyMap<number, number>,
+): DaemonStatus {
   const { servers, retiring, configured, programs } = mounts;
-  const providers = own.providers();
-  return Response.json(
-    buildStatus({
-      address: address(),
-      servers,
-      retiring,
-      configured,
-      sessions,
-      memory,
-      programs,
-      running,
-      providers,
-      listChanges: telemetry.listChanges,
+  return buildStatus({
+    address: address(),
+    servers,
+    retiring,
+    configured,
+    sessions,
+    memory,
+    programs,
+    running,
+    providers: own.providers(),
+    listChanges: telemetry.listChanges,
+  });
+}
+
+/** What `GET /watch` tells of a daemon. */
+export function watchFeed(parts: RunningParts, processes: MemoryMeter["processes"]): WatchFeed {
+  const { telemetry, mounts, calls } = parts;
+  return new WatchFeed({
+    hello: () => ({
+      type: "hello",
+      version: VERSION,
+      pid: Deno.pid,
+      started_at: telemetry.startedAt.toISOString(),
+      address: parts.address(),
+      at_ms: Math.round(performance.now()),
     }),
-  );
+    status: (memory) => statusOf(parts, memory),
+    health: () => telemetry.watched(),
+    calls,
+    meter: { servers: mounts.usage, processes },
+  });
 }
 
 function unmountedNames({ disabled, faulty }: ServersChange): string[] {

@@ -213,6 +213,7 @@ function describeSession(session: Session): SessionStatus {
     client_version: session.client?.version,
     revision: session.revision ?? session.modern.revision,
     window: session.window?.label,
+    pid: session.pid,
     connected: session.isConnected,
     server: session.server,
     cwd: session.cwd,

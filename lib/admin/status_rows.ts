@@ -82,6 +82,8 @@ export interface SessionStatus extends JsonObject {
   /** Revision of MCP it speaks. */
   revision?: string;
   window?: string;
+  /** The process of its shim, if it is on this machine and known. */
+  pid?: number;
   connected: boolean;
   /** The one server it is attached to; undefined for the merged ones. */
   server?: string;

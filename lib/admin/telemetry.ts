@@ -11,6 +11,7 @@ import { recordCalls } from "../observe/call_record.ts";
 import { MetricsLines } from "../observe/metrics_lines.ts";
 import { RecentActivity } from "../observe/recent_activity.ts";
 import type { CallControl } from "./call_control.ts";
+import type { WatchedHealth } from "./watch_state.ts";
 import type { StateFiles } from "../state/state_files.ts";
 
 /** Gauges that the parts of the daemon provide. */
@@ -121,6 +122,20 @@ export class Telemetry implements AsyncDisposable {
       notes: () => this.#sources.flatMap((source) => source.notes?.() ?? []),
       faults: () => this.#sources.flatMap((source) => source.faults?.() ?? []),
     });
+  }
+
+  /** What of the health report is told to those who watch. */
+  watched(): WatchedHealth {
+    const { inflight, queued, windows, memory } = this.#gauges();
+    const { reasons, notes } = this.health();
+    return {
+      faults: reasons as string[],
+      notes: notes as string[],
+      inflight,
+      queued,
+      windows,
+      daemonBytes: memory.rssBytes,
+    };
   }
 
   /** How often clients were notified that their lists have changed, and why. */

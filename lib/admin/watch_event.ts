@@ -26,7 +26,10 @@ export interface HelloEvent extends JsonObject {
   at_ms: number;
 }
 
-/** Rows of servers by key: `SERVER` or, for one of several processes, `SERVER#SHARE_KEY`. */
+/**
+ * Rows of servers by key: `SERVER` or, for a process, `SERVER#SHARE_KEY`; one that ends beside its successor has
+ * `#PID` behind. The name of the server is in the row.
+ */
 export interface ServersEvent extends JsonObject {
   type: "servers";
   at_ms: number;
@@ -49,6 +52,8 @@ export interface SessionsEvent extends JsonObject {
 export interface CallsEvent extends JsonObject {
   type: "calls";
   at_ms: number;
+  /** Whether these are all that run: others that were shown as running have ended meanwhile. */
+  whole: boolean;
   calls: JsonObject[];
   /** How many were left out, as the reader or the line was full. */
   left_out: number;

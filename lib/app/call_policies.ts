@@ -6,8 +6,8 @@ import type { Admissions } from "./admissions.ts";
 import type { CallTimeouts } from "./call_timeouts.ts";
 
 interface CallPoliciesOptions {
-  /** Counts, measures and records every call. */
-  record: Policy;
+  /** Give every call a span, where traces are sent somewhere; count, measure and record it. */
+  record: readonly Policy[];
   admissions: Admissions;
   timeouts: CallTimeouts;
   /** The server of EXAI's own tools. */
@@ -17,7 +17,7 @@ interface CallPoliciesOptions {
 /**
  * The policies of calls, composed once for each server. Outermost first, a call passes
  *
- * 1. `record`: it is counted, measured and recorded, however it ends;
+ * 1. `record`: it is counted, measured and recorded, however it ends, and traced if traces are sent somewhere;
  * 2. the name of its server, which its record shows, and which must be the one whose question it answers;
  * 3. its time-out: the time covers all waits that follow. A server may detach its calls instead: they are answered with
  *    a handle and keep running;
@@ -31,7 +31,7 @@ interface CallPoliciesOptions {
 export function callPolicies(options: CallPoliciesOptions) {
   const { record, timeouts } = options;
   return {
-    policies: [record],
+    policies: record,
     policiesFor: (server: Server): Policy[] => [
       recordServer(server.name),
       askedBy(server.name),

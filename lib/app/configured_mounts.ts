@@ -22,6 +22,7 @@ import type { MountedServer } from "../upstream/mounted_server.ts";
 import { Mounts } from "../upstream/mounts.ts";
 import { watchOpens } from "../process/directory_watch.ts";
 import { ProcessHost } from "../process/process_host.ts";
+import type { TreeUsage } from "../process/process_table.ts";
 import type { AdmissionFactory } from "../upstream/process_records.ts";
 import { serverIdentity } from "../upstream/server_identity.ts";
 import { hasFailed, stateOfStopped } from "../upstream/server_state.ts";
@@ -162,9 +163,12 @@ export class ConfiguredMounts implements AsyncDisposable {
 
   /** Memory of each server process and its descendants, in bytes, by process id. */
   async memory(): Promise<ReadonlyMap<number, number>> {
-    const usage = await this.#host.usage();
+    const usage = await this.usage();
     return new Map(Array.from(usage, ([pid, { memoryBytes }]) => [pid, memoryBytes]));
   }
+
+  /** Memory and processes of each server's process tree, by the id of its root. */
+  readonly usage = (): Promise<ReadonlyMap<number, TreeUsage>> => this.#host.usage();
 
   /** What runs in place of a configured wrapper (`npx`), for people, by process id. */
   get programs(): ReadonlyMap<number, string> {

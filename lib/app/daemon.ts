@@ -1,7 +1,8 @@
 import { delay } from "@std/async/delay";
-import { httpRoutes } from "../admin/http_routes.ts";
+import { httpRoutes, watchFeed } from "../admin/http_routes.ts";
 import { StopRequest } from "../admin/stop_route.ts";
 import type { Telemetry } from "../admin/telemetry.ts";
+import type { WatchFeed } from "../admin/watch_feed.ts";
 import { Drain } from "../admission/policies.ts";
 import { resolvedWithin } from "../base/abort.ts";
 import type { ByteBudget } from "../base/byte_budget.ts";
@@ -15,6 +16,7 @@ import { Guard } from "../edge/guard.ts";
 import { HttpHandler } from "../edge/http_handler.ts";
 import type { Listeners } from "../edge/listeners.ts";
 import { MemoryReclaimer } from "../observe/memory_reclaimer.ts";
+import { residentMemory } from "../process/process_table.ts";
 import { RoundTrips } from "../round_trips/round_trips.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
@@ -25,6 +27,7 @@ import { findWorkspace } from "../workspace/find_workspace.ts";
 import { attachHooks } from "./attach_hooks.ts";
 import { callPolicies } from "./call_policies.ts";
 import { CallTimeouts } from "./call_timeouts.ts";
+import { connectEvents } from "./connect_events.ts";
 import { type DaemonOptions, type DaemonParts, openParts } from "./daemon_parts.ts";
 import { DAEMON_IDENTITY, Handover } from "./handover.ts";
 import { openMemoryBudget } from "./memory_budget.ts";
@@ -32,7 +35,7 @@ import type { OwnServer } from "./own_server.ts";
 import { reportHealth } from "./report_health.ts";
 import { ServerNotices } from "./server_notices.ts";
 import { implicitSessions, modernPeers, registryLimits, SERVER_INFO } from "./session_parts.ts";
-import { announceServers, announceToolSets, viewOf } from "./shown_tools.ts";
+import { viewOf } from "./shown_tools.ts";
 
 /** How long a server may take to answer a request that others could answer too. */
 const ANSWER_DEADLINE_MS = 5 * SECOND_MS;
@@ -54,6 +57,7 @@ export class Daemon implements AsyncDisposable {
   readonly #drain = new Drain();
   readonly #roundTrips: RoundTrips;
   readonly #notices: ServerNotices;
+  readonly #watch: WatchFeed;
   readonly #handler: HttpHandler;
   #stack = new AsyncDisposableStack();
   #stopped: Promise<void> | undefined;
@@ -101,8 +105,14 @@ export class Daemon implements AsyncDisposable {
       command: (command) => this.#handler.command(command),
       onNotification: (...notification) => router.notify(...notification),
     });
+    this.#watch = watchFeed({ ...parts, ...this.#running }, residentMemory);
     this.#handler = this.#createHandler(parts, { guard, hooks, budget, servers, router });
-    this.#listen(router, parts);
+    connectEvents(parts, {
+      router,
+      sessions: this.#sessions,
+      timeouts: this.#timeouts,
+      notices: this.#notices,
+    });
     reportHealth(options, parts, {
       budget,
       listChanges: router.changeCounts,
@@ -190,6 +200,7 @@ export class Daemon implements AsyncDisposable {
     this.#sessions.endListens();
     // The answers of the last calls are sent in this turn; a server that shuts down closes its connections at once.
     await delay(0);
+    this.#watch[Symbol.dispose]();
     // Before the connections, so that closing them is not treated as the clients ending their sessions.
     this.#sessions[Symbol.dispose]();
     this.#handler.closeAll("the daemon is stopping");
@@ -202,16 +213,24 @@ export class Daemon implements AsyncDisposable {
     await this.stop();
   }
 
+  /** What the routes show of a running daemon beside its parts. */
+  get #running() {
+    return {
+      address: () => ({ url: this.url, notes: [...this.addressNotes] }),
+      sessions: this.#sessions,
+    };
+  }
+
   #createRouter(
     servers: () => readonly Server[],
-    { telemetry, own, mounts, admissions }: DaemonParts,
+    { recording, own, mounts, admissions }: DaemonParts,
   ): Router {
     const [settings, timeouts] = [this.#settings, this.#timeouts];
     return new Router({
       servers,
       serverInfo: SERVER_INFO,
       instructionsFor: (caller) => own.server.instructionsFor(caller),
-      ...callPolicies({ record: telemetry.policy, admissions, timeouts, own: own.server }),
+      ...callPolicies({ record: recording, admissions, timeouts, own: own.server }),
       listDeadlineMs: settings.listWaitMs,
       answerDeadlineMs: ANSWER_DEADLINE_MS,
       ...viewOf(settings, { own, mounts }),
@@ -246,10 +265,10 @@ export class Daemon implements AsyncDisposable {
       users: parts.users,
       routes: httpRoutes({
         ...parts,
-        address: () => ({ url: this.url, notes: [...this.addressNotes] }),
+        ...this.#running,
+        watch: this.#watch,
         settings: parts.live,
         toolsFor: (caller) => router.tools.allTools(caller),
-        sessions: this.#sessions,
         handover: this.handover,
         stopRequest: this.stopRequest,
       }),
@@ -259,38 +278,6 @@ export class Daemon implements AsyncDisposable {
       onMcp: (channel, options) => attachMcp(channel, hooks, options),
       openHttp: (client) => openHttpSession(hooks, { ...client, maxQueuedBytes: settings.maxQueuedBytes }),
       openModern: (client) => implicit.of(client),
-    });
-  }
-
-  /** Connects the parts that react to events of others. */
-  #listen(router: Router, { events, telemetry, mounts, notes, clock }: DaemonParts): void {
-    const [sessions, timeouts] = [this.#sessions, this.#timeouts];
-    events.on("healthChanged", () => telemetry.healthChanged());
-    events.on("modelsChanged", () => telemetry.healthChanged());
-    events.on("listsChanged", () => router.invalidate());
-    events.on("serversChanged", (names) => {
-      router.invalidate();
-      announceServers(sessions.callers(), names);
-    });
-    events.on("toolSetsChanged", (change) => announceToolSets(sessions.callers(), change));
-    events.on("processEvent", (...event) => this.#notices.processEvent(...event));
-    events.on(
-      "configurationRead",
-      () => this.#notices.entriesChanged(new Set(mounts.configured.servers.keys())),
-    );
-    events.on("callerEnded", (caller) => {
-      router.detach(caller);
-      mounts.detach(caller);
-    });
-    events.on("sessionEnded", (session) => {
-      events.emit("callerEnded", session);
-      timeouts.forget(session);
-      telemetry.healthChanged();
-    });
-    clock.on("gap", (gap) => {
-      notes.addClockGap(gap);
-      // Clients could not send anything meanwhile.
-      if (gap.sleptMs > 0 || gap.stoppedMs > 0) sessions.touchAll();
     });
   }
 }

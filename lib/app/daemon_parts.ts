@@ -23,6 +23,7 @@ import { SqliteTaskStore } from "../state/task_store.ts";
 import { keptStateKey } from "../state/state_key.ts";
 import { SqliteUsedStateStore } from "../state/used_state_store.ts";
 import { sweepSockets, sweepVolatileDirs } from "../state/volatile_sweep.ts";
+import { Tracing } from "../tracing/tracing.ts";
 import { PeerUsers } from "../transport/peer_user.ts";
 import { Admissions } from "./admissions.ts";
 import { ConfiguredMounts } from "./configured_mounts.ts";
@@ -133,6 +134,9 @@ async function openServers(
 ) {
   const { settings, paths } = options;
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
+  const tracing = stack.use(await Tracing.open(settings));
+  telemetry.register(tracing);
+  events.on("settingsChanged", (changed) => tracing.setSettings(changed));
   const vault = openVault(settings, paths, hooks);
   const secrets = stack.use(
     new DaemonSecrets({
@@ -164,7 +168,8 @@ async function openServers(
   );
   secrets.onChange = () => void Promise.all([live?.reload(), mounts.readAgain(), own.reload()]);
   if (options.source) readSecretSettings(options.source, secrets, live);
-  return { telemetry, own, admissions, mounts, live, secrets };
+  const recording = [...tracing.policies, telemetry.policy];
+  return { telemetry, recording, own, admissions, mounts, live, secrets };
 }
 
 /**

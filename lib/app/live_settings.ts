@@ -30,6 +30,8 @@ const LIVE: readonly SettingName[] = [
   "logLevel",
   // Windows opened from now on read the file too, and must get in.
   "token",
+  // It may be a secret, and these are read once the daemon runs.
+  "otlpHeaders",
   ...OF_MODELS.filter((name) => !AT_START.includes(name)),
 ];
 

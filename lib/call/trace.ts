@@ -1,7 +1,12 @@
+import type { RequestId } from "../wire/rpc.ts";
+import type { CallSpan } from "./span.ts";
+
 /** Facts about a call that the layers note while it runs. */
 export interface CallTrace {
   /** The server it is for; undefined until the router knows. */
   server?: string;
+  /** The id of the request that it began with. */
+  requestId?: RequestId;
   /** What it waits for, the latest last; written by `beginWait`. */
   waits?: Wait[];
   /** Called when it only waits for the answer to one request that is made for many. */
@@ -12,6 +17,8 @@ export interface CallTrace {
   spent?: CallSpending;
   /** What was said while it ran; undefined where that is not recorded. */
   said?: SaidInCall[];
+  /** Its span; undefined where traces are sent nowhere. */
+  span?: CallSpan;
   /** The work of a call that was answered, or given up, before its end. */
   goesOn?: OngoingWork;
 }

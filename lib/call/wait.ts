@@ -10,10 +10,15 @@ export function beginWait({ trace }: Pick<Call, "trace">, what: () => string): D
   const wait: Wait = { sinceMs: performance.now(), what };
   const waits = trace.waits ??= [];
   waits.push(wait);
+  const { span } = trace;
+  // As it was when the wait began: who is before it, and the like.
+  const text = span && what();
   return {
     [Symbol.dispose]() {
       const at = waits.indexOf(wait);
-      if (at !== -1) waits.splice(at, 1);
+      if (at === -1) return;
+      waits.splice(at, 1);
+      span?.waited(text!, wait.sinceMs);
     },
   };
 }

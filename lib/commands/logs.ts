@@ -7,7 +7,7 @@ import { statePaths } from "../config/paths.ts";
 import { readServers } from "../config/servers.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Action, CommandResult, Invocation } from "./command.ts";
-import { followLog, readTail } from "./log_tail.ts";
+import { followLog, readTail } from "../state/log_tail.ts";
 
 const DEFAULT_LINES = 100;
 const MAX_LINES = 100_000;

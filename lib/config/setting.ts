@@ -32,6 +32,8 @@ export interface Setting<T = unknown> {
   programs: readonly Program[];
   /** A secret never appears in help, logs or messages. */
   secret?: boolean;
+  /** Whether other programs have the variable too: a window that has it need not mean EXAI. */
+  isShared?: boolean;
 }
 
 /** What all kinds of settings have in common. */
@@ -41,6 +43,7 @@ type Spec = {
   fallback?: string | number | boolean;
   flag?: string;
   programs?: readonly Program[];
+  isShared?: boolean;
 };
 
 export const BOTH: readonly Program[] = ["daemon", "shim"];
@@ -51,8 +54,8 @@ export function setting<T>(
   kind: Pick<Setting<T>, "allowed" | "values" | "read" | "unit" | "types" | "range">,
 ): Setting<T> {
   const flag = spec.flag ?? spec.env.replace(/^EXAI_(WS_)?/, "").toLowerCase().replaceAll("_", "-");
-  const { env, help, programs = ["daemon"] } = spec;
-  return { env, help, flag, programs, fallback: String(spec.fallback ?? ""), ...kind };
+  const { env, help, programs = ["daemon"], isShared } = spec;
+  return { env, help, flag, programs, fallback: String(spec.fallback ?? ""), isShared, ...kind };
 }
 
 function numberIn(min: number, max: number, { scale = 1, form = /^\d+(\.\d+)?$/ } = {}) {

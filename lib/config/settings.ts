@@ -10,6 +10,7 @@ import { MOUNTED_SERVER_SETTINGS } from "./settings/mounted_servers.ts";
 import { SESSION_SETTINGS } from "./settings/sessions.ts";
 import { SIGN_IN_SETTINGS } from "./settings/sign_in.ts";
 import { SEARCH_MODES, TOOL_SETTINGS } from "./settings/tools.ts";
+import { TRACING_SETTINGS } from "./settings/tracing.ts";
 
 export type { JsonType, Program, Setting } from "./setting.ts";
 export { SEARCH_MODES };
@@ -24,6 +25,7 @@ export const SETTING_TOPICS = {
   "Sessions": SESSION_SETTINGS,
   "Calls": CALL_SETTINGS,
   "Files, logs and records": FILE_SETTINGS,
+  "Traces": TRACING_SETTINGS,
   "Mounted servers": MOUNTED_SERVER_SETTINGS,
   "Signing in and secrets": SIGN_IN_SETTINGS,
   "Tools": TOOL_SETTINGS,
@@ -38,6 +40,7 @@ export const SETTINGS = {
   ...SESSION_SETTINGS,
   ...CALL_SETTINGS,
   ...FILE_SETTINGS,
+  ...TRACING_SETTINGS,
   ...MOUNTED_SERVER_SETTINGS,
   ...SIGN_IN_SETTINGS,
   ...TOOL_SETTINGS,

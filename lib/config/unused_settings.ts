@@ -6,7 +6,7 @@ const NO_VALUE = '"..."';
 
 /** The settings a window may set in vain: those that only the daemon reads, which serves every window. */
 export const DAEMON_ONLY: readonly SettingName[] = SETTING_ENTRIES
-  .filter(([, { programs }]) => !programs.includes("shim")).map(([name]) => name);
+  .filter(([, { programs, isShared }]) => !programs.includes("shim") && !isShared).map(([name]) => name);
 
 /** What a window is told whose settings the daemon does not use. */
 interface UnusedAdvice {

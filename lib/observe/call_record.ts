@@ -79,7 +79,7 @@ export function recordCalls(options: RecordCallsOptions): Policy {
       throw error;
     } finally {
       running.end(begun);
-      const { outcome, message } = result === undefined ? outcomeOfThrown(thrown) : outcomeOfResult(result);
+      const { outcome, message } = outcomeOf(result, thrown);
       const durationMs = performance.now() - startedMs;
       const bytesOut = result === undefined ? 0 : contentSize(result);
       const record = toRecord(begun, { durationMs, bytesOut, outcome, message });
@@ -140,6 +140,14 @@ function clipName(name: string): string {
 }
 
 const OK = { outcome: "ok", message: undefined };
+
+/** How a call has ended: with `result`, or by what was `thrown`. */
+export function outcomeOf(
+  result: TargetResult | undefined,
+  thrown: unknown,
+): Pick<CallRecord, "outcome" | "message"> {
+  return result === undefined ? outcomeOfThrown(thrown) : outcomeOfResult(result);
+}
 
 function outcomeOfThrown(thrown: unknown): Pick<CallRecord, "outcome" | "message"> {
   const error = ExaiError.from(thrown);

@@ -8,8 +8,8 @@ export interface RunningCall {
   readonly call: Call;
   /** The owner of the call, with the workspace its caller was in when the call began. */
   readonly belonging: Belonging;
-  /** In milliseconds since 1970. */
-  readonly startedAtMs: number;
+  /** By `performance.now()`. */
+  readonly begunMs: number;
 }
 
 /** Ids reserved for each millisecond of uptime, so that the ids of the next daemon do not overlap. */
@@ -30,7 +30,7 @@ export class RunningCalls {
       id: this.#nextId++,
       call,
       belonging: call.caller.belonging,
-      startedAtMs: Date.now(),
+      begunMs: performance.now(),
     };
     this.#byId.set(running.id, running);
     return running;

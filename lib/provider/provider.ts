@@ -191,6 +191,8 @@ export interface ChatOptions {
   onSpent?: (spent: Spending) => void;
   /** When the caller times out, in milliseconds since 1970. No wait is started that would outlast it. */
   deadlineMs?: number;
+  /** Headers that say which trace the request belongs to. */
+  traceHeaders?: Readonly<Record<string, string>>;
 }
 
 /** Tells of a request while a provider works on it, so that what may be billed is known when it fails. */

@@ -73,7 +73,7 @@ class ClientCall implements Call {
     this.logLevel = request.logLevel;
     this.answers = request.answers;
     this.parking = request.parking;
-    this.trace = request.trace ?? { server: undefined };
+    this.trace = request.trace ?? { server: undefined, requestId: request.id };
     this.begin = request.begin;
     this.#request = request;
   }

@@ -117,7 +117,10 @@ export class ModernPeer {
       answers,
       place: this.#placeFor({ token: token?.text, logLevel }, place),
       signal,
-      start: (context) => this.#start(tenant, { ...context, method, params, token, logLevel }),
+      start: (context) => {
+        if (context.trace) context.trace.requestId = request.id;
+        return this.#start(tenant, { ...context, method, params, token, logLevel });
+      },
     });
   }
 

@@ -48,6 +48,7 @@ export type NewSession =
     | "principal"
     | "via"
     | "window"
+    | "pid"
     | "parentPid"
   >
   & {

@@ -36,7 +36,8 @@ export interface SessionOptions {
   via?: readonly string[];
   /** The window of an editor that the client belongs to, if it is known. */
   window?: WindowGroup;
-  /** The process of this machine that started the client's shim, if it is known. */
+  /** The processes of the client's shim and of what started it, if they are known and on this machine. */
+  pid?: number;
   parentPid?: number;
   /** Whether the client may resume after a cut connection. */
   isResumable: boolean;
@@ -86,6 +87,7 @@ export class Session implements Caller {
   readonly server: string | undefined;
   readonly via: readonly string[] | undefined;
   readonly window: WindowGroup | undefined;
+  readonly pid: number | undefined;
   readonly parentPid: number | undefined;
   readonly maxFrameBytes: number;
   readonly calls: ActiveCalls;
@@ -118,10 +120,7 @@ export class Session implements Caller {
   readonly #roots = new ClientRoots({
     ask: (options) => this.ask("roots/list", {}, options),
     onMissing: (why) => this.#warnOfMissingRoots(why),
-    onLate: () => {
-      this.#ownership.invalidate();
-      this.#peer?.rootsChanged();
-    },
+    onLate: () => (this.#ownership.invalidate(), this.#peer?.rootsChanged()),
   });
   readonly #ownership: Ownership;
   readonly #ended = new AbortController();
@@ -135,6 +134,7 @@ export class Session implements Caller {
     this.server = options.server;
     this.via = options.via;
     this.window = options.window;
+    this.pid = options.pid;
     this.parentPid = options.parentPid;
     this.isResumable = options.isResumable;
     this.maxFrameBytes = options.maxFrameBytes;

@@ -34,13 +34,20 @@ export function namedWindow(name: string, principal: string): WindowGroup {
   return { key: JSON.stringify([principal, "name", name]), label: name };
 }
 
-/** What `hello` says of how its client was started: its window, and the process of this machine that started it. */
+/** How a client was started, as far as it is known: its window, its process on this machine, and what started that. */
+interface ClientStart {
+  window: WindowGroup | undefined;
+  pid: number | undefined;
+  parentPid: number | undefined;
+}
+
+/** What `hello` says of how its client was started. */
 export function startOf(
-  hello: Pick<Hello, "window">,
+  hello: Pick<Hello, "window" | "pid">,
   at: { principal: string; endpoint: string },
-): { window: WindowGroup | undefined; parentPid: number | undefined } {
-  const parentPid = isHere(at.endpoint) ? hello.window?.pid : undefined;
-  return { window: windowGroupOf(hello, at), parentPid };
+): ClientStart {
+  const { pid, parentPid } = isHere(at.endpoint) ? { pid: hello.pid, parentPid: hello.window?.pid } : {};
+  return { window: windowGroupOf(hello, at), pid, parentPid };
 }
 
 /** How many windows `sessions` belong to; one that belongs to none counts as a window of its own. */

@@ -115,6 +115,7 @@ export class Uplink {
       ...(via.length > 0 ? { via: formatVia(via) } : {}),
       client: { name: "exai-shim", version: VERSION },
       cwd: this.#cwd,
+      pid: Deno.pid,
       ...(this.#window ? { window: this.#window } : {}),
       nudge: true,
       lines: true,

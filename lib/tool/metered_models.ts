@@ -3,6 +3,7 @@ import { addSpending, NOTHING_SPENT } from "../provider/spending.ts";
 import type { ModelRoute, ModelRouter, RoutedResult, RouteQuery } from "../provider/model_router.ts";
 import type { ChatOptions, ChatRequest, FileService, RawCompletionRequest } from "../provider/provider.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
+import { tracedChat } from "./traced_parts.ts";
 
 /** The models for one call, which notes what it uses of them on its trace, for its record. */
 export class MeteredModels implements ModelRouter {
@@ -19,11 +20,11 @@ export class MeteredModels implements ModelRouter {
   }
 
   chat(route: ModelRoute, request: ChatRequest, options: ChatOptions): Promise<RoutedResult> {
-    return this.#models.chat(route, request, this.#noting(options));
+    return this.#asked(route, options, (options) => this.#models.chat(route, request, options));
   }
 
   complete(route: ModelRoute, request: RawCompletionRequest, options: ChatOptions): Promise<RoutedResult> {
-    return this.#models.complete(route, request, this.#noting(options));
+    return this.#asked(route, options, (options) => this.#models.complete(route, request, options));
   }
 
   files(name: string): FileService {
@@ -45,15 +46,20 @@ export class MeteredModels implements ModelRouter {
   /** Does nothing: the models are those of all calls. */
   [Symbol.dispose](): void {}
 
-  #noting(options: ChatOptions): ChatOptions {
+  #asked(
+    route: ModelRoute,
+    options: ChatOptions,
+    ask: (options: ChatOptions) => Promise<RoutedResult>,
+  ): Promise<RoutedResult> {
     const trace = this.#trace;
-    if (trace === undefined) return options;
-    return {
+    if (trace === undefined) return ask(options);
+    const noting: ChatOptions = {
       ...options,
       onSpent(spent) {
         trace.spent = addSpending(trace.spent ?? NOTHING_SPENT, spent);
         options.onSpent?.(spent);
       },
     };
+    return trace.span ? tracedChat(trace.span, route, noting, ask) : ask(noting);
   }
 }

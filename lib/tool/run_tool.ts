@@ -14,6 +14,7 @@ import { OwnThreads } from "./own_threads.ts";
 import { sampleOf } from "./sampling.ts";
 import type { ThreadQueue } from "./thread_queue.ts";
 import type { Tool, ToolContext } from "./tool.ts";
+import { tracedAgents } from "./traced_parts.ts";
 import { toErrorResult, toToolResult } from "./tool_output.ts";
 
 const log = getLogger(["exai", "tool"]);
@@ -104,7 +105,9 @@ class ToolRunContext implements ToolContext {
   }
 
   get agents() {
-    return this.#dependencies.agents;
+    const { agents } = this.#dependencies;
+    const span = this.#call.trace?.span;
+    return span ? tracedAgents(agents, span) : agents;
   }
 
   get sample() {

@@ -4,6 +4,7 @@ import type { Call } from "../call/call.ts";
 import type { Sample, SampleRequest } from "../provider/client_sample.ts";
 import type { ChatResult, FinishReason, ModelClass } from "../provider/provider.ts";
 import { estimateTokens } from "../provider/token_estimate.ts";
+import { withTraceContext } from "../wire/trace_context.ts";
 
 /**
  * Returns access to the client's model (MCP client/sampling) for `call`; undefined if the client does not support it.
@@ -11,7 +12,8 @@ import { estimateTokens } from "../provider/token_estimate.ts";
 export function sampleOf(call: Call): Sample | undefined {
   if (!isObject(call.caller.capabilities.sampling)) return undefined;
   return async (request, { signal, onProgress }) => {
-    const { result, error } = await call.ask("sampling/createMessage", toParams(request), {
+    const params = withTraceContext(toParams(request), call.trace?.span?.context ?? {});
+    const { result, error } = await call.ask("sampling/createMessage", params, {
       signal,
       onProgress: () =>
         onProgress?.({ phase: "answering", chars: 0, message: "the client's model is at work" }),

@@ -43,6 +43,7 @@ const hello = z.looseObject({
   proof: z.optional(z.string()),
   via: z.optional(z.string()),
   window: z.optional(z.nullable(window)),
+  pid: z.optional(z.int().check(z.positive())),
   settings: z.optional(z.looseObject({ salt: z.string(), digests: z.record(z.string(), z.string()) })),
 });
 

@@ -169,6 +169,7 @@ export class ApiProvider implements Provider {
       const asking = endpoint.complete({ protocol, body, model: model.name }, {
         signal: options.signal,
         deadlineMs: options.deadlineMs,
+        traceHeaders: options.traceHeaders,
         onSent: (attempt) => {
           options.onSent?.();
           progress.sent(attempt);

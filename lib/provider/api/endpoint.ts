@@ -52,6 +52,8 @@ interface ProtocolRequest {
 
 /** Bounds and progress callbacks of one completion. */
 interface CompletionOptions extends WaitOptions {
+  /** Sent besides the headers of the protocol. */
+  traceHeaders?: Readonly<Record<string, string>>;
   /** Called when a slot is acquired and the request is sent; `attempt` starts at 1. */
   onSent?: (attempt: number) => void;
   /** Called for each event of the stream. */
@@ -201,7 +203,7 @@ export class ProviderEndpoint {
 
   async #stream(
     { protocol, body, model }: ProtocolRequest,
-    { signal, onDelta }: CompletionOptions,
+    { signal, traceHeaders, onDelta }: CompletionOptions,
   ): Promise<AnswerReader> {
     const errorInfo = { provider: this.name, model, site: this.#site };
     const { headers, silenceMs } = this.#options;
@@ -209,7 +211,7 @@ export class ProviderEndpoint {
       silenceMs,
       maxBytes: MAX_STREAM_BYTES,
       errorInfo,
-      headers,
+      headers: { ...traceHeaders, ...headers },
       protocolHeaders: protocol.headers,
       expectsEvents: true,
     });

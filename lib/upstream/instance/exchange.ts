@@ -16,6 +16,7 @@ import {
 } from "../../wire/rpc.ts";
 import { isLikeOfMeta } from "../../wire/similar_names.ts";
 import { TextRequest } from "../../wire/text_request.ts";
+import { withTraceContext } from "../../wire/trace_context.ts";
 import { ProcessStoppedError } from "../next_process.ts";
 import { suspectOf } from "../call_crashes.ts";
 import type { HandleOwners } from "../tasks/handle_owners.ts";
@@ -143,8 +144,9 @@ export class UpstreamExchange {
   }
 
   #requestOf(call: Call, id: number): RpcRequest {
-    const { method, progressToken } = call;
-    const own = this.#handles.taskAliases.toServer(call.body ? withPlainMeta(call.body) : call.params);
+    const { method, progressToken, trace } = call;
+    const known = this.#handles.taskAliases.toServer(call.body ? withPlainMeta(call.body) : call.params);
+    const own = trace?.span ? withTraceContext(known, trace.span.context) : known;
     const params = this.dialect.paramsOf(
       call,
       progressToken === undefined ? own : withProgressToken(own, id),

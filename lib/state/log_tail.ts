@@ -53,11 +53,15 @@ async function tailOf(path: string, count: number): Promise<LogTail> {
   return { lines: count === 0 ? [] : lines.slice(-count), end };
 }
 
-/** The lines that are written to the log at `path` from `end` on, across rotations, for ever. */
-export async function* followLog(path: string, end: LogPosition): AsyncGenerator<string> {
+/** The lines that are written to the log at `path` from `end` on, across rotations, until `signal` aborts. */
+export async function* followLog(
+  path: string,
+  end: LogPosition,
+  signal?: AbortSignal,
+): AsyncGenerator<string> {
   let at = end;
   let reader = new LineReader();
-  for (;;) {
+  while (!signal?.aborted) {
     const info = await Deno.stat(path).catch(() => undefined);
     if (info && isAnother(info, at)) {
       yield* await restOf(`${path}.1`, at, reader);
@@ -66,7 +70,7 @@ export async function* followLog(path: string, end: LogPosition): AsyncGenerator
     }
     using file = info && info.size > at.bytes ? await open(path) : undefined;
     if (!file) {
-      await delay(POLL_MS);
+      await delay(POLL_MS, { signal }).catch(() => {});
       continue;
     }
     const chunk = await readAt(file, at, CHUNK_BYTES);

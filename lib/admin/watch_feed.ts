@@ -1,0 +1,140 @@
+import { delay } from "@std/async/delay";
+import { getLogger } from "@logtape/logtape";
+import type { JsonObject } from "../base/json.ts";
+import { MIB, SECOND_MS } from "../base/units.ts";
+import { WatchedCalls } from "./watch_calls.ts";
+import { WatchedState, type WatchLook, type WatchSources } from "./watch_state.ts";
+import { WatchedLog } from "./watch_log.ts";
+
+const log = getLogger(["exai", "daemon"]);
+
+/** The shortest time between two looks. */
+const LOOK_MS = SECOND_MS / 2;
+
+/** With many servers and windows, a look takes longer; the time between two is then this many times as long. */
+const REST_PER_LOOK = 40;
+
+/** A watcher that has this much unread is left out. */
+const MAX_UNREAD_BYTES = MIB;
+
+/** More watchers than these are refused; each costs what is written to it. */
+export const MAX_WATCHERS = 64;
+
+/** What all watchers are told, produced once for all, and only while there are any. */
+export class WatchFeed implements Disposable {
+  readonly #sources: WatchSources;
+  readonly #watchers = new Set<Watcher>();
+  #wake = new AbortController();
+  #isRunning = false;
+  #isDisposed = false;
+
+  constructor(sources: WatchSources) {
+    this.#sources = sources;
+  }
+
+  /** How many watch. */
+  get watchers(): number {
+    return this.#watchers.size;
+  }
+
+  /** Lines of what there is and what changes, until the reader leaves; with those of the log at `logPath`. */
+  watch(logPath: string | undefined): ReadableStream<Uint8Array<ArrayBuffer>> {
+    let watcher: Watcher;
+    return new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start: (controller) => {
+        watcher = new Watcher(controller, { hello: this.#sources.hello(), logPath });
+        if (this.#isDisposed) return watcher.end();
+        this.#watchers.add(watcher);
+        this.#wake.abort();
+        void this.#run();
+      },
+      cancel: () => {
+        this.#watchers.delete(watcher);
+        watcher[Symbol.dispose]();
+        if (this.#watchers.size === 0) this.#wake.abort();
+      },
+    }, new ByteLengthQueuingStrategy({ highWaterMark: MAX_UNREAD_BYTES }));
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    using calls = new WatchedCalls(this.#sources.calls);
+    const state = new WatchedState(this.#sources, calls);
+    while (this.#watchers.size > 0) {
+      const beganMs = performance.now();
+      this.#lookOnce(state);
+      const tookMs = performance.now() - beganMs;
+      this.#wake = new AbortController();
+      await delay(Math.max(LOOK_MS, REST_PER_LOOK * tookMs), { signal: this.#wake.signal }).catch(() => {});
+    }
+    this.#isRunning = false;
+  }
+
+  #lookOnce(state: WatchedState): void {
+    try {
+      const look = state.look();
+      for (const watcher of this.#watchers) watcher.take(look);
+    } catch (thrown) {
+      log.error("what runs could not be told to those who watch: {thrown}", { thrown });
+    }
+  }
+
+  /** Ends every watcher's stream. */
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    for (const watcher of this.#watchers) watcher.end();
+    this.#watchers.clear();
+    this.#wake.abort();
+  }
+}
+
+/** One reader of the feed. */
+class Watcher implements Disposable {
+  readonly #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  readonly #log: WatchedLog | undefined;
+  /** Whether it was left out of lines, and has to be told the whole. */
+  #isBehind = true;
+  #leftOutCalls = 0;
+
+  constructor(
+    controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>,
+    { hello, logPath }: { hello: JsonObject; logPath: string | undefined },
+  ) {
+    this.#controller = controller;
+    if (logPath !== undefined) this.#log = new WatchedLog(logPath);
+    this.#write(encodeLine(hello));
+  }
+
+  take(look: WatchLook): void {
+    if ((this.#controller.desiredSize ?? 0) <= 0) {
+      this.#isBehind = true;
+      this.#leftOutCalls += look.callCount;
+      return;
+    }
+    for (const chunk of this.#isBehind ? look.whole(this.#leftOutCalls) : look.changes) this.#write(chunk);
+    this.#isBehind = false;
+    this.#leftOutCalls = 0;
+    const lines = this.#log?.take(look.atMs);
+    if (lines) this.#write(encodeLine(lines));
+  }
+
+  #write(chunk: Uint8Array<ArrayBuffer>): void {
+    this.#controller.enqueue(chunk);
+  }
+
+  end(): void {
+    this[Symbol.dispose]();
+    this.#controller.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.#log?.[Symbol.dispose]();
+  }
+}
+
+const encoder = new TextEncoder();
+
+function encodeLine(event: JsonObject): Uint8Array<ArrayBuffer> {
+  return encoder.encode(JSON.stringify(event) + "\n");
+}

@@ -1,0 +1,187 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { AccountsView } from "./accounts_view.ts";
+import { CallsView } from "./calls_view.ts";
+import { Confirm, Help } from "./dialogs.ts";
+import { html } from "./elements.ts";
+import { Figures, Notices } from "./figures.ts";
+import { LogsView } from "./logs_view.ts";
+import { MatrixView } from "./matrix_view.ts";
+import { hasModifier } from "./matrix_view.ts";
+import { MeasuredView } from "./measured_view.ts";
+import { PageProvider, type Tab, TABS } from "./page.ts";
+import { type Preferences, usePreferences } from "./preferences.ts";
+import { type PageAction, RELOAD, request, type RequestOutcome, ROTATE_TOKEN } from "./requests.ts";
+import type { ShownState } from "./shown_state.ts";
+import { SignIn } from "./sign_in.ts";
+import { Standing } from "./standing.ts";
+import type { WatchLink } from "./watch_client.ts";
+
+const NAMES: Readonly<Record<Tab, string>> = {
+  matrix: "Servers",
+  calls: "Calls",
+  measured: "Measured",
+  logs: "Logs",
+  accounts: "Accounts",
+};
+
+interface AppProps {
+  state: ShownState;
+  link: WatchLink;
+  retry: () => void;
+  setLog: (name: string | undefined) => void;
+}
+
+/** The page as a whole. */
+export function App({ state, link, retry, setLog }: AppProps): VNode {
+  const [tab, open] = useTab();
+  const preferences = usePreferences();
+  const [asked, setAsked] = useState<PageAction>();
+  const [said, setSaid] = useState<{ text: string; isBad: boolean }>();
+  const [isHelp, setHelp] = useState(false);
+  const told = (outcome: RequestOutcome) =>
+    outcome.is === "failed" && setSaid({ text: outcome.why, isBad: true });
+  const perform = async (action: PageAction) => {
+    setAsked(undefined);
+    const outcome = await request("POST", action.path, { query: action.query });
+    if (outcome.is === "failed") setSaid({ text: `${action.title}: ${outcome.why}`, isBad: true });
+    else setSaid({ text: action.done, isBad: false });
+  };
+  const act = (action: PageAction) => action.loses === undefined ? void perform(action) : setAsked(action);
+  const showLog = (name: string | undefined) => {
+    setLog(name);
+    if (name !== undefined) open("logs");
+  };
+  useEffect(() => {
+    if (tab !== "logs") setLog(undefined);
+  }, [tab]);
+  useKeys({ hasKeys: preferences.hasKeys, open, help: () => setHelp(true) });
+  return html`
+    <${PageProvider} value=${{ state, link, act, told, open, showLog, hasKeys: preferences.hasKeys }}>
+      <${Top} ...${{ state, preferences, act, onHelp: () => setHelp(true) }} />
+      <${Tabs} tab=${tab} onOpen=${open} />
+      <main>
+        <${Standing} link=${link} state=${state} onRetry=${retry} />
+        ${link.is === "signed out" ? html`<${SignIn} why=${link.why} onSignedIn=${retry} />` : undefined}
+        <p class=${`said ${said?.isBad ? "cause" : ""}`} role="status">${said?.text}
+          ${said
+            ? html`<button type="button" class="link" onClick=${() => setSaid(undefined)}>Dismiss</button>`
+            : undefined}
+        </p>
+        ${state.hello ? html`<${Shown} tab=${tab} />` : undefined}
+      </main>
+      ${asked
+        ? html`<${Confirm} action=${asked} onClose=${() => setAsked(undefined)} onConfirm=${perform} />`
+        : undefined}
+      ${isHelp ? html`<${Help} preferences=${preferences} onClose=${() => setHelp(false)} />` : undefined}
+    </${PageProvider}>
+  `;
+}
+
+const VIEWS = {
+  matrix: MatrixView,
+  calls: CallsView,
+  measured: MeasuredView,
+  logs: LogsView,
+  accounts: AccountsView,
+};
+
+function Shown({ tab }: { tab: Tab }): VNode {
+  return html`
+    <${Figures} />
+    <${Notices} />
+    <section aria-label=${NAMES[tab]} class="view">
+      <${VIEWS[tab]} />
+    </section>
+  `;
+}
+
+interface TopProps {
+  state: ShownState;
+  preferences: Preferences;
+  act: (action: PageAction) => void;
+  onHelp: () => void;
+}
+
+function Top({ state: { hello }, preferences, act, onHelp }: TopProps): VNode {
+  return html`
+    <header>
+      <h1>EXAI</h1>
+      <p class="quiet">${hello ? `${hello.version} at ${hello.address.url}` : ""}</p>
+      <p class="actions">
+        <label>Theme${" "}
+          <select
+            value=${preferences.theme}
+            onChange=${(event: Event) => preferences.setTheme((event.target as HTMLSelectElement).value)}
+          >
+            <option value="system">as the system</option>
+            <option value="light">light</option>
+            <option value="dark">dark</option>
+          </select>
+        </label>
+        <button type="button" onClick=${() => act(RELOAD)}>Reload configuration</button>
+        <button type="button" onClick=${() => act(ROTATE_TOKEN)}>Rotate token</button>
+        <button type="button" onClick=${onHelp}>Help</button>
+      </p>
+    </header>
+  `;
+}
+
+function Tabs({ tab, onOpen }: { tab: Tab; onOpen: (tab: Tab) => void }): VNode {
+  return html`
+    <nav aria-label="Parts of the page">
+      ${TABS.map((one) =>
+        html`
+          <a
+            key=${one}
+            href=${`#${one}`}
+            aria-current=${one === tab ? "page" : undefined}
+            onClick=${() => onOpen(one)}
+          >${NAMES[one]}</a>
+        `
+      )}
+    </nav>
+  `;
+}
+
+/** The part of the page in the address, so that it can be kept as a bookmark. */
+function useTab(): [Tab, (tab: Tab) => void] {
+  const read = () => TABS.find((tab) => location.hash === `#${tab}`) ?? "matrix";
+  const [tab, setTab] = useState<Tab>(read);
+  useEffect(() => {
+    const onHash = () => setTab(read());
+    addEventListener("hashchange", onHash);
+    return () => removeEventListener("hashchange", onHash);
+  }, []);
+  return [tab, (next) => {
+    location.hash = next;
+    setTab(next);
+  }];
+}
+
+interface KeysOptions {
+  hasKeys: boolean;
+  open: (tab: Tab) => void;
+  help: () => void;
+}
+
+/** Single keys: 1 to 5 for the parts, "/" for the filter, "?" for help. None while somebody writes. */
+function useKeys({ hasKeys, open, help }: KeysOptions): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (!hasKeys || hasModifier(event) || isWriting(event.target)) return;
+      const tab = TABS[Number(event.key) - 1];
+      if (tab) open(tab);
+      else if (event.key === "?") help();
+      else if (event.key === "/") document.querySelector<HTMLElement>("[data-filter]")?.focus();
+      else return;
+      event.preventDefault();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, [hasKeys]);
+}
+
+function isWriting(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("input, select, textarea, dialog") !== null;
+}

@@ -1,0 +1,81 @@
+import { h, render } from "preact";
+import type { JsonObject } from "../../base/json.ts";
+import { App } from "./app.ts";
+import { request } from "./requests.ts";
+import { ShownState } from "./shown_state.ts";
+import { WatchClient, type WatchLink } from "./watch_client.ts";
+
+/** How often ages and durations are drawn anew when nothing happens. */
+const REDRAW_MS = 1000;
+/** A page that nobody has looked at for this long stops to ask. */
+const UNSEEN_MS = 60_000;
+/** Calls that are read when a stream begins. */
+const FIRST_CALLS = "200";
+
+const root = document.getElementById("app")!;
+const state = new ShownState(() => performance.now());
+let link: WatchLink = { is: "connecting" };
+let isDrawn = true;
+
+const client = new WatchClient({
+  fetch: (path, init) => fetch(path, { ...init, credentials: "same-origin" }),
+  wait,
+  onEvent(event) {
+    state.take(event);
+    if (event.type === "hello") void readCalls();
+    draw();
+  },
+  onLink(next) {
+    if (next.is === "connecting") state.restartLog();
+    // While it is tried again, the reason stays readable.
+    if (next.is !== "connecting" || link.is !== "lost") link = next;
+    draw();
+  },
+});
+
+/** Calls that ended before the page was opened, or while it was cut off. */
+async function readCalls(): Promise<void> {
+  const outcome = await request("GET", "/calls", { query: { limit: FIRST_CALLS } });
+  if (outcome.is === "failed" || !Array.isArray(outcome.answer.calls)) return;
+  state.takePast(outcome.answer.calls as JsonObject[]);
+  draw();
+}
+
+/** At most once for each picture of the screen. */
+function draw(): void {
+  if (!isDrawn) return;
+  isDrawn = false;
+  requestAnimationFrame(() => {
+    isDrawn = true;
+    render(h(App, { state, link, retry: () => client.retry(), setLog }), root);
+  });
+}
+
+function setLog(name: string | undefined): void {
+  if (state.log?.name === name) return;
+  state.watchLog(name);
+  client.setLog(name);
+  draw();
+}
+
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = Number.isFinite(ms) ? setTimeout(resolve, ms) : undefined;
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
+}
+
+let unseen: ReturnType<typeof setTimeout> | undefined;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(unseen);
+  if (document.hidden) unseen = setTimeout(() => client.pause(true), UNSEEN_MS);
+  else client.pause(false);
+});
+addEventListener("online", () => client.retry());
+setInterval(draw, REDRAW_MS);
+draw();
+void client.run(new AbortController().signal);

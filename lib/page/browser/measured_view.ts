@@ -1,0 +1,142 @@
+import type { VNode } from "preact";
+import { useMemo } from "preact/hooks";
+import type { SampleEvent } from "../../admin/watch_event.ts";
+import { Facts, html } from "./elements.ts";
+import { formatCount, formatDuration, formatMemory, formatTime } from "./format.ts";
+import { usePage } from "./page.ts";
+import { type Curve, Plot } from "./plot.ts";
+
+/** What is measured: throughput, latency, memory, what is saved, and how often lists have changed. */
+export function MeasuredView(): VNode {
+  const { state } = usePage();
+  const { samples } = state;
+  const latest = samples.at(-1);
+  const plots = useMemo(() => plotsOf(samples), [samples]);
+  if (!latest) return html`<p class="quiet">Nothing has been measured yet.</p>`;
+  return html`
+    <div class="plots">
+      ${plots.map((plot) => html`<${Plot} key=${plot.title} ...${plot} />`)}
+      <${Saved} sample=${latest} />
+      <${ListChanges} sample=${latest} />
+    </div>
+  `;
+}
+
+interface PlotData {
+  title: string;
+  seconds: number[];
+  curves: Curve[];
+  format: (value: number) => string;
+}
+
+function plotsOf(samples: readonly SampleEvent[]): PlotData[] {
+  const lastMs = samples.at(-1)?.at_ms ?? 0;
+  const seconds = samples.map(({ at_ms }) => (at_ms - lastMs) / 1000);
+  const curve = (
+    name: string,
+    color: string,
+    valueOf: (sample: SampleEvent) => number | undefined,
+  ): Curve => ({
+    name,
+    color,
+    values: samples.map(valueOf),
+  });
+  const perSecond = (count: number, { interval_ms }: SampleEvent) => count * 1000 / Math.max(1, interval_ms);
+  return [
+    {
+      title: "Calls per second",
+      seconds,
+      format: (value) => value.toFixed(1),
+      curves: [
+        curve("ended", "--curve-1", (sample) => perSecond(sample.calls, sample)),
+        curve("failed", "--curve-2", (sample) => perSecond(sample.failed, sample)),
+      ],
+    },
+    {
+      title: "How long calls take",
+      seconds,
+      format: formatDuration,
+      curves: [
+        curve("half of them at most (p50)", "--curve-1", (sample) => sample.p50_ms),
+        curve("95 of 100 at most (p95)", "--curve-3", (sample) => sample.p95_ms),
+      ],
+    },
+    {
+      title: "Memory",
+      seconds,
+      format: formatMemory,
+      curves: [
+        curve("servers", "--curve-1", ({ memory }) => memory.servers),
+        curve("daemon", "--curve-3", ({ memory }) => memory.daemon),
+        curve("shims", "--curve-4", ({ memory }) => memory.shims),
+      ],
+    },
+    {
+      title: "In flight and waiting",
+      seconds,
+      format: (value) => formatCount(Math.round(value * 10) / 10),
+      curves: [
+        curve("in flight", "--curve-1", ({ inflight }) => inflight),
+        curve("waiting", "--curve-2", ({ queued }) => queued),
+      ],
+    },
+  ];
+}
+
+function Saved({ sample: { saved, memory, windows } }: { sample: SampleEvent }): VNode {
+  return html`
+    <section class="panel">
+      <h2>Saved</h2>
+      <p
+        class="quiet">Measured against one copy of each process for every window that shares it, less what the daemon and the shims take.</p>
+      <${Facts} rows=${[
+        ["Processes", formatCount(saved.processes)],
+        ["Memory", formatMemory(saved.bytes)],
+        ["Not measured", saved.note],
+        ["Windows", formatCount(windows)],
+        ["Processes that run", formatCount(memory.processes)],
+        ["Memory of servers", formatMemory(memory.servers)],
+        ["Memory of the daemon", formatMemory(memory.daemon)],
+        [
+          "Memory of shims",
+          memory.shims_measured === undefined
+            ? formatMemory(memory.shims)
+            : `${formatMemory(memory.shims)}, ${memory.shims_measured} measured`,
+        ],
+      ]} />
+    </section>
+  `;
+}
+
+function ListChanges({ sample: { list_changes: changes } }: { sample: SampleEvent }): VNode {
+  return html`
+    <section class="panel">
+      <h2>Breaks of the prompt cache</h2>
+      <p class="quiet">How often windows were told that their list of tools has changed. Each time, a client that caches the prompt pays for it anew.</p>
+      ${changes.length === 0 ? html`<p>None since the daemon has started.</p>` : html`
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Cause</th>
+              <th scope="col">Server</th>
+              <th scope="col">Times</th>
+              <th scope="col">Last</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${changes.map(({ cause, server, count, last_at }) =>
+              html`
+                <tr key=${`${cause} ${server}`}>
+                  <td>${cause}</td>
+                  <td>${server ?? ""}</td>
+                  <td>${formatCount(count)}</td>
+                  <td>${formatTime(last_at)}</td>
+                </tr>
+              `
+            )}
+          </tbody>
+        </table>
+      `}
+    </section>
+  `;
+}

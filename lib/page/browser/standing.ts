@@ -1,0 +1,28 @@
+import type { VNode } from "preact";
+import { html } from "./elements.ts";
+import { formatDuration } from "./format.ts";
+import type { ShownState } from "./shown_state.ts";
+import type { WatchLink } from "./watch_client.ts";
+
+interface StandingProps {
+  link: WatchLink;
+  state: ShownState;
+  onRetry: () => void;
+}
+
+/** Whether what is shown is of now; if not, how old it is and why. */
+export function Standing({ link, state, onRetry }: StandingProps): VNode {
+  const age = state.ageMs;
+  const old = age === undefined ? "" : ` What is shown is ${formatDuration(age)} old.`;
+  const isQuiet = link.is === "live" || link.is === "connecting";
+  return html`
+    <div class=${`standing ${link.is.replace(" ", "-")}`}>
+      <p role="status">${link.is === "live" ? "Live" : link.is === "connecting" ? "Asks the daemon…" : ""}
+        ${link.is === "lost" ? `Not connected: ${link.why}.` : ""}
+        ${link.is === "paused" ? "Nobody looked at this page, so it has stopped to ask." : ""}
+        ${link.is === "signed out" ? "Not signed in." : ""}</p>
+      ${isQuiet ? undefined : html`<p class="age">${old}</p>`}
+      ${link.is === "lost" ? html`<button type="button" onClick=${onRetry}>Try now</button>` : undefined}
+    </div>
+  `;
+}

@@ -1,0 +1,145 @@
+import { getLogger } from "@logtape/logtape";
+import { resolvedWithin } from "../base/abort.ts";
+import { messageOf } from "../base/errors.ts";
+import { counted, trimEndOf } from "../base/text.ts";
+import { SECOND_MS } from "../base/units.ts";
+import type { Policy } from "../call/call.ts";
+import type { Settings } from "../config/settings.ts";
+import { traceCalls } from "./call_spans.ts";
+import type { OtlpOptions } from "./opentelemetry.ts";
+
+const log = getLogger(["exai", "tracing"]);
+
+/** The settings of traces. */
+type TracingSettings = Pick<
+  Settings,
+  | "otlpEndpoint"
+  | "otlpTracesEndpoint"
+  | "otlpHeaders"
+  | "otlpProtocol"
+  | "otelServiceName"
+  | "tracesSampler"
+  | "tracesSamplerArg"
+  | "otelDisabled"
+>;
+
+/** The daemon ends then, whether or not the last spans are sent. */
+const LAST_SPANS_MS = 2 * SECOND_MS;
+
+/** Where the API of OpenTelemetry finds what was registered with it. */
+const REGISTERED = Symbol.for("opentelemetry.js.api.1");
+
+/** Traces of calls, where they are sent somewhere. Their packages are loaded then only. */
+export class Tracing implements AsyncDisposable {
+  /** A setting that may change: one that is a secret is read after the start. */
+  #headers: string;
+  #policies: readonly Policy[] = [];
+  #fault: string | undefined;
+  #shutdown: () => Promise<void> = () => Promise.resolve();
+  #lost = 0;
+  #failing: string | undefined;
+
+  private constructor({ otlpHeaders }: TracingSettings) {
+    this.#headers = otlpHeaders;
+  }
+
+  /** Never rejects: why traces are not sent is a fault. */
+  static async open(settings: TracingSettings): Promise<Tracing> {
+    const tracing = new Tracing(settings);
+    const { otlpEndpoint, otlpTracesEndpoint, otelDisabled } = settings;
+    const isAsked = otlpEndpoint !== "" || otlpTracesEndpoint !== "" || isRuntimeTracing();
+    if (!isAsked || otelDisabled) return tracing;
+    try {
+      await tracing.#open(settings);
+    } catch (thrown) {
+      tracing.#fault = `no traces are sent: ${messageOf(thrown)}`;
+      log.error("{fault}", { fault: tracing.#fault });
+    }
+    return tracing;
+  }
+
+  /** For all calls; none where traces are sent nowhere. */
+  get policies(): readonly Policy[] {
+    return this.#policies;
+  }
+
+  /** Takes over what may change while the daemon runs. */
+  setSettings({ otlpHeaders }: Pick<TracingSettings, "otlpHeaders">): void {
+    this.#headers = otlpHeaders;
+  }
+
+  /** What is wrong with the settings, in a sentence. */
+  faults(): string[] {
+    return this.#fault === undefined ? [] : [this.#fault];
+  }
+
+  /** What is lost, in a sentence: whoever receives traces may be off at times. */
+  notes(): string[] {
+    if (this.#failing === undefined) return [];
+    return [`traces are not received: ${this.#failing}; ${counted(this.#lost, "span")} lost so far`];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await resolvedWithin(this.#shutdown().catch(() => {}), LAST_SPANS_MS);
+  }
+
+  async #open(settings: TracingSettings): Promise<void> {
+    const { openOtlpSpans, openRuntimeSpans } = await import("./opentelemetry.ts");
+    const spans = isRuntimeTracing() ? openRuntimeSpans() : openOtlpSpans(this.#optionsOf(settings));
+    this.#shutdown = () => spans.shutdown();
+    this.#policies = [traceCalls(spans)];
+  }
+
+  #optionsOf(settings: TracingSettings): OtlpOptions {
+    const url = addressOf(settings);
+    const where = `${url.origin}${url.pathname}`;
+    return {
+      url: url.href,
+      isJson: isJson(settings.otlpProtocol),
+      headers: () => this.#headers,
+      serviceName: settings.otelServiceName || "exai",
+      sampler: settings.tracesSampler || "parentbased_always_on",
+      ratio: ratioOf(settings.tracesSamplerArg),
+      onSent: (spans, why) => this.#sent(spans, why === undefined ? undefined : `${where}: ${why}`),
+    };
+  }
+
+  #sent(spans: number, why: string | undefined): void {
+    const wasFailing = this.#failing !== undefined;
+    this.#failing = why;
+    if (why !== undefined) this.#lost += spans;
+    if (why !== undefined && !wasFailing) log.warning("traces are not received: {why}", { why });
+    if (why === undefined && wasFailing) log.info("traces are received again");
+  }
+}
+
+/** Whether the runtime sends traces itself (`OTEL_DENO=true`): a compiled program cannot be asked to. */
+function isRuntimeTracing(): boolean {
+  const registered = (globalThis as { [REGISTERED]?: { trace?: unknown } })[REGISTERED];
+  return registered?.trace !== undefined;
+}
+
+/** @throws when it is no URL of OTLP over HTTP */
+function addressOf({ otlpEndpoint, otlpTracesEndpoint }: TracingSettings): URL {
+  const [variable, text] = otlpTracesEndpoint === ""
+    ? ["OTEL_EXPORTER_OTLP_ENDPOINT", `${trimEndOf(otlpEndpoint, "/")}/v1/traces`]
+    : ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", otlpTracesEndpoint];
+  const url = URL.parse(text);
+  if (url && /^https?:$/.test(url.protocol)) return url;
+  throw new Error(`${variable} must be a URL with http or https`);
+}
+
+function isJson(protocol: string): boolean {
+  if (protocol === "http/json") return true;
+  if (protocol === "http/protobuf" || protocol === "") return false;
+  throw new Error(
+    `OTEL_EXPORTER_OTLP_PROTOCOL is ${protocol}, and EXAI sends http/protobuf or http/json, most often to port 4318: ` +
+      'set "otlpProtocol" and "otlpEndpoint" in exai.json',
+  );
+}
+
+function ratioOf(text: string): number {
+  const ratio = text.trim() === "" ? 1 : Number(text);
+  if (ratio >= 0 && ratio <= 1) return ratio;
+  throw new Error(`OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1`);
+}

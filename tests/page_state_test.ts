@@ -1,0 +1,209 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import type { JsonObject } from "../lib/base/json.ts";
+import type { ServerStatus, SessionStatus } from "../lib/admin/status_rows.ts";
+import type { WatchEvent } from "../lib/admin/watch_event.ts";
+import { formatCount, formatDuration, formatMemory, plural } from "../lib/page/browser/format.ts";
+import { buildMatrix, filterLines, toneOf, visibleRange } from "../lib/page/browser/matrix_model.ts";
+import { filterCalls, MAX_CALLS, MAX_LOG_LINES, MAX_SAMPLES, ShownState } from "../lib/page/browser/shown_state.ts";
+import { WatchClient, type WatchLink } from "../lib/page/browser/watch_client.ts";
+import { hello, sample, serverRow, sessionRow } from "./helpers/watch_rows.ts";
+
+function shown(): { state: ShownState; clock: { ms: number } } {
+  const clock = { ms: 1000 };
+  const state = new ShownState(() => clock.ms);
+  state.take(hello());
+  return { state, clock };
+}
+
+function callRow(id: string, outcome: string, more: JsonObject = {}): JsonObject {
+  return { id, outcome, server: "files", tool: "read", session: "s1", duration_ms: 5, ...more };
+}
+
+function calls(rows: JsonObject[], more: Partial<WatchEvent> = {}): WatchEvent {
+  return { type: "calls", at_ms: 0, whole: false, calls: rows, left_out: 0, ...more } as WatchEvent;
+}
+
+Deno.test("rows change by key, and the whole replaces what was there", () => {
+  const { state } = shown();
+  const rows = { files: serverRow("files"), git: serverRow("git") };
+  state.take({ type: "servers", at_ms: 1, whole: true, rows, gone: [] });
+  state.take({
+    type: "servers",
+    at_ms: 2,
+    whole: false,
+    rows: { git: serverRow("git", "failed") },
+    gone: ["files"],
+  });
+  assertEquals([...state.servers].map(([key, row]) => [key, row.state]), [["git", "failed"]]);
+  state.take({ type: "servers", at_ms: 3, whole: true, rows: { web: serverRow("web") }, gone: [] });
+  assertEquals([...state.servers.keys()], ["web"]);
+});
+
+Deno.test("a call that has ended never runs again, whatever is heard late", () => {
+  const { state } = shown();
+  state.take(calls([callRow("a", "running"), callRow("b", "running")]));
+  state.take(calls([callRow("a", "ok")]));
+  state.takePast([callRow("a", "running"), callRow("0", "ok")]);
+  assertEquals(state.calls.map(({ id, isRunning }) => [id, isRunning]), [["b", true], ["a", false], [
+    "0",
+    false,
+  ]]);
+  state.take(calls([callRow("c", "running")], { whole: true }));
+  assertEquals([...state.running].map(({ id }) => id), ["c"], "b has ended meanwhile");
+});
+
+Deno.test("how long a call runs follows the monotonic clocks alone", () => {
+  const { state, clock } = shown();
+  state.take(calls([callRow("a", "running", { duration_ms: 400 })], { at_ms: 10_000 }));
+  clock.ms += 600;
+  assertEquals(state.tookMs(state.call("a")!), 1000);
+  state.take({ type: "notice", at_ms: 12_000, faults: [], notes: [] });
+  assertEquals(state.tookMs(state.call("a")!), 2400);
+  state.take(calls([callRow("a", "ok", { duration_ms: 2500 })], { at_ms: 12_100 }));
+  clock.ms += 60_000;
+  assertEquals(state.tookMs(state.call("a")!), 2500);
+});
+
+Deno.test("another daemon's hello ends what belongs to the one before, and keeps the calls that ended", () => {
+  const { state } = shown();
+  state.take(sample());
+  state.take(calls([callRow("a", "running"), callRow("b", "ok")]));
+  state.take(hello());
+  assertEquals([state.samples.length, state.calls.length], [1, 2], "the same daemon");
+  state.take({ ...hello(), started_at: "2026-11-28T11:00:00.000Z" });
+  assertEquals([state.samples.length, state.calls.map(({ id }) => id)], [0, ["b"]]);
+});
+
+Deno.test("calls, samples and lines of a log are bounded", () => {
+  const { state } = shown();
+  state.watchLog("files");
+  for (let i = 0; i < MAX_CALLS + 10; i++) state.take(calls([callRow(`c${i}`, "ok")]));
+  for (let i = 0; i < MAX_SAMPLES + 10; i++) state.take(sample(i));
+  state.take({ type: "log", at_ms: 1, lines: Array.from({ length: MAX_LOG_LINES + 10 }, (_, i) => `${i}`) });
+  assertEquals(state.calls.length, MAX_CALLS);
+  assertEquals(state.calls[0]!.id, `c${MAX_CALLS + 9}`);
+  assertEquals(state.samples.length, MAX_SAMPLES);
+  assertEquals(state.samples.at(-1)!.at_ms, MAX_SAMPLES + 9);
+  assertEquals([state.log!.lines.length, state.log!.lines[0]], [MAX_LOG_LINES, "10"]);
+});
+
+Deno.test("the matrix tells who shares what: one number in a line is one process", () => {
+  const servers = new Map<string, ServerStatus>([
+    ["files#1", { ...serverRow("files"), sessions: ["s1", "s2"] }],
+    ["files#2", { ...serverRow("files"), sessions: ["s3"] }],
+    ["git", serverRow("git", "needs a login")],
+  ]);
+  const sessions = new Map<string, SessionStatus>([
+    ["s1", { ...sessionRow("s1"), window: "10", cwd: "/home/a/one" }],
+    ["s2", { ...sessionRow("s2"), window: "20", cwd: "C:\\work\\two" }],
+    // An agent in the first window.
+    ["s3", { ...sessionRow("s3"), window: "10", cwd: "/home/a/one" }],
+  ]);
+  const { lines, columns } = buildMatrix(servers, sessions);
+  assertEquals(columns.map(({ label, detail }) => [label, detail]), [["codex one", "10"], [
+    "codex two",
+    "20",
+  ]]);
+  const numbers = (line: number, column: number) =>
+    lines[line]!.byColumn.get(columns[column]!.key)?.map(({ number }) => number);
+  assertEquals([numbers(0, 0), numbers(0, 1), numbers(1, 0)], [[1, 2], [1], undefined]);
+  assertEquals(lines.map(({ name, tone, state }) => [name, tone, state]), [
+    ["files", "ok", "running ×2"],
+    ["git", "ask", "needs a login"],
+  ]);
+  assertEquals(filterLines(lines, " LOGIN ").map(({ name }) => name), ["git"]);
+});
+
+Deno.test("a state nobody has heard of is a fault, and an open breaker needs a look", () => {
+  assertEquals(toneOf(serverRow("x", "exploded" as ServerStatus["state"])), "bad");
+  assertEquals(toneOf({ ...serverRow("x"), breaker: { state: "open" } }), "ask");
+});
+
+Deno.test("only what is seen of many is drawn", () => {
+  const [from, to] = visibleRange({ scroll: 3600, extent: 360, size: 36, count: 500 });
+  assertEquals([from, to], [96, 114]);
+  assertEquals(visibleRange({ scroll: 0, extent: 360, size: 36, count: 0 }), [0, 0]);
+});
+
+Deno.test("calls are found by words, and failed ones by the word", () => {
+  const { state } = shown();
+  state.take(
+    calls([callRow("a", "ok"), callRow("b", "TIMEOUT"), callRow("c", "running", { tool: "write" })]),
+  );
+  const found = (filter: string) => filterCalls(state.calls, filter).map(({ id }) => id);
+  assertEquals([found("failed"), found("running"), found("files write"), found("<b>")], [
+    ["b"],
+    ["c"],
+    ["c"],
+    [],
+  ]);
+});
+
+Deno.test("figures are written as people read them", () => {
+  assertEquals([0.42, 12, 3210, 125_000, 3_660_000].map(formatDuration), [
+    "0.4 ms",
+    "12 ms",
+    "3.2 s",
+    "2 min 5 s",
+    "1 h 1 min",
+  ]);
+  assertEquals([formatMemory(undefined), formatMemory(-2048), formatCount(-3)], ["–", "−2 KiB", "−3"]);
+  assertEquals([plural(1, "process"), plural(2, "process"), plural(2, "window")], [
+    "1 process",
+    "2 processes",
+    "2 windows",
+  ]);
+});
+
+/** A watch client of streams that a test makes, with what it said in between. */
+function client(answers: (() => Response | Promise<Response>)[]) {
+  const heard: string[] = [];
+  const ended = new AbortController();
+  const paths: string[] = [];
+  const watch = new WatchClient({
+    fetch(path) {
+      paths.push(path);
+      const answer = answers.shift();
+      if (answer) return Promise.resolve().then(answer);
+      ended.abort();
+      return Promise.reject(new TypeError("nothing listens"));
+    },
+    wait: (ms, signal) =>
+      ms > 10_000 && Number.isFinite(ms)
+        ? new Promise((resolve) => signal.addEventListener("abort", () => resolve()))
+        : Promise.resolve(),
+    onEvent: ({ type }) => heard.push(type),
+    onLink: (link: WatchLink) =>
+      heard.push(link.is === "lost" ? `lost: ${link.why}; ${link.retryInMs}` : link.is),
+  });
+  return { heard, paths, run: () => watch.run(ended.signal) };
+}
+
+Deno.test("a stream that breaks off is begun again, each time after a longer wait, and the reason is told", async () => {
+  const body = JSON.stringify(hello()) + "\n" + JSON.stringify(sample()) + "\n";
+  const { heard, run } = client([
+    () => new Response(body.slice(0, 40) + body.slice(40)),
+    () => Promise.reject(new TypeError("refused")),
+    () => Response.json({ error: { code: "FORBIDDEN", message: "only for the owner" } }, { status: 403 }),
+    () => new Response("<html>"),
+  ]);
+  await run();
+  assertEquals(heard.slice(0, 5), [
+    "connecting",
+    "live",
+    "hello",
+    "sample",
+    "lost: the daemon has ended the connection; 500",
+  ]);
+  assertMatch(heard[6]!, /^lost: the daemon does not answer.*; 1000$/);
+  assertEquals(heard[8], "lost: only for the owner (FORBIDDEN); 2000");
+  assertMatch(heard[10]!, /^lost: .*; 4000$/);
+});
+
+Deno.test("without the token the page is signed out, and says what the daemon said", async () => {
+  const { heard, run } = client([
+    () => Response.json({ error: { code: "UNAUTHORIZED", message: "a token is required" } }, { status: 401 }),
+  ]);
+  await run();
+  assertEquals(heard.slice(0, 2), ["connecting", "signed out"]);
+});
