@@ -120,43 +120,6 @@ Deno.test("ten thousand calls in one breath are all recorded", async () => {
   assertEquals(store.list({}, 20_000).length, 10_000);
 });
 
-Deno.test("what sessions were shown is kept once for all, as long as their calls", async () => {
-  await using home = await tempDir({});
-  using store = open(home.path, { withBodies: true, maxBytes: MIB });
-  const show = (session: string, answer: string, atMs = NOW) =>
-    store.addShown({ session, atMs, method: "tools/list" }, () => ({ client: "{}", request: "{}", answer }));
-  const kept = () => store.shownAfter("", 0, 100).map(({ session, answer }) => [session, answer.length]);
-  const list = "x".repeat(100 * KIB);
-  for (const session of ["a", "a", "b"]) show(session, list);
-  assertEquals(kept(), [["a", 100 * KIB], ["b", 100 * KIB]]);
-  // A list that has changed, and back.
-  for (const answer of ["y", list]) show("a", answer);
-  assertEquals(kept().length, 4);
-  store.add(recordWith({ id: 1, session: "a" }), unsaid);
-  show("c", list, NOW - 2 * HOUR_MS);
-  assertEquals(kept().length, 5);
-  store.prune(NOW);
-  assertEquals(kept().map(([session]) => session), ["a", "b", "a", "a"], "too old, and without a call");
-  for (const letter of ["k", "l", "m"]) show("b", letter.repeat(100 * KIB));
-  assertEquals(kept().length, 7);
-  store.prune(NOW);
-  assertEquals(kept().map(([session]) => session), ["b", "b"], "a quarter of the file at most");
-});
-
-Deno.test("calls are read for an export in parts, with what they said", async () => {
-  await using home = await tempDir({});
-  using store = open(home.path, { withBodies: true });
-  const bodies = { request: "{}", answer: "1", client: '{"era":"legacy"}', events: "[]" };
-  for (let id = 1; id <= 5; id++) {
-    store.add(recordWith({ id, session: id === 3 ? "other" : "session" }), () => bodies);
-  }
-  assertEquals(store.callsAfter("sess", 0, 2).map(({ record }) => record.id), [1, 2]);
-  assertEquals(store.callsAfter("sess", 2, 9).map(({ record, bodies }) => [record.id, bodies]), [
-    [4, bodies],
-    [5, bodies],
-  ]);
-});
-
 /** Lets the parts of a deletion follow one another until nothing more goes. */
 async function pruneAll(store: SqliteCallRecords): Promise<number> {
   for (let before = -1, left = store.list({}, 1e6).length; before !== left;) {
