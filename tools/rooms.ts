@@ -235,6 +235,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "shim",
       "edge",
       "admin",
+      "page",
       "doctor",
       "commands",
     ],

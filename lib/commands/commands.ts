@@ -19,6 +19,7 @@ import { doctorCommand } from "./doctor.ts";
 import { killCommand } from "./kill.ts";
 import { logsCommand } from "./logs.ts";
 import { newToolCommand } from "./new_tool.ts";
+import { pageCommand } from "./page.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
 import { restartCommand } from "./restart.ts";
@@ -52,6 +53,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   stop: stopCommand,
   restart: restartCommand,
   ps: psCommand,
+  page: pageCommand,
   logs: logsCommand,
   servers: serversCommand,
   tools: toolsCommand,
