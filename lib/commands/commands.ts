@@ -31,6 +31,7 @@ import { stopCommand } from "./stop.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
 import { toolsCommand } from "./tools.ts";
+import { topCommand } from "./top.ts";
 import { updateCommand } from "./update.ts";
 import { versionCommand } from "./version.ts";
 import { helpCommand } from "./help_command.ts";
@@ -54,6 +55,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   restart: restartCommand,
   ps: psCommand,
   page: pageCommand,
+  top: topCommand,
   logs: logsCommand,
   servers: serversCommand,
   tools: toolsCommand,
