@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { Json, JsonObject } from "../lib/base/json.ts";
-import { defaultSettings } from "../lib/config/load.ts";
+import { defaultSettings, readGiven, settingsWithFile } from "../lib/config/load.ts";
 import { DAEMON_ONLY } from "../lib/config/unused_settings.ts";
 import { Tracing } from "../lib/tracing/tracing.ts";
 import { makeCall } from "./helpers/exai_tools.ts";
@@ -224,6 +224,19 @@ Deno.test("settings that make no sense are a fault of health and keep no daemon 
       assertEquals(tracing.policies, []);
     });
   }
+});
+
+Deno.test("exai.json says for EXAI what the variables say for every program", () => {
+  const env = {
+    ENV_FILE: "",
+    OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+    OTEL_SERVICE_NAME: "shop",
+    EXAI_WS_PORT: "1",
+  };
+  const file = new Map([["otlpProtocol", "http/json"], ["port", "2"]] as const);
+  const { settings } = settingsWithFile(readGiven({ args: [], env }), file);
+  const { otlpProtocol, otelServiceName, port } = settings;
+  assertEquals([otlpProtocol, otelServiceName, port], ["http/json", "shop", 1]);
 });
 
 Deno.test("a window is not told that the daemon does not use what its agent is traced with", () => {

@@ -251,6 +251,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "shim",
       "edge",
       "admin",
+      "page",
       "doctor",
       "replay",
       "commands",

@@ -12,12 +12,14 @@ import type { CallControl, SessionAccess } from "./call_control.ts";
 import { callRoutes } from "./call_routes.ts";
 import { type HandoverAdmin, handoverRoute } from "./handover_route.ts";
 import { allowMethod, ownerOnly } from "./route_guards.ts";
+import { serverActionRoutes } from "./server_actions.ts";
 import { serverRoutes, type ServerRouteSources } from "./server_routes.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
 import type { DaemonStatus } from "./status_rows.ts";
 import { type StopRequest, stopRoute } from "./stop_route.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
+import type { PageSessions } from "../edge/page_sessions.ts";
 import type { TokenStore } from "../edge/token.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
@@ -90,6 +92,8 @@ interface RouteSources extends RunningParts {
   /** Undefined where the settings do not change. */
   settings?: SettingsAdmin;
   token: TokenStore;
+  /** The browsers that are signed in to the page. */
+  pages: PageSessions;
   toolsFor: ServerRouteSources["toolsFor"];
   stopRequest: StopRequest;
   handover: HandoverAdmin;
@@ -108,7 +112,7 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 
 /** Routes with data of the owner: threads, calls, sessions, directories, configuration. */
 function ownerRoutes(sources: RouteSources): [string, Route][] {
-  const { telemetry, mounts, own, secrets, token, sessions, calls, stopRequest } = sources;
+  const { telemetry, mounts, own, secrets, sessions, calls, stopRequest } = sources;
   const routes = callRoutes({ calls, sessions, killUpstream: (id) => killUpstream(id, mounts) });
   return [
     [
@@ -133,6 +137,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/stop", stopRoute(stopRequest, calls)],
     ["/handover", handoverRoute(sources.handover)],
     ...threadRoutes(allThreads(own.threads)),
+    ...serverActionRoutes({ servers: () => mounts.servers, sessions }),
     ...serverRoutes({
       sessions,
       toolsFor: sources.toolsFor,
@@ -143,7 +148,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
       unmounted: () => unmountedNames(mounts.configured),
     }),
     ...askingAgain(authRoutes(mounts.signIns), secrets),
-    ["/token/rotate", allowMethod("POST", (request) => rotateToken(request, token))],
+    ["/token/rotate", allowMethod("POST", (...asked) => rotateToken(asked, sources))],
   ];
 }
 
@@ -209,9 +214,17 @@ async function reload({ mounts, own, settings, secrets }: RouteSources): Promise
 }
 
 /** Rotates the token. Requires the current one: a replaced token in its grace period only opens connections. */
-async function rotateToken(request: Request, token: TokenStore): Promise<Response> {
-  if (await token.rotateGenerated(requestToken(request) ?? "")) {
-    return Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });
+async function rotateToken(
+  [request, { isPage }]: Parameters<Route>,
+  { token, pages }: RouteSources,
+): Promise<Response> {
+  // The session of a page is one under the current token.
+  const presented = isPage ? token.current : requestToken(request) ?? "";
+  if (await token.rotateGenerated(presented)) {
+    const response = Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });
+    // The rotation has ended every page's session: the one that has asked for it begins another.
+    if (isPage) response.headers.set("set-cookie", pages.begin(request));
+    return response;
   }
   throw new ExaiError("UNAUTHORIZED", "the token is not the current one");
 }

@@ -16,6 +16,7 @@ import { Guard } from "../edge/guard.ts";
 import { HttpHandler } from "../edge/http_handler.ts";
 import type { Listeners } from "../edge/listeners.ts";
 import { MemoryReclaimer } from "../observe/memory_reclaimer.ts";
+import { servedPage } from "../page/routes.ts";
 import { residentMemory } from "../process/process_table.ts";
 import { RoundTrips } from "../round_trips/round_trips.ts";
 import { Router } from "../router/router.ts";
@@ -255,6 +256,7 @@ export class Daemon implements AsyncDisposable {
   ): HttpHandler {
     const settings = this.#settings;
     const { mounts } = parts;
+    const page = servedPage(parts.token);
     const implicit = implicitSessions(hooks, router, settings);
     return new HttpHandler({
       ...settings,
@@ -263,15 +265,20 @@ export class Daemon implements AsyncDisposable {
       guard,
       daemonId: mounts.daemonId,
       users: parts.users,
-      routes: httpRoutes({
-        ...parts,
-        ...this.#running,
-        watch: this.#watch,
-        settings: parts.live,
-        toolsFor: (caller) => router.tools.allTools(caller),
-        handover: this.handover,
-        stopRequest: this.stopRequest,
-      }),
+      routes: new Map([
+        ...httpRoutes({
+          ...parts,
+          ...page,
+          ...this.#running,
+          watch: this.#watch,
+          settings: parts.live,
+          toolsFor: (caller) => router.tools.allTools(caller),
+          handover: this.handover,
+          stopRequest: this.stopRequest,
+        }),
+        ...page.ownerRoutes,
+      ]),
+      ...page,
       serverNames: () => servers().map(({ name }) => name),
       whyNoServer: (name) => mounts.troubles.whyUnmounted(name),
       onExai: (channel, context) => attachExai(channel, hooks, context),

@@ -19,6 +19,7 @@ import { doctorCommand } from "./doctor.ts";
 import { killCommand } from "./kill.ts";
 import { logsCommand } from "./logs.ts";
 import { newToolCommand } from "./new_tool.ts";
+import { pageCommand } from "./page.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
 import { replayCommand } from "./replay.ts";
@@ -31,6 +32,7 @@ import { stopCommand } from "./stop.ts";
 import { threadsCommand } from "./threads.ts";
 import { tokenCommand } from "./token.ts";
 import { toolsCommand } from "./tools.ts";
+import { topCommand } from "./top.ts";
 import { updateCommand } from "./update.ts";
 import { versionCommand } from "./version.ts";
 import { helpCommand } from "./help_command.ts";
@@ -53,6 +55,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   stop: stopCommand,
   restart: restartCommand,
   ps: psCommand,
+  page: pageCommand,
+  top: topCommand,
   logs: logsCommand,
   servers: serversCommand,
   tools: toolsCommand,

@@ -65,7 +65,8 @@ export function readGiven(sources: SettingSources = {}): GivenSettings {
 }
 
 /**
- * The text of a setting that is set, by flag, environment, `exai.json` or env file, in this order.
+ * The text of a setting that is set, by flag, environment, `exai.json` or env file, in this order. A variable that other
+ * programs have too comes after `exai.json`, where a person has said what is meant for EXAI.
  *
  * @param file what `exai.json` says
  */
@@ -76,7 +77,8 @@ export function givenText(
 ): string | undefined {
   const setting: Setting = SETTINGS[name];
   // An empty variable counts as not set: editors' forms and `NAME=` lines leave some.
-  return flags.get(setting.flag) ?? (env[setting.env] || undefined) ?? file?.get(name) ??
+  const first = setting.isShared ? file?.get(name) : undefined;
+  return flags.get(setting.flag) ?? first ?? (env[setting.env] || undefined) ?? file?.get(name) ??
     ((env[setting.env] ?? envFile[setting.env]) || undefined);
 }
 

@@ -29,6 +29,19 @@ export function isCrossSiteRequest(request: Request, isAllowedOrigin: boolean): 
   }
 }
 
+/** Whether a browser opens what is asked for as a page of its own, in a tab or a window. */
+export function isOpenedPage(request: Request): boolean {
+  const { headers } = request;
+  return isSafe(request) && headers.get("sec-fetch-mode") === "navigate" &&
+    headers.get("sec-fetch-dest") === "document";
+}
+
+/** Whether a page of the daemon itself has made the request, as its browser says. */
+export function isOwnPage(request: Request, origin: string): boolean {
+  const site = request.headers.get("sec-fetch-site");
+  return site === null ? request.headers.get("origin") === origin : site === "same-origin";
+}
+
 function isSafe({ method }: Request): boolean {
   return method === "GET" || method === "HEAD";
 }

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ExaiError } from "../base/errors.ts";
-import { isCrossSiteRequest } from "./fetch_metadata.ts";
+import { isCrossSiteRequest, isOpenedPage } from "./fetch_metadata.ts";
 
 /** Checks tokens. Called for every request, since the token can be rotated. */
 export interface TokenVerifier {
@@ -38,9 +38,10 @@ export class Guard {
    * Rejects a request that a web page may have made: its Host is not one of the daemon's (DNS rebinding), its Origin is
    * neither on the allow list nor the address of the daemon, or its Fetch Metadata name another site.
    *
+   * @param options `takesLinks`: whether a link of another site may lead there, as to a page that shows nothing by itself
    * @throws {ExaiError} `FORBIDDEN`
    */
-  checkOrigin(request: Request): void {
+  checkOrigin(request: Request, { takesLinks = false } = {}): void {
     const host = hostOf(request);
     if (!this.#hosts.has(hostName(host)) && !this.#hosts.has(host.toLowerCase())) {
       const hint = "add it to EXAI_WS_ALLOWED_HOSTS if it is yours";
@@ -51,6 +52,7 @@ export class Guard {
       const hint = "add it to EXAI_WS_ALLOWED_ORIGINS if it is yours";
       throw new ExaiError("FORBIDDEN", `Origin ${JSON.stringify(origin)} is not allowed; ${hint}`);
     }
+    if (takesLinks && isOpenedPage(request)) return;
     if (isCrossSiteRequest(request, origin !== null && this.allowsOrigin(origin))) {
       throw new ExaiError(
         "FORBIDDEN",

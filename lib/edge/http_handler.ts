@@ -5,18 +5,25 @@ import { CLOSE, CODES } from "../wire/codes.ts";
 import { ConnectionLimits, type ConnectionLimitsOptions, type RefusalReason } from "./connection_limits.ts";
 import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
 import { preflight, withCors } from "./cors.ts";
-import { setSecurityHeaders } from "./fetch_metadata.ts";
+import { isOwnPage, setSecurityHeaders } from "./fetch_metadata.ts";
 import { parseUrl, requestToken } from "./guard.ts";
 import { type HttpSessionRequest, McpEndpoint, type ModernHttpClient } from "./mcp_endpoint.ts";
 import type { ModernClient } from "./modern_endpoint.ts";
 import { findServer, MCP_PATH } from "./served_paths.ts";
 import { rateLimitKeyOf } from "./rate_limiter.ts";
+import type { PageSessions } from "./page_sessions.ts";
 import { type Principal, type PrincipalOptions, PrincipalResolver } from "./principal.ts";
 import { type AdmittedRequest, WebSocketHandler, type WebSocketHandlerOptions } from "./websocket_handler.ts";
 import { isUpgradeRequest } from "./websocket_upgrade.ts";
 
 /** Handles an HTTP path of the daemon. Called after the guard. */
-export type Route = (request: Request, by: Pick<Principal, "isOwner">) => Response | Promise<Response>;
+export type Route = (request: Request, by: RouteCaller) => Response | Promise<Response>;
+
+/** Who asks for a path. */
+interface RouteCaller extends Pick<Principal, "isOwner"> {
+  /** Whether it is the page in a browser, which has a cookie and no token. */
+  isPage?: boolean;
+}
 
 interface HttpHandlerOptions extends WebSocketHandlerOptions, ConnectionLimitsOptions {
   /** Identifies the user of a loopback connection while no token is required. */
@@ -25,6 +32,10 @@ interface HttpHandlerOptions extends WebSocketHandlerOptions, ConnectionLimitsOp
   peers: PrincipalOptions["policy"];
   /** HTTP routes by exact path, in addition to those of MCP. */
   routes: ReadonlyMap<string, Route>;
+  /** Those that need no token, by exact path: the page itself, and what signs a browser in to it. */
+  openRoutes: ReadonlyMap<string, Route>;
+  /** The browsers that are signed in to the page. */
+  pages: PageSessions;
   /** Creates the transport of a client that sends `initialize` over HTTP. */
   openHttp(client: HttpSessionRequest): HttpServerTransport;
   /** What answers requests over HTTP that need no session. */
@@ -131,7 +142,9 @@ export class HttpHandler {
   #identify(request: Request, context: RequestContext): Principal {
     let reason: RefusalReason = "origin";
     try {
-      this.#options.guard.checkOrigin(request);
+      const takesLinks = this.#options.openRoutes.has(parseUrl(request).pathname) &&
+        !isUpgradeRequest(request);
+      this.#options.guard.checkOrigin(request, { takesLinks });
       reason = "user";
       return this.#principals.resolve(context);
     } catch (thrown) {
@@ -142,8 +155,13 @@ export class HttpHandler {
 
   async #serve(request: Request, pathname: string, admitted: AdmittedRequest): Promise<Response> {
     try {
-      this.#checkToken(request, admitted.context);
+      const open = this.#options.openRoutes.get(pathname);
+      if (open) return await this.#serveOpen(open, request, admitted);
       const mcp = MCP_PATH.exec(pathname);
+      if (!mcp && this.#isSignedIn(request)) {
+        return await this.#route(request, pathname, { ...admitted.principal, isPage: true });
+      }
+      this.#checkToken(request, admitted.context);
       if (mcp) return await this.#serveMcp(request, mcp[1], admitted);
       return await this.#route(request, pathname, admitted.principal);
     } catch (thrown) {
@@ -151,7 +169,29 @@ export class HttpHandler {
     }
   }
 
-  async #route(request: Request, pathname: string, by: Pick<Principal, "isOwner">): Promise<Response> {
+  /** Wrong tokens are counted, as where one is required. */
+  async #serveOpen(
+    route: Route,
+    request: Request,
+    { context, principal }: AdmittedRequest,
+  ): Promise<Response> {
+    try {
+      return await route(request, principal);
+    } catch (thrown) {
+      const isRefused = thrown instanceof ExaiError && thrown.code === "UNAUTHORIZED";
+      throw isRefused ? this.#limits.rejectToken(rateLimitKeyOf(context.remoteAddr)) : thrown;
+    }
+  }
+
+  /** Whether a browser asks by the cookie of the page; what changes something only the page itself may ask for. */
+  #isSignedIn(request: Request): boolean {
+    const { guard, pages } = this.#options;
+    if (!guard.requiresToken || requestToken(request) !== undefined || !pages.accepts(request)) return false;
+    if (request.method === "GET" || isOwnPage(request, parseUrl(request).origin)) return true;
+    throw new ExaiError("FORBIDDEN", "only the page of this daemon may ask for that with its cookie");
+  }
+
+  async #route(request: Request, pathname: string, by: RouteCaller): Promise<Response> {
     const { routes } = this.#options;
     const route = routes.get(pathname);
     if (route) return await route(request, by);

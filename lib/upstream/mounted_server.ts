@@ -161,6 +161,8 @@ export class MountedServer implements Server, AsyncDisposable {
   }
 
   readonly known = (caller: Caller): KnownServerFacts => this.lists.factsFor(caller);
+  /** What serves a session; started, and attached to it, unless it is. */
+  readonly slotFor = (caller: Caller): Promise<Slot> => this.#leases.lease(caller);
   readonly waitOf = (caller: Caller) => this.#leases.waitOf(caller) ?? this.#lists.waitOf(caller);
 
   #untilStarted(slot: Slot, call: Call): Promise<Instance> {
@@ -247,9 +249,7 @@ export class MountedServer implements Server, AsyncDisposable {
   readonly end = (slot: Slot) => this.#pool.end(slot);
 
   /** Stops one running instance once its calls have finished, after `graceMs` at the latest. */
-  retireSlot(slot: Slot, graceMs: number): void {
-    this.#pool.retireSlot(slot, graceMs);
-  }
+  readonly retireSlot = (slot: Slot, graceMs: number): void => this.#pool.retireSlot(slot, graceMs);
 
   /** Whether it was taken out of mcp.json or changed there. */
   get isRetired(): boolean {

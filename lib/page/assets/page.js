@@ -283,7 +283,7 @@ ${t}`}function ar(e,t){let n=t.toLowerCase().split(/\s+/).filter(o=>o!=="");retu
       <${gn} rows=${Nu(e,s)} />
       ${r&&o.share_key!==void 0?b`<${br} name=${o.server} shareKey=${o.share_key} />`:void 0}
     </div>
-  `}function Nu({row:e},t){let{breaker:n,refused_questions:o}=e;return[["Shared by",e.scope],["Because",e.why],["Used by",Ru(t)],["Memory",e.memory_bytes===void 0?void 0:ot(e.memory_bytes)],["Calls",`${Le(e.calls)}, ${e.inflight} in flight${e.queued>0?`, ${e.queued} wait`:""}`],["Connection",e.connection],["Stream",e.listening],["Since",e.started_at===void 0?void 0:ft(e.started_at)],["Runs",e.runs],["Directory",e.directory],["Account",e.account],["Asks for",e.asks?.join(", ")],["Questions refused",o&&`${o.count}, the last ${o.last_method}`],["Failures in a row",e.failures],["Last error",e.last_error],["Next try",e.retry_at&&ft(e.retry_at)],["Breaker",n&&String(n.state)],["Faults of its lists",e.list_faults?.join("; ")],["Lists",e.lists_known===void 0?void 0:e.lists_known?"known":"not known yet"]]}function Ru(e){let t=e.slice(0,12).map(({label:o,detail:l})=>`${o} (${l})`),n=e.length-t.length;return t.join(", ")+(n>0?` and ${n} more`:"")}function Du({column:e}){let{act:t}=ke();return b`
+  `}function Nu({row:e},t){let{breaker:n,refused_questions:o}=e;return[["Shared by",e.scope],["Because",e.why],["Used by",Ru(t)],["Memory",e.memory_bytes===void 0?void 0:ot(e.memory_bytes)],["Calls",`${Le(e.calls)}, ${e.inflight} in flight${e.queued>0?`, ${e.queued} wait`:""}`],["Connection",e.connection],["Stream",e.listening],["Since",e.started_at===void 0?void 0:ft(e.started_at)],["Runs",e.runs],["Directory",e.directory],["Account",e.account],["Asks for",e.asks?.join(", ")],["Questions refused",o&&`${o.count}, the last ${o.last_method}`],["Failures in a row",e.failures],["Last error",e.last_error===e.cause?void 0:e.last_error],["Next try",e.retry_at&&ft(e.retry_at)],["Breaker",n&&String(n.state)],["Faults of its lists",e.list_faults?.join("; ")],["Lists",e.lists_known===void 0?void 0:e.lists_known?"known":"not known yet"]]}function Ru(e){let t=e.slice(0,12).map(({label:o,detail:l})=>`${o} (${l})`),n=e.length-t.length;return t.join(", ")+(n>0?` and ${n} more`:"")}function Du({column:e}){let{act:t}=ke();return b`
     <h2>${e.label}</h2>
     ${e.sessions.map(n=>b`
         <div class="process" key=${n.session}>
@@ -294,7 +294,7 @@ ${t}`}function ar(e,t){let n=t.toLowerCase().split(/\s+/).filter(o=>o!=="");retu
   `}function Sr(){let{state:e}=ke(),[t,n]=me(""),[o,l]=me({row:0,column:-1}),s=ct(()=>ir(e.servers,e.sessions),[e,e.rowsVersion]),r=ar(s.lines,t),c={lines:[...r],columns:s.columns},f={row:Math.min(o.row,Math.max(0,r.length-1)),column:Math.min(o.column,s.columns.length-1)},p=r[f.row];return b`
     <div class="bar">
       <${qn} label="Servers" value=${t} onChange=${n} />
-      <p class="quiet">${Be(r.length,"server")}, ${Be(s.columns.length,"window")}</p>
+      <p class="quiet">${Be(r.length,"server")}, ${Be(s.columns.length,"window")}${s.columns.length===0?": a column is there for each that is open":""}</p>
     </div>
     <div class="split">
       <${Ou} matrix=${c} at=${f} onPlace=${l} />
@@ -388,7 +388,7 @@ ${t}`}function ar(e,t){let n=t.toLowerCase().split(/\s+/).filter(o=>o!=="");retu
       ${s?void 0:b`<p class="age">${l}</p>`}
       ${e.is==="lost"?b`<button type="button" onClick=${n}>Try now</button>`:void 0}
     </div>
-  `}var ic={matrix:"Servers",calls:"Calls",measured:"Measured",logs:"Logs",accounts:"Accounts"};function rc({state:e,link:t,retry:n,setLog:o}){let[l,s]=Yd(),r=oc(),[c,f]=me(),[p,h]=me(),[g,_]=me(!1),w=M=>M.is==="failed"&&h({text:M.why,isBad:!0}),k=async M=>{f(void 0);let v=await bt("POST",M.path,{query:M.query});v.is==="failed"?h({text:`${M.title}: ${v.why}`,isBad:!0}):h({text:M.done,isBad:!1})},E=M=>M.loses===void 0?void k(M):f(M),P=M=>{o(M),M!==void 0&&s("logs")};return Ce(()=>{l!=="logs"&&o(void 0)},[l]),Jd({hasKeys:r.hasKeys,open:s,help:()=>_(!0)}),b`
+  `}var ic={matrix:"Servers",calls:"Calls",measured:"Measured",logs:"Logs",accounts:"Accounts"};function rc({state:e,link:t,retry:n,setLog:o}){let[l,s]=Yd(),r=oc(),[c,f]=me(),[p,h]=me(),[g,_]=me(!1),w=M=>M.is==="failed"&&h({text:M.why,isBad:!0}),k=async M=>{f(void 0),h({text:`${M.title}: under way\u2026`,isBad:!1});let v=await bt("POST",M.path,{query:M.query});v.is==="failed"?h({text:`${M.title}: ${v.why}`,isBad:!0}):h({text:M.done,isBad:!1})},E=M=>M.loses===void 0?void k(M):f(M),P=M=>{o(M),M!==void 0&&s("logs")};return Ce(()=>{l!=="logs"&&o(void 0)},[l]),Jd({hasKeys:r.hasKeys,open:s,help:()=>_(!0)}),b`
     <${ss} value=${{state:e,link:t,act:E,told:w,open:s,showLog:P,hasKeys:r.hasKeys}}>
       <${Kd} ...${{state:e,preferences:r,act:E,onHelp:()=>_(!0)}} />
       <${jd} tab=${l} onOpen=${s} />

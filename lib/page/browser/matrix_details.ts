@@ -103,7 +103,7 @@ function factsOf({ row }: ShownProcess, users: readonly WindowColumn[]): [string
     ["Asks for", row.asks?.join(", ")],
     ["Questions refused", refused && `${refused.count}, the last ${refused.last_method}`],
     ["Failures in a row", row.failures],
-    ["Last error", row.last_error],
+    ["Last error", row.last_error === row.cause ? undefined : row.last_error],
     ["Next try", row.retry_at && formatTime(row.retry_at)],
     ["Breaker", breaker && String(breaker.state)],
     ["Faults of its lists", row.list_faults?.join("; ")],

@@ -24,7 +24,10 @@ export function MatrixView(): VNode {
   return html`
     <div class="bar">
       <${Filter} label="Servers" value=${filter} onChange=${setFilter} />
-      <p class="quiet">${plural(lines.length, "server")}, ${plural(matrix.columns.length, "window")}</p>
+      <p class="quiet">${plural(lines.length, "server")}, ${plural(
+        matrix.columns.length,
+        "window",
+      )}${matrix.columns.length === 0 ? ": a column is there for each that is open" : ""}</p>
     </div>
     <div class="split">
       <${Grid} matrix=${shown} at=${at} onPlace=${setPlace} />

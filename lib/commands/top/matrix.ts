@@ -1,0 +1,138 @@
+import { formatBytes } from "../../base/units.ts";
+import type { ServerStatus } from "../../admin/status_rows.ts";
+import { fit, fitRight, type Paint, windowOf } from "./paint.ts";
+import { callsAt, type Selected, type ServerRow, type Shown } from "./view.ts";
+import type { Watched, WatchedCall } from "./watched.ts";
+
+/** What the letters of the matrix mean, for its help. */
+export const CELLS: readonly string[] = [
+  ".       the window does not use this process",
+  "o       it uses the process, and shares it with the other o of the row",
+  "1 to 9  calls of the window that run there; + are more",
+  "w       its calls there wait",
+  "!       it uses the server, which has failed or is wrong",
+];
+
+interface MatrixInput {
+  watched: Watched;
+  shown: Shown;
+  selected: Selected;
+  isFocused: boolean;
+  paint: Paint;
+  columns: number;
+  /** Lines, with that of the headings. */
+  rows: number;
+}
+
+interface MatrixLayout {
+  name: number;
+  state: number;
+  memory: number;
+  cell: number;
+  /** Which windows are seen. */
+  from: number;
+  to: number;
+}
+
+/** A narrow terminal cuts longer states; the line of the selected server has them whole. */
+const STATE = { least: 8, narrow: 13, most: 19 };
+const NARROW = 100;
+const NUMBER = 4;
+const MEMORY = 9;
+
+/** Servers by windows, as many of both as there is room for; the selected ones are seen. */
+export function drawMatrix(input: MatrixInput): string[] {
+  const { shown: { servers, windows }, selected, rows, paint, columns } = input;
+  const layout = layoutOf(input);
+  const at = servers.findIndex(([key]) => key === selected.server?.[0]);
+  const [from, to] = windowOf(servers.length, { selected: at, room: rows - 1 });
+  const callsOf = callsAt(input.watched);
+  const lines = [paint(headingOf(input, layout), "bold")];
+  for (const row of servers.slice(from, to)) lines.push(lineOf(input, { layout, row, callsOf }));
+  if (servers.length === 0) {
+    lines.push(paint(fit("  no server is configured, or none matches", columns), "dim"));
+  } else if (windows.length === 0 && lines.length < rows) {
+    lines.push(paint(fit("  no window is open, or none matches", columns), "dim"));
+  }
+  return lines.slice(0, rows);
+}
+
+function layoutOf({ watched, shown: { servers, windows }, selected, columns }: MatrixInput): MatrixLayout {
+  const most = Math.max(0, ...windows.map(({ session }) => watched.numberOf(session)));
+  const cell = most > 99 ? 4 : 3;
+  const longest = Math.max(6, ...servers.map(([, row]) => nameOf(row).length));
+  // Half of a narrow terminal is for the windows.
+  const memory = columns >= 70 ? MEMORY : 0;
+  const longestState = Math.max(STATE.least, ...servers.map(([, row]) => row.state.length));
+  const state = Math.min(longestState, columns < NARROW ? STATE.narrow : STATE.most);
+  const fixed = 2 + state + 1 + NUMBER + memory + 1;
+  const name = Math.max(6, Math.min(longest, 40, Math.floor(columns / 2) - fixed));
+  const room = Math.max(0, Math.floor((columns - fixed - name - 1) / cell));
+  const at = windows.findIndex(({ session }) => session === selected.window?.session);
+  const [from, to] = windowOf(windows.length, { selected: at, room });
+  return { name, state, memory, cell, from, to };
+}
+
+function headingOf({ watched, shown, selected, columns }: MatrixInput, layout: MatrixLayout): string {
+  const windows = shown.windows.slice(layout.from, layout.to).map(({ session }) => {
+    const number = String(watched.numberOf(session));
+    return cellOf(number, { layout, isSelected: session === selected.window?.session });
+  });
+  const hidden = layout.to - layout.from < shown.windows.length ? ">" : "";
+  const before = fit("  SERVER", layout.name + 2) + " " + fit("STATE", layout.state) +
+    fitRight("RUN", NUMBER) + (layout.memory > 0 ? fitRight("MEMORY", layout.memory) : "") + " ";
+  return fit(before + windows.join("") + hidden, columns);
+}
+
+interface MatrixRow {
+  layout: MatrixLayout;
+  row: ServerRow;
+  callsOf: ReturnType<typeof callsAt>;
+}
+
+function lineOf(input: MatrixInput, { layout, row: [key, row], callsOf }: MatrixRow): string {
+  const { paint, selected, isFocused, shown, columns } = input;
+  const isSelected = key === selected.server?.[0];
+  const running = row.inflight + row.queued;
+  const name = fit(`${isSelected ? ">" : " "} ${nameOf(row)}`, layout.name + 2);
+  const state = fit(row.state, layout.state);
+  const load = fitRight(running === 0 ? "-" : String(running), NUMBER);
+  const memory = layout.memory === 0 ? "" : fitRight(
+    row.memory_bytes === undefined ? "-" : formatBytes(row.memory_bytes),
+    layout.memory,
+  );
+  const cells = shown.windows.slice(layout.from, layout.to).map(({ session }) => {
+    const letter = letterOf(row, { isUsed: row.sessions.includes(session), calls: callsOf(row, session) });
+    const text = cellOf(letter, { layout, isSelected: isSelected && session === selected.window?.session });
+    return letter === "!" ? paint(text, "red") : letter === "w" ? paint(text, "yellow") : text;
+  });
+  const dressed = isSelected && isFocused ? paint(name, "inverse") : name;
+  const painted = isWrong(row)
+    ? paint(state, "red")
+    : row.state === "running"
+    ? paint(state, "green")
+    : state;
+  const used = layout.name + 2 + 1 + layout.state + NUMBER + layout.memory + 1 + cells.length * layout.cell;
+  return `${dressed} ${painted}${load}${memory} ${cells.join("")}` + " ".repeat(Math.max(0, columns - used));
+}
+
+function cellOf(text: string, { layout, isSelected }: { layout: MatrixLayout; isSelected: boolean }): string {
+  return `${isSelected ? ">" : ""}${text}`.padStart(layout.cell);
+}
+
+function letterOf(row: ServerStatus, { isUsed, calls }: { isUsed: boolean; calls: WatchedCall[] }): string {
+  if (!isUsed) return ".";
+  if (calls.some(({ facts }) => facts.waits_for !== undefined)) return "w";
+  if (calls.length > 0) return calls.length > 9 ? "+" : String(calls.length);
+  return isWrong(row) ? "!" : "o";
+}
+
+/** Whether calls of the server fail as things are. */
+export function isWrong({ cause, failures, breaker }: ServerStatus): boolean {
+  return cause !== undefined || (failures ?? 0) > 0 || (breaker !== undefined && breaker.state !== "closed");
+}
+
+/** As `ps` shows it. */
+export function nameOf({ server, account }: ServerStatus): string {
+  return account === undefined ? server : `${server} (${account})`;
+}

@@ -1,0 +1,137 @@
+import { formatBytes } from "../../base/units.ts";
+import type { SessionStatus } from "../../admin/status_rows.ts";
+import { fit, fitRight, formatAge, type Paint, windowOf } from "./paint.ts";
+import { PANES, type Selected, type Shown, type View } from "./view.ts";
+import type { Watched, WatchedCall } from "./watched.ts";
+
+interface PaneInput {
+  watched: Watched;
+  view: View;
+  shown: Shown;
+  selected: Selected;
+  paint: Paint;
+  columns: number;
+  rows: number;
+  nowMs: number;
+}
+
+/** The list below the matrix, with the names of all lists above it: exactly `rows` lines. */
+export function drawPane(input: PaneInput): string[] {
+  const { view, columns, rows, paint } = input;
+  if (rows <= 0) return [];
+  const tabs = PANES.map((name, i) => name === view.pane ? `[${i + 1} ${name}]` : ` ${i + 1} ${name} `).join(
+    " ",
+  );
+  const marker = view.focus === "pane" ? ">" : " ";
+  const title = fit(`${marker} ${tabs}  ${titleOf(input)}`, columns);
+  const lines = linesOf(input, rows - 1);
+  return [
+    paint(title, ...(view.focus === "pane" ? ["inverse" as const] : ["bold" as const])),
+    ...Array.from({ length: rows - 1 }, (_, i) => lines[i] ?? fit("", columns)),
+  ];
+}
+
+function titleOf({ view, watched, shown }: PaneInput): string {
+  switch (view.pane) {
+    case "calls":
+      return `${shown.calls.filter(({ isRunning }) => isRunning).length} running` +
+        (watched.leftOut > 0 ? `, ${watched.leftOut} ended unseen` : "");
+    case "windows":
+      return `${shown.windows.length} open`;
+    case "faults":
+      return `${watched.notice?.faults.length ?? 0} faults`;
+    case "log":
+      return view.log ?? "";
+  }
+}
+
+function linesOf(input: PaneInput, room: number): string[] {
+  switch (input.view.pane) {
+    case "calls":
+      return callLines(input, room);
+    case "windows":
+      return windowLines(input, room);
+    case "faults":
+      return scrolled(faultLines(input.watched), { ...input, room });
+    case "log":
+      return logLines(input, room);
+  }
+}
+
+function callLines(input: PaneInput, room: number): string[] {
+  const { shown: { calls }, selected, columns } = input;
+  if (calls.length === 0) return [fit("  no call since this was opened, or none matches", columns)];
+  const at = calls.findIndex(({ id }) => id === selected.call?.id);
+  const [from, to] = windowOf(calls.length, { selected: at, room });
+  return calls.slice(from, to).map((call) => callLine(call, input));
+}
+
+/** How a call stands, its time, where it is and what it says; the last is cut where the terminal is narrow. */
+function callLine(call: WatchedCall, { watched, selected, columns, paint, nowMs }: PaneInput): string {
+  const { facts, isRunning, id } = call;
+  const tookMs = Number(facts.duration_ms) + (isRunning ? Math.max(0, nowMs - call.seenAtMs) : 0);
+  const number = watched.numberOf(String(facts.session));
+  const said = facts.waits_for === undefined ? facts.message ?? "" : `waits for ${facts.waits_for}`;
+  const outcome = isRunning && facts.waits_for !== undefined ? "waiting" : String(facts.outcome);
+  const text = [
+    `${id === selected.call?.id ? ">" : " "} ${fit(id, 9)}`,
+    fit(outcome, 11),
+    fitRight(formatAge(tookMs), 7),
+    fitRight(number === 0 ? "-" : String(number), 3),
+    fit(`${facts.server === undefined ? "" : `${facts.server} `}${facts.tool ?? facts.method ?? ""}`, 26),
+    String(said),
+  ].join(" ");
+  const line = fit(text, columns);
+  if (isRunning) return facts.waits_for === undefined ? paint(line, "green") : paint(line, "yellow");
+  return facts.outcome === "ok" ? line : paint(line, "red");
+}
+
+function windowLines({ watched, shown: { windows }, selected, columns }: PaneInput, room: number): string[] {
+  if (windows.length === 0) return [fit("  no window is open, or none matches", columns)];
+  const at = windows.findIndex(({ session }) => session === selected.window?.session);
+  const [from, to] = windowOf(windows.length, { selected: at, room });
+  const lineOf = (row: SessionStatus) => {
+    const text = [
+      `${row.session === selected.window?.session ? ">" : " "} ${
+        fitRight(String(watched.numberOf(row.session)), 3)
+      }`,
+      fit(row.client ?? "unknown client", 18),
+      fit(row.connected ? row.window ?? "-" : "not connected", 13),
+      fitRight(`${row.inflight}/${row.calls}`, 8),
+      fitRight(formatBytes(row.bytes_in + row.bytes_out), 10),
+      fit(row.cwd ?? "-", Math.max(8, columns - 62)),
+    ];
+    return fit(text.join(" "), columns);
+  };
+  return windows.slice(from, to).map(lineOf);
+}
+
+/** What is wrong, what is noted, and how often lists changed, which costs clients their prompt caches. */
+export function faultLines({ notice, sample }: Watched): string[] {
+  const changes = (sample?.list_changes ?? []).map(({ cause, server, count, last_at }) =>
+    `lists changed ${count} x: ${cause}${server === undefined ? "" : ` of ${server}`}, last ${last_at}`
+  );
+  const lines = [
+    ...(notice?.faults ?? []).map((fault) => `! ${fault}`),
+    ...(notice?.notes ?? []),
+    ...changes,
+  ];
+  return lines.length > 0 ? lines : ["nothing is wrong, and no lists have changed"];
+}
+
+/** The last lines, or those the user has gone back to. */
+function logLines(input: PaneInput, room: number): string[] {
+  const { watched, view, columns } = input;
+  if (view.log === undefined) {
+    return [fit("  l shows the log of the selected server, d that of the daemon", columns)];
+  }
+  if (watched.log.length === 0) return [fit(`  ${watched.logWhy ?? "nothing was written yet"}`, columns)];
+  const below = Math.min(view.scrolled, Math.max(0, watched.log.length - room));
+  const end = watched.log.length - below;
+  return watched.log.slice(Math.max(0, end - room), end).map((line) => fit(`  ${line}`, columns));
+}
+
+function scrolled(lines: readonly string[], { view, columns, room }: PaneInput & { room: number }): string[] {
+  const from = Math.min(view.scrolled, Math.max(0, lines.length - room));
+  return lines.slice(from, from + room).map((line) => fit(`  ${line}`, columns));
+}

@@ -1,0 +1,123 @@
+import { allowMethod, ownerOnly } from "../admin/route_guards.ts";
+import { ExaiError } from "../base/errors.ts";
+import type { Route } from "../edge/http_handler.ts";
+import { PageSessions } from "../edge/page_sessions.ts";
+
+import { PAGE_FILES, type PageFile } from "./files.ts";
+
+/** Nothing is loaded from elsewhere, and no script but the page's own runs. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+  "form-action 'self'",
+].join("; ");
+
+/** Longest token that is read, in bytes; anybody may send one. */
+const MAX_TOKEN_BYTES = 4096;
+
+/** Checks a token in constant time. */
+interface TokenCheck {
+  readonly required: boolean;
+  readonly current: string;
+  accepts(token: string): boolean;
+}
+
+/** The page, as the daemon serves it. */
+interface ServedPage {
+  /** The browsers that are signed in to it. */
+  pages: PageSessions;
+  /** Routes that need no token. */
+  openRoutes: ReadonlyMap<string, Route>;
+  /** Routes for the owner. */
+  ownerRoutes: readonly [string, Route][];
+}
+
+/** The page of a daemon, with the sessions of those who look at it. */
+export function servedPage(token: TokenCheck): ServedPage {
+  const pages = new PageSessions(token);
+  const code = allowMethod("POST", () => Response.json({ code: pages.createCode() }));
+  const wait = allowMethod("POST", async (request) => {
+    return Response.json({ used: await pages.whenUsed(await request.text()) });
+  });
+  return {
+    pages,
+    openRoutes: openPageRoutes(pages, token),
+    // With the code a browser is signed in once.
+    ownerRoutes: ownerOnly([["/page/code", code], ["/page/wait", wait]]),
+  };
+}
+
+/** What a browser gets without the token: the page, which holds no data, and a cookie for the token or a code. */
+function openPageRoutes(sessions: PageSessions, token: TokenCheck): Map<string, Route> {
+  return new Map<string, Route>([
+    ...Object.entries(PAGE_FILES).map(([path, file]): [string, Route] => [path, fileRoute(file)]),
+    [
+      "/page/session",
+      allowMethod("POST", async (request) => {
+        const presented = await shortText(request);
+        if (!token.required || token.accepts(presented)) return signedIn(request, sessions, { status: 200 });
+        throw new ExaiError(
+          "UNAUTHORIZED",
+          "this is not the daemon's token; exai-daemon token show prints it",
+        );
+      }),
+    ],
+    [
+      "/page/open",
+      allowMethod("GET", (request) => {
+        const isGood = sessions.redeem(new URL(request.url).searchParams.get("code") ?? "");
+        // With a code that was used or is too old, the page asks for the token itself.
+        return isGood ? signedIn(request, sessions, TO_PAGE) : new Response(null, TO_PAGE);
+      }),
+    ],
+  ]);
+}
+
+const TO_PAGE = {
+  status: 303,
+  headers: { location: "/", "referrer-policy": "no-referrer", "cache-control": "no-store" },
+};
+
+function signedIn(request: Request, sessions: PageSessions, init: ResponseInit): Response {
+  const response = new Response(init.status === 200 ? "{}" : null, init);
+  response.headers.set("set-cookie", sessions.begin(request));
+  response.headers.set("cache-control", "no-store");
+  return response;
+}
+
+function fileRoute({ type, load }: PageFile): Route {
+  let loading: Promise<{ text: string; etag: string }> | undefined;
+  return allowMethod("GET", async (request) => {
+    const { text, etag } = await (loading ??= withTag(load));
+    const headers = {
+      "content-type": type,
+      "content-security-policy": POLICY,
+      "referrer-policy": "no-referrer",
+      // Asked for again each time: another version of the daemon has another page.
+      "cache-control": "no-cache",
+      etag,
+    };
+    if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
+    return new Response(text, { headers });
+  });
+}
+
+async function withTag(load: PageFile["load"]): Promise<{ text: string; etag: string }> {
+  const text = await load();
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return { text, etag: `"${new Uint8Array(digest).toHex().slice(0, 32)}"` };
+}
+
+async function shortText(request: Request): Promise<string> {
+  const length = Number(request.headers.get("content-length") ?? NaN);
+  if (length <= MAX_TOKEN_BYTES) return (await request.text()).trim();
+  throw new ExaiError(
+    "INVALID_REQUEST",
+    `a token of at most ${MAX_TOKEN_BYTES} bytes is expected, with its length`,
+  );
+}

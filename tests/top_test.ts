@@ -1,0 +1,251 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { stripVTControlCharacters } from "node:util";
+import stringWidth from "string-width";
+import type { WatchEvent } from "../lib/admin/watch_event.ts";
+import { COLOURS, PLAIN } from "../lib/commands/top/paint.ts";
+import { drawPicture, type PictureInput } from "../lib/commands/top/picture.ts";
+import { press } from "../lib/commands/top/press.ts";
+import { newView, shownOf } from "../lib/commands/top/view.ts";
+import { Watched, watchEvent } from "../lib/commands/top/watched.ts";
+import {
+  calls,
+  hello,
+  runningCall,
+  sample,
+  SCENE,
+  serverRow,
+  servers,
+  sessionRow,
+  sessions,
+} from "./helpers/watch_scene.ts";
+
+const NOW_MS = 1000;
+
+/** What is seen of `events`, and keys to press. */
+function topOf(events: readonly WatchEvent[] = SCENE) {
+  const watched = new Watched();
+  const view = newView();
+  for (const event of events) watched.apply(event, NOW_MS);
+  const draw = (more: Partial<PictureInput> = {}) =>
+    drawPicture({
+      watched,
+      view,
+      contact: { heardAtMs: NOW_MS },
+      paint: PLAIN,
+      columns: 80,
+      rows: 24,
+      nowMs: NOW_MS,
+      ...more,
+    });
+  return {
+    watched,
+    view,
+    draw,
+    text: (more: Partial<PictureInput> = {}) => draw(more).map((line) => line.trimEnd()).join("\n"),
+    /** Presses each key: a name of several letters, or what is typed. */
+    press: (...keys: string[]) =>
+      keys.map((name) =>
+        press({ name, sequence: name.length === 1 ? name : `\x1b${name}`, ctrl: false }, view, watched)
+      ).at(-1),
+  };
+}
+
+Deno.test("servers by windows, who shares what, what is wrong and what waits are seen in 80 columns", () => {
+  const { text } = topOf();
+  const seen = text();
+  for (
+    const line of [
+      /^exai 1\.2\.3, process 4711, ws:\/\/127\.0\.0\.1:8765/m,
+      /^calls 2\.0\/s {2}p50 12 ms {2}p95 80 ms {2}failed 1 {2}running 1 {2}waiting 0$/m,
+      /^daemon 120 MiB {2}servers 300 MiB {2}shims 40 MiB {2}saved 100 MiB, 4 of 11 processes$/m,
+      /^ {2}SERVER STATE {9}RUN {3}MEMORY {2}>1 {2}2$/m,
+      /^> files {2}running {9}1 {3}50 MiB {2}>1 {2}w$/m,
+      /^ {2}github needs a login {3}- {8}- {3}\. {2}!$/m,
+      /^ {2}idle {3}not started {5}- {8}- {3}\. {2}\.$/m,
+      /^files: running, shared by machine with 2 windows, its entry says so/m,
+      /^window 1: claude-code, left, 3 calls, 1 running, \/home\/me\/one$/m,
+      /^> c-2 +waiting +5\.0 ms +2 files write +waits for a slot/m,
+      /^ {2}c-1 +running +5\.0 ms +1 files read$/m,
+      /^ {2}c-0 +tool_error +1\.5 s +1 files read +no such file$/m,
+    ]
+  ) assertMatch(seen, line);
+});
+
+Deno.test("the picture fills the terminal and no more, whatever its size and whatever names hold", () => {
+  const hostile = "\x1b[2J\r\n<b>漢字テスト🙂🙂🙂é́́́́́́\u202e" + "x".repeat(300);
+  const { watched, view, draw, press } = topOf([
+    hello(),
+    servers(serverRow(hostile, { cause: hostile, sessions: ["s1"] }), serverRow("b", { account: hostile })),
+    sessions(sessionRow("s1", { client: hostile, cwd: hostile, window: hostile })),
+    calls(runningCall("c-1", { server: hostile, tool: hostile, message: hostile })),
+    sample({ saved: { note: hostile } }),
+    { type: "notice", at_ms: 0, faults: [hostile], notes: [] },
+    { type: "log", at_ms: 0, lines: [hostile] },
+  ]);
+  view.log = hostile;
+  for (const pane of ["1", "2", "3", "4", "?"]) {
+    press(pane);
+    for (const [columns, rows] of [[80, 24], [40, 10], [39, 24], [200, 60], [1, 1], [80, 10]] as const) {
+      const lines = draw({ columns, rows });
+      assertEquals(lines.length, rows);
+      for (const line of lines) {
+        assertEquals(stringWidth(line), columns, `${columns} x ${rows}: ${JSON.stringify(line)}`);
+        assert(!/[\p{Cc}\u202e]/u.test(line), JSON.stringify(line));
+      }
+    }
+  }
+  assertEquals(watched.numberOf("s1"), 1);
+});
+
+Deno.test("nothing is said by a colour alone, and without colours no control is written", () => {
+  const { draw } = topOf();
+  const dressed = draw({ paint: COLOURS }).map((line) => stripVTControlCharacters(line));
+  assertEquals(dressed, draw());
+  assert(draw({ paint: COLOURS }).join("").includes("\x1b["));
+  for (const line of draw()) assert(!/\p{Cc}/u.test(line));
+});
+
+Deno.test("500 servers and 200 windows: only what fits is drawn, around what is selected, and soon", () => {
+  const ids = Array.from({ length: 200 }, (_, i) => `s${i + 1}`);
+  const { draw, text, press, view } = topOf([
+    hello(),
+    servers(
+      ...Array.from(
+        { length: 500 },
+        (_, i) => serverRow(`server${String(i).padStart(3, "0")}`, { sessions: ids }),
+      ),
+    ),
+    sessions(...ids.map((id) => sessionRow(id))),
+    calls(...ids.map((session, i) => runningCall(`c-${i}`, { session, server: "server400" }))),
+  ]);
+  const startMs = performance.now();
+  for (let i = 0; i < 20; i++) draw();
+  assert((performance.now() - startMs) / 20 < 100, "a picture takes less than 100 ms");
+  press("end");
+  view.window = "s150";
+  assertMatch(text(), /^> server499 /m);
+  assertMatch(text(), / 149>150 151/);
+  press("home");
+  assertMatch(text(), /^> server000 /m);
+});
+
+Deno.test("what is selected stays selected when rows come and go", () => {
+  const { watched, text, press } = topOf();
+  press("down", "right");
+  assertMatch(text(), /^> github .*>!$/m);
+  watched.apply({ ...servers(serverRow("aaa")), whole: false } as WatchEvent, NOW_MS);
+  assertMatch(text(), /^> github/m);
+  const rows = { "github#a1": serverRow("github", { pid: 9 }) };
+  watched.apply({ type: "servers", at_ms: 0, whole: false, rows, gone: ["github"] }, NOW_MS);
+  assertMatch(text(), /^> github/m, "it has started");
+  watched.apply({ type: "servers", at_ms: 0, whole: false, rows: {}, gone: ["github#a1"] }, NOW_MS);
+  assertMatch(text(), /^> aaa/m);
+});
+
+Deno.test("a filter leaves the servers that match with their windows, and windows with their servers", () => {
+  const { view, watched, press, text } = topOf();
+  press("/", ..."CODEX");
+  assertMatch(text(), /^\/CODEX_$/m);
+  press("return");
+  const names = ({ servers, windows }: ReturnType<typeof shownOf>) => [
+    servers.map(([key]) => key),
+    windows.map(({ session }) => session),
+  ];
+  assertEquals(names(shownOf(watched, view)), [["files", "github"], ["s2"]]);
+  assertEquals(names(shownOf(watched, { filter: "idle" })), [["idle"], []]);
+  assertEquals(shownOf(watched, { filter: "write" }).calls.map(({ id }) => id), ["c-2"]);
+  press("escape");
+  assertEquals(names(shownOf(watched, view)), [["files", "github", "idle"], ["s1", "s2"]]);
+});
+
+Deno.test("a server is restarted, parked or stopped, a call cancelled, a session ended: each asked about first", () => {
+  const { press, text, view } = topOf();
+  for (
+    const [key, path, question] of [
+      ["r", "/servers/restart?name=files&key=a1", "restart files (1 call, 2 windows)?"],
+      ["p", "/servers/park?name=files&key=a1", "park files"],
+      ["s", "/servers/stop?name=files&key=a1", "its calls fail now"],
+      ["x", "/kill?what=session&id=s1", "window 1 (claude-code)"],
+    ] as const
+  ) {
+    assertEquals(press(key), undefined, "nothing is done yet");
+    assert(text().split("\n").at(-1)!.includes(question), text());
+    const effect = press("y");
+    assert(effect?.do === "order" && effect.order.path === path, JSON.stringify(effect));
+    press(key);
+    assertEquals(press("return"), undefined, "any other key is a no");
+    assertEquals([view.order, view.message], [undefined, "nothing was done"]);
+  }
+  press("c");
+  assertMatch(text(), /select one there to cancel it/);
+  press("1", "down", "c");
+  const effect = press("y");
+  assert(effect?.do === "order" && effect.order.path === "/cancel?id=c-1");
+  press("down", "c");
+  assertMatch(text(), /the selected call has ended/);
+});
+
+Deno.test("help, one thing in full, faults and logs are pages and lists of their own", () => {
+  const { watched, press, text } = topOf();
+  press("?");
+  assertMatch(text(), /^r {15}restart the selected server$/m);
+  press("q");
+  press("return");
+  assertMatch(text(), /^share_key +a1$/m);
+  press("escape", "3", "return");
+  assertMatch(text(), /^faults and notes\n! github has failed\nthe disk/);
+  press("escape");
+  assertMatch(text(), /^ {2}! github has failed$/m);
+  assertMatch(text(), /^ {2}lists changed 2 x: changed of files, last 2026/m);
+  assertEquals(press("l"), { do: "log", name: "files" });
+  watched.apply({ type: "log", at_ms: 0, lines: ["one", "two"] }, NOW_MS);
+  assertMatch(text(), /\[4 log\] {2}files\n {2}one\n {2}two/);
+  watched.apply({ type: "log", at_ms: 0, lines: ["x".repeat(100) + "end"] }, NOW_MS);
+  press("return");
+  assertMatch(text(), /^log of files\none\ntwo\nx{80}\nx{20}end\n/);
+  press("escape");
+  assertEquals(press("d"), { do: "log", name: "daemon" });
+  assertEquals(press("1", "return"), { do: "show call", id: "c-2" });
+  assertEquals(press("q"), { do: "quit" });
+});
+
+Deno.test("what is shown stays while no daemon answers, with its age and the reason, until another daemon tells anew", () => {
+  const { watched, text } = topOf();
+  const lost = { why: "connection refused", retryAtMs: 64_000 };
+  const seen = text({ contact: { heardAtMs: NOW_MS, lost }, nowMs: 61_000 });
+  assertMatch(seen, /^! no daemon, all below is 60 s old, tried again in 3 s: connection refused/);
+  assertMatch(seen, /^> files /m);
+  assertMatch(text({ nowMs: 61_000 }), /^! the daemon says nothing, all below is 60 s old/);
+  watched.apply(hello("2026-11-28T10:00:00.000Z"), NOW_MS);
+  assertEquals([watched.servers.size, watched.sessions.size, watched.calls.size], [0, 0, 0]);
+  assertMatch(text(), /no server is configured, or none matches/);
+});
+
+Deno.test("a call that ended while nobody heard is not shown as running, and ended ones are kept within bounds", () => {
+  const { watched } = topOf();
+  watched.apply({ ...calls(runningCall("c-9")), whole: true } as WatchEvent, NOW_MS);
+  const running = () => [...watched.calls.values()].filter(({ isRunning }) => isRunning).map(({ id }) => id);
+  assertEquals(running(), ["c-9"]);
+  for (let i = 0; i < 20; i++) {
+    const many = Array.from({ length: 100 }, (_, n) => runningCall(`e-${i}-${n}`, { outcome: "ok" }));
+    watched.apply(calls(...many), NOW_MS);
+  }
+  assertEquals(watched.calls.size, 500);
+  assertEquals(running(), ["c-9"]);
+});
+
+Deno.test("a window keeps its number while it is open, and a free one is given anew", () => {
+  const { watched } = topOf();
+  watched.apply({ type: "sessions", at_ms: 0, whole: false, rows: {}, gone: ["s1"] }, NOW_MS);
+  assertEquals(watched.numberOf("s2"), 2);
+  watched.apply({ ...sessions(sessionRow("s3"), sessionRow("s4")), whole: false } as WatchEvent, NOW_MS);
+  assertEquals(["s2", "s3", "s4"].map((id) => watched.numberOf(id)), [2, 1, 3]);
+});
+
+Deno.test("a line that is none, or of a kind that is not known, changes nothing", () => {
+  for (const line of ["", "{", "[]", '{"a":1}', "\x1b[2J"]) assertEquals(watchEvent(line), undefined);
+  const { watched, text } = topOf();
+  const before = text();
+  watched.apply(watchEvent('{"type":"new kind"}')!, NOW_MS);
+  assertEquals(text(), before);
+});
