@@ -4,7 +4,13 @@ import type { ServerStatus, SessionStatus } from "../lib/admin/status_rows.ts";
 import type { WatchEvent } from "../lib/admin/watch_event.ts";
 import { formatCount, formatDuration, formatMemory, plural } from "../lib/page/browser/format.ts";
 import { buildMatrix, filterLines, toneOf, visibleRange } from "../lib/page/browser/matrix_model.ts";
-import { filterCalls, MAX_CALLS, MAX_LOG_LINES, MAX_SAMPLES, ShownState } from "../lib/page/browser/shown_state.ts";
+import {
+  filterCalls,
+  MAX_CALLS,
+  MAX_LOG_LINES,
+  MAX_SAMPLES,
+  ShownState,
+} from "../lib/page/browser/shown_state.ts";
 import { WatchClient, type WatchLink } from "../lib/page/browser/watch_client.ts";
 import { hello, sample, serverRow, sessionRow } from "./helpers/watch_rows.ts";
 
@@ -43,6 +49,7 @@ Deno.test("a call that has ended never runs again, whatever is heard late", () =
   const { state } = shown();
   state.take(calls([callRow("a", "running"), callRow("b", "running")]));
   state.take(calls([callRow("a", "ok")]));
+  state.take(calls([callRow("a", "running")]));
   state.takePast([callRow("a", "running"), callRow("0", "ok")]);
   assertEquals(state.calls.map(({ id, isRunning }) => [id, isRunning]), [["b", true], ["a", false], [
     "0",

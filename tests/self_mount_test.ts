@@ -115,6 +115,21 @@ Deno.test("a server that only works on a directory of our name is mounted", asyn
   });
 });
 
+Deno.test("a recorded session that EXAI plays back is mounted", async () => {
+  await withDir(async (dir) => {
+    const faults = await faultsOf({
+      installed: { command: "exai-daemon", args: ["replay", "one.ndjson"] },
+      source: {
+        command: "deno",
+        args: ["run", "-A", SHIM.replace(/shim\.ts$/, "daemon.ts"), "replay", "one.ndjson"],
+      },
+      flags: { command: "/opt/exai/exai-daemon", args: ["--log-level=debug", "replay", "one.ndjson"] },
+      other: { command: "exai-daemon", args: ["status", "replay"] },
+    }, dir);
+    assertEquals([...faults.keys()], ["other"]);
+  });
+});
+
 Deno.test("an entry with the daemon's own address is refused by name", async () => {
   await withDir(async (dir) => {
     const urls = [

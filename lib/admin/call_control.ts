@@ -1,7 +1,7 @@
 import { ExaiError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
-import type { Call } from "../call/call.ts";
+import type { Call, Policy, Target } from "../call/call.ts";
 import { sessionIdOf } from "../call/owner.ts";
 import { argumentsSize } from "../call/payload_size.ts";
 import { currentWait } from "../call/wait.ts";
@@ -10,7 +10,15 @@ import { type CallBodies, type CallFilter, type CallStore, matchesFilter } from 
 import { type CallRecord, type RecordedExchange, toolOf } from "../observe/call_record.ts";
 import { formatCallId, parseCallId, type RunningCall, RunningCalls } from "../observe/running_calls.ts";
 import type { Session } from "../session/session.ts";
-import { exactError, exactResult } from "../wire/raw_message.ts";
+import {
+  clientFacts,
+  recordedAnswer,
+  recordedEvents,
+  recordedRequest,
+  recordEvents,
+  recordShown,
+} from "./call_bodies.ts";
+import { exportLines } from "./call_export.ts";
 
 /** The outcome of a call that has not ended. */
 const RUNNING = "running";
@@ -47,8 +55,27 @@ export class CallControl {
   record(record: CallRecord, exchange: RecordedExchange): void {
     const { store } = this.#options;
     // Without bodies the exchange is not retained until the record is written.
-    store?.add(record, store.keepsBodies ? () => this.#bodiesOf(exchange) : undefined);
+    store?.add(record, store.keepsBodies ? this.#bodiesOf(record, exchange) : undefined);
     for (const listener of this.#listeners) listener(record);
+  }
+
+  /** What calls pass, so that what is said while they run is recorded, if bodies are. */
+  get events(): Policy {
+    const { store, maxBodyChars } = this.#options;
+    return store?.keepsBodies ? recordEvents(maxBodyChars) : (next) => next;
+  }
+
+  /** `target`, of which is recorded what it shows clients, if bodies are. */
+  recordShown(target: Target): Target {
+    const { store } = this.#options;
+    return store?.keepsBodies ? recordShown(target, store) : target;
+  }
+
+  /** The lines of an export; see {@linkcode exportLines}. */
+  exported(session: string): Iterable<string> {
+    const { store, maxBodyChars } = this.#options;
+    if (!store) throw new ExaiError("RESOURCE_NOT_FOUND", "there is no record of calls: EXAI_CALLS is off");
+    return exportLines(store, { session, maxBodyChars });
   }
 
   /** Records a call again that has used more since. */
@@ -136,18 +163,20 @@ export class CallControl {
   }
 
   /** The only look into what a call that is passed on carries: it is parsed here, and only if bodies are recorded. */
-  #bodiesOf({ call, result }: RecordedExchange): CallBodies {
-    return {
+  #bodiesOf({ durationMs }: CallRecord, exchange: RecordedExchange): () => CallBodies {
+    const { call, result } = exchange;
+    // Now: when a batch is written, the clock has gone on.
+    const events = recordedEvents({ ...exchange, durationMs });
+    return () => ({
       request: this.#requestOf(call),
-      answer: result === undefined
-        ? undefined
-        : redactedJson(result.error ? exactError(result) : exactResult(result), this.#options.maxBodyChars),
-    };
+      answer: recordedAnswer(result, this.#options.maxBodyChars),
+      client: clientFacts(call.caller),
+      events,
+    });
   }
 
   #requestOf(call: Call): string {
-    const exact = call.body ? call.body.exact : call.params;
-    return redactedJson(exact.arguments ?? exact, this.#options.maxBodyChars);
+    return redactedJson(recordedRequest(call), this.#options.maxBodyChars);
   }
 }
 

@@ -1,7 +1,9 @@
+import { delay } from "@std/async/delay";
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
+import { KIB } from "../base/units.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { type CallBodies, type CallFilter, matchesFilter } from "../observe/call_store.ts";
 import { type CallRecord, isoTime } from "../observe/call_record.ts";
@@ -23,6 +25,11 @@ const MAX_LIMIT = 2000;
 
 /** Maximum number of lines buffered for a client that follows calls; further lines are dropped. */
 const MAX_UNREAD_LINES = 10_000;
+
+/** Lines of an export that are read and sent at once. */
+const EXPORT_PART_CHARS = 64 * KIB;
+
+const NDJSON = { "content-type": "application/x-ndjson" };
 
 /** A call as JSON, for HTTP and `exai-daemon calls --json`. */
 export function callJson(record: CallRecord, bodies?: CallBodies): JsonObject {
@@ -53,7 +60,9 @@ export function callJson(record: CallRecord, bodies?: CallBodies): JsonObject {
 }
 
 /** The routes that list, follow, cancel and kill calls. The caller restricts their HTTP methods. */
-export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" | "cancel" | "kill", Route> {
+export function callRoutes(
+  sources: CallRouteSources,
+): Record<"list" | "follow" | "export" | "cancel" | "kill", Route> {
   const { calls, sessions, killUpstream } = sources;
   return {
     list(request) {
@@ -71,6 +80,11 @@ export function callRoutes(sources: CallRouteSources): Record<"list" | "follow" 
       const query = new URL(request.url).searchParams;
       checkNames(query);
       return streamCalls(calls, parseFilter(query));
+    },
+    export(request) {
+      const query = new URL(request.url).searchParams;
+      checkNames(query, ["session"]);
+      return streamLines(calls.exported(query.get("session") ?? ""));
     },
     cancel(request) {
       const id = new URL(request.url).searchParams.get("id") ?? "";
@@ -146,12 +160,12 @@ export function parseFilter(query: URLSearchParams): CallFilter {
 /** The parameters of a query for calls. */
 const QUERY_NAMES: readonly string[] = ["id", "session", "server", "tool", "outcome", "since", "limit"];
 
-function checkNames(query: URLSearchParams): void {
+function checkNames(query: URLSearchParams, known = QUERY_NAMES): void {
   for (const name of query.keys()) {
-    if (QUERY_NAMES.includes(name)) continue;
+    if (known.includes(name)) continue;
     throw new ExaiError(
       "INVALID_PARAMS",
-      `a query has no ${quoteName(name)}${didYouMean(name, QUERY_NAMES)}; allowed: ${QUERY_NAMES.join(", ")}`,
+      `a query has no ${quoteName(name)}${didYouMean(name, known)}; allowed: ${known.join(", ")}`,
     );
   }
 }
@@ -182,5 +196,27 @@ function streamCalls(calls: CallControl, filter: CallFilter): Response {
     },
     cancel: () => subscription[Symbol.dispose](),
   }, { highWaterMark: MAX_UNREAD_LINES });
-  return new Response(lines, { headers: { "content-type": "application/x-ndjson" } });
+  return new Response(lines, { headers: NDJSON });
+}
+
+/** Sends `lines` as fast as the client reads them. */
+function streamLines(lines: Iterable<string>): Response {
+  const iterator = lines[Symbol.iterator]();
+  const encoder = new TextEncoder();
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      // Others are served between two parts.
+      await delay(0);
+      let part = "";
+      while (part.length < EXPORT_PART_CHARS) {
+        const { value, done } = iterator.next();
+        if (done) break;
+        part += `${value}\n`;
+      }
+      if (part === "") controller.close();
+      else controller.enqueue(encoder.encode(part));
+    },
+    cancel: () => void iterator.return?.(),
+  });
+  return new Response(stream, { headers: NDJSON });
 }

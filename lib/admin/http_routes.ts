@@ -131,6 +131,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/reload", allowMethod("POST", () => reload(sources))],
     ["/calls", allowMethod("GET", routes.list)],
     ["/calls/follow", allowMethod("GET", routes.follow)],
+    ["/calls/export", allowMethod("GET", routes.export)],
     ["/cancel", allowMethod("POST", routes.cancel)],
     ["/kill", allowMethod("POST", routes.kill)],
     ["/stop", stopRoute(stopRequest, calls)],

@@ -79,7 +79,8 @@ export class Telemetry implements AsyncDisposable {
   constructor(options: TelemetryOptions) {
     this.#options = options;
     const lines = new MetricsLines();
-    this.policy = recordCalls({
+    const { events } = options.calls;
+    const record = recordCalls({
       running: options.calls.running,
       amend: (record) => options.calls.amend(record),
       record: (record, exchange) => {
@@ -89,6 +90,7 @@ export class Telemetry implements AsyncDisposable {
         options.files.appendMetrics(lines.lineOf(record));
       },
     });
+    this.policy = (next) => record(events(next));
     this.register({ faults: () => [...options.files.faults(), ...options.calls.faults()] });
   }
 

@@ -1,7 +1,7 @@
 import { basename } from "@std/path/basename";
 import { isObject, type Json } from "../base/json.ts";
 import { convertEntry, type EntryDialect } from "../config/entry_shapes.ts";
-import { ownProgramOf, type ProgramCommand } from "../config/shim_program.ts";
+import { isReplay, ownProgramOf, type ProgramCommand } from "../config/shim_program.ts";
 
 /** What EXAI's own entries in clients look like. */
 export interface OwnEntries {
@@ -31,6 +31,7 @@ export function ownEntryKind(value: Json, dialect: EntryDialect, own: OwnEntries
 
 function startsShim(line: ProgramCommand, shim: ProgramCommand): boolean {
   const words = [line.command, ...line.args];
+  if (isReplay(words)) return false;
   if (words.some((word) => OWN_NAME.test(basename(word.replaceAll("\\", "/"))))) return true;
   const own = [shim.command, ...shim.args].join("\0");
   return words.slice(0, 1 + shim.args.length).join("\0") === own || ownProgramOf(line) !== undefined;

@@ -97,7 +97,7 @@ export class Daemon implements AsyncDisposable {
       sees: (caller, server) => router.sees(caller, server),
     });
     const guard = new Guard({ ...settings, token: parts.token });
-    const target = this.#drain.guard(router.target);
+    const target = this.#drain.guard(parts.calls.recordShown(router.target));
     const hooks = attachHooks(options, parts, {
       registry: this.#sessions,
       target,

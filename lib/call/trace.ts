@@ -15,6 +15,8 @@ export interface CallTrace {
   note?: string;
   /** What it has used of models. */
   spent?: CallSpending;
+  /** What was said while it ran; undefined where that is not recorded. */
+  said?: SaidInCall[];
   /** Its span; undefined where traces are sent nowhere. */
   span?: CallSpan;
   /** The work of a call that was answered, or given up, before its end. */
@@ -43,4 +45,16 @@ export interface Wait {
   readonly sinceMs: number;
   /** A description, as `a permit of server "files" (7 before it)`. */
   what(): string;
+}
+
+/** Something that was said to the client of a call while it ran. */
+export interface SaidInCall {
+  /** By `performance.now`, in milliseconds. */
+  readonly atMs: number;
+  readonly kind: "notification" | "question";
+  readonly method: string;
+  /** JSON, redacted. */
+  readonly params: string;
+  /** What the client has answered to a question, as `params`. */
+  answer?: string;
 }

@@ -1,17 +1,13 @@
-import { ExaiError, UsageError } from "../base/errors.ts";
+import { UsageError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
 import { formatBytes, formatUsd, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import { jsonEscaped, visible } from "../base/visible.ts";
-import { isFile } from "../config/path_kind.ts";
-import { type StatePaths, statePaths } from "../config/paths.ts";
-import type { Settings } from "../config/settings.ts";
-import { CallControl } from "../admin/call_control.ts";
-import { openCallRecords } from "../state/call_records.ts";
 import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
 import { askDaemon, followDaemon, isDaemonRunning } from "../client/daemon_client.ts";
-import type { Action, CommandFlag, CommandResult, Invocation } from "./command.ts";
-import { accessHome } from "./home_access.ts";
+import type { Action, CommandFlag, CommandGroup, CommandResult, Invocation } from "./command.ts";
+import { fromCallsFile } from "./calls_file.ts";
+import { exportCommand } from "./export_calls.ts";
 import { formatCell, formatLocalTime, formatRow, formatTable } from "./table.ts";
 
 /** The flags that choose calls, each sent to the daemon as a parameter of the same name. */
@@ -34,7 +30,7 @@ const FILTERS: readonly CommandFlag[] = [
   { name: "limit", value: "N", help: "At most this many calls, the latest; 50 when not given" },
 ];
 
-export const callsCommand: Action = {
+const listCalls: Action = {
   summary: "List calls, or show one in full",
   forms: [
     {
@@ -45,6 +41,12 @@ export const callsCommand: Action = {
   ],
   flags: [...FILTERS, { name: "follow", help: "Show each call as it ends, until Ctrl+C" }],
   run: calls,
+};
+
+export const callsCommand: CommandGroup = {
+  summary: "List calls, show one in full, or export what a session said",
+  fallback: "list",
+  actions: { list: listCalls, export: exportCommand },
 };
 
 const HEADINGS = [
@@ -119,31 +121,15 @@ async function withoutDaemon(
   query: URLSearchParams,
   ask: () => Promise<JsonObject>,
 ): Promise<JsonObject> {
-  const paths = statePaths(settings);
-  if (!await isFile(paths.calls)) {
-    throw new ExaiError(
-      "RESOURCE_NOT_FOUND",
-      `no daemon runs, and there is no record of calls at ${paths.calls}`,
-    );
-  }
-  return await accessHome(settings, { ask, alone: () => fromFile(settings, paths, query) });
-}
-
-// deno-lint-ignore require-await -- SQLite is synchronous
-async function fromFile(settings: Settings, paths: StatePaths, query: URLSearchParams): Promise<JsonObject> {
-  const notes: string[] = [];
-  using store = openCallRecords({ ...settings, calls: true }, paths, {
-    onQuarantine: (note) => notes.push(note),
-  });
-  const control = new CallControl({ store, maxBodyChars: settings.callsBodyMaxBytes });
-  const [fault] = [...notes, ...control.faults()];
-  if (fault !== undefined) throw new ExaiError("CONFIG", fault);
-  const id = query.get("id");
-  if (id !== null) {
+  return await fromCallsFile(settings, ask, (control) => {
+    const id = query.get("id");
+    if (id === null) {
+      const list = control.list(parseFilter(query), parseLimit(query));
+      return { calls: list.map((record) => callJson(record)) };
+    }
     const { record, bodies } = control.find(id);
     return { call: callJson(record, bodies) };
-  }
-  return { calls: control.list(parseFilter(query), parseLimit(query)).map((record) => callJson(record)) };
+  });
 }
 
 async function follow({ settings, switches, print }: Invocation, query: URLSearchParams): Promise<string> {

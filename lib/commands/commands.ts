@@ -22,6 +22,7 @@ import { newToolCommand } from "./new_tool.ts";
 import { pageCommand } from "./page.ts";
 import { psCommand } from "./ps.ts";
 import { reloadCommand } from "./reload.ts";
+import { replayCommand } from "./replay.ts";
 import { restartCommand } from "./restart.ts";
 import { secretCommand } from "./secret.ts";
 import { serversCommand } from "./servers.ts";
@@ -62,6 +63,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   call: callCommand,
   config: configCommand,
   calls: callsCommand,
+  replay: replayCommand,
   cancel: cancelCommand,
   kill: killCommand,
   reload: reloadCommand,

@@ -39,6 +39,8 @@ export function shimCommand(): ProgramCommand {
   return { command: onPath ?? own, args: [] };
 }
 
+export { isReplay } from "./servers/own_programs.ts";
+
 /** Which of EXAI's own programs a command line starts, as `mcp.json` is checked for it. */
 export function ownProgramOf({ command, args }: ProgramCommand): string | undefined {
   return ownProgram([command, ...args], { searchPath: searchPath(), dir: programDir() });

@@ -2,10 +2,19 @@ import type { StatementSync } from "node:sqlite";
 import { MINUTE_MS } from "../base/units.ts";
 import type { StatePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
-import { redactSecrets } from "../observe/redaction.ts";
-import type { CallBodies, CallFilter, CallStore } from "../observe/call_store.ts";
+import type {
+  CallBodies,
+  CallFilter,
+  CallStore,
+  ExportedCall,
+  ExportedShown,
+  ShownRecord,
+  ShownTexts,
+} from "../observe/call_store.ts";
 import type { CallRecord } from "../observe/call_record.ts";
 import { NameNumbers } from "./records/name_numbers.ts";
+import { PendingShown } from "./records/pending_shown.ts";
+import { type RecordRow, rowOf, type RowValue, toBodies, toRecord, toShown } from "./records/record_rows.ts";
 import {
   MIGRATIONS,
   prepareStatements,
@@ -38,10 +47,6 @@ const MAX_PENDING = 4096;
 const PRUNE_MS = MINUTE_MS;
 /** Most rows deleted in one transaction, so that calls do not wait long for it. */
 const PRUNE_ROWS = 2000;
-const MILLIONTHS = 1_000_000;
-
-/** A value of a row. */
-type RowValue = number | string | null;
 
 /** The record of calls in its own SQLite file, written in batches off the path of the calls. */
 export class SqliteCallRecords implements CallStore, Disposable {
@@ -50,6 +55,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   readonly #origins = new NameNumbers();
   readonly #targets = new NameNumbers();
   readonly #pruner: ReturnType<typeof setInterval>;
+  readonly #shown = new PendingShown();
   #pending: CallRecord[] = [];
   /** Arguments and answers of pending calls. */
   readonly #bodies = new WeakMap<CallRecord, () => CallBodies>();
@@ -114,11 +120,26 @@ export class SqliteCallRecords implements CallStore, Disposable {
     this.#flush();
     return this.#file.use((sql) => {
       const row = sql.call.get(id);
-      if (row === undefined) return undefined;
-      const body = sql.body.get(id);
-      const bodies = body && { request: String(body.request), answer: textOf(body.answer) };
-      return { record: toRecord(row), bodies };
+      return row && withBodies(sql, row);
     });
+  }
+
+  addShown(record: ShownRecord, texts: () => ShownTexts): void {
+    if (!this.keepsBodies) return;
+    this.#shown.add(record, texts);
+    this.#flushSoon();
+  }
+
+  callsAfter(session: string, afterId: number, limit: number): ExportedCall[] {
+    this.#flush();
+    return this.#file.use((sql) =>
+      sql.callsAfter.all(afterId, session, limit).map((row) => withBodies(sql, row))
+    ) ?? [];
+  }
+
+  shownAfter(session: string, number: number, limit: number): ExportedShown[] {
+    this.#flush();
+    return this.#file.use((sql) => sql.shownAfter.all(number, session, limit).map(toShown)) ?? [];
   }
 
   /** Deletes calls beyond the age or size limit, a part at a time. */
@@ -132,7 +153,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     clearTimeout(this.#pruneTimer);
     if (more) this.#hasDeleted = true;
     if (more) this.#pruneTimer = setTimeout(() => this.prune(nowMs), 0);
-    else this.#deleteUnusedNames();
+    else this.#deleteUnused(Math.floor(nowMs - this.#options.maxAgeMs));
   }
 
   /** Writes pending calls and closes the file. */
@@ -154,6 +175,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    if (!this.#shown.isEmpty) this.#file.write((sql) => this.#shown.write(sql));
     const batch = this.#pending;
     if (batch.length === 0) return;
     this.#pending = [];
@@ -175,7 +197,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     const values: RowValue[] = [];
     let waiting = 0;
     for (const record of batch) {
-      this.#addRow(values, sql, record);
+      values.push(...this.#valuesOf(sql, record));
       if (++waiting < ROWS_AT_ONCE) continue;
       sql.addCalls.run(...values);
       values.length = waiting = 0;
@@ -184,28 +206,19 @@ export class SqliteCallRecords implements CallStore, Disposable {
     for (let at = 0; at < values.length; at += columns) sql.addCall.run(...values.slice(at, at + columns));
     for (const record of this.keepsBodies ? batch : []) {
       const bodies = this.#bodies.get(record)?.();
-      if (bodies) sql.addBody.run(record.id, bodies.request, bodies.answer ?? null);
+      if (!bodies) continue;
+      const { request, answer = null, client = null, events = null } = bodies;
+      sql.addBody.run(record.id, request, answer, client, events);
     }
   }
 
-  /** Adds the values of one row to those of others. */
-  #addRow(values: RowValue[], sql: RecordStatements, record: CallRecord): void {
+  /** The values of one row. */
+  #valuesOf(sql: RecordStatements, record: CallRecord): RowValue[] {
     const { session, client = "", clientVersion = "", server = "", method, tool } = record;
-    values.push(
-      record.id,
-      Math.round(record.endedAtMs),
-      Math.round(record.durationMs * 1000),
-      this.#origins.of([session, client, clientVersion], sql.addOrigin),
-      this.#targets.of([server, method, tool], sql.addTarget),
-      record.bytesIn,
-      record.bytesOut,
-      record.outcome === "ok" ? null : record.outcome,
-      // The error message of a server may quote its arguments.
-      record.message === undefined ? null : redactSecrets(record.message),
-      record.spent?.inputTokens ?? null,
-      record.spent?.outputTokens ?? null,
-      record.spent?.usd === undefined ? null : Math.round(record.spent.usd * MILLIONTHS),
-    );
+    return rowOf(record, {
+      origin: this.#origins.of([session, client, clientVersion], sql.addOrigin),
+      target: this.#targets.of([server, method, tool], sql.addTarget),
+    });
   }
 
   #forgetNumbers(): void {
@@ -240,14 +253,15 @@ export class SqliteCallRecords implements CallStore, Disposable {
     return (value(sql.pageCount) - value(sql.freePages)) * value(sql.pageSize);
   }
 
-  /** Deletes the sessions and tools that deleted calls have left without any call. */
-  #deleteUnusedNames(): void {
-    if (!this.#hasDeleted) return;
+  /** Deletes the sessions and tools that deleted calls have left without any call, and what those were shown. */
+  #deleteUnused(cutoffMs: number): void {
+    if (!this.#hasDeleted && !this.#shown.hasGrown) return;
     this.#hasDeleted = false;
     this.#forgetNumbers();
     this.#file.write((sql) => {
       sql.deleteStrayOrigins.run();
       sql.deleteStrayTargets.run();
+      this.#shown.prune(sql, { maxBytes: this.#options.maxBytes, cutoffMs });
     });
   }
 }
@@ -268,32 +282,8 @@ export function openCallRecords(
   });
 }
 
-type RecordRow = Record<string, unknown>;
-
-function toRecord(row: RecordRow): CallRecord {
-  return {
-    id: Number(row.id),
-    endedAtMs: Number(row.ended_ms),
-    session: String(row.session),
-    client: textOf(row.client),
-    clientVersion: textOf(row.client_version),
-    server: textOf(row.server),
-    method: String(row.method),
-    tool: String(row.tool),
-    durationMs: Number(row.duration_us) / 1000,
-    outcome: textOf(row.outcome) ?? "ok",
-    bytesIn: Number(row.bytes_in),
-    bytesOut: Number(row.bytes_out),
-    message: textOf(row.message),
-    ...(row.tokens_in === null ? {} : { spent: toSpent(row) }),
-  };
-}
-
-function toSpent({ tokens_in, tokens_out, usd_millionths }: RecordRow): CallRecord["spent"] {
-  const usd = usd_millionths === null ? {} : { usd: Number(usd_millionths) / MILLIONTHS };
-  return { inputTokens: Number(tokens_in), outputTokens: Number(tokens_out), ...usd };
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" && value !== "" ? value : undefined;
+function withBodies(sql: RecordStatements, row: RecordRow): ExportedCall {
+  const record = toRecord(row);
+  const body = sql.body.get(record.id);
+  return { record, bodies: body && toBodies(body) };
 }

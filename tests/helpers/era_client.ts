@@ -43,6 +43,8 @@ export interface Place {
   home: string;
   /** One server of its `mcp.json`; undefined: all of them. */
   server?: string;
+  /** The words of a server on stdio that stands at the door `shim` in place of one. */
+  instead?: readonly string[];
 }
 
 /** Everything a client can offer. */
@@ -71,7 +73,8 @@ export const ANSWERS = {
 const SHIM = fromFileUrl(new URL("../../shim.ts", import.meta.url));
 
 /** How to run the real shim for a place: from source, or as the bundle `program`. */
-export function shimCommand({ http, home, server }: Omit<Place, "door">, program: string = SHIM) {
+export function shimCommand({ http, home, server, instead }: Omit<Place, "door">, program: string = SHIM) {
+  if (instead) return { command: instead[0]!, args: instead.slice(1), env: Deno.env.toObject() };
   const { command, args } = commandFor(program);
   return {
     command,

@@ -125,6 +125,7 @@ Deno.test(
       ["GET", "/status"],
       ["GET", "/metrics"],
       ["GET", "/calls/follow"],
+      ["GET", "/calls/export"],
       ["POST", "/cancel?id=x"],
       ["POST", "/kill?what=session&id=x"],
       ["POST", "/reload"],

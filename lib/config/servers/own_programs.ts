@@ -37,8 +37,19 @@ export function ownProgram(words: Words, places: Places): string | undefined {
   return findIn([words], places, MAX_SCRIPTS);
 }
 
+/** The name of the daemon and of its entry point, at the end of a word. */
+const DAEMON_WORD = /(?:^|[/\\])(?:exai-daemon(?:\.exe)?|daemon\.(?:ts|m?js))$/i;
+
+/** Whether `words` start `exai-daemon replay`, which is a server like any other. */
+export function isReplay(words: readonly string[]): boolean {
+  return words.some((word, i) =>
+    DAEMON_WORD.test(word) && words.slice(i + 1).find((next) => !next.startsWith("-")) === "replay"
+  );
+}
+
 function findIn(lines: readonly Words[], places: Places, scripts: number): string | undefined {
   for (const line of lines) {
+    if (isReplay(line)) continue;
     for (const word of firstCommands(line)) {
       const found = programOf(word, places, scripts);
       if (found !== undefined) return found;

@@ -388,7 +388,7 @@ ${t}`}function ar(e,t){let n=t.toLowerCase().split(/\s+/).filter(o=>o!=="");retu
       ${s?void 0:b`<p class="age">${l}</p>`}
       ${e.is==="lost"?b`<button type="button" onClick=${n}>Try now</button>`:void 0}
     </div>
-  `}var ic={matrix:"Servers",calls:"Calls",measured:"Measured",logs:"Logs",accounts:"Accounts"};function rc({state:e,link:t,retry:n,setLog:o}){let[l,s]=Yd(),r=oc(),[c,f]=me(),[p,h]=me(),[g,_]=me(!1),w=M=>M.is==="failed"&&h({text:M.why,isBad:!0}),k=async M=>{f(void 0);let v=await bt("POST",M.path,{query:M.query});v.is==="failed"?h({text:`${M.title}: ${v.why}`,isBad:!0}):h({text:M.done,isBad:!1})},E=M=>M.loses===void 0?void k(M):f(M),P=M=>{o(M),M!==void 0&&s("logs")};return Ce(()=>{l!=="logs"&&o(void 0)},[l]),Jd({hasKeys:r.hasKeys,open:s,help:()=>_(!0)}),b`
+  `}var ic={matrix:"Servers",calls:"Calls",measured:"Measured",logs:"Logs",accounts:"Accounts"};function rc({state:e,link:t,retry:n,setLog:o}){let[l,s]=Yd(),r=oc(),[c,f]=me(),[p,h]=me(),[g,_]=me(!1),w=M=>M.is==="failed"&&h({text:M.why,isBad:!0}),k=async M=>{f(void 0),h({text:`${M.title}: under way\u2026`,isBad:!1});let v=await bt("POST",M.path,{query:M.query});v.is==="failed"?h({text:`${M.title}: ${v.why}`,isBad:!0}):h({text:M.done,isBad:!1})},E=M=>M.loses===void 0?void k(M):f(M),P=M=>{o(M),M!==void 0&&s("logs")};return Ce(()=>{l!=="logs"&&o(void 0)},[l]),Jd({hasKeys:r.hasKeys,open:s,help:()=>_(!0)}),b`
     <${ss} value=${{state:e,link:t,act:E,told:w,open:s,showLog:P,hasKeys:r.hasKeys}}>
       <${Kd} ...${{state:e,preferences:r,act:E,onHelp:()=>_(!0)}} />
       <${jd} tab=${l} onOpen=${s} />

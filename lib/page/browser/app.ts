@@ -43,6 +43,7 @@ export function App({ state, link, retry, setLog }: AppProps): VNode {
     outcome.is === "failed" && setSaid({ text: outcome.why, isBad: true });
   const perform = async (action: PageAction) => {
     setAsked(undefined);
+    setSaid({ text: `${action.title}: under way…`, isBad: false });
     const outcome = await request("POST", action.path, { query: action.query });
     if (outcome.is === "failed") setSaid({ text: `${action.title}: ${outcome.why}`, isBad: true });
     else setSaid({ text: action.done, isBad: false });

@@ -36,6 +36,20 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE call ADD COLUMN tokens_in INTEGER;
    ALTER TABLE call ADD COLUMN tokens_out INTEGER;
    ALTER TABLE call ADD COLUMN usd_millionths INTEGER;`,
+  // What an export needs beside arguments and answers: who asked, what was said meanwhile, and what was shown.
+  `ALTER TABLE body ADD COLUMN client TEXT;
+   ALTER TABLE body ADD COLUMN events TEXT;
+   CREATE TABLE shown (
+     number INTEGER PRIMARY KEY,
+     session TEXT NOT NULL,
+     at_ms INTEGER NOT NULL,
+     client TEXT NOT NULL,
+     method TEXT NOT NULL,
+     request TEXT NOT NULL,
+     digest TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX shown_to ON shown (session, method, request);
+   CREATE TABLE shown_text (digest TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;`,
 ];
 
 /** Calls inserted by one statement, which costs an eighth of as many single ones. */
@@ -53,14 +67,30 @@ const SQL = {
   addCall: ADD_CALLS + COLUMNS,
   /** Inserts {@linkcode ROWS_AT_ONCE} calls. */
   addCalls: ADD_CALLS + Array(ROWS_AT_ONCE).fill(COLUMNS).join(","),
-  addBody: "INSERT OR REPLACE INTO body (call, request, answer) VALUES (?, ?, ?)",
+  addBody: "INSERT OR REPLACE INTO body (call, request, answer, client, events) VALUES (?, ?, ?, ?, ?)",
   call: `${SELECT} WHERE id = ?`,
-  body: "SELECT request, answer FROM body WHERE call = ?",
+  body: "SELECT request, answer, client, events FROM body WHERE call = ?",
   /** Calls that pass a filter, latest first. */
   calls: `${SELECT} WHERE (:session IS NULL OR substr(session, 1, length(:session)) = :session) ` +
     "AND (:server IS NULL OR server = :server) AND (:tool IS NULL OR tool = :tool) " +
     "AND (:outcome IS NULL OR ifnull(outcome, 'ok') = :outcome OR (:outcome = 'failed' AND outcome IS NOT NULL)) " +
     "AND (:since IS NULL OR ended_ms - duration_us / 1000 >= :since) ORDER BY id DESC LIMIT :limit",
+  /** Calls of a session after one of them, in the order they began to be recorded. */
+  callsAfter: `${SELECT} WHERE id > ? AND substr(session, 1, length(?2)) = ?2 ORDER BY id LIMIT ?`,
+  /** Nothing is added where the session was shown the same before. */
+  addShown: "INSERT INTO shown (session, at_ms, client, method, request, digest) " +
+    "SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE ?6 IS NOT (SELECT digest FROM shown " +
+    "WHERE session = ?1 AND method = ?4 AND request = ?5 ORDER BY number DESC LIMIT 1)",
+  addShownText: "INSERT OR IGNORE INTO shown_text (digest, text) VALUES (?, ?)",
+  shownAfter: "SELECT number, session, at_ms, client, method, request, text FROM shown " +
+    "JOIN shown_text USING (digest) WHERE number > ? AND substr(session, 1, length(?2)) = ?2 ORDER BY number LIMIT ?",
+  /** What was shown to sessions that have no call left, before a time. */
+  deleteOldShown: "DELETE FROM shown WHERE at_ms < ? AND session NOT IN (SELECT session FROM origin)",
+  /** What was shown longest ago, of texts beyond a size together. */
+  deleteLargeShown: "DELETE FROM shown WHERE digest IN (SELECT digest FROM (SELECT digest, " +
+    "sum(length(text)) OVER (ORDER BY latest DESC, digest) AS chars FROM shown_text JOIN " +
+    "(SELECT digest, max(number) AS latest FROM shown GROUP BY digest) USING (digest)) WHERE chars > ?)",
+  deleteStrayShownTexts: "DELETE FROM shown_text WHERE digest NOT IN (SELECT digest FROM shown)",
   oldest: "SELECT id FROM call ORDER BY id LIMIT 1",
   /** The id of the call that has the given number of calls before it. */
   idAfterOldest: "SELECT id FROM call ORDER BY id LIMIT 1 OFFSET ?",

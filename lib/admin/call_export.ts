@@ -1,0 +1,110 @@
+import { exactJson, type Json, type JsonObject } from "../base/json.ts";
+import { VERSION } from "../base/version.ts";
+import type { CallStore, ExportedCall, ExportedShown } from "../observe/call_store.ts";
+import { isoTime } from "../observe/call_record.ts";
+import { formatCallId } from "../observe/running_calls.ts";
+
+/** The format of exported sessions; a reader refuses a later one. */
+export const EXPORT_FORMAT = 1;
+
+/** Rows read at a time: the daemon serves others between two pages. */
+const PAGE = 64;
+
+/** A list, or the answer to `initialize`, in an export. */
+interface ShownLine {
+  type: "shown";
+  session: string;
+  at: string;
+  client: Json;
+  method: string;
+  request: Json;
+  result: Json;
+}
+
+/**
+ * The sessions whose ids begin with `session`, as lines of JSON: a `header`; `shown` for what each was shown; `call` for
+ * each call whose arguments are recorded; `end`, with how many there are. What was cut is a text under `request_cut`,
+ * `answer_cut`.
+ */
+export function* exportLines(
+  store: CallStore,
+  { session, maxBodyChars }: { session: string; maxBodyChars: number },
+): Generator<string> {
+  const header = {
+    type: "header",
+    exai_calls: EXPORT_FORMAT,
+    exai: VERSION,
+    exported_at: isoTime(Date.now()),
+  };
+  yield JSON.stringify({ ...header, body_max_chars: maxBodyChars, bodies: store.keepsBodies });
+  for (let after = 0;;) {
+    const page = store.shownAfter(session, after, PAGE);
+    if (page.length === 0) break;
+    after = page.at(-1)!.number;
+    for (const shown of page) {
+      const line = shownLine(shown);
+      if (line) yield JSON.stringify(line);
+    }
+  }
+  const counts = { calls: 0, without_bodies: 0 };
+  for (let after = 0;;) {
+    const page = store.callsAfter(session, after, PAGE);
+    if (page.length === 0) break;
+    after = page.at(-1)!.record.id;
+    for (const call of page) {
+      counts[call.bodies ? "calls" : "without_bodies"]++;
+      if (call.bodies) yield JSON.stringify(callLine(call));
+    }
+  }
+  yield JSON.stringify({ type: "end", ...counts });
+}
+
+/** Undefined for one that was too long to be kept whole. */
+function shownLine({ session, atMs, client, method, request, answer }: ExportedShown): ShownLine | undefined {
+  const result = jsonIn(answer);
+  if (result === undefined) return undefined;
+  return {
+    type: "shown",
+    session,
+    at: isoTime(atMs),
+    client: jsonIn(client) ?? null,
+    method,
+    request: jsonIn(request) ?? {},
+    result,
+  };
+}
+
+function callLine({ record, bodies }: ExportedCall): JsonObject {
+  const { id, session, server, method, tool, outcome, message, endedAtMs, durationMs } = record;
+  const { request = "{}", answer, client, events } = bodies ?? {};
+  return {
+    type: "call",
+    session,
+    id: formatCallId(id),
+    at: isoTime(Math.round(endedAtMs - durationMs)),
+    duration_ms: Math.round(durationMs * 1000) / 1000,
+    client: client === undefined ? undefined : jsonIn(client),
+    server,
+    method,
+    tool: method === "tools/call" ? tool : undefined,
+    outcome,
+    message,
+    ...partOf("request", request),
+    ...(answer === undefined ? {} : partOf("answer", answer)),
+    events: events === undefined ? undefined : jsonIn(events),
+  };
+}
+
+function partOf(name: string, text: string): JsonObject {
+  const value = jsonIn(text);
+  return value === undefined ? { [`${name}_cut`]: text } : { [name]: value };
+}
+
+/** The value of a text with its numbers as they came; undefined for one that was cut. */
+function jsonIn(text: string): Json | undefined {
+  try {
+    return exactJson(text);
+  } catch {
+    return undefined;
+  }
+}
