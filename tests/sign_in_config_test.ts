@@ -182,6 +182,10 @@ Deno.test("what is wrong with signing in is named where it is, with what to writ
       /oauth.clientSecret holds \$\{workspaceFolder\}, which differs by window/,
     ],
     [{ oauth: { clientId: "${env:NOT_SET}" } }, /oauth.clientId needs the environment variable NOT_SET/],
+    [
+      { oauth: { clientId: "x", clientSecret: secret }, accounts: [{ name: "a" }, { name: "b" }] },
+      /oauth.clientSecret stands beside several accounts without "issuer"/,
+    ],
     [{ account: "a/b" }, /account is another text; allowed: at most 64/],
     [{ accounts: {} }, /accounts is an object; allowed: an array of accounts/],
     [{ accounts: ["work"] }, /accounts\[0\] is another text; allowed: an object: \{"name"/],

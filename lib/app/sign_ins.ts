@@ -21,7 +21,6 @@ import {
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
 import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
-
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { slotRequestFor } from "../upstream/slot_request.ts";
 import type { DaemonEvents } from "./daemon_events.ts";

@@ -66,7 +66,7 @@ export class PendingLogins implements AsyncDisposable {
   /** An account has been signed in to, by whatever way: nobody needs to do it any more. */
   signedIn(account: AccountId): void {
     for (const { account: id, login } of this.#pending.values()) {
-      if (accountKey(id) === accountKey(account)) login.then((it) => it.isEnding || it.succeed(), () => {});
+      if (accountKey(id) === accountKey(account)) login.then((it) => it.isAnswered || it.succeed(), () => {});
     }
   }
 
@@ -107,7 +107,7 @@ export class PendingLogins implements AsyncDisposable {
       const { authorizationUrl, state } = await account.beginLogin({ redirectUrl: listener.url });
       const url = checkedPage(authorizationUrl);
       const take = async (params: URLSearchParams) => {
-        login.isEnding = true;
+        login.answered();
         try {
           const person = await account.finishLogin(params);
           login.succeed(person);
@@ -124,7 +124,7 @@ export class PendingLogins implements AsyncDisposable {
         prompt: { kind: "browser", url },
         take: (params) => listener.take(params),
       });
-      listener.expect({ state, server, take });
+      listener.expect({ state, server, account: account.id.name, take });
       this.#follow(login, () => listener[Symbol.asyncDispose]());
       return login;
     } catch (thrown) {

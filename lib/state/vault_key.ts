@@ -61,6 +61,8 @@ export class VaultKeys {
   readonly #asked = new Map<string, Promise<string | undefined>>();
   /** Those of them that were answered. */
   readonly #answered = new Set<string>();
+  /** The key that was put into the keychain for a vault that is not written yet. */
+  #made: PlacedKey | undefined;
 
   constructor(places: VaultKeyPlaces) {
     this.#places = places;
@@ -91,6 +93,19 @@ export class VaultKeys {
   /** Takes over keys that another process has got already. */
   async use(texts: readonly string[]): Promise<void> {
     for (const text of texts) await this.#remember(this.#parse(text, "what it was given"));
+  }
+
+  /**
+   * Takes over the key in a file of the user's.
+   *
+   * @throws {ExaiError} `CONFIG` where there is none, or others can change the file
+   */
+  async useFile(path: string): Promise<void> {
+    const found = await this.#readFile(path, { isGiven: true });
+    if (found === undefined) {
+      throw this.#fault(`cannot be opened with the key in ${path}, which is not there`);
+    }
+    await this.#remember(found);
   }
 
   /** Has keychains that gave no key asked once more, when it is needed next; whether there are any. */
@@ -161,7 +176,8 @@ export class VaultKeys {
     const { vault, keyFile: file, keychain } = this.#places;
     if (!this.#mayUse(keychain) || await this.#readFile(file)) return await this.#inFile();
     try {
-      return await this.#inKeychain(keychain);
+      // One for the check before a change, and for the change.
+      return this.#made ??= await this.#inKeychain(keychain);
     } catch (thrown) {
       const [title, reason] = [keychain.title, messageOf(thrown)];
       const text = "the key of {vault} goes into {file}, as {title} cannot be used: {reason}";
