@@ -29,7 +29,7 @@ export class Rig implements AsyncDisposable {
     this.auth = new ScriptedAuth(script);
     this.accounts = new Accounts({ store: this.store, metadataUrl });
     this.accounts.on("loginRequired", () => void this.events.push("login required"));
-    this.accounts.on("signedIn", () => void this.events.push("signed in"));
+    this.accounts.on("usableAgain", () => void this.events.push("signed in"));
     this.config = this.configOf(oauth);
     this.account = this.accounts.of(this.config);
     this.endpoint = this.endpointOf(this.account);
@@ -61,4 +61,15 @@ export class Rig implements AsyncDisposable {
 /** The error that `work` fails with. */
 export async function failure(work: () => Promise<unknown>): Promise<ExaiError> {
   return await assertRejects(work, ExaiError);
+}
+
+/** Has what `work` does happen `ms` later. */
+export async function later<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  const { now } = Date;
+  Date.now = () => now() + ms;
+  try {
+    return await work();
+  } finally {
+    Date.now = now;
+  }
 }
