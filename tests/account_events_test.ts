@@ -6,8 +6,7 @@ import type { KeptCredentials } from "../lib/auth/credential_store.ts";
 import { PendingLogins } from "../lib/auth/pending_logins.ts";
 import { MINUTE_MS } from "../lib/base/units.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
-import { CALLBACK, failure, later, Rig } from "./helpers/oauth_rig.ts";
-import { ScriptedAuth, signIn } from "./helpers/scripted_auth.ts";
+import { failure, later, loginOf, Rig, signInAs } from "./helpers/oauth_rig.ts";
 
 const EVENTS = ["loginRequired", "newPerson", "newLogin", "usableAgain", "signedOut"] as const;
 
@@ -16,11 +15,6 @@ function eventsOf(accounts: Accounts): string[] {
   const events: string[] = [];
   for (const event of EVENTS) accounts.on(event, () => void events.push(event));
   return events;
-}
-
-async function loginOf(account: OAuthAccount): Promise<void> {
-  const { authorizationUrl } = await account.beginLogin({ redirectUrl: CALLBACK });
-  await account.finishLogin(await signIn(authorizationUrl));
 }
 
 const headersOf = (account: OAuthAccount) => account.headersFor({ url: new URL(account.id.resource) });
@@ -129,20 +123,6 @@ Deno.test("a connection that began without a token, as what is on disk came late
   await headersOf(prompt.of(rig.config));
   assertEquals(none, [], "what was read in time is nothing new");
 });
-
-/** Signs in the person `sub` of the issuer, which it does not tell of undefined. */
-async function signInAs(auth: ScriptedAuth, account: OAuthAccount, sub: string | undefined): Promise<void> {
-  const [header, claims] = [{ alg: "RS256" }, { sub }].map((part) =>
-    new TextEncoder().encode(JSON.stringify(part)).toBase64({ alphabet: "base64url", omitPadding: true })
-  );
-  auth.script.token = (params) => {
-    const access_token = `of-${params.get("code")}`;
-    auth.access.set(access_token, { scope: "", untilMs: Infinity });
-    return Response.json({ access_token, token_type: "Bearer", id_token: `${header}.${claims}.c2ln` });
-  };
-  await loginOf(account);
-  await headersOf(account);
-}
 
 Deno.test("who signs in once more is the same person only where the authorization server says so", async () => {
   await using rig = new Rig();

@@ -3,8 +3,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Accounts } from "../lib/auth/accounts.ts";
 import { MINUTE_MS } from "../lib/base/units.ts";
-import { CALLBACK, failure, later, Rig } from "./helpers/oauth_rig.ts";
-import { refuse, signIn } from "./helpers/scripted_auth.ts";
+import { CALLBACK, failure, later, loginOf, Rig } from "./helpers/oauth_rig.ts";
+import { refuse } from "./helpers/scripted_auth.ts";
 
 Deno.test("a token that was refused is renewed once it has expired", async () => {
   await using rig = new Rig({ rotates: true, lifetimeS: 50 });
@@ -67,8 +67,7 @@ Deno.test("status is that of now: after a login of another process, and after si
   rig.auth.expire({ refresh: true });
   await failure(() => rig.call());
   const other = new Accounts({ store: rig.store }).of(rig.config);
-  const { authorizationUrl } = await other.beginLogin({ redirectUrl: CALLBACK });
-  await other.finishLogin(await signIn(authorizationUrl));
+  await loginOf(other);
   const { state, why } = await rig.account.status();
   assertEquals([state, why, rig.events.at(-1)], ["signed_in", undefined, "signed in"]);
   rig.auth.expire({ refresh: true });
@@ -85,8 +84,7 @@ Deno.test("a login of another process is used at once, also while a refresh that
   assertEquals((await failure(() => rig.call())).code, "UPSTREAM_UNAVAILABLE");
   rig.auth.script.token = undefined;
   const other = new Accounts({ store: rig.store }).of(rig.config);
-  const { authorizationUrl } = await other.beginLogin({ redirectUrl: CALLBACK });
-  await other.finishLogin(await signIn(authorizationUrl));
+  await loginOf(other);
   rig.auth.expire();
   await rig.account.status();
   await rig.call();
