@@ -56,6 +56,9 @@ Deno.test("what could not be read is read when a server asks for it, and told of
   store.answer = Promise.withResolvers();
   store.answer.resolve(await rig.store.read(account.id));
   assertEquals(await rig.call(endpoint), { scope: "" });
+  const { reads } = store;
+  await later(3 * MINUTE_MS, () => account.headersFor({ url: new URL(rig.auth.url) }));
+  assertEquals(store.reads, reads, "it is known");
 });
 
 const NEVER = new AbortController().signal;
