@@ -55,8 +55,9 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     this.#options = options;
     const { accounts } = options;
     accounts.on("loginRequired", (account) => this.#loginRequired(account));
-    accounts.on("newLogin", (account) => this.#mayBeAnother(account));
-    accounts.on("signedIn", (account) => this.#signedIn(account));
+    accounts.on("newPerson", (account) => this.#newPerson(account));
+    accounts.on("newLogin", (account) => this.#newLogin(account));
+    accounts.on("usableAgain", (account) => this.#usableAgain(account));
     accounts.on("signedOut", (account) => this.#signedOut(account));
     accounts.on("dropped", (account) => this.#needed.delete(account));
   }
@@ -170,18 +171,23 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     this.#announce(account);
   }
 
-  #signedIn(account: OAuthAccount): void {
+  #usableAgain(account: OAuthAccount): void {
     const isAnew = [this.#needed, this.#signedOutOf].map((accounts) => accounts.delete(account)).includes(
       true,
     );
-    this.#pending.signedIn(account.id);
     if (isAnew) this.#forgetLists(account);
     for (const server of this.#serversOf(account)) server.resetBackoff();
     this.#announce(account);
   }
 
-  /** Somebody has signed in here, also where somebody was: nothing goes on in the name of who it was. */
-  #mayBeAnother(account: OAuthAccount): void {
+  /** With it the same person may be shown other lists, too: of a wider scope, or of another workspace. */
+  #newLogin(account: OAuthAccount): void {
+    this.#pending.signedIn(account.id);
+    this.#forgetLists(account);
+  }
+
+  /** Nothing goes on in the name of who it was. */
+  #newPerson(account: OAuthAccount): void {
     this.#leave(account, NEW_LOGIN_GRACE_MS);
     this.#forgetLists(account);
   }

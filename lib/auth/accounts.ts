@@ -24,10 +24,12 @@ interface AccountsParts {
 interface AccountEvents {
   /** Requests are refused until somebody signs in: once until somebody has. Not where one wants a wider scope only. */
   loginRequired: [account: OAuthAccount];
-  /** Somebody has signed in, here or by another process. */
-  signedIn: [account: OAuthAccount];
-  /** Before {@linkcode signedIn}: by a login here, and perhaps it is somebody else than before. */
+  /** Requests are in the name of another person from now on, or perhaps of another. */
+  newPerson: [account: OAuthAccount];
+  /** Somebody has signed in for all that was needed, here or by another process. */
   newLogin: [account: OAuthAccount];
+  /** Requests may work again: after a login, with a token that was renewed, or is not refused any more. */
+  usableAgain: [account: OAuthAccount];
   signedOut: [account: OAuthAccount];
   /** It was not used for long; whoever asks for it again gets another object. */
   dropped: [account: OAuthAccount];

@@ -63,7 +63,7 @@ export class PendingLogins implements AsyncDisposable {
     return (await Promise.all(all)).find((login) => login?.id === id);
   }
 
-  /** An account has been signed in to, by whatever way: nobody needs to do it any more. */
+  /** Somebody has signed in to an account, by whatever way: nobody needs to do it any more. */
   signedIn(account: AccountId): void {
     for (const { account: id, login } of this.#pending.values()) {
       if (accountKey(id) === accountKey(account)) login.then((it) => it.isAnswered || it.succeed(), () => {});

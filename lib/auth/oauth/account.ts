@@ -27,6 +27,7 @@ export class OAuthAccount extends AccountAuthorization {
   async #prepare(): Promise<LoginParts> {
     if (this.isMachine) throw new AuthServerError("it is signed in to as a machine, without anybody");
     await this.tokens.reload();
+    this.look();
     const challenge = this.needs.challenge ?? await this.metadata.challenge();
     // What was wrong with it the last time may have been mended.
     const server = await this.metadata.find(challenge, this.oauth?.issuer, Date.now());
@@ -92,11 +93,10 @@ export class OAuthAccount extends AccountAuthorization {
   }
 
   async #keep(login: DoneLogin): Promise<void> {
-    await this.tokens.change((before) => Promise.resolve(afterLogin(before, login)));
+    await this.tokens.change((before) => afterLogin(before, login), "login");
     this.logins++;
     this.needs.clear();
-    this.parts.onChange("newLogin");
-    this.parts.onChange("signedIn");
+    this.look();
   }
 
   /** The next login asks for no more than the server does. */
@@ -113,7 +113,7 @@ export class OAuthAccount extends AccountAuthorization {
       return Promise.resolve(before && { clients: before.clients, discovery: before.discovery });
     });
     this.attempts.clear();
-    this.needs.forgetScope();
+    this.needs.clear();
     this.parts.onChange("signedOut");
     return await revokeLogin(ended, this.fetch);
   }
@@ -121,7 +121,9 @@ export class OAuthAccount extends AccountAuthorization {
   /** How the account stands, by what is on disk. */
   async status(): Promise<AccountStatus> {
     await this.tokens.reload();
+    this.look();
     const { kept, current } = this.tokens;
+    if (current !== undefined) this.settle();
     const why = this.needs.whyLogin;
     return {
       state: why !== undefined ? "login_required" : current === undefined ? "signed_out" : "signed_in",

@@ -10,6 +10,7 @@ import { chooseClient } from "./client_choice.ts";
 import { assertPkce, type Discovered, isSameIssuer } from "./discovery.ts";
 import { fetchOfTokens } from "./token_answer.ts";
 import { withTokens } from "./renew.ts";
+import { subjectOf } from "./signed_in_as.ts";
 
 /** How many logins of one account may be begun while one is waited for. */
 const MAX_BEGUN = 8;
@@ -153,10 +154,13 @@ export class LoginDeclinedError extends AuthServerError {
 }
 
 /** What is on disk once a login is done: what else is there of other authorization servers stays. */
-export function afterLogin(before: KeptCredentials | undefined, login: DoneLogin): KeptCredentials {
-  const { server, client, scope, tokens } = login;
+export async function afterLogin(
+  before: KeptCredentials | undefined,
+  { server, client, scope, tokens }: DoneLogin,
+): Promise<KeptCredentials> {
   const { issuer, state } = server;
   const clients = { ...before?.clients, [issuer]: { ...client, issuer } };
   const granted = { ...tokens, scope: tokens.scope ?? scope };
-  return withTokens({ clients, discovery: state, scope }, granted, issuer);
+  const login = { id: crypto.randomUUID(), subject: await subjectOf(tokens, issuer) };
+  return withTokens({ clients, discovery: state, scope, login }, granted, issuer);
 }

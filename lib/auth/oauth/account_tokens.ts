@@ -31,6 +31,8 @@ interface AccountTokensParts {
 export class AccountTokens {
   /** What was on disk last; undefined: nothing, or not read yet. */
   kept: KeptCredentials | undefined;
+  /** Whether what was on disk is known. */
+  isRead = false;
   readonly #parts: AccountTokensParts;
   #first: Promise<unknown> | undefined;
   /** When {@linkcode load} reads once more, as it could not the last time. */
@@ -86,16 +88,16 @@ export class AccountTokens {
     return ageMs < Math.min(FRESH_MS, (lifetimeMs - SECOND_MS) / 2);
   }
 
-  /** The server refuses `token`, and it cannot be renewed. */
+  /** The server refuses `token`, also when it is renewed. */
   refuse(token: string): void {
     this.#refused = { token, askAtMs: Date.now() + REFUSED_PAUSE_MS };
   }
 
-  /** A token that was refused a while ago, maybe by mistake; undefined: none, or it was given for that moments ago. */
+  /** A token that was refused a while ago, maybe by mistake; undefined: none, or it was given for this moments ago. */
   takeRefused(): string | undefined {
     const refused = this.#refused;
     if (!refused || refused.token !== this.kept?.tokens?.access_token) return undefined;
-    if (this.isExpired || Date.now() < refused.askAtMs) return undefined;
+    if (Date.now() < refused.askAtMs) return undefined;
     this.refuse(refused.token);
     return refused.token;
   }
@@ -133,12 +135,17 @@ export class AccountTokens {
       .finally(() => this.#reading = undefined);
   }
 
-  /** Changes what is on disk: {@linkcode CredentialStore.change}. */
+  /**
+   * Changes what is on disk: {@linkcode CredentialStore.change}.
+   *
+   * @param by `login`: somebody has signed in with that
+   */
   async change(
     change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
+    by?: "login",
   ): Promise<void> {
     const { store, id } = this.#parts;
-    this.#take(await store.change(id, change), "login");
+    this.#take(await store.change(id, change), by);
   }
 
   /**
@@ -154,7 +161,7 @@ export class AccountTokens {
     const { store, id } = this.#parts;
     const seen = await digestOfTokens(this.kept);
     const renewal = await how({ id, oauth, seen });
-    this.#take(await store.read(id), "renewal");
+    this.#take(await store.read(id), renewal.is === "renewed" ? "renewal" : undefined);
     if (renewal.is === "renewed") {
       this.#pauseMs = 0;
       this.#failed = undefined;
@@ -165,16 +172,17 @@ export class AccountTokens {
     return renewal;
   }
 
-  /** @param by how tokens that are new have just been got; undefined: by somebody else */
+  /** @param by how these tokens have just been got; undefined: they were there, or somebody else has got them */
   #take(kept: KeptCredentials | undefined, by: "login" | "renewal" | undefined): void {
     const before = this.kept;
     const { tokens, expiresAtMs } = kept ?? {};
     this.kept = kept;
+    this.isRead = true;
     const isNew = before?.tokens?.access_token !== tokens?.access_token;
-    if (isNew) {
-      this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
-      this.#failed = undefined;
-    }
+    // A server may give the token again that it gave before.
+    if (isNew || by) this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
+    if (by === "login") this.accept();
+    if (isNew) this.#failed = undefined;
     // Servers hand out a token that they have made before, with the time that it has now.
     if (!isNew && before?.expiresAtMs === expiresAtMs) return;
     const lifetimeMs = (tokens?.expires_in ?? 0) * SECOND_MS;

@@ -47,7 +47,8 @@ export async function getMachineTokens(
         });
       }
       const { refresh_token: _, ...rest } = tokens;
-      const kept = { ...before, clients: { ...before?.clients, [issuer]: client }, discovery: state, scope };
+      const clients = { ...before?.clients, [issuer]: client };
+      const kept = { ...before, clients, discovery: state, scope, login: undefined };
       return withTokens(kept, rest, issuer);
     } catch (thrown) {
       const is = tokenFault(thrown) === "passing" ? "failed" : "gone";

@@ -70,10 +70,16 @@ export class ServerMetadata {
     }
   }
 
-  /** Whether the server takes `token`, whatever else it says of a request that has no session. */
+  /**
+   * Whether the server takes `token`, whatever else it says of a request that has no session. It shows only where the same
+   * request without a token is refused: many answer a ping to all, or look for the session first.
+   */
   async takes(token: string): Promise<boolean> {
-    const status = await this.#ping({ authorization: `Bearer ${token}` }).then((it) => it.status, () => 500);
-    return status < 500 && ![401, 403, 404, 405, 429].includes(status);
+    const status = async (authorization?: Record<string, string>) =>
+      (await this.#ping(authorization).catch(() => undefined))?.status ?? 503;
+    const answer = await status({ authorization: `Bearer ${token}` });
+    if (answer >= 500 || [401, 403, 429].includes(answer)) return false;
+    return await status() === 401;
   }
 
   /** A ping changes nothing, also where no right is needed. */
