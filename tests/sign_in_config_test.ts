@@ -182,10 +182,6 @@ Deno.test("what is wrong with signing in is named where it is, with what to writ
       /oauth.clientSecret holds \$\{workspaceFolder\}, which differs by window/,
     ],
     [{ oauth: { clientId: "${env:NOT_SET}" } }, /oauth.clientId needs the environment variable NOT_SET/],
-    [
-      { oauth: { clientId: "x", clientSecret: secret }, accounts: [{ name: "a" }, { name: "b" }] },
-      /oauth.clientSecret stands beside several accounts without "issuer"/,
-    ],
     [{ account: "a/b" }, /account is another text; allowed: at most 64/],
     [{ accounts: {} }, /accounts is an object; allowed: an array of accounts/],
     [{ accounts: ["work"] }, /accounts\[0\] is another text; allowed: an object: \{"name"/],
@@ -264,3 +260,16 @@ Deno.test(
     }
   },
 );
+
+Deno.test("a secret for logins of several accounts says which authorization server it is for", async () => {
+  const accounts = [{ name: "a", clients: ["x"] }, { name: "b" }];
+  const oauth = { clientId: "x", clientSecret: "hush-hush-secret" };
+  const { lines } = await readOne({ url, oauth, accounts });
+  assertMatch(
+    lines.join(),
+    /oauth.clientSecret stands beside several accounts without "issuer": write there/,
+  );
+  for (const entry of [{ oauth: { ...oauth, issuer: "https://as.example" }, accounts }, { oauth }]) {
+    assertEquals((await readOne({ url, ...entry })).lines, []);
+  }
+});

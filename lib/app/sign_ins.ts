@@ -188,13 +188,13 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
   /** Nothing goes on in the name of who it was. */
   #newPerson(account: OAuthAccount): void {
-    this.#leave(account, NEW_LOGIN_GRACE_MS);
+    this.#leave(account, { graceMs: NEW_LOGIN_GRACE_MS, isStartingToo: true });
     this.#forgetLists(account);
   }
 
   #signedOut(account: OAuthAccount): void {
     this.#signedOutOf.add(account);
-    this.#leave(account);
+    this.#leave(account, { isStartingToo: true });
     this.#announce(account);
   }
 
@@ -203,14 +203,17 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     for (const server of this.#serversOf(account)) server.lists.forgetAccount(account.id.name);
   }
 
-  /** Ends the connections in the name of an account: the next may be those of somebody else. */
-  #leave(account: OAuthAccount, graceMs = SIGNED_OUT_GRACE_MS): void {
+  /**
+   * Ends the connections in the name of an account: the next may be those of somebody else. One that is starting may have
+   * begun in the name of who it was; where a login is only needed, it waits for that.
+   */
+  #leave(account: OAuthAccount, { graceMs = SIGNED_OUT_GRACE_MS, isStartingToo = false } = {}): void {
     const key = accountKey(account.id);
     for (const server of this.#serversOf(account)) {
       const own = Array.from(server.slots).filter(({ url, listScope }) =>
         url !== undefined && accountKey(accountIdOf({ url, account: listScope.account })) === key
       );
-      for (const slot of own) if (slot.started) server.retireSlot(slot, graceMs);
+      for (const slot of own) if (slot.started || isStartingToo) server.retireSlot(slot, graceMs);
     }
   }
 
