@@ -61,7 +61,7 @@ Deno.test("each window is told why the login is worth nothing any more", async (
   assertStringIncludes((await rig.account.status()).why!, "the license has ended");
 });
 
-Deno.test("status is that of now: after a login of another process, and after signing out", async () => {
+Deno.test("status is that of now: after what another process does, and after signing out", async () => {
   await using rig = new Rig({ rotates: true });
   await rig.login();
   rig.auth.expire({ refresh: true });
@@ -71,6 +71,10 @@ Deno.test("status is that of now: after a login of another process, and after si
   const { state, why } = await rig.account.status();
   assertEquals([state, why, rig.events.at(-1)], ["signed_in", undefined, "signed in"]);
   rig.auth.expire({ refresh: true });
+  await failure(() => rig.call());
+  const renewed = { access_token: "renewed elsewhere", token_type: "Bearer" };
+  await rig.store.change(rig.account.id, (kept) => Promise.resolve({ ...kept!, tokens: renewed }));
+  assertEquals((await rig.account.status()).state, "signed_in");
   await failure(() => rig.call());
   await rig.account.logout();
   assertEquals((await rig.account.status()).state, "signed_out");
