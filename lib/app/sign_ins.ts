@@ -213,7 +213,10 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
       const own = Array.from(server.slots).filter(({ url, listScope }) =>
         url !== undefined && accountKey(accountIdOf({ url, account: listScope.account })) === key
       );
-      for (const slot of own) if (slot.started || isStartingToo) server.retireSlot(slot, graceMs);
+      for (const slot of own) {
+        if (slot.started) server.retireSlot(slot, graceMs);
+        else if (isStartingToo) server.end(slot);
+      }
     }
   }
 
