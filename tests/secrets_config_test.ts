@@ -75,6 +75,23 @@ Deno.test("a secret is refused where the list of processes shows it, by whatever
   assertEquals((await read({ command: "c", args: ["$${T}"], env: { T: "${secret:gh}" } })).lines, []);
 });
 
+Deno.test("a secret is refused in a path, which is shown in the open", async () => {
+  for (
+    const entry of [
+      { command: "c", envFile: "/tmp/${secret:gh}" },
+      { command: "c", envFile: "${workspaceFolder}/${secret:gh}" },
+      { command: "c", cwd: "/tmp/${secret:gh}" },
+      { command: "c", cwd: "/tmp/${T}", env: { T: "${secret:gh}" } },
+      { url: "https://x.example/mcp", accounts: [{ name: "a", directories: ["/tmp/${secret:gh}"] }] },
+    ]
+  ) {
+    const { server, lines } = await read(entry);
+    assertEquals([server, lines.length], [undefined, 1], JSON.stringify(entry));
+    assertMatch(lines.join(), /holds the secret gh, and a path is shown/);
+    assertEquals((await read(entry, "hidden")).server, undefined);
+  }
+});
+
 Deno.test("what only looks at entries asks for no secret", async () => {
   const none: SecretReader = { read: () => Promise.reject(new Error("asked")) };
   assertEquals((await read({ command: "c", env: { A: "${secret:gone}" } }, "hidden")).lines, []);

@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
+import { registerSecret } from "../lib/base/secrets.ts";
+import { clipRedacted, quoteName } from "../lib/base/text.ts";
+import { visible } from "../lib/base/visible.ts";
+import { readServerMessage } from "../lib/wire/server_message.ts";
 import { ServerErrors } from "../lib/upstream/instance/server_errors.ts";
 import { messageError, refusalStatus } from "../lib/upstream/instance/server_errors.ts";
 import {
@@ -72,6 +76,28 @@ Deno.test("a request that reached nobody has not run; one that was cut may have,
   assert((cut.cause as Error).message === "error sending request");
   const other = new Error("other");
   assert(fetchError(other) === other);
+});
+
+Deno.test("a secret at the place where an error is cut is left out whole, at each place that cuts", () => {
+  const key = "canary-of-a-key-0123456789";
+  registerSecret(key);
+  const begun = (text: string) => text.includes(key.slice(0, 5));
+  for (let pad = 270; pad <= 300; pad++) {
+    const { message } = refusal(500, `${"x".repeat(pad)}${key} and more`);
+    assert(!begun(message), message);
+  }
+  for (let pad = 80; pad <= 99; pad++) {
+    const text = `${"x".repeat(pad)}${key}`;
+    assert(
+      !begun(visible(text, 100)) && !begun(quoteName(text)) && !begun(clipRedacted(text, 100)),
+      `${pad}`,
+    );
+  }
+  const overlong = readServerMessage(
+    { id: 1, error: { code: 1, message: [`${"x".repeat(190)}${key}`] } },
+    "far",
+  );
+  assert(!begun(JSON.stringify(overlong)));
 });
 
 Deno.test("callers are told which server failed, how, and whether their call may have run", () => {

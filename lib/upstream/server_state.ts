@@ -1,6 +1,6 @@
 import { visible } from "../base/visible.ts";
 import { monotonicNow } from "../base/time.ts";
-import { clip } from "../base/text.ts";
+import { clipRedacted } from "../base/text.ts";
 import { adviceOnFailure, type ServerTrouble } from "../call/server_trouble.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import type { ServerConfig } from "../config/server_config.ts";
@@ -153,5 +153,8 @@ function adviceOnEntry(state: Extract<ServerState, { isKept: boolean }>): string
 }
 
 function shortened(cause: string): string {
-  return visible(cause.length > MAX_CAUSE_CHARS ? `${clip(cause, MAX_CAUSE_CHARS)}…` : cause, Infinity);
+  return visible(
+    cause.length > MAX_CAUSE_CHARS ? `${clipRedacted(cause, MAX_CAUSE_CHARS)}…` : cause,
+    Infinity,
+  );
 }

@@ -6,7 +6,7 @@ import { type OwnVariables } from "../variables.ts";
 import { isAbsolutePath } from "../workspace_variables.ts";
 import { readCommand } from "./command_words.ts";
 import type { EntryContext } from "./expand_entry.ts";
-import { checkNoSecret, expandAt } from "./expand_entry.ts";
+import { checkNoSecret, expandAt, isPathWithoutSecret } from "./expand_entry.ts";
 import type { UrlEntry } from "./keys.ts";
 
 type SignIn = Pick<UrlServerConfig, "oauth" | "account" | "accounts" | "headersHelper">;
@@ -174,6 +174,7 @@ async function accountsOf(entries: readonly AccountEntry[], around: SignInContex
     for (const [j, text] of (directories ?? []).entries()) {
       const path = ["accounts", i, "directories", j];
       const dir = expander.expandHome(await fixedText(path, text, around));
+      if (!isPathWithoutSecret(path, dir, around.context)) continue;
       if (!isAbsolutePath(dir)) {
         fault(path, "is no absolute directory; allowed: a path that begins with / or ~");
       }
