@@ -38,7 +38,12 @@ function mounting(rig: Rig, url = rig.auth.url) {
   const events = new DaemonEvents();
   events.on("serversChanged", (names) => void changed.push(names));
   events.on("healthChanged", () => void changed.push("health"));
-  const signIns = new SignIns({ accounts: rig.accounts, events, servers: () => servers });
+  const signIns = new SignIns({
+    accounts: rig.accounts,
+    events,
+    servers: () => servers,
+    readLists: () => Promise.resolve(),
+  });
   return { ...mount, state, servers, signIns, connected, changed };
 }
 

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon, postToDaemon } from "../lib/client/daemon_client.ts";
@@ -216,42 +217,41 @@ Deno.test("what cannot be signed in to is refused with what can be done", async 
   }
 });
 
-/** A server each of whose tokens has a tool of its own. New tokens are answered once `opened` is resolved. */
+/** A server each of whose tokens has a tool of its own, and that takes longer for a new one than a list waits. */
 function tellingApart() {
-  const state = { begun: [] as string[], known: "", opened: Promise.withResolvers<void>() };
+  const state = { begun: [] as string[], known: "" };
   const resource = async (request: Request) => {
     const token = request.headers.get("authorization")!.replace("Bearer ", "");
-    if (token !== state.known) await state.opened.promise;
     const { id, method } = request.method === "POST" ? await request.clone().json() as JsonObject : {};
     if (method === "initialize") state.begun.push(token);
     if (method !== "tools/list") return await serve(request);
+    if (token !== state.known) await delay(300);
     return Response.json({ jsonrpc: "2.0", id, result: { tools: [{ ...TOOL, name: `probe_${token}` }] } });
   };
   return Object.assign(state, { resource });
 }
 
-async function probesOf(window: McpWindow): Promise<string[]> {
+async function shownOf(window: McpWindow): Promise<string[]> {
   const { result } = await window.request("tools/list");
   return ((result as JsonObject).tools as JsonObject[]).map(({ name }) => String(name))
-    .filter((name) => name.startsWith("probe"));
+    .filter((name) => /login|probe/.test(name));
 }
 
-Deno.test("a window is not shown what the account before was shown, and its connection is another", async () => {
+Deno.test("the first list after a login or a logout is that of now, and the connection another", async () => {
   await using it = await signingIn();
   const server = tellingApart();
   it.auth.script.resource = server.resource;
   await using ada = await it.window();
   for (const isSignedOut of [false, false, true]) {
-    if (isSignedOut) await it.command(["logout", "files"]);
-    server.opened = Promise.withResolvers();
+    if (isSignedOut) {
+      await it.command(["logout", "files"]);
+      await using eve = await it.window();
+      for (const window of [eve, ada]) assertEquals(await shownOf(window), ["files__login"]);
+    }
     await it.command(["login", "files"], { print: (text) => void visit(addressIn(text)) });
     const token = [...it.auth.access.keys()].at(-1)!;
     await using bob = await it.window();
-    const listing = [bob, ada].map(probesOf);
-    // Answered after what is remembered, if anything is.
-    await bob.request("ping");
-    server.opened.resolve();
-    for (const tools of await Promise.all(listing)) assertEquals(tools, [`probe_${token}`]);
+    for (const window of [bob, ada]) assertEquals(await shownOf(window), [`probe_${token}`]);
     assertEquals(server.begun.at(-1), token);
     server.known = token;
   }

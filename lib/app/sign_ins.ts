@@ -7,7 +7,8 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { variablesIn } from "../base/template.ts";
 import { quoteName } from "../base/text.ts";
-import { MINUTE_MS } from "../base/units.ts";
+import { resolvedWithin } from "../base/abort.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
 import {
@@ -31,23 +32,26 @@ const SIGNED_OUT_GRACE_MS = MINUTE_MS;
 /** The same after a login: most often it is by who was signed in before. */
 const NEW_LOGIN_GRACE_MS = 10 * MINUTE_MS;
 
+/** How long a login or a logout waits for what its servers list now. */
+const MAX_LIST_WAIT_MS = 2 * SECOND_MS;
+
 interface SignInsOptions {
   accounts: Accounts;
   events: DaemonEvents;
   /** The mounted servers. */
   servers(): readonly MountedServer[];
+  /** Reads the lists of `servers` of which none are kept; never rejects. */
+  readLists(servers: readonly MountedServer[]): Promise<unknown>;
 }
 
 /** Who is signed in to the mounted servers, and the logins that are waited for, of all windows and commands. */
 export class SignIns implements AccountAdmin, AsyncDisposable {
   readonly #options: SignInsOptions;
-  readonly #pending = new PendingLogins();
+  readonly #pending = new PendingLogins({ onSignedIn: (account) => this.#readLists(account) });
   /** Accounts without which nothing can be done at their servers. */
   readonly #needed = new Set<OAuthAccount>();
-  /** Accounts that nobody is signed in to, as somebody has signed out. */
-  readonly #signedOutOf = new WeakSet<OAuthAccount>();
   /** The names of the servers that an account was used for: the address of one may depend on the window. */
-  readonly #users = new WeakMap<OAuthAccount, Set<string>>();
+  readonly #users = new WeakMap<object, Set<string>>();
   /** Each server as windows see it. */
   readonly #shown = new WeakMap<MountedServer, Server>();
 
@@ -106,7 +110,10 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   async logout(target: AccountTarget): Promise<Revocation> {
-    return await this.#accountOf(this.#configOf(target)).logout();
+    const account = this.#accountOf(this.#configOf(target));
+    const revocation = await account.logout();
+    await this.#readLists(account);
+    return revocation;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -172,10 +179,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   #usableAgain(account: OAuthAccount): void {
-    const isAnew = [this.#needed, this.#signedOutOf].map((accounts) => accounts.delete(account)).includes(
-      true,
-    );
-    if (isAnew) this.#forgetLists(account);
+    if (this.#needed.delete(account)) this.#forgetLists(account);
     for (const server of this.#serversOf(account)) server.resetBackoff();
     this.#announce(account);
   }
@@ -193,12 +197,18 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   #signedOut(account: OAuthAccount): void {
-    this.#signedOutOf.add(account);
     this.#leave(account, { isStartingToo: true });
+    this.#forgetLists(account);
     this.#announce(account);
   }
 
-  /** Somebody else is shown other lists. Until now a call by an old name could lead to the login. */
+  /** So that the next list of a window is that of now: some clients ask once, and follow no notification. */
+  async #readLists(account: Pick<OAuthAccount, "id">): Promise<void> {
+    const reading = this.#options.readLists(this.#serversOf(account));
+    await resolvedWithin(reading, MAX_LIST_WAIT_MS);
+  }
+
+  /** Somebody else is shown other lists, and nobody none. */
   #forgetLists(account: OAuthAccount): void {
     for (const server of this.#serversOf(account)) server.lists.forgetAccount(account.id.name);
   }
@@ -226,12 +236,12 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     this.#options.events.emit("healthChanged");
   }
 
-  #serversOf(account: OAuthAccount): MountedServer[] {
+  #serversOf(account: Pick<OAuthAccount, "id">): MountedServer[] {
     return this.#options.servers().filter((server) => this.#isUsedFor(server, account));
   }
 
   /** Whether requests to a server are in the name of an account, as its entry is now. */
-  #isUsedFor({ name, config }: MountedServer, account: OAuthAccount): boolean {
+  #isUsedFor({ name, config }: MountedServer, account: Pick<OAuthAccount, "id">): boolean {
     const { id } = account;
     if (!mayBeSignedInTo(config) || !accountNames(config).includes(id.name)) return false;
     if (isAddressOfWindow(config)) return this.#users.get(account)?.has(name) === true;
