@@ -3,28 +3,18 @@ import { accountIdOf, type Accounts, type OAuthAccount, type Revocation } from "
 import { accountKey } from "../auth/credential_store.ts";
 import type { PendingLogin } from "../auth/pending_login.ts";
 import { PendingLogins } from "../auth/pending_logins.ts";
-import { ExaiError, messageOf } from "../base/errors.ts";
-import { didYouMean } from "../base/suggest.ts";
-import { variablesIn } from "../base/template.ts";
-import { quoteName } from "../base/text.ts";
 import { resolvedWithin } from "../base/abort.ts";
+import { messageOf } from "../base/errors.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import {
-  accountNames,
-  DEFAULT_ACCOUNT,
-  loginCommand,
-  mayBeSignedInTo,
-  onlyAccount,
-  whyNoLogin,
-} from "../config/account_choice.ts";
+import { accountNames, DEFAULT_ACCOUNT, loginCommand, mayBeSignedInTo } from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
 import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
-import { slotRequestFor } from "../upstream/slot_request.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import { configFor, configOfAccount, isAddressOfWindow, serverNamed } from "./named_account.ts";
 
 /** How long calls may run on at a server whose account is signed out. */
 const SIGNED_OUT_GRACE_MS = MINUTE_MS;
@@ -91,7 +81,9 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   async accounts(name: string | undefined): Promise<AccountRow[]> {
-    const servers = name === undefined ? this.#options.servers() : [this.#serverNamed(name)];
+    const servers = name === undefined
+      ? this.#options.servers()
+      : [serverNamed(this.#options.servers(), name)];
     const all = servers.flatMap(({ config }) =>
       // An address that depends on the window is known once one has used it.
       mayBeSignedInTo(config) && !isAddressOfWindow(config)
@@ -102,7 +94,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   async begin(target: AccountTarget, kind: "browser" | "device"): Promise<PendingLogin> {
-    return await this.#begin(this.#configOf(target), kind);
+    return await this.#begin(configOfAccount(this.#options.servers(), target), kind);
   }
 
   async login(id: string): Promise<PendingLogin | undefined> {
@@ -110,7 +102,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   async logout(target: AccountTarget): Promise<Revocation> {
-    const account = this.#accountOf(this.#configOf(target));
+    const account = this.#accountOf(configOfAccount(this.#options.servers(), target));
     const revocation = await account.logout();
     await this.#readLists(account);
     return revocation;
@@ -171,8 +163,6 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   #loginRequired(account: OAuthAccount): void {
-    // A wider scope is asked for by the calls that want it; the others go on.
-    if (account.isUsable) return;
     this.#needed.add(account);
     this.#leave(account);
     this.#announce(account);
@@ -204,8 +194,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
   /** So that the next list of a window is that of now: some clients ask once, and follow no notification. */
   async #readLists(account: Pick<OAuthAccount, "id">): Promise<void> {
-    const reading = this.#options.readLists(this.#serversOf(account));
-    await resolvedWithin(reading, MAX_LIST_WAIT_MS);
+    await resolvedWithin(this.#options.readLists(this.#serversOf(account)), MAX_LIST_WAIT_MS);
   }
 
   /** Somebody else is shown other lists, and nobody none. */
@@ -247,58 +236,4 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     if (isAddressOfWindow(config)) return this.#users.get(account)?.has(name) === true;
     return accountKey(accountIdOf({ url: config.url, account: id.name })) === accountKey(id);
   }
-
-  /** @throws {ExaiError} `RESOURCE_NOT_FOUND`, `INVALID_PARAMS` with what there is */
-  #configOf({ server: name, account }: AccountTarget): UrlServerConfig {
-    const { config } = this.#serverNamed(name);
-    if (!mayBeSignedInTo(config)) {
-      throw new ExaiError("INVALID_PARAMS", `server "${name}" ${whyNoLogin(config)}`);
-    }
-    if (isAddressOfWindow(config)) {
-      const why = `the address of server "${name}" depends on the window; have a window call ${name}__login`;
-      throw new ExaiError("INVALID_PARAMS", why);
-    }
-    const names = accountNames(config);
-    const known = names.join(", ");
-    if (account === undefined && names.length > 1) {
-      throw new ExaiError(
-        "INVALID_PARAMS",
-        `server "${name}" has several accounts (${known}); say which: --account NAME`,
-      );
-    }
-    if (account !== undefined && !names.includes(account)) {
-      const why = `server "${name}" has no account ${quoteName(account)}${
-        didYouMean(account, names)
-      }; it has: ${known}`;
-      throw new ExaiError("RESOURCE_NOT_FOUND", `${why}. "accounts" in its entry in mcp.json names them`);
-    }
-    return { ...config, account: account ?? names[0] };
-  }
-
-  #serverNamed(name: string): MountedServer {
-    const servers = this.#options.servers();
-    const server = servers.find((server) => server.name === name);
-    if (server) return server;
-    const suggestion = didYouMean(name, servers.map(({ name }) => name));
-    const why = `no server ${quoteName(name)} is mounted${suggestion}; exai-daemon servers list shows them`;
-    throw new ExaiError("RESOURCE_NOT_FOUND", why);
-  }
-}
-
-/** The configuration of a server as it is for a window: its account, and its address. */
-async function configFor({ config }: MountedServer, caller: Caller): Promise<UrlServerConfig> {
-  const account = onlyAccount(config);
-  // Nothing is asked of the client where nothing depends on the window: under load its answer may be late.
-  if (mayBeSignedInTo(config) && account !== undefined && !isAddressOfWindow(config)) {
-    return { ...config, account };
-  }
-  const options = { isolationReason: undefined, asksRoots: () => false, daemonId: undefined };
-  const { config: bound } = await slotRequestFor(config, caller, options);
-  if (bound.kind !== "stdio") return bound;
-  throw new ExaiError("INTERNAL", `server "${config.name}" is a program`);
-}
-
-/** Whether a server is elsewhere for each window: that is known once one has used it. */
-function isAddressOfWindow({ url }: UrlServerConfig): boolean {
-  return variablesIn(url).length > 0 || !URL.canParse(url);
 }

@@ -159,7 +159,7 @@ export class PendingLogins implements AsyncDisposable {
   }
 
   async #succeed(login: PendingLogin, person?: string): Promise<void> {
-    login.isEnding = true;
+    login.answered();
     await this.#onSignedIn?.({ id: login.account });
     login.succeed(person);
   }

@@ -19,11 +19,6 @@ import { signedInAs } from "./signed_in_as.ts";
 export class OAuthAccount extends AccountAuthorization {
   readonly #logins = new BegunLogins();
 
-  /** Whether there is a token that its server has not refused. */
-  get isUsable(): boolean {
-    return this.tokens.current !== undefined;
-  }
-
   /** What a login needs to know of the authorization server. */
   async #prepare(): Promise<LoginParts> {
     if (this.isMachine) throw new AuthServerError("it is signed in to as a machine, without anybody");
