@@ -3,7 +3,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Accounts } from "../lib/auth/accounts.ts";
 import { MINUTE_MS } from "../lib/base/units.ts";
-import { CALLBACK, failure, later, loginOf, Rig } from "./helpers/oauth_rig.ts";
+import { CALLBACK, failure, later, loginOf, Rig, withClock } from "./helpers/oauth_rig.ts";
 import { refuse } from "./helpers/scripted_auth.ts";
 
 Deno.test("a token that was refused is renewed once it has expired", async () => {
@@ -108,4 +108,19 @@ Deno.test("a scope that the authorization server does not give is not asked for 
   const answer = new URLSearchParams({ error: "invalid_scope", state, iss: rig.auth.issuer });
   await failure(() => rig.account.finishLogin(answer));
   assertEquals((await begin()).authorizationUrl.searchParams.get("scope"), "read");
+});
+
+Deno.test("a clock that is set back, or forward, loses no login", async () => {
+  await using rig = new Rig({ rotates: true, lifetimeS: 3600 });
+  await rig.login();
+  rig.auth.expire();
+  await withClock(60 * MINUTE_MS, () => rig.call());
+  rig.auth.expire();
+  await rig.call();
+  rig.auth.script.token = () => refuse("temporarily_unavailable");
+  rig.auth.expire();
+  await withClock(60 * MINUTE_MS, () => failure(() => rig.call()));
+  rig.auth.script.token = undefined;
+  await later(MINUTE_MS, () => rig.call());
+  assertEquals((await rig.account.status()).state, "signed_in");
 });

@@ -5,6 +5,7 @@ import type { LoginAccount } from "../lib/auth/login/login_account.ts";
 import { checkedPage, pastedAnswer, type PendingLogin } from "../lib/auth/pending_login.ts";
 import { PendingLogins } from "../lib/auth/pending_logins.ts";
 import { canBeOther, talkAsOther } from "./helpers/other_user.ts";
+import { until } from "./helpers/until.ts";
 
 /** An account whose authorization server is played by the test. */
 class PlayedAccount implements LoginAccount {
@@ -155,6 +156,20 @@ Deno.test("a login that nobody ends is over after its time, and its address is c
   assertMatch(await reasonOf(login), /^TIMEOUT nobody has signed in/);
   await logins[Symbol.asyncDispose]();
   await assertRejects(() => answer(account, "code=c&state=right"), TypeError);
+});
+
+Deno.test("whoever has answered in time is signed in, however long the rest takes", async () => {
+  await using logins = new PendingLogins({ timeoutMs: 50 });
+  const account = new PlayedAccount();
+  const redeemed = Promise.withResolvers<void>();
+  account.redeemed = redeemed.promise;
+  const login = await logins.begin(requestOf(account));
+  const page = answer(account, "code=c&state=right");
+  await until("the code", () => account.ends.length > 0 || undefined);
+  // One that begins now ends later.
+  assertMatch(await reasonOf(await logins.begin(requestOf(new PlayedAccount("work")))), /^TIMEOUT/);
+  redeemed.resolve();
+  assertEquals([(await page).status, await reasonOf(login)], [200, "done"]);
 });
 
 Deno.test("a login ends when the account is signed in to another way, and when the daemon stops", async () => {

@@ -260,3 +260,16 @@ Deno.test(
     }
   },
 );
+
+Deno.test("a secret for logins of several accounts says which authorization server it is for", async () => {
+  const accounts = [{ name: "a", clients: ["x"] }, { name: "b" }];
+  const oauth = { clientId: "x", clientSecret: "hush-hush-secret" };
+  const { lines } = await readOne({ url, oauth, accounts });
+  assertMatch(
+    lines.join(),
+    /oauth.clientSecret stands beside several accounts without "issuer": write there/,
+  );
+  for (const entry of [{ oauth: { ...oauth, issuer: "https://as.example" }, accounts }, { oauth }]) {
+    assertEquals((await readOne({ url, ...entry })).lines, []);
+  }
+});

@@ -258,6 +258,38 @@ Deno.test("the first list after a login or a logout is that of now, and the conn
   assertEquals(server.begun.length, 3);
 });
 
+Deno.test("a connection that opens while another person signs in is not used in the new name", async () => {
+  await using it = await signingIn();
+  const [opening, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const mixed: string[] = [];
+  it.auth.script.resource = async (request) => {
+    if (request.method !== "POST") return new Response(null, { status: 405 });
+    const own = `of ${request.headers.get("authorization")}`;
+    const { method } = await request.clone().json();
+    if (method !== "initialize") {
+      const session = request.headers.get("mcp-session-id") ?? own;
+      if (session !== own) mixed.push(`${method}: session ${session}, and a token ${own}`);
+      return await serve(request);
+    }
+    opening.resolve();
+    await held.promise;
+    const response = await serve(request);
+    response.headers.set("mcp-session-id", own);
+    return response;
+  };
+  const signIn = () => it.command(["login", "files"], { print: (text) => void visit(addressIn(text)) });
+  await using ada = await it.window();
+  await signIn();
+  const listing = probesOf(ada);
+  await opening.promise;
+  await signIn();
+  held.resolve();
+  await listing;
+  await untilShown(ada, ["probe"]);
+  await ada.request("tools/call", { name: "probe", arguments: {} });
+  assertEquals(mixed, []);
+});
+
 Deno.test("an answer that was pasted is taken from the body of a request, as a path is no place for a code", async () => {
   await using it = await signingIn();
   const begun = await askDaemon(it.settings, "/auth/login?server=files", "POST");

@@ -22,7 +22,6 @@ import {
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
 import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
-
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { slotRequestFor } from "../upstream/slot_request.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
@@ -193,12 +192,12 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
 
   /** Nothing goes on in the name of who it was. */
   #newPerson(account: OAuthAccount): void {
-    this.#leave(account, NEW_LOGIN_GRACE_MS);
+    this.#leave(account, { graceMs: NEW_LOGIN_GRACE_MS, isStartingToo: true });
     this.#forgetLists(account);
   }
 
   #signedOut(account: OAuthAccount): void {
-    this.#leave(account);
+    this.#leave(account, { isStartingToo: true });
     this.#forgetLists(account);
     this.#announce(account);
   }
@@ -214,14 +213,20 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     for (const server of this.#serversOf(account)) server.lists.forgetAccount(account.id.name);
   }
 
-  /** Ends the connections in the name of an account: the next may be those of somebody else. */
-  #leave(account: OAuthAccount, graceMs = SIGNED_OUT_GRACE_MS): void {
+  /**
+   * Ends the connections in the name of an account: the next may be those of somebody else. One that is starting may have
+   * begun in the name of who it was; where a login is only needed, it waits for that.
+   */
+  #leave(account: OAuthAccount, { graceMs = SIGNED_OUT_GRACE_MS, isStartingToo = false } = {}): void {
     const key = accountKey(account.id);
     for (const server of this.#serversOf(account)) {
       const own = Array.from(server.slots).filter(({ url, listScope }) =>
         url !== undefined && accountKey(accountIdOf({ url, account: listScope.account })) === key
       );
-      for (const slot of own) if (slot.started) server.retireSlot(slot, graceMs);
+      for (const slot of own) {
+        if (slot.started) server.retireSlot(slot, graceMs);
+        else if (isStartingToo) server.end(slot);
+      }
     }
   }
 

@@ -75,7 +75,7 @@ export class PendingLogins implements AsyncDisposable {
   signedIn(account: AccountId): void {
     for (const { account: id, login } of this.#pending.values()) {
       if (accountKey(id) === accountKey(account)) {
-        login.then((it) => it.isEnding ? undefined : this.#succeed(it), () => {});
+        login.then((it) => it.isAnswered ? undefined : this.#succeed(it), () => {});
       }
     }
   }
@@ -117,7 +117,7 @@ export class PendingLogins implements AsyncDisposable {
       const { authorizationUrl, state } = await account.beginLogin({ redirectUrl: listener.url });
       const url = checkedPage(authorizationUrl);
       const take = async (params: URLSearchParams) => {
-        login.isEnding = true;
+        login.answered();
         try {
           const person = await account.finishLogin(params);
           await this.#succeed(login, person);
@@ -134,7 +134,7 @@ export class PendingLogins implements AsyncDisposable {
         prompt: { kind: "browser", url },
         take: (params) => listener.take(params),
       });
-      listener.expect({ state, server, take });
+      listener.expect({ state, server, account: account.id.name, take });
       this.#follow(login, () => listener[Symbol.asyncDispose]());
       return login;
     } catch (thrown) {

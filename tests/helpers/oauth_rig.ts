@@ -64,6 +64,17 @@ export async function failure(work: () => Promise<unknown>): Promise<ExaiError> 
 
 /** Has what `work` does happen `ms` later. */
 export async function later<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  const { now } = performance;
+  performance.now = () => now.call(performance) + ms;
+  try {
+    return await withClock(ms, work);
+  } finally {
+    performance.now = now;
+  }
+}
+
+/** Has the clock be `ms` ahead of what it was while `work` runs. */
+export async function withClock<T>(ms: number, work: () => Promise<T>): Promise<T> {
   const { now } = Date;
   Date.now = () => now() + ms;
   try {

@@ -1,3 +1,4 @@
+import { monotonicNow } from "../../base/time.ts";
 import type { KeptCredentials } from "../credential_store.ts";
 import { AccountAuthorization } from "./account_authorization.ts";
 import {
@@ -30,7 +31,7 @@ export class OAuthAccount extends AccountAuthorization {
     this.look();
     const challenge = this.needs.challenge ?? await this.metadata.challenge();
     // What was wrong with it the last time may have been mended.
-    const server = await this.metadata.find(challenge, this.oauth?.issuer, Date.now());
+    const server = await this.metadata.find(challenge, this.oauth?.issuer, monotonicNow());
     if (!server) throw new AuthServerError("it publishes no way to sign in, and may need none");
     return this.loginParts(server, challenge.scope);
   }

@@ -1,5 +1,6 @@
 // @ts-types="@modelcontextprotocol/client"
 import type { OAuthTokens, StoredOAuthClientInformation } from "@modelcontextprotocol/client";
+import { monotonicNow } from "../../base/time.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, KeptCredentials } from "../credential_store.ts";
 import { LOGIN_MS } from "../pending_login.ts";
@@ -97,7 +98,7 @@ export class BegunLogins {
     } catch {
       throw new AuthServerError(`${issuer} has its login at ${authorizationUrl.origin}, which is not https`);
     }
-    this.#begun.set(state, { ...agreed, redirectUrl, codeVerifier, begunAtMs: Date.now() });
+    this.#begun.set(state, { ...agreed, redirectUrl, codeVerifier, begunAtMs: monotonicNow() });
     for (const [old] of Array.from(this.#begun).slice(0, -MAX_BEGUN)) this.#begun.delete(old);
     return { authorizationUrl, state };
   }
@@ -112,7 +113,7 @@ export class BegunLogins {
     const state = params.get("state") ?? "";
     const login = this.#begun.get(state);
     this.#begun.delete(state);
-    if (!login || Date.now() - login.begunAtMs > LOGIN_MS) {
+    if (!login || monotonicNow() - login.begunAtMs > LOGIN_MS) {
       throw new AuthServerError(
         "the answer belongs to no login that is waited for: it came too late, or twice",
       );

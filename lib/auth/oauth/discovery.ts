@@ -107,6 +107,7 @@ const USED: ReadonlySet<string> = new Set([
   "code_challenge_methods_supported",
   "client_id_metadata_document_supported",
   "authorization_response_iss_parameter_supported",
+  "id_token_signing_alg_values_supported",
 ]);
 
 /** What is used of `metadata`: all of it is in the vault, and written with each token that is renewed. */

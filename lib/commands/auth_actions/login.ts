@@ -71,7 +71,7 @@ async function login(invocation: Invocation): Promise<CommandResult> {
 
 /** @throws {UsageError} when it is not one that needs a login */
 async function onlyServer({ settings }: Invocation): Promise<string> {
-  const accounts = await readAccounts(settings, undefined);
+  const accounts = await readAccounts(settings, undefined, "person");
   const needing = new Set(
     accounts.filter(({ state }) => state === "login_required").map(({ server }) => server),
   );

@@ -1,5 +1,6 @@
 import { UsageError } from "../../base/errors.ts";
 import { ownEntry } from "../../base/json.ts";
+import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
@@ -35,8 +36,8 @@ async function logout(invocation: Invocation): Promise<CommandResult> {
   };
 }
 
-/** How long the authorization server may take. */
-const REVOKE_MS = 60_000;
+/** How long it may take: a renewal that is under way comes first, and the authorization server revokes the tokens. */
+const REVOKE_MS = 4 * MINUTE_MS;
 
 const ENDS: Readonly<Record<string, string>> = {
   revoked: "; its tokens are revoked",

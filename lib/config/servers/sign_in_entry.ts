@@ -24,6 +24,7 @@ export async function signInOf(entry: UrlEntry, around: SignInContext): Promise<
   else if (entry.oauth !== undefined) signIn.oauth = await oauthOf(entry.oauth, around);
   if (entry.account !== undefined) signIn.account = entry.account;
   if (entry.accounts !== undefined) signIn.accounts = await accountsOf(entry.accounts, around);
+  if (signIn.oauth) checkSecretOf(signIn.oauth, entry, around.context);
   if (entry.headersHelper !== undefined) signIn.headersHelper = await helperOf(entry.headersHelper, around);
   return signIn;
 }
@@ -120,6 +121,18 @@ function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
     fault(["oauth", "privateKey", "pem"], `is no private key as PKCS #8 in PEM; \`${how}\` makes one`);
   }
   checkGrant(oauth, fault);
+}
+
+/** Where each of several accounts may be signed in to elsewhere, the first login does not tell whose the secret is. */
+function checkSecretOf(
+  { clientSecret, issuer }: OAuthConfig,
+  { accounts = [] }: UrlEntry,
+  { fault }: EntryContext,
+): void {
+  if (clientSecret === undefined || issuer !== undefined || accounts.length < 2) return;
+  const why =
+    'stands beside several accounts without "issuer": write there the authorization server it is for';
+  fault(["oauth", "clientSecret"], why);
 }
 
 /** Keys that a login of the entry's grant does not look at. */
