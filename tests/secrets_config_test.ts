@@ -101,6 +101,28 @@ Deno.test("what only looks at entries asks for no secret", async () => {
   );
 });
 
+Deno.test("what only looks at entries does not judge a text by the secret it does not read", async () => {
+  const oauth = {
+    clientId: "c",
+    issuer: "https://${secret:host}/",
+    privateKey: { pem: "${secret:pem}", algorithm: "ES256" },
+    grant: "client_credentials",
+  };
+  for (
+    const entry of [
+      { url: "${secret:whole}" },
+      { url: "https://${secret:host}.example/mcp" },
+      { url: "https://x.example/mcp", oauth },
+      { url: "https://x.example/mcp", oauth: { clientMetadataUrl: "${secret:whole}" } },
+    ]
+  ) {
+    assertEquals((await read(entry, "hidden")).lines, [], JSON.stringify(entry));
+  }
+  assertEquals((await read({ url: "no-url" }, "hidden")).lines.length, 1);
+  const given: SecretReader = { read: () => Promise.resolve("no url") };
+  assertEquals((await read({ url: "${secret:whole}" }, given)).lines.length, 1);
+});
+
 async function load(text: object, secrets?: ConfiguredSecrets) {
   await using dir = await tempDir({ "exai.json": JSON.stringify(text) });
   await Deno.chmod(`${dir.path}/exai.json`, 0o600);
