@@ -97,8 +97,12 @@ function redirectOf(
 }
 
 /** What does not go together, and URLs that no authorization server may have. */
-function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
-  const { clientId, clientSecret, clientMetadataUrl, issuer, privateKey } = oauth;
+function checkOAuth(oauth: OAuthConfig, { fault, expander }: EntryContext): void {
+  const { clientId, clientSecret, privateKey } = oauth;
+  const known = (text: string | undefined) =>
+    text === undefined || expander.isUnknown(text) ? undefined : text;
+  const clientMetadataUrl = known(oauth.clientMetadataUrl);
+  const issuer = known(oauth.issuer);
   const metadata = clientMetadataUrl === undefined ? undefined : URL.parse(clientMetadataUrl);
   if (clientMetadataUrl !== undefined && (metadata?.protocol !== "https:" || metadata.pathname === "/")) {
     fault(["oauth", "clientMetadataUrl"], "is no id of a client; allowed: an https URL with a path");
@@ -116,7 +120,8 @@ function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
   if (hasSecret && privateKey !== undefined) {
     fault(["oauth", "privateKey"], "stands beside clientSecret; a client has one of them");
   }
-  if (privateKey && !privateKey.pem.includes("-----BEGIN PRIVATE KEY-----")) {
+  const pem = known(privateKey?.pem);
+  if (pem !== undefined && !pem.includes("-----BEGIN PRIVATE KEY-----")) {
     const how = "openssl pkcs8 -topk8 -nocrypt -in key.pem -out key.pkcs8.pem";
     fault(["oauth", "privateKey", "pem"], `is no private key as PKCS #8 in PEM; \`${how}\` makes one`);
   }
