@@ -1,5 +1,15 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { HelperPrograms } from "../lib/auth/helper_programs.ts";
+import { UsageError } from "../lib/base/errors.ts";
 import { redact } from "../lib/base/log.ts";
+import { textOfSecret } from "../lib/commands/secret_value.ts";
 import { readClink } from "../lib/config/clink_file.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault } from "../lib/config/config_fault.ts";
@@ -99,6 +109,38 @@ Deno.test("what only looks at entries asks for no secret", async () => {
     (await read({ command: "c", env: { A: "${secret:gone}" } }, none)).lines.join(),
     "asked",
   );
+});
+
+Deno.test("what only looks at entries does not judge a text by the secret it does not read", async () => {
+  const oauth = {
+    clientId: "c",
+    issuer: "https://${secret:host}/",
+    privateKey: { pem: "${secret:pem}", algorithm: "ES256" },
+    grant: "client_credentials",
+  };
+  for (
+    const entry of [
+      { url: "${secret:whole}" },
+      { url: "https://${secret:host}.example/mcp" },
+      { url: "https://x.example/mcp", oauth },
+      { url: "https://x.example/mcp", oauth: { clientMetadataUrl: "${secret:whole}" } },
+    ]
+  ) {
+    assertEquals((await read(entry, "hidden")).lines, [], JSON.stringify(entry));
+  }
+  assertEquals((await read({ url: "no-url" }, "hidden")).lines.length, 1);
+  const given: SecretReader = { read: () => Promise.resolve("no url") };
+  assertEquals((await read({ url: "${secret:whole}" }, given)).lines.length, 1);
+});
+
+Deno.test("what is not UTF-8 is refused as a secret, from stdin and from a program", async () => {
+  const bytes = Uint8Array.from([0x70, 0xe4, 0x73, 0x73]);
+  assertEquals(textOfSecret(new TextEncoder().encode("päss\r\n")), "päss");
+  assertThrows(() => textOfSecret(bytes), UsageError, "is not UTF-8, and a secret is text");
+  if (Deno.build.os === "windows") return;
+  await using programs = new HelperPrograms({ env: { PATH: Deno.env.get("PATH") } });
+  const command = ["printf", "p\\344ss"];
+  await assertRejects(() => programs.run({ command }), Error, "printf printed something that is not UTF-8");
 });
 
 async function load(text: object, secrets?: ConfiguredSecrets) {

@@ -23,17 +23,17 @@ Deno.test("an entry says how its server is signed in to, with secrets from elsew
       clientId: "${env:ID}",
       clientSecret: "${file:secret}",
       issuer: "https://login.example",
-      scopes: ["read", "files:write"],
-      redirectUrl: "http://localhost:8080/oauth/callback",
+      scopes: ["read", "${env:ID}:write"],
+      redirectUrl: "http://localhost:8080/oauth/${env:ID}",
     },
   }, { env: { ID: "exai" }, files: { secret: "hush-hush\n" } });
   assertEquals(remoteIn(file).oauth, {
     clientId: "exai",
     clientSecret: "hush-hush",
     issuer: "https://login.example",
-    scopes: ["read", "files:write"],
+    scopes: ["read", "exai:write"],
     grant: "authorization_code",
-    redirectUrl: "http://localhost/oauth/callback",
+    redirectUrl: "http://localhost/oauth/exai",
     callbackPort: 8080,
   });
   const machine = await readSilent({
@@ -200,6 +200,19 @@ Deno.test("what is wrong with signing in is named where it is, with what to writ
     assertMatch(lines.join("\n"), expected, JSON.stringify(entry));
     assertEquals([servers.size, lines.join().includes(secret)], [0, false], JSON.stringify(entry));
   }
+});
+
+Deno.test("what stands for a variable in scopes and the redirect address is checked as what is written there", async () => {
+  const linesOf = async (oauth: object) =>
+    (await readOne({ url, oauth }, { env: { TWO: "a b" } })).lines.join();
+  assertMatch(
+    await linesOf({ scopes: ["r", "${env:TWO}"] }),
+    /oauth.scopes\[1\] is no scope; allowed: a text/,
+  );
+  assertMatch(
+    await linesOf({ redirectUrl: "${env:TWO}" }),
+    /oauth.redirectUrl is no address that the daemon/,
+  );
 });
 
 Deno.test("a command is not signed in to, and the entry says so", async () => {

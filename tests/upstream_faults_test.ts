@@ -3,8 +3,11 @@ import { ExaiError } from "../lib/base/errors.ts";
 import { registerSecret } from "../lib/base/secrets.ts";
 import { clipRedacted, quoteName } from "../lib/base/text.ts";
 import { visible } from "../lib/base/visible.ts";
+import { readRawMessage } from "../lib/wire/raw_message.ts";
+import type { RpcError } from "../lib/wire/rpc.ts";
+import { instanceOf, Window } from "./helpers/instance.ts";
 import { readServerMessage } from "../lib/wire/server_message.ts";
-import { ServerErrors } from "../lib/upstream/instance/server_errors.ts";
+import { errorWithoutSecrets, ServerErrors } from "../lib/upstream/instance/server_errors.ts";
 import { messageError, refusalStatus } from "../lib/upstream/instance/server_errors.ts";
 import {
   fetchError,
@@ -98,6 +101,34 @@ Deno.test("a secret at the place where an error is cut is left out whole, at eac
     "far",
   );
   assert(!begun(JSON.stringify(overlong)));
+});
+
+Deno.test("a secret in an error that a server answers with does not reach the window; results pass as they came", async () => {
+  const key = "canary-in-an-answer";
+  registerSecret(key);
+  const { instance, upstream } = await instanceOf();
+  const answerTo = async (result: object) => {
+    const answer = instance.call(new Window("ada").call({ params: { name: "a" } }));
+    upstream.say({ id: upstream.last("tools/call").id, ...result });
+    return await answer;
+  };
+  const data = { sent: [`Bearer ${key}`], n: 1 };
+  assertEquals(await answerTo({ error: { code: 7, message: `failed with ${key}`, data } }), {
+    error: { code: 7, message: "failed with [secret]", data: { sent: ["Bearer [secret]"], n: 1 } },
+  });
+  const url = { elicitations: [{ mode: "url", url: `https://x.example/${key}` }] };
+  const opened = await answerTo({ error: { code: -32042, message: key, data: url } });
+  assertEquals([opened.error?.message, opened.error?.data !== undefined], ["[secret]", true]);
+  assert(JSON.stringify(opened).includes(`https://x.example/${key}`));
+  const failed = { result: { content: [{ type: "text", text: key }], isError: true } };
+  assertEquals(await answerTo(failed), failed);
+  const raw = '{"jsonrpc":"2.0","id":1,"error":{"code":7,"message":"canary-in-an-answer","data":{"n":1.0}}}';
+  const failure = readRawMessage(raw, { depth: 64, members: 100 }) as unknown as { error: RpcError };
+  assertEquals(
+    JSON.stringify(errorWithoutSecrets(failure)),
+    '{"error":{"data":{"n":1.0},"code":7,"message":"[secret]"}}',
+  );
+  assertEquals(errorWithoutSecrets({ error: { code: 7, message: "no" } }), undefined);
 });
 
 Deno.test("callers are told which server failed, how, and whether their call may have run", () => {

@@ -35,6 +35,18 @@ async function readStdin(): Promise<string> {
     bytes += chunk.length;
     if (bytes > MAX_BYTES) throw new UsageError("what comes by stdin is too long for a secret: over 256 KiB");
   }
-  const text = await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();
-  return text.replace(/\r?\n$/, "");
+  return textOfSecret(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).bytes());
+}
+
+/**
+ * The secret in `bytes`. Any other encoding is refused: read as UTF-8 it would become another secret, without a word.
+ *
+ * @throws {UsageError} where they are not UTF-8
+ */
+export function textOfSecret(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes).replace(/\r?\n$/, "");
+  } catch {
+    throw new UsageError("what comes by stdin is not UTF-8, and a secret is text; nothing was changed");
+  }
 }

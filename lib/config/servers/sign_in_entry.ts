@@ -8,6 +8,7 @@ import { readCommand } from "./command_words.ts";
 import type { EntryContext } from "./expand_entry.ts";
 import { checkNoSecret, expandAt, isPathWithoutSecret } from "./expand_entry.ts";
 import type { UrlEntry } from "./keys.ts";
+import { SCOPE } from "./sign_in_keys.ts";
 
 type SignIn = Pick<UrlServerConfig, "oauth" | "account" | "accounts" | "headersHelper">;
 
@@ -32,7 +33,7 @@ export async function signInOf(entry: UrlEntry, around: SignInContext): Promise<
 type OAuthEntry = Exclude<UrlEntry["oauth"], false | undefined>;
 
 async function oauthOf(entry: OAuthEntry, around: SignInContext): Promise<OAuthConfig> {
-  const { clientId, clientSecret, clientMetadataUrl, issuer, scopes, privateKey, redirectUrl } = entry;
+  const { clientId, clientSecret, clientMetadataUrl, issuer, privateKey } = entry;
   const put = async (key: string, text: string | undefined, ...more: string[]) =>
     text === undefined ? undefined : await fixedText(["oauth", key, ...more], text, around);
   const filled = {
@@ -44,10 +45,10 @@ async function oauthOf(entry: OAuthEntry, around: SignInContext): Promise<OAuthC
   if (filled.clientSecret) keepNamedSecret("clientSecret", filled.clientSecret);
   const oauth: OAuthConfig = {
     ...Object.fromEntries(Object.entries(filled).filter(([, value]) => value !== undefined)),
-    ...scopes === undefined ? {} : { scopes },
+    ...entry.scopes === undefined ? {} : { scopes: await scopesOf(entry.scopes, around) },
     grant: entry.grant === "client_credentials" ? "client_credentials" : "authorization_code",
     ...entry.callbackPort === undefined ? {} : { callbackPort: entry.callbackPort },
-    ...redirectUrl === undefined ? {} : redirectOf(redirectUrl, entry.callbackPort, around),
+    ...redirectOf(await put("redirectUrl", entry.redirectUrl), entry.callbackPort, around),
   };
   if (privateKey !== undefined) {
     const pem = await fixedText(["oauth", "privateKey", "pem"], privateKey.pem, around);
@@ -55,6 +56,19 @@ async function oauthOf(entry: OAuthEntry, around: SignInContext): Promise<OAuthC
   }
   checkOAuth(oauth, around.context);
   return oauth;
+}
+
+async function scopesOf(scopes: readonly string[], around: SignInContext): Promise<string[]> {
+  const filled: string[] = [];
+  for (const [i, scope] of scopes.entries()) {
+    const path = ["oauth", "scopes", i];
+    const text = await fixedText(path, scope, around);
+    if (text !== "" && !SCOPE.test(text) && !around.context.expander.isUnknown(text)) {
+      around.context.fault(path, "is no scope; allowed: a text without spaces");
+    }
+    filled.push(text);
+  }
+  return filled;
 }
 
 /** `text` filled in, which is the same for all windows. */
@@ -76,10 +90,12 @@ const LISTENED = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
 
 /** The redirect address without its port, and that as the port where it names one. */
 function redirectOf(
-  text: string,
+  text: string | undefined,
   port: number | undefined,
   { context }: SignInContext,
 ): Pick<OAuthConfig, "redirectUrl" | "callbackPort"> {
+  // One that cannot be filled in is a fault already.
+  if (text === undefined || text === "" || context.expander.isUnknown(text)) return {};
   const url = URL.parse(text);
   const fault = (message: string) => context.fault(["oauth", "redirectUrl"], message);
   if (url?.protocol !== "http:" || !LISTENED.test(url.hostname) || url.search !== "" || url.hash !== "") {
@@ -97,8 +113,12 @@ function redirectOf(
 }
 
 /** What does not go together, and URLs that no authorization server may have. */
-function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
-  const { clientId, clientSecret, clientMetadataUrl, issuer, privateKey } = oauth;
+function checkOAuth(oauth: OAuthConfig, { fault, expander }: EntryContext): void {
+  const { clientId, clientSecret, privateKey } = oauth;
+  const known = (text: string | undefined) =>
+    text === undefined || expander.isUnknown(text) ? undefined : text;
+  const clientMetadataUrl = known(oauth.clientMetadataUrl);
+  const issuer = known(oauth.issuer);
   const metadata = clientMetadataUrl === undefined ? undefined : URL.parse(clientMetadataUrl);
   if (clientMetadataUrl !== undefined && (metadata?.protocol !== "https:" || metadata.pathname === "/")) {
     fault(["oauth", "clientMetadataUrl"], "is no id of a client; allowed: an https URL with a path");
@@ -116,7 +136,8 @@ function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
   if (hasSecret && privateKey !== undefined) {
     fault(["oauth", "privateKey"], "stands beside clientSecret; a client has one of them");
   }
-  if (privateKey && !privateKey.pem.includes("-----BEGIN PRIVATE KEY-----")) {
+  const pem = known(privateKey?.pem);
+  if (pem !== undefined && !pem.includes("-----BEGIN PRIVATE KEY-----")) {
     const how = "openssl pkcs8 -topk8 -nocrypt -in key.pem -out key.pkcs8.pem";
     fault(["oauth", "privateKey", "pem"], `is no private key as PKCS #8 in PEM; \`${how}\` makes one`);
   }

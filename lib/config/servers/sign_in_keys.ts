@@ -20,7 +20,7 @@ const accountName = z.string().check(z.regex(ACCOUNT));
 const ACCOUNT_ALLOWED = "at most 64 of A-Z a-z 0-9 . _ @ + -, such as work or me@example.com";
 
 /** RFC 6749, section 3.3: what a scope consists of. */
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+export const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** Algorithms that sign for a client (RFC 7518), as `jose` has them. */
 const ALGORITHMS = ["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"];
