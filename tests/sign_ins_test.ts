@@ -123,6 +123,8 @@ Deno.test("a command signs in for every window, shows it, and signs out for ever
   const out = await it.command(["logout", "files"]);
   assertEquals(out.text, "signed out of files; its tokens are revoked");
   assertEquals(it.auth.revoked.length > 0, true);
+  const again = await it.command(["logout", "files"]);
+  assertEquals([again.text, again.code], ["nobody is signed in to files", 1]);
   await untilShown(ada, ["files__login"]);
 });
 

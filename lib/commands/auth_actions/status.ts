@@ -3,6 +3,7 @@ import { ownEntry } from "../../base/json.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
+import { ensureDaemon } from "../../client/daemon_session.ts";
 import { loginCommand } from "../../config/account_choice.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
@@ -26,7 +27,8 @@ export async function readAccounts(settings: Settings, server: string | undefine
   return accounts as AccountRow[];
 }
 
-async function status({ args: [server], settings }: Invocation): Promise<CommandResult> {
+async function status({ args: [server], settings, own }: Invocation): Promise<CommandResult> {
+  await ensureDaemon({ settings, own });
   const accounts = await readAccounts(settings, server);
   const needing = accounts.filter(({ state }) => state === "login_required");
   const advice = needing.map(({ server, account, why }) => {
