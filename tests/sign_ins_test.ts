@@ -7,6 +7,7 @@ import { authCommand } from "../lib/commands/auth.ts";
 import { serversCommand } from "../lib/commands/servers.ts";
 import { statusCommand } from "../lib/commands/status.ts";
 import type { Invocation } from "../lib/commands/command.ts";
+import type { Settings } from "../lib/config/settings.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { outcomeOf } from "./helpers/command.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
@@ -40,11 +41,11 @@ async function serve(request: Request): Promise<Response> {
 }
 
 /** A daemon that mounts a server which wants a login, and its commands. */
-async function signingIn(more: Record<string, JsonObject> = {}, entry: JsonObject = {}) {
+async function signingIn(more: Record<string, JsonObject> = {}, settings: Partial<Settings> = {}) {
   const auth = new ScriptedAuth({ resource: serve });
-  const servers = { files: { url: auth.url, type: "http", era: "legacy", ...entry }, ...more };
-  const daemon = await mountingDaemon(servers, { token: "auto" });
-  const settings = defaultSettings({
+  const servers = { files: { url: auth.url, type: "http", era: "legacy" }, ...more };
+  const daemon = await mountingDaemon(servers, { token: "auto", ...settings });
+  const ofCommands = defaultSettings({
     home: daemon.home,
     port: Number(new URL(daemon.url).port),
     token: "auto",
@@ -53,9 +54,9 @@ async function signingIn(more: Record<string, JsonObject> = {}, entry: JsonObjec
   return {
     auth,
     daemon,
-    settings,
+    settings: ofCommands,
     command: (args: string[], given: Partial<Invocation> = {}) =>
-      outcomeOf(authCommand, args, { settings, switches: new Set(["no-browser"]), ...given }),
+      outcomeOf(authCommand, args, { settings: ofCommands, switches: new Set(["no-browser"]), ...given }),
     async token(): Promise<string> {
       return (await Deno.readTextFile(`${daemon.home}/token`)).trim();
     },
@@ -122,6 +123,8 @@ Deno.test("a command signs in for every window, shows it, and signs out for ever
   const out = await it.command(["logout", "files"]);
   assertEquals(out.text, "signed out of files; its tokens are revoked");
   assertEquals(it.auth.revoked.length > 0, true);
+  const again = await it.command(["logout", "files"]);
+  assertEquals([again.text, again.code], ["nobody is signed in to files", 1]);
   await untilShown(ada, ["files__login"]);
 });
 
@@ -238,7 +241,7 @@ async function shownOf(window: McpWindow): Promise<string[]> {
 }
 
 Deno.test("the first list after a login or a logout is that of now, and the connection another", async () => {
-  await using it = await signingIn();
+  await using it = await signingIn({}, { listWaitMs: 100 });
   const server = tellingApart();
   it.auth.script.resource = server.resource;
   await using ada = await it.window();

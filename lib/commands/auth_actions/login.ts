@@ -4,6 +4,7 @@ import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { DEFAULT_ACCOUNT } from "../../config/account_choice.ts";
 import { askDaemon, postToDaemon } from "../../client/daemon_client.ts";
+import { ensureDaemon } from "../../client/daemon_session.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { MAX_ERROR_CHARS } from "../table.ts";
 import { ACCOUNT_FLAG, targetOf } from "./account_flag.ts";
@@ -48,6 +49,7 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   if (switches.has("paste") && switches.has("device")) {
     throw new UsageError("--paste and --device are two ways to sign in; give one of them");
   }
+  await ensureDaemon(invocation);
   const server = invocation.args[0] ?? await onlyServer(invocation);
   const query = new URLSearchParams(targetOf(server, invocation));
   if (switches.has("device")) query.set("device", "1");
