@@ -4,6 +4,8 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon, postToDaemon } from "../lib/client/daemon_client.ts";
 import { authCommand } from "../lib/commands/auth.ts";
+import { whyNobody } from "../lib/commands/auth_actions/login.ts";
+import { exitCodeOf } from "../lib/commands/exit_codes.ts";
 import { serversCommand } from "../lib/commands/servers.ts";
 import { statusCommand } from "../lib/commands/status.ts";
 import type { Invocation } from "../lib/commands/command.ts";
@@ -188,6 +190,15 @@ Deno.test("a login that fails says so in the browser, to the command, and to the
   assertMatch(String(failed), /another issuer/);
   assertStringIncludes(await page!, "You are not signed in to files");
   assertEquals(it.auth.tokenRequests, []);
+});
+
+Deno.test("a login whose daemon is killed says that nobody is signed in, and to begin again", () => {
+  const cut = new ExaiError("DAEMON_UNAVAILABLE", "the connection ended with 1006 Unexpected EOF");
+  const why = whyNobody("files", cut) as ExaiError;
+  assertEquals(exitCodeOf(why), 1);
+  assertMatch(why.message, /nobody has signed in to files, .*begin again/);
+  const declined = new ExaiError("UPSTREAM_UNAVAILABLE", "you declined");
+  assertEquals(whyNobody("files", declined), declined);
 });
 
 Deno.test("what cannot be signed in to is refused with what can be done", async () => {

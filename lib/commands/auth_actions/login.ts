@@ -1,5 +1,5 @@
 import type { BegunLoginRow } from "../../admin/auth_routes.ts";
-import { messageOf, UsageError } from "../../base/errors.ts";
+import { ExaiError, messageOf, UsageError } from "../../base/errors.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { DEFAULT_ACCOUNT } from "../../config/account_choice.ts";
@@ -59,7 +59,9 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   if (!switches.has("json")) print(prompt(begun, { ...invocation, isOpened: opened !== undefined }));
   const id = new URLSearchParams({ login: begun.login });
   progress.step("waiting for the sign-in");
-  const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS);
+  const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS).catch((thrown) => {
+    throw whyNobody(server, thrown);
+  });
   await (switches.has("paste") ? Promise.race([done, finishPasted(begun, invocation)]) : done);
   const { person } = await done;
   const { account } = begun;
@@ -69,6 +71,14 @@ async function login(invocation: Invocation): Promise<CommandResult> {
     text: visible(`signed in to ${server}${as}${whose}: every window uses it from now on`, MAX_ERROR_CHARS),
     json: { server, account, person, signed_in: true },
   };
+}
+
+/** Why a login that was waited for has ended: no other daemon than the one that began it waits for it. */
+export function whyNobody(server: string, thrown: unknown): unknown {
+  if (!(thrown instanceof ExaiError) || thrown.code !== "DAEMON_UNAVAILABLE") return thrown;
+  const why =
+    `nobody has signed in to ${server}, as the daemon has ended meanwhile; begin again (${thrown.message})`;
+  return new ExaiError("UPSTREAM_UNAVAILABLE", why, { cause: thrown });
 }
 
 /** @throws {UsageError} when it is not one that needs a login */
