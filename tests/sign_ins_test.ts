@@ -184,9 +184,12 @@ Deno.test("a login that fails says so in the browser, to the command, and to the
   await using ada = await it.window(BY_URL);
   await untilShown(ada, ["files__login"]);
   let page: Promise<string> | undefined;
+  let said = "";
   const failed = await assertRejects(() =>
-    it.command(["login", "files"], { print: (text) => void (page = visit(addressIn(text))) })
+    it.command(["login", "files"], { print: (text) => void (page = visit(addressIn(said = text))) })
   );
+  // A call's answer has the time of UTC: which of the two it is has to be seen.
+  assertMatch(said, /waited for until .* (?![AP]M)[A-Z][\w+:-]+\.$/);
   assertMatch(String(failed), /another issuer/);
   assertStringIncludes(await page!, "You are not signed in to files");
   assertEquals(it.auth.tokenRequests, []);

@@ -111,7 +111,9 @@ function prompt(
   { switches, isOpened }: Pick<Invocation, "switches"> & { isOpened: boolean },
 ): string {
   const { kind, url, code, complete_url: complete, expires_at: end } = begun;
-  const until = `It is waited for until ${new Date(end).toLocaleTimeString()}.`;
+  const until = `It is waited for until ${
+    new Date(end).toLocaleTimeString(undefined, { timeZoneName: "short" })
+  }.`;
   const page = (url: string) => visible(url, Infinity);
   if (kind === "device") {
     const scan = complete === undefined
