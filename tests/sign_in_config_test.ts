@@ -187,13 +187,13 @@ Deno.test("what is wrong with signing in is named where it is, with what to writ
     [{ accounts: ["work"] }, /accounts\[0\] is another text; allowed: an object: \{"name"/],
     [{ accounts: [{ directories: ["/a"] }] }, /accounts\[0\] has no name/],
     [{ accounts: [{ name: "x", dirs: ["/a"] }] }, /accounts\[0\].dirs is no key here/],
-    [{ accounts: [{ name: "x", directories: [] }] }, /accounts\[0\].directories is an array/],
+    [{ accounts: [{ name: "x", directories: [] }] }, /accounts\[0\].directories is an empty array/],
     [
       { accounts: [{ name: "x", directories: ["shop"] }] },
       /accounts\[0\].directories\[0\] is no absolute directory/,
     ],
     [{ headersHelper: 5 }, /headersHelper is a number; allowed: a program that prints/],
-    [{ headersHelper: [] }, /headersHelper is an array/],
+    [{ headersHelper: [] }, /headersHelper is an empty array/],
   ];
   for (const [entry, expected] of wrong) {
     const { lines, servers } = await readOne({ url, ...entry });
@@ -213,6 +213,27 @@ Deno.test("what stands for a variable in scopes and the redirect address is chec
     await linesOf({ redirectUrl: "${env:TWO}" }),
     /oauth.redirectUrl is no address that the daemon/,
   );
+});
+
+Deno.test("what no authorization server can take is refused where it is written", async () => {
+  const bare = "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----";
+  const wrong: [object, RegExp][] = [
+    [{ oauth: { privateKey: { pem: PEM } } }, /oauth.privateKey has no algorithm; allowed: ES256/],
+    [
+      { oauth: { privateKey: { algorithm: "ES256" } } },
+      /oauth.privateKey has no pem; allowed: a private key/,
+    ],
+    [{ oauth: { ...machine, privateKey: { ...privateKey, pem: bare } } }, /pem is no private key as PKCS/],
+    [{ oauth: { clientId: "  " } }, /oauth.clientId is another text; allowed: the id of a client, on one/],
+    [{ oauth: { clientId: "a\nb" } }, /oauth.clientId is another text/],
+    [{ oauth: { issuer: "https://u:p@x.example" } }, /issuer is no issuer; allowed: .* without .* a user/],
+    [{ accounts: [] }, /accounts is an empty array; allowed: an array of accounts/],
+  ];
+  for (const [entry, expected] of wrong) {
+    const { lines, servers } = await readOne({ url, ...entry });
+    assertMatch(lines.join("\n"), expected, JSON.stringify(entry));
+    assertEquals(servers.size, 0);
+  }
 });
 
 Deno.test("a command is not signed in to, and the entry says so", async () => {

@@ -144,6 +144,8 @@ Deno.test("a connection ends when somebody else signs in, and goes on when the s
     assertEquals(it.mounted.lists.areThere, false, "the same person may be shown more");
     assertEquals(await listed(), connections, sub);
   }
+  await rig.account.logout();
+  assertEquals(it.mounted.lists.areThere, false, "nobody is shown what nobody may use");
 });
 
 Deno.test("a login that is waited for ends by another login, and not by a token that may be used again", async () => {

@@ -4,9 +4,12 @@ import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon, postToDaemon } from "../lib/client/daemon_client.ts";
 import { authCommand } from "../lib/commands/auth.ts";
+import { whyNobody } from "../lib/commands/auth_actions/login.ts";
+import { exitCodeOf } from "../lib/commands/exit_codes.ts";
 import { serversCommand } from "../lib/commands/servers.ts";
 import { statusCommand } from "../lib/commands/status.ts";
 import type { Invocation } from "../lib/commands/command.ts";
+import type { Settings } from "../lib/config/settings.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { outcomeOf } from "./helpers/command.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
@@ -40,11 +43,11 @@ async function serve(request: Request): Promise<Response> {
 }
 
 /** A daemon that mounts a server which wants a login, and its commands. */
-async function signingIn(more: Record<string, JsonObject> = {}, entry: JsonObject = {}) {
+async function signingIn(more: Record<string, JsonObject> = {}, settings: Partial<Settings> = {}) {
   const auth = new ScriptedAuth({ resource: serve });
-  const servers = { files: { url: auth.url, type: "http", era: "legacy", ...entry }, ...more };
-  const daemon = await mountingDaemon(servers, { token: "auto" });
-  const settings = defaultSettings({
+  const servers = { files: { url: auth.url, type: "http", era: "legacy" }, ...more };
+  const daemon = await mountingDaemon(servers, { token: "auto", ...settings });
+  const ofCommands = defaultSettings({
     home: daemon.home,
     port: Number(new URL(daemon.url).port),
     token: "auto",
@@ -53,9 +56,9 @@ async function signingIn(more: Record<string, JsonObject> = {}, entry: JsonObjec
   return {
     auth,
     daemon,
-    settings,
+    settings: ofCommands,
     command: (args: string[], given: Partial<Invocation> = {}) =>
-      outcomeOf(authCommand, args, { settings, switches: new Set(["no-browser"]), ...given }),
+      outcomeOf(authCommand, args, { settings: ofCommands, switches: new Set(["no-browser"]), ...given }),
     async token(): Promise<string> {
       return (await Deno.readTextFile(`${daemon.home}/token`)).trim();
     },
@@ -122,6 +125,8 @@ Deno.test("a command signs in for every window, shows it, and signs out for ever
   const out = await it.command(["logout", "files"]);
   assertEquals(out.text, "signed out of files; its tokens are revoked");
   assertEquals(it.auth.revoked.length > 0, true);
+  const again = await it.command(["logout", "files"]);
+  assertEquals([again.text, again.code], ["nobody is signed in to files", 1]);
   await untilShown(ada, ["files__login"]);
 });
 
@@ -179,12 +184,24 @@ Deno.test("a login that fails says so in the browser, to the command, and to the
   await using ada = await it.window(BY_URL);
   await untilShown(ada, ["files__login"]);
   let page: Promise<string> | undefined;
+  let said = "";
   const failed = await assertRejects(() =>
-    it.command(["login", "files"], { print: (text) => void (page = visit(addressIn(text))) })
+    it.command(["login", "files"], { print: (text) => void (page = visit(addressIn(said = text))) })
   );
+  // A call's answer has the time of UTC: which of the two it is has to be seen.
+  assertMatch(said, /waited for until .* (?![AP]M)[A-Z][\w+:-]+\.$/);
   assertMatch(String(failed), /another issuer/);
   assertStringIncludes(await page!, "You are not signed in to files");
   assertEquals(it.auth.tokenRequests, []);
+});
+
+Deno.test("a login whose daemon is killed says that nobody is signed in, and to begin again", () => {
+  const cut = new ExaiError("DAEMON_UNAVAILABLE", "the connection ended with 1006 Unexpected EOF");
+  const why = whyNobody("files", cut) as ExaiError;
+  assertEquals(exitCodeOf(why), 1);
+  assertMatch(why.message, /nobody has signed in to files, .*begin again/);
+  const declined = new ExaiError("UPSTREAM_UNAVAILABLE", "you declined");
+  assertEquals(whyNobody("files", declined), declined);
 });
 
 Deno.test("what cannot be signed in to is refused with what can be done", async () => {
@@ -238,7 +255,7 @@ async function shownOf(window: McpWindow): Promise<string[]> {
 }
 
 Deno.test("the first list after a login or a logout is that of now, and the connection another", async () => {
-  await using it = await signingIn();
+  await using it = await signingIn({}, { listWaitMs: 100 });
   const server = tellingApart();
   it.auth.script.resource = server.resource;
   await using ada = await it.window();

@@ -191,7 +191,11 @@ export class VaultKeys {
     const { keyFile } = this.#places;
     const kept = await this.#readFile(keyFile);
     const key = await this.#remember(kept ?? newKey());
-    if (!kept) await writeDurably(keyFile, `${base64url(key.bytes)}\n`);
+    if (!kept) {
+      await writeDurably(keyFile, `${base64url(key.bytes)}\n`).catch((thrown) => {
+        throw this.#fault(`cannot be written, nor its key in ${keyFile}: ${messageOf(thrown)}`, thrown);
+      });
+    }
     return { key, place: "file" };
   }
 

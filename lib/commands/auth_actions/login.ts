@@ -1,9 +1,10 @@
 import type { BegunLoginRow } from "../../admin/auth_routes.ts";
-import { messageOf, UsageError } from "../../base/errors.ts";
+import { ExaiError, messageOf, UsageError } from "../../base/errors.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { DEFAULT_ACCOUNT } from "../../config/account_choice.ts";
 import { askDaemon, postToDaemon } from "../../client/daemon_client.ts";
+import { ensureDaemon } from "../../client/daemon_session.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { MAX_ERROR_CHARS } from "../table.ts";
 import { ACCOUNT_FLAG, targetOf } from "./account_flag.ts";
@@ -48,6 +49,7 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   if (switches.has("paste") && switches.has("device")) {
     throw new UsageError("--paste and --device are two ways to sign in; give one of them");
   }
+  await ensureDaemon(invocation);
   const server = invocation.args[0] ?? await onlyServer(invocation);
   const query = new URLSearchParams(targetOf(server, invocation));
   if (switches.has("device")) query.set("device", "1");
@@ -57,7 +59,9 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   if (!switches.has("json")) print(prompt(begun, { ...invocation, isOpened: opened !== undefined }));
   const id = new URLSearchParams({ login: begun.login });
   progress.step("waiting for the sign-in");
-  const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS);
+  const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS).catch((thrown) => {
+    throw whyNobody(server, thrown);
+  });
   await (switches.has("paste") ? Promise.race([done, finishPasted(begun, invocation)]) : done);
   const { person } = await done;
   const { account } = begun;
@@ -67,6 +71,14 @@ async function login(invocation: Invocation): Promise<CommandResult> {
     text: visible(`signed in to ${server}${as}${whose}: every window uses it from now on`, MAX_ERROR_CHARS),
     json: { server, account, person, signed_in: true },
   };
+}
+
+/** Why a login that was waited for has ended: no other daemon than the one that began it waits for it. */
+export function whyNobody(server: string, thrown: unknown): unknown {
+  if (!(thrown instanceof ExaiError) || thrown.code !== "DAEMON_UNAVAILABLE") return thrown;
+  const why =
+    `nobody has signed in to ${server}, as the daemon has ended meanwhile; begin again (${thrown.message})`;
+  return new ExaiError("UPSTREAM_UNAVAILABLE", why, { cause: thrown });
 }
 
 /** @throws {UsageError} when it is not one that needs a login */
@@ -99,7 +111,9 @@ function prompt(
   { switches, isOpened }: Pick<Invocation, "switches"> & { isOpened: boolean },
 ): string {
   const { kind, url, code, complete_url: complete, expires_at: end } = begun;
-  const until = `It is waited for until ${new Date(end).toLocaleTimeString()}.`;
+  const until = `It is waited for until ${
+    new Date(end).toLocaleTimeString(undefined, { timeZoneName: "short" })
+  }.`;
   const page = (url: string) => visible(url, Infinity);
   if (kind === "device") {
     const scan = complete === undefined

@@ -3,6 +3,7 @@ import { ownEntry } from "../../base/json.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
+import { ensureDaemon } from "../../client/daemon_session.ts";
 import { loginCommand } from "../../config/account_choice.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
@@ -30,7 +31,8 @@ export async function readAccounts(
   return accounts as AccountRow[];
 }
 
-async function status({ args: [server], settings, switches }: Invocation): Promise<CommandResult> {
+async function status({ args: [server], settings, own, switches }: Invocation): Promise<CommandResult> {
+  await ensureDaemon({ settings, own });
   const accounts = await readAccounts(settings, server, switches.has("json") ? "program" : "person");
   const needing = accounts.filter(({ state }) => state === "login_required");
   const advice = needing.map(({ server, account, why }) => {

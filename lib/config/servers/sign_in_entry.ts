@@ -112,6 +112,9 @@ function redirectOf(
   return { redirectUrl: url.href, ...callbackPort === undefined ? {} : { callbackPort } };
 }
 
+/** A private key in PEM (RFC 7468, section 10), with something in it. */
+const PKCS8 = /-----BEGIN PRIVATE KEY-----\s*[A-Za-z0-9+/=]/;
+
 /** What does not go together, and URLs that no authorization server may have. */
 function checkOAuth(oauth: OAuthConfig, { fault, expander }: EntryContext): void {
   const { clientId, clientSecret, privateKey } = oauth;
@@ -126,8 +129,11 @@ function checkOAuth(oauth: OAuthConfig, { fault, expander }: EntryContext): void
   const server = issuer === undefined ? undefined : URL.parse(issuer);
   const isIssuer = server?.protocol === "https:" ||
     server?.protocol === "http:" && isLoopbackName(server.hostname);
-  if (issuer !== undefined && (!isIssuer || server?.search !== "" || server.hash !== "")) {
-    fault(["oauth", "issuer"], "is no issuer; allowed: an https URL without ? and #");
+  if (
+    issuer !== undefined &&
+    (!isIssuer || server?.search !== "" || server.hash !== "" || server.username + server.password !== "")
+  ) {
+    fault(["oauth", "issuer"], "is no issuer; allowed: an https URL without ?, # and a user before the host");
   }
   const hasSecret = clientSecret !== undefined;
   if (hasSecret && clientId === undefined) {
@@ -137,7 +143,7 @@ function checkOAuth(oauth: OAuthConfig, { fault, expander }: EntryContext): void
     fault(["oauth", "privateKey"], "stands beside clientSecret; a client has one of them");
   }
   const pem = known(privateKey?.pem);
-  if (pem !== undefined && !pem.includes("-----BEGIN PRIVATE KEY-----")) {
+  if (pem !== undefined && !PKCS8.test(pem)) {
     const how = "openssl pkcs8 -topk8 -nocrypt -in key.pem -out key.pkcs8.pem";
     fault(["oauth", "privateKey", "pem"], `is no private key as PKCS #8 in PEM; \`${how}\` makes one`);
   }
