@@ -117,6 +117,15 @@ Deno.test("of what a server sends only what is used is kept, and no more than a 
   assertEquals((await scoped.store.read(scoped.account.id))!.tokens!.scope, "read");
 });
 
+Deno.test("a client that is registered is told of its port, and is not registered anew at that", async () => {
+  await using rig = new Rig();
+  assertEquals(await rig.account.registeredPort(), undefined);
+  await rig.login();
+  assertEquals(await rig.account.registeredPort(), Number(new URL(CALLBACK).port));
+  await rig.login();
+  assertEquals(rig.auth.registrations.length, 1);
+});
+
 Deno.test("a login on a device works whatever signs what the server says of the person", async () => {
   await using device = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {
     const [page, interval] = ["https://login.example/device", 0.01];

@@ -16,11 +16,17 @@ class PlayedAccount implements LoginAccount {
   redirectUrl = "";
   refusal: Error | undefined;
   person: string | undefined;
+  /** The port that its client is registered with. */
+  port: number | undefined;
   /** Redeeming takes until this resolves. */
   redeemed: Promise<unknown> = Promise.resolve();
 
   constructor(name = "default") {
     this.id = { resource: "https://mcp.example/", name };
+  }
+
+  registeredPort(): Promise<number | undefined> {
+    return Promise.resolve(this.port);
   }
 
   beginLogin({ redirectUrl }: { redirectUrl: string }) {
@@ -208,6 +214,29 @@ Deno.test("an answer may be pasted, whole or its query; that of another login is
     const thrown = assertThrows(() => pastedAnswer(text), ExaiError, "paste the whole address");
     assertEquals(thrown.message.includes("only"), false);
   }
+});
+
+Deno.test("the port that a client is registered with is used again while it is free", async () => {
+  await using logins = new PendingLogins();
+  const portOf = async (account: PlayedAccount) => {
+    const login = await logins.begin(requestOf(account));
+    const { port } = new URL(account.redirectUrl);
+    return { login, port: Number(port) };
+  };
+  const first = await portOf(new PlayedAccount("first"));
+  const again = new PlayedAccount("again");
+  again.port = first.port;
+  const taken = await portOf(again);
+  assertEquals(taken.port === first.port, false, "another login has it");
+  const ended = reasonOf(first.login);
+  logins.signedIn(first.login.account);
+  assertEquals(await ended, "done");
+  logins.signedIn(taken.login.account);
+  await until("the port again", async () => {
+    const { login, port } = await portOf(again);
+    logins.signedIn(login.account);
+    return port === first.port || undefined;
+  });
 });
 
 Deno.test("a redirect address that was registered is used as it was", async () => {

@@ -112,7 +112,7 @@ export class PendingLogins implements AsyncDisposable {
   }
 
   async #inBrowser({ account, server, redirect }: LoginRequest): Promise<PendingLogin> {
-    const listener = new RedirectListener(redirect);
+    const listener = await listenerFor(account, redirect);
     try {
       const { authorizationUrl, state } = await account.beginLogin({ redirectUrl: listener.url });
       const url = checkedPage(authorizationUrl);
@@ -174,5 +174,16 @@ export class PendingLogins implements AsyncDisposable {
     const closing = ended.then(close);
     this.#closing.add(closing);
     void closing.finally(() => this.#closing.delete(closing));
+  }
+}
+
+/** At the port that the client is registered with while that is free, so that not each login makes a registration. */
+async function listenerFor(account: LoginAccount, redirect: RedirectAddress = {}): Promise<RedirectListener> {
+  const port = redirect.port ?? await account.registeredPort().catch(() => undefined);
+  try {
+    return new RedirectListener({ ...redirect, port });
+  } catch (thrown) {
+    if (redirect.port !== undefined) throw thrown;
+    return new RedirectListener(redirect);
   }
 }

@@ -48,11 +48,15 @@ export const secretCommand: CommandGroup = {
     },
     "move-key": {
       summary: "Move the key of the vault into the keychain or out of it, or into a file of yours",
-      forms: [{
-        args: "[--from FILE]",
-        does: "encrypts the vault with a new key where a new vault has it: in EXAI_VAULT_KEY_FILE, in the " +
-          "keychain, or, with EXAI_KEYCHAIN=off, in vault.key; FILE has the key of before, where it is one of yours",
-      }],
+      forms: [
+        {
+          args: "",
+          does:
+            "encrypts the vault with a new key where a new vault has it: in EXAI_VAULT_KEY_FILE, in the " +
+            "keychain, or, with EXAI_KEYCHAIN=off, in vault.key",
+        },
+        { args: "--from FILE", does: "the same, where the key of before is in a file of yours" },
+      ],
       flags: [{
         name: "from",
         value: "FILE",

@@ -12,12 +12,18 @@ import {
 import type { AccountStatus } from "./account_words.ts";
 import { AuthServerError } from "./auth_fetch.ts";
 import { fetchOfTokens } from "./token_answer.ts";
+import { registeredPort } from "./client_choice.ts";
 import { plainClient, type Revocation, revokeLogin } from "./client_auth.ts";
 import { signedInAs } from "./signed_in_as.ts";
 
 /** The login of one account at one server: how it begins, how it stands, how it ends (MCP basic/authorization). */
 export class OAuthAccount extends AccountAuthorization {
   readonly #logins = new BegunLogins();
+
+  async registeredPort(): Promise<number | undefined> {
+    await this.tokens.reload();
+    return registeredPort(this.tokens.kept);
+  }
 
   /** What a login needs to know of the authorization server. */
   async #prepare(): Promise<LoginParts> {
