@@ -77,3 +77,19 @@ Deno.test("a key moves out of a file of the user's, and into another one", async
   assertEquals(await it.open().moveKey(other), { from: "given-file", to: "file" });
   assertEquals(await it.open().secrets.get("a"), "first-value");
 });
+
+Deno.test("the key of before is removed only once the vault does not need it any more", async () => {
+  await using it = await rig();
+  const { keychain } = it;
+  await it.open({ keychain }).moveKey();
+  const [item = ""] = keychain.items.keys();
+  const remove = keychain.remove.bind(keychain);
+  const needed: string[] = [];
+  keychain.remove = async (name) => {
+    const [header = ""] = (await Deno.readTextFile(it.paths.vault)).split(".");
+    needed.push(new TextDecoder().decode(Uint8Array.fromBase64(header, { alphabet: "base64url" })));
+    return await remove(name);
+  };
+  await it.open({ keychain, usesKeychain: false }).moveKey();
+  assertEquals(needed.map((header) => item.endsWith(JSON.parse(header).kid)), [false]);
+});
