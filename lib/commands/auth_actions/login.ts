@@ -1,3 +1,5 @@
+import { stdin } from "node:process";
+import { createInterface } from "node:readline";
 import type { BegunLoginRow } from "../../admin/auth_routes.ts";
 import { ExaiError, messageOf, UsageError } from "../../base/errors.ts";
 import { MINUTE_MS } from "../../base/units.ts";
@@ -138,7 +140,7 @@ function prompt(
 /** Ends the login with what the person pastes; an address that is not the right one may be pasted again. */
 async function finishPasted({ login }: BegunLoginRow, { settings, print }: Invocation): Promise<void> {
   const id = new URLSearchParams({ login });
-  for await (const answer of linesOf(Deno.stdin.readable)) {
+  for await (const answer of createInterface({ input: stdin })) {
     if (answer.trim() === "") continue;
     try {
       await postToDaemon(settings, `/auth/finish?${id}`, { body: answer, timeoutMs: BEGIN_MS });
@@ -149,16 +151,4 @@ async function finishPasted({ login }: BegunLoginRow, { settings, print }: Invoc
     }
   }
   throw new UsageError("the input ended before the address was pasted; begin again");
-}
-
-async function* linesOf(input: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (
-    const part of input.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
-  ) {
-    const lines = (rest + part).split(/\r\n|\n|\r/);
-    rest = lines.pop()!;
-    yield* lines;
-  }
-  if (rest !== "") yield rest;
 }
