@@ -4,7 +4,13 @@ import { didYouMean } from "../base/suggest.ts";
 import { variablesIn } from "../base/template.ts";
 import { quoteName } from "../base/text.ts";
 import type { Caller } from "../call/call.ts";
-import { accountNames, mayBeSignedInTo, onlyAccount, whyNoLogin } from "../config/account_choice.ts";
+import {
+  accountNames,
+  loginToolName,
+  mayBeSignedInTo,
+  onlyAccount,
+  whyNoLogin,
+} from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import { slotRequestFor } from "../upstream/slot_request.ts";
@@ -23,7 +29,9 @@ export function configOfAccount(
     throw new ExaiError("INVALID_PARAMS", `server "${name}" ${whyNoLogin(config)}`);
   }
   if (isAddressOfWindow(config)) {
-    const why = `the address of server "${name}" depends on the window; have a window call ${name}__login`;
+    const why = `the address of server "${name}" depends on the window; have a window call ${
+      loginToolName(name)
+    }`;
     throw new ExaiError("INVALID_PARAMS", why);
   }
   const names = accountNames(config);

@@ -6,9 +6,9 @@ import { OAuthAccount } from "./oauth/account.ts";
 import type { AccountChange, AccountConfig } from "./oauth/account_words.ts";
 import type { Revocation } from "./oauth/client_auth.ts";
 import { accountResource } from "./oauth/discovery.ts";
-import { type Renew, type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
+import { type Renew, renewTokens } from "./oauth/renew.ts";
 
-export { type OAuthAccount, type Renewal, type RenewRequest, renewTokens, type Revocation };
+export { type OAuthAccount, type Revocation };
 
 /** What names an account: where its server is, and how the user calls it. */
 type AccountPlace = Pick<UrlServerConfig, "url" | "account">;

@@ -1,5 +1,6 @@
 import { promptSecret } from "@std/cli/prompt-secret";
 import { ExaiError, UsageError } from "../base/errors.ts";
+import { boundedBody } from "../base/http_response.ts";
 import { KIB } from "../base/units.ts";
 
 /** More than any secret has; what is longer was not meant to be one. */
@@ -28,14 +29,9 @@ function askFor(name: string): string {
 
 /** Without the line end that `echo` and here-documents add. */
 async function readStdin(): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of Deno.stdin.readable) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw new UsageError("what comes by stdin is too long for a secret: over 256 KiB");
-  }
-  return textOfSecret(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).bytes());
+  const tooLarge = () => new UsageError("what comes by stdin is too long for a secret: over 256 KiB");
+  const bounded = boundedBody(new Response(Deno.stdin.readable), { maxBytes: MAX_BYTES, tooLarge });
+  return textOfSecret(await bounded.bytes());
 }
 
 /**

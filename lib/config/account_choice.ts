@@ -95,6 +95,11 @@ export function logoutCommand(of: NamedAccount): string {
   return `exai-daemon auth logout ${words(of)}`;
 }
 
+/** The name of the tool by which a window signs in to a server. */
+export function loginToolName(server: string): string {
+  return `${server}__login`;
+}
+
 /** An account as people name it. */
 export interface NamedAccount {
   server: string;

@@ -8,6 +8,7 @@ import type { Caller } from "../call/call.ts";
 import type { FaultyEntry } from "../config/servers_watch.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { DIRECTORY_ADVICE, whyNotStarted } from "./sharing/required_workspace.ts";
+import { loginToolName } from "../config/account_choice.ts";
 
 /** Longest cause shown, in characters: a server's last words on stderr are part of it. */
 const MAX_CAUSE_CHARS = 600;
@@ -125,7 +126,7 @@ export function troubleOf(server: string, state: ServerState): ServerTrouble | u
       return {
         server,
         cause: shortened(state.why),
-        advice: `or have a window call ${server}__login`,
+        advice: `or have a window call ${loginToolName(server)}`,
         namesServer: true,
       };
     case "needs a directory":

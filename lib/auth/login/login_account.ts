@@ -11,8 +11,8 @@ export interface LoginAccount {
   readonly id: AccountId;
 
   /**
-   * The port on this machine that the account's client is registered with at its authorization server; undefined: it is
-   * not yet, or any will do. With another port it has to be registered once more.
+   * The port on this machine that the account's client was registered with last; undefined: it was not yet, or any will
+   * do. With another port it has to be registered once more.
    */
   registeredPort(): Promise<number | undefined>;
 

@@ -2,6 +2,7 @@
 import type { OAuthTokens, StoredOAuthClientInformation } from "@modelcontextprotocol/client";
 import { monotonicNow } from "../../base/time.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
+import { makeNonce } from "../../wire/proof.ts";
 import type { AccountId, KeptCredentials } from "../credential_store.ts";
 import { LOGIN_MS } from "../pending_login.ts";
 import { loadSdk } from "./auth_faults.ts";
@@ -80,10 +81,7 @@ export class BegunLogins {
       server;
     assertPkce(server, oauth?.issuer);
     const agreed = await agree(parts, redirectUrl);
-    const state = crypto.getRandomValues(new Uint8Array(32)).toBase64({
-      alphabet: "base64url",
-      omitPadding: true,
-    });
+    const state = makeNonce();
     const { startAuthorization } = await loadSdk();
     const { authorizationUrl, codeVerifier } = await startAuthorization(authorizationServerUrl, {
       metadata,

@@ -84,7 +84,8 @@ export const OAUTH_KEYS = {
   callbackPort: {
     schema: z.int().check(z.gte(1), z.lte(65_535)),
     allowed: "a whole number from 1 to 65535",
-    help: "The port of the redirect address, for a client that was registered with one; else any free one",
+    help:
+      "The port of the redirect address, for a client that was registered with one; else that of the registration here while it is free, or any",
   },
   redirectUrl: {
     schema: text,
