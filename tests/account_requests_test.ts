@@ -5,7 +5,7 @@ import { MINUTE_MS } from "../lib/base/units.ts";
 import { PendingLogins } from "../lib/auth/pending_logins.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { refuse, ScriptedAuth } from "./helpers/scripted_auth.ts";
-import { CALLBACK, failure, Rig } from "./helpers/oauth_rig.ts";
+import { CALLBACK, failure, later, Rig } from "./helpers/oauth_rig.ts";
 
 /** What is on disk, behind a keychain that answers when a test says so. */
 class LockedStore {
@@ -56,20 +56,12 @@ Deno.test("what could not be read is read when a server asks for it, and told of
   store.answer = Promise.withResolvers();
   store.answer.resolve(await rig.store.read(account.id));
   assertEquals(await rig.call(endpoint), { scope: "" });
+  const { reads } = store;
+  await later(3 * MINUTE_MS, () => account.headersFor({ url: new URL(rig.auth.url) }));
+  assertEquals(store.reads, reads, "it is known");
 });
 
 const NEVER = new AbortController().signal;
-
-/** Has what `work` does happen `ms` later. */
-async function later<T>(ms: number, work: () => Promise<T>): Promise<T> {
-  const { now } = Date;
-  Date.now = () => now() + ms;
-  try {
-    return await work();
-  } finally {
-    Date.now = now;
-  }
-}
 
 /** A server that wants a scope for what is called. */
 function wanting(scope: string | undefined): Response {
@@ -90,7 +82,7 @@ async function reader(): Promise<Rig> {
 Deno.test("a token that is renewed ends no login with a wider scope, and one that has the scope does", async () => {
   await using rig = await reader();
   await using pending = new PendingLogins();
-  rig.accounts.on("signedIn", (account) => pending.signedIn(account.id));
+  rig.accounts.on("newLogin", (account) => pending.signedIn(account.id));
   const old = await rig.account.headersFor({ url: new URL(rig.auth.url) });
   const late = { status: 401, challenge: null, sent: old } as const;
   await failure(() => rig.call());
@@ -106,7 +98,7 @@ Deno.test("a token that is renewed ends no login with a wider scope, and one tha
   assertEquals(authorizationUrl.searchParams.get("scope"), "read");
   await rig.store.change(rig.account.id, (kept) => {
     const tokens = { ...kept!.tokens!, access_token: "other", scope: "read write" };
-    return Promise.resolve({ ...kept!, tokens });
+    return Promise.resolve({ ...kept!, tokens, login: { id: "by another process" } });
   });
   assertEquals(await rig.account.refused(late, NEVER), true);
   await done;
@@ -176,7 +168,9 @@ Deno.test("a token that a server has refused by mistake is used again, and one t
   // As after a restart: the login is not that of just now.
   const accounts = new Accounts({ store: rig.store });
   const events: string[] = [];
-  for (const it of ["loginRequired", "signedIn"] as const) accounts.on(it, () => void events.push(it));
+  for (const it of ["loginRequired", "newLogin", "usableAgain"] as const) {
+    accounts.on(it, () => void events.push(it));
+  }
   const endpoint = rig.endpointOf(accounts.of(rig.config));
   const good = [...rig.auth.access];
   rig.auth.expire();
@@ -190,5 +184,5 @@ Deno.test("a token that a server has refused by mistake is used again, and one t
   assertEquals((await failure(() => rig.call(endpoint))).code, "LOGIN_REQUIRED");
   await later(4 * MINUTE_MS, () => rig.call(endpoint));
   await rig.call(endpoint);
-  assertEquals(events, ["loginRequired", "signedIn"]);
+  assertEquals(events, ["loginRequired", "usableAgain"]);
 });

@@ -96,10 +96,12 @@ Deno.test("a client that was registered for Claude Code keeps its redirect addre
   if (typeof result === "string") throw new Error(result);
   const oauth = { clientId: "a", callbackPort: 3118, redirectUrl: "http://localhost/callback" };
   assertEquals(result.entry, { url, oauth });
-  assertStringIncludes(
-    result.notes.join("\n"),
-    "the secret of oauth.clientId, where it has one, is not in its file",
-  );
+  const missing = "the secret of oauth.clientId, where it has one, is not in its file";
+  const text = result.notes.join("\n");
+  for (const part of [missing, "exai-daemon secret set"]) assertStringIncludes(text, part);
+  const whole = { url, oauth: { clientId: "a", clientSecret: "b" } };
+  const taken = importEntry(whole, { dialect: "claude-code", root: {}, project: undefined });
+  assertEquals(JSON.stringify(taken).includes(missing), false);
 });
 
 Deno.test("an entry of a project keeps its helper, by the whole path", () => {

@@ -173,7 +173,7 @@ Deno.test("a command is answered without a session, on behalf of who comes throu
   const { context, told } = contextOf();
   const channel = connect(context);
   channel.say({ op: "challenge", nonce: NONCE });
-  channel.say({ op: "request", method: "POST", path: "/x", proof: "p" });
+  channel.say({ op: "request", method: "POST", path: "/x", body: "b", proof: "p" });
   while (!channel.closed) await settle();
   assertEquals(channel.take().slice(1), [
     { op: "response", status: 202 },
@@ -181,10 +181,10 @@ Deno.test("a command is answered without a session, on behalf of who comes throu
     { op: "response_end" },
   ]);
   assertEquals([channel.closed, told, registry.size], [[1000, "answered"], ["may enter?", "entered"], 0]);
-  assertEquals(asked, [{ method: "POST", path: "/x", token: "token of p", isOwner: false }]);
+  assertEquals(asked, [{ method: "POST", path: "/x", body: "b", token: "token of p", isOwner: false }]);
   const own = connect();
   own.say({ op: "request", method: "GET", path: "/y" });
-  assertEquals(asked[1], { method: "GET", path: "/y", token: undefined, isOwner: true });
+  assertEquals(asked[1], { method: "GET", path: "/y", body: undefined, token: undefined, isOwner: true });
   await settle();
 });
 

@@ -46,6 +46,16 @@ Deno.test("a keychain that gives no key is asked once, and again when a person w
   assertEquals(it.keychain.asked, 2);
 });
 
+Deno.test("a first login puts one key into the keychain, whatever became of attempts before it", async () => {
+  await using dir = await tempDir({});
+  const keychain = new FakeKeychain();
+  const { credentials } = openUserVault({ paths: statePaths({ home: dir.path }), keychain });
+  await assertRejects(() => credentials.change(ID, () => Promise.reject(new Error("declined"))));
+  await credentials.change(ID, (before) => Promise.resolve(before));
+  await credentials.change(ID, () => Promise.resolve({ clients: {} }));
+  assertEquals(keychain.items.size, 1);
+});
+
 Deno.test("a keychain whose answer is waited for is not asked a second time, whoever wants it", async () => {
   await using it = await rig();
   const typing = Promise.withResolvers<void>();

@@ -48,6 +48,16 @@ Deno.test("a browser is led on to a login by a file that the user alone can read
   await Deno.remove(home, { recursive: true });
 });
 
+Deno.test("what a command left that was killed is removed by a later login, and nothing else", async () => {
+  const home = await Deno.makeTempDir({ prefix: "exai page " });
+  const hourAgo = new Date(Date.now() - 61 * 60_000);
+  for (const name of ["exai-login-old", "exai-login-new", "exai-other"]) await Deno.mkdir(`${home}/${name}`);
+  for (const name of ["exai-login-old", "exai-other"]) await Deno.utime(`${home}/${name}`, hourAgo, hourAgo);
+  LoginFile.create(LOGIN, "files", home)![Symbol.dispose]();
+  assertEquals((await namesIn(home)).sort(), ["exai-login-new", "exai-other"]);
+  await Deno.remove(home, { recursive: true });
+});
+
 Deno.test("no browser is opened where it is not before the person, or cannot read the file", () => {
   const display = { DISPLAY: ":0" };
   assert(hasDesktop({ os: "linux", env: display }));

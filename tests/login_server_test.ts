@@ -96,8 +96,11 @@ Deno.test("a person who declines, and a login that fails, end the call with that
   const ada = new Window("ada", BY_URL);
   ada.answer = () => Promise.resolve({ result: { action: "decline" } });
   const declined = await it.server.target(calls(ada));
-  assertMatch(textIn(declined), /needs a login\nNot done: the user does not want to sign in/);
-  assertEquals(ada.heard, []);
+  assertMatch(textIn(declined), /needs a login\nNot done: .* does not want to sign in/);
+  assertStringIncludes(textIn(declined), "exai-daemon auth login shared");
+  const byTool = await it.server.target(calls(ada, "shared__login"));
+  assertEquals(byTool.result!.isError, true);
+  assertStringIncludes(textIn(byTool), "exai-daemon auth login shared");
   const bob = new Window("bob", BY_URL);
   const failing = it.server.target(calls(bob));
   await untilAsked(bob);
@@ -105,6 +108,20 @@ Deno.test("a person who declines, and a login that fails, end the call with that
   assertMatch(textIn(await failing), /Nobody has signed in: the authorization server lies/);
   it.state.failure = new ExaiError("UPSTREAM_UNAVAILABLE", "it is down");
   assertMatch(textIn(await it.server.target(calls(bob))), /Nobody has signed in: it is down/);
+});
+
+Deno.test("a client that makes no choice for its person has the answer say what to do", async () => {
+  await using it = guarded();
+  const ada = new Window("ada", BY_URL);
+  // As Claude Code does where it runs without a person.
+  ada.answer = () => Promise.resolve({ result: { action: "cancel" } });
+  for (const name of ["probe", "shared__login"]) {
+    const text = textIn(await it.server.target(calls(ada, name)));
+    for (const part of [PAGE, "exai-daemon auth login shared"]) assertStringIncludes(text, part);
+  }
+  it.signIn();
+  await settled();
+  assertEquals(ada.heard.map(({ params }) => params!.data), ['signed in to "shared": call again']);
 });
 
 Deno.test("a call that is cancelled while a person signs in ends; the login stays for others", async () => {

@@ -62,3 +62,34 @@ Deno.test("a key moves into the file that the user names, and nothing moves wher
   await Deno.remove(it.paths.vault);
   assertEquals(await it.open({ keyFile }).moveKey(), undefined);
 });
+
+Deno.test("a key moves out of a file of the user's, and into another one", async () => {
+  await using it = await rig();
+  const [keyFile, other] = [`${it.dir.path}/given`, `${it.dir.path}/other`];
+  for (const [path, byte] of [[keyFile, 7], [other, 8]] as const) {
+    await Deno.writeTextFile(path, new Uint8Array(32).fill(byte).toBase64(), { mode: 0o600 });
+  }
+  await it.open({ keyFile }).moveKey();
+  assertStringIncludes(await fail(() => it.open().moveKey()), "name it: EXAI_VAULT_KEY_FILE");
+  assertStringIncludes(await fail(() => it.open().moveKey(`${it.dir.path}/none`)), "which is not there");
+  assertEquals(await it.open({ keyFile: other }).moveKey(keyFile), { from: "given-file", to: "given-file" });
+  assertEquals(await it.open({ keyFile: other }).secrets.get("a"), "first-value");
+  assertEquals(await it.open().moveKey(other), { from: "given-file", to: "file" });
+  assertEquals(await it.open().secrets.get("a"), "first-value");
+});
+
+Deno.test("the key of before is removed only once the vault does not need it any more", async () => {
+  await using it = await rig();
+  const { keychain } = it;
+  await it.open({ keychain }).moveKey();
+  const [item = ""] = keychain.items.keys();
+  const remove = keychain.remove.bind(keychain);
+  const needed: string[] = [];
+  keychain.remove = async (name) => {
+    const [header = ""] = (await Deno.readTextFile(it.paths.vault)).split(".");
+    needed.push(new TextDecoder().decode(Uint8Array.fromBase64(header, { alphabet: "base64url" })));
+    return await remove(name);
+  };
+  await it.open({ keychain, usesKeychain: false }).moveKey();
+  assertEquals(needed.map((header) => item.endsWith(JSON.parse(header).kid)), [false]);
+});

@@ -191,6 +191,16 @@ Deno.test("another authorization server gets neither the client nor the tokens o
   assertEquals(next.registrations.length, 1);
 });
 
+Deno.test("an authorization server at an address that is no URL of the web is named with what is wrong", async () => {
+  await using rig = new Rig({ rotates: true });
+  rig.auth.script.resourceMetadata = { authorization_servers: ["file:///etc/passwd"] };
+  const { message } = await failure(() => rig.account.beginLogin({ redirectUrl: CALLBACK }));
+  assertStringIncludes(
+    message,
+    'names "file:///etc/passwd" as its authorization server, which is no https URL',
+  );
+});
+
 Deno.test("scopes that one authorization server was asked for are not asked for at another", async () => {
   for (const areTokensGone of [false, true]) {
     await using rig = new Rig({ challenge: "old:read", rotates: true });

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { Accounts } from "../lib/auth/accounts.ts";
+import { PendingLogins } from "../lib/auth/pending_logins.ts";
 import { digestOfTokens, renewTokens } from "../lib/auth/oauth/renew.ts";
 import type { OAuthConfig } from "../lib/config/server_config.ts";
 import { CALLBACK, failure, Rig } from "./helpers/oauth_rig.ts";
@@ -115,3 +116,45 @@ Deno.test("of what a server sends only what is used is kept, and no more than a 
   await scoped.login();
   assertEquals((await scoped.store.read(scoped.account.id))!.tokens!.scope, "read");
 });
+
+Deno.test("a client that is registered is told of its port, and is not registered anew at that", async () => {
+  await using rig = new Rig();
+  assertEquals(await rig.account.registeredPort(), undefined);
+  await rig.login();
+  assertEquals(await rig.account.registeredPort(), Number(new URL(CALLBACK).port));
+  await rig.login();
+  assertEquals(rig.auth.registrations.length, 1);
+});
+
+Deno.test("a login on a device works whatever signs what the server says of the person", async () => {
+  await using device = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {
+    const [page, interval] = ["https://login.example/device", 0.01];
+    return Response.json({
+      device_code: "d",
+      user_code: "u",
+      verification_uri: page,
+      expires_in: 600,
+      interval,
+    });
+  });
+  await using rig = new Rig({
+    rotates: true,
+    metadata: {
+      device_authorization_endpoint: `http://127.0.0.1:${device.addr.port}/device`,
+      id_token_signing_alg_values_supported: ["RS256", "ES256"],
+    },
+  });
+  const part = (value: unknown) => new TextEncoder().encode(JSON.stringify(value)).toBase64(BASE64URL);
+  rig.auth.script.token = (params) => {
+    const [iat, aud] = [Math.floor(Date.now() / 1000), params.get("client_id")];
+    const claims = { iss: rig.auth.issuer, aud, sub: "ada", iat, exp: iat + 600 };
+    const id_token = [part({ alg: "ES256" }), part(claims), "c2ln"].join(".");
+    return Response.json({ access_token: "a", token_type: "Bearer", refresh_token: "r", id_token });
+  };
+  await using logins = new PendingLogins();
+  const login = await logins.beginDevice({ account: rig.account, server: "far" });
+  await login.done;
+  assertEquals((await rig.store.read(rig.account.id))?.tokens?.refresh_token, "r");
+});
+
+const BASE64URL = { alphabet: "base64url", omitPadding: true } as const;

@@ -92,6 +92,19 @@ Deno.test("a refresh that fails for good asks for a login once, whoever needs on
   await rig.call();
 });
 
+Deno.test("a metadata document that cannot be fetched for a moment loses no login", async () => {
+  const metadata = { client_id_metadata_document_supported: true };
+  await using rig = new Rig({ rotates: true, metadata }, undefined, "https://exai.example/client.json");
+  await rig.login();
+  const kept = await rig.store.read(rig.account.id);
+  rig.auth.expire();
+  rig.auth.script.token = () => refuse("invalid_client", "client metadata could not be fetched");
+  assertEquals((await failure(() => rig.call())).code, "UPSTREAM_UNAVAILABLE");
+  assertEquals(await rig.store.read(rig.account.id), kept);
+  rig.auth.script.token = undefined;
+  await rig.call(rig.endpointOf(new Accounts({ store: rig.store }).of(rig.config)));
+});
+
 Deno.test("an authorization server that is down, slow to say so or says something else loses no login", async () => {
   await using rig = new Rig({ rotates: true });
   await rig.login();

@@ -5,6 +5,7 @@ import type { LoginAccount } from "../lib/auth/login/login_account.ts";
 import { checkedPage, pastedAnswer, type PendingLogin } from "../lib/auth/pending_login.ts";
 import { PendingLogins } from "../lib/auth/pending_logins.ts";
 import { canBeOther, talkAsOther } from "./helpers/other_user.ts";
+import { until } from "./helpers/until.ts";
 
 /** An account whose authorization server is played by the test. */
 class PlayedAccount implements LoginAccount {
@@ -15,11 +16,17 @@ class PlayedAccount implements LoginAccount {
   redirectUrl = "";
   refusal: Error | undefined;
   person: string | undefined;
+  /** The port that its client is registered with. */
+  port: number | undefined;
   /** Redeeming takes until this resolves. */
   redeemed: Promise<unknown> = Promise.resolve();
 
   constructor(name = "default") {
     this.id = { resource: "https://mcp.example/", name };
+  }
+
+  registeredPort(): Promise<number | undefined> {
+    return Promise.resolve(this.port);
   }
 
   beginLogin({ redirectUrl }: { redirectUrl: string }) {
@@ -157,6 +164,20 @@ Deno.test("a login that nobody ends is over after its time, and its address is c
   await assertRejects(() => answer(account, "code=c&state=right"), TypeError);
 });
 
+Deno.test("whoever has answered in time is signed in, however long the rest takes", async () => {
+  await using logins = new PendingLogins({ timeoutMs: 50 });
+  const account = new PlayedAccount();
+  const redeemed = Promise.withResolvers<void>();
+  account.redeemed = redeemed.promise;
+  const login = await logins.begin(requestOf(account));
+  const page = answer(account, "code=c&state=right");
+  await until("the code", () => account.ends.length > 0 || undefined);
+  // One that begins now ends later.
+  assertMatch(await reasonOf(await logins.begin(requestOf(new PlayedAccount("work")))), /^TIMEOUT/);
+  redeemed.resolve();
+  assertEquals([(await page).status, await reasonOf(login)], [200, "done"]);
+});
+
 Deno.test("a login ends when the account is signed in to another way, and when the daemon stops", async () => {
   const logins = new PendingLogins();
   const [account, other] = [new PlayedAccount(), new PlayedAccount("work")];
@@ -193,6 +214,29 @@ Deno.test("an answer may be pasted, whole or its query; that of another login is
     const thrown = assertThrows(() => pastedAnswer(text), ExaiError, "paste the whole address");
     assertEquals(thrown.message.includes("only"), false);
   }
+});
+
+Deno.test("the port that a client is registered with is used again while it is free", async () => {
+  await using logins = new PendingLogins();
+  const portOf = async (account: PlayedAccount) => {
+    const login = await logins.begin(requestOf(account));
+    const { port } = new URL(account.redirectUrl);
+    return { login, port: Number(port) };
+  };
+  const first = await portOf(new PlayedAccount("first"));
+  const again = new PlayedAccount("again");
+  again.port = first.port;
+  const taken = await portOf(again);
+  assertEquals(taken.port === first.port, false, "another login has it");
+  const ended = reasonOf(first.login);
+  logins.signedIn(first.login.account);
+  assertEquals(await ended, "done");
+  logins.signedIn(taken.login.account);
+  await until("the port again", async () => {
+    const { login, port } = await portOf(again);
+    logins.signedIn(login.account);
+    return port === first.port || undefined;
+  });
 });
 
 Deno.test("a redirect address that was registered is used as it was", async () => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { PassThrough } from "node:stream";
 import { ExaiError } from "../lib/base/errors.ts";
 import { yieldToEventLoop } from "../lib/base/event_loop.ts";
@@ -149,6 +149,15 @@ Deno.test("what a server writes to stderr goes on in whole lines, and its last l
   assertEquals([many.reader.tail.split("\n")[0], many.reader.tail.split("\n").at(-1)], ["line 2", "line 11"]);
   await closed(many.stream);
   assertEquals(many.texts.length, 1);
+});
+
+Deno.test("of a secret at the beginning of the last lines nothing is left", async () => {
+  const key = "canary-of-stderr-0123456789";
+  registerSecret(key);
+  const { stream, reader, say } = stderrOf();
+  await say(`${"y".repeat(3000)} ${key} ${"x".repeat(2035)}`);
+  assert(!reader.tail.includes(key.slice(-8)), reader.tail.slice(0, 40));
+  await closed(stream);
 });
 
 Deno.test("secrets are in neither, and letters that are cut in two are whole", async () => {

@@ -1,5 +1,15 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { HelperPrograms } from "../lib/auth/helper_programs.ts";
+import { UsageError } from "../lib/base/errors.ts";
 import { redact } from "../lib/base/log.ts";
+import { textOfSecret } from "../lib/commands/secret_value.ts";
 import { readClink } from "../lib/config/clink_file.ts";
 import { readModels } from "../lib/config/models_file.ts";
 import { formatFault } from "../lib/config/config_fault.ts";
@@ -75,6 +85,23 @@ Deno.test("a secret is refused where the list of processes shows it, by whatever
   assertEquals((await read({ command: "c", args: ["$${T}"], env: { T: "${secret:gh}" } })).lines, []);
 });
 
+Deno.test("a secret is refused in a path, which is shown in the open", async () => {
+  for (
+    const entry of [
+      { command: "c", envFile: "/tmp/${secret:gh}" },
+      { command: "c", envFile: "${workspaceFolder}/${secret:gh}" },
+      { command: "c", cwd: "/tmp/${secret:gh}" },
+      { command: "c", cwd: "/tmp/${T}", env: { T: "${secret:gh}" } },
+      { url: "https://x.example/mcp", accounts: [{ name: "a", directories: ["/tmp/${secret:gh}"] }] },
+    ]
+  ) {
+    const { server, lines } = await read(entry);
+    assertEquals([server, lines.length], [undefined, 1], JSON.stringify(entry));
+    assertMatch(lines.join(), /holds the secret gh, and a path is shown/);
+    assertEquals((await read(entry, "hidden")).server, undefined);
+  }
+});
+
 Deno.test("what only looks at entries asks for no secret", async () => {
   const none: SecretReader = { read: () => Promise.reject(new Error("asked")) };
   assertEquals((await read({ command: "c", env: { A: "${secret:gone}" } }, "hidden")).lines, []);
@@ -82,6 +109,38 @@ Deno.test("what only looks at entries asks for no secret", async () => {
     (await read({ command: "c", env: { A: "${secret:gone}" } }, none)).lines.join(),
     "asked",
   );
+});
+
+Deno.test("what only looks at entries does not judge a text by the secret it does not read", async () => {
+  const oauth = {
+    clientId: "c",
+    issuer: "https://${secret:host}/",
+    privateKey: { pem: "${secret:pem}", algorithm: "ES256" },
+    grant: "client_credentials",
+  };
+  for (
+    const entry of [
+      { url: "${secret:whole}" },
+      { url: "https://${secret:host}.example/mcp" },
+      { url: "https://x.example/mcp", oauth },
+      { url: "https://x.example/mcp", oauth: { clientMetadataUrl: "${secret:whole}" } },
+    ]
+  ) {
+    assertEquals((await read(entry, "hidden")).lines, [], JSON.stringify(entry));
+  }
+  assertEquals((await read({ url: "no-url" }, "hidden")).lines.length, 1);
+  const given: SecretReader = { read: () => Promise.resolve("no url") };
+  assertEquals((await read({ url: "${secret:whole}" }, given)).lines.length, 1);
+});
+
+Deno.test("what is not UTF-8 is refused as a secret, from stdin and from a program", async () => {
+  const bytes = Uint8Array.from([0x70, 0xe4, 0x73, 0x73]);
+  assertEquals(textOfSecret(new TextEncoder().encode("päss\r\n")), "päss");
+  assertThrows(() => textOfSecret(bytes), UsageError, "is not UTF-8, and a secret is text");
+  if (Deno.build.os === "windows") return;
+  await using programs = new HelperPrograms({ env: { PATH: Deno.env.get("PATH") } });
+  const command = ["printf", "p\\344ss"];
+  await assertRejects(() => programs.run({ command }), Error, "printf printed something that is not UTF-8");
 });
 
 async function load(text: object, secrets?: ConfiguredSecrets) {

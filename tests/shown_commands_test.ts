@@ -62,6 +62,7 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon secret move-key": "tests/long/secret_command_test.ts",
   "exai-daemon secret remove github": "tests/long/secret_command_test.ts",
   "exai-daemon auth login": "tests/long/login_ways_test.ts",
+  "exai-daemon secret move-key --from FILE": "tests/long/secret_command_test.ts",
   "exai-daemon auth login [SERVER]": "tests/long/login_ways_test.ts",
   "exai-daemon auth login SERVER --paste": "tests/long/login_ways_test.ts",
   "exai-daemon auth login SERVER --device": "tests/long/login_ways_test.ts",

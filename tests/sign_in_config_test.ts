@@ -23,17 +23,17 @@ Deno.test("an entry says how its server is signed in to, with secrets from elsew
       clientId: "${env:ID}",
       clientSecret: "${file:secret}",
       issuer: "https://login.example",
-      scopes: ["read", "files:write"],
-      redirectUrl: "http://localhost:8080/oauth/callback",
+      scopes: ["read", "${env:ID}:write"],
+      redirectUrl: "http://localhost:8080/oauth/${env:ID}",
     },
   }, { env: { ID: "exai" }, files: { secret: "hush-hush\n" } });
   assertEquals(remoteIn(file).oauth, {
     clientId: "exai",
     clientSecret: "hush-hush",
     issuer: "https://login.example",
-    scopes: ["read", "files:write"],
+    scopes: ["read", "exai:write"],
     grant: "authorization_code",
-    redirectUrl: "http://localhost/oauth/callback",
+    redirectUrl: "http://localhost/oauth/exai",
     callbackPort: 8080,
   });
   const machine = await readSilent({
@@ -187,18 +187,52 @@ Deno.test("what is wrong with signing in is named where it is, with what to writ
     [{ accounts: ["work"] }, /accounts\[0\] is another text; allowed: an object: \{"name"/],
     [{ accounts: [{ directories: ["/a"] }] }, /accounts\[0\] has no name/],
     [{ accounts: [{ name: "x", dirs: ["/a"] }] }, /accounts\[0\].dirs is no key here/],
-    [{ accounts: [{ name: "x", directories: [] }] }, /accounts\[0\].directories is an array/],
+    [{ accounts: [{ name: "x", directories: [] }] }, /accounts\[0\].directories is an empty array/],
     [
       { accounts: [{ name: "x", directories: ["shop"] }] },
       /accounts\[0\].directories\[0\] is no absolute directory/,
     ],
     [{ headersHelper: 5 }, /headersHelper is a number; allowed: a program that prints/],
-    [{ headersHelper: [] }, /headersHelper is an array/],
+    [{ headersHelper: [] }, /headersHelper is an empty array/],
   ];
   for (const [entry, expected] of wrong) {
     const { lines, servers } = await readOne({ url, ...entry });
     assertMatch(lines.join("\n"), expected, JSON.stringify(entry));
     assertEquals([servers.size, lines.join().includes(secret)], [0, false], JSON.stringify(entry));
+  }
+});
+
+Deno.test("what stands for a variable in scopes and the redirect address is checked as what is written there", async () => {
+  const linesOf = async (oauth: object) =>
+    (await readOne({ url, oauth }, { env: { TWO: "a b" } })).lines.join();
+  assertMatch(
+    await linesOf({ scopes: ["r", "${env:TWO}"] }),
+    /oauth.scopes\[1\] is no scope; allowed: a text/,
+  );
+  assertMatch(
+    await linesOf({ redirectUrl: "${env:TWO}" }),
+    /oauth.redirectUrl is no address that the daemon/,
+  );
+});
+
+Deno.test("what no authorization server can take is refused where it is written", async () => {
+  const bare = "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----";
+  const wrong: [object, RegExp][] = [
+    [{ oauth: { privateKey: { pem: PEM } } }, /oauth.privateKey has no algorithm; allowed: ES256/],
+    [
+      { oauth: { privateKey: { algorithm: "ES256" } } },
+      /oauth.privateKey has no pem; allowed: a private key/,
+    ],
+    [{ oauth: { ...machine, privateKey: { ...privateKey, pem: bare } } }, /pem is no private key as PKCS/],
+    [{ oauth: { clientId: "  " } }, /oauth.clientId is another text; allowed: the id of a client, on one/],
+    [{ oauth: { clientId: "a\nb" } }, /oauth.clientId is another text/],
+    [{ oauth: { issuer: "https://u:p@x.example" } }, /issuer is no issuer; allowed: .* without .* a user/],
+    [{ accounts: [] }, /accounts is an empty array; allowed: an array of accounts/],
+  ];
+  for (const [entry, expected] of wrong) {
+    const { lines, servers } = await readOne({ url, ...entry });
+    assertMatch(lines.join("\n"), expected, JSON.stringify(entry));
+    assertEquals(servers.size, 0);
   }
 });
 
@@ -260,3 +294,16 @@ Deno.test(
     }
   },
 );
+
+Deno.test("a secret for logins of several accounts says which authorization server it is for", async () => {
+  const accounts = [{ name: "a", clients: ["x"] }, { name: "b" }];
+  const oauth = { clientId: "x", clientSecret: "hush-hush-secret" };
+  const { lines } = await readOne({ url, oauth, accounts });
+  assertMatch(
+    lines.join(),
+    /oauth.clientSecret stands beside several accounts without "issuer": write there/,
+  );
+  for (const entry of [{ oauth: { ...oauth, issuer: "https://as.example" }, accounts }, { oauth }]) {
+    assertEquals((await readOne({ url, ...entry })).lines, []);
+  }
+});

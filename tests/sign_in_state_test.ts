@@ -4,14 +4,14 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { SignIns } from "../lib/app/sign_ins.ts";
 import { DaemonEvents } from "../lib/app/daemon_events.ts";
 import { ExaiError } from "../lib/base/errors.ts";
-import { Accounts, type OAuthAccount } from "../lib/auth/accounts.ts";
+import { MINUTE_MS } from "../lib/base/units.ts";
+import { Accounts } from "../lib/auth/accounts.ts";
 import type { ServerConfig, UrlServerConfig } from "../lib/config/server_config.ts";
 import { Router } from "../lib/router/router.ts";
 import { stateOfStopped } from "../lib/upstream/server_state.ts";
 import { Upstream, Window } from "./helpers/instance.ts";
 import { lists, namesOf, toolsResult } from "./helpers/mounted.ts";
-import { CALLBACK, failure, Rig } from "./helpers/oauth_rig.ts";
-import { signIn } from "./helpers/scripted_auth.ts";
+import { failure, later, loginOf, Rig, signInAs } from "./helpers/oauth_rig.ts";
 import { mountedServer } from "./helpers/shared_server.ts";
 import { twoWorkspaces } from "./helpers/two_workspaces.ts";
 import { until } from "./helpers/until.ts";
@@ -38,13 +38,13 @@ function mounting(rig: Rig, url = rig.auth.url) {
   const events = new DaemonEvents();
   events.on("serversChanged", (names) => void changed.push(names));
   events.on("healthChanged", () => void changed.push("health"));
-  const signIns = new SignIns({ accounts: rig.accounts, events, servers: () => servers });
+  const signIns = new SignIns({
+    accounts: rig.accounts,
+    events,
+    servers: () => servers,
+    readLists: () => Promise.resolve(),
+  });
   return { ...mount, state, servers, signIns, connected, changed };
-}
-
-async function loginOf(account: OAuthAccount): Promise<void> {
-  const { authorizationUrl } = await account.beginLogin({ redirectUrl: CALLBACK });
-  await account.finishLogin(await signIn(authorizationUrl));
 }
 
 Deno.test("an account that another process has signed in to may be somebody else's: its lists are read anew", async () => {
@@ -125,4 +125,44 @@ Deno.test("accounts of addresses that nobody uses any more are dropped, the one 
   assert(rig.accounts.all.length < 300, String(rig.accounts.all.length));
   assertEquals([at(0) === first, rig.accounts.of(rig.config) === rig.account], [true, false]);
   assertEquals(it.signIns.notes(), []);
+});
+
+Deno.test("a connection ends when somebody else signs in, and goes on when the same person does once more", async () => {
+  await using rig = new Rig();
+  await using it = mounting(rig);
+  await signInAs(rig.auth, rig.account, "ada");
+  const ada = new Window("ada");
+  const listed = async () => {
+    await it.mounted.list("tools", lists(ada));
+    return it.connected.length;
+  };
+  assertEquals(await listed(), 1);
+  for (
+    const [sub, connections] of [["ada", 1], ["bob", 2], ["bob", 2], [undefined, 3], ["bob", 4]] as const
+  ) {
+    await signInAs(rig.auth, rig.account, sub);
+    assertEquals(it.mounted.lists.areThere, false, "the same person may be shown more");
+    assertEquals(await listed(), connections, sub);
+  }
+  await rig.account.logout();
+  assertEquals(it.mounted.lists.areThere, false, "nobody is shown what nobody may use");
+});
+
+Deno.test("a login that is waited for ends by another login, and not by a token that may be used again", async () => {
+  await using rig = new Rig({ rotates: true, lifetimeS: 50 });
+  await using it = mounting(rig);
+  await rig.login();
+  rig.auth.script.open = () => Promise.resolve(new Response("no", { status: 401 }));
+  await rig.call().catch(() => {});
+  await failure(() => rig.call());
+  rig.auth.script.open = undefined;
+  const login = await it.signIns.begin({ server: "far", account: undefined }, "browser");
+  let isDone = false;
+  const done = login.done.then(() => isDone = true);
+  await later(2 * MINUTE_MS, () => rig.call());
+  assertEquals([rig.events.at(-1), isDone, it.signIns.notes()], ["signed in", false, []]);
+  await loginOf(new Accounts({ store: rig.store }).of(rig.config));
+  await rig.account.status();
+  await done;
+  await it.signIns[Symbol.asyncDispose]();
 });

@@ -1,11 +1,15 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon, postToDaemon } from "../lib/client/daemon_client.ts";
 import { authCommand } from "../lib/commands/auth.ts";
+import { whyNobody } from "../lib/commands/auth_actions/login.ts";
+import { exitCodeOf } from "../lib/commands/exit_codes.ts";
 import { serversCommand } from "../lib/commands/servers.ts";
 import { statusCommand } from "../lib/commands/status.ts";
 import type { Invocation } from "../lib/commands/command.ts";
+import type { Settings } from "../lib/config/settings.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { outcomeOf } from "./helpers/command.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
@@ -39,11 +43,11 @@ async function serve(request: Request): Promise<Response> {
 }
 
 /** A daemon that mounts a server which wants a login, and its commands. */
-async function signingIn(more: Record<string, JsonObject> = {}, entry: JsonObject = {}) {
+async function signingIn(more: Record<string, JsonObject> = {}, settings: Partial<Settings> = {}) {
   const auth = new ScriptedAuth({ resource: serve });
-  const servers = { files: { url: auth.url, type: "http", era: "legacy", ...entry }, ...more };
-  const daemon = await mountingDaemon(servers, { token: "auto" });
-  const settings = defaultSettings({
+  const servers = { files: { url: auth.url, type: "http", era: "legacy" }, ...more };
+  const daemon = await mountingDaemon(servers, { token: "auto", ...settings });
+  const ofCommands = defaultSettings({
     home: daemon.home,
     port: Number(new URL(daemon.url).port),
     token: "auto",
@@ -52,9 +56,9 @@ async function signingIn(more: Record<string, JsonObject> = {}, entry: JsonObjec
   return {
     auth,
     daemon,
-    settings,
+    settings: ofCommands,
     command: (args: string[], given: Partial<Invocation> = {}) =>
-      outcomeOf(authCommand, args, { settings, switches: new Set(["no-browser"]), ...given }),
+      outcomeOf(authCommand, args, { settings: ofCommands, switches: new Set(["no-browser"]), ...given }),
     async token(): Promise<string> {
       return (await Deno.readTextFile(`${daemon.home}/token`)).trim();
     },
@@ -121,6 +125,8 @@ Deno.test("a command signs in for every window, shows it, and signs out for ever
   const out = await it.command(["logout", "files"]);
   assertEquals(out.text, "signed out of files; its tokens are revoked");
   assertEquals(it.auth.revoked.length > 0, true);
+  const again = await it.command(["logout", "files"]);
+  assertEquals([again.text, again.code], ["nobody is signed in to files", 1]);
   await untilShown(ada, ["files__login"]);
 });
 
@@ -178,12 +184,24 @@ Deno.test("a login that fails says so in the browser, to the command, and to the
   await using ada = await it.window(BY_URL);
   await untilShown(ada, ["files__login"]);
   let page: Promise<string> | undefined;
+  let said = "";
   const failed = await assertRejects(() =>
-    it.command(["login", "files"], { print: (text) => void (page = visit(addressIn(text))) })
+    it.command(["login", "files"], { print: (text) => void (page = visit(addressIn(said = text))) })
   );
+  // A call's answer has the time of UTC: which of the two it is has to be seen.
+  assertMatch(said, /waited for until .* (?![AP]M)[A-Z][\w+:-]+\.$/);
   assertMatch(String(failed), /another issuer/);
   assertStringIncludes(await page!, "You are not signed in to files");
   assertEquals(it.auth.tokenRequests, []);
+});
+
+Deno.test("a login whose daemon is killed says that nobody is signed in, and to begin again", () => {
+  const cut = new ExaiError("DAEMON_UNAVAILABLE", "the connection ended with 1006 Unexpected EOF");
+  const why = whyNobody("files", cut) as ExaiError;
+  assertEquals(exitCodeOf(why), 1);
+  assertMatch(why.message, /nobody has signed in to files, .*begin again/);
+  const declined = new ExaiError("UPSTREAM_UNAVAILABLE", "you declined");
+  assertEquals(whyNobody("files", declined), declined);
 });
 
 Deno.test("what cannot be signed in to is refused with what can be done", async () => {
@@ -216,46 +234,77 @@ Deno.test("what cannot be signed in to is refused with what can be done", async 
   }
 });
 
-/** A server each of whose tokens has a tool of its own. New tokens are answered once `opened` is resolved. */
+/** A server each of whose tokens has a tool of its own, and that takes longer for a new one than a list waits. */
 function tellingApart() {
-  const state = { begun: [] as string[], known: "", opened: Promise.withResolvers<void>() };
+  const state = { begun: [] as string[], known: "" };
   const resource = async (request: Request) => {
     const token = request.headers.get("authorization")!.replace("Bearer ", "");
-    if (token !== state.known) await state.opened.promise;
     const { id, method } = request.method === "POST" ? await request.clone().json() as JsonObject : {};
     if (method === "initialize") state.begun.push(token);
     if (method !== "tools/list") return await serve(request);
+    if (token !== state.known) await delay(300);
     return Response.json({ jsonrpc: "2.0", id, result: { tools: [{ ...TOOL, name: `probe_${token}` }] } });
   };
   return Object.assign(state, { resource });
 }
 
-async function probesOf(window: McpWindow): Promise<string[]> {
+async function shownOf(window: McpWindow): Promise<string[]> {
   const { result } = await window.request("tools/list");
   return ((result as JsonObject).tools as JsonObject[]).map(({ name }) => String(name))
-    .filter((name) => name.startsWith("probe"));
+    .filter((name) => /login|probe/.test(name));
 }
 
-Deno.test("a window is not shown what the account before was shown, and its connection is another", async () => {
-  await using it = await signingIn();
+Deno.test("the first list after a login or a logout is that of now, and the connection another", async () => {
+  await using it = await signingIn({}, { listWaitMs: 100 });
   const server = tellingApart();
   it.auth.script.resource = server.resource;
   await using ada = await it.window();
   for (const isSignedOut of [false, false, true]) {
-    if (isSignedOut) await it.command(["logout", "files"]);
-    server.opened = Promise.withResolvers();
+    if (isSignedOut) {
+      await it.command(["logout", "files"]);
+      await using eve = await it.window();
+      for (const window of [eve, ada]) assertEquals(await shownOf(window), ["files__login"]);
+    }
     await it.command(["login", "files"], { print: (text) => void visit(addressIn(text)) });
     const token = [...it.auth.access.keys()].at(-1)!;
     await using bob = await it.window();
-    const listing = [bob, ada].map(probesOf);
-    // Answered after what is remembered, if anything is.
-    await bob.request("ping");
-    server.opened.resolve();
-    for (const tools of await Promise.all(listing)) assertEquals(tools, [`probe_${token}`]);
+    for (const window of [bob, ada]) assertEquals(await shownOf(window), [`probe_${token}`]);
     assertEquals(server.begun.at(-1), token);
     server.known = token;
   }
   assertEquals(server.begun.length, 3);
+});
+
+Deno.test("a connection that opens while another person signs in is not used in the new name", async () => {
+  await using it = await signingIn();
+  const held = Promise.withResolvers<void>();
+  let isFirst = true;
+  const mixed: string[] = [];
+  it.auth.script.resource = async (request) => {
+    if (request.method !== "POST") return new Response(null, { status: 405 });
+    const own = `of ${request.headers.get("authorization")}`;
+    const { method } = await request.clone().json();
+    if (method !== "initialize") {
+      const session = request.headers.get("mcp-session-id") ?? own;
+      if (session !== own) mixed.push(`${method}: session ${session}, and a token ${own}`);
+      return await serve(request);
+    }
+    if (isFirst) {
+      isFirst = false;
+      await held.promise;
+    }
+    const response = await serve(request);
+    response.headers.set("mcp-session-id", own);
+    return response;
+  };
+  const signIn = () => it.command(["login", "files"], { print: (text) => void visit(addressIn(text)) });
+  await using ada = await it.window();
+  await signIn();
+  await signIn();
+  held.resolve();
+  await untilShown(ada, ["probe"]);
+  await ada.request("tools/call", { name: "probe", arguments: {} });
+  assertEquals(mixed, []);
 });
 
 Deno.test("an answer that was pasted is taken from the body of a request, as a path is no place for a code", async () => {

@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError, UsageError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon } from "../lib/client/daemon_client.ts";
 import { callCommand } from "../lib/commands/call.ts";
+import { authCommand } from "../lib/commands/auth.ts";
 import { toolsCommand } from "../lib/commands/tools.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { outcomeOf } from "./helpers/command.ts";
@@ -120,12 +121,15 @@ Deno.test("progress of a tool is shown while call waits", async () => {
   assertEquals(steps.slice(-2), ["steps: 1 of 2 step 1", "steps: 2 of 2 step 2"]);
 });
 
-Deno.test("without a daemon that may be started, tools and call say so and exit with 3", async () => {
+Deno.test("without a daemon that may be started, commands that start one say so and exit with 3", async () => {
   const home = await Deno.makeTempDir({ prefix: "exai-none-" });
   const settings = defaultSettings({ home, port: 0, autostart: false });
-  for (const command of [toolsCommand, callCommand]) {
-    const thrown = await assertRejects(() => outcomeOf(command, ["x"], { settings }), ExaiError, "start one");
+  const auth = ["status", "login", "logout"].map((action) => [authCommand, [action, "x"]] as const);
+  for (const [command, args] of [[toolsCommand, ["x"]] as const, [callCommand, ["x"]] as const, ...auth]) {
+    const thrown = await assertRejects(() => outcomeOf(command, args, { settings }), ExaiError);
     assertEquals(thrown.code, "DAEMON_UNAVAILABLE");
+    // Of those that start none it is said where one may run already.
+    assertMatch(thrown.message, /start one with exai-daemon$/);
   }
   await Deno.remove(home, { recursive: true });
 });

@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
-import { ServerErrors } from "../lib/upstream/instance/server_errors.ts";
+import { registerSecret } from "../lib/base/secrets.ts";
+import { clipRedacted, quoteName } from "../lib/base/text.ts";
+import { visible } from "../lib/base/visible.ts";
+import { readRawMessage } from "../lib/wire/raw_message.ts";
+import type { RpcError } from "../lib/wire/rpc.ts";
+import { instanceOf, Window } from "./helpers/instance.ts";
+import { readServerMessage } from "../lib/wire/server_message.ts";
+import { errorWithoutSecrets, ServerErrors } from "../lib/upstream/instance/server_errors.ts";
 import { messageError, refusalStatus } from "../lib/upstream/instance/server_errors.ts";
 import {
   fetchError,
@@ -72,6 +79,56 @@ Deno.test("a request that reached nobody has not run; one that was cut may have,
   assert((cut.cause as Error).message === "error sending request");
   const other = new Error("other");
   assert(fetchError(other) === other);
+});
+
+Deno.test("a secret at the place where an error is cut is left out whole, at each place that cuts", () => {
+  const key = "canary-of-a-key-0123456789";
+  registerSecret(key);
+  const begun = (text: string) => text.includes(key.slice(0, 5));
+  for (let pad = 270; pad <= 300; pad++) {
+    const { message } = refusal(500, `${"x".repeat(pad)}${key} and more`);
+    assert(!begun(message), message);
+  }
+  for (let pad = 80; pad <= 99; pad++) {
+    const text = `${"x".repeat(pad)}${key}`;
+    assert(
+      !begun(visible(text, 100)) && !begun(quoteName(text)) && !begun(clipRedacted(text, 100)),
+      `${pad}`,
+    );
+  }
+  const overlong = readServerMessage(
+    { id: 1, error: { code: 1, message: [`${"x".repeat(190)}${key}`] } },
+    "far",
+  );
+  assert(!begun(JSON.stringify(overlong)));
+});
+
+Deno.test("a secret in an error that a server answers with does not reach the window; results pass as they came", async () => {
+  const key = "canary-in-an-answer";
+  registerSecret(key);
+  const { instance, upstream } = await instanceOf();
+  const answerTo = async (result: object) => {
+    const answer = instance.call(new Window("ada").call({ params: { name: "a" } }));
+    upstream.say({ id: upstream.last("tools/call").id, ...result });
+    return await answer;
+  };
+  const data = { sent: [`Bearer ${key}`], n: 1 };
+  assertEquals(await answerTo({ error: { code: 7, message: `failed with ${key}`, data } }), {
+    error: { code: 7, message: "failed with [secret]", data: { sent: ["Bearer [secret]"], n: 1 } },
+  });
+  const url = { elicitations: [{ mode: "url", url: `https://x.example/${key}` }] };
+  const opened = await answerTo({ error: { code: -32042, message: key, data: url } });
+  assertEquals([opened.error?.message, opened.error?.data !== undefined], ["[secret]", true]);
+  assert(JSON.stringify(opened).includes(`https://x.example/${key}`));
+  const failed = { result: { content: [{ type: "text", text: key }], isError: true } };
+  assertEquals(await answerTo(failed), failed);
+  const raw = '{"jsonrpc":"2.0","id":1,"error":{"code":7,"message":"canary-in-an-answer","data":{"n":1.0}}}';
+  const failure = readRawMessage(raw, { depth: 64, members: 100 }) as unknown as { error: RpcError };
+  assertEquals(
+    JSON.stringify(errorWithoutSecrets(failure)),
+    '{"error":{"data":{"n":1.0},"code":7,"message":"[secret]"}}',
+  );
+  assertEquals(errorWithoutSecrets({ error: { code: 7, message: "no" } }), undefined);
 });
 
 Deno.test("callers are told which server failed, how, and whether their call may have run", () => {

@@ -270,6 +270,14 @@ Deno.test(
   },
 );
 
+Deno.test("a vault whose first key cannot be written says so", { ignore: !onUnix }, async () => {
+  await using it = await rig();
+  // Stands for a full disk.
+  await Deno.mkdir(`${it.paths.vaultKey}.tmp/full`, { recursive: true });
+  const message = await fail(() => it.open().secrets.set("a", "value-of-it"));
+  assertStringIncludes(message, "cannot be written, nor its key in");
+});
+
 Deno.test("of tokens that follow one another the last are kept out of the logs, and lasting secrets for good", () => {
   registerSecret("canary-lasting");
   registerPassingSecret("canary-lasting");

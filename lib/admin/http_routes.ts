@@ -152,11 +152,12 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
   ];
 }
 
-/** Whoever asks for these is a person, who may have unlocked the keychain. */
+/** Whoever signs in or out, or asks with `by=person`, may have unlocked the keychain; a program that looks has not. */
 function askingAgain(routes: [string, Route][], secrets: SecretAdmin): [string, Route][] {
-  return routes.map(([path, route]) => [path, (...request) => {
-    secrets.askAgain();
-    return route(...request);
+  return routes.map(([path, route]) => [path, (request, by) => {
+    const isByPerson = new URL(request.url).searchParams.get("by") === "person";
+    if (request.method === "POST" || isByPerson) secrets.askAgain();
+    return route(request, by);
   }]);
 }
 

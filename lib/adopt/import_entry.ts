@@ -86,7 +86,8 @@ function signInNotes({ oauth }: JsonObject, dialect: EntryDialect): string[] {
   const isForeign = isObject(oauth) && oauth.clientId !== undefined && oauth.redirectUrl === undefined &&
     oauth.grant !== "client_credentials";
   // Claude Code has it in a keychain of its own.
-  const isSecretElsewhere = dialect === "claude-code" && isObject(oauth) && oauth.clientId !== undefined;
+  const isSecretElsewhere = dialect === "claude-code" && isObject(oauth) && oauth.clientId !== undefined &&
+    oauth.clientSecret === undefined;
   return [
     "is signed in to once for all windows: by `exai-daemon auth login`, or where a window needs it",
     ...isForeign
@@ -95,7 +96,10 @@ function signInNotes({ oauth }: JsonObject, dialect: EntryDialect): string[] {
       ]
       : [],
     ...isSecretElsewhere
-      ? ['the secret of oauth.clientId, where it has one, is not in its file: write "clientSecret" beside it']
+      ? [
+        "the secret of oauth.clientId, where it has one, is not in its file: run `exai-daemon secret set NAME`, and " +
+        'write "clientSecret": "${secret:NAME}" beside it',
+      ]
       : [],
   ];
 }

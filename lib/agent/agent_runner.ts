@@ -1,7 +1,7 @@
 import { abortError } from "../base/abort.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
-import { clip, quoteName } from "../base/text.ts";
+import { clipRedacted, quoteName } from "../base/text.ts";
 import { monotonicNow } from "../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { ClinkInForce } from "../config/clink_watch.ts";
@@ -250,7 +250,7 @@ function throttled(send: (message: string) => void): (message: string | undefine
     const nowMs = performance.now();
     if (message === undefined || nowMs - lastMs < PROGRESS_INTERVAL_MS) return;
     lastMs = nowMs;
-    send(clip(message.replaceAll(/\s+/g, " ").trim(), MAX_PROGRESS_CHARS));
+    send(clipRedacted(message.replaceAll(/\s+/g, " ").trim(), MAX_PROGRESS_CHARS));
   };
 }
 

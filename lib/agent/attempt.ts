@@ -1,5 +1,5 @@
 import { ExaiError } from "../base/errors.ts";
-import { clip } from "../base/text.ts";
+import { clipRedacted } from "../base/text.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { visibleLines } from "../base/visible.ts";
 import type { CommandEnd } from "../process/command_host.ts";
@@ -58,8 +58,8 @@ export function failed(command: AgentCommand, { output, end }: Attempt): ExaiErr
     .filter((part) => part).join("; ");
   const said = output.text.trim() === "" || output.text === output.error
     ? ""
-    : `\n\nIt had said: ${clip(output.text, MAX_REASON_CHARS)}`;
-  const why = reason === "" ? "it gives no reason" : clip(reason, MAX_REASON_CHARS);
+    : `\n\nIt had said: ${clipRedacted(output.text, MAX_REASON_CHARS)}`;
+  const why = reason === "" ? "it gives no reason" : clipRedacted(reason, MAX_REASON_CHARS);
   return new ExaiError(
     "UPSTREAM_UNAVAILABLE",
     `${name} ${how}: ${why}. ${adviceOn(command, end)}${said}`,
@@ -73,7 +73,7 @@ function adviceOn({ command, adviceByCode }: AgentCommand, { code }: CommandEnd)
 
 /** The error for an agent that was stopped for its time. */
 export function timedOut({ name, timeoutMs }: AgentCommand, { text }: AgentOutput): ExaiError {
-  const said = text.trim() === "" ? "" : `\n\nIt had said: ${clip(text, MAX_REASON_CHARS)}`;
+  const said = text.trim() === "" ? "" : `\n\nIt had said: ${clipRedacted(text, MAX_REASON_CHARS)}`;
   return new ExaiError(
     "TIMEOUT",
     `${name} did not end within ${

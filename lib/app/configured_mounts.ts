@@ -99,7 +99,12 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#savedNames = new SqlitePublicNames(paths.names, options);
     this.names = new PublicNames({ store: this.#savedNames, ownServers: options.ownServers });
     const { events, accounts } = options;
-    this.signIns = new SignIns({ events, accounts, servers: () => this.servers });
+    this.signIns = new SignIns({
+      events,
+      accounts,
+      servers: () => this.servers,
+      readLists: (servers) => this.#mounts.prepare(this.#probeDir, servers),
+    });
     this.#mounts = new Mounts({
       lists: this.#lists,
       learning: settings.learnSharing ? { store: this.#evidence, inspector } : undefined,
@@ -211,7 +216,7 @@ export class ConfiguredMounts implements AsyncDisposable {
   #prepare(): void {
     if (!this.#isReading) return;
     clearTimeout(this.#readTimer);
-    this.#readTimer = setTimeout(() => this.#mounts.prepare(this.#probeDir), READ_DELAY_MS);
+    this.#readTimer = setTimeout(() => void this.#mounts.prepare(this.#probeDir), READ_DELAY_MS);
   }
 
   /** Reads the configuration now, with the secrets that there are. */

@@ -3,28 +3,18 @@ import { accountIdOf, type Accounts, type OAuthAccount, type Revocation } from "
 import { accountKey } from "../auth/credential_store.ts";
 import type { PendingLogin } from "../auth/pending_login.ts";
 import { PendingLogins } from "../auth/pending_logins.ts";
-import { ExaiError, messageOf } from "../base/errors.ts";
-import { didYouMean } from "../base/suggest.ts";
-import { variablesIn } from "../base/template.ts";
-import { quoteName } from "../base/text.ts";
-import { MINUTE_MS } from "../base/units.ts";
+import { resolvedWithin } from "../base/abort.ts";
+import { messageOf } from "../base/errors.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import type { Server } from "../call/server.ts";
-import {
-  accountNames,
-  DEFAULT_ACCOUNT,
-  loginCommand,
-  mayBeSignedInTo,
-  onlyAccount,
-  whyNoLogin,
-} from "../config/account_choice.ts";
+import { accountNames, DEFAULT_ACCOUNT, loginCommand, mayBeSignedInTo } from "../config/account_choice.ts";
 import type { UrlServerConfig } from "../config/server_config.ts";
 import type { ServerAuthorization } from "../remote/authorization.ts";
 import { LoginServer, type ServerLogins } from "../upstream/login_server.ts";
-
 import type { MountedServer } from "../upstream/mounted_server.ts";
-import { slotRequestFor } from "../upstream/slot_request.ts";
 import type { DaemonEvents } from "./daemon_events.ts";
+import { configFor, configOfAccount, isAddressOfWindow, serverNamed } from "./named_account.ts";
 
 /** How long calls may run on at a server whose account is signed out. */
 const SIGNED_OUT_GRACE_MS = MINUTE_MS;
@@ -32,23 +22,26 @@ const SIGNED_OUT_GRACE_MS = MINUTE_MS;
 /** The same after a login: most often it is by who was signed in before. */
 const NEW_LOGIN_GRACE_MS = 10 * MINUTE_MS;
 
+/** How long a login or a logout waits for what its servers list now. */
+const MAX_LIST_WAIT_MS = 2 * SECOND_MS;
+
 interface SignInsOptions {
   accounts: Accounts;
   events: DaemonEvents;
   /** The mounted servers. */
   servers(): readonly MountedServer[];
+  /** Reads the lists of `servers` of which none are kept; never rejects. */
+  readLists(servers: readonly MountedServer[]): Promise<unknown>;
 }
 
 /** Who is signed in to the mounted servers, and the logins that are waited for, of all windows and commands. */
 export class SignIns implements AccountAdmin, AsyncDisposable {
   readonly #options: SignInsOptions;
-  readonly #pending = new PendingLogins();
+  readonly #pending = new PendingLogins({ onSignedIn: (account) => this.#readLists(account) });
   /** Accounts without which nothing can be done at their servers. */
   readonly #needed = new Set<OAuthAccount>();
-  /** Accounts that nobody is signed in to, as somebody has signed out. */
-  readonly #signedOutOf = new WeakSet<OAuthAccount>();
   /** The names of the servers that an account was used for: the address of one may depend on the window. */
-  readonly #users = new WeakMap<OAuthAccount, Set<string>>();
+  readonly #users = new WeakMap<object, Set<string>>();
   /** Each server as windows see it. */
   readonly #shown = new WeakMap<MountedServer, Server>();
 
@@ -56,8 +49,9 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     this.#options = options;
     const { accounts } = options;
     accounts.on("loginRequired", (account) => this.#loginRequired(account));
-    accounts.on("newLogin", (account) => this.#mayBeAnother(account));
-    accounts.on("signedIn", (account) => this.#signedIn(account));
+    accounts.on("newPerson", (account) => this.#newPerson(account));
+    accounts.on("newLogin", (account) => this.#newLogin(account));
+    accounts.on("usableAgain", (account) => this.#usableAgain(account));
     accounts.on("signedOut", (account) => this.#signedOut(account));
     accounts.on("dropped", (account) => this.#needed.delete(account));
   }
@@ -87,7 +81,9 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   async accounts(name: string | undefined): Promise<AccountRow[]> {
-    const servers = name === undefined ? this.#options.servers() : [this.#serverNamed(name)];
+    const servers = name === undefined
+      ? this.#options.servers()
+      : [serverNamed(this.#options.servers(), name)];
     const all = servers.flatMap(({ config }) =>
       // An address that depends on the window is known once one has used it.
       mayBeSignedInTo(config) && !isAddressOfWindow(config)
@@ -98,7 +94,7 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   async begin(target: AccountTarget, kind: "browser" | "device"): Promise<PendingLogin> {
-    return await this.#begin(this.#configOf(target), kind);
+    return await this.#begin(configOfAccount(this.#options.servers(), target), kind);
   }
 
   async login(id: string): Promise<PendingLogin | undefined> {
@@ -106,7 +102,10 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   async logout(target: AccountTarget): Promise<Revocation> {
-    return await this.#accountOf(this.#configOf(target)).logout();
+    const account = this.#accountOf(configOfAccount(this.#options.servers(), target));
+    const revocation = await account.logout();
+    await this.#readLists(account);
+    return revocation;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -164,48 +163,59 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
   }
 
   #loginRequired(account: OAuthAccount): void {
-    // A wider scope is asked for by the calls that want it; the others go on.
-    if (account.isUsable) return;
     this.#needed.add(account);
     this.#leave(account);
     this.#announce(account);
   }
 
-  #signedIn(account: OAuthAccount): void {
-    const isAnew = [this.#needed, this.#signedOutOf].map((accounts) => accounts.delete(account)).includes(
-      true,
-    );
-    this.#pending.signedIn(account.id);
-    if (isAnew) this.#forgetLists(account);
+  #usableAgain(account: OAuthAccount): void {
+    if (this.#needed.delete(account)) this.#forgetLists(account);
     for (const server of this.#serversOf(account)) server.resetBackoff();
     this.#announce(account);
   }
 
-  /** Somebody has signed in here, also where somebody was: nothing goes on in the name of who it was. */
-  #mayBeAnother(account: OAuthAccount): void {
-    this.#leave(account, NEW_LOGIN_GRACE_MS);
+  /** With it the same person may be shown other lists, too: of a wider scope, or of another workspace. */
+  #newLogin(account: OAuthAccount): void {
+    this.#pending.signedIn(account.id);
+    this.#forgetLists(account);
+  }
+
+  /** Nothing goes on in the name of who it was. */
+  #newPerson(account: OAuthAccount): void {
+    this.#leave(account, { graceMs: NEW_LOGIN_GRACE_MS, isStartingToo: true });
     this.#forgetLists(account);
   }
 
   #signedOut(account: OAuthAccount): void {
-    this.#signedOutOf.add(account);
-    this.#leave(account);
+    this.#leave(account, { isStartingToo: true });
+    this.#forgetLists(account);
     this.#announce(account);
   }
 
-  /** Somebody else is shown other lists. Until now a call by an old name could lead to the login. */
+  /** So that the next list of a window is that of now: some clients ask once, and follow no notification. */
+  async #readLists(account: Pick<OAuthAccount, "id">): Promise<void> {
+    await resolvedWithin(this.#options.readLists(this.#serversOf(account)), MAX_LIST_WAIT_MS);
+  }
+
+  /** Somebody else is shown other lists, and nobody none. */
   #forgetLists(account: OAuthAccount): void {
     for (const server of this.#serversOf(account)) server.lists.forgetAccount(account.id.name);
   }
 
-  /** Ends the connections in the name of an account: the next may be those of somebody else. */
-  #leave(account: OAuthAccount, graceMs = SIGNED_OUT_GRACE_MS): void {
+  /**
+   * Ends the connections in the name of an account: the next may be those of somebody else. One that is starting may have
+   * begun in the name of who it was; where a login is only needed, it waits for that.
+   */
+  #leave(account: OAuthAccount, { graceMs = SIGNED_OUT_GRACE_MS, isStartingToo = false } = {}): void {
     const key = accountKey(account.id);
     for (const server of this.#serversOf(account)) {
       const own = Array.from(server.slots).filter(({ url, listScope }) =>
         url !== undefined && accountKey(accountIdOf({ url, account: listScope.account })) === key
       );
-      for (const slot of own) if (slot.started) server.retireSlot(slot, graceMs);
+      for (const slot of own) {
+        if (slot.started) server.retireSlot(slot, graceMs);
+        else if (isStartingToo) server.end(slot);
+      }
     }
   }
 
@@ -215,69 +225,15 @@ export class SignIns implements AccountAdmin, AsyncDisposable {
     this.#options.events.emit("healthChanged");
   }
 
-  #serversOf(account: OAuthAccount): MountedServer[] {
+  #serversOf(account: Pick<OAuthAccount, "id">): MountedServer[] {
     return this.#options.servers().filter((server) => this.#isUsedFor(server, account));
   }
 
   /** Whether requests to a server are in the name of an account, as its entry is now. */
-  #isUsedFor({ name, config }: MountedServer, account: OAuthAccount): boolean {
+  #isUsedFor({ name, config }: MountedServer, account: Pick<OAuthAccount, "id">): boolean {
     const { id } = account;
     if (!mayBeSignedInTo(config) || !accountNames(config).includes(id.name)) return false;
     if (isAddressOfWindow(config)) return this.#users.get(account)?.has(name) === true;
     return accountKey(accountIdOf({ url: config.url, account: id.name })) === accountKey(id);
   }
-
-  /** @throws {ExaiError} `RESOURCE_NOT_FOUND`, `INVALID_PARAMS` with what there is */
-  #configOf({ server: name, account }: AccountTarget): UrlServerConfig {
-    const { config } = this.#serverNamed(name);
-    if (!mayBeSignedInTo(config)) {
-      throw new ExaiError("INVALID_PARAMS", `server "${name}" ${whyNoLogin(config)}`);
-    }
-    if (isAddressOfWindow(config)) {
-      const why = `the address of server "${name}" depends on the window; have a window call ${name}__login`;
-      throw new ExaiError("INVALID_PARAMS", why);
-    }
-    const names = accountNames(config);
-    const known = names.join(", ");
-    if (account === undefined && names.length > 1) {
-      throw new ExaiError(
-        "INVALID_PARAMS",
-        `server "${name}" has several accounts (${known}); say which: --account NAME`,
-      );
-    }
-    if (account !== undefined && !names.includes(account)) {
-      const why = `server "${name}" has no account ${quoteName(account)}${
-        didYouMean(account, names)
-      }; it has: ${known}`;
-      throw new ExaiError("RESOURCE_NOT_FOUND", `${why}. "accounts" in its entry in mcp.json names them`);
-    }
-    return { ...config, account: account ?? names[0] };
-  }
-
-  #serverNamed(name: string): MountedServer {
-    const servers = this.#options.servers();
-    const server = servers.find((server) => server.name === name);
-    if (server) return server;
-    const suggestion = didYouMean(name, servers.map(({ name }) => name));
-    const why = `no server ${quoteName(name)} is mounted${suggestion}; exai-daemon servers list shows them`;
-    throw new ExaiError("RESOURCE_NOT_FOUND", why);
-  }
-}
-
-/** The configuration of a server as it is for a window: its account, and its address. */
-async function configFor({ config }: MountedServer, caller: Caller): Promise<UrlServerConfig> {
-  const account = onlyAccount(config);
-  // Nothing is asked of the client where nothing depends on the window: under load its answer may be late.
-  if (mayBeSignedInTo(config) && account !== undefined && !isAddressOfWindow(config)) {
-    return { ...config, account };
-  }
-  const options = { isolationReason: undefined, asksRoots: () => false, daemonId: undefined };
-  const { config: bound } = await slotRequestFor(config, caller, options);
-  if (bound.kind !== "stdio") return bound;
-  throw new ExaiError("INTERNAL", `server "${config.name}" is a program`);
-}
-
-/** Whether a server is elsewhere for each window: that is known once one has used it. */
-function isAddressOfWindow({ url }: UrlServerConfig): boolean {
-  return variablesIn(url).length > 0 || !URL.canParse(url);
 }

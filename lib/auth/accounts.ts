@@ -6,9 +6,9 @@ import { OAuthAccount } from "./oauth/account.ts";
 import type { AccountChange, AccountConfig } from "./oauth/account_words.ts";
 import type { Revocation } from "./oauth/client_auth.ts";
 import { accountResource } from "./oauth/discovery.ts";
-import { type Renew, type Renewal, type RenewRequest, renewTokens } from "./oauth/renew.ts";
+import { type Renew, renewTokens } from "./oauth/renew.ts";
 
-export { type OAuthAccount, type Renewal, type RenewRequest, renewTokens, type Revocation };
+export { type OAuthAccount, type Revocation };
 
 /** What names an account: where its server is, and how the user calls it. */
 type AccountPlace = Pick<UrlServerConfig, "url" | "account">;
@@ -24,10 +24,12 @@ interface AccountsParts {
 interface AccountEvents {
   /** Requests are refused until somebody signs in: once until somebody has. Not where one wants a wider scope only. */
   loginRequired: [account: OAuthAccount];
-  /** Somebody has signed in, here or by another process. */
-  signedIn: [account: OAuthAccount];
-  /** Before {@linkcode signedIn}: by a login here, and perhaps it is somebody else than before. */
+  /** Requests are in the name of another person from now on, or perhaps of another. */
+  newPerson: [account: OAuthAccount];
+  /** Somebody has signed in for all that was needed, here or by another process. */
   newLogin: [account: OAuthAccount];
+  /** Requests may work again: after a login, with a token that was renewed, or is not refused any more. */
+  usableAgain: [account: OAuthAccount];
   signedOut: [account: OAuthAccount];
   /** It was not used for long; whoever asks for it again gets another object. */
   dropped: [account: OAuthAccount];

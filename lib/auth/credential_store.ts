@@ -18,6 +18,14 @@ export function accountKey({ resource, name }: AccountId): string {
   return JSON.stringify([resource, name]);
 }
 
+/** A login that a person has made. */
+export interface KeptLogin {
+  /** Tells it from any other. */
+  id: string;
+  /** A digest of whom the authorization server calls the person; undefined: not known. */
+  subject?: string;
+}
+
 /** What is kept of an account. Registrations and tokens carry the issuer they are from and go to no other (SEP-2352). */
 export interface KeptCredentials {
   /** Registrations with authorization servers, by issuer. */
@@ -26,6 +34,8 @@ export interface KeptCredentials {
   /** When the access token ends, in milliseconds since 1970; undefined: not known. */
   expiresAtMs?: number;
   discovery?: OAuthDiscoveryState;
+  /** The login that the tokens come from, however often they were renewed; undefined: a machine has none. */
+  login?: KeptLogin;
   /** All scopes that were ever asked for: what a step-up adds to. */
   scope?: string;
 }

@@ -93,8 +93,10 @@ class HeadersHelper implements ServerAuthorization {
     } catch (thrown) {
       const error = new ExaiError(
         "UPSTREAM_UNAVAILABLE",
-        `the headersHelper of server "${title}" gave no headers: ${messageOf(thrown)}`,
-        { cause: thrown, details: { server: title, outcome: "not_run" } },
+        `the headersHelper of server "${title}" gave no headers: ${messageOf(thrown)}; ` +
+          "put right that program, or headersHelper in mcp.json; the next calls try it again",
+        // With the account it is said as it is: url and headers of the entry are not at fault.
+        { cause: thrown, details: { server: title, account, outcome: "not_run" } },
       );
       this.#failure = { error, untilMs: this.#now() + PAUSE_MS };
       throw error;

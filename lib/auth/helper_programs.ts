@@ -90,6 +90,8 @@ export class HelperPrograms implements AsyncDisposable {
     }
     const output = lines.join("\n").trim();
     if (output === "") throw new HelperFault(`${program} printed nothing`);
+    // What stands for bytes that are not UTF-8: the secret would be another one.
+    if (output.includes("\ufffd")) throw new HelperFault(`${program} printed something that is not UTF-8`);
     return output;
   }
 

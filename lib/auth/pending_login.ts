@@ -32,11 +32,10 @@ export class PendingLogin {
   readonly expiresAt: Date;
   /** Who has signed in, once it is done, where the authorization server says it. */
   person: string | undefined;
-  /** Whether its answer has come, which ends it whatever else is signed in to. */
-  isEnding = false;
   readonly #take: PendingLoginOptions["take"];
   readonly #done = Promise.withResolvers<void>();
   readonly #timer: ReturnType<typeof setTimeout>;
+  #isAnswered = false;
 
   constructor({ account, server, prompt, timeoutMs, take }: PendingLoginOptions) {
     this.account = account;
@@ -67,6 +66,17 @@ export class PendingLogin {
       "this answer belongs to another sign-in, or was used before; paste the address that the page of this " +
       "one ended at";
     throw new ExaiError("INVALID_PARAMS", why);
+  }
+
+  /** Whether its answer has come, which ends it whatever else is signed in to. */
+  get isAnswered(): boolean {
+    return this.#isAnswered;
+  }
+
+  /** Its answer has come: the person has been in time, however long the rest takes. */
+  answered(): void {
+    this.#isAnswered = true;
+    clearTimeout(this.#timer);
   }
 
   succeed(person?: string): void {

@@ -20,21 +20,29 @@ interface LoginRequest<Account = LoginAccount> {
   redirect?: RedirectAddress;
 }
 
+interface PendingLoginsOptions {
+  /** How long a person may take. */
+  timeoutMs?: number;
+  /** Resolves when it may be said that somebody has signed in to an account; never rejects. */
+  onSignedIn?(account: { id: AccountId }): Promise<void>;
+}
+
 /**
  * The logins that are waited for, at most one of a kind for each account: whoever needs one while it is pending joins
  * it, and all are told when it is done.
  */
 export class PendingLogins implements AsyncDisposable {
   readonly #timeoutMs: number;
+  readonly #onSignedIn: PendingLoginsOptions["onSignedIn"];
   readonly #pending = new Map<string, { account: AccountId; login: Promise<PendingLogin> }>();
   /** The last that have ended, for whoever asks what became of one, by id. */
   readonly #ended = new Map<string, PendingLogin>();
   readonly #closing = new Set<Promise<void>>();
   #isClosed = false;
 
-  /** @param options `timeoutMs`: how long a person may take */
-  constructor({ timeoutMs = LOGIN_MS }: { timeoutMs?: number } = {}) {
+  constructor({ timeoutMs = LOGIN_MS, onSignedIn }: PendingLoginsOptions = {}) {
     this.#timeoutMs = timeoutMs;
+    this.#onSignedIn = onSignedIn;
   }
 
   /**
@@ -63,10 +71,12 @@ export class PendingLogins implements AsyncDisposable {
     return (await Promise.all(all)).find((login) => login?.id === id);
   }
 
-  /** An account has been signed in to, by whatever way: nobody needs to do it any more. */
+  /** Somebody has signed in to an account, by whatever way: nobody needs to do it any more. */
   signedIn(account: AccountId): void {
     for (const { account: id, login } of this.#pending.values()) {
-      if (accountKey(id) === accountKey(account)) login.then((it) => it.isEnding || it.succeed(), () => {});
+      if (accountKey(id) === accountKey(account)) {
+        login.then((it) => it.isAnswered ? undefined : this.#succeed(it), () => {});
+      }
     }
   }
 
@@ -102,15 +112,15 @@ export class PendingLogins implements AsyncDisposable {
   }
 
   async #inBrowser({ account, server, redirect }: LoginRequest): Promise<PendingLogin> {
-    const listener = new RedirectListener(redirect);
+    const listener = await listenerFor(account, redirect);
     try {
       const { authorizationUrl, state } = await account.beginLogin({ redirectUrl: listener.url });
       const url = checkedPage(authorizationUrl);
       const take = async (params: URLSearchParams) => {
-        login.isEnding = true;
+        login.answered();
         try {
           const person = await account.finishLogin(params);
-          login.succeed(person);
+          await this.#succeed(login, person);
           return person;
         } catch (thrown) {
           login.fail(thrown);
@@ -124,7 +134,7 @@ export class PendingLogins implements AsyncDisposable {
         prompt: { kind: "browser", url },
         take: (params) => listener.take(params),
       });
-      listener.expect({ state, server, take });
+      listener.expect({ state, server, account: account.id.name, take });
       this.#follow(login, () => listener[Symbol.asyncDispose]());
       return login;
     } catch (thrown) {
@@ -143,9 +153,15 @@ export class PendingLogins implements AsyncDisposable {
       timeoutMs: Math.min(expiresInMs, this.#timeoutMs),
       prompt,
     });
-    poll(stopped.signal).then(() => login.succeed(), (thrown) => login.fail(thrown));
+    poll(stopped.signal).then(() => this.#succeed(login), (thrown) => login.fail(thrown));
     this.#follow(login, () => Promise.resolve(stopped.abort()));
     return login;
+  }
+
+  async #succeed(login: PendingLogin, person?: string): Promise<void> {
+    login.answered();
+    await this.#onSignedIn?.({ id: login.account });
+    login.succeed(person);
   }
 
   #follow({ done, server, account }: PendingLogin, close: () => Promise<void>): void {
@@ -158,5 +174,16 @@ export class PendingLogins implements AsyncDisposable {
     const closing = ended.then(close);
     this.#closing.add(closing);
     void closing.finally(() => this.#closing.delete(closing));
+  }
+}
+
+/** At the port that the client is registered with while that is free, so that not each login makes a registration. */
+async function listenerFor(account: LoginAccount, redirect: RedirectAddress = {}): Promise<RedirectListener> {
+  const port = redirect.port ?? await account.registeredPort().catch(() => undefined);
+  try {
+    return new RedirectListener({ ...redirect, port });
+  } catch (thrown) {
+    if (redirect.port !== undefined) throw thrown;
+    return new RedirectListener(redirect);
   }
 }

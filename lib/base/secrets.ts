@@ -67,13 +67,16 @@ function escape(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** `text` with each registered secret replaced by `[secret]`, overlapping ones included. */
-export function redact(text: string): string {
+/**
+ * The first `maxChars` of `text`, all of it by default, with each registered secret replaced by `[secret]`, overlapping
+ * ones included. One that begins before the cut is replaced whole: what a cut leaves of it, nothing recognizes any more.
+ */
+export function redact(text: string, maxChars: number = text.length): string {
   let clean = "";
   let copied = 0;
   let begin = 0;
   let end = -1;
-  const last = text.length - MIN_SECRET_LENGTH;
+  const last = Math.min(text.length - MIN_SECRET_LENGTH, maxChars - 1);
   for (let at = 0; at <= last; at++) {
     if (isFirstUnit[text.charCodeAt(at)] === 0) continue;
     const length = longestAt(text, at);
@@ -85,8 +88,8 @@ export function redact(text: string): string {
     }
     end = Math.max(end, at + length);
   }
-  if (end < 0) return text;
-  return `${clean}${text.slice(copied, begin)}[secret]${text.slice(end)}`;
+  if (end < 0) return text.slice(0, maxChars);
+  return `${clean}${text.slice(copied, begin)}[secret]${text.slice(end, Math.max(end, maxChars))}`;
 }
 
 /** Length of the longest secret at `at`; 0 if there is none. */

@@ -1,3 +1,5 @@
+import { redact } from "./secrets.ts";
+
 /**
  * The first `maxChars` of `text`, as a copy. `slice`, `trim` and regular expressions give views that keep the whole
  * text alive in V8: the first hundred characters of a name of megabytes would hold all of it.
@@ -5,6 +7,11 @@
 export function clip(text: string, maxChars: number): string {
   // V8 flattens a concatenation before it cuts it, so this is a view of the short copy.
   return ` ${text.slice(0, maxChars)}`.slice(1);
+}
+
+/** As {@linkcode clip} for a message: without secrets, those that the cut goes through included. */
+export function clipRedacted(text: string, maxChars: number): string {
+  return clip(redact(text, maxChars), maxChars);
 }
 
 /**
@@ -47,7 +54,7 @@ export function quoteValue(value: unknown): string {
  * ```
  */
 export function quoteName(name: string): string {
-  return JSON.stringify(name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS)}…` : name);
+  return JSON.stringify(name.length > MAX_NAME_CHARS ? `${clipRedacted(name, MAX_NAME_CHARS)}…` : name);
 }
 
 /**

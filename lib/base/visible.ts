@@ -1,3 +1,5 @@
+import { clipRedacted } from "./text.ts";
+
 /**
  * What a terminal interprets or does not show: controls (C0, C1, DEL), line and paragraph separators, direction
  * marks, zero-width characters, lone surrogates. U+FE0F only selects the form of the emoji before it. Functions, since
@@ -17,7 +19,7 @@ const MAX_CHARS = 200;
 
 /**
  * Foreign text for one line of a terminal or a log: invisible characters are escaped (`\x1b`), and a long text is
- * cut. Escaping shows more than removing, and no control sequence has to be parsed for it.
+ * cut, by {@linkcode clipRedacted}. Escaping shows more than removing, and no control sequence has to be parsed for it.
  *
  * @example
  * ```ts
@@ -28,7 +30,7 @@ const MAX_CHARS = 200;
  * ```
  */
 export function visible(text: string, maxChars = MAX_CHARS): string {
-  return escaped(text.length > maxChars ? `${text.slice(0, maxChars)}…` : text, unseen);
+  return escaped(text.length > maxChars ? `${clipRedacted(text, maxChars)}…` : text, unseen);
 }
 
 /** As {@linkcode visible} for a whole text of several lines: line ends and tabs stay. */

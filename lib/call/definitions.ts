@@ -6,7 +6,7 @@ import {
   TaskSchema,
   ToolSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { clip, quoteName } from "../base/text.ts";
+import { clipRedacted, quoteName } from "../base/text.ts";
 import { isObject, type Json, type JsonObject, plainOf } from "../base/json.ts";
 import { KIB, MIB } from "../base/units.ts";
 import { legacyOutputSchema } from "../wire/legacy_schemas.ts";
@@ -101,7 +101,7 @@ function faultOf(kind: Sieved, entry: JsonObject): string | undefined {
   const parsed = SCHEMAS[kind].safeParse(plainOf(shown));
   if (parsed.success) return undefined;
   const [issue] = parsed.error.issues;
-  return clip(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`, MAX_REASON_CHARS);
+  return clipRedacted(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not valid"}`, MAX_REASON_CHARS);
 }
 
 function whyNotBeside(entry: JsonObject, { key, seen }: { key: string; seen: ReadonlySet<string> }) {

@@ -1,4 +1,4 @@
-import { clip, quoteName } from "../base/text.ts";
+import { clipRedacted, quoteName } from "../base/text.ts";
 import { delay } from "@std/async/delay";
 import { messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject, plainOf } from "../base/json.ts";
@@ -51,6 +51,6 @@ function whyNot(schema: JsonObject, compile: (schema: JsonObject) => unknown): s
     compile(plainOf(legacyOutputSchema(schema)));
     return undefined;
   } catch (thrown) {
-    return clip(messageOf(thrown), MAX_REASON_CHARS);
+    return clipRedacted(messageOf(thrown), MAX_REASON_CHARS);
   }
 }

@@ -47,11 +47,20 @@ export const secretCommand: CommandGroup = {
       run: remove,
     },
     "move-key": {
-      summary: "Move the key of the vault into the keychain, or out of it",
-      forms: [{
-        args: "",
-        does: "encrypts the vault with a new key where a new vault has it: in EXAI_VAULT_KEY_FILE, in the " +
-          "keychain, or, with EXAI_KEYCHAIN=off, in vault.key",
+      summary: "Move the key of the vault into the keychain or out of it, or into a file of yours",
+      forms: [
+        {
+          args: "",
+          does:
+            "encrypts the vault with a new key where a new vault has it: in EXAI_VAULT_KEY_FILE, in the " +
+            "keychain, or, with EXAI_KEYCHAIN=off, in vault.key",
+        },
+        { args: "--from FILE", does: "the same, where the key of before is in a file of yours" },
+      ],
+      flags: [{
+        name: "from",
+        value: "FILE",
+        help: "The file with the key of the vault, where it is one of yours",
       }],
       run: moveKey,
     },
@@ -135,17 +144,18 @@ async function remove(invocation: Invocation): Promise<CommandResult> {
 
 async function moveKey(invocation: Invocation): Promise<CommandResult> {
   const notes: string[] = [];
-  const moved = await openVault(invocation.settings, notes).moveKey();
+  const from = invocation.options.get("from")?.at(-1);
+  const moved = await openVault(invocation.settings, notes).moveKey(from);
   if (!moved) {
     const why = "there is no vault yet: the first secret or login makes one, and its key where it belongs";
     throw new ExaiError("RESOURCE_NOT_FOUND", [...notes, why].join("\n"));
   }
-  const [from, to] = [placeTitle(moved.from), placeTitle(moved.to)];
+  const [before, to] = [placeTitle(moved.from), placeTitle(moved.to)];
   if (moved.from === moved.to) {
     return { text: `The key of the vault is in ${to} already.`, json: { ...moved } };
   }
   const said =
-    `The vault is encrypted with a new key now, which is in ${to}; the one in ${from} is of no use any more.`;
+    `The vault is encrypted with a new key now, which is in ${to}; the one in ${before} is of no use any more.`;
   return { text: [said, ...await reload(invocation)].join("\n"), json: { ...moved } };
 }
 

@@ -1,5 +1,6 @@
 import { promptSecret } from "@std/cli/prompt-secret";
 import { ExaiError, UsageError } from "../base/errors.ts";
+import { boundedBody } from "../base/http_response.ts";
 import { KIB } from "../base/units.ts";
 
 /** More than any secret has; what is longer was not meant to be one. */
@@ -28,13 +29,20 @@ function askFor(name: string): string {
 
 /** Without the line end that `echo` and here-documents add. */
 async function readStdin(): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of Deno.stdin.readable) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw new UsageError("what comes by stdin is too long for a secret: over 256 KiB");
+  const tooLarge = () => new UsageError("what comes by stdin is too long for a secret: over 256 KiB");
+  const bounded = boundedBody(new Response(Deno.stdin.readable), { maxBytes: MAX_BYTES, tooLarge });
+  return textOfSecret(await bounded.bytes());
+}
+
+/**
+ * The secret in `bytes`. Any other encoding is refused: read as UTF-8 it would become another secret, without a word.
+ *
+ * @throws {UsageError} where they are not UTF-8
+ */
+export function textOfSecret(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes).replace(/\r?\n$/, "");
+  } catch {
+    throw new UsageError("what comes by stdin is not UTF-8, and a secret is text; nothing was changed");
   }
-  const text = await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();
-  return text.replace(/\r?\n$/, "");
 }

@@ -86,11 +86,28 @@ export function mayBeSignedInTo(config: ServerConfig): config is UrlServerConfig
 }
 
 /** The command that signs in: in a terminal, on this machine or by SSH. */
-export function loginCommand(
-  { server, account = DEFAULT_ACCOUNT }: { server: string; account?: string | undefined },
-): string {
-  const option = account === DEFAULT_ACCOUNT ? "" : ` --account ${word(account)}`;
-  return `exai-daemon auth login ${word(server)}${option}`;
+export function loginCommand(of: NamedAccount): string {
+  return `exai-daemon auth login ${words(of)}`;
+}
+
+/** The command that signs out, likewise. */
+export function logoutCommand(of: NamedAccount): string {
+  return `exai-daemon auth logout ${words(of)}`;
+}
+
+/** The name of the tool by which a window signs in to a server. */
+export function loginToolName(server: string): string {
+  return `${server}__login`;
+}
+
+/** An account as people name it. */
+export interface NamedAccount {
+  server: string;
+  account?: string | undefined;
+}
+
+function words({ server, account = DEFAULT_ACCOUNT }: NamedAccount): string {
+  return word(server) + (account === DEFAULT_ACCOUNT ? "" : ` --account ${word(account)}`);
 }
 
 function word(text: string): string {

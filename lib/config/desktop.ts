@@ -6,7 +6,7 @@ interface Desktop {
 
 /**
  * Whether this process runs on the desktop of the person who started it, where a browser can be opened on a file of this
- * process: not by SSH, not in a container, not without a display, and not in WSL, whose browser is one of Windows that
+ * process: not by SSH, not without a display as in most containers, and not in WSL, whose browser is one of Windows that
  * does not know the files of Linux by their names.
  */
 export function hasDesktop(

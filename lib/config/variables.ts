@@ -176,6 +176,11 @@ export class Expander {
     return undefined;
   }
 
+  /** Whether something stands in `text` for a secret that is not read, so that nothing can be said of its form. */
+  isUnknown(text: string): boolean {
+    return this.#sources.secrets === "hidden" && this.secretIn(text) !== undefined;
+  }
+
   async #secretValue(name: string): Promise<string> {
     const { secrets } = this.#sources;
     if (!isNameOfSecret(name)) {

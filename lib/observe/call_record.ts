@@ -1,4 +1,4 @@
-import { clip } from "../base/text.ts";
+import { clip, clipRedacted } from "../base/text.ts";
 import { ERROR_CODES, ExaiError } from "../base/errors.ts";
 import { isObject, type Json } from "../base/json.ts";
 import { SECOND_MS } from "../base/units.ts";
@@ -168,7 +168,7 @@ function outcomeOfResult(ended: TargetResult): Pick<CallRecord, "outcome" | "mes
 }
 
 function oneLine(message: Json | undefined): string {
-  return typeof message === "string" ? clip(message, MAX_MESSAGE_LENGTH).replaceAll(/\s+/g, " ") : "";
+  return typeof message === "string" ? clipRedacted(message, MAX_MESSAGE_LENGTH).replaceAll(/\s+/g, " ") : "";
 }
 
 // Formatting a time costs more than the rest of a line: all but the milliseconds are those of the second.

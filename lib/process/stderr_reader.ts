@@ -10,6 +10,8 @@ const MAX_READ_BYTES = 2 * MIB;
 const MAX_LOGGED_CHARS = 16 * KIB;
 
 const TAIL_CHARS = 2 * KIB;
+/** Kept before the tail, so that a secret at its beginning is recognized as a whole. */
+const KEPT_CHARS = 2 * TAIL_CHARS;
 const TAIL_LINES = 10;
 
 /**
@@ -40,7 +42,7 @@ export class StderrReader {
   /** The last lines, redacted. */
   get tail(): string {
     const lines = this.#tail.split("\n").map((line) => line.trimEnd()).filter((line) => line !== "");
-    return redact(lines.slice(-TAIL_LINES).join("\n"));
+    return redact(lines.slice(-TAIL_LINES).join("\n")).slice(-TAIL_CHARS);
   }
 
   #take(chunk: Uint8Array): void {
@@ -49,7 +51,7 @@ export class StderrReader {
     if (this.#readBytes > MAX_READ_BYTES) this.#stream.pause();
     const isFlood = this.#loggedChars > MAX_LOGGED_CHARS;
     const text = isFlood ? decodeEnd(chunk) : this.#decoder.decode(chunk, { stream: true });
-    this.#tail = (this.#tail + text).slice(-TAIL_CHARS);
+    this.#tail = (this.#tail + text).slice(-KEPT_CHARS);
     if (isFlood) this.#skippedBytes += chunk.length;
     else this.#log(text);
   }
@@ -91,5 +93,5 @@ export class StderrReader {
 }
 
 function decodeEnd(chunk: Uint8Array): string {
-  return new TextDecoder().decode(chunk.subarray(-TAIL_CHARS));
+  return new TextDecoder().decode(chunk.subarray(-KEPT_CHARS));
 }

@@ -1,4 +1,4 @@
-import { clip } from "../base/text.ts";
+import { clipRedacted } from "../base/text.ts";
 import { ExaiError } from "../base/errors.ts";
 import { loggingErrors } from "../base/handler_errors.ts";
 import { isObject } from "../base/json.ts";
@@ -273,7 +273,7 @@ export class StdoutReader {
   }
 
   #addNoise(line: string): void {
-    const text = clip(line.trim(), MAX_NOISE_CHARS);
+    const text = clipRedacted(line.trim(), MAX_NOISE_CHARS);
     if (text === "") return;
     this.noiseCount++;
     if (this.noise.length >= MAX_NOISE_KEPT) return;

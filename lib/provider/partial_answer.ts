@@ -1,7 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { textOf } from "../base/json.ts";
-import { redact } from "../base/log.ts";
-import { clip } from "../base/text.ts";
+import { clipRedacted } from "../base/text.ts";
 
 /** The part of a broken answer that is kept. */
 const MAX_CHARS = 40_000;
@@ -10,7 +9,7 @@ const MAX_CHARS = 40_000;
 export function withPartialAnswer(error: ExaiError, text: string): ExaiError {
   if (error.details?.fault === undefined || text.trim() === "") return error;
   const { code, message, cause, retryAfterMs, details } = error;
-  const partial = { partial_answer: redact(clip(text, MAX_CHARS)) };
+  const partial = { partial_answer: clipRedacted(text, MAX_CHARS) };
   return new ExaiError(code, message, { cause, retryAfterMs, details: { ...details, ...partial } });
 }
 

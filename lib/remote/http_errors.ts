@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { retryAfterMs } from "../base/http_response.ts";
-import { clip } from "../base/text.ts";
+import { clipRedacted } from "../base/text.ts";
 
 /** How much of an error body is shown in a message. */
 const MAX_SHOWN_CHARS = 300;
@@ -15,7 +15,7 @@ export class HttpStatusError extends Error {
   isAboutMessage = false;
 
   constructor({ status, headers }: Pick<Response, "status" | "headers">, body: string) {
-    const text = clip(body.trim(), MAX_SHOWN_CHARS);
+    const text = clipRedacted(body.trim(), MAX_SHOWN_CHARS);
     super(`it answered with HTTP status ${status}${text === "" ? "" : `: ${text}`}`);
     this.status = status;
     this.retryAfterMs = status === 429 || status >= 500 ? retryAfterMs(headers) : undefined;

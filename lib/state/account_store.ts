@@ -13,8 +13,8 @@ import { exclusively } from "./exclusive.ts";
 import type { Vault, VaultContent } from "./vault.ts";
 import { checkAccountSize, SPARE_BYTES } from "./vault_size.ts";
 
-/** How long another process may change one account: the two minutes that a request for tokens may take, and one more. */
-const ACCOUNT_WAIT_MS = 3 * MINUTE_MS;
+/** How long another process may change one account: the two minutes that a request for tokens may take, and as many more. */
+const ACCOUNT_WAIT_MS = 4 * MINUTE_MS;
 
 const SECTION = "accounts";
 

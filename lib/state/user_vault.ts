@@ -32,8 +32,12 @@ export interface UserVault {
    * once: each time its user may be asked for a password, and whoever needs the key would wait for that.
    */
   askAgain(): boolean;
-  /** Moves the key to where that of a new vault would be: {@linkcode Vault.moveKey}. */
-  moveKey(): Promise<{ from: KeyPlace; to: KeyPlace } | undefined>;
+  /**
+   * Moves the key to where that of a new vault would be: {@linkcode Vault.moveKey}.
+   *
+   * @param from a file with the key, where that is one of the user's
+   */
+  moveKey(from?: string): Promise<{ from: KeyPlace; to: KeyPlace } | undefined>;
 }
 
 /** The vault of a home. Nothing is read or made before it is needed. */
@@ -51,6 +55,9 @@ export function openUserVault(
     credentials: new VaultCredentialStore(vault, paths.accountLocks),
     secrets: new VaultSecretStore(vault, "the encrypted vault"),
     askAgain: () => keys.askAgain(),
-    moveKey: () => vault.moveKey(),
+    async moveKey(from) {
+      if (from !== undefined) await keys.useFile(from);
+      return await vault.moveKey();
+    },
   };
 }

@@ -7,6 +7,7 @@ import { readRegularFile } from "../config/regular_file.ts";
 import { othersCanRead, whyUntrusted } from "../config/trust.ts";
 import { base64url } from "../wire/proof.ts";
 import { writeDurably } from "./state_files.ts";
+import { AskedKeychain } from "./asked_keychain.ts";
 import { itemOf, keyIn, type KeyPlace, newKey, placeTitle } from "./vault_key_text.ts";
 
 export type { KeyPlace };
@@ -57,10 +58,9 @@ interface VaultKeyPlaces {
 export class VaultKeys {
   readonly #places: VaultKeyPlaces;
   readonly #known = new Map<string, VaultKey>();
-  /** What keychains were asked for, by thumbprint: once, as each time a person may be asked for a password. */
-  readonly #asked = new Map<string, Promise<string | undefined>>();
-  /** Those of them that were answered. */
-  readonly #answered = new Set<string>();
+  readonly #asked = new AskedKeychain();
+  /** The key that was put into the keychain for a vault that is not written yet. */
+  #made: PlacedKey | undefined;
 
   constructor(places: VaultKeyPlaces) {
     this.#places = places;
@@ -93,12 +93,23 @@ export class VaultKeys {
     for (const text of texts) await this.#remember(this.#parse(text, "what it was given"));
   }
 
+  /**
+   * Takes over the key in a file of the user's.
+   *
+   * @throws {ExaiError} `CONFIG` where there is none, or others can change the file
+   */
+  async useFile(path: string): Promise<void> {
+    const found = await this.#readFile(path, { isGiven: true });
+    if (found === undefined) {
+      throw this.#fault(`cannot be opened with the key in ${path}, which is not there`);
+    }
+    await this.#remember(found);
+  }
+
   /** Has keychains that gave no key asked once more, when it is needed next; whether there are any. */
   askAgain(): boolean {
-    const refused = [...this.#answered].filter((kid) => !this.#known.has(kid));
-    for (const kid of refused) this.#asked.delete(kid);
-    this.#answered.clear();
-    return refused.length > 0;
+    const known = new Set([...this.#known.keys()].map(itemOf));
+    return this.#asked.askAgain((item) => known.has(item));
   }
 
   /**
@@ -161,7 +172,8 @@ export class VaultKeys {
     const { vault, keyFile: file, keychain } = this.#places;
     if (!this.#mayUse(keychain) || await this.#readFile(file)) return await this.#inFile();
     try {
-      return await this.#inKeychain(keychain);
+      // One for the check before a change, and for the change.
+      return this.#made ??= await this.#inKeychain(keychain);
     } catch (thrown) {
       const [title, reason] = [keychain.title, messageOf(thrown)];
       const text = "the key of {vault} goes into {file}, as {title} cannot be used: {reason}";
@@ -179,7 +191,11 @@ export class VaultKeys {
     const { keyFile } = this.#places;
     const kept = await this.#readFile(keyFile);
     const key = await this.#remember(kept ?? newKey());
-    if (!kept) await writeDurably(keyFile, `${base64url(key.bytes)}\n`);
+    if (!kept) {
+      await writeDurably(keyFile, `${base64url(key.bytes)}\n`).catch((thrown) => {
+        throw this.#fault(`cannot be written, nor its key in ${keyFile}: ${messageOf(thrown)}`, thrown);
+      });
+    }
     return { key, place: "file" };
   }
 
@@ -208,13 +224,8 @@ export class VaultKeys {
 
   /** Asks once for all who ever want it, whatever comes of it, until {@linkcode askAgain}. */
   async #ask(keychain: Keychain, kid: string): Promise<string | undefined> {
-    let asked = this.#asked.get(kid);
-    if (!asked) {
-      asked = keychain.get(itemOf(kid)).finally(() => this.#answered.add(kid));
-      this.#asked.set(kid, asked);
-    }
     try {
-      return await asked;
+      return await this.#asked.get(keychain, itemOf(kid));
     } catch (thrown) {
       const why = `has its key in ${keychain.title}, and ${messageOf(thrown)}${this.#then()}`;
       throw this.#fault(why, thrown);

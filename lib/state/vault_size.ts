@@ -1,3 +1,4 @@
+import { logoutCommand } from "../config/account_choice.ts";
 import { ExaiError } from "../base/errors.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { formatBytes, KIB, MIB } from "../base/units.ts";
@@ -29,8 +30,9 @@ export function checkVaultSize(path: string, text: string, content: VaultContent
     "CONFIG",
     `the vault ${path} is left as it was: it would have ${formatBytes(text.length)}, more than ${
       formatBytes(most)
-    } with ${largestOf(content)}; remove what is not needed: exai-daemon secret remove NAME, or ` +
-      "exai-daemon auth logout SERVER",
+    } with ${largestOf(content)}; remove what is not needed: exai-daemon secret remove NAME, or ${
+      logoutCommand({ server: "SERVER" })
+    }`,
   );
 }
 

@@ -12,7 +12,7 @@ import { listKindOf, listResult } from "./lists/list_view.ts";
 import { askToSignIn } from "./sign_in/ask_to_sign_in.ts";
 import { LoginTool } from "./sign_in/login_tool.ts";
 import { loginCommand } from "../config/account_choice.ts";
-import { howToSignIn, type SignInTarget, signInTo } from "./sign_in/login_texts.ts";
+import { howAfterDeclined, howToSignIn, type SignInTarget, signInTo } from "./sign_in/login_texts.ts";
 import { isLoginRequired } from "./supervisor.ts";
 
 /** How the windows of one server sign in to it, each in the name of its account. */
@@ -40,7 +40,7 @@ const MAX_LOGINS = 3;
 const WORTH_A_LOGIN: readonly string[] = ["tools/call", "prompts/get", "resources/read"];
 
 /** What becomes of a call that needs a login. */
-type SignInEnd = { is: "signed in" } | { is: "not"; text: string };
+type SignInEnd = { is: "signed in" } | { is: "told how" | "failed"; text: string };
 
 /**
  * A server behind a URL for windows that may have to sign in first. Until they have, they are shown one tool in place of
@@ -182,7 +182,7 @@ export class LoginServer implements Server {
     if (!WORTH_A_LOGIN.includes(call.method)) throw refusal;
     for (let logins = 1;; logins++) {
       const end = await this.#signIn(call);
-      if (end.is === "not") return this.#refused(call, refusal, end.text);
+      if (end.is !== "signed in") return this.#refused(call, refusal, end.text);
       try {
         return await this.#inner.target(call);
       } catch (thrown) {
@@ -203,7 +203,7 @@ export class LoginServer implements Server {
     const target = await this.#targetOf(caller);
     if (!isSamePrincipal(principalOf(caller), OWN_USER)) {
       // Another user's tokens would be those of all windows of the daemon's own.
-      return { is: "not", text: `The user the daemon runs as has to sign in: ${loginCommand(target)}` };
+      return { is: "failed", text: `The user the daemon runs as has to sign in: ${loginCommand(target)}` };
     }
     try {
       const login = await this.#logins.begin(caller);
@@ -213,14 +213,12 @@ export class LoginServer implements Server {
         `Please ${signInTo(target)}, so that its tools can be used.`,
       );
       if (asked === "signed in") return { is: "signed in" };
-      if (asked === "declined") {
-        return { is: "not", text: "Not done: the user does not want to sign in now." };
-      }
       this.#tellWhenDone(login, caller);
-      return { is: "not", text: howToSignIn(target, login) };
+      if (asked === "declined") return { is: "failed", text: howAfterDeclined(target) };
+      return { is: "told how", text: howToSignIn(target, login) };
     } catch (thrown) {
       if (call.signal.aborted) throw thrown;
-      return { is: "not", text: `Nobody has signed in: ${messageOf(thrown)}` };
+      return { is: "failed", text: `Nobody has signed in: ${messageOf(thrown)}` };
     }
   }
 
@@ -232,7 +230,8 @@ export class LoginServer implements Server {
     const isDone = !await this.#needsLogin(call.caller) && await this.#logins.isSignedIn(call.caller);
     if (isDone) return { result: textResult(done) };
     const end = await this.#signIn(call);
-    return { result: textResult(end.is === "signed in" ? done : end.text) };
+    if (end.is === "signed in") return { result: textResult(done) };
+    return { result: textResult(end.text, end.is === "failed" ? { isError: true } : {}) };
   }
 
   #tellWhenDone(login: PendingLogin, caller: Caller): void {

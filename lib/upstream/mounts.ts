@@ -93,10 +93,12 @@ export class Mounts implements AsyncDisposable {
    * window's directory is read on behalf of the first window that has one: {@linkcode Server.prepare}.
    *
    * @param dir where they run meanwhile: an empty directory, as a server may look through what it finds
+   * @returns resolves when that has ended, in whatever way
    */
-  prepare(dir: string): void {
+  async prepare(dir: string, servers: readonly MountedServer[] = this.#ordered): Promise<void> {
     const reader = listReader(dir);
-    for (const server of this.#ordered) if (!needsWindow(server.config)) void server.prepare(reader);
+    const independent = servers.filter(({ config }) => !needsWindow(config));
+    await Promise.all(independent.map((server) => server.prepare(reader)));
   }
 
   /** Forgets past failures of every server: it may start at once. */

@@ -1,6 +1,6 @@
 import { visible } from "../base/visible.ts";
 import { monotonicNow } from "../base/time.ts";
-import { clip } from "../base/text.ts";
+import { clipRedacted } from "../base/text.ts";
 import { adviceOnFailure, type ServerTrouble } from "../call/server_trouble.ts";
 import { type ConfigFault, formatFault } from "../config/config_fault.ts";
 import type { ServerConfig } from "../config/server_config.ts";
@@ -8,6 +8,7 @@ import type { Caller } from "../call/call.ts";
 import type { FaultyEntry } from "../config/servers_watch.ts";
 import type { ProcessRecord } from "./process_records.ts";
 import { DIRECTORY_ADVICE, whyNotStarted } from "./sharing/required_workspace.ts";
+import { loginToolName } from "../config/account_choice.ts";
 
 /** Longest cause shown, in characters: a server's last words on stderr are part of it. */
 const MAX_CAUSE_CHARS = 600;
@@ -125,7 +126,7 @@ export function troubleOf(server: string, state: ServerState): ServerTrouble | u
       return {
         server,
         cause: shortened(state.why),
-        advice: `or have a window call ${server}__login`,
+        advice: `or have a window call ${loginToolName(server)}`,
         namesServer: true,
       };
     case "needs a directory":
@@ -153,5 +154,8 @@ function adviceOnEntry(state: Extract<ServerState, { isKept: boolean }>): string
 }
 
 function shortened(cause: string): string {
-  return visible(cause.length > MAX_CAUSE_CHARS ? `${clip(cause, MAX_CAUSE_CHARS)}…` : cause, Infinity);
+  return visible(
+    cause.length > MAX_CAUSE_CHARS ? `${clipRedacted(cause, MAX_CAUSE_CHARS)}…` : cause,
+    Infinity,
+  );
 }

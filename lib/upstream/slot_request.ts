@@ -57,7 +57,8 @@ interface SlotRequestOptions {
  * Describes the instance of `config` that serves a session: its share key, its directory and the capabilities
  * advertised to it. Nothing is started.
  *
- * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory that the session has not got
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when the server needs a directory that the session has not got, or its client
+ * has yet to tell the one that says which account it has
  */
 export async function slotRequestFor(
   config: ServerConfig,

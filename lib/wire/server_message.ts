@@ -1,4 +1,4 @@
-import { clip } from "../base/text.ts";
+import { clipRedacted } from "../base/text.ts";
 import { isObject, type Json, type JsonObject } from "../base/json.ts";
 import { checkEnvelope, isRequestId, responseTo, type RpcError, type RpcMessage } from "./rpc.ts";
 
@@ -80,5 +80,5 @@ function readError(error: Json, server: string): RpcError {
 
 function shown(value: Json): string {
   const text = JSON.stringify(value);
-  return text.length > MAX_SHOWN_CHARS ? `${clip(text, MAX_SHOWN_CHARS)}...` : text;
+  return text.length > MAX_SHOWN_CHARS ? `${clipRedacted(text, MAX_SHOWN_CHARS)}...` : text;
 }

@@ -29,7 +29,7 @@ export class Rig implements AsyncDisposable {
     this.auth = new ScriptedAuth(script);
     this.accounts = new Accounts({ store: this.store, metadataUrl });
     this.accounts.on("loginRequired", () => void this.events.push("login required"));
-    this.accounts.on("signedIn", () => void this.events.push("signed in"));
+    this.accounts.on("usableAgain", () => void this.events.push("signed in"));
     this.config = this.configOf(oauth);
     this.account = this.accounts.of(this.config);
     this.endpoint = this.endpointOf(this.account);
@@ -49,8 +49,7 @@ export class Rig implements AsyncDisposable {
   }
 
   async login(): Promise<void> {
-    const { authorizationUrl } = await this.account.beginLogin({ redirectUrl: CALLBACK });
-    await this.account.finishLogin(await signIn(authorizationUrl));
+    await loginOf(this.account);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -61,4 +60,50 @@ export class Rig implements AsyncDisposable {
 /** The error that `work` fails with. */
 export async function failure(work: () => Promise<unknown>): Promise<ExaiError> {
   return await assertRejects(work, ExaiError);
+}
+
+/** Has what `work` does happen `ms` later. */
+export async function later<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  const { now } = performance;
+  performance.now = () => now.call(performance) + ms;
+  try {
+    return await withClock(ms, work);
+  } finally {
+    performance.now = now;
+  }
+}
+
+/** Has the clock be `ms` ahead of what it was while `work` runs. */
+export async function withClock<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  const { now } = Date;
+  Date.now = () => now() + ms;
+  try {
+    return await work();
+  } finally {
+    Date.now = now;
+  }
+}
+
+/** A person signs in in a browser. */
+export async function loginOf(account: OAuthAccount): Promise<void> {
+  const { authorizationUrl } = await account.beginLogin({ redirectUrl: CALLBACK });
+  await account.finishLogin(await signIn(authorizationUrl));
+}
+
+/** Signs in the person `sub` of the issuer, which it does not tell of undefined. */
+export async function signInAs(
+  auth: ScriptedAuth,
+  account: OAuthAccount,
+  sub: string | undefined,
+): Promise<void> {
+  const [header, claims] = [{ alg: "RS256" }, { sub }].map((part) =>
+    new TextEncoder().encode(JSON.stringify(part)).toBase64({ alphabet: "base64url", omitPadding: true })
+  );
+  auth.script.token = (params) => {
+    const access_token = `of-${params.get("code")}`;
+    auth.access.set(access_token, { scope: "", untilMs: Infinity });
+    return Response.json({ access_token, token_type: "Bearer", id_token: `${header}.${claims}.c2ln` });
+  };
+  await loginOf(account);
+  await account.headersFor({ url: new URL(account.id.resource) });
 }

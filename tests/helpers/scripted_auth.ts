@@ -12,6 +12,8 @@ interface AuthScript {
   iss?: string | null;
   /** What the token endpoint does in place of an answer. */
   token?(params: URLSearchParams, request: Request): Response | undefined | Promise<Response | undefined>;
+  /** What the resource answers whether there is a token or not. */
+  open?(request: Request): Promise<Response | undefined>;
   /** What the resource does in place of an answer, where the token is good. */
   resource?(request: Request, token: { scope: string }): Response | Promise<Response> | undefined;
   register?(body: JsonObject): Response | undefined;
@@ -84,6 +86,11 @@ export class ScriptedAuth implements AsyncDisposable {
       return Response.json({ resource: this.url, authorization_servers: [this.issuer], ...resourceMetadata });
     }
     if (pathname !== "/mcp") return new Response("no", { status: 404 });
+    const open = await this.script.open?.(request.clone());
+    if (open) {
+      await request.body?.cancel();
+      return open;
+    }
     const sent = request.headers.get("authorization")?.replace(/^Bearer /, "");
     const token = sent === undefined ? undefined : this.access.get(sent);
     if (!token || token.untilMs < Date.now()) {

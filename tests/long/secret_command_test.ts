@@ -114,4 +114,9 @@ Deno.test("the key of the vault moves into a keychain, and secrets are there as 
   assertStringIncludes((await it.secret(["list"], "", desktop.env)).stdout, "github");
   const files = await Array.fromAsync(Deno.readDir(it.home), ({ name }) => name);
   assertEquals(files.sort(), ["vault.jwe", "vault.lock"]);
+  const keyFile = `${it.home}/key-of-mine`;
+  await Deno.writeTextFile(keyFile, new Uint8Array(32).fill(7).toBase64(), { mode: 0o600 });
+  await it.secret(["move-key"], "", { ...desktop.env, EXAI_VAULT_KEY_FILE: keyFile });
+  const back = await it.secret(["move-key", "--from", keyFile], "", desktop.env);
+  assertStringIncludes(back.stdout, "a new key now, which is in the Secret Service");
 });

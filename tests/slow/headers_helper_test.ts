@@ -3,6 +3,8 @@ import { HeadersHelpers } from "../../lib/auth/headers_helper.ts";
 import { joinedAuthorization } from "../../lib/auth/joined_authorization.ts";
 import { readHelperHeaders } from "../../lib/auth/helper_headers.ts";
 import { HelperFault, HelperPrograms } from "../../lib/auth/helper_programs.ts";
+import { withAdvice } from "../../lib/call/server_trouble.ts";
+import { ServerErrors } from "../../lib/upstream/instance/server_errors.ts";
 import { ExaiError } from "../../lib/base/errors.ts";
 import { redact } from "../../lib/base/log.ts";
 import type { ServerAuthorization } from "../../lib/remote/authorization.ts";
@@ -106,8 +108,14 @@ Deno.test("a program that fails is said with what it wrote on stderr, and not ru
   await using it = await rig(
     `console.log("canary-on-stdout"); console.error("sign in to the vault first"); Deno.exit(4)`,
   );
-  const fail = async () => (await assertRejects(() => it.helper.headersFor(), ExaiError)).message;
+  const fail = async () => {
+    const thrown = await assertRejects(() => it.helper.headersFor(), ExaiError);
+    const shown = withAdvice(new ServerErrors("S").of(thrown), { name: "S", kind: "http" }) as ExaiError;
+    assert(!shown.message.includes("url and headers"), "the entry is not at fault");
+    return shown.message;
+  };
   const message = await fail();
+  assertStringIncludes(message, "put right that program, or headersHelper in mcp.json");
   assertStringIncludes(message, 'the headersHelper of server "S" gave no headers');
   assertStringIncludes(message, "exit code 4: sign in to the vault first");
   assert(!message.includes("canary"));

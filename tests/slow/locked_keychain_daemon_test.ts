@@ -26,8 +26,9 @@ Deno.test("a daemon asks a locked keychain once, and again when a person command
   assertStringIncludes(await ask("/reload", "POST"), "it is locked");
   assertEquals(await desktop.asked() - before, 2, "once more for all that is read again");
   await desktop.unlock();
+  await ask("/auth?by=program");
   assertEquals([await isLocked(), await desktop.asked() - before], [true, 2], "nothing asks by itself");
-  await ask("/auth");
+  await ask("/auth?by=person");
   await until("the entry is read again", async () => !await isLocked() || undefined);
   assertEquals(await desktop.asked() - before, 3);
 });

@@ -15,7 +15,8 @@ export interface BundledPackage {
   dependencies: readonly string[];
 }
 
-const PACKAGE = /registry\.npmjs\.org\/((?:@[^/"]+\/)?[^/"@]+)\/([^/"]+)\//g;
+/** A file of a package. Maps of some packages name sources outside of these, which then stand where the version does. */
+const PACKAGE = /registry\.npmjs\.org\/((?:@[^/"]+\/)?[^/"@]+)\/(\d[^/"]*)\//g;
 const LICENCE_FILE = /^(licen[cs]e|copying|notice)(\.\w+)?$/i;
 
 interface LockedPackage {

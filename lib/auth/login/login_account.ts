@@ -11,6 +11,12 @@ export interface LoginAccount {
   readonly id: AccountId;
 
   /**
+   * The port on this machine that the account's client was registered with last; undefined: it was not yet, or any will
+   * do. With another port it has to be registered once more.
+   */
+  registeredPort(): Promise<number | undefined>;
+
+  /**
    * Begins a login whose answer goes to `redirectUrl`.
    *
    * @throws {ExaiError} what is wrong with the authorization server

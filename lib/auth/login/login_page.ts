@@ -1,4 +1,4 @@
-import { loginCommand } from "../../config/account_choice.ts";
+import { loginCommand, logoutCommand, type NamedAccount } from "../../config/account_choice.ts";
 
 /** What the browser shows at the end of a login. */
 interface LoginPage {
@@ -40,13 +40,13 @@ ${body}
 }
 
 /** The page of a login that worked, of the person that the authorization server names. */
-export function signedInPage(server: string, person: string | undefined): Response {
+export function signedInPage(of: NamedAccount, person: string | undefined): Response {
   const whose = person === undefined
     ? []
-    : [`The account is that of ${person}. If that is not you, run exai-daemon auth logout ${server}.`];
+    : [`The account is that of ${person}. If that is not you, run ${logoutCommand(of)}.`];
   return loginPage({
     status: 200,
-    title: `You are signed in to ${server}`,
+    title: `You are signed in to ${of.server}`,
     paragraphs: [...whose, "Every window on this machine uses it from now on. You can close this page."],
   });
 }
@@ -73,16 +73,14 @@ export function strayPage(): Response {
 }
 
 /** The page for a browser that may be that of another user. */
-export function foreignPage(server: string): Response {
+export function foreignPage(of: NamedAccount): Response {
   return loginPage({
     status: 403,
     title: "This browser is not known to be yours",
     paragraphs: [
       "The connection comes from another user of this machine than the one who signs in, or the system does not say " +
       "from which. Nothing was done with the answer.",
-      `If it is you who signs in, run ${
-        loginCommand({ server })
-      } --paste and paste the address of this page.`,
+      `If it is you who signs in, run ${loginCommand(of)} --paste and paste the address of this page.`,
     ],
   });
 }

@@ -27,8 +27,9 @@ export interface RedirectAddress {
 /** The login whose answer is waited for. */
 interface ExpectedAnswer {
   state: string;
-  /** The server's name, for the page. */
+  /** The server and the account, by their names, for the page. */
   server: string;
+  account: string;
   /** Ends the login; as whom it says, and what it throws, is shown in the browser. */
   take(params: URLSearchParams): Promise<string | undefined>;
 }
@@ -108,14 +109,15 @@ export class RedirectListener implements AsyncDisposable {
     if (pathname !== this.#address.pathname) return new Response("there is nothing here\n", { status: 404 });
     // Anything else is a program that looks at links, which must not use up the answer.
     if (request.method !== "GET") return new Response("GET only\n", { status: 405 });
-    const server = this.#expected?.server ?? "";
-    if (!await isOwnUsers(connection)) return foreignPage(server);
+    const expected = this.#expected;
+    if (!expected) return strayPage();
+    if (!await isOwnUsers(connection)) return foreignPage(expected);
     const taken = this.take(searchParams);
     if (!taken) return strayPage();
     try {
-      return signedInPage(server, await taken);
+      return signedInPage(expected, await taken);
     } catch (thrown) {
-      return failedPage(server, messageOf(thrown));
+      return failedPage(expected.server, messageOf(thrown));
     }
   }
 

@@ -1,3 +1,4 @@
+import { monotonicNow } from "../../base/time.ts";
 import type { KeptCredentials } from "../credential_store.ts";
 import { AccountAuthorization } from "./account_authorization.ts";
 import {
@@ -11,6 +12,7 @@ import {
 import type { AccountStatus } from "./account_words.ts";
 import { AuthServerError } from "./auth_fetch.ts";
 import { fetchOfTokens } from "./token_answer.ts";
+import { registeredPort } from "./client_choice.ts";
 import { plainClient, type Revocation, revokeLogin } from "./client_auth.ts";
 import { signedInAs } from "./signed_in_as.ts";
 
@@ -18,18 +20,19 @@ import { signedInAs } from "./signed_in_as.ts";
 export class OAuthAccount extends AccountAuthorization {
   readonly #logins = new BegunLogins();
 
-  /** Whether there is a token that its server has not refused. */
-  get isUsable(): boolean {
-    return this.tokens.current !== undefined;
+  async registeredPort(): Promise<number | undefined> {
+    await this.tokens.reload();
+    return registeredPort(this.tokens.kept);
   }
 
   /** What a login needs to know of the authorization server. */
   async #prepare(): Promise<LoginParts> {
     if (this.isMachine) throw new AuthServerError("it is signed in to as a machine, without anybody");
     await this.tokens.reload();
+    this.look();
     const challenge = this.needs.challenge ?? await this.metadata.challenge();
     // What was wrong with it the last time may have been mended.
-    const server = await this.metadata.find(challenge, this.oauth?.issuer, Date.now());
+    const server = await this.metadata.find(challenge, this.oauth?.issuer, monotonicNow());
     if (!server) throw new AuthServerError("it publishes no way to sign in, and may need none");
     return this.loginParts(server, challenge.scope);
   }
@@ -92,11 +95,10 @@ export class OAuthAccount extends AccountAuthorization {
   }
 
   async #keep(login: DoneLogin): Promise<void> {
-    await this.tokens.change((before) => Promise.resolve(afterLogin(before, login)));
+    await this.tokens.change((before) => afterLogin(before, login), "login");
     this.logins++;
     this.needs.clear();
-    this.parts.onChange("newLogin");
-    this.parts.onChange("signedIn");
+    this.look();
   }
 
   /** The next login asks for no more than the server does. */
@@ -113,7 +115,7 @@ export class OAuthAccount extends AccountAuthorization {
       return Promise.resolve(before && { clients: before.clients, discovery: before.discovery });
     });
     this.attempts.clear();
-    this.needs.forgetScope();
+    this.needs.clear();
     this.parts.onChange("signedOut");
     return await revokeLogin(ended, this.fetch);
   }
@@ -121,7 +123,9 @@ export class OAuthAccount extends AccountAuthorization {
   /** How the account stands, by what is on disk. */
   async status(): Promise<AccountStatus> {
     await this.tokens.reload();
+    this.look();
     const { kept, current } = this.tokens;
+    if (current !== undefined) this.settle();
     const why = this.needs.whyLogin;
     return {
       state: why !== undefined ? "login_required" : current === undefined ? "signed_out" : "signed_in",

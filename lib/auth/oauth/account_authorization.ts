@@ -4,6 +4,7 @@ import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AuthorizationRefusal, ServerAuthorization } from "../../remote/authorization.ts";
 import type { AccountId } from "../credential_store.ts";
 import { type LoginParts, scopeToAsk } from "./account_login.ts";
+import { AccountNames } from "./account_names.ts";
 import { AccountTokens } from "./account_tokens.ts";
 import { type AccountConfig, loginFault, loginRequired, type OAuthAccountParts } from "./account_words.ts";
 import { sayWhy } from "./auth_faults.ts";
@@ -31,6 +32,8 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   /** How often somebody has signed in since this process runs. */
   protected logins = 0;
   protected readonly needs = new LoginNeeds();
+  readonly #names = new AccountNames();
+  #recovering: Promise<boolean> | undefined;
 
   constructor(parts: OAuthAccountParts) {
     const { config, name, store, renew } = parts;
@@ -65,7 +68,9 @@ export abstract class AccountAuthorization implements ServerAuthorization {
       if (this.tokens.isExpired) await this.#renew().catch(() => {});
       else if (this.tokens.isDue) void this.#renew().catch(() => {});
     }
+    this.look();
     const token = this.tokens.current;
+    this.#names.use(token === undefined ? undefined : this.tokens.kept?.login);
     return token === undefined ? {} : { authorization: `Bearer ${token}` };
   }
 
@@ -79,23 +84,28 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   async #decide({ status, challenge: header, sent }: AuthorizationRefusal): Promise<boolean> {
     const token = bearerIn(sent);
     await this.tokens.reload();
+    this.look();
     const now = this.tokens.current;
     if (now !== undefined && now !== token) {
-      // Another process may have signed in.
-      this.#settle();
+      this.settle();
       return true;
     }
-    if (await this.#isTakenAgain()) return true;
+    this.#recovering ??= this.#recover().finally(() => this.#recovering = undefined);
+    if (await this.#recovering) return true;
     const challenge = await readChallenge(header);
     return status === 403 ? await this.#widen(challenge, token) : await this.#renewOrAsk(challenge, token);
   }
 
-  /** Whether the server takes the token that it has refused: nobody is to sign in anew because it erred once. */
-  async #isTakenAgain(): Promise<boolean> {
+  /** Whether what the server has refused a while ago is of use: nobody is to sign in anew because it erred once. */
+  async #recover(): Promise<boolean> {
     const token = this.tokens.takeRefused();
-    if (token === undefined || !await this.metadata.takes(token)) return false;
+    if (token === undefined) return false;
+    const isOfUse = this.tokens.isExpired
+      ? this.tokens.canRefresh && (await this.#renew()).is === "renewed"
+      : await this.metadata.takes(token);
+    if (!isOfUse) return false;
     this.tokens.accept();
-    this.#settle();
+    this.settle();
     return true;
   }
 
@@ -156,7 +166,7 @@ export abstract class AccountAuthorization implements ServerAuthorization {
       const server = await this.metadata.find(challenge, this.oauth?.issuer);
       return server !== undefined && await this.#asMachine(server, challenge);
     }
-    this.needs.addScope(challenge, kept?.tokens?.scope);
+    this.needs.addScope(challenge);
     const wanted = challenge.scope === undefined ? "a wider scope" : `the scope ${challenge.scope}`;
     throw loginRequired(this.config, this.id, `it wants ${wanted}`);
   }
@@ -169,7 +179,7 @@ export abstract class AccountAuthorization implements ServerAuthorization {
       (request) => getMachineTokens(this.parts.store, { ...request, server, scope }),
     );
     if (renewal.is === "renewed") {
-      this.#settle();
+      this.settle();
       return true;
     }
     throw new AuthServerError(renewal.why);
@@ -190,13 +200,25 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   /** @throws {ExaiError} `LOGIN_REQUIRED` */
   #ask(challenge: TokenChallenge, refused: string | undefined, why: string): never {
     if (refused !== undefined) this.tokens.refuse(refused);
-    if (this.needs.addLogin(challenge, why)) this.parts.onChange("loginRequired");
-    throw loginRequired(this.config, this.id, why);
+    if (this.needs.addLogin(challenge, why, refused !== undefined)) this.parts.onChange("loginRequired");
+    throw loginRequired(this.config, this.id, this.needs.whyLogin);
+  }
+
+  /** Tells of what is new in what is on disk: a login, here or by another process, or another person than was used. */
+  protected look(): void {
+    if (!this.tokens.isRead) return;
+    const { kept, current } = this.tokens;
+    if (current !== undefined && this.#names.isAnother(kept?.login)) this.parts.onChange("newPerson");
+    if (!this.#names.isNewLogin(kept?.login)) return;
+    this.needs.beSignedIn(kept?.tokens?.scope);
+    // A login of another process may be for less than is waited for here.
+    if (this.needs.challenge === undefined) this.parts.onChange("newLogin");
+    this.parts.onChange("usableAgain");
   }
 
   /** There is a token that was not refused yet. */
-  #settle(): void {
-    if (this.needs.meet(this.tokens.kept?.tokens?.scope)) this.parts.onChange("signedIn");
+  protected settle(): void {
+    if (this.needs.beUsable()) this.parts.onChange("usableAgain");
   }
 
   protected loginParts(server: Discovered, wanted: string | undefined): LoginParts {

@@ -1,6 +1,8 @@
 // @ts-types="@modelcontextprotocol/client"
 import type { OAuthTokens, StoredOAuthClientInformation } from "@modelcontextprotocol/client";
+import { monotonicNow } from "../../base/time.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
+import { makeNonce } from "../../wire/proof.ts";
 import type { AccountId, KeptCredentials } from "../credential_store.ts";
 import { LOGIN_MS } from "../pending_login.ts";
 import { loadSdk } from "./auth_faults.ts";
@@ -10,6 +12,7 @@ import { chooseClient } from "./client_choice.ts";
 import { assertPkce, type Discovered, isSameIssuer } from "./discovery.ts";
 import { fetchOfTokens } from "./token_answer.ts";
 import { withTokens } from "./renew.ts";
+import { subjectOf } from "./signed_in_as.ts";
 
 /** How many logins of one account may be begun while one is waited for. */
 const MAX_BEGUN = 8;
@@ -78,10 +81,7 @@ export class BegunLogins {
       server;
     assertPkce(server, oauth?.issuer);
     const agreed = await agree(parts, redirectUrl);
-    const state = crypto.getRandomValues(new Uint8Array(32)).toBase64({
-      alphabet: "base64url",
-      omitPadding: true,
-    });
+    const state = makeNonce();
     const { startAuthorization } = await loadSdk();
     const { authorizationUrl, codeVerifier } = await startAuthorization(authorizationServerUrl, {
       metadata,
@@ -96,7 +96,7 @@ export class BegunLogins {
     } catch {
       throw new AuthServerError(`${issuer} has its login at ${authorizationUrl.origin}, which is not https`);
     }
-    this.#begun.set(state, { ...agreed, redirectUrl, codeVerifier, begunAtMs: Date.now() });
+    this.#begun.set(state, { ...agreed, redirectUrl, codeVerifier, begunAtMs: monotonicNow() });
     for (const [old] of Array.from(this.#begun).slice(0, -MAX_BEGUN)) this.#begun.delete(old);
     return { authorizationUrl, state };
   }
@@ -111,7 +111,7 @@ export class BegunLogins {
     const state = params.get("state") ?? "";
     const login = this.#begun.get(state);
     this.#begun.delete(state);
-    if (!login || Date.now() - login.begunAtMs > LOGIN_MS) {
+    if (!login || monotonicNow() - login.begunAtMs > LOGIN_MS) {
       throw new AuthServerError(
         "the answer belongs to no login that is waited for: it came too late, or twice",
       );
@@ -153,10 +153,13 @@ export class LoginDeclinedError extends AuthServerError {
 }
 
 /** What is on disk once a login is done: what else is there of other authorization servers stays. */
-export function afterLogin(before: KeptCredentials | undefined, login: DoneLogin): KeptCredentials {
-  const { server, client, scope, tokens } = login;
+export async function afterLogin(
+  before: KeptCredentials | undefined,
+  { server, client, scope, tokens }: DoneLogin,
+): Promise<KeptCredentials> {
   const { issuer, state } = server;
   const clients = { ...before?.clients, [issuer]: { ...client, issuer } };
   const granted = { ...tokens, scope: tokens.scope ?? scope };
-  return withTokens({ clients, discovery: state, scope }, granted, issuer);
+  const login = { id: crypto.randomUUID(), subject: await subjectOf(tokens, issuer) };
+  return withTokens({ clients, discovery: state, scope, login }, granted, issuer);
 }

@@ -1,4 +1,5 @@
 import { resolvedWithin } from "../../base/abort.ts";
+import { monotonicNow } from "../../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { AccountId, CredentialStore, KeptCredentials } from "../credential_store.ts";
@@ -31,6 +32,8 @@ interface AccountTokensParts {
 export class AccountTokens {
   /** What was on disk last; undefined: nothing, or not read yet. */
   kept: KeptCredentials | undefined;
+  /** Whether what was on disk is known. */
+  isRead = false;
   readonly #parts: AccountTokensParts;
   #first: Promise<unknown> | undefined;
   /** When {@linkcode load} reads once more, as it could not the last time. */
@@ -69,7 +72,7 @@ export class AccountTokens {
     return Date.now() >= this.#renewAtMs;
   }
 
-  /** When the tokens were got, in milliseconds since 1970; undefined: not by this process. */
+  /** When the tokens were got, in monotonic milliseconds; undefined: not by this process. */
   get givenAtMs(): number | undefined {
     return this.#given?.atMs;
   }
@@ -80,22 +83,23 @@ export class AccountTokens {
     if (given?.token !== token || given.by !== by) return false;
     const { tokens, expiresAtMs } = this.kept ?? {};
     const lifetimeMs = lifetimeOf(tokens?.expires_in);
-    if (lifetimeMs === undefined || expiresAtMs === undefined) return Date.now() - given.atMs < FRESH_MS;
+    if (lifetimeMs === undefined || expiresAtMs === undefined) return monotonicNow() - given.atMs < FRESH_MS;
     // Another process may have renewed it a while ago, and servers count in whole seconds.
     const ageMs = Date.now() - (expiresAtMs - lifetimeMs);
-    return ageMs < Math.min(FRESH_MS, (lifetimeMs - SECOND_MS) / 2);
+    // The clock may have been set back.
+    return Math.abs(ageMs) < Math.min(FRESH_MS, (lifetimeMs - SECOND_MS) / 2);
   }
 
-  /** The server refuses `token`, and it cannot be renewed. */
+  /** The server refuses `token`, also when it is renewed. */
   refuse(token: string): void {
-    this.#refused = { token, askAtMs: Date.now() + REFUSED_PAUSE_MS };
+    this.#refused = { token, askAtMs: monotonicNow() + REFUSED_PAUSE_MS };
   }
 
-  /** A token that was refused a while ago, maybe by mistake; undefined: none, or it was given for that moments ago. */
+  /** A token that was refused a while ago, maybe by mistake; undefined: none, or it was given for this moments ago. */
   takeRefused(): string | undefined {
     const refused = this.#refused;
     if (!refused || refused.token !== this.kept?.tokens?.access_token) return undefined;
-    if (this.isExpired || Date.now() < refused.askAtMs) return undefined;
+    if (monotonicNow() < refused.askAtMs) return undefined;
     this.refuse(refused.token);
     return refused.token;
   }
@@ -110,14 +114,14 @@ export class AccountTokens {
    * a token says so, and {@linkcode reload} then waits for it and says what is wrong.
    */
   async load(): Promise<void> {
-    if (Date.now() >= this.#loadAgainAtMs) this.#first = undefined;
+    if (monotonicNow() >= this.#loadAgainAtMs) this.#first = undefined;
     await (this.#first ??= this.#load());
   }
 
   #load(): Promise<unknown> {
     this.#loadAgainAtMs = Infinity;
     const reading = this.reload().catch(() => {
-      this.#loadAgainAtMs = Date.now() + LOAD_PAUSE_MS;
+      this.#loadAgainAtMs = monotonicNow() + LOAD_PAUSE_MS;
     });
     return resolvedWithin(reading, LOAD_WAIT_MS);
   }
@@ -133,12 +137,17 @@ export class AccountTokens {
       .finally(() => this.#reading = undefined);
   }
 
-  /** Changes what is on disk: {@linkcode CredentialStore.change}. */
+  /**
+   * Changes what is on disk: {@linkcode CredentialStore.change}.
+   *
+   * @param by `login`: somebody has signed in with that
+   */
   async change(
     change: (before: KeptCredentials | undefined) => Promise<KeptCredentials | undefined>,
+    by?: "login",
   ): Promise<void> {
     const { store, id } = this.#parts;
-    this.#take(await store.change(id, change), "login");
+    this.#take(await store.change(id, change), by);
   }
 
   /**
@@ -146,7 +155,7 @@ export class AccountTokens {
    * next that is due.
    */
   renew(oauth: OAuthConfig | undefined, how: Renew = this.#parts.renew): Promise<Renewal> {
-    if (this.#failed && Date.now() < this.#failed.untilMs) return Promise.resolve(this.#failed.renewal);
+    if (this.#failed && monotonicNow() < this.#failed.untilMs) return Promise.resolve(this.#failed.renewal);
     return this.#renewing ??= this.#renew(oauth, how).finally(() => this.#renewing = undefined);
   }
 
@@ -154,27 +163,28 @@ export class AccountTokens {
     const { store, id } = this.#parts;
     const seen = await digestOfTokens(this.kept);
     const renewal = await how({ id, oauth, seen });
-    this.#take(await store.read(id), "renewal");
+    this.#take(await store.read(id), renewal.is === "renewed" ? "renewal" : undefined);
     if (renewal.is === "renewed") {
       this.#pauseMs = 0;
       this.#failed = undefined;
     } else {
       this.#pauseMs = Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pauseMs));
-      this.#failed = { renewal, untilMs: Date.now() + this.#pauseMs };
+      this.#failed = { renewal, untilMs: monotonicNow() + this.#pauseMs };
     }
     return renewal;
   }
 
-  /** @param by how tokens that are new have just been got; undefined: by somebody else */
+  /** @param by how these tokens have just been got; undefined: they were there, or somebody else has got them */
   #take(kept: KeptCredentials | undefined, by: "login" | "renewal" | undefined): void {
     const before = this.kept;
     const { tokens, expiresAtMs } = kept ?? {};
     this.kept = kept;
+    this.isRead = true;
     const isNew = before?.tokens?.access_token !== tokens?.access_token;
-    if (isNew) {
-      this.#given = by && { token: tokens?.access_token, by, atMs: Date.now() };
-      this.#failed = undefined;
-    }
+    // A server may give the token again that it gave before.
+    if (isNew || by) this.#given = by && { token: tokens?.access_token, by, atMs: monotonicNow() };
+    if (by === "login") this.accept();
+    if (isNew) this.#failed = undefined;
     // Servers hand out a token that they have made before, with the time that it has now.
     if (!isNew && before?.expiresAtMs === expiresAtMs) return;
     const lifetimeMs = (tokens?.expires_in ?? 0) * SECOND_MS;

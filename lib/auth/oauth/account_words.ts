@@ -10,7 +10,7 @@ import type { Renew } from "./renew.ts";
 export type AccountConfig = Pick<UrlServerConfig, "name" | "title" | "url" | "oauth">;
 
 /** Something that listeners of all accounts are told of one. */
-export type AccountChange = "loginRequired" | "newLogin" | "signedIn" | "signedOut";
+export type AccountChange = "loginRequired" | "newPerson" | "newLogin" | "usableAgain" | "signedOut";
 
 export interface OAuthAccountParts {
   config: AccountConfig;

@@ -34,15 +34,19 @@ export async function plainClient(
   return { server: metadata as AuthorizationServer, client: { client_id }, clientAuth };
 }
 
-/** Whether the tokens are worth nothing from now on, or why that is not known. */
-export type Revocation = { is: "revoked" } | { is: "not_offered" } | { is: "failed"; why: string };
+/** Whether the tokens are worth nothing from now on, or why that is not known; whether there were any. */
+export type Revocation = { is: "revoked" } | { is: "signed_out_before" } | { is: "not_offered" } | {
+  is: "failed";
+  why: string;
+};
 
 /** Has the authorization server revoke the tokens of a login that was `kept` (RFC 7009); never throws. */
 export async function revokeLogin(kept: KeptCredentials | undefined, fetch: AuthFetch): Promise<Revocation> {
   const { tokens, discovery, clients } = kept ?? {};
   const information = tokens?.issuer === undefined ? undefined : clients?.[tokens.issuer];
   const metadata = discovery?.authorizationServerMetadata;
-  if (!tokens || !information || !metadata || isSigned(information)) return { is: "not_offered" };
+  if (!tokens) return { is: "signed_out_before" };
+  if (!information || !metadata || isSigned(information)) return { is: "not_offered" };
   return await revokeTokens(await plainClient(metadata, information), tokens, fetch);
 }
 

@@ -84,6 +84,15 @@ function isFit(client: Registration, redirectUrl: string | undefined): boolean {
   return uris?.includes(redirectUrl) === true;
 }
 
+/** The port of the redirect address that a client of `kept` is registered with; undefined: there is none on this machine. */
+export function registeredPort(kept: KeptCredentials | undefined): number | undefined {
+  const addresses = Object.values(kept?.clients ?? {}).flatMap(({ redirect_uris: uris = [] }: Registration) =>
+    uris
+  );
+  const port = addresses.map((address) => URL.parse(address)?.port).findLast((port) => port);
+  return port === undefined ? undefined : Number(port);
+}
+
 async function register({ server, redirectUrl, scope, fetch }: ClientChoice): Promise<Registration> {
   const sdk = await loadSdk();
   const { issuer, state } = server;

@@ -1,6 +1,7 @@
 // @ts-types="@modelcontextprotocol/client"
 import type { AuthorizationServerMetadata, OAuthDiscoveryState } from "@modelcontextprotocol/client";
 import { createHash } from "node:crypto";
+import { quoteName } from "../../base/text.ts";
 import { KIB } from "../../base/units.ts";
 import { assertSecure, type AuthFetch, AuthServerError } from "./auth_fetch.ts";
 import { loadSdk } from "./auth_faults.ts";
@@ -58,6 +59,11 @@ export async function discover(
   const resourceMetadata = await resourceMetadataOf({ url, challenge, fetch });
   const named = resourceMetadata?.authorization_servers ?? [];
   const server = issuerAmong(named, issuer) ?? String(new URL("/", url));
+  if (!/^https?:$/.test(URL.parse(server)?.protocol ?? "")) {
+    throw new AuthServerError(
+      `its metadata names ${quoteName(server)} as its authorization server, which is no https URL`,
+    );
+  }
   const isPublished = named.length > 0 || issuer !== undefined;
   const metadata = await sdk.discoverAuthorizationServerMetadata(server, { fetchFn: fetch })
     .catch((thrown) => {
@@ -107,6 +113,7 @@ const USED: ReadonlySet<string> = new Set([
   "code_challenge_methods_supported",
   "client_id_metadata_document_supported",
   "authorization_response_iss_parameter_supported",
+  "id_token_signing_alg_values_supported",
 ]);
 
 /** What is used of `metadata`: all of it is in the vault, and written with each token that is renewed. */

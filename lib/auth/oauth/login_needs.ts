@@ -3,18 +3,14 @@ import { includesScopes, scopeUnion, type TokenChallenge, withScopes } from "./c
 interface LoginNeed {
   challenge: TokenChallenge;
   why: string;
-}
-
-interface ScopeNeed {
-  challenge: TokenChallenge;
-  /** Whether the token that did not suffice was said to be good for that scope. */
-  wasGranted: boolean;
+  /** Whether a token was refused: only that tells what became of the login before. */
+  isOfToken: boolean;
 }
 
 /** What an account needs somebody to sign in for: to do anything at all, or for a wider scope only. */
 export class LoginNeeds {
   #login: LoginNeed | undefined;
-  #scope: ScopeNeed | undefined;
+  #scope: TokenChallenge | undefined;
 
   /** Why nothing can be done before somebody has signed in; undefined: no need is known. */
   get whyLogin(): string | undefined {
@@ -23,38 +19,41 @@ export class LoginNeeds {
 
   /** What the next login is for; undefined: no need is known. */
   get challenge(): TokenChallenge | undefined {
-    const scope = scopeUnion(this.#login?.challenge.scope, this.#scope?.challenge.scope);
-    const challenge = this.#login?.challenge ?? this.#scope?.challenge;
+    const scope = scopeUnion(this.#login?.challenge.scope, this.#scope?.scope);
+    const challenge = this.#login?.challenge ?? this.#scope;
     return challenge && { ...challenge, scope };
   }
 
-  /** @return whether it was not known yet */
-  addLogin(challenge: TokenChallenge, why: string): boolean {
-    const isNew = this.#login === undefined;
-    this.#login = { challenge: withScopesOf(this.#login?.challenge, challenge), why };
-    return isNew;
+  /**
+   * @param isOfToken whether a token was refused; a request without one keeps the reason that a token gave
+   * @return whether it was not known yet
+   */
+  addLogin(challenge: TokenChallenge, why: string, isOfToken: boolean): boolean {
+    const known = this.#login;
+    const reason = known?.isOfToken && !isOfToken ? known : { why, isOfToken };
+    this.#login = { challenge: withScopesOf(known?.challenge, challenge), ...reason };
+    return known === undefined;
   }
 
-  /** @param granted the scope of the token that did not suffice */
-  addScope(challenge: TokenChallenge, granted: string | undefined): void {
-    const wasGranted = includesScopes(granted, challenge.scope);
-    this.#scope = { challenge: withScopesOf(this.#scope?.challenge, challenge), wasGranted };
+  addScope(challenge: TokenChallenge): void {
+    this.#scope = withScopesOf(this.#scope, challenge);
   }
 
   /**
-   * Takes note of another token, which was renewed or comes from a login of another process.
+   * There is a token that may be used. It may have been renewed: then it is good for what it was, and meets no wider scope.
    *
-   * @param granted its scope
    * @return whether a need has come to its end
    */
-  meet(granted: string | undefined): boolean {
-    const wasLogin = this.#login !== undefined;
+  beUsable(): boolean {
+    const wasNeeded = this.#login !== undefined;
     this.#login = undefined;
-    const scope = this.#scope;
-    // A token that is renewed is good for what it was: that ends no login with a wider scope.
-    const isWider = scope && !scope.wasGranted && includesScopes(granted, scope.challenge.scope);
-    if (isWider) this.#scope = undefined;
-    return wasLogin || isWider === true;
+    return wasNeeded;
+  }
+
+  /** Somebody has signed in, with the scope `granted`. */
+  beSignedIn(granted: string | undefined): void {
+    this.#login = undefined;
+    if (includesScopes(granted, this.#scope?.scope)) this.#scope = undefined;
   }
 
   /** The next login asks for no more than the server does then. */
@@ -62,7 +61,6 @@ export class LoginNeeds {
     this.#scope = undefined;
   }
 
-  /** Somebody has signed in for all of it. */
   clear(): void {
     this.#login = undefined;
     this.#scope = undefined;

@@ -3,7 +3,7 @@ import type { StoredOAuthClientInformation } from "@modelcontextprotocol/client"
 import { getLogger } from "@logtape/logtape";
 import type { OAuthConfig } from "../../config/server_config.ts";
 import type { CredentialStore, KeptCredentials } from "../credential_store.ts";
-import { loadSdk, sayWhy, tokenFault } from "./auth_faults.ts";
+import { loadSdk, sayWhy } from "./auth_faults.ts";
 import { authFetch, AuthServerError } from "./auth_fetch.ts";
 import { SIGNED } from "./client_auth.ts";
 import { preregistered } from "./client_choice.ts";
@@ -47,11 +47,11 @@ export async function getMachineTokens(
         });
       }
       const { refresh_token: _, ...rest } = tokens;
-      const kept = { ...before, clients: { ...before?.clients, [issuer]: client }, discovery: state, scope };
+      const clients = { ...before?.clients, [issuer]: client };
+      const kept = { ...before, clients, discovery: state, scope, login: undefined };
       return withTokens(kept, rest, issuer);
     } catch (thrown) {
-      const is = tokenFault(thrown) === "passing" ? "failed" : "gone";
-      renewal = { is, why: sayWhy(thrown, [oauth?.clientSecret]) };
+      renewal = { is: "failed", why: sayWhy(thrown, [oauth?.clientSecret]) };
       return before;
     }
   });

@@ -66,18 +66,23 @@ export async function renewTokens(
     } catch (thrown) {
       const why = sayWhy(thrown, [tokens.refresh_token, tokens.access_token, client?.client_secret]);
       const fault = tokenFault(thrown);
-      renewal = { is: isForGood(fault, oauth) ? "gone" : "failed", why };
-      return fault === "grant" || (fault === "client" && oauth?.clientId === undefined)
-        ? withoutTokens(before!, fault)
-        : before;
+      const isForgotten = fault === "client" && isRegistration(client, oauth);
+      renewal = { is: fault === "grant" || fault === "request" || isForgotten ? "gone" : "failed", why };
+      return fault === "grant" || isForgotten ? withoutTokens(before!, fault) : before;
     }
   });
   return renewal;
 }
 
-/** A wrong secret in the configuration is mended there. */
-function isForGood(fault: ReturnType<typeof tokenFault>, oauth: OAuthConfig | undefined): boolean {
-  return fault === "grant" || fault === "request" || (fault === "client" && oauth?.clientId === undefined);
+/**
+ * Whether a client is a registration, which a server may have deleted: the next login makes another. A wrong secret in the
+ * configuration is mended there, and a metadata document may be out of the server's reach for a moment.
+ */
+function isRegistration(
+  client: StoredOAuthClientInformation | undefined,
+  oauth: OAuthConfig | undefined,
+): boolean {
+  return oauth?.clientId === undefined && URL.parse(client?.client_id ?? "")?.protocol !== "https:";
 }
 
 /** The client that the tokens are of, with its secret as the configuration has it now. */

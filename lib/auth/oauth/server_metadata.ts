@@ -1,3 +1,4 @@
+import { monotonicNow } from "../../base/time.ts";
 import { MINUTE_MS, SECOND_MS } from "../../base/units.ts";
 import { type AuthFetch, AuthServerError } from "./auth_fetch.ts";
 import { readChallenge, type TokenChallenge } from "./challenge.ts";
@@ -31,7 +32,7 @@ export class ServerMetadata {
    * What a server that has refused a request with `challenge` publishes; undefined: nothing.
    *
    * @param issuer the one that the configuration names
-   * @param sinceMs what was found before that time does not count
+   * @param sinceMs what was found before that monotonic time does not count
    * @throws {AuthServerError} it cannot be used, as {@linkcode discover}
    */
   async find(
@@ -41,14 +42,14 @@ export class ServerMetadata {
   ): Promise<Discovered | undefined> {
     const about = JSON.stringify([challenge.resourceMetadataUrl, issuer]);
     const found = this.#found;
-    if (found?.about === about && found.atMs > sinceMs && Date.now() < found.untilMs) return found.server;
+    if (found?.about === about && found.atMs > sinceMs && monotonicNow() < found.untilMs) return found.server;
     const known = this.#finding.get(about);
     if (known) return await known;
     const finding = discover({ url: this.#url, challenge, issuer, fetch: this.#fetch })
       .finally(() => this.#finding.delete(about));
     this.#finding.set(about, finding);
     const server = await finding;
-    const atMs = Date.now();
+    const atMs = monotonicNow();
     this.#found = { about, server, atMs, untilMs: atMs + (server ? FRESH_MS : NOTHING_MS) };
     return server;
   }
@@ -70,10 +71,16 @@ export class ServerMetadata {
     }
   }
 
-  /** Whether the server takes `token`, whatever else it says of a request that has no session. */
+  /**
+   * Whether the server takes `token`, whatever else it says of a request that has no session. It shows only where the same
+   * request without a token is refused: many answer a ping to all, or look for the session first.
+   */
   async takes(token: string): Promise<boolean> {
-    const status = await this.#ping({ authorization: `Bearer ${token}` }).then((it) => it.status, () => 500);
-    return status < 500 && ![401, 403, 404, 405, 429].includes(status);
+    const status = async (authorization?: Record<string, string>) =>
+      (await this.#ping(authorization).catch(() => undefined))?.status ?? 503;
+    const answer = await status({ authorization: `Bearer ${token}` });
+    if (answer >= 500 || [401, 403, 429].includes(answer)) return false;
+    return await status() === 401;
   }
 
   /** A ping changes nothing, also where no right is needed. */

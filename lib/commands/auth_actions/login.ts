@@ -1,9 +1,12 @@
+import { stdin } from "node:process";
+import { createInterface } from "node:readline";
 import type { BegunLoginRow } from "../../admin/auth_routes.ts";
-import { messageOf, UsageError } from "../../base/errors.ts";
+import { ExaiError, messageOf, UsageError } from "../../base/errors.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { DEFAULT_ACCOUNT } from "../../config/account_choice.ts";
 import { askDaemon, postToDaemon } from "../../client/daemon_client.ts";
+import { ensureDaemon } from "../../client/daemon_session.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { MAX_ERROR_CHARS } from "../table.ts";
 import { ACCOUNT_FLAG, targetOf } from "./account_flag.ts";
@@ -48,6 +51,7 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   if (switches.has("paste") && switches.has("device")) {
     throw new UsageError("--paste and --device are two ways to sign in; give one of them");
   }
+  await ensureDaemon(invocation);
   const server = invocation.args[0] ?? await onlyServer(invocation);
   const query = new URLSearchParams(targetOf(server, invocation));
   if (switches.has("device")) query.set("device", "1");
@@ -57,7 +61,9 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   if (!switches.has("json")) print(prompt(begun, { ...invocation, isOpened: opened !== undefined }));
   const id = new URLSearchParams({ login: begun.login });
   progress.step("waiting for the sign-in");
-  const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS);
+  const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS).catch((thrown) => {
+    throw whyNobody(server, thrown);
+  });
   await (switches.has("paste") ? Promise.race([done, finishPasted(begun, invocation)]) : done);
   const { person } = await done;
   const { account } = begun;
@@ -69,9 +75,17 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   };
 }
 
+/** Why a login that was waited for has ended: no other daemon than the one that began it waits for it. */
+export function whyNobody(server: string, thrown: unknown): unknown {
+  if (!(thrown instanceof ExaiError) || thrown.code !== "DAEMON_UNAVAILABLE") return thrown;
+  const why =
+    `nobody has signed in to ${server}, as the daemon has ended meanwhile; begin again (${thrown.message})`;
+  return new ExaiError("UPSTREAM_UNAVAILABLE", why, { cause: thrown });
+}
+
 /** @throws {UsageError} when it is not one that needs a login */
 async function onlyServer({ settings }: Invocation): Promise<string> {
-  const accounts = await readAccounts(settings, undefined);
+  const accounts = await readAccounts(settings, undefined, "person");
   const needing = new Set(
     accounts.filter(({ state }) => state === "login_required").map(({ server }) => server),
   );
@@ -99,7 +113,9 @@ function prompt(
   { switches, isOpened }: Pick<Invocation, "switches"> & { isOpened: boolean },
 ): string {
   const { kind, url, code, complete_url: complete, expires_at: end } = begun;
-  const until = `It is waited for until ${new Date(end).toLocaleTimeString()}.`;
+  const until = `It is waited for until ${
+    new Date(end).toLocaleTimeString(undefined, { timeZoneName: "short" })
+  }.`;
   const page = (url: string) => visible(url, Infinity);
   if (kind === "device") {
     const scan = complete === undefined
@@ -124,7 +140,7 @@ function prompt(
 /** Ends the login with what the person pastes; an address that is not the right one may be pasted again. */
 async function finishPasted({ login }: BegunLoginRow, { settings, print }: Invocation): Promise<void> {
   const id = new URLSearchParams({ login });
-  for await (const answer of linesOf(Deno.stdin.readable)) {
+  for await (const answer of createInterface({ input: stdin })) {
     if (answer.trim() === "") continue;
     try {
       await postToDaemon(settings, `/auth/finish?${id}`, { body: answer, timeoutMs: BEGIN_MS });
@@ -135,16 +151,4 @@ async function finishPasted({ login }: BegunLoginRow, { settings, print }: Invoc
     }
   }
   throw new UsageError("the input ended before the address was pasted; begin again");
-}
-
-async function* linesOf(input: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (
-    const part of input.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
-  ) {
-    const lines = (rest + part).split(/\r\n|\n|\r/);
-    rest = lines.pop()!;
-    yield* lines;
-  }
-  if (rest !== "") yield rest;
 }

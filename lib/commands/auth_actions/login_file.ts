@@ -1,6 +1,7 @@
 import { toFileUrl } from "@std/path";
 import { join } from "@std/path/join";
 import { leadingPage } from "../../auth/leading_page.ts";
+import { LOGIN_MS } from "../../auth/pending_login.ts";
 import { userHome } from "../../config/paths.ts";
 
 /** What asks a command to end; on Windows SIGHUP says that the window of the console is closed. */
@@ -9,6 +10,9 @@ const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   : ["SIGINT", "SIGTERM", "SIGHUP"];
 
 const INTERRUPTED = 130;
+
+/** What the names of the directories begin with. */
+const PREFIX = "exai-login-";
 
 /** The bits of a mode that give others any right. */
 const OTHERS = 0o077;
@@ -41,8 +45,9 @@ export class LoginFile implements Disposable {
    */
   static create(url: string, server: string, home = userHome()): LoginFile | undefined {
     let file: LoginFile | undefined;
+    removeLeft(home);
     try {
-      file = new LoginFile(Deno.makeTempDirSync({ dir: home, prefix: "exai-login-" }));
+      file = new LoginFile(Deno.makeTempDirSync({ dir: home, prefix: PREFIX }));
       if (file.#isPrivate()) {
         Deno.writeTextFileSync(file.#path, leadingPage(url, server), { createNew: true, mode: 0o600 });
         for (const signal of SIGNALS) Deno.addSignalListener(signal, file.#onSignal);
@@ -74,5 +79,21 @@ export class LoginFile implements Disposable {
     if (Deno.build.os === "windows") return true;
     const { mode, uid } = Deno.lstatSync(this.#dir);
     return uid === Deno.uid() && mode !== null && (mode & OTHERS) === 0;
+  }
+}
+
+/** Removes what commands left that were killed; their logins have ended long since. */
+function removeLeft(home: string): void {
+  try {
+    for (const { name, isDirectory } of Deno.readDirSync(home)) {
+      if (!isDirectory || !name.startsWith(PREFIX)) continue;
+      const dir = join(home, name);
+      const { mtime } = Deno.lstatSync(dir);
+      if (Date.now() - (mtime?.getTime() ?? Infinity) > 6 * LOGIN_MS) {
+        Deno.removeSync(dir, { recursive: true });
+      }
+    }
+  } catch {
+    // It is worth nothing to anybody.
   }
 }

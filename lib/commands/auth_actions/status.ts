@@ -3,6 +3,7 @@ import { ownEntry } from "../../base/json.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
+import { ensureDaemon } from "../../client/daemon_session.ts";
 import { loginCommand } from "../../config/account_choice.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
@@ -19,15 +20,20 @@ export const statusAction: Action = {
   run: status,
 };
 
-/** The accounts of one server, or of all. */
-export async function readAccounts(settings: Settings, server: string | undefined): Promise<AccountRow[]> {
-  const query = server === undefined ? "" : `?${new URLSearchParams({ server })}`;
-  const { accounts } = await askDaemon(settings, `/auth${query}`, "GET", READ_MS);
+/** The accounts of one server, or of all; for a person, who may have unlocked the keychain, or for a program. */
+export async function readAccounts(
+  settings: Settings,
+  server: string | undefined,
+  by: "person" | "program",
+): Promise<AccountRow[]> {
+  const query = new URLSearchParams({ by, ...(server === undefined ? {} : { server }) });
+  const { accounts } = await askDaemon(settings, `/auth?${query}`, "GET", READ_MS);
   return accounts as AccountRow[];
 }
 
-async function status({ args: [server], settings }: Invocation): Promise<CommandResult> {
-  const accounts = await readAccounts(settings, server);
+async function status({ args: [server], settings, own, switches }: Invocation): Promise<CommandResult> {
+  await ensureDaemon({ settings, own });
+  const accounts = await readAccounts(settings, server, switches.has("json") ? "program" : "person");
   const needing = accounts.filter(({ state }) => state === "login_required");
   const advice = needing.map(({ server, account, why }) => {
     return visible(

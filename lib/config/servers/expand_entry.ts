@@ -73,3 +73,21 @@ export function checkNoSecret(path: PropertyKey[], text: string, { expander, fau
       "and write $${NAME} where the program itself fills in a variable",
   );
 }
+
+/**
+ * Whether there is no secret in `text` at `path`, which is filled in and names a file or directory; reports one. The health
+ * report and errors show paths as they are, and so does the system.
+ */
+export function isPathWithoutSecret(
+  path: PropertyKey[],
+  text: string,
+  { expander, fault }: EntryContext,
+): boolean {
+  const name = expander.secretIn(text);
+  if (name === undefined) return true;
+  fault(
+    path,
+    `holds the secret ${name}, and a path is shown in status and errors; write one without it`,
+  );
+  return false;
+}

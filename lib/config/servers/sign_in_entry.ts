@@ -6,8 +6,9 @@ import { type OwnVariables } from "../variables.ts";
 import { isAbsolutePath } from "../workspace_variables.ts";
 import { readCommand } from "./command_words.ts";
 import type { EntryContext } from "./expand_entry.ts";
-import { checkNoSecret, expandAt } from "./expand_entry.ts";
+import { checkNoSecret, expandAt, isPathWithoutSecret } from "./expand_entry.ts";
 import type { UrlEntry } from "./keys.ts";
+import { SCOPE } from "./sign_in_keys.ts";
 
 type SignIn = Pick<UrlServerConfig, "oauth" | "account" | "accounts" | "headersHelper">;
 
@@ -24,6 +25,7 @@ export async function signInOf(entry: UrlEntry, around: SignInContext): Promise<
   else if (entry.oauth !== undefined) signIn.oauth = await oauthOf(entry.oauth, around);
   if (entry.account !== undefined) signIn.account = entry.account;
   if (entry.accounts !== undefined) signIn.accounts = await accountsOf(entry.accounts, around);
+  if (signIn.oauth) checkSecretOf(signIn.oauth, entry, around.context);
   if (entry.headersHelper !== undefined) signIn.headersHelper = await helperOf(entry.headersHelper, around);
   return signIn;
 }
@@ -31,7 +33,7 @@ export async function signInOf(entry: UrlEntry, around: SignInContext): Promise<
 type OAuthEntry = Exclude<UrlEntry["oauth"], false | undefined>;
 
 async function oauthOf(entry: OAuthEntry, around: SignInContext): Promise<OAuthConfig> {
-  const { clientId, clientSecret, clientMetadataUrl, issuer, scopes, privateKey, redirectUrl } = entry;
+  const { clientId, clientSecret, clientMetadataUrl, issuer, privateKey } = entry;
   const put = async (key: string, text: string | undefined, ...more: string[]) =>
     text === undefined ? undefined : await fixedText(["oauth", key, ...more], text, around);
   const filled = {
@@ -43,10 +45,10 @@ async function oauthOf(entry: OAuthEntry, around: SignInContext): Promise<OAuthC
   if (filled.clientSecret) keepNamedSecret("clientSecret", filled.clientSecret);
   const oauth: OAuthConfig = {
     ...Object.fromEntries(Object.entries(filled).filter(([, value]) => value !== undefined)),
-    ...scopes === undefined ? {} : { scopes },
+    ...entry.scopes === undefined ? {} : { scopes: await scopesOf(entry.scopes, around) },
     grant: entry.grant === "client_credentials" ? "client_credentials" : "authorization_code",
     ...entry.callbackPort === undefined ? {} : { callbackPort: entry.callbackPort },
-    ...redirectUrl === undefined ? {} : redirectOf(redirectUrl, entry.callbackPort, around),
+    ...redirectOf(await put("redirectUrl", entry.redirectUrl), entry.callbackPort, around),
   };
   if (privateKey !== undefined) {
     const pem = await fixedText(["oauth", "privateKey", "pem"], privateKey.pem, around);
@@ -54,6 +56,19 @@ async function oauthOf(entry: OAuthEntry, around: SignInContext): Promise<OAuthC
   }
   checkOAuth(oauth, around.context);
   return oauth;
+}
+
+async function scopesOf(scopes: readonly string[], around: SignInContext): Promise<string[]> {
+  const filled: string[] = [];
+  for (const [i, scope] of scopes.entries()) {
+    const path = ["oauth", "scopes", i];
+    const text = await fixedText(path, scope, around);
+    if (text !== "" && !SCOPE.test(text) && !around.context.expander.isUnknown(text)) {
+      around.context.fault(path, "is no scope; allowed: a text without spaces");
+    }
+    filled.push(text);
+  }
+  return filled;
 }
 
 /** `text` filled in, which is the same for all windows. */
@@ -75,10 +90,12 @@ const LISTENED = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
 
 /** The redirect address without its port, and that as the port where it names one. */
 function redirectOf(
-  text: string,
+  text: string | undefined,
   port: number | undefined,
   { context }: SignInContext,
 ): Pick<OAuthConfig, "redirectUrl" | "callbackPort"> {
+  // One that cannot be filled in is a fault already.
+  if (text === undefined || text === "" || context.expander.isUnknown(text)) return {};
   const url = URL.parse(text);
   const fault = (message: string) => context.fault(["oauth", "redirectUrl"], message);
   if (url?.protocol !== "http:" || !LISTENED.test(url.hostname) || url.search !== "" || url.hash !== "") {
@@ -95,9 +112,16 @@ function redirectOf(
   return { redirectUrl: url.href, ...callbackPort === undefined ? {} : { callbackPort } };
 }
 
+/** A private key in PEM (RFC 7468, section 10), with something in it. */
+const PKCS8 = /-----BEGIN PRIVATE KEY-----\s*[A-Za-z0-9+/=]/;
+
 /** What does not go together, and URLs that no authorization server may have. */
-function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
-  const { clientId, clientSecret, clientMetadataUrl, issuer, privateKey } = oauth;
+function checkOAuth(oauth: OAuthConfig, { fault, expander }: EntryContext): void {
+  const { clientId, clientSecret, privateKey } = oauth;
+  const known = (text: string | undefined) =>
+    text === undefined || expander.isUnknown(text) ? undefined : text;
+  const clientMetadataUrl = known(oauth.clientMetadataUrl);
+  const issuer = known(oauth.issuer);
   const metadata = clientMetadataUrl === undefined ? undefined : URL.parse(clientMetadataUrl);
   if (clientMetadataUrl !== undefined && (metadata?.protocol !== "https:" || metadata.pathname === "/")) {
     fault(["oauth", "clientMetadataUrl"], "is no id of a client; allowed: an https URL with a path");
@@ -105,8 +129,11 @@ function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
   const server = issuer === undefined ? undefined : URL.parse(issuer);
   const isIssuer = server?.protocol === "https:" ||
     server?.protocol === "http:" && isLoopbackName(server.hostname);
-  if (issuer !== undefined && (!isIssuer || server?.search !== "" || server.hash !== "")) {
-    fault(["oauth", "issuer"], "is no issuer; allowed: an https URL without ? and #");
+  if (
+    issuer !== undefined &&
+    (!isIssuer || server?.search !== "" || server.hash !== "" || server.username + server.password !== "")
+  ) {
+    fault(["oauth", "issuer"], "is no issuer; allowed: an https URL without ?, # and a user before the host");
   }
   const hasSecret = clientSecret !== undefined;
   if (hasSecret && clientId === undefined) {
@@ -115,11 +142,24 @@ function checkOAuth(oauth: OAuthConfig, { fault }: EntryContext): void {
   if (hasSecret && privateKey !== undefined) {
     fault(["oauth", "privateKey"], "stands beside clientSecret; a client has one of them");
   }
-  if (privateKey && !privateKey.pem.includes("-----BEGIN PRIVATE KEY-----")) {
+  const pem = known(privateKey?.pem);
+  if (pem !== undefined && !PKCS8.test(pem)) {
     const how = "openssl pkcs8 -topk8 -nocrypt -in key.pem -out key.pkcs8.pem";
     fault(["oauth", "privateKey", "pem"], `is no private key as PKCS #8 in PEM; \`${how}\` makes one`);
   }
   checkGrant(oauth, fault);
+}
+
+/** Where each of several accounts may be signed in to elsewhere, the first login does not tell whose the secret is. */
+function checkSecretOf(
+  { clientSecret, issuer }: OAuthConfig,
+  { accounts = [] }: UrlEntry,
+  { fault }: EntryContext,
+): void {
+  if (clientSecret === undefined || issuer !== undefined || accounts.length < 2) return;
+  const why =
+    'stands beside several accounts without "issuer": write there the authorization server it is for';
+  fault(["oauth", "clientSecret"], why);
 }
 
 /** Keys that a login of the entry's grant does not look at. */
@@ -161,6 +201,7 @@ async function accountsOf(entries: readonly AccountEntry[], around: SignInContex
     for (const [j, text] of (directories ?? []).entries()) {
       const path = ["accounts", i, "directories", j];
       const dir = expander.expandHome(await fixedText(path, text, around));
+      if (!isPathWithoutSecret(path, dir, around.context)) continue;
       if (!isAbsolutePath(dir)) {
         fault(path, "is no absolute directory; allowed: a path that begins with / or ~");
       }

@@ -19,8 +19,11 @@ const ACCOUNT = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/;
 const accountName = z.string().check(z.regex(ACCOUNT));
 const ACCOUNT_ALLOWED = "at most 64 of A-Z a-z 0-9 . _ @ + -, such as work or me@example.com";
 
+/** One line that is not blank; RFC 6749, appendix A.1, has no controls in it. */
+const CLIENT_ID = /^(?=.*\S)[^\p{Cc}]+$/u;
+
 /** RFC 6749, section 3.3: what a scope consists of. */
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+export const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** Algorithms that sign for a client (RFC 7518), as `jose` has them. */
 const ALGORITHMS = ["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"];
@@ -41,8 +44,8 @@ const PRIVATE_KEY_KEYS = {
 /** The keys of `oauth`. */
 export const OAUTH_KEYS = {
   clientId: {
-    schema: text,
-    allowed: "the id of a client",
+    schema: z.string().check(z.regex(CLIENT_ID)),
+    allowed: "the id of a client, on one line",
     help: "Of a client that was registered with the authorization server beforehand",
   },
   clientSecret: {
@@ -81,7 +84,8 @@ export const OAUTH_KEYS = {
   callbackPort: {
     schema: z.int().check(z.gte(1), z.lte(65_535)),
     allowed: "a whole number from 1 to 65535",
-    help: "The port of the redirect address, for a client that was registered with one; else any free one",
+    help:
+      "The port of the redirect address, for a client that was registered with one; else that of the registration here while it is free, or any",
   },
   redirectUrl: {
     schema: text,
@@ -132,7 +136,7 @@ export const SIGN_IN_KEYS = {
     "The account that its requests are in the name of (default), where none of accounts is for the window",
   ),
   accounts: described(
-    z.array(z.strictObject({ ...shapeOf(ACCOUNT_KEYS), name: accountName })),
+    z.array(z.strictObject({ ...shapeOf(ACCOUNT_KEYS), name: accountName })).check(z.minLength(1)),
     'an array of accounts: [{"name": "work", "directories": ["~/work"]}, {"name": "home"}]',
     "Several accounts: a window has the first that is for its directory and its client",
   ),
@@ -192,9 +196,17 @@ function faultsOf(
     const key = ownEntry(keys, name);
     if (key === undefined) return [{ path, message: unknownKey(name, Object.keys(keys)) }];
     if (part === undefined || key.schema.safeParse(part).success) return [];
-    const inner = name === "privateKey" && isObject(part) ? faultsOf(part, PRIVATE_KEY_KEYS, path) : [];
+    const inner = name === "privateKey" && isObject(part) ? faultsOfKey(part, path) : [];
     return inner.length > 0 ? inner : [{ path, message: `is ${kindOf(part)}; allowed: ${key.allowed}` }];
   });
+}
+
+function faultsOfKey(value: JsonObject, path: (string | number)[]): SignInFault[] {
+  const missing = Object.entries(PRIVATE_KEY_KEYS).filter(([name]) => value[name] === undefined);
+  return [
+    ...missing.map(([name, { allowed }]) => ({ path, message: `has no ${name}; allowed: ${allowed}` })),
+    ...faultsOf(value, PRIVATE_KEY_KEYS, path),
+  ];
 }
 
 function unknownKey(name: string, known: readonly string[]): string {
@@ -204,7 +216,9 @@ function unknownKey(name: string, known: readonly string[]): string {
 
 function kindOf(value: Json): string {
   if (value === null) return "nothing";
-  if (Array.isArray(value)) return "an array with something else in it";
+  if (Array.isArray(value)) {
+    return value.length === 0 ? "an empty array" : "an array with something else in it";
+  }
   if (typeof value === "object") return "an object";
   if (typeof value === "string") return value === "" ? "an empty text" : "another text";
   return typeof value === "number" ? "a number" : String(value);

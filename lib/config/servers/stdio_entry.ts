@@ -8,7 +8,7 @@ import { keepNamedSecret } from "../secret_values.ts";
 import { type OwnVariables } from "../variables.ts";
 import { readCommand } from "./command_words.ts";
 import type { EntryContext } from "./expand_entry.ts";
-import { checkNoSecret, expandAt } from "./expand_entry.ts";
+import { checkNoSecret, expandAt, isPathWithoutSecret } from "./expand_entry.ts";
 import { expandEnvironment } from "./expand_environment.ts";
 import type { StdioEntry } from "./keys.ts";
 import { whyNoServer } from "./not_servers.ts";
@@ -22,9 +22,7 @@ export async function stdioServerOf(
   context: EntryContext,
 ): Promise<StdioServerConfig> {
   const { expander } = context;
-  const envFile = entry.envFile === undefined
-    ? undefined
-    : await expandAt(["envFile"], entry.envFile, { context });
+  const envFile = await pathAt("envFile", entry.envFile, {}, context);
   const isLate = envFile !== undefined && variablesIn(envFile).length > 0;
   const before = envFile === undefined || isLate ? {} : await readFixedEnvFile(envFile, context);
   const env: OwnVariables = await expandEnvironment(entry.env ?? {}, before, context);
@@ -44,10 +42,21 @@ export async function stdioServerOf(
   checkCommand(config, context);
   checkProgram(config, context);
   for (const [name, value] of Object.entries(env)) if (value) keepNamedSecret(name, value);
-  if (entry.cwd !== undefined) {
-    config.cwd = expander.expandHome(await expandAt(["cwd"], entry.cwd, { context, own: env }));
-  }
+  const cwd = await pathAt("cwd", entry.cwd, env, context);
+  if (cwd !== undefined) config.cwd = expander.expandHome(cwd);
   return config;
+}
+
+/** The path of `key` filled in; undefined where there is none, and where it holds a secret, which is a fault. */
+async function pathAt(
+  key: "envFile" | "cwd",
+  given: string | undefined,
+  own: OwnVariables,
+  context: EntryContext,
+): Promise<string | undefined> {
+  if (given === undefined) return undefined;
+  const path = await expandAt([key], given, { context, own });
+  return isPathWithoutSecret([key], path, context) ? path : undefined;
 }
 
 /** The command and its arguments, where they may stand in one text. */

@@ -17,7 +17,7 @@ export async function urlServerOf(
 ): Promise<UrlServerConfig> {
   const own = isObject(entry.env) ? await expandEnvironment(entry.env, {}, context) : {};
   const url = await expandAt(["url"], entry.url, { context, own });
-  const isLate = variablesIn(url).length > 0;
+  const isLate = variablesIn(url).length > 0 || context.expander.isUnknown(url);
   if (!isLate && !["http:", "https:"].includes(URL.parse(url)?.protocol ?? "")) {
     context.fault(["url"], `is no such URL; allowed: ${URL_KEYS.url.allowed}`);
   }

@@ -1,7 +1,7 @@
 import { type ErrorCode, ExaiError } from "../../base/errors.ts";
 import { retryAfterMs } from "../../base/http_response.ts";
 import { redact } from "../../base/log.ts";
-import { clip, trimEndOf } from "../../base/text.ts";
+import { clip, clipRedacted, trimEndOf } from "../../base/text.ts";
 import type { FaultKind } from "../provider.ts";
 import { type ErrorBody, readErrorBody } from "./error_body.ts";
 import { faultOf, subjectOf, withCodeOfWords } from "./fault_codes.ts";
@@ -128,7 +128,7 @@ function withoutStatus(message: string): string {
 }
 
 function shortened(reason: string): string {
-  const text = reason.length > MAX_REASON_CHARS ? `${clip(reason, MAX_REASON_CHARS)}…` : reason;
+  const text = reason.length > MAX_REASON_CHARS ? `${clipRedacted(reason, MAX_REASON_CHARS)}…` : reason;
   return trimEndOf(text, ". ");
 }
 

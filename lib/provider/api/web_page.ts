@@ -1,3 +1,4 @@
+import { clipRedacted } from "../../base/text.ts";
 import { ownEntry } from "../../base/json.ts";
 
 /** The part of a page that is looked at. */
@@ -58,7 +59,7 @@ function textOfMarkup(markup: string): string {
     (entity, name: string) => ownEntry(ENTITIES, name) ?? entity,
   )
     .replaceAll(/\s+/g, " ").trim();
-  return clean.slice(0, MAX_TITLE_CHARS);
+  return clipRedacted(clean, MAX_TITLE_CHARS);
 }
 
 /** `markup` without scripts, styles and comments. */

@@ -1,6 +1,6 @@
 import { isObject, parseJson } from "../../base/json.ts";
 import { registerSecret } from "../../base/log.ts";
-import { clip } from "../../base/text.ts";
+import { clipRedacted } from "../../base/text.ts";
 import { beginningOf } from "../../base/http_response.ts";
 import { KIB, MINUTE_MS } from "../../base/units.ts";
 import { providerError } from "../api/provider_errors.ts";
@@ -65,7 +65,7 @@ export class EntraToken implements AccessToken {
     const { success } = await child.status;
     if (signal.aborted) throw this.#failed(`it did not end within ${COMMAND_TIMEOUT_MS / 1000} s`);
     if (success) return stdout;
-    throw this.#failed(clip(stderr.trim(), 300) || "it failed without a reason");
+    throw this.#failed(clipRedacted(stderr.trim(), 300) || "it failed without a reason");
   }
 
   #failed(why: string) {

@@ -5,6 +5,7 @@ import { paramsOf } from "../../wire/raw_edits.ts";
 import { rawResult } from "../../wire/raw_message.ts";
 import { mintedId, type RequestId, type Result, type RpcMessage, type RpcResponse } from "../../wire/rpc.ts";
 import type { Addressee, Attribution } from "./attribution.ts";
+import { errorWithoutSecrets } from "./server_errors.ts";
 import { NullIdErrors } from "./null_id_errors.ts";
 import { isTaskMethod } from "../method_kind.ts";
 
@@ -92,7 +93,7 @@ export class InFlightTable {
   }
 
   /**
-   * Settles the request that a response answers, with a raw one as it is. If handling the response throws, the request
+   * Settles the request that a response answers, with a raw one as it is, but for secrets in an error. If handling the response throws, the request
    * fails with that.
    *
    * @returns whether the response answers a request
@@ -107,7 +108,8 @@ export class InFlightTable {
     const answered = id ?? only;
     const entry = answered === undefined ? undefined : this.take(answered);
     try {
-      entry?.settle(rawResult(response) ?? (error ? { error } : { result: response.result ?? {} }));
+      const clean = response.error && errorWithoutSecrets(response);
+      entry?.settle(clean ?? rawResult(response) ?? (error ? { error } : { result: response.result ?? {} }));
     } catch (thrown) {
       entry?.fail(ExaiError.from(thrown));
       throw thrown;

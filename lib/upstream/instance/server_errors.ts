@@ -1,6 +1,10 @@
 import { ExaiError, messageOf } from "../../base/errors.ts";
+import { isRawJson, type Json, type JsonObject } from "../../base/json.ts";
 import { redact } from "../../base/log.ts";
 import { overCapacityFor } from "../../base/exhaustion.ts";
+import { URL_ELICITATION_REQUIRED } from "../../wire/era_errors.ts";
+import { exactError } from "../../wire/raw_message.ts";
+import type { RpcError } from "../../wire/rpc.ts";
 import { ProcessStoppedError } from "../next_process.ts";
 import { HttpStatusError, ResponseCutError, SessionLostError } from "../../remote/http_errors.ts";
 
@@ -56,6 +60,30 @@ export class ServerErrors {
       details: { server: this.#server, ...(status === undefined ? {} : { status }), ...outcomeOf(cause) },
     });
   }
+}
+
+/**
+ * An error that a server answers with, without the secrets that it may have been given; undefined where there are none in
+ * it. The data of a URL elicitation stays as it is: its addresses are opened by a person.
+ */
+export function errorWithoutSecrets(failure: { error: RpcError }): { error: RpcError } | undefined {
+  const { code, message, ...rest } = exactError(failure);
+  const clean = {
+    ...(code === URL_ELICITATION_REQUIRED ? rest : redactTexts(rest as JsonObject) as typeof rest),
+    code,
+    message: redact(message),
+  };
+  const isSame = JSON.stringify(clean) === JSON.stringify({ ...rest, code, message });
+  return isSame ? undefined : { error: clean };
+}
+
+/** `value` with each of its texts redacted. */
+function redactTexts(value: Json): Json {
+  if (typeof value === "string") return redact(value);
+  if (typeof value !== "object" || value === null || isRawJson(value)) return value;
+  if (Array.isArray(value)) return value.map(redactTexts);
+  const members = Object.entries(value).map(([name, part]) => [redact(name), part && redactTexts(part)]);
+  return Object.fromEntries(members);
 }
 
 /** Whether a call that failed with `cause` has run, and whether the call itself was at fault. */

@@ -11,9 +11,9 @@ const METHOD = "elicitation/create";
 /** What has become of a question to the person at the client. */
 type AskedToSignIn =
   | "signed in"
-  /** The person does not want to. */
+  /** The person does not want to, by what the client says. */
   | "declined"
-  /** Its client cannot ask this, or did not. */
+  /** Its client cannot ask this, or did not, or the person made no choice. */
   | "not asked";
 
 /**
@@ -62,6 +62,8 @@ function canBeAsked({ caller, early }: Call, params: { mode: string }): boolean 
   }
 }
 
-function answerIn(action: unknown): "accepted" | "declined" {
-  return action === "accept" ? "accepted" : "declined";
+/** A client without a person before it cancels by itself: no choice was made (client/elicitation, response actions). */
+function answerIn(action: unknown): "accepted" | "declined" | "not asked" {
+  if (action === "accept") return "accepted";
+  return action === "decline" ? "declined" : "not asked";
 }

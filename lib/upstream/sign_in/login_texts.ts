@@ -22,3 +22,9 @@ export function howToSignIn(target: SignInTarget, { prompt: { url }, expiresAt }
   }, before ` +
     `${until} UTC:\n${url}\nor to run: ${loginCommand(target)}\nThen call again.`;
 }
+
+/** Tells the model that its client declined, which some do by themselves where no person is. */
+export function howAfterDeclined(target: SignInTarget): string {
+  return "Not done: the client answered that the user does not want to sign in now. If nobody was asked, or they " +
+    `change their mind, the user can run: ${loginCommand(target)}\nThen call again.`;
+}

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../base/json.ts";
 import { quoteName } from "../../base/text.ts";
 import { type Call, paramOf } from "../../call/call.ts";
+import { loginToolName } from "../../config/account_choice.ts";
 import type { ListKind } from "../../call/server.ts";
 
 const NO_ENTRIES: readonly JsonObject[] = [];
@@ -11,7 +12,7 @@ export class LoginTool {
   readonly #tools: readonly JsonObject[];
 
   constructor(server: string) {
-    this.name = `${server}__login`;
+    this.name = loginToolName(server);
     const definition: JsonObject = {
       name: this.name,
       title: `Sign in to ${server}`,

@@ -135,7 +135,7 @@ class OAuthDraft {
     if (key !== "redirectUrl" || typeof value !== "string") return { key, value };
     const port = /^(?:(?:localhost|127\.0\.0\.1)?:)?(\d{1,5})$/.exec(value)?.[1];
     if (port !== undefined) return { key: "callbackPort", value: Number(port) };
-    if (/^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)/.test(value)) return { key, value };
+    if (/^\$\{|^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)/.test(value)) return { key, value };
     return lose(
       "is an address of its client alone; have the authorization server accept http://127.0.0.1/callback too",
     );
