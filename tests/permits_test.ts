@@ -187,6 +187,30 @@ Deno.test("how many are served before a waiter is what it says", async () => {
   assertEquals(said.map((_, n) => served.indexOf(n)), said);
 });
 
+Deno.test("the span of a call says how many were before it when it began to wait", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9, holder: "the server" });
+  const said: string[] = [];
+  const trace: CallTrace = {
+    span: {
+      context: {},
+      begin: () => trace.span!,
+      waited: (what) => void said.push(what),
+      answered: () => {},
+      end: () => {},
+    },
+  };
+  const wait = async (key: string) => {
+    using _permit = await permits.acquire(key, never, trace);
+  };
+  const first = permits.acquire("a", never) as Permit;
+  const waits = [wait("a"), wait("b"), wait("a")];
+  first.lend();
+  // The first of them runs; who wants its permit back comes before all that have not begun.
+  const back = first.takeBack({ signal: never, trace }).then(() => first[Symbol.dispose]());
+  await Promise.all([...waits, back, wait("c")]);
+  assertEquals(said, [0, 0, 1, 2, 3].map((before) => `a permit of the server (${before} before it)`));
+});
+
 Deno.test("a key that counts nothing is forgotten", () => {
   const tally = new Tally();
   for (const key of ["a", "a", "b"]) tally.add(key);
