@@ -4,6 +4,7 @@ import { Tally } from "../lib/base/tally.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { CallTrace } from "../lib/call/trace.ts";
 import { currentWait } from "../lib/call/wait.ts";
+import { FakeSpan } from "./helpers/fake_span.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { seeded } from "./helpers/random.ts";
 
@@ -189,16 +190,8 @@ Deno.test("how many are served before a waiter is what it says", async () => {
 
 Deno.test("the span of a call says how many were before it when it began to wait", async () => {
   const permits = new Permits({ perKey: 1, total: 1, queueMax: 9, holder: "the server" });
-  const said: string[] = [];
-  const trace: CallTrace = {
-    span: {
-      context: {},
-      begin: () => trace.span!,
-      waited: (what) => void said.push(what),
-      answered: () => {},
-      end: () => {},
-    },
-  };
+  const span = new FakeSpan();
+  const trace: CallTrace = { span };
   const wait = async (key: string) => {
     using _permit = await permits.acquire(key, never, trace);
   };
@@ -208,6 +201,7 @@ Deno.test("the span of a call says how many were before it when it began to wait
   // The first of them runs; who wants its permit back comes before all that have not begun.
   const back = first.takeBack({ signal: never, trace }).then(() => first[Symbol.dispose]());
   await Promise.all([...waits, back, wait("c")]);
+  const said = span.waits.map(({ what }) => what);
   assertEquals(said, [0, 0, 1, 2, 3].map((before) => `a permit of the server (${before} before it)`));
 });
 

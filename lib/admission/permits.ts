@@ -152,7 +152,8 @@ export class Permits {
     signal.addEventListener("abort", onAbort);
     queue.push(key, waiter);
     // In the queue first: a call with a span is asked at once how many are before it.
-    const noted = beginWait({ trace }, () => this.#describe(this.#ahead(queue, key, waiter)));
+    const what = () => this.#describe(this.#ahead(queue, key, waiter));
+    const noted = beginWait({ trace }, what, { asBegun: true });
     return promise;
   }
 
