@@ -92,7 +92,7 @@ interface RouteSources extends RunningParts {
   /** Undefined where the settings do not change. */
   settings?: SettingsAdmin;
   token: TokenStore;
-  /** The browsers that are signed in to the page. */
+  /** The pages that are signed in. */
   pages: PageSessions;
   toolsFor: ServerRouteSources["toolsFor"];
   stopRequest: StopRequest;
@@ -216,16 +216,15 @@ async function reload({ mounts, own, settings, secrets }: RouteSources): Promise
 
 /** Rotates the token. Requires the current one: a replaced token in its grace period only opens connections. */
 async function rotateToken(
-  [request, { isPage }]: Parameters<Route>,
+  [request, { page }]: Parameters<Route>,
   { token, pages }: RouteSources,
 ): Promise<Response> {
   // The session of a page is one under the current token.
-  const presented = isPage ? token.current : requestToken(request) ?? "";
+  const presented = page ? token.current : requestToken(request) ?? "";
   if (await token.rotateGenerated(presented)) {
-    const response = Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });
     // The rotation has ended every page's session: the one that has asked for it begins another.
-    if (isPage) response.headers.set("set-cookie", pages.begin(request));
-    return response;
+    const session = page ? { page_session: pages.begin() } : {};
+    return Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS, ...session });
   }
   throw new ExaiError("UNAUTHORIZED", "the token is not the current one");
 }

@@ -2,6 +2,7 @@ import { delay } from "@std/async/delay";
 import { getLogger } from "@logtape/logtape";
 import type { JsonObject } from "../base/json.ts";
 import { MIB, SECOND_MS } from "../base/units.ts";
+import type { SignedInPage } from "../edge/http_handler.ts";
 import { WatchedCalls } from "./watch_calls.ts";
 import { WatchedState, type WatchLook, type WatchSources } from "./watch_state.ts";
 import { WatchedLog } from "./watch_log.ts";
@@ -20,6 +21,14 @@ const MAX_UNREAD_BYTES = MIB;
 /** More watchers than these are refused; each costs what is written to it. */
 export const MAX_WATCHERS = 64;
 
+/** Who watches. */
+interface WatchReader {
+  /** The log whose lines are told too. */
+  logPath?: string;
+  /** Is told nothing more once its session has ended, as by a rotation of the token. */
+  page?: SignedInPage;
+}
+
 /** What all watchers are told, produced once for all, and only while there are any. */
 export class WatchFeed implements Disposable {
   readonly #sources: WatchSources;
@@ -37,12 +46,12 @@ export class WatchFeed implements Disposable {
     return this.#watchers.size;
   }
 
-  /** Lines of what there is and what changes, until the reader leaves; with those of the log at `logPath`. */
-  watch(logPath: string | undefined): ReadableStream<Uint8Array<ArrayBuffer>> {
+  /** Lines of what there is and what changes, until the reader leaves or may read no more. */
+  watch(reader: WatchReader): ReadableStream<Uint8Array<ArrayBuffer>> {
     let watcher: Watcher;
     return new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
-        watcher = new Watcher(controller, { hello: this.#sources.hello(), logPath });
+        watcher = new Watcher(controller, { hello: this.#sources.hello(), ...reader });
         if (this.#isDisposed) return watcher.end();
         this.#watchers.add(watcher);
         this.#wake.abort();
@@ -74,17 +83,24 @@ export class WatchFeed implements Disposable {
   #lookOnce(state: WatchedState): void {
     try {
       const look = state.look();
-      for (const watcher of this.#watchers) watcher.take(look);
+      for (const watcher of this.#watchers) {
+        if (watcher.isAllowed) watcher.take(look);
+        else this.#end(watcher);
+      }
     } catch (thrown) {
       log.error("what runs could not be told to those who watch: {thrown}", { thrown });
     }
   }
 
+  #end(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
+    watcher.end();
+  }
+
   /** Ends every watcher's stream. */
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    for (const watcher of this.#watchers) watcher.end();
-    this.#watchers.clear();
+    for (const watcher of this.#watchers) this.#end(watcher);
     this.#wake.abort();
   }
 }
@@ -93,17 +109,24 @@ export class WatchFeed implements Disposable {
 class Watcher implements Disposable {
   readonly #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   readonly #log: WatchedLog | undefined;
+  readonly #page: SignedInPage | undefined;
   /** Whether it was left out of lines, and has to be told the whole. */
   #isBehind = true;
   #leftOutCalls = 0;
 
   constructor(
     controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>,
-    { hello, logPath }: { hello: JsonObject; logPath: string | undefined },
+    { hello, logPath, page }: WatchReader & { hello: JsonObject },
   ) {
     this.#controller = controller;
+    this.#page = page;
     if (logPath !== undefined) this.#log = new WatchedLog(logPath);
     this.#write(encodeLine(hello));
+  }
+
+  /** Whether it may read on. */
+  get isAllowed(): boolean {
+    return this.#page?.isSignedIn() ?? true;
   }
 
   take(look: WatchLook): void {
