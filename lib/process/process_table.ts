@@ -57,7 +57,7 @@ export function treeOf(roots: Iterable<number>, table: readonly ProcessRow[]): P
 }
 
 /** What a process holds, in bytes. */
-export interface ProcessMemory {
+interface ProcessMemory {
   /** Resident memory; shared pages count in each process. */
   memoryBytes: number;
   /** What of it is in no file and so another copy of the process would hold again; undefined where the system does not tell. */
