@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { describeSaved } from "../../admin/saved_text.ts";
 import { html } from "./elements.ts";
 import { formatCount, formatDuration, formatMemory, NONE, plural } from "./format.ts";
 import { usePage } from "./page.ts";
@@ -22,7 +23,7 @@ export function Figures(): VNode {
         sample && sample.memory.daemon + (sample.memory.servers ?? 0) + (sample.memory.shims ?? 0),
       ),
     ],
-    ["Saved", savedOf(sample?.saved)],
+    ["Saved", (sample && describeSaved(sample.saved)) ?? NONE],
   ];
   return html`
     <dl class="figures">
@@ -36,13 +37,6 @@ export function Figures(): VNode {
       )}
     </dl>
   `;
-}
-
-function savedOf(saved: { processes?: number; bytes?: number } | undefined): string {
-  if (saved?.processes === undefined && saved?.bytes === undefined) return NONE;
-  const processes = saved.processes === undefined ? "" : plural(saved.processes, "process");
-  const bytes = saved.bytes === undefined ? "" : formatMemory(saved.bytes);
-  return [processes, bytes].filter((part) => part !== "").join(", ");
 }
 
 /** Faults and notes of the daemon's health, and the servers that need somebody. */
