@@ -280,3 +280,27 @@ Deno.test("health says that traces are not received, without what is secret in t
   assertStringIncludes(note!, "1 span lost so far");
   assert(!note!.includes("secret"));
 });
+
+Deno.test("spans for which there is no room are counted as lost, and health says so before the collector answers", async () => {
+  await using receiver = new OtlpReceiver();
+  const answer = Promise.withResolvers<void>();
+  receiver.until = answer.promise;
+  const tracing = await open({ otlpEndpoint: receiver.endpoint });
+  const target = tracing.policies[0]!(() => Promise.resolve({ result: {} }));
+  const call = makeCall("tools/call", { name: "echo" }, { trace: {} });
+  const send = async (spans: number) => {
+    for (let n = 0; n < spans; n++) await target(call);
+  };
+  // A batch is on its way, as many as may wait do so, and seven are too many.
+  await send(512 + 2048);
+  assertEquals(tracing.notes(), []);
+  await send(7);
+  assertEquals(tracing.notes(), [
+    `traces are not received: ${receiver.endpoint}/v1/traces: it takes them more slowly than they come; ` +
+    "7 spans lost so far",
+  ]);
+  answer.resolve();
+  await tracing[Symbol.asyncDispose]();
+  // All others have come, in batches.
+  assertEquals([receiver.requests.length, tracing.notes().join().includes("7 spans")], [5, true]);
+});

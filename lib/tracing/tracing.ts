@@ -2,7 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { resolvedWithin } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import { counted, trimEndOf } from "../base/text.ts";
-import { SECOND_MS } from "../base/units.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Policy } from "../call/call.ts";
 import type { Settings } from "../config/settings.ts";
 import { traceCalls } from "./call_spans.ts";
@@ -26,6 +26,9 @@ type TracingSettings = Pick<
 /** The daemon ends then, whether or not the last spans are sent. */
 const LAST_SPANS_MS = 2 * SECOND_MS;
 
+/** How long it is said that spans were lost since too many waited. */
+const DROPPED_SHOWN_MS = MINUTE_MS;
+
 /** Where the API of OpenTelemetry finds what was registered with it. */
 const REGISTERED = Symbol.for("opentelemetry.js.api.1");
 
@@ -37,7 +40,11 @@ export class Tracing implements AsyncDisposable {
   #fault: string | undefined;
   #shutdown: () => Promise<void> = () => Promise.resolve();
   #lost = 0;
+  /** Why the last ones could not be sent. */
   #failing: string | undefined;
+  /** When the last one was lost since too many waited to be sent, by `performance.now`. */
+  #droppedAtMs = -Infinity;
+  #tooSlow = "";
 
   private constructor({ otlpHeaders }: TracingSettings) {
     this.#headers = otlpHeaders;
@@ -75,8 +82,9 @@ export class Tracing implements AsyncDisposable {
 
   /** What is lost, in a sentence: whoever receives traces may be off at times. */
   notes(): string[] {
-    if (this.#failing === undefined) return [];
-    return [`traces are not received: ${this.#failing}; ${counted(this.#lost, "span")} lost so far`];
+    const why = this.#failing ?? (this.#isDropping ? this.#tooSlow : undefined);
+    if (why === undefined) return [];
+    return [`traces are not received: ${why}; ${counted(this.#lost, "span")} lost so far`];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -93,6 +101,7 @@ export class Tracing implements AsyncDisposable {
   #optionsOf(settings: TracingSettings): OtlpOptions {
     const url = addressOf(settings);
     const where = `${url.origin}${url.pathname}`;
+    this.#tooSlow = `${where}: it takes them more slowly than they come`;
     return {
       url: url.href,
       isJson: isJson(settings.otlpProtocol),
@@ -101,6 +110,7 @@ export class Tracing implements AsyncDisposable {
       sampler: settings.tracesSampler || "parentbased_always_on",
       ratio: ratioOf(settings.tracesSamplerArg),
       onSent: (spans, why) => this.#sent(spans, why === undefined ? undefined : `${where}: ${why}`),
+      onDropped: () => this.#dropped(),
     };
   }
 
@@ -110,6 +120,18 @@ export class Tracing implements AsyncDisposable {
     if (why !== undefined) this.#lost += spans;
     if (why !== undefined && !wasFailing) log.warning("traces are not received: {why}", { why });
     if (why === undefined && wasFailing) log.info("traces are received again");
+  }
+
+  #dropped(): void {
+    if (this.#failing === undefined && !this.#isDropping) {
+      log.warning("traces are not received: {why}", { why: this.#tooSlow });
+    }
+    this.#lost++;
+    this.#droppedAtMs = performance.now();
+  }
+
+  get #isDropping(): boolean {
+    return performance.now() - this.#droppedAtMs < DROPPED_SHOWN_MS;
   }
 }
 
