@@ -1,3 +1,4 @@
+import { stateInWords } from "../../admin/state_words.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, SECOND_MS } from "../../base/units.ts";
 import { formatLocalTime } from "../table.ts";
@@ -102,7 +103,7 @@ function memoryOf({ memory, saved, windows }: Figures): string {
   const { shims_measured: measured } = memory;
   const some = measured !== undefined && measured < windows ? ` (${measured} of ${windows})` : "";
   const figures = [
-    saved.bytes === undefined ? undefined : formatSigned(saved.bytes),
+    saved.bytes === undefined ? undefined : formatBytes(saved.bytes),
     saved.processes === undefined ? undefined : processesOf(saved.processes, memory.processes),
   ].filter((text) => text !== undefined);
   const note = saved.note === undefined ? "" : `  ${saved.note}`;
@@ -118,8 +119,6 @@ function processesOf(saved: number, running: number | undefined): string {
 }
 
 const formatKnown = (bytes: number | undefined) => bytes === undefined ? "?" : formatBytes(bytes);
-
-const formatSigned = (bytes: number) => `${bytes < 0 ? "-" : ""}${formatBytes(Math.abs(bytes))}`;
 
 /** What is known of the selected server, and of the selected window, in a line each. */
 function detailsOf({ watched }: PictureInput, { server, window }: Selected): [string, string] {
@@ -139,9 +138,11 @@ function detailsOf({ watched }: PictureInput, { server, window }: Selected): [st
 
 function serverLine(row: NonNullable<Selected["server"]>[1]): string {
   if (row.cause !== undefined) {
-    return `${nameOf(row)}: ${row.state}: ${row.cause}${row.advice === undefined ? "" : `; ${row.advice}`}`;
+    return `${nameOf(row)}: ${stateInWords(row)}: ${row.cause}${
+      row.advice === undefined ? "" : `; ${row.advice}`
+    }`;
   }
-  if (row.last_error !== undefined) return `${nameOf(row)}: ${row.state}: ${row.last_error}`;
+  if (row.last_error !== undefined) return `${nameOf(row)}: ${stateInWords(row)}: ${row.last_error}`;
   const parts = [
     row.scope === undefined
       ? undefined
@@ -151,7 +152,7 @@ function serverLine(row: NonNullable<Selected["server"]>[1]): string {
     `${counted(row.calls, "call")}`,
     row.directory,
   ];
-  return `${nameOf(row)}: ${row.state}, ${parts.filter((part) => part !== undefined).join(", ")}`;
+  return `${nameOf(row)}: ${stateInWords(row)}, ${parts.filter((part) => part !== undefined).join(", ")}`;
 }
 
 function paintDetails(

@@ -1,6 +1,7 @@
 import { h, render } from "preact";
 import type { JsonObject } from "../../base/json.ts";
 import { App } from "./app.ts";
+import { keepFocus } from "./focus.ts";
 import { request } from "./requests.ts";
 import { ShownState } from "./shown_state.ts";
 import { WatchClient, type WatchLink } from "./watch_client.ts";
@@ -36,8 +37,8 @@ const client = new WatchClient({
 /** Calls that ended before the page was opened, or while it was cut off. */
 async function readCalls(): Promise<void> {
   const outcome = await request("GET", "/calls", { query: { limit: FIRST_CALLS } });
-  if (outcome.is === "failed" || !Array.isArray(outcome.answer.calls)) return;
-  state.takePast(outcome.answer.calls as JsonObject[]);
+  state.pastWhy = outcome.is === "failed" ? outcome.why : undefined;
+  if (outcome.is === "done") state.takePast(outcome.answer.calls as JsonObject[]);
   draw();
 }
 
@@ -76,6 +77,7 @@ document.addEventListener("visibilitychange", () => {
   else client.pause(false);
 });
 addEventListener("online", () => client.retry());
+keepFocus(root);
 setInterval(draw, REDRAW_MS);
 draw();
 void client.run(new AbortController().signal);
