@@ -1,3 +1,4 @@
+import { describeSaved } from "../../admin/saved_text.ts";
 import { stateInWords } from "../../admin/state_words.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, SECOND_MS } from "../../base/units.ts";
@@ -102,20 +103,9 @@ function loadOf(sample: Figures): string {
 function memoryOf({ memory, saved, windows }: Figures): string {
   const { shims_measured: measured } = memory;
   const some = measured !== undefined && measured < windows ? ` (${measured} of ${windows})` : "";
-  const figures = [
-    saved.bytes === undefined ? undefined : formatBytes(saved.bytes),
-    saved.processes === undefined ? undefined : processesOf(saved.processes, memory.processes),
-  ].filter((text) => text !== undefined);
   const note = saved.note === undefined ? "" : `  ${saved.note}`;
   return `daemon ${formatKnown(memory.daemon)}  servers ${formatKnown(memory.servers)}  ` +
-    `shims ${formatKnown(memory.shims)}${some}  saved ${figures.join(", ") || "not known"}${note}`;
-}
-
-/** Those that are not there, of those that would be without EXAI. */
-function processesOf(saved: number, running: number | undefined): string {
-  return running === undefined || saved < 0
-    ? `${saved} processes`
-    : `${saved} of ${saved + running} processes`;
+    `shims ${formatKnown(memory.shims)}${some}  saved ${describeSaved(saved) ?? "not known"}${note}`;
 }
 
 const formatKnown = (bytes: number | undefined) => bytes === undefined ? "?" : formatBytes(bytes);

@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { describeSaved } from "../../admin/saved_text.ts";
 import type { SampleEvent } from "../../admin/watch_event.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, formatDuration } from "../../base/units.ts";
@@ -23,7 +24,7 @@ export function Figures(): VNode {
     ["Calls per second", sample ? (sample.calls * 1000 / Math.max(1, sample.interval_ms)).toFixed(1) : NONE],
     ["Half take at most", known(sample?.p50_ms, formatDuration)],
     ["Memory in all", known(sample, memoryOf)],
-    ["Saved by sharing", known(sample, savedOf)],
+    ["Saved by sharing", (sample && describeSaved(sample.saved)) ?? NONE],
   ];
   return html`
     <dl class="figures">
@@ -41,16 +42,6 @@ export function Figures(): VNode {
 
 function memoryOf({ memory: { daemon, servers = 0, shims = 0 } }: SampleEvent): string {
   return formatBytes(daemon + servers + shims);
-}
-
-function savedOf({ saved: { processes, bytes } }: SampleEvent): string {
-  if (processes === undefined && bytes === undefined) return NONE;
-  if ((bytes ?? 0) < 0) return `nothing yet: ${formatBytes(-bytes!)} more`;
-  const parts = [
-    ...(bytes === undefined ? [] : [formatBytes(bytes)]),
-    ...(processes === undefined ? [] : [counted(processes, "process")]),
-  ];
-  return parts.join(", ");
 }
 
 /** At most this many waiting calls are named; the list of calls has all. */

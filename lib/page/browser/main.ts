@@ -2,7 +2,8 @@ import { h, render } from "preact";
 import type { JsonObject } from "../../base/json.ts";
 import { App } from "./app.ts";
 import { keepFocus } from "./focus.ts";
-import { request } from "./requests.ts";
+import { fetchSignedIn, request } from "./requests.ts";
+import { hasCode, signInByAddress } from "./session.ts";
 import { ShownState } from "./shown_state.ts";
 import { WatchClient, type WatchLink } from "./watch_client.ts";
 
@@ -17,19 +18,25 @@ const root = document.getElementById("app")!;
 const state = new ShownState(() => performance.now());
 let link: WatchLink = { is: "connecting" };
 let isDrawn = true;
+/** Why the code in the address was of no use. */
+let refusal: string | undefined;
 
 const client = new WatchClient({
-  fetch: (path, init) => fetch(path, { ...init, credentials: "same-origin" }),
+  fetch: fetchSignedIn,
   wait,
   onEvent(event) {
     state.take(event);
-    if (event.type === "hello") void readCalls();
+    if (event.type === "hello") {
+      refusal = undefined;
+      void readCalls();
+    }
     draw();
   },
   onLink(next) {
     if (next.is === "connecting") state.restartLog();
     // While it is tried again, the reason stays readable.
     if (next.is !== "connecting" || link.is !== "lost") link = next;
+    if (link.is === "signed out") link = { ...link, why: refusal ?? link.why };
     draw();
   },
 });
@@ -50,6 +57,12 @@ function draw(): void {
     isDrawn = true;
     render(h(App, { state, link, retry: () => client.retry(), setLog }), root);
   });
+}
+
+async function openAgain(): Promise<void> {
+  if (!hasCode()) return;
+  refusal = await signInByAddress();
+  client.retry();
 }
 
 function setLog(name: string | undefined): void {
@@ -77,7 +90,10 @@ document.addEventListener("visibilitychange", () => {
   else client.pause(false);
 });
 addEventListener("online", () => client.retry());
+// The address of exai-daemon page may be opened where the page is open already.
+addEventListener("hashchange", () => void openAgain());
 keepFocus(root);
 setInterval(draw, REDRAW_MS);
 draw();
+if (hasCode()) refusal = await signInByAddress();
 void client.run(new AbortController().signal);

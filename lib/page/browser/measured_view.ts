@@ -1,10 +1,11 @@
 import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
 import { causeInWords } from "../../admin/list_changes.ts";
+import { describeSaved } from "../../admin/saved_text.ts";
 import type { SampleEvent } from "../../admin/watch_event.ts";
 import { formatBytes, formatDuration } from "../../base/units.ts";
 import { Facts, html } from "./elements.ts";
-import { formatCount, formatTime, known } from "./format.ts";
+import { formatCount, formatTime, known, NONE } from "./format.ts";
 import { usePage } from "./page.ts";
 import { type Curve, Plot } from "./plot.ts";
 
@@ -95,15 +96,22 @@ function plotsOf(samples: readonly SampleEvent[]): PlotData[] {
   ];
 }
 
+function countedAs(counted: SampleEvent["saved"]["counted"]): string | undefined {
+  if (counted === undefined) return undefined;
+  return counted === "private"
+    ? "private memory, which each copy would have for itself"
+    : "resident memory; what several processes share counts in each";
+}
+
 function Saved({ sample: { saved, memory, windows } }: { sample: SampleEvent }): VNode {
   return html`
     <section class="panel">
       <h2>Saved</h2>
       <p
-        class="quiet">Measured against one copy of each process for every window that shares it, less what the daemon and the shims take. Below zero, they take more than sharing has saved so far.</p>
+        class="quiet">Measured against one copy of each process for every session that shares it, less what the daemon, its watchdog and the shims take.</p>
       <${Facts} rows=${[
-        ["Processes", known(saved.processes, formatCount)],
-        ["Memory", known(saved.bytes, formatBytes)],
+        ["Saved", describeSaved(saved) ?? NONE],
+        ["Counted", countedAs(saved.counted)],
         ["Not measured", saved.note],
         ["Windows", formatCount(windows)],
         ["Processes that run", known(memory.processes, formatCount)],

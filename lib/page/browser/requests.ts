@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../base/json.ts";
+import { keepSession, sessionHeaders } from "./session_key.ts";
 import { describe, reasonOf } from "./watch_client.ts";
 
 /** What the daemon did, or why it did not. */
@@ -12,18 +13,20 @@ export async function request(
 ): Promise<RequestOutcome> {
   const search = new URLSearchParams(query).toString();
   try {
-    const response = await fetch(search === "" ? path : `${path}?${search}`, {
-      method,
-      body,
-      cache: "no-store",
-      credentials: "same-origin",
-    });
+    const response = await fetchSignedIn(search === "" ? path : `${path}?${search}`, { method, body });
     if (!response.ok) return { is: "failed", why: await reasonOf(response) };
     const text = await response.text();
-    return { is: "done", answer: text === "" ? {} : JSON.parse(text) as JsonObject };
+    const answer = text === "" ? {} : JSON.parse(text) as JsonObject;
+    keepSession(answer);
+    return { is: "done", answer };
   } catch (thrown) {
     return { is: "failed", why: describe(thrown) };
   }
+}
+
+/** `fetch` with the key of the page's session, and without cookies: those are of other programs at this host. */
+export function fetchSignedIn(path: string, init: RequestInit): Promise<Response> {
+  return fetch(path, { ...init, headers: sessionHeaders(), cache: "no-store", credentials: "omit" });
 }
 
 /** What a person does to the daemon. */
