@@ -1,4 +1,5 @@
 import { describeSaved } from "../../admin/saved_text.ts";
+import { stateInWords } from "../../admin/state_words.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, SECOND_MS } from "../../base/units.ts";
 import { formatLocalTime } from "../table.ts";
@@ -127,9 +128,11 @@ function detailsOf({ watched }: PictureInput, { server, window }: Selected): [st
 
 function serverLine(row: NonNullable<Selected["server"]>[1]): string {
   if (row.cause !== undefined) {
-    return `${nameOf(row)}: ${row.state}: ${row.cause}${row.advice === undefined ? "" : `; ${row.advice}`}`;
+    return `${nameOf(row)}: ${stateInWords(row)}: ${row.cause}${
+      row.advice === undefined ? "" : `; ${row.advice}`
+    }`;
   }
-  if (row.last_error !== undefined) return `${nameOf(row)}: ${row.state}: ${row.last_error}`;
+  if (row.last_error !== undefined) return `${nameOf(row)}: ${stateInWords(row)}: ${row.last_error}`;
   const parts = [
     row.scope === undefined
       ? undefined
@@ -139,7 +142,7 @@ function serverLine(row: NonNullable<Selected["server"]>[1]): string {
     `${counted(row.calls, "call")}`,
     row.directory,
   ];
-  return `${nameOf(row)}: ${row.state}, ${parts.filter((part) => part !== undefined).join(", ")}`;
+  return `${nameOf(row)}: ${stateInWords(row)}, ${parts.filter((part) => part !== undefined).join(", ")}`;
 }
 
 function paintDetails(

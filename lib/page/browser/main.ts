@@ -1,6 +1,7 @@
 import { h, render } from "preact";
 import type { JsonObject } from "../../base/json.ts";
 import { App } from "./app.ts";
+import { keepFocus } from "./focus.ts";
 import { fetchSignedIn, request } from "./requests.ts";
 import { hasCode, signInByAddress } from "./session.ts";
 import { ShownState } from "./shown_state.ts";
@@ -43,8 +44,8 @@ const client = new WatchClient({
 /** Calls that ended before the page was opened, or while it was cut off. */
 async function readCalls(): Promise<void> {
   const outcome = await request("GET", "/calls", { query: { limit: FIRST_CALLS } });
-  if (outcome.is === "failed" || !Array.isArray(outcome.answer.calls)) return;
-  state.takePast(outcome.answer.calls as JsonObject[]);
+  state.pastWhy = outcome.is === "failed" ? outcome.why : undefined;
+  if (outcome.is === "done") state.takePast(outcome.answer.calls as JsonObject[]);
   draw();
 }
 
@@ -91,6 +92,7 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("online", () => client.retry());
 // The address of exai-daemon page may be opened where the page is open already.
 addEventListener("hashchange", () => void openAgain());
+keepFocus(root);
 setInterval(draw, REDRAW_MS);
 draw();
 if (hasCode()) refusal = await signInByAddress();

@@ -44,7 +44,7 @@ export interface PageAction {
 export function restartServer(name: string, key?: string): PageAction {
   return {
     title: `Restart ${name}`,
-    loses: "Calls in flight end first, if they end soon. What its process holds in memory is lost.",
+    loses: "Calls that run end first, if they end soon. What its process holds in memory is lost.",
     path: "/servers/restart",
     query: serverQuery(name, key),
     done: `${name} is started again.`,
@@ -64,7 +64,7 @@ export function parkServer(name: string, key?: string): PageAction {
 export function stopServer(name: string, key?: string): PageAction {
   return {
     title: `Stop ${name}`,
-    loses: "Its process ends now: calls in flight fail, and what it holds in memory is lost.",
+    loses: "Its process ends now: calls that run fail, and what it holds in memory is lost.",
     path: "/servers/stop",
     query: serverQuery(name, key),
     done: `${name} has been stopped.`,
