@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import { MemoryWindow, TOOLS } from "./helpers/memory_window.ts";
+import { until } from "./helpers/until.ts";
 import { INITIALIZE } from "./helpers/shim.ts";
 
 function names(messages: readonly JsonObject[]): unknown[] {
@@ -239,7 +240,7 @@ Deno.test("a request a stopping daemon refused is not kept for ever", async () =
   it.call("acts", 1);
   const error = { code: -31011, message: "no", data: { code: "SHUTTING_DOWN" } };
   it.daemon.send({ jsonrpc: "2.0", id: 1, error });
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await until("the answer", () => it.client.told.length > 0 || undefined);
   assertEquals(codes(it.client.take()), [[1, "DAEMON_UNAVAILABLE"]]);
 });
 
@@ -248,7 +249,7 @@ Deno.test("what was sent may have run: when no daemon comes its outcome is unkno
   it.call("acts", 1);
   it.call("reads", 2);
   it.cut();
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await until("both answers", () => it.client.told.length > 1 || undefined);
   const told = it.client.take();
   assertEquals(codes(told), [[1, "OUTCOME_UNKNOWN"], [2, "DAEMON_UNAVAILABLE"]]);
   assertStringIncludes(String(told[1]!.message), "the connection ended (1006).");

@@ -7,6 +7,7 @@ import type { RegistryOptions } from "../lib/session/registry.ts";
 import { textResult } from "../lib/wire/mcp.ts";
 import { liveHeapBytes } from "./helpers/gc.ts";
 import { daemonHooks, settle } from "./helpers/memory_channel.ts";
+import { until } from "./helpers/until.ts";
 
 /** A client that has said hello, and what comes back for what it sends. */
 function client(
@@ -104,7 +105,7 @@ Deno.test("a connection that is closed sends first what it has to say", async ()
 Deno.test("a client that asked for it is nudged, and told how much of what it sent has come", async () => {
   const nudged = client({ nudge: true });
   nudged.channel.say({ op: "cancel", request_id: 1 });
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await until("the nudge", () => nudged.channel.frames.length > 0 || undefined);
   assertEquals(nudged.channel.take(), [{ op: "nudge" }]);
   const plain = client();
   plain.channel.say({ op: "cancel", request_id: 1 });

@@ -165,17 +165,18 @@ Deno.test("a login that nobody ends is over after its time, and its address is c
 });
 
 Deno.test("whoever has answered in time is signed in, however long the rest takes", async () => {
-  await using logins = new PendingLogins({ timeoutMs: 50 });
+  await using logins = new PendingLogins({ timeoutMs: 20 });
   const account = new PlayedAccount();
   const redeemed = Promise.withResolvers<void>();
   account.redeemed = redeemed.promise;
   const login = await logins.begin(requestOf(account));
-  const page = answer(account, "code=c&state=right");
-  await until("the code", () => account.ends.length > 0 || undefined);
+  // At once, whatever else the machine does: through a browser it could come too late.
+  const finished = login.finish(pastedAnswer("?code=c&state=right"));
   // One that begins now ends later.
   assertMatch(await reasonOf(await logins.begin(requestOf(new PlayedAccount("work")))), /^TIMEOUT/);
   redeemed.resolve();
-  assertEquals([(await page).status, await reasonOf(login)], [200, "done"]);
+  await finished;
+  assertEquals(await reasonOf(login), "done");
 });
 
 Deno.test("a login ends when the account is signed in to another way, and when the daemon stops", async () => {
