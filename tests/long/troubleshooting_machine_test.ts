@@ -94,6 +94,8 @@ Deno.test("a keychain that is locked", options, async () => {
     env: { PATH: "" },
   });
   desk.env.PATH = `${desk.home}/bin:${desktop.env.PATH}`;
+  // A daemon that a command starts looks there first.
+  await desk.write(".profile", `PATH="${desktop.env.PATH}"`);
   const set = await desk.run("exai-daemon secret set issues", { input: "a secret" });
   assert(set.code === 0, set.said);
   await desktop.lock();
