@@ -236,7 +236,7 @@ Deno.test("exai-daemon calls lists what ran, from the daemon and from its file o
   assertEquals(kept.tool, "version");
   assertStringIncludes(
     await runCommandAlone(callsCommand, [kept.id], load(home, url, [])),
-    "EXAI_CALLS_BODIES",
+    "callsBodies",
   );
   const unknown = await assertRejects(
     () => runCommandAlone(callsCommand, ["zzz"], load(home, url, [])),

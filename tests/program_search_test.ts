@@ -281,6 +281,9 @@ Deno.test({
     assertEquals([usage.size, processes, memoryBytes > 100_000 && memoryBytes < 100_000_000], [1, 1, true]);
     await child.stdin.close();
     await child.status;
-    assertEquals(await treeUsage([child.pid]), new Map([[child.pid, { memoryBytes: 0, processes: 0 }]]));
+    assertEquals(
+      await treeUsage([child.pid]),
+      new Map([[child.pid, { memoryBytes: 0, privateBytes: 0, processes: 0 }]]),
+    );
   },
 });

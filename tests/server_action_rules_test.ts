@@ -4,6 +4,8 @@ import { type ServerActionAnswer, serverActionRoutes } from "../lib/admin/server
 import { messageOf } from "../lib/base/errors.ts";
 import { MAX_TIMER_MS } from "../lib/base/time.ts";
 import type { Session } from "../lib/session/session.ts";
+import type { MountedServerOptions } from "../lib/upstream/server_options.ts";
+import { UNLIMITED } from "../lib/call/admission.ts";
 import type { RpcRequest } from "../lib/wire/rpc.ts";
 import { HurriedTime } from "./helpers/hurried_time.ts";
 import { Upstream, Window } from "./helpers/instance.ts";
@@ -20,15 +22,16 @@ interface Played {
   holds?(request: RpcRequest, n: number): boolean;
   /** What each start waits for. */
   opened?: Promise<void>;
+  admissionFor?: MountedServerOptions["admissionFor"];
 }
 
 /** A server whose processes are played by the test, with the owner's actions. */
 function acted(
-  { hanging = [], holds = () => false, opened }: Played = {},
+  { hanging = [], holds = () => false, opened, admissionFor }: Played = {},
   sessions: Partial<Session>[] = [],
 ) {
   const upstreams: Upstream[] = [];
-  const it = mountedServer({}, async () => {
+  const it = mountedServer({ startTimeoutMs: 60_000 }, async () => {
     await opened;
     const upstream = new Upstream();
     const n = upstreams.push(upstream);
@@ -38,9 +41,14 @@ function acted(
     else upstream.send = (message) => send.call(upstream, message);
     upstream.close = () => close.call(upstream).then(() => upstream.onclose?.());
     return upstream;
-  }, { settleMs: 0 });
+  }, { settleMs: 0, admissionFor });
   const access = { ...sessions, [Symbol.iterator]: () => sessions.values() } as never;
-  const routes = new Map(serverActionRoutes({ servers: () => [it.mounted], sessions: access }));
+  const routes = new Map(serverActionRoutes({
+    servers: () => [it.mounted],
+    sessions: access,
+    troubleOf: () => undefined,
+    unmounted: () => [],
+  }));
   return Object.assign(it, {
     upstreams,
     async act(what: string, key?: string): Promise<ServerActionAnswer> {
@@ -101,7 +109,14 @@ Deno.test("a daemon that stops does not wait for a start under a park", async ()
 
 Deno.test("a process that is parked while it starts serves what waits for it, and ends then", async () => {
   const opened = Promise.withResolvers<void>();
-  await using it = acted({ opened: opened.promise });
+  let before: Promise<unknown> = Promise.resolve();
+  // One after the other, with a pause in which nothing is in flight.
+  const run: typeof UNLIMITED.run = (...asked) => {
+    const mine = before.then(() => delay(5)).then(() => UNLIMITED.run(...asked));
+    before = mine;
+    return mine;
+  };
+  await using it = acted({ opened: opened.promise, admissionFor: () => ({ ...UNLIMITED, run }) });
   const answers = ["ada", "bob"].map((id) => it.call(windowOf(id)));
   await until("it starts", () => [...it.mounted.slots][0]?.calls.size === 2 || undefined);
   await it.act("park");
@@ -145,6 +160,19 @@ Deno.test("a restart waits for what runs, starts nothing beside it, and is joine
     "bob",
   ], 0]]);
   await it.asked(2, "resources/subscribe");
+});
+
+Deno.test("a second restart does not end what the first is starting", async () => {
+  await using it = acted({ hanging: [2] });
+  await it.call(windowOf("ada"));
+  const restarts = [it.act("restart")];
+  await it.begun(2);
+  restarts.push(it.act("restart"));
+  await delay(5);
+  await it.act("stop");
+  const [first, second] = await Promise.all(restarts);
+  assertEquals([first, it.upstreams.length], [second, 2]);
+  assertStringIncludes(first!.failed.join(), "stopped by its user");
 });
 
 for (const what of ["park", "stop"]) {

@@ -86,8 +86,11 @@ Deno.test("a call is a span of its client's trace, and the server's own span is 
       "exai.outcome": "ok",
       "exai.server": "up",
     });
-    // It has started the server.
-    assertEquals(own.events[0]?.[0], "exai.wait");
+    const waits = own.events.map(([name, attributes]) => [name, attributes["exai.wait.for"]]);
+    assertEquals(waits.filter(([, what]) => what === 'server "up" to start'), [[
+      "exai.wait",
+      'server "up" to start',
+    ]]);
     assert(own.durationMs >= child.durationMs);
   }
 });

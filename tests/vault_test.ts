@@ -149,7 +149,7 @@ Deno.test("a vault of another key is put aside; one of a newer release is left a
   assertEquals(it.notes.length, 1);
   const header = btoa('{"alg":"dir","enc":"A256GCM","kid":"k","form":2,"place":"file"}').replaceAll("=", "");
   await Deno.writeTextFile(it.paths.vault, `${header}....`);
-  assertStringIncludes(await fail(() => it.open().secrets.set("b", "second-value")), "newer release");
+  assertStringIncludes(await fail(() => it.open().secrets.set("b", "second-value")), "update --check");
   assertEquals(await Deno.readTextFile(it.paths.vault), `${header}....`);
 });
 

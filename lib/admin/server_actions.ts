@@ -6,11 +6,13 @@ import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
+import { describeTrouble } from "../call/server_trouble.ts";
 import type { Route } from "../edge/http_handler.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
 import type { Slot } from "../upstream/slot.ts";
 import type { SessionAccess } from "./call_control.ts";
 import { allowMethod } from "./route_guards.ts";
+import type { ServerRouteSources } from "./server_routes.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -40,10 +42,13 @@ export interface ServerActionAnswer extends JsonObject {
   failed: string[];
 }
 
-interface ServerActionSources {
-  servers(): readonly MountedServer[];
-  sessions: SessionAccess;
-}
+/** What the actions need of servers and sessions. */
+type ServerActionSources = Pick<ServerRouteSources, "servers" | "sessions" | "troubleOf" | "unmounted">;
+
+/** More names than these are no help in an error. */
+const MAX_NAMED = 20;
+
+const QUERY_NAMES = ["name", "key"];
 
 /** A restart that waits for processes to end. */
 interface PendingRestart {
@@ -71,7 +76,8 @@ export function serverActionRoutes(sources: ServerActionSources): [string, Route
     `/servers/${what}`,
     allowMethod("POST", async ({ url }) => {
       const query = new URL(url).searchParams;
-      const server = serverNamed(query.get("name") ?? "", sources.servers());
+      checkNames(query);
+      const server = serverNamed(query.get("name") ?? "", sources);
       const key = query.get("key") ?? undefined;
       const slots = slotsOf(server, key);
       log.info("{server}: {what} of {count} processes was asked for", {
@@ -218,21 +224,50 @@ function slotsOf(server: MountedServer, key: string | undefined): Slot[] {
   const found = slots.filter(({ keyHash }) => keyHash === key);
   if (found.length > 0) return found;
   const keys = slots.map(({ keyHash }) => keyHash);
-  const there = keys.length === 0 ? "none runs" : `there are: ${keys.join(", ")}`;
+  const there = keys.length === 0 ? "none runs" : listed(keys);
   throw new ExaiError(
     "RESOURCE_NOT_FOUND",
-    `server ${quoteName(server.name)} has no process with the key ${quoteName(key)}; ${there}`,
+    `server ${quoteName(server.name)} has no process with the key ${quoteName(key)}${
+      didYouMean(key, keys)
+    }; ${there}`,
   );
 }
 
-/** @throws {ExaiError} `RESOURCE_NOT_FOUND` with the names of those that are mounted */
-function serverNamed(name: string, servers: readonly MountedServer[]): MountedServer {
-  const server = servers.find((server) => server.name === name);
+/**
+ * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with cause and remedy for an entry that no server was made of;
+ *   `RESOURCE_NOT_FOUND` for a name that mcp.json does not have
+ */
+function serverNamed(
+  name: string,
+  { servers, troubleOf, unmounted }: ServerActionSources,
+): MountedServer {
+  const server = servers().find((server) => server.name === name);
   if (server) return server;
-  const names = servers.map((server) => server.name);
-  const there = names.length === 0 ? "none is mounted" : `there are: ${names.join(", ")}`;
+  const trouble = unmounted().includes(name) ? troubleOf(name) : undefined;
+  if (trouble) throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(trouble));
+  const names = [...servers().map((server) => server.name), ...unmounted()];
+  const there = names.length === 0 ? "none is mounted" : listed(names);
   throw new ExaiError(
     "RESOURCE_NOT_FOUND",
     `no server ${quoteName(name)} is mounted${didYouMean(name, names)}; ${there}`,
   );
+}
+
+function listed(names: readonly string[]): string {
+  if (names.length <= MAX_NAMED) return `there are: ${names.join(", ")}`;
+  return `there are ${names.length}, which exai-daemon ps shows`;
+}
+
+/** @throws {ExaiError} `INVALID_PARAMS` for a misspelt parameter, without which every process would be meant */
+function checkNames(query: URLSearchParams): void {
+  for (const name of query.keys()) {
+    // A token may be there for clients that cannot set headers.
+    if (QUERY_NAMES.includes(name) || name === "token") continue;
+    throw new ExaiError(
+      "INVALID_PARAMS",
+      `an action on a server has no ${quoteName(name)}${didYouMean(name, QUERY_NAMES)}; allowed: ${
+        QUERY_NAMES.join(", ")
+      }`,
+    );
+  }
 }

@@ -39,7 +39,11 @@ export async function unseal(
   const { compactDecrypt, decodeProtectedHeader } = await import("jose");
   const { form, ...needs } = headerIn(text, decodeProtectedHeader);
   if (form > FORM) {
-    throw new ExaiError("CONFIG", "a newer release of EXAI has written the vault; run exai-daemon update");
+    const why = "a newer release of EXAI has written the vault";
+    throw new ExaiError(
+      "CONFIG",
+      `${why}; install it again (exai-daemon update --check says which one there is)`,
+    );
   }
   const key = await keys.find(needs);
   if (!key) throw new DamagedVault("it was encrypted with another key");

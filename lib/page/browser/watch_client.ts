@@ -77,7 +77,7 @@ export class WatchClient {
     this.#options.onLink({ is: "connecting" });
     try {
       const path = this.#log === undefined ? "/watch" : `/watch?log=${encodeURIComponent(this.#log)}`;
-      const response = await this.#options.fetch(path, { signal: turn, cache: "no-store" });
+      const response = await this.#options.fetch(path, { signal: turn });
       if (response.status === 401) return { is: "signed out", why: await reasonOf(response) };
       if (!response.ok || !response.body) throw new Error(await reasonOf(response));
       await this.#read(response.body, turn);
