@@ -184,7 +184,8 @@ class Watcher implements Disposable {
   /** Ends it with what it has not read. */
   drop(): void {
     this[Symbol.dispose]();
-    this.#controller.error(new Error("nothing was read for a minute"));
+    // A text: Deno prints what a response ends with, and the trace of an error would look like a crash.
+    this.#controller.error("a reader of GET /watch is ended: nothing was read for a minute");
   }
 
   [Symbol.dispose](): void {

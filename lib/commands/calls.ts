@@ -178,7 +178,7 @@ function formatCall(call: JsonObject): string {
   const bodies = [["request", request], ["answer", answer]]
     .filter(([, text]) => typeof text === "string")
     .map(([name, text]) => `\n${name}\n${pretty(String(text))}`);
-  if (bodies.length === 0) lines.push("", "What was said is kept with EXAI_CALLS_BODIES=true.");
+  if (bodies.length === 0) lines.push("", 'What was said is kept with "callsBodies": true in exai.json.');
   return [...lines, ...bodies].join("\n");
 }
 

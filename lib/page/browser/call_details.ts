@@ -74,7 +74,7 @@ function Bodies({ row, why }: FullCall): VNode | null {
   }
   if (!row) return html`<p class="quiet">Loads…</p>`;
   if (row.request === undefined && row.answer === undefined) {
-    return html`<p class="quiet">What is asked and answered is not recorded, unless the setting EXAI_CALLS_BODIES is on.</p>`;
+    return html`<p class="quiet">What is asked and answered is not recorded, unless exai.json has "callsBodies": true.</p>`;
   }
   return html`
     <${Body} name="Asked" value=${row.request} />
