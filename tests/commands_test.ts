@@ -123,7 +123,7 @@ Deno.test("help shows the commands, and the same of one as --help", async () => 
   const one = await runCommandAlone(helpCommand, ["kill", "session"], { settings });
   assertStringIncludes(one, "Usage: exai-daemon kill session ID");
   const json = await runCommandAlone(helpCommand, ["calls"], { settings, switches: new Set(["json"]) });
-  assertEquals(JSON.parse(json).actions[0].name, "calls");
+  assertEquals(JSON.parse(json).actions[0].name, "calls list");
   assertStringIncludes(await refusal("help", "stauts"), "did you mean status");
   assertStringIncludes(await refusal("help", "kill", "sesion"), "did you mean kill session");
 });

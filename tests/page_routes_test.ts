@@ -1,19 +1,23 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { HOUR_MS, MINUTE_MS } from "../lib/base/units.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { pageCommand } from "../lib/commands/page.ts";
+import { PageSessions } from "../lib/edge/page_sessions.ts";
 import { outcomeOf } from "./helpers/command.ts";
 import { testDaemon } from "./helpers/daemon.ts";
+import { SteadyClock } from "./helpers/steady_clock.ts";
 
 const TOKEN = "a-token-of-this-test-0123456789";
 
+interface Asked extends RequestInit {
+  /** The key of the page's session. */
+  key?: string;
+}
+
 /** A request as the browser sends it for the page itself. */
-function ask(http: string, path: string, init: RequestInit & { cookie?: string } = {}): Promise<Response> {
-  const headers = { "sec-fetch-site": "same-origin", ...(init.cookie ? { cookie: init.cookie } : {}) };
-  return fetch(new URL(path, http), {
-    redirect: "manual",
-    ...init,
-    headers: { ...headers, ...init.headers },
-  });
+function ask(http: string, path: string, { key, headers, ...init }: Asked = {}): Promise<Response> {
+  const own = { "sec-fetch-site": "same-origin", ...(key === undefined ? {} : { "x-exai-page": key }) };
+  return fetch(new URL(path, http), { redirect: "manual", ...init, headers: { ...own, ...headers } });
 }
 
 async function statusOf(asked: Promise<Response>): Promise<number> {
@@ -22,13 +26,14 @@ async function statusOf(asked: Promise<Response>): Promise<number> {
   return response.status;
 }
 
-async function cookieFor(http: string, token: string): Promise<string> {
-  const response = await ask(http, "/page/session", { method: "POST", body: token });
-  await response.body?.cancel();
-  assertEquals(response.status, 200);
-  const cookie = response.headers.get("set-cookie")!;
-  assertMatch(cookie, /^exai-page-\d+=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
-  return cookie.split(";")[0]!;
+/** Signs a page in by the token, or by a code. */
+async function keyFor(http: string, secret: string, path = "/page/session"): Promise<string> {
+  const response = await ask(http, path, { method: "POST", body: secret });
+  assertEquals([response.status, response.headers.get("set-cookie")], [200, null]);
+  assertEquals(response.headers.get("cache-control"), "no-store");
+  const { page_session: key } = await response.json();
+  assertMatch(key, /^[\w-]{43}$/);
+  return key;
 }
 
 Deno.test("the page is served without the token, loads nothing from elsewhere, and a browser asks only once for it", async () => {
@@ -59,47 +64,81 @@ Deno.test("the page is served without the token, loads nothing from elsewhere, a
   );
 });
 
-Deno.test("a browser is signed in by the token, and its cookie opens what the page shows and nothing else", async () => {
+Deno.test("a page is signed in by the token, and its key opens what the page shows and nothing else", async () => {
   await using it = await testDaemon({ settings: { token: TOKEN } });
   assertEquals(await statusOf(ask(it.http, "/status")), 401);
   assertEquals(await statusOf(ask(it.http, "/page/session", { method: "POST", body: "wrong" })), 401);
-  const cookie = await cookieFor(it.http, TOKEN);
-  assertEquals(await statusOf(ask(it.http, "/status", { cookie })), 200);
-  assertEquals(await statusOf(ask(it.http, "/watch", { cookie })), 200);
-  assertEquals(await statusOf(ask(it.http, "/reload", { method: "POST", cookie })), 200);
-  assertEquals(await statusOf(ask(it.http, "/status", { cookie: cookie.slice(0, -1) })), 401);
-  assertEquals(await statusOf(ask(it.http, "/mcp", { method: "POST", cookie, body: "{}" })), 401);
-  // A page of the same host on another port, and a program that has the cookie and says nothing of where it is.
-  for (const headers of [{ "sec-fetch-site": "same-site" }, { "sec-fetch-site": "none" }]) {
-    assertEquals(await statusOf(ask(it.http, "/reload", { method: "POST", cookie, headers })), 403);
-  }
+  const key = await keyFor(it.http, TOKEN);
+  assertEquals(await statusOf(ask(it.http, "/status", { key })), 200);
+  assertEquals(await statusOf(ask(it.http, "/watch", { key })), 200);
+  assertEquals(await statusOf(ask(it.http, "/reload", { method: "POST", key })), 200);
+  assertEquals(await statusOf(ask(it.http, "/status", { key: key.slice(0, -1) })), 401);
+  assertEquals(await statusOf(ask(it.http, "/status", { key: TOKEN })), 401);
+  assertEquals(await statusOf(ask(it.http, "/mcp", { method: "POST", key, body: "{}" })), 401);
 });
 
-Deno.test("a rotation signs every browser out but the one that asked for it", async () => {
+Deno.test("what a browser sends by itself signs nobody in: no cookie, no address", async () => {
+  await using it = await testDaemon({ settings: { token: TOKEN } });
+  const key = await keyFor(it.http, TOKEN);
+  const { port } = new URL(it.http);
+  for (const name of ["x-exai-page", `exai-page-${port}`, "page_session"]) {
+    assertEquals(await statusOf(ask(it.http, "/status", { headers: { cookie: `${name}=${key}` } })), 401);
+    assertEquals(await statusOf(ask(it.http, `/status?${name}=${key}`)), 401);
+  }
+  // A page on another port of the same host: its browser asks first whether it may send the header.
+  const other = { "sec-fetch-site": "same-site", origin: "http://127.0.0.1:1" };
+  assertEquals(await statusOf(ask(it.http, "/status", { key, headers: other })), 403);
+  const asking = { "access-control-request-method": "POST", "access-control-request-headers": "x-exai-page" };
+  assertEquals(
+    await statusOf(ask(it.http, "/reload", { method: "OPTIONS", headers: { ...other, ...asking } })),
+    403,
+  );
+});
+
+Deno.test("a rotation signs every page out, also one that reads, but the one that asked for it", async () => {
   await using it = await testDaemon({ settings: { token: "auto" } });
   const token = (await Deno.readTextFile(`${it.home}/token`)).trim();
-  const [one, other] = [await cookieFor(it.http, token), await cookieFor(it.http, token)];
-  const rotated = await ask(it.http, "/token/rotate", { method: "POST", cookie: one });
-  assertEquals(rotated.status, 200);
-  await rotated.body?.cancel();
-  const next = rotated.headers.get("set-cookie")!.split(";")[0]!;
+  const [one, other] = [await keyFor(it.http, token), await keyFor(it.http, token)];
+  const watched = (await ask(it.http, "/watch", { key: other })).body!.getReader();
+  await watched.read();
+  const rotated = await ask(it.http, "/token/rotate", { method: "POST", key: one });
+  const { page_session: next } = await rotated.json();
   assertNotEquals(next, one);
-  assertEquals(await statusOf(ask(it.http, "/status", { cookie: next })), 200);
-  for (const cookie of [one, other]) assertEquals(await statusOf(ask(it.http, "/status", { cookie })), 401);
+  assertEquals(await statusOf(ask(it.http, "/status", { key: next })), 200);
+  for (const key of [one, other]) assertEquals(await statusOf(ask(it.http, "/status", { key })), 401);
+  while (!(await watched.read()).done);
 });
 
-Deno.test("exai-daemon page gives an address that signs a browser in once", async () => {
-  await using it = await testDaemon({ settings: { token: TOKEN } });
+Deno.test("exai-daemon page gives an address that signs a page in once, and sends its code to nobody", async () => {
+  await using it = await testDaemon({ settings: { token: TOKEN, helloRate: 1 } });
   const settings = defaultSettings({ home: it.home, port: Number(new URL(it.http).port), token: TOKEN });
   const { json } = await outcomeOf(pageCommand, [], { settings, switches: new Set(["print"]) });
   const { link, url } = json as { link: string; url: string };
   assertEquals(url, it.http);
-  const first = await fetch(link, { redirect: "manual" });
-  await first.body?.cancel();
-  assertEquals([first.status, first.headers.get("location")], [303, "/"]);
-  const cookie = first.headers.get("set-cookie")!.split(";")[0]!;
-  assertEquals(await statusOf(ask(it.http, "/status", { cookie })), 200);
-  const second = await fetch(link, { redirect: "manual" });
-  await second.body?.cancel();
-  assertEquals([second.status, second.headers.get("set-cookie")], [303, null]);
+  const { pathname, search, hash } = new URL(link);
+  assertEquals([pathname, search], ["/", ""]);
+  const code = /^#code=([\w-]{43})$/.exec(hash)![1]!;
+  const key = await keyFor(it.http, code, "/page/open");
+  assertEquals(await statusOf(ask(it.http, "/status", { key })), 200);
+  // No wrong token: whoever opens the address again is not held back.
+  for (let n = 0; n < 20; n++) {
+    assertEquals(await statusOf(ask(it.http, "/page/open", { method: "POST", body: code })), 403);
+  }
+});
+
+Deno.test("sessions of pages are bounded in number and age, and codes in age", () => {
+  using clock = new SteadyClock();
+  const pages = new PageSessions({ current: TOKEN });
+  const keys = Array.from({ length: 65 }, () => pages.begin());
+  assertEquals(keys.map((key) => pages.accepts(key)).indexOf(true), 1, "the one used longest ago made room");
+  assertEquals([keys[0], keys[64]].map((key) => pages.accepts(key!)), [false, true]);
+  const [left, used] = [keys[1]!, keys[2]!];
+  for (let day = 1; day <= 8; day++) {
+    clock.pass(24 * HOUR_MS - 1);
+    assertEquals(pages.accepts(used), day <= 7, `after ${day} days`);
+  }
+  assertEquals(pages.accepts(left), false);
+  const code = pages.createCode();
+  clock.pass(2 * MINUTE_MS);
+  assertEquals(pages.redeem(code), false);
 });

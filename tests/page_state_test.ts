@@ -2,8 +2,16 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerStatus, SessionStatus } from "../lib/admin/status_rows.ts";
 import type { WatchEvent } from "../lib/admin/watch_event.ts";
-import { formatCount, formatDuration, formatMemory, plural } from "../lib/page/browser/format.ts";
-import { buildMatrix, filterLines, toneOf, visibleRange } from "../lib/page/browser/matrix_model.ts";
+import { stateInWords, toneOf } from "../lib/admin/state_words.ts";
+import {
+  buildMatrix,
+  chosenAt,
+  filterLines,
+  loadOf,
+  loadsByCell,
+  placeOf,
+  visibleRange,
+} from "../lib/page/browser/matrix_model.ts";
 import {
   filterCalls,
   MAX_CALLS,
@@ -121,14 +129,49 @@ Deno.test("the matrix tells who shares what: one number in a line is one process
   assertEquals(filterLines(lines, " LOGIN ").map(({ name }) => name), ["git"]);
 });
 
+Deno.test("one program with windows in two directories has a column for each", () => {
+  const sessions = new Map(["/a/one", "/a/two"].map((cwd, i): [string, SessionStatus] => [
+    `s${i}`,
+    { ...sessionRow(`s${i}`), window: "10", cwd },
+  ]));
+  assertEquals(buildMatrix(new Map(), sessions).columns.map(({ label }) => label), [
+    "codex one",
+    "codex two",
+  ]);
+});
+
+Deno.test("what is chosen stays chosen when servers and windows come and go", () => {
+  const matrixOf = (servers: string[], sessions: string[]) =>
+    buildMatrix(
+      new Map(servers.map((name) => [name, serverRow(name)])),
+      new Map(sessions.map((id) => [id, { ...sessionRow(id), cwd: `/${id}` }])),
+    );
+  const before = matrixOf(["files", "git"], ["s2"]);
+  const chosen = chosenAt({ row: 1, column: 0 }, before);
+  assertEquals(placeOf(chosen, matrixOf(["a", "files", "git"], ["s1", "s2"])), { row: 2, column: 1 });
+  assertEquals(placeOf(chosen, matrixOf(["files"], [])), { row: 0, column: -1 });
+  assertEquals(placeOf(chosen, matrixOf([], [])), { row: 0, column: -1 });
+});
+
+Deno.test("calls of a window that wait are told apart from those that run", () => {
+  const { state } = shown();
+  state.take(calls([callRow("a", "running"), callRow("b", "running", { waits_for: "a slot" })]));
+  const { columns } = buildMatrix(new Map(), new Map([["s1", sessionRow("s1")]]));
+  assertEquals(loadOf(loadsByCell(state.running), "files", columns[0]!), { running: 1, waiting: 1 });
+});
+
 Deno.test("a state nobody has heard of is a fault, and an open breaker needs a look", () => {
   assertEquals(toneOf(serverRow("x", "exploded" as ServerStatus["state"])), "bad");
   assertEquals(toneOf({ ...serverRow("x"), breaker: { state: "open" } }), "ask");
+  assertEquals(stateInWords({ ...serverRow("x", "not started"), lists_known: false }), "not started, new");
+  assertEquals(stateInWords({ ...serverRow("x"), listening: "waiting" }), "running, not heard");
 });
 
 Deno.test("only what is seen of many is drawn", () => {
   const [from, to] = visibleRange({ scroll: 3600, extent: 360, size: 36, count: 500 });
-  assertEquals([from, to], [96, 114]);
+  assertEquals([from, to], [96, 116]);
+  // A scroll of less than the step draws nothing anew.
+  assertEquals(visibleRange({ scroll: 3650, extent: 360, size: 36, count: 500 }), [from, to]);
   assertEquals(visibleRange({ scroll: 0, extent: 360, size: 36, count: 0 }), [0, 0]);
 });
 
@@ -143,22 +186,6 @@ Deno.test("calls are found by words, and failed ones by the word", () => {
     ["c"],
     ["c"],
     [],
-  ]);
-});
-
-Deno.test("figures are written as people read them", () => {
-  assertEquals([0.42, 12, 3210, 125_000, 3_660_000].map(formatDuration), [
-    "0.4 ms",
-    "12 ms",
-    "3.2 s",
-    "2 min 5 s",
-    "1 h 1 min",
-  ]);
-  assertEquals([formatMemory(undefined), formatMemory(-2048), formatCount(-3)], ["–", "−2 KiB", "−3"]);
-  assertEquals([plural(1, "process"), plural(2, "process"), plural(2, "window")], [
-    "1 process",
-    "2 processes",
-    "2 windows",
   ]);
 });
 

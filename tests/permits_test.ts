@@ -4,6 +4,7 @@ import { Tally } from "../lib/base/tally.ts";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { CallTrace } from "../lib/call/trace.ts";
 import { currentWait } from "../lib/call/wait.ts";
+import { FakeSpan } from "./helpers/fake_span.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { seeded } from "./helpers/random.ts";
 
@@ -185,6 +186,23 @@ Deno.test("how many are served before a waiter is what it says", async () => {
   first[Symbol.dispose]();
   await Promise.all(waits);
   assertEquals(said.map((_, n) => served.indexOf(n)), said);
+});
+
+Deno.test("the span of a call says how many were before it when it began to wait", async () => {
+  const permits = new Permits({ perKey: 1, total: 1, queueMax: 9, holder: "the server" });
+  const span = new FakeSpan();
+  const trace: CallTrace = { span };
+  const wait = async (key: string) => {
+    using _permit = await permits.acquire(key, never, trace);
+  };
+  const first = permits.acquire("a", never) as Permit;
+  const waits = [wait("a"), wait("b"), wait("a")];
+  first.lend();
+  // The first of them runs; who wants its permit back comes before all that have not begun.
+  const back = first.takeBack({ signal: never, trace }).then(() => first[Symbol.dispose]());
+  await Promise.all([...waits, back, wait("c")]);
+  const said = span.waits.map(({ what }) => what);
+  assertEquals(said, [0, 0, 1, 2, 3].map((before) => `a permit of the server (${before} before it)`));
 });
 
 Deno.test("a key that counts nothing is forgotten", () => {

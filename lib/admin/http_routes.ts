@@ -27,7 +27,7 @@ import type { MountedServer } from "../upstream/mounted_server.ts";
 import { killUpstream } from "./terminate.ts";
 import { watchRoute } from "./watch_route.ts";
 import { WatchFeed } from "./watch_feed.ts";
-import type { MemoryMeter } from "./watch_memory.ts";
+import { type MemoryMeter, residentByPid } from "./watch_memory.ts";
 
 /** What is wrong with entries of `mcp.json`. */
 interface EntryTroubles {
@@ -40,9 +40,9 @@ interface MountAdmin {
   readonly servers: readonly MountedServer[];
   readonly retiring: Iterable<MountedServer>;
   readonly configured: ServersChange;
-  memory(): Promise<ReadonlyMap<number, number>>;
   /** Of the processes of servers, with all they have started. */
   readonly usage: MemoryMeter["servers"];
+  readonly guardPid: number | undefined;
   readonly programs: ReadonlyMap<number, string>;
   reload(): Promise<ServersChange>;
   readonly troubles: EntryTroubles;
@@ -92,7 +92,7 @@ interface RouteSources extends RunningParts {
   /** Undefined where the settings do not change. */
   settings?: SettingsAdmin;
   token: TokenStore;
-  /** The browsers that are signed in to the page. */
+  /** The pages that are signed in. */
   pages: PageSessions;
   toolsFor: ServerRouteSources["toolsFor"];
   stopRequest: StopRequest;
@@ -114,12 +114,26 @@ export function httpRoutes(sources: RouteSources): Map<string, Route> {
 function ownerRoutes(sources: RouteSources): [string, Route][] {
   const { telemetry, mounts, own, secrets, sessions, calls, stopRequest } = sources;
   const routes = callRoutes({ calls, sessions, killUpstream: (id) => killUpstream(id, mounts) });
+  const servers: ServerRouteSources = {
+    sessions,
+    toolsFor: sources.toolsFor,
+    servers: () => mounts.servers,
+    troubleOf: (name) =>
+      mounts.troubles.ofEntries().find(({ server }) => server === name) ?? mounts.troubles.whyUnmounted(name),
+    unmounted: () => unmountedNames(mounts.configured),
+  };
   return [
     [
       "/metrics",
-      allowMethod("GET", () => new Response(telemetry.prometheusText(), { headers: PROMETHEUS })),
+      allowMethod("GET", async () => {
+        const watch = { watchers: sources.watch.watchers, saved: await sources.watch.saved() };
+        return new Response(telemetry.prometheusText(watch), { headers: PROMETHEUS });
+      }),
     ],
-    ["/status", allowMethod("GET", async () => Response.json(statusOf(sources, await mounts.memory())))],
+    [
+      "/status",
+      allowMethod("GET", async () => Response.json(statusOf(sources, residentByPid(await mounts.usage())))),
+    ],
     [
       "/watch",
       watchRoute({
@@ -137,16 +151,8 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
     ["/stop", stopRoute(stopRequest, calls)],
     ["/handover", handoverRoute(sources.handover)],
     ...threadRoutes(allThreads(own.threads)),
-    ...serverActionRoutes({ servers: () => mounts.servers, sessions }),
-    ...serverRoutes({
-      sessions,
-      toolsFor: sources.toolsFor,
-      servers: () => mounts.servers,
-      troubleOf: (name) =>
-        mounts.troubles.ofEntries().find(({ server }) => server === name) ??
-          mounts.troubles.whyUnmounted(name),
-      unmounted: () => unmountedNames(mounts.configured),
-    }),
+    ...serverActionRoutes(servers),
+    ...serverRoutes(servers),
     ...askingAgain(authRoutes(mounts.signIns), secrets),
     ["/token/rotate", allowMethod("POST", (...asked) => rotateToken(asked, sources))],
   ];
@@ -195,7 +201,7 @@ export function watchFeed(parts: RunningParts, processes: MemoryMeter["processes
     status: (memory) => statusOf(parts, memory),
     health: () => telemetry.watched(),
     calls,
-    meter: { servers: mounts.usage, processes },
+    meter: { servers: mounts.usage, processes, own: () => [Deno.pid, ...[mounts.guardPid ?? []].flat()] },
   });
 }
 
@@ -216,16 +222,15 @@ async function reload({ mounts, own, settings, secrets }: RouteSources): Promise
 
 /** Rotates the token. Requires the current one: a replaced token in its grace period only opens connections. */
 async function rotateToken(
-  [request, { isPage }]: Parameters<Route>,
+  [request, { page }]: Parameters<Route>,
   { token, pages }: RouteSources,
 ): Promise<Response> {
   // The session of a page is one under the current token.
-  const presented = isPage ? token.current : requestToken(request) ?? "";
+  const presented = page ? token.current : requestToken(request) ?? "";
   if (await token.rotateGenerated(presented)) {
-    const response = Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS });
     // The rotation has ended every page's session: the one that has asked for it begins another.
-    if (isPage) response.headers.set("set-cookie", pages.begin(request));
-    return response;
+    const session = page ? { page_session: pages.begin() } : {};
+    return Response.json({ ok: true, grace_s: token.graceMs / SECOND_MS, ...session });
   }
   throw new ExaiError("UNAUTHORIZED", "the token is not the current one");
 }

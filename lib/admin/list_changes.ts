@@ -1,4 +1,4 @@
-import type { JsonObject } from "../base/json.ts";
+import { type JsonObject, ownEntry } from "../base/json.ts";
 import type { ListChangeFigures } from "../observe/metrics.ts";
 
 /** How often windows were notified for one cause that their lists have changed. */
@@ -19,4 +19,19 @@ export function listChangeRows({ causes }: ListChangeFigures): ListChangeRow[] {
     count,
     last_at: lastAt.toISOString(),
   }));
+}
+
+const CAUSES: Readonly<Record<string, string>> = {
+  mounted: "was mounted",
+  removed: "was removed",
+  known: "became known",
+  changed: "changed its lists",
+  renamed: "has other names, as another server has the same",
+  settings: "settings changed what windows see",
+};
+
+/** "files was mounted": why windows were notified, for people. */
+export function causeInWords({ cause, server }: Pick<ListChangeRow, "cause" | "server">): string {
+  const words = ownEntry(CAUSES, cause) ?? cause;
+  return server === undefined ? words : `${server} ${words}`;
 }

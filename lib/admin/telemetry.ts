@@ -6,7 +6,7 @@ import { HEALTH_INTERVAL_MS } from "../config/settings.ts";
 import { buildHealth } from "../observe/health.ts";
 import { HealthWriter } from "../observe/health_writer.ts";
 import { EventLoopLagMonitor } from "../observe/event_loop_lag.ts";
-import { type GaugeValues, type ListChangeFigures, Metrics } from "../observe/metrics.ts";
+import { type GaugeValues, type ListChangeFigures, Metrics, type WatchFigures } from "../observe/metrics.ts";
 import { recordCalls } from "../observe/call_record.ts";
 import { MetricsLines } from "../observe/metrics_lines.ts";
 import { RecentActivity } from "../observe/recent_activity.ts";
@@ -144,8 +144,8 @@ export class Telemetry implements AsyncDisposable {
   }
 
   /** The metrics in the Prometheus text exposition format. */
-  prometheusText(): string {
-    return this.#metrics.toPrometheusText(this.#gauges());
+  prometheusText(watch: WatchFigures): string {
+    return this.#metrics.toPrometheusText(this.#gauges(), watch);
   }
 
   #gauges(): GaugeValues {

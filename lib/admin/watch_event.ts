@@ -90,12 +90,15 @@ export interface MemorySample extends JsonObject {
 }
 
 /**
- * What is saved against one copy of each process per window: for each process that k windows share, k-1 times what it
- * is measured to take, less the daemon and the shims. Negative where EXAI takes more than it saves.
+ * What is saved against one copy of each process per session: for each process that k connected sessions share, k-1
+ * times what it is measured to take with all it has started, less the daemon, its watchdog and the shims. Negative where
+ * EXAI takes more than it saves: that is shown as a cost, see {@linkcode describeSaved}.
  */
 export interface SavedSample extends JsonObject {
   processes?: number;
   bytes?: number;
+  /** Which memory `bytes` are: `private`, which no other copy has, or `resident` where the system tells no more. */
+  counted?: "private" | "resident";
   /** What could not be measured, in a sentence. */
   note?: string;
 }
@@ -113,6 +116,6 @@ export interface LogEvent extends JsonObject {
   type: "log";
   at_ms: number;
   lines: string[];
-  /** Why there are none, in a sentence. */
+  /** Why there are none, or not all, in a sentence. */
   why?: string;
 }

@@ -1,8 +1,11 @@
 import { delay } from "@std/async/delay";
 import { getLogger } from "@logtape/logtape";
 import type { JsonObject } from "../base/json.ts";
-import { MIB, SECOND_MS } from "../base/units.ts";
+import { KIB, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import type { SignedInPage } from "../edge/http_handler.ts";
 import { WatchedCalls } from "./watch_calls.ts";
+import type { SavedSample } from "./watch_event.ts";
+import { WatchedMemory } from "./watch_memory.ts";
 import { WatchedState, type WatchLook, type WatchSources } from "./watch_state.ts";
 import { WatchedLog } from "./watch_log.ts";
 
@@ -14,22 +17,42 @@ const LOOK_MS = SECOND_MS / 2;
 /** With many servers and windows, a look takes longer; the time between two is then this many times as long. */
 const REST_PER_LOOK = 40;
 
-/** A watcher that has this much unread is left out. */
-const MAX_UNREAD_BYTES = MIB;
+/** A watcher that has this much unread is left out, so that it holds this much and what one look has found. */
+const MAX_UNREAD_BYTES = 256 * KIB;
+
+/** A watcher that has read nothing for this long is ended: it has stopped, and another may need its place. */
+const MAX_UNREAD_MS = MINUTE_MS;
 
 /** More watchers than these are refused; each costs what is written to it. */
 export const MAX_WATCHERS = 64;
+
+/** Who watches. */
+interface WatchReader {
+  /** The log whose lines are told too. */
+  logPath?: string;
+  /** Is told nothing more once its session has ended, as by a rotation of the token. */
+  page?: SignedInPage;
+}
 
 /** What all watchers are told, produced once for all, and only while there are any. */
 export class WatchFeed implements Disposable {
   readonly #sources: WatchSources;
   readonly #watchers = new Set<Watcher>();
+  readonly #memory: WatchedMemory;
   #wake = new AbortController();
   #isRunning = false;
   #isDisposed = false;
 
   constructor(sources: WatchSources) {
     this.#sources = sources;
+    this.#memory = new WatchedMemory(sources.meter);
+  }
+
+  /** What is saved now, by a measurement that is at most ten seconds old. */
+  async saved(): Promise<SavedSample> {
+    const status = this.#sources.status(this.#memory.ofServers);
+    await this.#memory.measure(status);
+    return this.#memory.sample(status, 0).saved;
   }
 
   /** How many watch. */
@@ -37,12 +60,12 @@ export class WatchFeed implements Disposable {
     return this.#watchers.size;
   }
 
-  /** Lines of what there is and what changes, until the reader leaves; with those of the log at `logPath`. */
-  watch(logPath: string | undefined): ReadableStream<Uint8Array<ArrayBuffer>> {
+  /** Lines of what there is and what changes, until the reader leaves or may read no more. */
+  watch(reader: WatchReader): ReadableStream<Uint8Array<ArrayBuffer>> {
     let watcher: Watcher;
     return new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
-        watcher = new Watcher(controller, { hello: this.#sources.hello(), logPath });
+        watcher = new Watcher(controller, { hello: this.#sources.hello(), ...reader });
         if (this.#isDisposed) return watcher.end();
         this.#watchers.add(watcher);
         this.#wake.abort();
@@ -60,7 +83,7 @@ export class WatchFeed implements Disposable {
     if (this.#isRunning) return;
     this.#isRunning = true;
     using calls = new WatchedCalls(this.#sources.calls);
-    const state = new WatchedState(this.#sources, calls);
+    const state = new WatchedState(this.#sources, { calls, memory: this.#memory });
     while (this.#watchers.size > 0) {
       const beganMs = performance.now();
       this.#lookOnce(state);
@@ -74,17 +97,31 @@ export class WatchFeed implements Disposable {
   #lookOnce(state: WatchedState): void {
     try {
       const look = state.look();
-      for (const watcher of this.#watchers) watcher.take(look);
+      for (const watcher of this.#watchers) {
+        if (!watcher.isAllowed) this.#end(watcher);
+        else if (watcher.isStuck) this.#drop(watcher);
+        else watcher.take(look);
+      }
     } catch (thrown) {
       log.error("what runs could not be told to those who watch: {thrown}", { thrown });
     }
   }
 
+  #end(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
+    watcher.end();
+  }
+
+  #drop(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
+    watcher.drop();
+    log.info("one of those who watch has read nothing for a minute, and is left");
+  }
+
   /** Ends every watcher's stream. */
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    for (const watcher of this.#watchers) watcher.end();
-    this.#watchers.clear();
+    for (const watcher of this.#watchers) this.#end(watcher);
     this.#wake.abort();
   }
 }
@@ -93,28 +130,43 @@ export class WatchFeed implements Disposable {
 class Watcher implements Disposable {
   readonly #controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   readonly #log: WatchedLog | undefined;
+  readonly #page: SignedInPage | undefined;
   /** Whether it was left out of lines, and has to be told the whole. */
   #isBehind = true;
   #leftOutCalls = 0;
+  /** Since when it reads nothing. */
+  #unreadSinceMs: number | undefined;
 
   constructor(
     controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>,
-    { hello, logPath }: { hello: JsonObject; logPath: string | undefined },
+    { hello, logPath, page }: WatchReader & { hello: JsonObject },
   ) {
     this.#controller = controller;
+    this.#page = page;
     if (logPath !== undefined) this.#log = new WatchedLog(logPath);
     this.#write(encodeLine(hello));
+  }
+
+  /** Whether it may read on. */
+  get isAllowed(): boolean {
+    return this.#page?.isSignedIn() ?? true;
+  }
+
+  get isStuck(): boolean {
+    return this.#unreadSinceMs !== undefined && performance.now() - this.#unreadSinceMs >= MAX_UNREAD_MS;
   }
 
   take(look: WatchLook): void {
     if ((this.#controller.desiredSize ?? 0) <= 0) {
       this.#isBehind = true;
+      this.#unreadSinceMs ??= performance.now();
       this.#leftOutCalls += look.callCount;
       return;
     }
     for (const chunk of this.#isBehind ? look.whole(this.#leftOutCalls) : look.changes) this.#write(chunk);
     this.#isBehind = false;
     this.#leftOutCalls = 0;
+    this.#unreadSinceMs = undefined;
     const lines = this.#log?.take(look.atMs);
     if (lines) this.#write(encodeLine(lines));
   }
@@ -123,9 +175,17 @@ class Watcher implements Disposable {
     this.#controller.enqueue(chunk);
   }
 
+  /** Ends it once it has read what it was told. */
   end(): void {
     this[Symbol.dispose]();
     this.#controller.close();
+  }
+
+  /** Ends it with what it has not read. */
+  drop(): void {
+    this[Symbol.dispose]();
+    // A text: Deno prints what a response ends with, and the trace of an error would look like a crash.
+    this.#controller.error("a reader of GET /watch is ended: nothing was read for a minute");
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,6 @@
 import { clip } from "../base/text.ts";
 import { messageOf } from "../base/errors.ts";
+import { KIB } from "../base/units.ts";
 import { followLog, readTail } from "../state/log_tail.ts";
 import type { LogEvent } from "./watch_event.ts";
 
@@ -9,10 +10,16 @@ const MAX_LINES = 200;
 /** A longer line is cut. */
 const MAX_LINE_CHARS = 4000;
 
+/** Characters kept between two looks, for one who does not read. */
+const MAX_CHARS = 256 * KIB;
+
 /** The lines of one log file, from its last ones on. */
 export class WatchedLog implements Disposable {
   readonly #ended = new AbortController();
   #lines: string[] = [];
+  #chars = 0;
+  /** Lines that nobody could read in time. */
+  #leftOut = 0;
   #why: string | undefined;
 
   /** @param path of the file, which may come later */
@@ -30,16 +37,22 @@ export class WatchedLog implements Disposable {
   }
 
   #add(line: string): void {
-    this.#lines.push(clip(line, MAX_LINE_CHARS));
+    const kept = clip(line, MAX_LINE_CHARS);
+    this.#chars += kept.length;
+    this.#lines.push(kept);
     // The latest are worth more than those that nobody could read in time.
-    if (this.#lines.length > 2 * MAX_LINES) this.#lines.splice(0, MAX_LINES);
+    while (this.#lines.length > 2 * MAX_LINES || this.#chars > MAX_CHARS) {
+      this.#chars -= this.#lines.shift()!.length;
+      this.#leftOut++;
+    }
   }
 
   /** The lines since the last time; undefined: none. */
   take(atMs: number): LogEvent | undefined {
-    const [lines, why] = [this.#lines, this.#why];
+    const [lines, leftOut] = [this.#lines, this.#leftOut];
+    const why = leftOut > 0 ? `${leftOut} lines before these came too fast to be shown` : this.#why;
     if (lines.length === 0 && why === undefined) return undefined;
-    [this.#lines, this.#why] = [[], undefined];
+    [this.#lines, this.#why, this.#chars, this.#leftOut] = [[], undefined, 0, 0];
     return { type: "log", at_ms: atMs, lines, ...(why === undefined ? {} : { why }) };
   }
 

@@ -22,7 +22,7 @@ interface WatchRouteSources {
 
 /** `GET /watch?log=NAME`: what runs, as it changes, one JSON value a line; see {@linkcode WatchEvent}. */
 export function watchRoute({ feed, logs, serverNames }: WatchRouteSources): Route {
-  return allowMethod("GET", ({ url }) => {
+  return allowMethod("GET", ({ url }, { page }) => {
     const query = new URL(url).searchParams;
     for (const name of query.keys()) {
       // A token may be there for clients that cannot set headers.
@@ -38,7 +38,7 @@ export function watchRoute({ feed, logs, serverNames }: WatchRouteSources): Rout
         { retryAfterMs: 5000 },
       );
     }
-    return new Response(feed.watch(logPath), { headers: NDJSON });
+    return new Response(feed.watch({ logPath, page }), { headers: NDJSON });
   });
 }
 

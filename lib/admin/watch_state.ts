@@ -4,7 +4,7 @@ import type { CallControl } from "./call_control.ts";
 import type { DaemonStatus } from "./status_rows.ts";
 import type { CallChanges, WatchedCalls } from "./watch_calls.ts";
 import type { CallsEvent, HelloEvent, NoticeEvent, SampleEvent } from "./watch_event.ts";
-import { type MemoryMeter, WatchedMemory } from "./watch_memory.ts";
+import type { MemoryMeter, WatchedMemory } from "./watch_memory.ts";
 import { rowsLine, serverRows, SessionRows, WatchedRows } from "./watch_rows.ts";
 
 const SAMPLE_MS = 2 * SECOND_MS;
@@ -56,10 +56,10 @@ export class WatchedState {
   #sample: SampleEvent | undefined;
   #notice: NoticeEvent | undefined;
 
-  constructor(sources: WatchSources, calls: WatchedCalls) {
+  constructor(sources: WatchSources, { calls, memory }: { calls: WatchedCalls; memory: WatchedMemory }) {
     this.#sources = sources;
     this.#calls = calls;
-    this.#memory = new WatchedMemory(sources.meter);
+    this.#memory = memory;
   }
 
   look(): WatchLook {
@@ -76,20 +76,27 @@ export class WatchedState {
     const isSampled = atMs - this.#sampledAtMs >= SAMPLE_MS;
     if (isSampled) changes.push(...this.#takeSample(status, atMs));
     void this.#memory.measure(status);
+    // Of many servers and windows they are most of the whole: made once, for all who come or were left out.
+    const rows = once(() => this.#allRows(atMs));
     return {
       atMs,
       changes: changes.map(encode),
       callCount,
-      whole: (leftOutCalls) => this.#whole(atMs, leftOutCalls),
+      whole: (leftOutCalls) => [...rows(), ...this.#whole(atMs, leftOutCalls)],
     };
+  }
+
+  #allRows(atMs: number): Uint8Array<ArrayBuffer>[] {
+    return [
+      rowsLine("servers", this.#servers.whole, { atMs, isWhole: true }),
+      rowsLine("sessions", this.#sessions.whole, { atMs, isWhole: true }),
+    ].map(encode);
   }
 
   #whole(atMs: number, leftOut: number): Uint8Array<ArrayBuffer>[] {
     const running = this.#calls.running();
     const calls = { calls: running.calls, leftOut: running.leftOut + leftOut };
     const lines = [
-      rowsLine("servers", this.#servers.whole, { atMs, isWhole: true }),
-      rowsLine("sessions", this.#sessions.whole, { atMs, isWhole: true }),
       lineOf(callsEvent(calls, { atMs, isWhole: true })),
       lineOf(this.#notice ??= this.#noticeAt(atMs, this.#sources.health())),
       ...(this.#sample ? [lineOf(this.#sample)] : []),
@@ -121,6 +128,11 @@ export class WatchedState {
   #noticeAt(atMs: number, { faults, notes }: WatchedHealth): NoticeEvent {
     return { type: "notice", at_ms: atMs, faults, notes };
   }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 function callsEvent(

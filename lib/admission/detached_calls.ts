@@ -221,7 +221,7 @@ export async function resultWithin(
   const stop = () => resolve(undefined);
   const timer = setTimeout(stop, Math.min(waitMs, MAX_TIMER_MS));
   call.signal.addEventListener("abort", stop, { once: true });
-  using _wait = beginWait(call, () => `the detached call of ${found.tool} to end`);
+  using _wait = beginWait(call, `the detached call of ${found.tool} to end`);
   const watch = (progress: Progress) => reportProgress(call, progress);
   if (!found.isOver) found.watchers.add(watch);
   try {

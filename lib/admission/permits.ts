@@ -149,10 +149,17 @@ export class Permits {
         resolve();
       },
     };
-    const noted = beginWait({ trace }, () => this.#describe(queue.ahead(key, waiter)));
     signal.addEventListener("abort", onAbort);
     queue.push(key, waiter);
+    // In the queue first: a call with a span is asked at once how many are before it.
+    const what = () => this.#describe(this.#ahead(queue, key, waiter));
+    const noted = beginWait({ trace }, what, { asBegun: true });
     return promise;
+  }
+
+  #ahead(queue: FairQueue<Waiter>, key: string, waiter: Waiter): number {
+    const returning = queue === this.#queue ? this.#returning.size : 0;
+    return returning + queue.ahead(key, waiter);
   }
 
   #describe(ahead: number): string {

@@ -166,14 +166,13 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#mounts.detach(caller);
   }
 
-  /** Memory of each server process and its descendants, in bytes, by process id. */
-  async memory(): Promise<ReadonlyMap<number, number>> {
-    const usage = await this.usage();
-    return new Map(Array.from(usage, ([pid, { memoryBytes }]) => [pid, memoryBytes]));
-  }
-
   /** Memory and processes of each server's process tree, by the id of its root. */
   readonly usage = (): Promise<ReadonlyMap<number, TreeUsage>> => this.#host.usage();
+
+  /** The process beside the daemon that ends servers if the daemon is killed, while there is one. */
+  get guardPid(): number | undefined {
+    return this.#host.guardPid;
+  }
 
   /** What runs in place of a configured wrapper (`npx`), for people, by process id. */
   get programs(): ReadonlyMap<number, string> {

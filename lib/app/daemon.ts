@@ -17,7 +17,7 @@ import { HttpHandler } from "../edge/http_handler.ts";
 import type { Listeners } from "../edge/listeners.ts";
 import { MemoryReclaimer } from "../observe/memory_reclaimer.ts";
 import { servedPage } from "../page/routes.ts";
-import { residentMemory } from "../process/process_table.ts";
+import { processMemory } from "../process/process_table.ts";
 import { RoundTrips } from "../round_trips/round_trips.ts";
 import { Router } from "../router/router.ts";
 import { attachExai, type AttachHooks, attachMcp } from "../session/hello.ts";
@@ -106,7 +106,7 @@ export class Daemon implements AsyncDisposable {
       command: (command) => this.#handler.command(command),
       onNotification: (...notification) => router.notify(...notification),
     });
-    this.#watch = watchFeed({ ...parts, ...this.#running }, residentMemory);
+    this.#watch = watchFeed({ ...parts, ...this.#running }, processMemory);
     this.#handler = this.#createHandler(parts, { guard, hooks, budget, servers, router });
     connectEvents(parts, {
       router,

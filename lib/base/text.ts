@@ -66,10 +66,11 @@ export function quoteName(name: string): string {
  * import { counted } from "./text.ts";
  *
  * assertEquals([counted(1, "call"), counted(0, "call")], ["1 call", "0 calls"]);
+ * assertEquals(counted(2, "process"), "2 processes");
  * ```
  */
 export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+  return `${count} ${noun}${count === 1 ? "" : noun.endsWith("s") ? "es" : "s"}`;
 }
 
 /**

@@ -1,24 +1,62 @@
 import { ExaiError } from "../base/errors.ts";
 import type { Call, Whereabouts } from "./call.ts";
+import type { CallSpan } from "./span.ts";
 import type { CallTrace, Wait } from "./trace.ts";
 
 const NO_WAIT: Disposable = { [Symbol.dispose]() {} };
 
-/** Notes that `call` waits for `what`, until the returned object is disposed. Does nothing for a call without a trace. */
-export function beginWait({ trace }: Pick<Call, "trace">, what: () => string): Disposable {
+/**
+ * Notes that `call` waits for `what`, until the returned object is disposed. Does nothing for a call without a trace. Its
+ * span is told of each thing in turn where `what` changes meanwhile.
+ *
+ * @param options `asBegun`: the span is told what was true at the beginning, as `what` holds a number that counts down
+ */
+export function beginWait(
+  { trace }: Pick<Call, "trace">,
+  what: string | (() => string),
+  { asBegun = false }: { asBegun?: boolean } = {},
+): Disposable {
   if (!trace) return NO_WAIT;
-  const wait: Wait = { sinceMs: performance.now(), what };
+  const read = typeof what === "string" ? () => what : what;
+  const wait: Wait = { sinceMs: performance.now(), what: read };
   const waits = trace.waits ??= [];
   waits.push(wait);
   const { span } = trace;
-  // As it was when the wait began: who is before it, and the like.
-  const text = span && what();
+  const told = span && tellWaits(span, read, typeof what === "string" || asBegun);
   return {
     [Symbol.dispose]() {
       const at = waits.indexOf(wait);
       if (at === -1) return;
       waits.splice(at, 1);
-      span?.waited(text!, wait.sinceMs);
+      told?.[Symbol.dispose]();
+    },
+  };
+}
+
+/** How much longer a wait gets before it is looked at again: what it says is right to this part of its time. */
+const LOOK_AGAIN = 0.25;
+
+/** Tells `span` of a wait that begins now, and of what comes in its place. */
+function tellWaits(span: CallSpan, what: () => string, isFixed: boolean): Disposable {
+  const beganMs = performance.now();
+  let [text, sinceMs] = [what(), beganMs];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const lookLater = () => {
+    timer = setTimeout(look, Math.max(1, (performance.now() - beganMs) * LOOK_AGAIN));
+  };
+  const look = () => {
+    const now = what();
+    if (now !== text) {
+      span.waited(text, sinceMs);
+      [text, sinceMs] = [now, performance.now()];
+    }
+    lookLater();
+  };
+  if (!isFixed) lookLater();
+  return {
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      span.waited(text, sinceMs);
     },
   };
 }
@@ -29,7 +67,7 @@ export async function waitingFor<T>(
   what: string | (() => string),
   work: Promise<T>,
 ): Promise<T> {
-  using _wait = beginWait(call, typeof what === "string" ? () => what : what);
+  using _wait = beginWait(call, what);
   return await work;
 }
 

@@ -1,13 +1,22 @@
 import { UsageError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { quoteName } from "../base/text.ts";
-import { formatBytes, formatUsd, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import {
+  DAY_MS,
+  formatBytes,
+  formatDuration,
+  formatUsd,
+  HOUR_MS,
+  MINUTE_MS,
+  SECOND_MS,
+} from "../base/units.ts";
 import { jsonEscaped, visible } from "../base/visible.ts";
 import { callJson, parseFilter, parseLimit } from "../admin/call_routes.ts";
 import { askDaemon, followDaemon, isDaemonRunning } from "../client/daemon_client.ts";
 import type { Action, CommandFlag, CommandGroup, CommandResult, Invocation } from "./command.ts";
 import { fromCallsFile } from "./calls_file.ts";
 import { exportCommand } from "./export_calls.ts";
+import { followLines } from "./follow.ts";
 import { formatCell, formatLocalTime, formatRow, formatTable } from "./table.ts";
 
 /** The flags that choose calls, each sent to the daemon as a parameter of the same name. */
@@ -99,7 +108,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   s: SECOND_MS,
   m: MINUTE_MS,
   h: HOUR_MS,
-  d: 24 * HOUR_MS,
+  d: DAY_MS,
 };
 
 /** `10m`, `2h`, or a time, as milliseconds since 1970. */
@@ -134,12 +143,11 @@ async function withoutDaemon(
 
 async function follow({ settings, switches, print }: Invocation, query: URLSearchParams): Promise<string> {
   const json = switches.has("json");
-  const widths = [9, 23, 12, 28, 20, 10, 9, 9, 9, 9, 36];
+  const widths = [9, 23, 12, 28, 20, 11, 9, 9, 9, 9, 36];
   const line = (cells: readonly unknown[]) => formatRow(cells.map(formatCell), widths);
   if (!json) print(line(HEADINGS));
-  for await (const text of followDaemon(settings, `/calls/follow?${query}`)) {
-    print(json ? jsonEscaped(text) : line(rowOf(JSON.parse(text))));
-  }
+  const show = (text: string) => print(json ? jsonEscaped(text) : line(rowOf(JSON.parse(text))));
+  await followLines(followDaemon(settings, `/calls/follow?${query}`), show);
   return json ? "" : "the daemon has stopped";
 }
 
@@ -151,7 +159,7 @@ function rowOf(call: JsonObject): unknown[] {
     call.server,
     call.tool,
     call.outcome,
-    formatMs(Number(call.duration_ms)),
+    formatDuration(Number(call.duration_ms)),
     formatBytes(Number(call.bytes_in)),
     formatBytes(Number(call.bytes_out)),
     call.input_tokens === undefined ? undefined : Number(call.input_tokens) + Number(call.output_tokens),
@@ -170,7 +178,7 @@ function formatCall(call: JsonObject): string {
   const bodies = [["request", request], ["answer", answer]]
     .filter(([, text]) => typeof text === "string")
     .map(([name, text]) => `\n${name}\n${pretty(String(text))}`);
-  if (bodies.length === 0) lines.push("", "What was said is kept with EXAI_CALLS_BODIES=true.");
+  if (bodies.length === 0) lines.push("", 'What was said is kept with "callsBodies": true in exai.json.');
   return [...lines, ...bodies].join("\n");
 }
 
@@ -181,9 +189,4 @@ function pretty(text: string): string {
   } catch {
     return text;
   }
-}
-
-function formatMs(ms: number): string {
-  if (ms < SECOND_MS) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
-  return `${(ms / SECOND_MS).toFixed(1)} s`;
 }

@@ -9,7 +9,7 @@ import type { Action, CommandResult, Invocation } from "./command.ts";
 export const exportCommand: Action = {
   summary: "Export what sessions said, to be replayed",
   about: [
-    "What calls said is recorded with EXAI_CALLS_BODIES=true, with what looks like a secret taken out. Read a file " +
+    'What calls said is recorded with "callsBodies": true in exai.json, with what looks like a secret taken out. Read a file ' +
     "before you give it to others: what is private and no secret is in it.",
   ],
   forms: [
@@ -75,8 +75,8 @@ async function exportTo(take: Take, { settings }: Invocation, session: string): 
 function whyEmpty(session: string, unsaid: number): string {
   const whose = session === "" ? "" : ` of a session ${quoteName(session)}`;
   if (unsaid === 0) return `no call${whose} is recorded; exai-daemon calls lists those that are`;
-  return `what the ${unsaid} calls${whose} said was not recorded: set EXAI_CALLS_BODIES=true, restart the daemon, and ` +
-    "do again what is to be exported";
+  return `what the ${unsaid} calls${whose} said was not recorded: set "callsBodies": true in exai.json, ` +
+    "run `exai-daemon restart`, and do again what is to be exported";
 }
 
 /** @throws {ExaiError} `CONFIG` where there is something, or nothing can be written */

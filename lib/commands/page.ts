@@ -24,7 +24,8 @@ async function page({ settings, switches, print, progress }: Invocation): Promis
   const { address } = await askDaemon(settings, "/health");
   const base = String(address).replace(/^ws/, "http");
   const { code } = await askDaemon(settings, "/page/code", "POST");
-  const link = new URL(`/page/open?code=${code}`, base).href;
+  // In the fragment, which the browser sends to nobody; the page takes it out of the address before all else.
+  const link = new URL(`/#code=${code}`, base).href;
   using opened = switches.has("print") ? undefined : await openLogin(link, "EXAI");
   if (!opened) {
     const text = `Open this address within two minutes; it signs a browser in once:\n${link}\n` +

@@ -1,5 +1,6 @@
-import { formatBytes, SECOND_MS } from "../base/units.ts";
+import { formatBytes, formatDuration } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
+import { stateInWords } from "../admin/state_words.ts";
 import type { DaemonStatus } from "../admin/status_rows.ts";
 import { askDaemon } from "../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "./command.ts";
@@ -38,7 +39,7 @@ function serverTable(servers: DaemonStatus["servers"]): string {
   if (servers.length === 0) return "no server is configured in mcp.json";
   const rows = servers.map((row) => [
     row.account === undefined ? row.server : `${row.server} (${row.account})`,
-    stateCell(row),
+    stateInWords(row),
     row.pid,
     row.scope,
     row.sessions.length,
@@ -60,11 +61,6 @@ function serverTable(servers: DaemonStatus["servers"]): string {
     "DIRECTORY",
   ];
   return formatTable(headings, rows, { optional: ["PID", "MEMORY", "CALLS", "SESSIONS", "SHARED"] });
-}
-
-function stateCell({ state, listening, lists_known }: DaemonStatus["servers"][number]): string {
-  if (listening === "waiting") return `${state}, not heard`;
-  return state === "not started" && lists_known === false ? "not started, new" : state;
 }
 
 function reasonTable(servers: DaemonStatus["servers"]): string {
@@ -100,7 +96,7 @@ function waitingTable({ waiting, sessions }: DaemonStatus): string {
     clients.get(row.session),
     row.server,
     row.tool,
-    formatAge(row.since),
+    formatDuration(Date.now() - Date.parse(row.since)),
     row.session,
     row.waits_for,
   ]);
@@ -140,8 +136,4 @@ function problemsOf(servers: DaemonStatus["servers"]): string[] {
     (list_faults ?? []).map((fault) => `${visible(server)}: ${visible(fault, MAX_ERROR_CHARS)}`)
   );
   return [...troubles, ...entries, ...new Set([...breakers, ...refused, ...listFaults])];
-}
-
-function formatAge(since: string): string {
-  return `${(Math.max(0, Date.now() - Date.parse(since)) / SECOND_MS).toFixed(1)} s`;
 }

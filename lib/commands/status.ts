@@ -1,7 +1,7 @@
 import type { JsonObject } from "../base/json.ts";
 import { isObject } from "../base/json.ts";
 import { ExaiError } from "../base/errors.ts";
-import { formatBytes, HOUR_MS, MINUTE_MS, SECOND_MS } from "../base/units.ts";
+import { formatBytes, formatDuration, SECOND_MS } from "../base/units.ts";
 import { visible } from "../base/visible.ts";
 import type { DaemonStatus } from "../admin/status_rows.ts";
 import { askDaemon } from "../client/daemon_client.ts";
@@ -51,8 +51,6 @@ async function status({ settings, progress }: Invocation): Promise<CommandResult
   return { text: [...describe(health, servers), ...ofFiles, ...problems(health)].join("\n"), json };
 }
 
-const DAY_MS = 24 * HOUR_MS;
-
 /** How many configured servers are in each state. */
 function countStates(servers: DaemonStatus["servers"]): Record<string, number> {
   const counts: Record<string, number> = {};
@@ -94,14 +92,4 @@ function problems({ reasons, notes }: JsonObject): string[] {
       ? ["", title, ...texts.map((text) => `  ${visible(String(text), MAX_ERROR_CHARS)}`)]
       : [];
   return [...list("What is wrong:", reasons), ...list("Worth knowing:", notes)];
-}
-
-/** `3 d 4 h`, `2 h 5 min`, `40 s`. */
-function formatDuration(ms: number): string {
-  const days = Math.floor(ms / DAY_MS);
-  const hours = Math.floor(ms % DAY_MS / HOUR_MS);
-  const minutes = Math.floor(ms % HOUR_MS / MINUTE_MS);
-  if (days > 0) return `${days} d ${hours} h`;
-  if (hours > 0) return `${hours} h ${minutes} min`;
-  return minutes > 0 ? `${minutes} min` : `${Math.floor(ms / SECOND_MS)} s`;
 }

@@ -36,12 +36,6 @@ export function isOpenedPage(request: Request): boolean {
     headers.get("sec-fetch-dest") === "document";
 }
 
-/** Whether a page of the daemon itself has made the request, as its browser says. */
-export function isOwnPage(request: Request, origin: string): boolean {
-  const site = request.headers.get("sec-fetch-site");
-  return site === null ? request.headers.get("origin") === origin : site === "same-origin";
-}
-
 function isSafe({ method }: Request): boolean {
   return method === "GET" || method === "HEAD";
 }

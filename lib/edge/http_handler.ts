@@ -5,13 +5,13 @@ import { CLOSE, CODES } from "../wire/codes.ts";
 import { ConnectionLimits, type ConnectionLimitsOptions, type RefusalReason } from "./connection_limits.ts";
 import type { HttpRequestHandler, RequestContext } from "./request_context.ts";
 import { preflight, withCors } from "./cors.ts";
-import { isOwnPage, setSecurityHeaders } from "./fetch_metadata.ts";
+import { setSecurityHeaders } from "./fetch_metadata.ts";
 import { parseUrl, requestToken } from "./guard.ts";
 import { type HttpSessionRequest, McpEndpoint, type ModernHttpClient } from "./mcp_endpoint.ts";
 import type { ModernClient } from "./modern_endpoint.ts";
 import { findServer, MCP_PATH } from "./served_paths.ts";
 import { rateLimitKeyOf } from "./rate_limiter.ts";
-import type { PageSessions } from "./page_sessions.ts";
+import { PAGE_HEADER, type PageSessions } from "./page_sessions.ts";
 import { type Principal, type PrincipalOptions, PrincipalResolver } from "./principal.ts";
 import { type AdmittedRequest, WebSocketHandler, type WebSocketHandlerOptions } from "./websocket_handler.ts";
 import { isUpgradeRequest } from "./websocket_upgrade.ts";
@@ -21,8 +21,14 @@ export type Route = (request: Request, by: RouteCaller) => Response | Promise<Re
 
 /** Who asks for a path. */
 interface RouteCaller extends Pick<Principal, "isOwner"> {
-  /** Whether it is the page in a browser, which has a cookie and no token. */
-  isPage?: boolean;
+  /** The page in a browser, which is signed in by a session of its own and has no token. */
+  page?: SignedInPage;
+}
+
+/** A page whose session was good when it asked. */
+export interface SignedInPage {
+  /** Whether it still is; asking is a use of the session. */
+  isSignedIn(): boolean;
 }
 
 interface HttpHandlerOptions extends WebSocketHandlerOptions, ConnectionLimitsOptions {
@@ -34,7 +40,7 @@ interface HttpHandlerOptions extends WebSocketHandlerOptions, ConnectionLimitsOp
   routes: ReadonlyMap<string, Route>;
   /** Those that need no token, by exact path: the page itself, and what signs a browser in to it. */
   openRoutes: ReadonlyMap<string, Route>;
-  /** The browsers that are signed in to the page. */
+  /** The pages that are signed in. */
   pages: PageSessions;
   /** Creates the transport of a client that sends `initialize` over HTTP. */
   openHttp(client: HttpSessionRequest): HttpServerTransport;
@@ -158,9 +164,8 @@ export class HttpHandler {
       const open = this.#options.openRoutes.get(pathname);
       if (open) return await this.#serveOpen(open, request, admitted);
       const mcp = MCP_PATH.exec(pathname);
-      if (!mcp && this.#isSignedIn(request)) {
-        return await this.#route(request, pathname, { ...admitted.principal, isPage: true });
-      }
+      const page = mcp ? undefined : this.#pageOf(request);
+      if (page) return await this.#route(request, pathname, { ...admitted.principal, page });
       this.#checkToken(request, admitted.context);
       if (mcp) return await this.#serveMcp(request, mcp[1], admitted);
       return await this.#route(request, pathname, admitted.principal);
@@ -183,12 +188,18 @@ export class HttpHandler {
     }
   }
 
-  /** Whether a browser asks by the cookie of the page; what changes something only the page itself may ask for. */
-  #isSignedIn(request: Request): boolean {
+  /**
+   * The page that asks, by the key of its session; undefined: another client, or no token is required.
+   *
+   * @throws {ExaiError} `UNAUTHORIZED`, which is not counted as a wrong token: keys are too long to be guessed, and each
+   * page that was left open asks once more after a rotation
+   */
+  #pageOf(request: Request): SignedInPage | undefined {
     const { guard, pages } = this.#options;
-    if (!guard.requiresToken || requestToken(request) !== undefined || !pages.accepts(request)) return false;
-    if (request.method === "GET" || isOwnPage(request, parseUrl(request).origin)) return true;
-    throw new ExaiError("FORBIDDEN", "only the page of this daemon may ask for that with its cookie");
+    const key = request.headers.get(PAGE_HEADER);
+    if (key === null || !guard.requiresToken) return undefined;
+    if (pages.accepts(key)) return { isSignedIn: () => pages.accepts(key) };
+    throw new ExaiError("UNAUTHORIZED", "the session of this page has ended");
   }
 
   async #route(request: Request, pathname: string, by: RouteCaller): Promise<Response> {

@@ -1,13 +1,23 @@
 import { resolvedWithin } from "../base/abort.ts";
 import { monotonicNow } from "../base/time.ts";
-import { MINUTE_MS } from "../base/units.ts";
-import { parseUrl, secretsEqual } from "./guard.ts";
+import { HOUR_MS, MINUTE_MS } from "../base/units.ts";
+import { secretsEqual } from "./guard.ts";
+
+/**
+ * The header with the key of a page's session. Not a cookie: cookies are of a host and not of a port, so a browser would
+ * send it to whatever else listens at this host, as a server of another user. A page keeps the key for its origin, whose
+ * part the port is, and no other page can have a browser send this header.
+ */
+export const PAGE_HEADER = "x-exai-page";
 
 /** How long a code may be used: a browser has to start. */
 const CODE_MS = 2 * MINUTE_MS;
 
-/** A browser that has used nothing for this long signs in again. */
-const IDLE_MS = 24 * 60 * MINUTE_MS;
+/** A page that has asked for nothing for this long signs in again. */
+const IDLE_MS = 24 * HOUR_MS;
+
+/** Also one that is never closed signs in again now and then. */
+const LIFE_MS = 7 * 24 * HOUR_MS;
 
 const MAX_SESSIONS = 64;
 const MAX_CODES = 16;
@@ -17,49 +27,48 @@ interface CurrentToken {
   readonly current: string;
 }
 
+/** What was given out under a token, and for how long it is good. */
+interface Grant {
+  token: string;
+  untilMs: number;
+}
+
 /**
- * The browsers that are signed in to the page, each by a random cookie, in memory only. A cookie opens what the page
- * shows, and no MCP session.
+ * The pages that are signed in, each by a random key, in memory only. A key opens what the page shows, and no MCP
+ * session.
  */
 export class PageSessions {
   readonly #token: CurrentToken;
-  /** By id, the one that was used last at the end. */
-  readonly #sessions = new Map<string, { token: string; untilMs: number }>();
-  readonly #codes = new Map<string, { token: string; untilMs: number; used: PromiseWithResolvers<void> }>();
+  /** By key, the one that was used last at the end. */
+  readonly #sessions = new Map<string, Grant & { idleAtMs: number }>();
+  readonly #codes = new Map<string, Grant & { used: PromiseWithResolvers<void> }>();
 
   constructor(token: CurrentToken) {
     this.#token = token;
   }
 
-  /** Whether the cookie of `request` is that of a session under the current token. */
-  accepts(request: Request): boolean {
-    const id = cookieOf(request, nameFor(request));
-    const session = id === undefined ? undefined : this.#sessions.get(id);
-    if (id === undefined || !session) return false;
-    this.#sessions.delete(id);
-    if (!this.#isValid(session)) return false;
-    this.#sessions.set(id, { ...session, untilMs: monotonicNow() + IDLE_MS });
+  /** Whether `key` is that of a session under the current token; it has then been used. */
+  accepts(key: string): boolean {
+    const session = this.#sessions.get(key);
+    if (!session) return false;
+    this.#sessions.delete(key);
+    if (!this.#isGood(session) || session.idleAtMs <= monotonicNow()) return false;
+    this.#sessions.set(key, { ...session, idleAtMs: monotonicNow() + IDLE_MS });
     return true;
   }
 
-  /** Begins a session; the value of the `Set-Cookie` that gives it to the browser of `request`. */
-  begin(request: Request): string {
-    const id = randomText();
-    add(this.#sessions, id, { token: this.#token.current, untilMs: monotonicNow() + IDLE_MS }, MAX_SESSIONS);
-    const secure = parseUrl(request).protocol === "https:" ? "; Secure" : "";
-    return `${nameFor(request)}=${id}; Path=/; HttpOnly; SameSite=Strict${secure}`;
+  /** Begins a session; its key. */
+  begin(): string {
+    const key = randomText();
+    const session = { ...this.#grantFor(LIFE_MS), idleAtMs: monotonicNow() + IDLE_MS };
+    add(this.#sessions, key, session, MAX_SESSIONS);
+    return key;
   }
 
   /** A code that a session can be begun with once, within two minutes. */
   createCode(): string {
     const code = randomText();
-    const used = Promise.withResolvers<void>();
-    add(
-      this.#codes,
-      code,
-      { token: this.#token.current, untilMs: monotonicNow() + CODE_MS, used },
-      MAX_CODES,
-    );
+    add(this.#codes, code, { ...this.#grantFor(CODE_MS), used: Promise.withResolvers<void>() }, MAX_CODES);
     return code;
   }
 
@@ -67,8 +76,9 @@ export class PageSessions {
   redeem(code: string): boolean {
     const known = this.#codes.get(code);
     this.#codes.delete(code);
-    known?.used.resolve();
-    return known !== undefined && this.#isValid(known);
+    if (!known || !this.#isGood(known)) return false;
+    known.used.resolve();
+    return true;
   }
 
   /** Waits until `code` was used, or can be no longer; whether it was. */
@@ -79,19 +89,13 @@ export class PageSessions {
     return await resolvedWithin(known.used.promise.then(() => true), leftMs) ?? false;
   }
 
-  #isValid({ token, untilMs }: { token: string; untilMs: number }): boolean {
+  #grantFor(ms: number): Grant {
+    return { token: this.#token.current, untilMs: monotonicNow() + ms };
+  }
+
+  #isGood({ token, untilMs }: Grant): boolean {
     return secretsEqual(token, this.#token.current) && untilMs > monotonicNow();
   }
-}
-
-/** Cookies are of a host and not of a port: daemons on two ports would take each other's. */
-function nameFor(request: Request): string {
-  return `exai-page-${parseUrl(request).port || "default"}`;
-}
-
-function cookieOf(request: Request, name: string): string | undefined {
-  const cookies = (request.headers.get("cookie") ?? "").split(";").map((cookie) => cookie.trim());
-  return cookies.find((cookie) => cookie.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
 function randomText(): string {

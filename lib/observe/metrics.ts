@@ -41,6 +41,14 @@ export interface GaugeValues {
   memory: { rssBytes: number; heapUsedBytes: number };
 }
 
+/** Figures of those who watch, and of what they are shown. */
+export interface WatchFigures {
+  /** Pages and programs that watch. */
+  watchers: number;
+  /** What is saved against one copy of each process per session; undefined where that is not known. */
+  saved: { processes?: number; bytes?: number };
+}
+
 /** Upper bounds of the latency buckets, in seconds. */
 const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
@@ -120,7 +128,7 @@ export class Metrics {
   }
 
   /** All metrics in the Prometheus text exposition format, version 0.0.4. */
-  toPrometheusText(gauges: GaugeValues): string {
+  toPrometheusText(gauges: GaugeValues, watch?: WatchFigures): string {
     return [
       ...this.#callFamilies(),
       ...family("exai_payload_bytes_total", "counter", "Text moved in arguments and answers.", [
@@ -142,6 +150,7 @@ export class Metrics {
         ),
       ),
       ...GAUGES.flatMap(([name, help, read]) => family(name, "gauge", help, [` ${read(gauges)}`])),
+      ...(watch ? watchFamilies(watch) : []),
       "",
     ].join("\n");
   }
@@ -172,6 +181,18 @@ export class Metrics {
       ),
     ];
   }
+}
+
+const SAVED = "against one copy for each session, less what EXAI takes; below zero it takes more.";
+
+function watchFamilies({ watchers, saved: { processes, bytes } }: WatchFigures): string[] {
+  const gauge = (name: string, help: string, value: number | undefined) =>
+    value === undefined ? [] : family(name, "gauge", help, [` ${value}`]);
+  return [
+    ...gauge("exai_watchers", "Pages and programs that watch what runs.", watchers),
+    ...gauge("exai_saved_processes", `Processes saved ${SAVED}`, processes),
+    ...gauge("exai_saved_bytes", `Memory saved ${SAVED}`, bytes),
+  ];
 }
 
 function family(name: string, type: string, help: string, samples: readonly string[]): string[] {

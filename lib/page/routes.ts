@@ -17,7 +17,7 @@ const POLICY = [
   "form-action 'self'",
 ].join("; ");
 
-/** Longest token that is read, in bytes; anybody may send one. */
+/** Longest token or code that is read, in bytes; anybody may send one. */
 const MAX_TOKEN_BYTES = 4096;
 
 /** Checks a token in constant time. */
@@ -29,7 +29,7 @@ interface TokenCheck {
 
 /** The page, as the daemon serves it. */
 interface ServedPage {
-  /** The browsers that are signed in to it. */
+  /** The pages that are signed in. */
   pages: PageSessions;
   /** Routes that need no token. */
   openRoutes: ReadonlyMap<string, Route>;
@@ -52,15 +52,20 @@ export function servedPage(token: TokenCheck): ServedPage {
   };
 }
 
-/** What a browser gets without the token: the page, which holds no data, and a cookie for the token or a code. */
-function openPageRoutes(sessions: PageSessions, token: TokenCheck): Map<string, Route> {
+/** What a browser gets without the token: the page, which holds no data, and a session for the token or a code. */
+function openPageRoutes(pages: PageSessions, token: TokenCheck): Map<string, Route> {
+  // Where no token is required, the user of the connection is asked for in place of a session.
+  const signedIn = () =>
+    Response.json(token.required ? { page_session: pages.begin() } : {}, {
+      headers: { "cache-control": "no-store" },
+    });
   return new Map<string, Route>([
     ...Object.entries(PAGE_FILES).map(([path, file]): [string, Route] => [path, fileRoute(file)]),
     [
       "/page/session",
       allowMethod("POST", async (request) => {
         const presented = await shortText(request);
-        if (!token.required || token.accepts(presented)) return signedIn(request, sessions, { status: 200 });
+        if (!token.required || token.accepts(presented)) return signedIn();
         throw new ExaiError(
           "UNAUTHORIZED",
           "this is not the daemon's token; exai-daemon token show prints it",
@@ -69,25 +74,16 @@ function openPageRoutes(sessions: PageSessions, token: TokenCheck): Map<string, 
     ],
     [
       "/page/open",
-      allowMethod("GET", (request) => {
-        const isGood = sessions.redeem(new URL(request.url).searchParams.get("code") ?? "");
-        // With a code that was used or is too old, the page asks for the token itself.
-        return isGood ? signedIn(request, sessions, TO_PAGE) : new Response(null, TO_PAGE);
+      allowMethod("POST", async (request) => {
+        if (pages.redeem(await shortText(request))) return signedIn();
+        // Not counted as a wrong token: an address that was opened twice is no attack.
+        throw new ExaiError(
+          "FORBIDDEN",
+          "the code in this address was used before, or is older than two minutes; exai-daemon page makes another",
+        );
       }),
     ],
   ]);
-}
-
-const TO_PAGE = {
-  status: 303,
-  headers: { location: "/", "referrer-policy": "no-referrer", "cache-control": "no-store" },
-};
-
-function signedIn(request: Request, sessions: PageSessions, init: ResponseInit): Response {
-  const response = new Response(init.status === 200 ? "{}" : null, init);
-  response.headers.set("set-cookie", sessions.begin(request));
-  response.headers.set("cache-control", "no-store");
-  return response;
 }
 
 function fileRoute({ type, load }: PageFile): Route {
@@ -118,6 +114,6 @@ async function shortText(request: Request): Promise<string> {
   if (length <= MAX_TOKEN_BYTES) return (await request.text()).trim();
   throw new ExaiError(
     "INVALID_REQUEST",
-    `a token of at most ${MAX_TOKEN_BYTES} bytes is expected, with its length`,
+    `a text of at most ${MAX_TOKEN_BYTES} bytes is expected, with its length`,
   );
 }

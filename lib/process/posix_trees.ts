@@ -15,6 +15,10 @@ export class PosixTrees implements ProcessTrees {
   /** Processes of each tree in separate groups, found when it was asked to end. */
   readonly #strays = new Map<number, ProcessRow[]>();
 
+  get guardPid(): number | undefined {
+    return this.#guard.pid;
+  }
+
   adopt(pid: number): void {
     this.#guard.add(pid);
   }

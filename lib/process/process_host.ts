@@ -68,6 +68,11 @@ export class ProcessHost implements AsyncDisposable {
     return this.#running;
   }
 
+  /** The process beside the daemon that ends these if the daemon is killed, while there is one. */
+  get guardPid(): number | undefined {
+    return this.#trees.guardPid;
+  }
+
   /** The environment of the user's login shell, empty when it is not known. Cached. */
   loginEnv(): Promise<Record<string, string>> {
     return this.#search.loginEnv();

@@ -13,7 +13,7 @@ export interface ProcessRow {
   pgid: number;
   /** Distinguishes this process from a later one with the same pid. */
   startedAt: string;
-  /** Resident memory, if the table has it; on Linux {@linkcode residentBytes} reads it. */
+  /** Resident memory, if the table has it; on Linux it is read for each process. */
   rssBytes?: number;
 }
 
@@ -42,56 +42,77 @@ export async function processTable(): Promise<ProcessRow[]> {
  * ```
  */
 export function treeOf(roots: Iterable<number>, table: readonly ProcessRow[]): ProcessRow[] {
-  const pids = new Set(roots);
-  const groups = new Set(pids);
-  const found = new Set<ProcessRow>();
-  for (let before = -1; before !== found.size;) {
-    before = found.size;
-    for (const row of table) {
-      if (found.has(row) || !(pids.has(row.pid) || pids.has(row.ppid) || groups.has(row.pgid))) continue;
-      found.add(row);
-      pids.add(row.pid);
-    }
-  }
-  return [...found];
+  return treesIn(table)(roots);
+}
+
+/** As {@linkcode treeOf}, for many trees of one table, which is looked through once. */
+export function treesIn(table: readonly ProcessRow[]): (roots: Iterable<number>) => ProcessRow[] {
+  const byPid = Map.groupBy(table, ({ pid }) => pid);
+  const byParent = Map.groupBy(table, ({ ppid }) => ppid);
+  const byGroup = Map.groupBy(table, ({ pgid }) => pgid);
+  return (roots) => {
+    const found = new Set<ProcessRow>();
+    const add = (rows: Iterable<ProcessRow> = []) => {
+      for (const row of rows) found.add(row);
+    };
+    for (const root of new Set(roots)) for (const by of [byPid, byParent, byGroup]) add(by.get(root));
+    // Those that are added are come to in their turn.
+    for (const { pid } of found) add(byParent.get(pid));
+    return [...found];
+  };
+}
+
+/** What a process holds, in bytes. */
+interface ProcessMemory {
+  /** Resident memory; shared pages count in each process. */
+  memoryBytes: number;
+  /** What of it is in no file and so another copy of the process would hold again; undefined where the system does not tell. */
+  privateBytes?: number;
 }
 
 /** What a process and its descendants use. */
-export interface TreeUsage {
-  /** Resident memory; shared pages count in each process. */
-  memoryBytes: number;
+export interface TreeUsage extends ProcessMemory {
   processes: number;
 }
 
 /** The usage of each tree, by its root. */
 export async function treeUsage(roots: readonly number[]): Promise<Map<number, TreeUsage>> {
-  const table = await processTable();
+  if (roots.length === 0) return new Map();
+  const treeFrom = treesIn(await processTable());
   const sums = await Promise.all(roots.map(async (root) => {
-    const sizes = await Promise.all(treeOf([root], table).map(residentBytes));
-    const memoryBytes = sizes.reduce((sum, size) => sum + size, 0);
-    return [root, { memoryBytes, processes: sizes.length }] as const;
+    const uses = await Promise.all(treeFrom([root]).map(memoryOf));
+    return [root, { ...sumOf(uses), processes: uses.length }] as const;
   }));
   return new Map(sums);
 }
 
-/** The resident memory of single processes, by process id, in bytes; those that are gone are left out. */
-export async function residentMemory(pids: readonly number[]): Promise<Map<number, number>> {
+function sumOf(uses: readonly ProcessMemory[]): ProcessMemory {
+  return uses.reduce((sum, { memoryBytes, privateBytes }) => ({
+    memoryBytes: sum.memoryBytes + memoryBytes,
+    ...(sum.privateBytes === undefined || privateBytes === undefined
+      ? {}
+      : { privateBytes: sum.privateBytes + privateBytes }),
+  }), { memoryBytes: 0, privateBytes: 0 });
+}
+
+/** What single processes hold, by process id; those that are gone are left out. */
+export async function processMemory(pids: readonly number[]): Promise<Map<number, ProcessMemory>> {
   if (pids.length === 0) return new Map();
   // On Linux each says it by itself, and no table is read.
   const rows = Deno.build.os === "linux" ? pids.map((pid) => ({ pid })) : await processTable();
   const wanted = new Set(pids);
-  const sizes = await Promise.all(
-    rows.filter(({ pid }) => wanted.has(pid)).map(async (row) =>
-      [row.pid, await residentBytes(row)] as const
-    ),
+  const uses = await Promise.all(
+    rows.filter(({ pid }) => wanted.has(pid)).map(async (row) => [row.pid, await memoryOf(row)] as const),
   );
-  return new Map(sizes.filter(([, bytes]) => bytes > 0));
+  return new Map(uses.filter(([, { memoryBytes }]) => memoryBytes > 0));
 }
 
-async function residentBytes(row: Pick<ProcessRow, "pid" | "rssBytes">): Promise<number> {
-  if (row.rssBytes !== undefined) return row.rssBytes;
-  const status = await Deno.readTextFile(`/proc/${row.pid}/status`).catch(() => "");
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * KIB;
+async function memoryOf({ pid, rssBytes }: Pick<ProcessRow, "pid" | "rssBytes">): Promise<ProcessMemory> {
+  if (rssBytes !== undefined) return { memoryBytes: rssBytes };
+  // Empty for a process that has ended meanwhile, and without sizes for one that has not been waited for.
+  const status = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => "");
+  const bytesOf = (line: RegExp) => Number(line.exec(status)?.[1] ?? 0) * KIB;
+  return { memoryBytes: bytesOf(/^VmRSS:\s+(\d+) kB/m), privateBytes: bytesOf(/^RssAnon:\s+(\d+) kB/m) };
 }
 
 async function linuxTable(): Promise<ProcessRow[]> {

@@ -1,5 +1,7 @@
 /** Ends processes together with their descendants, in the way of one operating system. */
 export interface ProcessTrees extends AsyncDisposable {
+  /** The process that ends what a killed daemon has left, while there is one. */
+  readonly guardPid?: number;
   /** Takes over a process that was just started: its tree does not outlive the daemon. */
   adopt(pid: number): void;
   /** Asks the tree to end. */

@@ -119,7 +119,9 @@ class RecordingReader {
   #chosen(): string {
     const known = [...this.#sessions];
     const wanted = this.#wanted;
-    if (known.length === 0) throw this.#fault("it has no session; record one with EXAI_CALLS_BODIES=true");
+    if (known.length === 0) {
+      throw this.#fault('it has no session; record one with "callsBodies": true in exai.json');
+    }
     const exact = known.find(([id]) => id === wanted);
     const found = exact ? [exact] : known.filter(([id]) => wanted === undefined || id.startsWith(wanted));
     if (found.length === 1) return found[0]![0];

@@ -54,11 +54,9 @@ export class FakeWatch implements AsyncDisposable {
       return new Response(text, { headers: { "content-type": file[1], "content-security-policy": POLICY } });
     }
     if (pathname === "/page/session" && await request.text() === this.token) {
-      return new Response("{}", {
-        headers: { "set-cookie": "session=one; HttpOnly; SameSite=Strict; Path=/" },
-      });
+      return Response.json({ page_session: "one" });
     }
-    if (this.token !== undefined && !request.headers.get("cookie")?.includes("session=one")) {
+    if (this.token !== undefined && request.headers.get("x-exai-page") !== "one") {
       return Response.json({ error: { code: "UNAUTHORIZED", message: "the token is missing" } }, {
         status: 401,
       });

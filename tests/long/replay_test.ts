@@ -141,7 +141,7 @@ Deno.test("an export has no secrets, is its owner's alone, and needs no daemon",
   await use(false);
   const unsaid = await exported(`--out=${file}`);
   assertEquals(unsaid.code, 1);
-  assertStringIncludes(unsaid.stderr, "EXAI_CALLS_BODIES=true");
+  assertStringIncludes(unsaid.stderr, `"callsBodies": true in exai.json`);
   await assertRejects(() => Deno.stat(file), Deno.errors.NotFound);
   await use(true);
   const { code, stdout } = await exported(`--out=${file}`);

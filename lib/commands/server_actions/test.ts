@@ -1,7 +1,7 @@
 import { pooledMap } from "@std/async/pool";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { HOUR_MS, SECOND_MS } from "../../base/units.ts";
+import { formatDuration, HOUR_MS, SECOND_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
@@ -108,8 +108,8 @@ function report(outcomes: readonly Outcome[]): string {
     return [
       outcome.server,
       "ok",
-      start_ms === undefined ? "ran" : formatMs(Number(start_ms)),
-      answer_ms === undefined ? "no ping" : formatMs(Number(answer_ms)),
+      start_ms === undefined ? "ran" : formatDuration(Number(start_ms)),
+      answer_ms === undefined ? "no ping" : formatDuration(Number(answer_ms)),
       counts.join(", ") || "nothing",
       `${implementation} ${version}`,
       protocol,
@@ -119,8 +119,4 @@ function report(outcomes: readonly Outcome[]): string {
   const whys = outcomes.flatMap((outcome) => outcome.ok ? [] : [visible(outcome.why, MAX_ERROR_CHARS)]);
   const table = formatTable(["SERVER", "RESULT", "STARTED IN", "ANSWERS IN", "OFFERS", "IS", "SPEAKS"], rows);
   return [table, ...whys].join("\n\n");
-}
-
-function formatMs(ms: number): string {
-  return ms < SECOND_MS ? `${ms} ms` : `${(ms / SECOND_MS).toFixed(1)} s`;
 }

@@ -1,4 +1,5 @@
 import { formatBytes } from "../../base/units.ts";
+import { stateInWords, toneOf } from "../../admin/state_words.ts";
 import type { ServerStatus } from "../../admin/status_rows.ts";
 import { fit, fitRight, type Paint, windowOf } from "./paint.ts";
 import { callsAt, type Selected, type ServerRow, type Shown } from "./view.ts";
@@ -63,7 +64,7 @@ function layoutOf({ watched, shown: { servers, windows }, selected, columns }: M
   const longest = Math.max(6, ...servers.map(([, row]) => nameOf(row).length));
   // Half of a narrow terminal is for the windows.
   const memory = columns >= 70 ? MEMORY : 0;
-  const longestState = Math.max(STATE.least, ...servers.map(([, row]) => row.state.length));
+  const longestState = Math.max(STATE.least, ...servers.map(([, row]) => stateInWords(row).length));
   const state = Math.min(longestState, columns < NARROW ? STATE.narrow : STATE.most);
   const fixed = 2 + state + 1 + NUMBER + memory + 1;
   const name = Math.max(6, Math.min(longest, 40, Math.floor(columns / 2) - fixed));
@@ -95,7 +96,7 @@ function lineOf(input: MatrixInput, { layout, row: [key, row], callsOf }: Matrix
   const isSelected = key === selected.server?.[0];
   const running = row.inflight + row.queued;
   const name = fit(`${isSelected ? ">" : " "} ${nameOf(row)}`, layout.name + 2);
-  const state = fit(row.state, layout.state);
+  const state = fit(stateInWords(row), layout.state);
   const load = fitRight(running === 0 ? "-" : String(running), NUMBER);
   const memory = layout.memory === 0 ? "" : fitRight(
     row.memory_bytes === undefined ? "-" : formatBytes(row.memory_bytes),
@@ -128,8 +129,9 @@ function letterOf(row: ServerStatus, { isUsed, calls }: { isUsed: boolean; calls
 }
 
 /** Whether calls of the server fail as things are. */
-export function isWrong({ cause, failures, breaker }: ServerStatus): boolean {
-  return cause !== undefined || (failures ?? 0) > 0 || (breaker !== undefined && breaker.state !== "closed");
+export function isWrong(row: ServerStatus): boolean {
+  const tone = toneOf(row);
+  return tone === "bad" || tone === "ask";
 }
 
 /** As `ps` shows it. */

@@ -1,3 +1,5 @@
+import { describeSaved } from "../../admin/saved_text.ts";
+import { stateInWords } from "../../admin/state_words.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, SECOND_MS } from "../../base/units.ts";
 import { formatLocalTime } from "../table.ts";
@@ -101,25 +103,12 @@ function loadOf(sample: Figures): string {
 function memoryOf({ memory, saved, windows }: Figures): string {
   const { shims_measured: measured } = memory;
   const some = measured !== undefined && measured < windows ? ` (${measured} of ${windows})` : "";
-  const figures = [
-    saved.bytes === undefined ? undefined : formatSigned(saved.bytes),
-    saved.processes === undefined ? undefined : processesOf(saved.processes, memory.processes),
-  ].filter((text) => text !== undefined);
   const note = saved.note === undefined ? "" : `  ${saved.note}`;
   return `daemon ${formatKnown(memory.daemon)}  servers ${formatKnown(memory.servers)}  ` +
-    `shims ${formatKnown(memory.shims)}${some}  saved ${figures.join(", ") || "not known"}${note}`;
-}
-
-/** Those that are not there, of those that would be without EXAI. */
-function processesOf(saved: number, running: number | undefined): string {
-  return running === undefined || saved < 0
-    ? `${saved} processes`
-    : `${saved} of ${saved + running} processes`;
+    `shims ${formatKnown(memory.shims)}${some}  saved ${describeSaved(saved) ?? "not known"}${note}`;
 }
 
 const formatKnown = (bytes: number | undefined) => bytes === undefined ? "?" : formatBytes(bytes);
-
-const formatSigned = (bytes: number) => `${bytes < 0 ? "-" : ""}${formatBytes(Math.abs(bytes))}`;
 
 /** What is known of the selected server, and of the selected window, in a line each. */
 function detailsOf({ watched }: PictureInput, { server, window }: Selected): [string, string] {
@@ -139,9 +128,11 @@ function detailsOf({ watched }: PictureInput, { server, window }: Selected): [st
 
 function serverLine(row: NonNullable<Selected["server"]>[1]): string {
   if (row.cause !== undefined) {
-    return `${nameOf(row)}: ${row.state}: ${row.cause}${row.advice === undefined ? "" : `; ${row.advice}`}`;
+    return `${nameOf(row)}: ${stateInWords(row)}: ${row.cause}${
+      row.advice === undefined ? "" : `; ${row.advice}`
+    }`;
   }
-  if (row.last_error !== undefined) return `${nameOf(row)}: ${row.state}: ${row.last_error}`;
+  if (row.last_error !== undefined) return `${nameOf(row)}: ${stateInWords(row)}: ${row.last_error}`;
   const parts = [
     row.scope === undefined
       ? undefined
@@ -151,7 +142,7 @@ function serverLine(row: NonNullable<Selected["server"]>[1]): string {
     `${counted(row.calls, "call")}`,
     row.directory,
   ];
-  return `${nameOf(row)}: ${row.state}, ${parts.filter((part) => part !== undefined).join(", ")}`;
+  return `${nameOf(row)}: ${stateInWords(row)}, ${parts.filter((part) => part !== undefined).join(", ")}`;
 }
 
 function paintDetails(

@@ -4,7 +4,7 @@ import { AccountsView } from "./accounts_view.ts";
 import { CallsView } from "./calls_view.ts";
 import { Confirm, Help } from "./dialogs.ts";
 import { html } from "./elements.ts";
-import { Figures, Notices } from "./figures.ts";
+import { Figures, Notices, Waiting } from "./figures.ts";
 import { LogsView } from "./logs_view.ts";
 import { MatrixView } from "./matrix_view.ts";
 import { hasModifier } from "./matrix_view.ts";
@@ -90,6 +90,7 @@ const VIEWS = {
 function Shown({ tab }: { tab: Tab }): VNode {
   return html`
     <${Figures} />
+    <${Waiting} />
     <${Notices} />
     <section aria-label=${NAMES[tab]} class="view">
       <${VIEWS[tab]} />
@@ -120,9 +121,13 @@ function Top({ state: { hello }, preferences, act, onHelp }: TopProps): VNode {
             <option value="dark">dark</option>
           </select>
         </label>
-        <button type="button" onClick=${() => act(RELOAD)}>Reload configuration</button>
-        <button type="button" onClick=${() => act(ROTATE_TOKEN)}>Rotate token</button>
         <button type="button" onClick=${onHelp}>Help</button>
+        ${hello
+          ? html`
+            <button type="button" onClick=${() => act(RELOAD)}>Reload configuration</button>
+            <button type="button" onClick=${() => act(ROTATE_TOKEN)}>Rotate token</button>
+          `
+          : undefined}
       </p>
     </header>
   `;

@@ -2,7 +2,8 @@ import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { JsonObject } from "../../base/json.ts";
 import { Facts, html } from "./elements.ts";
-import { formatCount, formatDuration, formatTime } from "./format.ts";
+import { formatDuration } from "../../base/units.ts";
+import { formatCount, formatTime, known } from "./format.ts";
 import { usePage } from "./page.ts";
 import { cancelCall, request } from "./requests.ts";
 import type { ShownCall } from "./shown_state.ts";
@@ -32,7 +33,7 @@ export function CallDetails({ call }: { call: ShownCall }): VNode {
         ["Server", row.server],
         ["Method", row.method],
         ["Started", formatTime(row.started_at)],
-        ["Took", formatDuration(state.tookMs(call))],
+        ["Took", known(state.tookMs(call), formatDuration)],
         ["Client", `${row.client ?? "no name given"} ${row.client_version ?? ""}`],
         ["Session", row.session],
         ["Characters", `${formatCount(Number(row.bytes_in))} in, ${formatCount(Number(row.bytes_out))} out`],
@@ -73,7 +74,7 @@ function Bodies({ row, why }: FullCall): VNode | null {
   }
   if (!row) return html`<p class="quiet">Loads…</p>`;
   if (row.request === undefined && row.answer === undefined) {
-    return html`<p class="quiet">What is asked and answered is not recorded, unless the setting EXAI_CALLS_BODIES is on.</p>`;
+    return html`<p class="quiet">What is asked and answered is not recorded, unless exai.json has "callsBodies": true.</p>`;
   }
   return html`
     <${Body} name="Asked" value=${row.request} />

@@ -1,8 +1,10 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { counted } from "../../base/text.ts";
+import { formatDuration } from "../../base/units.ts";
 import { CallDetails } from "./call_details.ts";
 import { Filter, html } from "./elements.ts";
-import { formatDuration, formatTime, plural } from "./format.ts";
+import { formatTime, known } from "./format.ts";
 import { visibleRange } from "./matrix_model.ts";
 import { usePage } from "./page.ts";
 import { filterCalls, type ShownCall } from "./shown_state.ts";
@@ -18,19 +20,30 @@ export function CallsView(): VNode {
   const call = chosen === undefined ? undefined : state.call(chosen);
   return html`
     <div class="bar">
-      <${Filter} label="Calls" value=${filter} onChange=${setFilter} />
-      <p class="quiet">${plural(calls.length, "call")}${state.leftOut > 0
+      <${Filter} label="Filter" value=${filter} onChange=${setFilter} />
+      <p class="quiet">${counted(calls.length, "call")}${state.leftOut > 0
         ? `; ${state.leftOut} were too many to be shown: exai-daemon calls has them`
         : ""}</p>
     </div>
+    ${state.pastWhy === undefined
+      ? undefined
+      : html`<p class="cause">Earlier calls cannot be loaded: ${state.pastWhy}</p>`}
     <div class="split">
       <${CallList} calls=${calls} chosen=${chosen} onChoose=${setChosen} />
-      ${call ? html`<${CallDetails} key=${call.id} call=${call} />` : html`
-        <p
-          class="details quiet">Choose a call to see it in full. The filter takes words of the server, the tool, the outcome, the client and the session; "failed" and "running" too.</p>
-      `}
+      ${call
+        ? html`<${CallDetails} key=${call.id} call=${call} />`
+        : html`<p class="details quiet">${hintOf(calls, filter)}</p>`}
     </div>
   `;
+}
+
+function hintOf(calls: readonly ShownCall[], filter: string): string {
+  if (calls.length > 0) {
+    return "Choose a call to see it in full. The filter takes words of the server, the tool, the outcome, the client and " +
+      'the session; "failed", "running" and "waits" too.';
+  }
+  if (filter !== "") return `No call matches “${filter}”.`;
+  return "No call yet. Those that windows make appear here as they begin.";
 }
 
 interface CallListProps {
@@ -128,7 +141,7 @@ function CallRow({ call, index, isChosen, onChoose }: CallRowProps): VNode {
       <span role="gridcell" class="server">${row.server ?? ""}</span>
       <span role="gridcell" class="tool">${row.tool}</span>
       <span role="gridcell" class=${`outcome tone-${tone}`}>${outcome}</span>
-      <span role="gridcell" class="took">${formatDuration(state.tookMs(call))}</span>
+      <span role="gridcell" class="took">${known(state.tookMs(call), formatDuration)}</span>
       <span role="gridcell" class="client">${row.client ?? ""}</span>
     </div>
   `;

@@ -44,7 +44,7 @@ const SIGN_WORDS: readonly [string, string, string][] = [
 export function Help({ preferences, onClose }: { preferences: Preferences; onClose: () => void }): VNode {
   return html`
     <${Modal} title="Help" onClose=${onClose}>
-      <p>Each line is a server, each column a window. A number is a process: where two windows show the same number in a line, they share it. ▸ counts calls in flight.</p>
+      <p>Each line is a server, each column a window. A number is a process: where two windows show the same number in a line, they share it. ▸ counts the calls of a window that run there, ‖ those that wait.</p>
       <h3>Signs</h3>
       <ul class="plain">
         ${SIGN_WORDS.map(([tone, sign, words]) =>

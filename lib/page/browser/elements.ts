@@ -1,6 +1,7 @@
 import { type ComponentChildren, h, type VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import htm from "htm";
+import { focusPath, giveFocus } from "./focus.ts";
 
 type Template = (strings: TemplateStringsArray, ...values: unknown[]) => VNode;
 
@@ -17,11 +18,9 @@ interface ModalProps {
 export function Modal({ title, onClose, children }: ModalProps): VNode {
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    const before = document.activeElement;
+    const before = focusPath();
     ref.current?.showModal();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
+    return () => giveFocus(before);
   }, []);
   return html`
     <dialog ref=${ref} aria-labelledby="modal-title" onClose=${onClose}>

@@ -1,28 +1,30 @@
 import type { VNode } from "preact";
+import { describeSaved } from "../../admin/saved_text.ts";
+import type { SampleEvent } from "../../admin/watch_event.ts";
+import { counted } from "../../base/text.ts";
+import { formatBytes, formatDuration } from "../../base/units.ts";
 import { html } from "./elements.ts";
-import { formatCount, formatDuration, formatMemory, NONE, plural } from "./format.ts";
+import { formatCount, known, NONE } from "./format.ts";
+import { columnsOf } from "./matrix_model.ts";
 import { usePage } from "./page.ts";
+import type { ShownCall } from "./shown_state.ts";
 
 /** The figures of now, in one line. */
 export function Figures(): VNode {
   const { state } = usePage();
   const sample = state.samples.at(-1);
   const running = [...state.servers.values()].filter((row) => row.state === "running").length;
-  const perSecond = sample && (sample.calls * 1000 / Math.max(1, sample.interval_ms)).toFixed(1);
+  const calls = [...state.running];
+  const waiting = calls.filter(({ row }) => row.waits_for);
   const figures: [string, string][] = [
-    ["Windows", formatCount(sample?.windows ?? state.sessions.size)],
-    ["Processes", formatCount(running)],
-    ["Calls per second", perSecond ?? NONE],
-    ["Took (p50, p95)", `${formatDuration(sample?.p50_ms)}, ${formatDuration(sample?.p95_ms)}`],
-    ["In flight", formatCount(sample?.inflight)],
-    ["Waiting", formatCount(sample?.queued)],
-    [
-      "Memory",
-      formatMemory(
-        sample && sample.memory.daemon + (sample.memory.servers ?? 0) + (sample.memory.shims ?? 0),
-      ),
-    ],
-    ["Saved", savedOf(sample?.saved)],
+    ["Windows", formatCount(columnsOf(state.sessions).length)],
+    ["Servers running", formatCount(running)],
+    ["Calls running", formatCount(calls.length - waiting.length)],
+    ["Calls waiting", formatCount(waiting.length)],
+    ["Calls per second", sample ? (sample.calls * 1000 / Math.max(1, sample.interval_ms)).toFixed(1) : NONE],
+    ["Half take at most", known(sample?.p50_ms, formatDuration)],
+    ["Memory in all", known(sample, memoryOf)],
+    ["Saved by sharing", (sample && describeSaved(sample.saved)) ?? NONE],
   ];
   return html`
     <dl class="figures">
@@ -38,22 +40,55 @@ export function Figures(): VNode {
   `;
 }
 
-function savedOf(saved: { processes?: number; bytes?: number } | undefined): string {
-  if (saved?.processes === undefined && saved?.bytes === undefined) return NONE;
-  const processes = saved.processes === undefined ? "" : plural(saved.processes, "process");
-  const bytes = saved.bytes === undefined ? "" : formatMemory(saved.bytes);
-  return [processes, bytes].filter((part) => part !== "").join(", ");
+function memoryOf({ memory: { daemon, servers = 0, shims = 0 } }: SampleEvent): string {
+  return formatBytes(daemon + servers + shims);
 }
 
-/** Faults and notes of the daemon's health, and the servers that need somebody. */
+/** At most this many waiting calls are named; the list of calls has all. */
+const MAX_WAITING = 3;
+
+/** Which calls wait, and for what. */
+export function Waiting(): VNode | null {
+  const { state, open } = usePage();
+  const waiting = [...state.running].filter(({ row }) => row.waits_for);
+  if (waiting.length === 0) return null;
+  const more = waiting.length - MAX_WAITING;
+  return html`
+    <section class="waiting" aria-label="Calls that wait">
+      <ul class="plain">
+        ${waiting.slice(0, MAX_WAITING).map((call) =>
+          html`<li key=${call.id}><b>${nameOf(call)}</b>${
+            callerOf(call)
+          } waits for ${call.row.waits_for}${" "}
+            <span class="quiet">${known(state.tookMs(call), formatDuration)}</span></li>`
+        )}
+      </ul>
+      ${more > 0
+        ? html`<button type="button" class="link" onClick=${() => open("calls")}>${
+          counted(more, "more call")
+        }</button>`
+        : undefined}
+    </section>
+  `;
+}
+
+function nameOf({ row: { server, tool } }: ShownCall): string {
+  return server === undefined ? String(tool) : `${tool} of ${server}`;
+}
+
+function callerOf({ row: { client } }: ShownCall): string {
+  return client === undefined ? "" : `, called by ${client},`;
+}
+
+/** Faults and notes of the daemon's health. */
 export function Notices(): VNode | null {
   const { state: { faults, notes } } = usePage();
   if (faults.length + notes.length === 0) return null;
   return html`
     <details class=${`notices ${faults.length > 0 ? "has-faults" : ""}`}>
       <summary>${[
-        faults.length > 0 ? plural(faults.length, "fault") : "",
-        notes.length > 0 ? plural(notes.length, "note") : "",
+        faults.length > 0 ? counted(faults.length, "fault") : "",
+        notes.length > 0 ? counted(notes.length, "note") : "",
       ].filter((part) => part !== "").join(", ")}</summary>
       <ul>
         ${faults.map((fault) => html`<li key=${fault} class="cause">${fault}</li>`)}

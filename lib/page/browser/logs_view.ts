@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { counted } from "../../base/text.ts";
 import { Filter, html } from "./elements.ts";
-import { plural } from "./format.ts";
 import { usePage } from "./page.ts";
 
 /** The log of one server, or of the daemon, as it is written. */
@@ -26,11 +26,15 @@ export function LogsView(): VNode {
           )}
         </select>
       </label>
-      <${Filter} label="Lines" value=${filter} onChange=${setFilter} />
-      <p class="quiet">${plural(lines.length, "line")}</p>
+      <${Filter} label="Filter" value=${filter} onChange=${setFilter} />
+      <p class="quiet">${counted(lines.length, "line")}</p>
     </div>
     ${state.log?.why ? html`<p class="cause">${state.log.why}</p>` : undefined}
-    <${Lines} lines=${lines} />
+    ${lines.length === 0
+      ? html`<p class="quiet">${
+        filter === "" ? "Nothing has been written yet." : `No line matches “${filter}”.`
+      }</p>`
+      : html`<${Lines} lines=${lines} />`}
   `;
 }
 

@@ -1,7 +1,9 @@
 import { h, render } from "preact";
 import type { JsonObject } from "../../base/json.ts";
 import { App } from "./app.ts";
-import { request } from "./requests.ts";
+import { keepFocus } from "./focus.ts";
+import { fetchSignedIn, request } from "./requests.ts";
+import { hasCode, signInByAddress } from "./session.ts";
 import { ShownState } from "./shown_state.ts";
 import { WatchClient, type WatchLink } from "./watch_client.ts";
 
@@ -16,19 +18,25 @@ const root = document.getElementById("app")!;
 const state = new ShownState(() => performance.now());
 let link: WatchLink = { is: "connecting" };
 let isDrawn = true;
+/** Why the code in the address was of no use. */
+let refusal: string | undefined;
 
 const client = new WatchClient({
-  fetch: (path, init) => fetch(path, { ...init, credentials: "same-origin" }),
+  fetch: fetchSignedIn,
   wait,
   onEvent(event) {
     state.take(event);
-    if (event.type === "hello") void readCalls();
+    if (event.type === "hello") {
+      refusal = undefined;
+      void readCalls();
+    }
     draw();
   },
   onLink(next) {
     if (next.is === "connecting") state.restartLog();
     // While it is tried again, the reason stays readable.
     if (next.is !== "connecting" || link.is !== "lost") link = next;
+    if (link.is === "signed out") link = { ...link, why: refusal ?? link.why };
     draw();
   },
 });
@@ -36,8 +44,8 @@ const client = new WatchClient({
 /** Calls that ended before the page was opened, or while it was cut off. */
 async function readCalls(): Promise<void> {
   const outcome = await request("GET", "/calls", { query: { limit: FIRST_CALLS } });
-  if (outcome.is === "failed" || !Array.isArray(outcome.answer.calls)) return;
-  state.takePast(outcome.answer.calls as JsonObject[]);
+  state.pastWhy = outcome.is === "failed" ? outcome.why : undefined;
+  if (outcome.is === "done") state.takePast(outcome.answer.calls as JsonObject[]);
   draw();
 }
 
@@ -49,6 +57,12 @@ function draw(): void {
     isDrawn = true;
     render(h(App, { state, link, retry: () => client.retry(), setLog }), root);
   });
+}
+
+async function openAgain(): Promise<void> {
+  if (!hasCode()) return;
+  refusal = await signInByAddress();
+  client.retry();
 }
 
 function setLog(name: string | undefined): void {
@@ -76,6 +90,10 @@ document.addEventListener("visibilitychange", () => {
   else client.pause(false);
 });
 addEventListener("online", () => client.retry());
+// The address of exai-daemon page may be opened where the page is open already.
+addEventListener("hashchange", () => void openAgain());
+keepFocus(root);
 setInterval(draw, REDRAW_MS);
 draw();
+if (hasCode()) refusal = await signInByAddress();
 void client.run(new AbortController().signal);

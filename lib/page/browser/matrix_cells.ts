@@ -1,34 +1,37 @@
 import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
+import { stateInWords, type StateTone, toneOf } from "../../admin/state_words.ts";
+import { counted } from "../../base/text.ts";
 import { html } from "./elements.ts";
-import { plural } from "./format.ts";
 import {
-  cellKey,
+  type CellLoad,
+  type GridPlace,
+  loadOf,
   type Matrix,
   type ServerLine,
   type ShownProcess,
-  type Tone,
-  toneOf,
   type WindowColumn,
 } from "./matrix_model.ts";
-
-/** A cell of the grid: column -1 is that of the names. */
-export interface GridPlace {
-  row: number;
-  column: number;
-}
 
 /** Sizes of the grid, in pixels. */
 interface GridSizes {
   nameWidth: number;
   columnWidth: number;
   headHeight: number;
+  /** Room beside the names that is seen. */
+  seenWidth: number;
   /** Whether the labels of the columns stand upright. */
   isTall: boolean;
 }
 
 /** A state is told by a sign too, and not by its colour alone. */
-export const SIGNS: Readonly<Record<Tone, string>> = { ok: "●", busy: "◐", ask: "◆", bad: "▲", off: "○" };
+export const SIGNS: Readonly<Record<StateTone, string>> = {
+  ok: "●",
+  busy: "◐",
+  ask: "◆",
+  bad: "▲",
+  off: "○",
+};
 
 /** How high a line is. */
 export const ROW_PX = 36;
@@ -37,7 +40,11 @@ type SeenRange = [number, number];
 
 /** The labels of the columns. */
 export function Head(
-  { columns, range: [from, to], sizes }: { columns: WindowColumn[]; range: SeenRange; sizes: GridSizes },
+  { columns, range: [from, to], sizes }: {
+    columns: readonly WindowColumn[];
+    range: SeenRange;
+    sizes: GridSizes;
+  },
 ): VNode {
   const { nameWidth, columnWidth, headHeight, isTall } = sizes;
   return html`
@@ -67,13 +74,13 @@ interface CellsProps {
   columns: SeenRange;
   sizes: GridSizes;
   at: GridPlace;
-  running: ReadonlyMap<string, number>;
+  loads: ReadonlyMap<string, CellLoad>;
   onPlace: (place: GridPlace) => void;
 }
 
 /** The lines that are seen, and the one with the focus, which the keyboard stands on. */
 export function Cells(props: CellsProps): VNode {
-  const { matrix: { lines, columns }, rows, columns: range, sizes, at, running, onPlace } = props;
+  const { matrix: { lines, columns }, rows, columns: range, sizes, at, loads, onPlace } = props;
   const indices = indicesOf(rows, lines[at.row] ? at.row : undefined);
   return html`${
     indices.map((row) =>
@@ -84,7 +91,7 @@ export function Cells(props: CellsProps): VNode {
         from: range[0],
         to: range[1],
         atColumn: row === at.row ? at.column : undefined,
-        running,
+        loads,
         onPlace,
         ...sizes,
       }} />`
@@ -101,31 +108,32 @@ function indicesOf([from, to]: SeenRange, and: number | undefined): number[] {
 interface LineProps extends GridSizes {
   line: ServerLine;
   row: number;
-  columns: WindowColumn[];
+  columns: readonly WindowColumn[];
   from: number;
   to: number;
   /** The column that is chosen, if it is in this line. */
   atColumn: number | undefined;
-  running: ReadonlyMap<string, number>;
+  loads: ReadonlyMap<string, CellLoad>;
   onPlace: (place: GridPlace) => void;
 }
 
 /** Drawn anew only when something in it has changed: a key that moves changes two lines of many. */
 function Line(props: LineProps): VNode {
-  const { line, row, columns, from, to, atColumn, running, nameWidth, columnWidth, headHeight } = props;
+  const { line, row, columns, from, to, atColumn, loads, nameWidth, columnWidth, headHeight, seenWidth } =
+    props;
   return useMemo(
     () => DrawnLine(props),
-    [line, row, columns, from, to, atColumn, running, nameWidth, columnWidth, headHeight],
+    [line, row, columns, from, to, atColumn, loads, nameWidth, columnWidth, headHeight, seenWidth],
   );
 }
 
 function DrawnLine(props: LineProps): VNode {
-  const { line, row, columns, from, to, atColumn, nameWidth, headHeight, onPlace } = props;
+  const { line, row, columns, from, to, atColumn, nameWidth, headHeight, seenWidth, onPlace } = props;
   const isRow = atColumn !== undefined;
   const isNameAt = isRow && atColumn < 0;
   return html`
     <div
-      class=${`line ${isRow ? "current" : ""}`}
+      class=${`line ${isRow ? "current" : ""} ${hasRoomForCause(line) ? "told" : ""}`}
       role="row"
       aria-rowindex=${row + 2}
       style=${{ transform: `translateY(${row * ROW_PX}px)`, top: `${headHeight}px` }}
@@ -143,17 +151,25 @@ function DrawnLine(props: LineProps): VNode {
         <span class="server">${line.name}</span>
         <small class="state">${line.state}</small></div>
       ${indicesOf([from, to], atColumn).map((index) => Cell(columns[index]!, index, props))}
+      ${hasRoomForCause(line)
+        ? html`<span class=${`why sign ${line.tone}`} aria-hidden="true" style=${{
+          left: `${nameWidth}px`,
+          width: `${seenWidth}px`,
+        }}>${line.cause}</span>`
+        : undefined}
     </div>
   `;
 }
 
+/** No window uses a process of it: what keeps them from that is said in place of empty cells. */
+function hasRoomForCause({ cause, byColumn }: ServerLine): boolean {
+  return cause !== undefined && byColumn.size === 0;
+}
+
 function Cell(column: WindowColumn, index: number, props: LineProps): VNode {
-  const { line, row, atColumn, running, nameWidth, columnWidth, onPlace } = props;
+  const { line, row, atColumn, loads, nameWidth, columnWidth, onPlace } = props;
   const processes = line.byColumn.get(column.key) ?? [];
-  const inflight = column.sessions.reduce(
-    (sum, { session }) => sum + (running.get(cellKey(line.name, session)) ?? 0),
-    0,
-  );
+  const load = loadOf(loads, line.name, column);
   const isAt = index === atColumn;
   return html`
     <div
@@ -165,9 +181,9 @@ function Cell(column: WindowColumn, index: number, props: LineProps): VNode {
       aria-selected=${isAt}
       style=${{ left: `${nameWidth + index * columnWidth}px`, width: `${columnWidth}px` }}
       onClick=${() => onPlace({ row, column: index })}
-    ><span class="unseen">${labelOf(line, column, { processes, inflight })}</span>
-      ${processes.length === 0 ? Unused(line) : undefined}
-      ${processes.map((process) => Chip(process, processes.length === 1 ? inflight : 0))}</div>
+    ><span class="unseen">${labelOf(line, column, { processes, load })}</span>
+      ${processes.length === 0 && !hasRoomForCause(line) ? Unused(line) : undefined}
+      ${processes.map(Chip)}${Load(load)}</div>
   `;
 }
 
@@ -179,12 +195,19 @@ function Unused({ tone }: ServerLine): VNode {
   }</span>`;
 }
 
-function Chip({ key, number, row }: ShownProcess, inflight: number): VNode {
+function Chip({ key, number, row }: ShownProcess): VNode {
   const tone = toneOf(row);
   return html`
     <span key=${key} class=${`chip ${tone}`} aria-hidden="true">${tone === "ok"
       ? ""
-      : SIGNS[tone]}${number}${inflight > 0 ? html`<b>▸${inflight}</b>` : undefined}</span>
+      : SIGNS[tone]}${number}</span>
+  `;
+}
+
+function Load({ running, waiting }: CellLoad): VNode {
+  return html`
+    ${running > 0 ? html`<b class="sign busy" aria-hidden="true">▸${running}</b>` : undefined}
+    ${waiting > 0 ? html`<b class="sign ask" aria-hidden="true">‖${waiting}</b>` : undefined}
   `;
 }
 
@@ -192,14 +215,20 @@ function Chip({ key, number, row }: ShownProcess, inflight: number): VNode {
 function labelOf(
   line: ServerLine,
   column: WindowColumn,
-  { processes, inflight }: { processes: ShownProcess[]; inflight: number },
+  { processes, load: { running, waiting } }: { processes: ShownProcess[]; load: CellLoad },
 ): string {
   const where = `${line.name}, ${column.label}`;
-  if (processes.length === 0) return `${where}: not in use; ${line.state}`;
+  if (processes.length === 0) {
+    return `${where}: not in use; ${line.state}${line.cause === undefined ? "" : `: ${line.cause}`}`;
+  }
   const each = processes.map(({ number, row }) => {
     const others = row.sessions.length - 1;
-    const shared = others > 0 ? `shared with ${plural(others, "other session")}` : "not shared";
-    return `process ${number}, ${row.state}, ${shared}`;
+    const shared = others > 0 ? `shared with ${counted(others, "other session")}` : "not shared";
+    return `process ${number}, ${stateInWords(row)}, ${shared}`;
   });
-  return `${where}: ${each.join("; ")}${inflight > 0 ? `; ${plural(inflight, "call")} in flight` : ""}`;
+  const calls = [
+    ...(running > 0 ? [`${counted(running, "call")} running`] : []),
+    ...(waiting > 0 ? [`${counted(waiting, "call")} waiting`] : []),
+  ];
+  return `${where}: ${[...each, ...calls].join("; ")}`;
 }

@@ -1,9 +1,7 @@
+import { stateInWords, type StateTone, toneOf } from "../../admin/state_words.ts";
 import type { ServerStatus, SessionStatus } from "../../admin/status_rows.ts";
 import { lastPart } from "./format.ts";
 import type { ShownCall } from "./shown_state.ts";
-
-/** How a state is drawn. */
-export type Tone = "ok" | "busy" | "ask" | "bad" | "off";
 
 /** One process of a server, or what stands for it where none runs. */
 export interface ShownProcess {
@@ -17,7 +15,7 @@ export interface ShownProcess {
 export interface ServerLine {
   name: string;
   processes: ShownProcess[];
-  tone: Tone;
+  tone: StateTone;
   /** Its states in words, the worst first. */
   state: string;
   cause?: string;
@@ -37,28 +35,13 @@ export interface WindowColumn {
 
 /** What the matrix shows. */
 export interface Matrix {
-  lines: ServerLine[];
-  columns: WindowColumn[];
+  lines: readonly ServerLine[];
+  columns: readonly WindowColumn[];
 }
 
-const TONES: ReadonlyMap<string, Tone> = new Map<string, Tone>([
-  ["running", "ok"],
-  ["starting", "busy"],
-  ["ending", "busy"],
-  ["needs a login", "ask"],
-  ["needs a directory", "ask"],
-  ["not started", "off"],
-  ["disabled", "off"],
-  ["parked", "off"],
-]);
-const WORST_FIRST: readonly Tone[] = ["bad", "ask", "busy", "ok", "off"];
-
-/** What is not known is a fault. */
-export function toneOf({ state, list_faults, breaker }: ServerStatus): Tone {
-  const tone = TONES.get(state) ?? "bad";
-  const isTroubled = (list_faults?.length ?? 0) > 0 || (breaker?.state ?? "closed") !== "closed";
-  return tone === "ok" && isTroubled ? "ask" : tone;
-}
+/** "window 9" before "window 10". */
+const BY_NAME = new Intl.Collator("en", { numeric: true });
+const WORST_FIRST: readonly StateTone[] = ["bad", "ask", "busy", "ok", "off"];
 
 /** The matrix of servers and windows, both in the order of their names. */
 export function buildMatrix(
@@ -87,7 +70,7 @@ function lineOf(
   const tones = processes.map(({ row }) => toneOf(row));
   const tone = WORST_FIRST.find((one) => tones.includes(one)) ?? "off";
   const counts = new Map<string, number>();
-  for (const { row: { state } } of processes) counts.set(state, (counts.get(state) ?? 0) + 1);
+  for (const { row } of processes) counts.set(stateInWords(row), (counts.get(stateInWords(row)) ?? 0) + 1);
   const state = [...counts].map(([state, count]) => count === 1 ? state : `${state} ×${count}`).join(", ");
   const byColumn = new Map<string, ShownProcess[]>();
   for (const process of processes) {
@@ -98,10 +81,13 @@ function lineOf(
   return { name, processes, tone, state, cause: worst?.row.cause, byColumn };
 }
 
-function columnsOf(sessions: ReadonlyMap<string, SessionStatus>): WindowColumn[] {
+/** The windows, in the order of their names. */
+export function columnsOf(sessions: ReadonlyMap<string, SessionStatus>): WindowColumn[] {
   const groups = new Map<string, SessionStatus[]>();
   for (const session of sessions.values()) {
-    const key = session.window === undefined ? `session ${session.session}` : `window ${session.window}`;
+    const { window, session: id, cwd } = session;
+    // One program may have several windows: they work in directories of their own.
+    const key = window === undefined ? `session ${id}` : `window ${window} ${cwd ?? ""}`;
     groups.set(key, [...groups.get(key) ?? [], session]);
   }
   const columns = Array.from(groups, ([key, sessions]): WindowColumn => {
@@ -115,23 +101,71 @@ function columnsOf(sessions: ReadonlyMap<string, SessionStatus>): WindowColumn[]
       sessions,
     };
   });
-  return columns.sort((a, b) =>
-    a.label === b.label ? (a.detail < b.detail ? -1 : 1) : a.label < b.label ? -1 : 1
-  );
+  return columns.sort((a, b) => BY_NAME.compare(a.label, b.label) || BY_NAME.compare(a.detail, b.detail));
 }
 
-/** Running calls by server and session, as `SERVER\nSESSION`. */
-export function runningByCell(running: Iterable<ShownCall>): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const { row } of running) {
+/** How many calls run, and how many wait. */
+export interface CellLoad {
+  running: number;
+  waiting: number;
+}
+
+/** Calls that have not ended, by server and session, as `SERVER\nSESSION`. */
+export function loadsByCell(calls: Iterable<ShownCall>): Map<string, CellLoad> {
+  const loads = new Map<string, CellLoad>();
+  for (const { row } of calls) {
     const key = cellKey(String(row.server), String(row.session));
-    counts.set(key, (counts.get(key) ?? 0) + 1);
+    const load = loads.get(key) ?? { running: 0, waiting: 0 };
+    if (row.waits_for) load.waiting++;
+    else load.running++;
+    loads.set(key, load);
   }
-  return counts;
+  return loads;
 }
 
-export function cellKey(server: string, session: string): string {
+/** The calls of one window at one server. */
+export function loadOf(
+  loads: ReadonlyMap<string, CellLoad>,
+  server: string,
+  { sessions }: WindowColumn,
+): CellLoad {
+  const of = sessions.flatMap(({ session }) => loads.get(cellKey(server, session)) ?? []);
+  return {
+    running: of.reduce((sum, { running }) => sum + running, 0),
+    waiting: of.reduce((sum, { waiting }) => sum + waiting, 0),
+  };
+}
+
+function cellKey(server: string, session: string): string {
   return `${server}\n${session}`;
+}
+
+/** A cell of the matrix: column -1 is that of the names. */
+export interface GridPlace {
+  row: number;
+  column: number;
+}
+
+/** The cell that a person has chosen. Lines and columns come and go, so it is known by what is there. */
+export interface ChosenPlace extends GridPlace {
+  server?: string;
+  /** Key of the column. */
+  window?: string;
+}
+
+/** What is chosen with the cell at `place`. */
+export function chosenAt({ row, column }: GridPlace, { lines, columns }: Matrix): ChosenPlace {
+  return { row, column, server: lines[row]?.name, window: columns[column]?.key };
+}
+
+/** Where what was chosen is now; what is no longer there leaves its place to what follows it. */
+export function placeOf(chosen: ChosenPlace, { lines, columns }: Matrix): GridPlace {
+  const row = lines.findIndex(({ name }) => name === chosen.server);
+  const column = columns.findIndex(({ key }) => key === chosen.window);
+  return {
+    row: row >= 0 ? row : Math.max(0, Math.min(chosen.row, lines.length - 1)),
+    column: column >= 0 ? column : Math.min(chosen.column, columns.length - 1),
+  };
 }
 
 /** The lines whose server, state or cause has each word of `filter` in it. */
@@ -144,10 +178,14 @@ export function filterLines(lines: readonly ServerLine[], filter: string): reado
   });
 }
 
+/** Ranges begin and end at multiples of this: not each step of a scroll draws other cells. */
+const RANGE_STEP = 4;
+
 /** The part of `count` things of `size` pixels that is seen, with a few on either side. */
 export function visibleRange(
   { scroll, extent, size, count }: { scroll: number; extent: number; size: number; count: number },
 ): [number, number] {
-  const first = Math.max(0, Math.floor(scroll / size) - 4);
-  return [Math.min(first, Math.max(0, count - 1)), Math.min(count, Math.ceil((scroll + extent) / size) + 4)];
+  const first = RANGE_STEP * Math.max(0, Math.floor(scroll / size / RANGE_STEP) - 1);
+  const end = RANGE_STEP * (Math.ceil((scroll + extent) / size / RANGE_STEP) + 1);
+  return [Math.min(first, Math.max(0, count - 1)), Math.min(count, end)];
 }

@@ -1,10 +1,21 @@
-import type { VNode } from "preact";
+import type { RefObject, VNode } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { counted } from "../../base/text.ts";
 import { Filter, html } from "./elements.ts";
-import { plural } from "./format.ts";
-import { MatrixDetails } from "./matrix_details.ts";
-import { Cells, type GridPlace, Head, ROW_PX } from "./matrix_cells.ts";
-import { buildMatrix, filterLines, type Matrix, runningByCell, visibleRange } from "./matrix_model.ts";
+import { MatrixDetails, WindowFacts } from "./matrix_details.ts";
+import { Cells, Head, ROW_PX } from "./matrix_cells.ts";
+import {
+  buildMatrix,
+  chosenAt,
+  type ChosenPlace,
+  filterLines,
+  type GridPlace,
+  loadsByCell,
+  type Matrix,
+  placeOf,
+  visibleRange,
+  type WindowColumn,
+} from "./matrix_model.ts";
 import { usePage } from "./page.ts";
 import { parkServer, restartServer, stopServer } from "./requests.ts";
 
@@ -12,37 +23,59 @@ import { parkServer, restartServer, stopServer } from "./requests.ts";
 export function MatrixView(): VNode {
   const { state } = usePage();
   const [filter, setFilter] = useState("");
-  const [place, setPlace] = useState<GridPlace>({ row: 0, column: -1 });
+  const [chosen, setChosen] = useState<ChosenPlace>({ row: 0, column: -1 });
   const matrix = useMemo(() => buildMatrix(state.servers, state.sessions), [state, state.rowsVersion]);
-  const lines = filterLines(matrix.lines, filter);
-  const shown = { lines: [...lines], columns: matrix.columns };
-  const at = {
-    row: Math.min(place.row, Math.max(0, lines.length - 1)),
-    column: Math.min(place.column, matrix.columns.length - 1),
-  };
+  const lines = useMemo(() => filterLines(matrix.lines, filter), [matrix, filter]);
+  const shown = useMemo(() => ({ lines, columns: matrix.columns }), [lines]);
+  const at = placeOf(chosen, shown);
   const selected = lines[at.row];
+  const latest = useRef(shown);
+  latest.current = shown;
+  const choose = useCallback((place: GridPlace) => setChosen(chosenAt(place, latest.current)), []);
+  useEffect(() => {
+    if (chosen.server === undefined && selected) choose(at);
+  });
+  if (matrix.lines.length === 0) return html`<${NoServer} columns=${matrix.columns} />`;
   return html`
     <div class="bar">
-      <${Filter} label="Servers" value=${filter} onChange=${setFilter} />
-      <p class="quiet">${plural(lines.length, "server")}, ${plural(
-        matrix.columns.length,
-        "window",
-      )}${matrix.columns.length === 0 ? ": a column is there for each that is open" : ""}</p>
+      <${Filter} label="Filter" value=${filter} onChange=${setFilter} />
+      <p class="quiet">${counted(lines.length, "server")}, ${counted(matrix.columns.length, "window")}</p>
     </div>
+    ${matrix.columns.length === 0 ? html`<${NoWindow} />` : undefined}
     <div class="split">
-      <${Grid} matrix=${shown} at=${at} onPlace=${setPlace} />
+      <${Grid} matrix=${shown} at=${at} onPlace=${choose} />
       ${selected
         ? html`<${MatrixDetails} line=${selected} column=${
           matrix.columns[at.column]
         } columns=${matrix.columns} />`
-        : html`<p class="details quiet">${emptyWords(matrix, filter)}</p>`}
+        : html`<p class="details quiet">No server matches “${filter}”.</p>`}
     </div>
   `;
 }
 
-function emptyWords({ lines }: Matrix, filter: string): string {
-  if (lines.length > 0) return `No server matches “${filter}”.`;
-  return "No server is configured: exai-daemon servers add, or exai-daemon adopt, which takes those of your clients.";
+/** What to do where there is nothing to be seen yet, with the windows that are open. */
+function NoServer({ columns }: { columns: readonly WindowColumn[] }): VNode {
+  return html`
+    <section class="panel">
+      <h2>No server is configured</h2>
+      <p><code>exai-daemon adopt</code> takes over the servers of your clients, and <code>exai-daemon servers add</code> adds one. They appear here as soon as <code>mcp.json</code> is saved.</p>
+    </section>
+    ${columns.length === 0 ? html`<${NoWindow} />` : undefined}
+    ${columns.map((column) =>
+      html`
+        <section key=${column.key} class="panel">
+          <${WindowFacts} column=${column} />
+        </section>
+      `
+    )}
+  `;
+}
+
+function NoWindow(): VNode {
+  return html`
+    <p
+      class="quiet">No window is open. A client opens one when it starts <code>exai-shim</code>; <code>exai-daemon adopt</code> has your clients do so.</p>
+  `;
 }
 
 interface GridProps {
@@ -59,13 +92,13 @@ interface Scrolled {
   height: number;
 }
 
-function Grid({ matrix, at, onPlace }: GridProps): VNode {
-  const { state, act, hasKeys } = usePage();
-  const ref = useRef<HTMLDivElement>(null);
+/** Sizes of the grid as wide as it is, and which lines and columns of it are seen. */
+function useSeen(ref: RefObject<HTMLDivElement | null>, matrix: Matrix) {
   const [seen, setSeen] = useState<Scrolled>({ left: 0, top: 0, width: 800, height: 500 });
   useEffect(() => watchScroll(ref.current!, setSeen), []);
   const nameWidth = seen.width < 520 ? 132 : 230;
-  const columnWidth = widthOfColumns(seen.width - nameWidth, matrix.columns.length);
+  const seenWidth = Math.max(0, seen.width - nameWidth);
+  const columnWidth = widthOfColumns(seenWidth, matrix.columns.length);
   const isTall = columnWidth < 96;
   const headHeight = isTall ? 120 : 44;
   const rows = visibleRange({
@@ -80,14 +113,26 @@ function Grid({ matrix, at, onPlace }: GridProps): VNode {
     size: columnWidth,
     count: matrix.columns.length,
   });
-  const sizes = { nameWidth, columnWidth, headHeight, isTall };
-  const running = useMemo(() => runningByCell(state.running), [state, state.callsVersion]);
+  return {
+    sizes: { nameWidth, columnWidth, headHeight, isTall, seenWidth },
+    rows,
+    columns,
+    height: seen.height,
+  };
+}
+
+function Grid({ matrix, at, onPlace }: GridProps): VNode {
+  const { state, act, hasKeys } = usePage();
+  const ref = useRef<HTMLDivElement>(null);
+  const { sizes, rows, columns, height } = useSeen(ref, matrix);
+  const { nameWidth, columnWidth, headHeight } = sizes;
+  const loads = useMemo(() => loadsByCell(state.running), [state, state.callsVersion]);
   const go = useCallback((place: GridPlace) => {
     onPlace(place);
     bringIntoView(ref.current!, place, { nameWidth, columnWidth, headHeight });
-  }, [nameWidth, columnWidth, headHeight]);
+  }, [onPlace, nameWidth, columnWidth, headHeight]);
   const onKey = (event: KeyboardEvent) => {
-    const next = moved(event, { at, matrix, page: Math.max(1, Math.floor(seen.height / ROW_PX) - 2) });
+    const next = moved(event, { at, matrix, page: Math.max(1, Math.floor(height / ROW_PX) - 2) });
     if (next) {
       event.preventDefault();
       return go(next);
@@ -114,7 +159,7 @@ function Grid({ matrix, at, onPlace }: GridProps): VNode {
         height: `${headHeight + ROW_PX * matrix.lines.length}px`,
       }}>
         <${Head} columns=${matrix.columns} range=${columns} sizes=${sizes} />
-        <${Cells} ...${{ matrix, rows, columns, sizes, at, running, onPlace: go }} />
+        <${Cells} ...${{ matrix, rows, columns, sizes, at, loads, onPlace: go }} />
       </div>
     </div>
   `;

@@ -1,8 +1,11 @@
 import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
+import { causeInWords } from "../../admin/list_changes.ts";
+import { describeSaved } from "../../admin/saved_text.ts";
 import type { SampleEvent } from "../../admin/watch_event.ts";
+import { formatBytes, formatDuration } from "../../base/units.ts";
 import { Facts, html } from "./elements.ts";
-import { formatCount, formatDuration, formatMemory, formatTime } from "./format.ts";
+import { formatCount, formatTime, known, NONE } from "./format.ts";
 import { usePage } from "./page.ts";
 import { type Curve, Plot } from "./plot.ts";
 
@@ -27,7 +30,15 @@ interface PlotData {
   seconds: number[];
   curves: Curve[];
   format: (value: number) => string;
+  /** The steps that its axis may have. */
+  steps?: number[];
 }
+
+/** Calls are counted one by one, and bytes by powers of two. */
+const WHOLE = [1, 2, 5].flatMap((digit) => [digit, digit * 10, digit * 100, digit * 1000]).sort((a, b) =>
+  a - b
+);
+const BINARY = Array.from({ length: 45 }, (_, power) => 2 ** power);
 
 function plotsOf(samples: readonly SampleEvent[]): PlotData[] {
   const lastMs = samples.at(-1)?.at_ms ?? 0;
@@ -64,7 +75,8 @@ function plotsOf(samples: readonly SampleEvent[]): PlotData[] {
     {
       title: "Memory",
       seconds,
-      format: formatMemory,
+      format: formatBytes,
+      steps: BINARY,
       curves: [
         curve("servers", "--curve-1", ({ memory }) => memory.servers),
         curve("daemon", "--curve-3", ({ memory }) => memory.daemon),
@@ -72,15 +84,23 @@ function plotsOf(samples: readonly SampleEvent[]): PlotData[] {
       ],
     },
     {
-      title: "In flight and waiting",
+      title: "Calls running and waiting",
       seconds,
-      format: (value) => formatCount(Math.round(value * 10) / 10),
+      format: formatCount,
+      steps: WHOLE,
       curves: [
-        curve("in flight", "--curve-1", ({ inflight }) => inflight),
+        curve("running", "--curve-1", ({ inflight }) => inflight),
         curve("waiting", "--curve-2", ({ queued }) => queued),
       ],
     },
   ];
+}
+
+function countedAs(counted: SampleEvent["saved"]["counted"]): string | undefined {
+  if (counted === undefined) return undefined;
+  return counted === "private"
+    ? "private memory, which each copy would have for itself"
+    : "resident memory; what several processes share counts in each";
 }
 
 function Saved({ sample: { saved, memory, windows } }: { sample: SampleEvent }): VNode {
@@ -88,20 +108,20 @@ function Saved({ sample: { saved, memory, windows } }: { sample: SampleEvent }):
     <section class="panel">
       <h2>Saved</h2>
       <p
-        class="quiet">Measured against one copy of each process for every window that shares it, less what the daemon and the shims take.</p>
+        class="quiet">Measured against one copy of each process for every session that shares it, less what the daemon, its watchdog and the shims take.</p>
       <${Facts} rows=${[
-        ["Processes", formatCount(saved.processes)],
-        ["Memory", formatMemory(saved.bytes)],
+        ["Saved", describeSaved(saved) ?? NONE],
+        ["Counted", countedAs(saved.counted)],
         ["Not measured", saved.note],
         ["Windows", formatCount(windows)],
-        ["Processes that run", formatCount(memory.processes)],
-        ["Memory of servers", formatMemory(memory.servers)],
-        ["Memory of the daemon", formatMemory(memory.daemon)],
+        ["Processes that run", known(memory.processes, formatCount)],
+        ["Memory of servers", known(memory.servers, formatBytes)],
+        ["Memory of the daemon", formatBytes(memory.daemon)],
         [
           "Memory of shims",
           memory.shims_measured === undefined
-            ? formatMemory(memory.shims)
-            : `${formatMemory(memory.shims)}, ${memory.shims_measured} measured`,
+            ? known(memory.shims, formatBytes)
+            : `${known(memory.shims, formatBytes)}, ${memory.shims_measured} measured`,
         ],
       ]} />
     </section>
@@ -118,19 +138,17 @@ function ListChanges({ sample: { list_changes: changes } }: { sample: SampleEven
           <thead>
             <tr>
               <th scope="col">Cause</th>
-              <th scope="col">Server</th>
               <th scope="col">Times</th>
               <th scope="col">Last</th>
             </tr>
           </thead>
           <tbody>
-            ${changes.map(({ cause, server, count, last_at }) =>
+            ${changes.map((change) =>
               html`
-                <tr key=${`${cause} ${server}`}>
-                  <td>${cause}</td>
-                  <td>${server ?? ""}</td>
-                  <td>${formatCount(count)}</td>
-                  <td>${formatTime(last_at)}</td>
+                <tr key=${causeInWords(change)}>
+                  <td>${causeInWords(change)}</td>
+                  <td>${formatCount(change.count)}</td>
+                  <td>${formatTime(change.last_at)}</td>
                 </tr>
               `
             )}

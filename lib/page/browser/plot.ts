@@ -17,18 +17,20 @@ interface PlotProps {
   seconds: number[];
   curves: Curve[];
   format: (value: number) => string;
+  /** The steps that the axis of values may have. */
+  steps?: number[];
 }
 
 const HEIGHT_PX = 190;
 
 /** A plot over time, with the latest values as text beside it. */
-export function Plot({ title, seconds, curves, format }: PlotProps): VNode {
+export function Plot({ title, seconds, curves, format, steps }: PlotProps): VNode {
   const ref = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
   const theme = document.documentElement.dataset.theme;
   useEffect(() => {
     const box = ref.current!;
-    const made = new uPlot(optionsOf(box, { curves, format }), [[], ...curves.map(() => [])], box);
+    const made = new uPlot(optionsOf(box, { curves, format, steps }), [[], ...curves.map(() => [])], box);
     plot.current = made;
     const sizes = new ResizeObserver(() => made.setSize({ width: box.clientWidth, height: HEIGHT_PX }));
     sizes.observe(box);
@@ -65,7 +67,7 @@ function latestOf(values: readonly (number | undefined)[], format: (value: numbe
 
 function optionsOf(
   box: HTMLElement,
-  { curves, format }: Pick<PlotProps, "curves" | "format">,
+  { curves, format, steps }: Pick<PlotProps, "curves" | "format" | "steps">,
 ): uPlot.Options {
   const styles = getComputedStyle(document.documentElement);
   const color = (name: string) => styles.getPropertyValue(name).trim();
@@ -92,7 +94,7 @@ function optionsOf(
     ],
     axes: [
       { ...axis, size: 34, values: (_plot, splits) => splits.map(agoOf) },
-      { ...axis, size: 76, values: (_plot, splits) => splits.map(format) },
+      { ...axis, size: 76, incrs: steps, values: (_plot, splits) => splits.map(format) },
     ],
   };
 }

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../base/json.ts";
+import { keepSession, sessionHeaders } from "./session_key.ts";
 import { describe, reasonOf } from "./watch_client.ts";
 
 /** What the daemon did, or why it did not. */
@@ -12,18 +13,20 @@ export async function request(
 ): Promise<RequestOutcome> {
   const search = new URLSearchParams(query).toString();
   try {
-    const response = await fetch(search === "" ? path : `${path}?${search}`, {
-      method,
-      body,
-      cache: "no-store",
-      credentials: "same-origin",
-    });
+    const response = await fetchSignedIn(search === "" ? path : `${path}?${search}`, { method, body });
     if (!response.ok) return { is: "failed", why: await reasonOf(response) };
     const text = await response.text();
-    return { is: "done", answer: text === "" ? {} : JSON.parse(text) as JsonObject };
+    const answer = text === "" ? {} : JSON.parse(text) as JsonObject;
+    keepSession(answer);
+    return { is: "done", answer };
   } catch (thrown) {
     return { is: "failed", why: describe(thrown) };
   }
+}
+
+/** `fetch` with the key of the page's session, and without cookies: those are of other programs at this host. */
+export function fetchSignedIn(path: string, init: RequestInit): Promise<Response> {
+  return fetch(path, { ...init, headers: sessionHeaders(), cache: "no-store", credentials: "omit" });
 }
 
 /** What a person does to the daemon. */
@@ -41,7 +44,7 @@ export interface PageAction {
 export function restartServer(name: string, key?: string): PageAction {
   return {
     title: `Restart ${name}`,
-    loses: "Calls in flight end first, if they end soon. What its process holds in memory is lost.",
+    loses: "Calls that run end first, if they end soon. What its process holds in memory is lost.",
     path: "/servers/restart",
     query: serverQuery(name, key),
     done: `${name} is started again.`,
@@ -61,7 +64,7 @@ export function parkServer(name: string, key?: string): PageAction {
 export function stopServer(name: string, key?: string): PageAction {
   return {
     title: `Stop ${name}`,
-    loses: "Its process ends now: calls in flight fail, and what it holds in memory is lost.",
+    loses: "Its process ends now: calls that run fail, and what it holds in memory is lost.",
     path: "/servers/stop",
     query: serverQuery(name, key),
     done: `${name} has been stopped.`,

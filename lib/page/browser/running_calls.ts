@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
+import { formatDuration } from "../../base/units.ts";
 import { html } from "./elements.ts";
-import { formatDuration } from "./format.ts";
+import { known } from "./format.ts";
 import { usePage } from "./page.ts";
 import { cancelCall } from "./requests.ts";
 
@@ -21,13 +22,13 @@ export function RunningCalls({ server, sessions }: RunningCallsProps): VNode | n
   );
   if (calls.length === 0) return null;
   return html`
-    <h3>In flight</h3>
+    <h3>Calls running</h3>
     <ul class="plain">
       ${calls.slice(0, MAX_SHOWN).map((call) =>
         html`
           <li key=${call.id} class="actions">
             <span>${call.row.tool}</span>
-            <span class="quiet">${formatDuration(state.tookMs(call))}${call.row.waits_for
+            <span class="quiet">${known(state.tookMs(call), formatDuration)}${call.row.waits_for
               ? `, waits for ${call.row.waits_for}`
               : ""}</span>
             <button type="button" aria-label=${`Cancel ${call.row.tool} (${call.id})`} onClick=${() =>

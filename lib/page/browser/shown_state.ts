@@ -37,6 +37,8 @@ export class ShownState {
   faults: string[] = [];
   notes: string[] = [];
   log: ShownLog | undefined;
+  /** Why calls from before the stream began are not there. */
+  pastWhy: string | undefined;
   /** Calls that were too many to be told. */
   leftOut = 0;
   /** Counts changes of servers and sessions, of which the matrix is made. */
@@ -187,12 +189,13 @@ function changed<T>(
 /** What of a call the words of a filter are looked for in. */
 const SEARCHED = ["id", "server", "tool", "method", "outcome", "client", "session", "waits_for"] as const;
 
-/** The calls that each word of `filter` is found in; "failed" is any outcome that is neither good nor open. */
+/** The calls that each word of `filter` is found in; "failed" is any outcome that is neither good nor open, "waits" any call that does. */
 export function filterCalls(calls: readonly ShownCall[], filter: string): readonly ShownCall[] {
   const words = filter.toLowerCase().split(/\s+/).filter((word) => word !== "");
   if (words.length === 0) return calls;
   return calls.filter((call) => {
-    const text = SEARCHED.map((name) => call.row[name] ?? "").join(" ").toLowerCase();
+    const waits = call.row.waits_for ? " waits" : "";
+    const text = SEARCHED.map((name) => call.row[name] ?? "").join(" ").toLowerCase() + waits;
     const hasFailed = !call.isRunning && call.row.outcome !== "ok";
     return words.every((word) => text.includes(word) || (word === "failed" && hasFailed));
   });

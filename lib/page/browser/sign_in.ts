@@ -1,10 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { html } from "./elements.ts";
-import { request } from "./requests.ts";
-
-/** Takes the daemon's token and gives a cookie for it, which no script can read. */
-const SIGN_IN_PATH = "/page/session";
+import { signIn } from "./session.ts";
 
 interface SignInProps {
   why: string;
@@ -17,7 +14,7 @@ export function SignIn({ why, onSignedIn }: SignInProps): VNode {
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const field = (event.target as HTMLFormElement).elements.namedItem("token") as HTMLInputElement;
-    const outcome = await request("POST", SIGN_IN_PATH, { body: field.value.trim() });
+    const outcome = await signIn(field.value.trim());
     field.value = "";
     if (outcome.is === "failed") return setFailure(outcome.why);
     onSignedIn();

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
+import { formatDuration } from "../../base/units.ts";
 import { html } from "./elements.ts";
-import { formatDuration } from "./format.ts";
 import type { ShownState } from "./shown_state.ts";
 import type { WatchLink } from "./watch_client.ts";
 
@@ -17,9 +17,9 @@ export function Standing({ link, state, onRetry }: StandingProps): VNode {
   const isQuiet = link.is === "live" || link.is === "connecting";
   return html`
     <div class=${`standing ${link.is.replace(" ", "-")}`}>
-      <p role="status">${link.is === "live" ? "Live" : link.is === "connecting" ? "Asks the daemon…" : ""}
+      <p role="status">${link.is === "live" ? "Live" : link.is === "connecting" ? "Connecting…" : ""}
         ${link.is === "lost" ? `Not connected: ${link.why}.` : ""}
-        ${link.is === "paused" ? "Nobody looked at this page, so it has stopped to ask." : ""}
+        ${link.is === "paused" ? "Nobody looked at this page, so it has stopped asking the daemon." : ""}
         ${link.is === "signed out" ? "Not signed in." : ""}</p>
       ${isQuiet ? undefined : html`<p class="age">${old}</p>`}
       ${link.is === "lost" ? html`<button type="button" onClick=${onRetry}>Try now</button>` : undefined}
