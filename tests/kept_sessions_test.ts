@@ -1,3 +1,4 @@
+import { exportLines } from "../lib/admin/call_export.ts";
 import { assertEquals } from "@std/assert";
 import { HOUR_MS, KIB, MIB } from "../lib/base/units.ts";
 import type { CallRecord } from "../lib/observe/call_record.ts";
@@ -33,7 +34,13 @@ Deno.test("what sessions were shown is kept once for all, as long as their calls
   using store = open(home.path, MIB);
   const show = (session: string, answer: string, atMs = NOW) =>
     store.addShown({ session, atMs, method: "tools/list" }, () => ({ client: "{}", request: "{}", answer }));
-  const kept = () => store.shownAfter("", 0, 100).map(({ session, answer }) => [session, answer.length]);
+  const kept = () => {
+    const rows: [string, number][] = [];
+    for (let next = store.shownAfter("", 0); next; next = store.shownAfter("", next.number)) {
+      rows.push([next.session, next.answer.length]);
+    }
+    return rows;
+  };
   const list = "x".repeat(100 * KIB);
   for (const session of ["a", "a", "b"]) show(session, list);
   assertEquals(kept(), [["a", 100 * KIB], ["b", 100 * KIB]]);
@@ -56,11 +63,23 @@ Deno.test("calls are read for an export in parts, with what they said", async ()
   using store = open(home.path);
   const bodies = { request: "{}", answer: "1", client: '{"era":"legacy"}', events: "[]" };
   for (let id = 1; id <= 5; id++) {
-    store.add(recordWith({ id, session: id === 3 ? "other" : "session" }), () => bodies);
+    store.add(
+      recordWith({ id, session: id === 3 ? "other" : "session" }),
+      id === 5 ? undefined : () => bodies,
+    );
   }
-  assertEquals(store.callsAfter("sess", 0, 2).map(({ record }) => record.id), [1, 2]);
-  assertEquals(store.callsAfter("sess", 2, 9).map(({ record, bodies }) => [record.id, bodies]), [
-    [4, bodies],
-    [5, bodies],
-  ]);
+  const call = (id: number, hasBodies = true) => ({ id, hasBodies });
+  assertEquals(store.idsAfter("sess", 0, 3), { ids: [call(1), call(2)], last: 3 });
+  assertEquals(store.idsAfter("sess", 3, 9), { ids: [call(4), call(5, false)], last: 5 });
+  assertEquals([store.idsAfter("nobody", 0, 9), store.idsAfter("", 5, 9)], [{ ids: [], last: 5 }, undefined]);
+  assertEquals(store.find(4)?.bodies, bodies);
+});
+
+Deno.test("an export lets others go on after some calls, also where none is in it", async () => {
+  await using home = await tempDir({});
+  using store = open(home.path, 64 * MIB);
+  for (let id = 1; id <= 2500; id++) store.add(recordWith({ id, session: "s" }));
+  const lines = [...exportLines(store, { session: "", maxBodyChars: 1000 })];
+  assertEquals(lines.slice(1, -1), ["", "", ""]);
+  assertEquals(JSON.parse(lines.at(-1)!), { type: "end", calls: 0, without_bodies: 2500 });
 });

@@ -8,6 +8,7 @@ import type {
   CallStore,
   ExportedCall,
   ExportedShown,
+  RecordedIds,
   ShownRecord,
   ShownTexts,
 } from "../observe/call_store.ts";
@@ -130,16 +131,25 @@ export class SqliteCallRecords implements CallStore, Disposable {
     this.#flushSoon();
   }
 
-  callsAfter(session: string, afterId: number, limit: number): ExportedCall[] {
+  idsAfter(session: string, afterId: number, limit: number): RecordedIds | undefined {
     this.#flush();
-    return this.#file.use((sql) =>
-      sql.callsAfter.all(afterId, session, limit).map((row) => withBodies(sql, row))
-    ) ?? [];
+    return this.#file.use((sql) => {
+      const last = sql.lastAfter.get(afterId, limit)?.id ?? null;
+      if (last === null) return undefined;
+      const rows = sql.idsBetween.all(afterId, Number(last), session);
+      return {
+        last: Number(last),
+        ids: rows.map(({ id, has_bodies }) => ({ id: Number(id), hasBodies: has_bodies === 1 })),
+      };
+    });
   }
 
-  shownAfter(session: string, number: number, limit: number): ExportedShown[] {
+  shownAfter(session: string, number: number): ExportedShown | undefined {
     this.#flush();
-    return this.#file.use((sql) => sql.shownAfter.all(number, session, limit).map(toShown)) ?? [];
+    return this.#file.use((sql) => {
+      const row = sql.shownAfter.get(number, session);
+      return row && toShown(row);
+    });
   }
 
   /** Deletes calls beyond the age or size limit, a part at a time. */
