@@ -1,8 +1,11 @@
+import { assert, assertEquals } from "@std/assert";
+import { recordEvents } from "../lib/admin/call_bodies.ts";
 import { exportLines } from "../lib/admin/call_export.ts";
-import { assertEquals } from "@std/assert";
 import { HOUR_MS, KIB, MIB } from "../lib/base/units.ts";
+import type { CallTrace } from "../lib/call/trace.ts";
 import type { CallRecord } from "../lib/observe/call_record.ts";
 import { SqliteCallRecords } from "../lib/state/call_records.ts";
+import { call } from "./helpers/call.ts";
 import { tempDir } from "./helpers/files.ts";
 
 const NOW = Date.UTC(2026, 10, 24);
@@ -82,4 +85,52 @@ Deno.test("an export lets others go on after some calls, also where none is in i
   const lines = [...exportLines(store, { session: "", maxBodyChars: 1000 })];
   assertEquals(lines.slice(1, -1), ["", "", ""]);
   assertEquals(JSON.parse(lines.at(-1)!), { type: "end", calls: 0, without_bodies: 2500 });
+});
+
+Deno.test("a text that cannot be made leaves the rest of the record as it is", async () => {
+  await using home = await tempDir({});
+  using store = open(home.path);
+  const fails = () => {
+    throw new Error("cannot be written as JSON");
+  };
+  store.addShown({ session: "a", atMs: NOW, method: "tools/list" }, fails);
+  store.add(recordWith({ id: 1, session: "a" }), fails);
+  store.add(recordWith({ id: 2, session: "a" }), () => ({ request: "{}" }));
+  assertEquals(store.list({}, 5).map(({ id }) => id), [1, 2]);
+  assertEquals([store.fault, store.find(1)?.bodies, store.find(2)?.bodies?.request], [
+    undefined,
+    undefined,
+    "{}",
+  ]);
+});
+
+Deno.test("while the file cannot be written, the latest texts are held, up to some megabytes", async () => {
+  await using home = await tempDir({});
+  await Deno.writeTextFile(`${home.path}/file`, "");
+  using store = open(`${home.path}/file`, 256 * MIB);
+  let made = 0;
+  const text = () => (made++, "x".repeat(3 * MIB));
+  for (let id = 1; id <= 4; id++) {
+    store.add(recordWith({ id, session: "a" }), () => ({ request: text() }));
+    store.addShown(
+      { session: "a", atMs: NOW, method: String(id) },
+      () => ({ client: "", request: "", answer: text() }),
+    );
+  }
+  store.list({}, 1);
+  const once = made;
+  store.list({}, 1);
+  assertEquals([once, made], [6, 6]);
+});
+
+Deno.test("of all that is said during a call no more is recorded than may be, answers included", async () => {
+  const trace: CallTrace = {};
+  const ask = () => Promise.resolve({ result: { text: "x".repeat(300) } });
+  const talk = recordEvents(1000)(async ({ ask }) => {
+    for (let n = 0; n < 9; n++) await ask("sampling/createMessage", { text: "y".repeat(100) });
+    return { result: {} };
+  });
+  await talk(call({ trace, ask }));
+  const chars = trace.said!.reduce((sum, { params, answer = "" }) => sum + params.length + answer.length, 0);
+  assert(chars > 800 && chars < 1200, `${chars}`);
 });

@@ -14,6 +14,7 @@ import type {
 } from "../observe/call_store.ts";
 import type { CallRecord } from "../observe/call_record.ts";
 import { NameNumbers } from "./records/name_numbers.ts";
+import { PendingBodies } from "./records/pending_texts.ts";
 import { PendingShown } from "./records/pending_shown.ts";
 import { type RecordRow, rowOf, type RowValue, toBodies, toRecord, toShown } from "./records/record_rows.ts";
 import {
@@ -58,8 +59,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   readonly #pruner: ReturnType<typeof setInterval>;
   readonly #shown = new PendingShown();
   #pending: CallRecord[] = [];
-  /** Arguments and answers of pending calls. */
-  readonly #bodies = new WeakMap<CallRecord, () => CallBodies>();
+  readonly #bodies = new PendingBodies();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pruneTimer: ReturnType<typeof setTimeout> | undefined;
   #lost = 0;
@@ -97,7 +97,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
 
   add(record: CallRecord, bodies?: () => CallBodies): void {
     this.#pending.push(record);
-    if (bodies) this.#bodies.set(record, bodies);
+    if (bodies) this.#bodies.add(record, bodies);
     if (this.#pending.length >= MAX_BATCH && this.#file.fault === undefined) this.#flush();
     else this.#flushSoon();
   }
@@ -185,7 +185,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (!this.#shown.isEmpty) this.#file.write((sql) => this.#shown.write(sql));
+    this.#shown.flush((work) => this.#file.write(work));
     const batch = this.#pending;
     if (batch.length === 0) return;
     this.#pending = [];
@@ -201,6 +201,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     this.#forgetNumbers();
     this.#pending = batch.slice(-MAX_PENDING);
     this.#lost += batch.length - this.#pending.length;
+    this.#bodies.hold(this.#pending);
   }
 
   #write(sql: RecordStatements, batch: readonly CallRecord[]): void {
@@ -215,7 +216,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     const columns = values.length / (waiting || 1);
     for (let at = 0; at < values.length; at += columns) sql.addCall.run(...values.slice(at, at + columns));
     for (const record of this.keepsBodies ? batch : []) {
-      const bodies = this.#bodies.get(record)?.();
+      const bodies = this.#bodies.of(record);
       if (!bodies) continue;
       const { request, answer = null, client = null, events = null } = bodies;
       sql.addBody.run(record.id, request, answer, client, events);
