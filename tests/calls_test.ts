@@ -15,7 +15,7 @@ import { cancelCommand } from "../lib/commands/cancel.ts";
 import { killCommand } from "../lib/commands/kill.ts";
 import { runCommandAlone } from "./helpers/command.ts";
 import { loadSettings } from "../lib/config/load.ts";
-import { redactedJson } from "../lib/observe/redaction.ts";
+import { redactedJson } from "../lib/observe/redacted_json.ts";
 import type { CallRecord } from "../lib/observe/call_record.ts";
 import { type CallRecordsOptions, SqliteCallRecords } from "../lib/state/call_records.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { exactJson, type JsonObject, plainOf } from "../lib/base/json.ts";
-import { redactedJson } from "../lib/observe/redaction.ts";
+import { redactedJson } from "../lib/observe/redacted_json.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 
 const NUMBERS = '{"one":1.0,"hundred":1E+2,"minus":-0,"big":12345678901234567890,"past":9007199254740993}';

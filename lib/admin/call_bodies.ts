@@ -4,7 +4,7 @@ import { sessionIdOf } from "../call/owner.ts";
 import type { SaidInCall } from "../call/trace.ts";
 import type { CallEvent, CallStore, ClientFacts } from "../observe/call_store.ts";
 import type { RecordedExchange } from "../observe/call_record.ts";
-import { redactedJson } from "../observe/redaction.ts";
+import { redactedJson } from "../observe/redacted_json.ts";
 import { KIB, MIB } from "../base/units.ts";
 import { exactError, exactResult } from "../wire/raw_message.ts";
 import { type Params, RawObject } from "../wire/raw_object.ts";

@@ -5,7 +5,7 @@ import type { Call, Policy, Target } from "../call/call.ts";
 import { sessionIdOf } from "../call/owner.ts";
 import { argumentsSize } from "../call/payload_size.ts";
 import { currentWait } from "../call/wait.ts";
-import { redactedJson } from "../observe/redaction.ts";
+import { redactedJson } from "../observe/redacted_json.ts";
 import { type CallBodies, type CallFilter, type CallStore, matchesFilter } from "../observe/call_store.ts";
 import { type CallRecord, type RecordedExchange, toolOf } from "../observe/call_record.ts";
 import { formatCallId, parseCallId, type RunningCall, RunningCalls } from "../observe/running_calls.ts";

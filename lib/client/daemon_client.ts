@@ -1,5 +1,6 @@
 import { type ErrorCode, ExaiError, messageOf } from "../base/errors.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
+import { LineSplitter } from "../base/line_splitter.ts";
 import { statePaths } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ClientSocket } from "../transport/websocket_client.ts";
@@ -72,11 +73,9 @@ export async function* followDaemon(settings: Settings, path: string): AsyncGene
   using answer = await ask(settings, path, { method: "GET", timeoutMs: TIMEOUT_MS });
   if (answer.status !== OK) throw refusal(await bodyOf(answer), answer);
   answer.disableTimeout();
-  let rest = "";
+  const lines = new LineSplitter();
   for await (const part of answer.parts) {
-    const lines = (rest + part).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) if (line !== "") yield line;
+    for (const line of lines.take(part)) if (line !== "") yield line;
   }
 }
 

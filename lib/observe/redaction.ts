@@ -1,14 +1,9 @@
-import { isRawJson } from "../base/json.ts";
 import { redact } from "../base/log.ts";
 
-/** Names of fields whose value must not be recorded. */
-const SECRET_KEY =
-  /(^|[_.-])(pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|authorization|cookie|credentials?)s?$/i;
-const SECRET_CAMEL_KEY = /(Password|Passphrase|Secret|Token|ApiKey|AccessKey|PrivateKey|Credentials?)s?$/;
-/** Matches of the above that are not secrets: `progressToken` of MCP, counts of model tokens. */
-const HARMLESS = /^(progressToken|(max|total|prompt|completion|input|output)_?tokens?)$/i;
+/** What stands in the place of a secret. */
+export const SECRET = "[secret]";
 
-/** Formats of API keys and private keys. */
+/** Formats of API keys and private keys. Of a private key that was cut, all goes up to the next line of dashes. */
 const SECRET_TEXTS: readonly RegExp[] = [
   /\b(?:sk|rk|pk)[-_][A-Za-z0-9_-]{16,}/g,
   /\bgh[pousr]_[A-Za-z0-9]{20,}/g,
@@ -17,19 +12,44 @@ const SECRET_TEXTS: readonly RegExp[] = [
   /\bxox[abeprs]-[A-Za-z0-9-]{10,}/g,
   /\bAKIA[0-9A-Z]{16}\b/g,
   /\bAIza[A-Za-z0-9_-]{30,}/g,
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g,
+  // Searched up to the next beginning only: a text of nothing but beginnings would take quadratic time.
+  /-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:(?:(?!-----BEGIN )[^])*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|(?:(?!-----)[^])*)/g,
 ];
-const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi;
+const BEARER = /\b((?:Bearer|Basic)\s+)([\w.~+/=-]{8,})/gi;
 const USER_INFO = /(:\/\/[^\s/:@"]*:)[^\s/@"]+@/g;
-/** `--token VALUE` in a command line; a number is a count, as of `--max-tokens 4096`. */
-const FLAGGED =
-  /((?:^|\s)--?[\w-]*(?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key)s?\s+["']?)(?![-\d.]+(?:\s|$))[^\s"'-][^\s"']{3,}/gi;
-/** `password=...`, `token: ...` in a text of several words. */
-const ASSIGNED =
-  /((?:pass(?:word|wd)|secret|token|api[_-]?key|access[_-]?key)s?\\?["']?\s*[=:]\s*\\?["']?)[^\s"'\\,;&]{4,}/gi;
+
+const NAMES =
+  "(?:pass(?:word|wd|phrase)|secret|token|(?:api|access|private|secret|signing|encryption)[_-]?key)s?";
+/** `password=...`, `token: ...` in a text of several words, up to the value and the quotes before it. */
+const ASSIGNED = new RegExp(String.raw`${NAMES}\\*["']?\s*[=:]\s*(\\*["']?)`, "gi");
+/** `--token VALUE` in a command line. */
+const FLAGGED = new RegExp(String.raw`(?<![\w-])--?[\w-]*(?:${NAMES}|pass)\s+(\\*["']?)(?!-)`, "gi");
+/** A value without quotes; a shorter one is none. */
+const BARE = /[^\s"'\\,;&]{4,}/y;
+const MIN_VALUE_CHARS = 4;
+/** The longest value in quotes; what is longer goes up to its first blank. */
+const MAX_QUOTED_CHARS = 500;
+/** The flag of a command whose arguments are a list: its value is the next of them. */
+const FLAG = new RegExp(String.raw`^--?[\w-]*(?:${NAMES}|pass)$`, "i");
+/** Headers in a text: what follows up to the end of the line or of the quotes. */
+const AUTHORIZATION = /\b(authorization\\*["']?\s*[=:]\s*\\*["']?)([^\s"'\\][^\r\n"'\\]{3,})/gi;
+const COOKIE = /(\bcookie\\*["']?\s*[=:]\s*\\*["']?)[\w.-]{1,100}=[^\r\n"'\\]+/gi;
+
+/** A word that may be part of a sentence; names and keys have digits or capitals within. */
+const WORD = /^[A-Za-z]?[a-z]+[.)]*$/;
+const NEXT_WORD = /^(?:[A-Za-z][a-z]*|[A-Z]+)[,;.:)]*$/;
+const MAX_WORD_CHARS = 40;
+/** What all of the above have somewhere: most texts are searched once, and not a dozen times. */
+const SUSPECT =
+  /(?:sk|rk|pk)[-_]|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|akia|aiza|private key|eyj|bearer|basic|:\/\/|pass|secret|token|key|authorization|cookie/i;
+/** What stands for a value in code, configuration and help: types, variables, `<your token>`. */
+const PLACEHOLDER =
+  /^(?:\$\{[^{}]*\}|\$[A-Z_][A-Z0-9_]*|<[^<>]*>|string|number|boolean|null|undefined|true|false|none|str|optional|required|flag|option|argument|parameter|value|[A-Z_]*(?:TOKEN|KEY|SECRET|PASSWORD|VALUE))[.)\]}]*$/;
+const NUMBER = /^[-\d.]+$/;
 
 /**
- * `text` with everything that looks like a secret, and every registered secret, replaced by `[secret]`.
+ * `text` with everything that looks like a secret, and every registered secret, replaced by `[secret]`. It is for texts
+ * as they are, not for JSON of them: a pattern could take a quote of the JSON for one of the text.
  *
  * @example
  * ```ts
@@ -41,13 +61,67 @@ const ASSIGNED =
  */
 export function redactSecrets(text: string): string {
   let clean = redact(text);
-  for (const pattern of SECRET_TEXTS) clean = clean.replace(pattern, "[secret]");
-  clean = redactJwts(clean);
-  return clean.replace(BEARER, "$1 [secret]").replace(USER_INFO, "$1[secret]@").replace(
-    ASSIGNED,
-    "$1[secret]",
-  )
-    .replace(FLAGGED, "$1[secret]");
+  if (!SUSPECT.test(clean)) return clean;
+  for (const pattern of SECRET_TEXTS) clean = clean.replace(pattern, SECRET);
+  clean = redactJwts(clean)
+    .replace(BEARER, (all, lead, value) => WORD.test(value) ? all : lead + SECRET)
+    .replace(USER_INFO, `$1${SECRET}@`)
+    .replace(COOKIE, `$1${SECRET}`)
+    .replace(AUTHORIZATION, redactCredentials);
+  return redactValues(redactValues(clean, ASSIGNED), FLAGGED);
+}
+
+/** Whether `word` of a command is the value of the flag before it; a number is a count, as of `--max-tokens 4096`. */
+export function isFlagValue(flag: string, word: string): boolean {
+  return FLAG.test(flag) && !word.startsWith("-") && !NUMBER.test(word) && !PLACEHOLDER.test(word);
+}
+
+function redactCredentials(all: string, lead: string, value: string): string {
+  const [, scheme = "", rest = value] = /^(\w+\s+)(.*)$/.exec(value) ?? [];
+  if (rest.startsWith(SECRET) || isSentence(lead, value)) return all;
+  return `${lead}${/^(?:bearer|basic|digest|token)\s/i.test(scheme) ? scheme : ""}${SECRET}`;
+}
+
+/** `text` without the values that follow `lead`, whose group is the quotes that are opened. */
+function redactValues(text: string, lead: RegExp): string {
+  let clean = "";
+  let copied = 0;
+  for (const { 0: before, 1: open, index } of text.matchAll(lead)) {
+    const at = index + before.length;
+    if (index < copied) continue;
+    const value = valueAt(text, at, open!);
+    const end = at + value.length;
+    if (value.length < MIN_VALUE_CHARS || isOrdinary(before, value, text.slice(end, end + MAX_WORD_CHARS))) {
+      continue;
+    }
+    clean += text.slice(copied, at) + SECRET;
+    copied = end;
+  }
+  return clean + text.slice(copied);
+}
+
+/** The value at `at`: up to the same quotes again, which may be escaped ones, or else up to a blank. */
+function valueAt(text: string, at: number, open: string): string {
+  if (open !== "") {
+    const [line = ""] = text.slice(at, at + MAX_QUOTED_CHARS).split(/[\r\n]/, 1);
+    for (let end = line.indexOf(open); end >= 0; end = line.indexOf(open, end + 1)) {
+      if (line[end - 1] !== "\\") return line.slice(0, end);
+    }
+  }
+  BARE.lastIndex = at;
+  return BARE.exec(text)?.[0] ?? "";
+}
+
+/** Whether `value` is none of a secret: a count, as of `--max-tokens 4096`, a placeholder, or a word of a sentence. */
+function isOrdinary(lead: string, value: string, after: string): boolean {
+  const isCount = /tokens\W*$|^-/i.test(lead) && NUMBER.test(value);
+  return isCount || PLACEHOLDER.test(value) || isSentence(lead, value + after);
+}
+
+/** Whether what follows the colon of `lead` begins with two words: an explanation. */
+function isSentence(lead: string, text: string): boolean {
+  const [word, next = ""] = text.split(/\s/, 2);
+  return /:\s+$/.test(lead) && WORD.test(word!) && NEXT_WORD.test(next);
 }
 
 const JWT_BEGIN = "eyJ";
@@ -65,7 +139,7 @@ function redactJwts(text: string): string {
     JWT.lastIndex = REST_OF_PART.lastIndex = at;
     if (at > 0 && /\w/.test(text[at - 1]!)) at += JWT_BEGIN.length;
     else if (JWT.test(text)) {
-      clean += `${text.slice(copied, at)}[secret]`;
+      clean += text.slice(copied, at) + SECRET;
       copied = at = JWT.lastIndex;
     } else {
       REST_OF_PART.test(text);
@@ -74,55 +148,4 @@ function redactJwts(text: string): string {
     at = text.indexOf(JWT_BEGIN, at);
   }
   return clean + text.slice(copied);
-}
-
-/**
- * `value` as JSON of at most `maxChars` UTF-16 code units, without secrets: registered ones, fields named like one, and
- * strings that look like one.
- */
-export function redactedJson(value: unknown, maxChars: number): string {
-  // Cut generously, redact, cut again: a secret that the final cut splits would no longer be recognized.
-  const excerptChars = 2 * maxChars + 4096;
-  const budget = { chars: excerptChars };
-  const whole = JSON.stringify(excerpt(value, { budget, depth: 0 })) ?? "";
-  const clean = redactSecrets(whole.length > excerptChars ? whole.slice(0, excerptChars) : whole);
-  return clean.length > maxChars ? `${clean.slice(0, maxChars)}… (cut off)` : clean;
-}
-
-/** Bounds the recursion of `excerpt`. */
-const MAX_DEPTH = 64;
-
-/** A copy of `value` without fields named like a secret, of at most about `budget` characters. */
-function excerpt(value: unknown, at: { budget: { chars: number }; depth: number }): unknown {
-  const { budget, depth } = at;
-  budget.chars--;
-  if (typeof value === "string") {
-    const text = value.slice(0, Math.max(0, budget.chars));
-    budget.chars -= value.length;
-    return text;
-  }
-  if (typeof value !== "object" || value === null || isRawJson(value)) return value;
-  if (depth >= MAX_DEPTH) return "… (nested too deep)";
-  const inner = { budget, depth: depth + 1 };
-  if (Array.isArray(value)) {
-    const items: unknown[] = [];
-    for (const item of value) {
-      if (budget.chars <= 0) break;
-      items.push(excerpt(item, inner));
-    }
-    return items;
-  }
-  const members: [string, unknown][] = [];
-  for (const [key, part] of Object.entries(value)) {
-    if (budget.chars <= 0) break;
-    budget.chars -= key.length;
-    const isSecret = isSecretKey(key) &&
-      (typeof part === "string" || typeof part === "number" || isRawJson(part));
-    members.push([key, isSecret ? "[secret]" : excerpt(part, inner)]);
-  }
-  return Object.fromEntries(members);
-}
-
-function isSecretKey(key: string): boolean {
-  return (SECRET_KEY.test(key) || SECRET_CAMEL_KEY.test(key)) && !HARMLESS.test(key);
 }

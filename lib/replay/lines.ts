@@ -1,4 +1,5 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
+import { LineSplitter } from "../base/line_splitter.ts";
 import { formatBytes, MIB } from "../base/units.ts";
 
 /** The longest line, and the largest file, in UTF-16 code units and bytes: one session is held in memory. */
@@ -13,19 +14,18 @@ const MAX_FILE_BYTES = 1024 * MIB;
 export async function* readLines(path: string): AsyncGenerator<string> {
   const fault = (why: string) => new ExaiError("CONFIG", `${path} cannot be replayed: ${why}`);
   const parts = (await open(path, fault)).pipeThrough(new TextDecoderStream("utf-8", { fatal: true }));
-  let rest = "";
+  const lines = new LineSplitter();
   try {
     for await (const part of parts) {
-      const lines = (rest + part).split("\n");
-      rest = lines.pop()!;
-      yield* lines;
-      if (rest.length > MAX_LINE_CHARS) {
+      yield* lines.take(part);
+      if (lines.begunChars > MAX_LINE_CHARS) {
         throw fault(`it has a line of more than ${formatBytes(MAX_LINE_CHARS)}, which no export has`);
       }
     }
   } catch (thrown) {
     throw thrown instanceof TypeError ? fault("it is no text in UTF-8") : thrown;
   }
+  const rest = lines.rest();
   if (rest !== "") yield rest;
 }
 

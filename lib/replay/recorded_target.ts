@@ -8,7 +8,7 @@ import { VERSION } from "../base/version.ts";
 import { recordedRequest } from "../admin/call_bodies.ts";
 import { type Call, type Target } from "../call/call.ts";
 import { neededInput } from "../call/input_requests.ts";
-import { redactedJson } from "../observe/redaction.ts";
+import { redactedJson } from "../observe/redacted_json.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { isInputRequired } from "../wire/raw_message.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";

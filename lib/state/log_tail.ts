@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { LineSplitter } from "../base/line_splitter.ts";
 import { KIB, SECOND_MS } from "../base/units.ts";
 
 const CHUNK_BYTES = 64 * KIB;
@@ -117,11 +118,9 @@ async function readAt(file: Deno.FsFile, { bytes }: LogPosition, length: number)
 /** Makes lines of chunks of bytes, which may end within a line or a character. */
 class LineReader {
   readonly #decoder = new TextDecoder();
-  #rest = "";
+  readonly #lines = new LineSplitter();
 
   read(chunk: Uint8Array): string[] {
-    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split("\n");
-    this.#rest = lines.pop()!;
-    return lines;
+    return this.#lines.take(this.#decoder.decode(chunk, { stream: true }));
   }
 }

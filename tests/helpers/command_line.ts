@@ -77,9 +77,7 @@ export async function commandLine() {
       await (await connect()).call("serves_echo", { text: "hi" });
       return "mean";
     },
-    "servers restart": () => valueFor["kill upstream"]!(),
-    "servers park": () => valueFor["kill upstream"]!(),
-    "servers stop": () => valueFor["kill upstream"]!(),
+    servers: () => valueFor["kill upstream"]!(),
     threads: async () => {
       const step = { step: "s", step_number: 1, total_steps: 2, next_step_required: true };
       await (await connect()).call("planner", { ...step });

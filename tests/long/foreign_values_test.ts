@@ -3,7 +3,7 @@ import { fromFileUrl, join } from "@std/path";
 import { loggingErrors } from "../../lib/base/handler_errors.ts";
 import { Attribution } from "../../lib/upstream/instance/attribution.ts";
 import { InFlightTable } from "../../lib/upstream/instance/inflight.ts";
-import { redactedJson } from "../../lib/observe/redaction.ts";
+import { redactedJson } from "../../lib/observe/redacted_json.ts";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { MAX_DEPTH, MAX_MEMBERS, outlineOf } from "../../lib/wire/shape.ts";
 import { assertServes, testDaemon } from "../helpers/daemon.ts";

@@ -1,12 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { type BrowserContext, chromium, type Page } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
 import { defaultSettings } from "../../lib/config/load.ts";
 import { pageCommand } from "../../lib/commands/page.ts";
-import { findChromium } from "../helpers/chromium.ts";
 import { outcomeOf } from "../helpers/command.ts";
 import { testDaemon } from "../helpers/daemon.ts";
+import { browserTest, launchBrowser } from "../helpers/page_visit.ts";
 
-const program = findChromium();
 const TOKEN = "a-token-of-this-test-0123456789";
 
 /** A server of somebody else at the same host, with what browsers have sent it. */
@@ -27,7 +26,7 @@ async function signedIn(
   const settings = defaultSettings({ home: it.home, port: Number(new URL(it.http).port), token: TOKEN });
   const { json } = await outcomeOf(pageCommand, [], { settings, switches: new Set(["print"]) });
   const { link } = json as { link: string };
-  await using browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
+  await using browser = await launchBrowser();
   const context = await browser.newContext();
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
@@ -35,11 +34,6 @@ async function signedIn(
   await page.getByText("Live").waitFor();
   await work({ page, context, link, http: it.http });
   await context.close();
-}
-
-function browserTest(name: string, fn: () => Promise<void>): void {
-  // Processes and sockets of the browser are playwright's, which ends them.
-  Deno.test({ name, ignore: program === undefined, sanitizeOps: false, sanitizeResources: false, fn });
 }
 
 browserTest(

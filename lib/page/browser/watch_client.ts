@@ -1,3 +1,4 @@
+import { LineSplitter } from "../../base/line_splitter.ts";
 import type { WatchEvent } from "../../admin/watch_event.ts";
 
 /** How the page stands with the daemon. */
@@ -92,15 +93,13 @@ export class WatchClient {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
     const stop = () => void reader.cancel().catch(() => {});
     turn.addEventListener("abort", stop);
-    let rest = "";
+    const lines = new LineSplitter();
     try {
       while (true) {
         const { done, value } = await this.#timely(reader.read());
         if (done) return;
-        const lines = (rest + value).split("\n");
-        rest = lines.pop()!;
-        if (rest.length > MAX_LINE_CHARS) throw new Error("the daemon has sent a line that is too long");
-        for (const line of lines) this.#takeLine(line);
+        for (const line of lines.take(value)) this.#takeLine(line);
+        if (lines.begunChars > MAX_LINE_CHARS) throw new Error("the daemon has sent a line that is too long");
       }
     } finally {
       turn.removeEventListener("abort", stop);

@@ -1,0 +1,99 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Json } from "../lib/base/json.ts";
+import { registerSecret } from "../lib/base/log.ts";
+import { redactSecrets } from "../lib/observe/redaction.ts";
+import { CUT, redactedJson } from "../lib/observe/redacted_json.ts";
+
+/** `value` as it is recorded. What is recorded of that is the same: replays compare so. */
+function recorded(value: Json): Json {
+  const text = redactedJson(value, 10_000);
+  const parsed: Json = JSON.parse(text);
+  assertEquals(redactedJson(parsed, 10_000), text);
+  return parsed;
+}
+
+const PEM = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIE\n-----END RSA PRIVATE KEY-----";
+
+Deno.test("a secret in a text is taken out, with its quotes or without", () => {
+  for (
+    const [text, clean] of [
+      ['bash -c "curl --token abcdefgh"', 'bash -c "curl --token [secret]"'],
+      ['run --token "abcdefgh12" now', 'run --token "[secret]" now'],
+      ["run --password 'correct horse' now", "run --password '[secret]' now"],
+      ['{"password":"hunter 2000","b":1}', '{"password":"[secret]","b":1}'],
+      ['{\\"password\\":\\"hunter 2000\\"}', '{\\"password\\":\\"[secret]\\"}'],
+      ['password = "a\\"b c"', 'password = "[secret]"'],
+      ["SECRET_KEY=abcdefg x", "SECRET_KEY=[secret] x"],
+      ["curl -H 'X-Api-Key: abc123' x", "curl -H 'X-Api-Key: [secret]' x"],
+      ['curl -H "Authorization: Splunk d3f" x', 'curl -H "Authorization: [secret]" x'],
+      ["Cookie: sid=abc; b=c\nHost: x", "Cookie: [secret]\nHost: x"],
+      [`${PEM}\nmore`, "[secret]\nmore"],
+      ["-----BEGIN PRIVATE KEY-----\nMIIE", "[secret]"],
+    ]
+  ) {
+    assertEquals(redactSecrets(text!), clean);
+    assertEquals(recorded({ text: text!, after: 1 }), { text: clean, after: 1 });
+  }
+});
+
+Deno.test("what only speaks of secrets stays", () => {
+  for (
+    const text of [
+      "token: your api token; password: as above",
+      "a basic understanding of Basic authentication",
+      "the --token flag, --token TOKEN",
+      "interface Login { password: string; }",
+      "input tokens: 12345 words",
+      "password=$PASSWORD token=${env:TOKEN}",
+    ]
+  ) assertEquals(redactSecrets(text), text);
+});
+
+Deno.test("what is in a field with the name of a secret is taken out, whatever holds it", () => {
+  registerSecret("73501946");
+  assertEquals(
+    recorded({
+      apiKey: ["k1"],
+      password: { value: "hunter2000", type: "plain" },
+      SECRET_KEY: "zzz",
+      secretKey: "yyy",
+      headers: [{ name: "Authorization", value: "abc" }, { name: "Accept", value: "*/*" }],
+      args: ["x", "--token", "abcdefgh", "--max-tokens", "4096", "--password", "--quiet"],
+      number: 73501946,
+      ghp_abcdefghijklmnopqrstuvwx1234: true,
+    }),
+    {
+      apiKey: ["[secret]"],
+      password: { value: "[secret]", type: "plain" },
+      SECRET_KEY: "[secret]",
+      secretKey: "[secret]",
+      headers: [{ name: "Authorization", value: "[secret]" }, { name: "Accept", value: "*/*" }],
+      args: ["x", "--token", "[secret]", "--max-tokens", "4096", "--password", "--quiet"],
+      number: "[secret]",
+      "[secret]": true,
+    },
+  );
+});
+
+Deno.test("schemas, counts and other names stay", () => {
+  const token = { type: "string", description: "your token" };
+  const value = {
+    inputSchema: { type: "object", properties: { token, key: { $ref: "#/x" } }, required: ["token", "key"] },
+    tokens: 12,
+    usage: { tokens: { input: 1, output: 2 } },
+    nextPageToken: "abc",
+    message: "x",
+    pattern_key: "abcd",
+  };
+  assertEquals(recorded(value), value);
+});
+
+Deno.test("what is cut is no JSON, however short it is without its secrets, and ends with no half secret", () => {
+  const text = redactedJson({
+    a: "password=abcdefgh ".repeat(1000),
+    b: `${"x".repeat(90)}ghp_${"a".repeat(99)}`,
+  }, 9000);
+  assert(text.endsWith(CUT), text.slice(-50));
+  const half = redactedJson({ a: `${"ghp_" + "a".repeat(4200)} ghp_${"b".repeat(200)}` }, 100);
+  assert(half.endsWith(CUT) && !half.includes("ghp_"), half);
+});
