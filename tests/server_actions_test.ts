@@ -78,7 +78,7 @@ Deno.test("a server that is stopped fails its calls with the reason, and what is
   const misspelt = await post(it.http, "/servers/stop?name=ok&kye=x");
   assertEquals([misspelt.status, (misspelt.body.error as JsonObject).message], [
     400,
-    'an action on a server has no "kye" (did you mean key?); allowed: name, key',
+    '/servers/stop takes no "kye" (did you mean key?); allowed: name, key',
   ]);
   assertEquals((await fetch(new URL("/servers/park?name=ok", it.http))).status, 400);
   await client.close();

@@ -48,8 +48,6 @@ type ServerActionSources = Pick<ServerRouteSources, "servers" | "sessions" | "tr
 /** More names than these are no help in an error. */
 const MAX_NAMED = 20;
 
-const QUERY_NAMES = ["name", "key"];
-
 /** A restart that waits for processes to end. */
 interface PendingRestart {
   /** Undefined: of every process. */
@@ -76,7 +74,6 @@ export function serverActionRoutes(sources: ServerActionSources): [string, Route
     `/servers/${what}`,
     allowMethod("POST", async ({ url }) => {
       const query = new URL(url).searchParams;
-      checkNames(query);
       const server = serverNamed(query.get("name") ?? "", sources);
       const key = query.get("key") ?? undefined;
       const slots = slotsOf(server, key);
@@ -256,18 +253,4 @@ function serverNamed(
 function listed(names: readonly string[]): string {
   if (names.length <= MAX_NAMED) return `there are: ${names.join(", ")}`;
   return `there are ${names.length}, which exai-daemon ps shows`;
-}
-
-/** @throws {ExaiError} `INVALID_PARAMS` for a misspelt parameter, without which every process would be meant */
-function checkNames(query: URLSearchParams): void {
-  for (const name of query.keys()) {
-    // A token may be there for clients that cannot set headers.
-    if (QUERY_NAMES.includes(name) || name === "token") continue;
-    throw new ExaiError(
-      "INVALID_PARAMS",
-      `an action on a server has no ${quoteName(name)}${didYouMean(name, QUERY_NAMES)}; allowed: ${
-        QUERY_NAMES.join(", ")
-      }`,
-    );
-  }
 }

@@ -24,11 +24,6 @@ interface WatchRouteSources {
 export function watchRoute({ feed, logs, serverNames }: WatchRouteSources): Route {
   return allowMethod("GET", ({ url }, { page }) => {
     const query = new URL(url).searchParams;
-    for (const name of query.keys()) {
-      // A token may be there for clients that cannot set headers.
-      if (name === "log" || name === "token") continue;
-      throw new ExaiError("INVALID_PARAMS", `/watch has no ${quoteName(name)}; allowed: log`);
-    }
     const name = query.get("log");
     const logPath = name === null ? undefined : join(logs, fileOf(name, serverNames()));
     if (feed.watchers >= MAX_WATCHERS) {
