@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { stripVTControlCharacters } from "node:util";
 import stringWidth from "string-width";
+import type { ServerStatus } from "../lib/admin/status_rows.ts";
 import type { WatchEvent } from "../lib/admin/watch_event.ts";
+import { labelsOf } from "../lib/commands/top/matrix.ts";
 import { breakLine, COLOURS, PLAIN } from "../lib/commands/top/paint.ts";
 import { drawPicture, type PictureInput } from "../lib/commands/top/picture.ts";
 import { press } from "../lib/commands/top/press.ts";
@@ -237,6 +239,44 @@ Deno.test("as much text as there is room for is broken into lines, and of a log 
     "漢",
     "a",
   ]]);
+});
+
+Deno.test("processes of one server are told apart, by the end of their directory, all of it, or their process", () => {
+  const row = (key: string, more: Partial<ServerStatus>) => [key, serverRow("bad", more)] as const;
+  const told = (...rows: (readonly [string, ServerStatus])[]) => [...labelsOf(rows).values()];
+  assertEquals(told(row("bad", { directory: "/a/one" })), ["bad"]);
+  assertEquals(told(row("bad#1", { directory: "/a/one" }), row("bad#2", { directory: "/a/two" })), [
+    "bad one",
+    "bad two",
+  ]);
+  assertEquals(told(row("bad#1", { directory: "/a/one" }), row("bad#2", { directory: "/b/one" })), [
+    "bad /a/one",
+    "bad /b/one",
+  ]);
+  assertEquals(told(row("bad#1", { pid: 7 }), row("bad#2", { pid: 8 }), row("bad", {})), [
+    "bad #7",
+    "bad #8",
+    "bad",
+  ]);
+});
+
+Deno.test("a name has the room that windows leave, and windows whose calls fail are marked", () => {
+  const name = "n".repeat(70);
+  const failed = { state: "failed", cause: "it ended", sessions: [] } as const;
+  const { text } = topOf([
+    hello(),
+    servers(
+      serverRow(name, { sessions: ["s1"] }),
+      serverRow("in", { ...failed, sessions: [], directory: "/two" }),
+      serverRow("of all", { ...failed, sessions: [] }),
+    ),
+    sessions(sessionRow("s1", { cwd: "/one" }), sessionRow("s2", { cwd: "/two" })),
+  ]);
+  const seen = text({ columns: 120 });
+  assertMatch(seen, new RegExp(`^. ${name} running`, "m"));
+  assertMatch(seen, /^. in +failed .* [>.]. {2}!$/m);
+  assertMatch(seen, /^. of all +failed .* !  !$/m);
+  assertMatch(text({ columns: 80 }), /^. n+… running .*o {2}\.$/m);
 });
 
 Deno.test("help, one thing in full, faults and logs are pages and lists of their own", () => {
