@@ -107,9 +107,9 @@ Deno.test("nothing is said by a colour alone, and without colours no control is 
   for (const line of draw()) assert(!/\p{Cc}/u.test(line));
 });
 
-Deno.test("500 servers and 200 windows: only what fits is drawn, around what is selected, and soon", () => {
+Deno.test("500 servers and 200 windows: only what fits is drawn, around what is selected", () => {
   const ids = Array.from({ length: 200 }, (_, i) => `s${i + 1}`);
-  const { draw, text, press, view } = topOf([
+  const { text, press, view } = topOf([
     hello(),
     servers(
       ...Array.from(
@@ -120,9 +120,6 @@ Deno.test("500 servers and 200 windows: only what fits is drawn, around what is 
     sessions(...ids.map((id) => sessionRow(id))),
     calls(...ids.map((session, i) => runningCall(`c-${i}`, { session, server: "server400" }))),
   ]);
-  const startMs = performance.now();
-  for (let i = 0; i < 20; i++) draw();
-  assert((performance.now() - startMs) / 20 < 100, "a picture takes less than 100 ms");
   press("end");
   view.window = "s150";
   assertMatch(text(), /^> server499 /m);
@@ -275,7 +272,7 @@ Deno.test("a name has the room that windows leave, and windows whose calls fail 
   const seen = text({ columns: 120 });
   assertMatch(seen, new RegExp(`^. ${name} running`, "m"));
   assertMatch(seen, /^. in +failed .* [>.]. {2}!$/m);
-  assertMatch(seen, /^. of all +failed .* !  !$/m);
+  assertMatch(seen, /^. of all +failed .* ! {2}!$/m);
   assertMatch(text({ columns: 80 }), /^. n+… running .*o {2}\.$/m);
 });
 
