@@ -1,3 +1,4 @@
+import { ExaiError } from "../base/errors.ts";
 import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
 import type { CallStore, ExportedCall, ExportedShown } from "../observe/call_store.ts";
@@ -23,40 +24,60 @@ interface ShownLine {
 
 /**
  * The sessions whose ids begin with `session`, as lines of JSON: a `header`; `shown` for what each was shown; `call` for
- * each call whose arguments are recorded; `end`, with how many there are. What was cut is a text under `request_cut`,
- * `answer_cut`.
+ * each call whose arguments are recorded; `end`, with how many there are, or `fault`, with a `message`, where the record
+ * cannot be read any more. What was cut is a text under `request_cut`, `answer_cut`.
  */
-export function* exportLines(
-  store: CallStore,
-  { session, maxBodyChars }: { session: string; maxBodyChars: number },
-): Generator<string> {
+export function* exportLines(store: CallStore, session: string): Generator<string> {
   const header = {
     type: "header",
     exai_calls: EXPORT_FORMAT,
     exai: VERSION,
     exported_at: isoTime(Date.now()),
   };
-  yield JSON.stringify({ ...header, body_max_chars: maxBodyChars, bodies: store.keepsBodies });
-  for (let after = 0;;) {
-    const page = store.shownAfter(session, after, PAGE);
-    if (page.length === 0) break;
-    after = page.at(-1)!.number;
-    for (const shown of page) {
-      const line = shownLine(shown);
-      if (line) yield JSON.stringify(line);
-    }
+  yield JSON.stringify({ ...header, bodies: store.keepsBodies });
+  try {
+    yield* recordLines(store, session);
+  } catch (thrown) {
+    if (!(thrown instanceof ExaiError)) throw thrown;
+    yield JSON.stringify({ type: "fault", message: thrown.message });
+  }
+}
+
+function* recordLines(store: CallStore, session: string): Generator<string> {
+  const allShown = rowsOf(store, {
+    read: (after) => store.shownAfter(session, after, PAGE),
+    numberOf: ({ number }) => number,
+  });
+  for (const shown of allShown) {
+    const line = shownLine(shown);
+    if (line) yield JSON.stringify(line);
   }
   const counts = { calls: 0, without_bodies: 0 };
-  for (let after = 0;;) {
-    const page = store.callsAfter(session, after, PAGE);
-    if (page.length === 0) break;
-    after = page.at(-1)!.record.id;
-    for (const call of page) {
-      counts[call.bodies ? "calls" : "without_bodies"]++;
-      if (call.bodies) yield JSON.stringify(callLine(call));
-    }
+  const calls = rowsOf(store, {
+    read: (after) => store.callsAfter(session, after, PAGE),
+    numberOf: ({ record }) => record.id,
+  });
+  for (const call of calls) {
+    counts[call.bodies ? "calls" : "without_bodies"]++;
+    if (call.bodies) yield JSON.stringify(callLine(call));
   }
   yield JSON.stringify({ type: "end", ...counts });
+}
+
+/** @throws {ExaiError} `CONFIG` when the record cannot be read any more: it then gives no rows, as at its end */
+function* rowsOf<T>(
+  store: CallStore,
+  { read, numberOf }: { read(after: number): T[]; numberOf(row: T): number },
+): Generator<T> {
+  for (let after = 0;;) {
+    const page = read(after);
+    if (page.length === 0) {
+      if (store.fault === undefined) return;
+      throw new ExaiError("CONFIG", store.fault);
+    }
+    after = numberOf(page.at(-1)!);
+    yield* page;
+  }
 }
 
 /** Undefined for one that was too long to be kept whole. */
