@@ -169,7 +169,9 @@ Deno.test("a state nobody has heard of is a fault, and an open breaker needs a l
 
 Deno.test("only what is seen of many is drawn", () => {
   const [from, to] = visibleRange({ scroll: 3600, extent: 360, size: 36, count: 500 });
-  assertEquals([from, to], [96, 114]);
+  assertEquals([from, to], [96, 116]);
+  // A scroll of less than the step draws nothing anew.
+  assertEquals(visibleRange({ scroll: 3650, extent: 360, size: 36, count: 500 }), [from, to]);
   assertEquals(visibleRange({ scroll: 0, extent: 360, size: 36, count: 0 }), [0, 0]);
 });
 

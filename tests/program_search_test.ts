@@ -9,7 +9,7 @@ import {
   valueOf,
   withVariables,
 } from "../lib/process/environment.ts";
-import { processTable, treeOf, treeUsage } from "../lib/process/process_table.ts";
+import { processTable, treeOf, treesIn, treeUsage } from "../lib/process/process_table.ts";
 import { searchPath } from "../lib/process/search_path.ts";
 import { signalGroup } from "../lib/process/process_trees.ts";
 
@@ -192,6 +192,24 @@ Deno.test("a tree is a process, what it has started, and who is left of their gr
   assertEquals([pidsOf(2), pidsOf(3), pidsOf(8), pidsOf(77)], [[2, 3, 4, 5, 7], [3, 7], [8], []]);
   assertEquals(pidsOf(3, 4), [3, 4, 5, 7]);
   assertEquals(pidsOf(7), [7, 8]);
+});
+
+Deno.test("the trees of many roots are found by one look through the table", () => {
+  let looks = 0;
+  const rows = Array.from({ length: 300 }, (_, at) => ({
+    pid: at + 1,
+    get ppid() {
+      looks++;
+      return at < 100 ? 0 : at - 99;
+    },
+    pgid: at + 1,
+    startedAt: "",
+  }));
+  const treeFrom = treesIn(rows);
+  for (let root = 1; root <= 100; root++) {
+    assertEquals(treeFrom([root]).map(({ pid }) => pid), [root, root + 100, root + 200]);
+  }
+  assertEquals(looks, rows.length);
 });
 
 Deno.test("no signal goes to all processes, nor to our own group", () => {

@@ -31,7 +31,7 @@ async function slotOf(
     config: { kind: "stdio", command: "none", args: [], env: {}, idleStopMs } as unknown as ServerConfig,
     admission: UNLIMITED,
     ...request,
-  }, () => void stops++);
+  }, () => Promise.resolve(void stops++));
   if (isStarted) started.resolve(rig.instance);
   await settled();
   return { ...rig, slot, start: () => started.resolve(rig.instance), stops: () => stops };
@@ -297,7 +297,7 @@ Deno.test("before it has started nobody takes turns, and nothing fails when it n
   const failing = new Slot(
     Promise.reject(new Error("no")),
     { ...slot, session: {}, advertised: {}, config: { kind: "stdio", env: {}, idleStopMs: 0 } } as never,
-    () => {},
+    () => Promise.resolve(),
   );
   await settled();
   assertEquals([failing.started, failing.isIdle], [undefined, false]);

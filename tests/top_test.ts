@@ -2,10 +2,10 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { stripVTControlCharacters } from "node:util";
 import stringWidth from "string-width";
 import type { WatchEvent } from "../lib/admin/watch_event.ts";
-import { COLOURS, PLAIN } from "../lib/commands/top/paint.ts";
+import { breakLine, COLOURS, PLAIN } from "../lib/commands/top/paint.ts";
 import { drawPicture, type PictureInput } from "../lib/commands/top/picture.ts";
 import { press } from "../lib/commands/top/press.ts";
-import { newView, shownOf } from "../lib/commands/top/view.ts";
+import { newView, pageOf, shownOf } from "../lib/commands/top/view.ts";
 import { Watched, watchEvent } from "../lib/commands/top/watched.ts";
 import {
   calls,
@@ -42,7 +42,7 @@ function topOf(events: readonly WatchEvent[] = SCENE) {
     view,
     draw,
     text: (more: Partial<PictureInput> = {}) => draw(more).map((line) => line.trimEnd()).join("\n"),
-    /** Presses each key: a name of several letters, or what is typed. */
+    /** Presses each key: a name of several wide, or what is typed. */
     press: (...keys: string[]) =>
       keys.map((name) =>
         press({ name, sequence: name.length === 1 ? name : `\x1b${name}`, ctrl: false }, view, watched)
@@ -169,7 +169,7 @@ Deno.test("a server is restarted, parked or stopped, a call cancelled, a session
     ] as const
   ) {
     assertEquals(press(key), undefined, "nothing is done yet");
-    assert(text().split("\n").at(-1)!.includes(question), text());
+    assert(text().replaceAll("\n", " ").includes(question), text());
     const effect = press("y");
     assert(effect?.do === "order" && effect.order.path === path, JSON.stringify(effect));
     press(key);
@@ -183,6 +183,60 @@ Deno.test("a server is restarted, parked or stopped, a call cancelled, a session
   assert(effect?.do === "order" && effect.order.path === "/cancel?id=c-1");
   press("down", "c");
   assertMatch(text(), /the selected call has ended/);
+});
+
+Deno.test("a question is seen whole, with its consequence and the keys that answer, whatever is named and however narrow", () => {
+  const long = `a${"b漢".repeat(200)} and more`;
+  const { press, draw } = topOf([
+    hello(),
+    servers(serverRow(long, { sessions: ["s1"] }), serverRow("z")),
+    sessions(sessionRow("s1", { client: long })),
+    calls(runningCall("c-1", { server: long, tool: long })),
+  ]);
+  for (const [columns, rows] of [[80, 24], [40, 10]] as const) {
+    press("escape", "tab", "home");
+    for (
+      const [key, whole] of [
+        ["r", /restart ab.*…\s*\(.*\)\? its calls end first, then it starts anew y\/n$/],
+        ["p", /park ab.*…\s*\(.*\)\? it ends once idle, and starts with the next call y\/n$/],
+        ["x", /end the session of window 1 \(ab.*…\)\? 0 calls cancelled y\/n$/],
+        ["1", /1 calls/],
+        ["c", /cancel c-1 \(ab.*…\)\? y\/n$/],
+      ] as const
+    ) {
+      press(key);
+      const lines = draw({ columns, rows });
+      assertEquals([lines.length, ...new Set(lines.map((line) => stringWidth(line)))], [rows, columns]);
+      assertMatch(lines.map((line) => line.trim()).join(" "), whole);
+      press("n");
+    }
+  }
+});
+
+Deno.test("what went wrong with an order is seen whole", () => {
+  const { view, text } = topOf();
+  view.message = `${"word ".repeat(40)}the end`;
+  assertMatch(text(), /word word\n.*word\n.*the end$/);
+  assertEquals(text({ columns: 40, rows: 10 }).split("\n").length, 10);
+});
+
+Deno.test("as much text as there is room for is broken into lines, and of a log its end", () => {
+  const terminal = { columns: 80 };
+  const lines = Array.from({ length: 50_000 }, (_, i) => `line ${i}`);
+  assertEquals(pageOf(terminal, "", lines).lines.length, 5000);
+  assertEquals(pageOf(terminal, "", lines, "end").lines.at(-1), "line 49999");
+  const asked: number[] = [];
+  const counted = new Proxy(lines, {
+    get: (all, key) => (asked.push(Number(String(key))), Reflect.get(all, key)),
+  });
+  pageOf(terminal, "", counted);
+  assert(!asked.includes(5001), "more are not looked at");
+  assertEquals(breakLine("a".repeat(100_000), 10, 3), ["a", "a", "a"].map((part) => part.repeat(10)));
+  assertEquals(breakLine("漢".repeat(1000), 5, 2), ["漢漢", "漢漢"]);
+  assertEquals([breakLine("", 5), breakLine("abcdef", 3), breakLine("漢a", 2)], [[""], ["abc", "def"], [
+    "漢",
+    "a",
+  ]]);
 });
 
 Deno.test("help, one thing in full, faults and logs are pages and lists of their own", () => {
@@ -232,6 +286,21 @@ Deno.test("a call that ended while nobody heard is not shown as running, and end
   }
   assertEquals(watched.calls.size, 500);
   assertEquals(running(), ["c-9"]);
+});
+
+Deno.test("a stream that is begun anew tells its log anew, and what was left out is counted", () => {
+  const { watched, view, text } = topOf();
+  view.pane = "log";
+  view.log = "files";
+  for (let i = 0; i < 2; i++) {
+    watched.apply(hello(), NOW_MS);
+    watched.apply({ type: "log", at_ms: 0, lines: ["one", "two"] }, NOW_MS);
+  }
+  assertMatch(text(), /files\n {2}one\n {2}two\n\n/);
+  watched.apply({ ...calls(), left_out: 3 } as WatchEvent, NOW_MS);
+  watched.apply({ ...calls(), left_out: 4 } as WatchEvent, NOW_MS);
+  view.pane = "calls";
+  assertMatch(text(), /2 running, 7 ended unseen/);
 });
 
 Deno.test("a window keeps its number while it is open, and a free one is given anew", () => {

@@ -21,7 +21,7 @@ async function spansOf(server: Pick<Server, "target">, params: JsonObject, parts
   await using receiver = new OtlpReceiver();
   {
     const settings = { otlpEndpoint: receiver.endpoint, otlpProtocol: "http/json" };
-    await using tracing = await Tracing.open(defaultSettings(settings));
+    await using tracing = await Tracing.open(defaultSettings(settings), new Set());
     const target = tracing.policies[0]!(server.target);
     await target(makeCall("tools/call", { ...params, _meta }, { ...parts, trace: {} }));
   }

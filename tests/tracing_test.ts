@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { fromFileUrl } from "@std/path";
 import type { Json, JsonObject } from "../lib/base/json.ts";
 import { defaultSettings, readGiven, settingsWithFile } from "../lib/config/load.ts";
+import type { SettingName } from "../lib/config/setting_keys.ts";
 import { DAEMON_ONLY } from "../lib/config/unused_settings.ts";
 import { Tracing } from "../lib/tracing/tracing.ts";
 import { makeCall } from "./helpers/exai_tools.ts";
@@ -208,13 +209,16 @@ Deno.test("a client that does not want its trace sent is heeded; the sampler dec
   ]);
 });
 
-const open = (settings: Partial<ReturnType<typeof defaultSettings>>) =>
-  Tracing.open(defaultSettings(settings));
+/** @param meant the settings that `exai.json` says; the others are of variables */
+const open = (settings: Partial<ReturnType<typeof defaultSettings>>, meant: readonly SettingName[] = []) =>
+  Tracing.open(defaultSettings(settings), new Set(meant));
 
-Deno.test("settings that make no sense are a fault of health and keep no daemon from starting", async (test) => {
+Deno.test("settings that make no sense keep no daemon from starting: a fault of health for EXAI's own, a note for other programs'", async (test) => {
   const otlpEndpoint = "http://127.0.0.1:9";
   const cases: [Parameters<typeof open>[0], string][] = [
     [{ otlpEndpoint, otlpProtocol: "grpc" }, "OTEL_EXPORTER_OTLP_PROTOCOL is grpc"],
+    [{ otlpEndpoint, otlpTracesProtocol: "grpc" }, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is grpc"],
+    [{ otlpEndpoint, tracesExporter: "console" }, "OTEL_TRACES_EXPORTER is console"],
     [{ otlpEndpoint: "collector" }, "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL"],
     [{ otlpTracesEndpoint: "ftp://a" }, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must be a URL"],
     [{ otlpEndpoint, tracesSampler: "some" }, 'OTEL_TRACES_SAMPLER "some" is not known'],
@@ -222,11 +226,32 @@ Deno.test("settings that make no sense are a fault of health and keep no daemon 
   ];
   for (const [settings, why] of cases) {
     await test.step(why, async () => {
-      await using tracing = await open(settings);
-      assertStringIncludes(tracing.faults().join(), why);
-      assertEquals(tracing.policies, []);
+      await using own = await open(settings, ["otelServiceName"]);
+      assertStringIncludes(own.faults().join(), `no traces are sent: ${why}`);
+      assertEquals([own.policies, own.notes()], [[], []]);
+      await using others = await open(settings, ["port"]);
+      assertStringIncludes(others.notes().join(), `no traces are sent: ${why}`);
+      assertEquals([others.policies, others.faults()], [[], []]);
     });
   }
+});
+
+Deno.test("a daemon whose environment says how other programs are traced is well", async () => {
+  const env = {
+    ENV_FILE: "",
+    OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4317",
+    OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+    OTEL_SDK_DISABLED: "maybe",
+  };
+  const given = readGiven({ args: [], env });
+  const names = ({ settings, meant }: ReturnType<typeof settingsWithFile>) =>
+    Tracing.open(settings, meant).then((tracing) => [tracing.faults().length, tracing.notes().length]);
+  assertEquals(await names(settingsWithFile(given, new Map([["port", "2"]]))), [0, 1]);
+  assertEquals(await names(settingsWithFile(given, new Map([["otlpProtocol", "grpc"]]))), [1, 0]);
+  assertEquals(
+    await names(settingsWithFile(readGiven({ args: ["--otlp-protocol=grpc"], env }), new Map())),
+    [1, 0],
+  );
 });
 
 Deno.test("exai.json says for EXAI what the variables say for every program", () => {
@@ -247,10 +272,21 @@ Deno.test("a window is not told that the daemon does not use what its agent is t
   assert(DAEMON_ONLY.includes("callTimeoutMs"));
 });
 
-Deno.test("nothing is sent where it is disabled, or no endpoint is set", async () => {
-  for (const settings of [{}, { otlpEndpoint: "http://127.0.0.1:9", otelDisabled: true }]) {
-    await using tracing = await open(settings);
-    assertEquals([tracing.policies.length, tracing.faults(), tracing.notes()], [0, [], []]);
+Deno.test("nothing is sent where no endpoint is set, or a switch says so: not without a word where that is another program's", async () => {
+  const otlpEndpoint = "http://127.0.0.1:9";
+  const off = "no traces are sent: OTEL_";
+  const cases: [...Parameters<typeof open>, string][] = [
+    [{}, [], ""],
+    [{ otlpProtocol: "grpc", tracesExporter: "none" }, ["otlpProtocol"], ""],
+    [{ otlpEndpoint, otelDisabled: true }, [], ""],
+    [{ otlpEndpoint, otelDisabled: true }, ["otlpEndpoint", "otelDisabled"], ""],
+    [{ otlpEndpoint, otelDisabled: true }, ["otlpEndpoint"], `${off}SDK_DISABLED says so`],
+    [{ otlpEndpoint, tracesExporter: "none" }, [], ""],
+    [{ otlpEndpoint, tracesExporter: "none" }, ["otlpEndpoint"], `${off}TRACES_EXPORTER says so`],
+  ];
+  for (const [settings, meant, note] of cases) {
+    await using tracing = await open(settings, meant);
+    assertEquals([tracing.policies.length, tracing.faults(), tracing.notes().join()], [0, [], note]);
   }
 });
 
@@ -279,4 +315,28 @@ Deno.test("health says that traces are not received, without what is secret in t
   assertStringIncludes(note!, `traces are not received: ${receiver.endpoint}/v1/traces: `);
   assertStringIncludes(note!, "1 span lost so far");
   assert(!note!.includes("secret"));
+});
+
+Deno.test("spans for which there is no room are counted as lost, and health says so before the collector answers", async () => {
+  await using receiver = new OtlpReceiver();
+  const answer = Promise.withResolvers<void>();
+  receiver.until = answer.promise;
+  const tracing = await open({ otlpEndpoint: receiver.endpoint });
+  const target = tracing.policies[0]!(() => Promise.resolve({ result: {} }));
+  const call = makeCall("tools/call", { name: "echo" }, { trace: {} });
+  const send = async (spans: number) => {
+    for (let n = 0; n < spans; n++) await target(call);
+  };
+  // A batch is on its way, as many as may wait do so, and seven are too many.
+  await send(512 + 2048);
+  assertEquals(tracing.notes(), []);
+  await send(7);
+  assertEquals(tracing.notes(), [
+    `traces are not received: ${receiver.endpoint}/v1/traces: it takes them more slowly than they come; ` +
+    "7 spans lost so far",
+  ]);
+  answer.resolve();
+  await tracing[Symbol.asyncDispose]();
+  // All others have come, in batches.
+  assertEquals([receiver.requests.length, tracing.notes().join().includes("7 spans")], [5, true]);
 });

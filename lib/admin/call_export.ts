@@ -8,8 +8,8 @@ import { formatCallId } from "../observe/running_calls.ts";
 /** The format of exported sessions; a reader refuses a later one. */
 export const EXPORT_FORMAT = 1;
 
-/** Rows read at a time: the daemon serves others between two pages. */
-const PAGE = 64;
+/** Calls looked at in one step: it takes a millisecond or two, and the daemon serves others between two of them. */
+const PAGE = 1000;
 
 /** A list, or the answer to `initialize`, in an export. */
 interface ShownLine {
@@ -25,7 +25,8 @@ interface ShownLine {
 /**
  * The sessions whose ids begin with `session`, as lines of JSON: a `header`; `shown` for what each was shown; `call` for
  * each call whose arguments are recorded; `end`, with how many there are, or `fault`, with a `message`, where the record
- * cannot be read any more. What was cut is a text under `request_cut`, `answer_cut`.
+ * cannot be read any more. What was cut is a text under `request_cut`, `answer_cut`. An empty one is no line: others
+ * should be served before the next.
  */
 export function* exportLines(store: CallStore, session: string): Generator<string> {
   const header = {
@@ -44,40 +45,39 @@ export function* exportLines(store: CallStore, session: string): Generator<strin
 }
 
 function* recordLines(store: CallStore, session: string): Generator<string> {
-  const allShown = rowsOf(store, {
-    read: (after) => store.shownAfter(session, after, PAGE),
-    numberOf: ({ number }) => number,
-  });
-  for (const shown of allShown) {
+  for (let after = 0;;) {
+    const shown = foundIn(store, store.shownAfter(session, after));
+    if (!shown) break;
+    after = shown.number;
     const line = shownLine(shown);
     if (line) yield JSON.stringify(line);
   }
   const counts = { calls: 0, without_bodies: 0 };
-  const calls = rowsOf(store, {
-    read: (after) => store.callsAfter(session, after, PAGE),
-    numberOf: ({ record }) => record.id,
-  });
-  for (const call of calls) {
-    counts[call.bodies ? "calls" : "without_bodies"]++;
-    if (call.bodies) yield JSON.stringify(callLine(call));
+  for (let after = 0;;) {
+    const page = foundIn(store, store.idsAfter(session, after, PAGE));
+    if (!page) break;
+    after = page.last;
+    for (const { id, hasBodies } of page.ids) {
+      // One that has become too old meanwhile is in neither count.
+      const call = hasBodies ? foundIn(store, store.find(id)) : undefined;
+      if (!hasBodies) counts.without_bodies++;
+      if (!call?.bodies) continue;
+      counts.calls++;
+      yield JSON.stringify(callLine(call));
+    }
+    yield "";
   }
   yield JSON.stringify({ type: "end", ...counts });
 }
 
-/** @throws {ExaiError} `CONFIG` when the record cannot be read any more: it then gives no rows, as at its end */
-function* rowsOf<T>(
-  store: CallStore,
-  { read, numberOf }: { read(after: number): T[]; numberOf(row: T): number },
-): Generator<T> {
-  for (let after = 0;;) {
-    const page = read(after);
-    if (page.length === 0) {
-      if (store.fault === undefined) return;
-      throw new ExaiError("CONFIG", store.fault);
-    }
-    after = numberOf(page.at(-1)!);
-    yield* page;
-  }
+/**
+ * `found`, what `store` has given.
+ *
+ * @throws {ExaiError} `CONFIG` when the record cannot be read any more: it then gives nothing, as at its end
+ */
+function foundIn<T>(store: CallStore, found: T | undefined): T | undefined {
+  if (found !== undefined || store.fault === undefined) return found;
+  throw new ExaiError("CONFIG", store.fault);
 }
 
 /** Undefined for one that was too long to be kept whole. */

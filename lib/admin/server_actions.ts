@@ -4,7 +4,6 @@ import { ExaiError, messageOf } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
-import { MAX_TIMER_MS } from "../base/time.ts";
 import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { describeTrouble } from "../call/server_trouble.ts";
@@ -28,7 +27,7 @@ interface ActedOnProcess extends JsonObject {
   pid?: number;
   share_key: string;
   sessions: string[];
-  /** Calls that ran in it. */
+  /** Calls that ran in it, or waited for it. */
   inflight: number;
 }
 
@@ -39,7 +38,7 @@ export interface ServerActionAnswer extends JsonObject {
   ended: ActedOnProcess[];
   /** Processes that were started in their place. */
   started: ActedOnProcess[];
-  /** Why one could not be started, each in a sentence. */
+  /** What could not be done: a process that does not start, or does not end. */
   failed: string[];
 }
 
@@ -51,61 +50,153 @@ const MAX_NAMED = 20;
 
 const QUERY_NAMES = ["name", "key"];
 
-type ServerAction = (
-  server: MountedServer,
-  slots: readonly Slot[],
-  sessions: SessionAccess,
-) => Promise<Pick<ServerActionAnswer, "started" | "failed">>;
+/** A restart that waits for processes to end. */
+interface PendingRestart {
+  /** Undefined: of every process. */
+  key: string | undefined;
+  /** The processes whose sessions get another: those that nobody has parked or stopped meanwhile. */
+  slots: Set<Slot>;
+  isCancelled: boolean;
+  answer: Promise<ServerActionAnswer>;
+}
+
+/** What an action is about. */
+interface ActionTarget {
+  server: MountedServer;
+  /** Share key of one process. */
+  key: string | undefined;
+  /** Its processes, also those that end already. */
+  slots: readonly Slot[];
+}
 
 /** `POST /servers/restart?name[&key]`, and `park` and `stop`; `key` is the share key of one process. */
 export function serverActionRoutes(sources: ServerActionSources): [string, Route][] {
-  const actions: Record<string, ServerAction> = { restart, park, stop };
-  return Object.entries(actions).map(([what, act]) => [
+  const actions = new ServerActions(sources.sessions);
+  return (["restart", "park", "stop"] as const).map((what) => [
     `/servers/${what}`,
     allowMethod("POST", async ({ url }) => {
       const query = new URL(url).searchParams;
       checkNames(query);
       const server = serverNamed(query.get("name") ?? "", sources);
-      const slots = slotsOf(server, { key: query.get("key"), isStop: act === stop });
-      const ended = slots.map(rowOf);
+      const key = query.get("key") ?? undefined;
+      const slots = slotsOf(server, key);
       log.info("{server}: {what} of {count} processes was asked for", {
         server: server.name,
         what,
-        count: ended.length,
+        count: slots.length,
       });
-      return Response.json({ server: server.name, ended, ...await act(server, slots, sources.sessions) });
+      return Response.json(await actions[what]({ server, key, slots }));
     }),
   ]);
 }
 
-/** Has calls in flight end, and starts a process for those that the one before has served. */
-async function restart(server: MountedServer, slots: readonly Slot[], sessions: SessionAccess) {
-  server.resetBackoff();
-  const callers = slots.length > 0 ? slots.flatMap((slot) => [...slot.callers]) : lastUsed(server, sessions);
-  for (const slot of slots) server.retireSlot(slot, RESTART_GRACE_MS);
-  // Not at the same time: many servers keep others from a file or a port while they run.
-  await Promise.all(slots.map((slot) => resolvedWithin(endOf(slot), RESTART_GRACE_MS + END_MS)));
-  const results = await Promise.allSettled(callers.map((caller) => startFor(server, caller)));
-  const started = new Set(results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []));
-  const failed = results.flatMap((result) => result.status === "rejected" ? [messageOf(result.reason)] : []);
-  return { started: Array.from(started, rowOf), failed: [...new Set(failed)] };
+/** One of the owner's actions at a time for each process: a restart joins one that waits, and a stop or park ends it. */
+class ServerActions {
+  readonly #sessions: SessionAccess;
+  readonly #restarts = new Map<MountedServer, Set<PendingRestart>>();
+
+  constructor(sessions: SessionAccess) {
+    this.#sessions = sessions;
+  }
+
+  /** Has calls in flight end, and starts a process for those that the one before has served. */
+  restart(target: ActionTarget): Promise<ServerActionAnswer> {
+    const { server, key, slots } = target;
+    const pending = this.#pending(server);
+    const same = pending.values().find((one) => one.key === undefined || one.key === key);
+    if (same) return same.answer;
+    const restart = { key, slots: new Set(slots), isCancelled: false };
+    const joined: PendingRestart = Object.assign(restart, {
+      answer: this.#restart(target, restart).finally(() => {
+        pending.delete(joined);
+        if (pending.size === 0) this.#restarts.delete(server);
+      }),
+    });
+    pending.add(joined);
+    return joined.answer;
+  }
+
+  /** Ends processes once they are idle; the next call starts one. */
+  park(target: ActionTarget): ServerActionAnswer {
+    this.#cancelRestarts(target);
+    const ended = target.slots.map(rowOf);
+    for (const slot of target.slots) target.server.park(slot);
+    return answerOf(target, { ended });
+  }
+
+  /** Ends processes now; their calls fail. */
+  async stop(target: ActionTarget): Promise<ServerActionAnswer> {
+    const { server, slots } = target;
+    this.#cancelRestarts(target);
+    const ended = slots.map(rowOf);
+    const late = await Promise.all(
+      slots.map(async (slot) => await endedInTime(server.halt(slot)) ? [] : [slot]),
+    );
+    const failed = late.flat().map(({ started }) =>
+      `process ${started?.pid ?? "that was starting"} has not ended within ${END_MS / SECOND_MS} s`
+    );
+    return answerOf(target, { ended, failed });
+  }
+
+  async #restart(
+    target: ActionTarget,
+    restart: Pick<PendingRestart, "slots" | "isCancelled">,
+  ): Promise<ServerActionAnswer> {
+    const { server, key, slots } = target;
+    const ended = slots.map(rowOf);
+    server.resetBackoff(key);
+    await Promise.all(slots.map((slot) => this.#endFor(restart, server, slot)));
+    const isOver = restart.isCancelled || slots.length > 0 && restart.slots.size === 0;
+    if (isOver) return answerOf(target, { ended, failed: ["it was stopped or parked meanwhile"] });
+    const callers = slots.length > 0
+      ? [...restart.slots].flatMap((slot) => [...slot.callers])
+      : lastUsed(server, this.#sessions);
+    const failed = callers.length > 0
+      ? []
+      : ["no window is open that it could be started for; the next call starts it"];
+    const results = await Promise.allSettled(callers.map((caller) => startFor(server, caller)));
+    const started = new Set(results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []));
+    failed.push(
+      ...results.flatMap((result) => result.status === "rejected" ? [messageOf(result.reason)] : []),
+    );
+    return answerOf(target, { ended, started: Array.from(started, rowOf), failed: [...new Set(failed)] });
+  }
+
+  /** Ends `slot`, with time for its calls; nothing starts another beside it, unless a call comes meanwhile. */
+  async #endFor({ slots }: Pick<PendingRestart, "slots">, server: MountedServer, slot: Slot): Promise<void> {
+    // In one that is starting nothing runs: the calls that wait for it go on in the next.
+    if (slot.started) {
+      server.park(slot);
+      await resolvedWithin(slot.started.ended, RESTART_GRACE_MS);
+    }
+    // Many servers keep others from a file or a port while they run.
+    if (slots.has(slot)) await endedInTime(server.end(slot));
+  }
+
+  #pending(server: MountedServer): Set<PendingRestart> {
+    let pending = this.#restarts.get(server);
+    if (!pending) this.#restarts.set(server, pending = new Set());
+    return pending;
+  }
+
+  #cancelRestarts({ server, key, slots }: ActionTarget): void {
+    for (const restart of this.#restarts.get(server) ?? []) {
+      if (key === undefined) restart.isCancelled = true;
+      for (const slot of slots) restart.slots.delete(slot);
+    }
+  }
 }
 
-/** Ends processes once they are idle; the next call starts one. */
-function park(server: MountedServer, slots: readonly Slot[]) {
-  for (const slot of slots) server.retireSlot(slot, MAX_TIMER_MS);
-  return Promise.resolve({ started: [], failed: [] });
+function answerOf(
+  { server }: ActionTarget,
+  { ended, started = [], failed = [] }: Partial<ServerActionAnswer> & Pick<ServerActionAnswer, "ended">,
+): ServerActionAnswer {
+  return { server: server.name, ended, started, failed };
 }
 
-/** Ends processes now; their calls fail. */
-async function stop(server: MountedServer, slots: readonly Slot[]) {
-  for (const slot of slots) server.end(slot);
-  await Promise.all(slots.map((slot) => resolvedWithin(endOf(slot), END_MS)));
-  return { started: [], failed: [] };
-}
-
-async function endOf({ instance }: Slot): Promise<void> {
-  await instance.then(({ ended }) => ended).catch(() => {});
+/** Whether a process that was told to end has done so. */
+async function endedInTime(ending: Promise<void>): Promise<boolean> {
+  return await resolvedWithin(ending.then(() => true), END_MS) ?? false;
 }
 
 async function startFor(server: MountedServer, caller: Caller): Promise<Slot> {
@@ -122,14 +213,14 @@ function lastUsed({ name }: MountedServer, sessions: SessionAccess): Caller[] {
     .slice(0, 1);
 }
 
-function rowOf({ started, keyHash, sessionIds }: Slot): ActedOnProcess {
-  return { pid: started?.pid, share_key: keyHash, sessions: sessionIds, inflight: started?.inflight ?? 0 };
+function rowOf({ started, keyHash, sessionIds, calls }: Slot): ActedOnProcess {
+  return { pid: started?.pid, share_key: keyHash, sessions: sessionIds, inflight: calls.size };
 }
 
 /** @throws {ExaiError} `RESOURCE_NOT_FOUND` for a key that no process has */
-function slotsOf(server: MountedServer, { key, isStop }: { key: string | null; isStop: boolean }): Slot[] {
-  const slots = [...server.slots, ...(isStop ? server.retiring : [])];
-  if (key === null) return slots;
+function slotsOf(server: MountedServer, key: string | undefined): Slot[] {
+  const slots = [...server.slots, ...server.retiring];
+  if (key === undefined) return slots;
   const found = slots.filter(({ keyHash }) => keyHash === key);
   if (found.length > 0) return found;
   const keys = slots.map(({ keyHash }) => keyHash);

@@ -68,8 +68,7 @@ export async function killUpstream(id: string, { servers, retiring }: KillTarget
   if (found.length === 0) throw notRunningError(id, servers);
   return await Promise.all(found.map(async ({ server, slot }) => {
     const pid = slot.started?.pid;
-    server.end(slot);
-    await slot.instance.then((instance) => instance.ended, () => {});
+    await server.halt(slot);
     return pid === undefined ? server.name : `${server.name} (process ${pid})`;
   }));
 }

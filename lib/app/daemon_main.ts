@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { dirname } from "@std/path/dirname";
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { ExaiError, messageOf, OutputClosed } from "../base/errors.ts";
 import { SECOND_MS } from "../base/units.ts";
 import { describeVersion, VERSION } from "../base/version.ts";
 import { visibleJson } from "../base/visible.ts";
@@ -62,7 +62,7 @@ export async function daemonMain(): Promise<number> {
     if (loaded.words.length > 0) return await command(source);
     return await (isUnattended(loaded) ? serveUnattended : serve)(source);
   } catch (thrown) {
-    if (asksForJson()) print(visibleJson(errorJson(thrown), 2));
+    if (asksForJson()) say(visibleJson(errorJson(thrown), 2));
     else fail("exai-daemon", thrown);
     if (!asksForBackground()) await holdWindow();
     return exitCodeOf(thrown);
@@ -85,12 +85,16 @@ async function command(source: SettingsSource): Promise<number> {
     progress.end();
     print(text);
   };
-  const { text, code, json } = await runCommand(started, { print: show, progress }).catch((thrown) =>
-    throwWithFaults(thrown, source)
-  );
-  const shown = started.switches.has("json") && json !== undefined ? visibleJson(json, 2) : text;
-  if (shown !== "") show(shown);
-  return code;
+  let ended = 0;
+  try {
+    const { text, code, json } = await runCommand(started, { print: show, progress });
+    ended = code;
+    const shown = started.switches.has("json") && json !== undefined ? visibleJson(json, 2) : text;
+    if (shown !== "") show(shown);
+  } catch (thrown) {
+    if (!(thrown instanceof OutputClosed)) throwWithFaults(thrown, source);
+  }
+  return ended;
 }
 
 /** What is wrong with the settings may be why a command fails. */
@@ -196,7 +200,7 @@ async function takeOverFrom(
   if (started.file.faults.length > 0) throw new SettingsFileError(started.file.faults);
   const { settings } = given.started;
   const onWait = (waitsFor: string) =>
-    print(`${describeRunning(running)}; version ${VERSION} takes over after ${waitsFor}`);
+    say(`${describeRunning(running)}; version ${VERSION} takes over after ${waitsFor}`);
   const isService = given.started.switches.has("background");
   const isUnattended = given.started.switches.has("if-not-running");
   return await takeOver(running, { settings, paths, onWait, isService, isUnattended });

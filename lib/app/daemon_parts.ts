@@ -134,7 +134,7 @@ async function openServers(
 ) {
   const { settings, paths } = options;
   const telemetry = new Telemetry({ files, calls, address: listeners.url });
-  const tracing = stack.use(await Tracing.open(settings));
+  const tracing = stack.use(await Tracing.open(settings, options.source?.started.meant ?? new Set()));
   telemetry.register(tracing);
   events.on("settingsChanged", (changed) => tracing.setSettings(changed));
   const vault = openVault(settings, paths, hooks);

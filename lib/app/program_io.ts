@@ -1,18 +1,36 @@
-import { ExaiError, messageOf } from "../base/errors.ts";
+import { ExaiError, messageOf, OutputClosed } from "../base/errors.ts";
 import { visibleLines } from "../base/visible.ts";
+
+/** How long a pipe that is full, and does not block, is left alone. */
+const BUSY_MS = 5;
 
 /**
  * Prints to standard output. Only this file writes to the terminal, and it escapes control characters in the text of
- * clients, tools and servers.
+ * clients, tools and servers. `console.log` would not tell that nobody reads it.
+ *
+ * @throws {OutputClosed} nobody reads it any more
  */
 export function print(text: string): void {
-  // deno-lint-ignore no-console -- the one place that prints
-  console.log(visibleLines(text));
+  let rest = new TextEncoder().encode(`${visibleLines(text)}\n`);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(Deno.stdout.writeSync(rest));
+    } catch (thrown) {
+      if (thrown instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
+      if (!(thrown instanceof Deno.errors.WouldBlock)) throw thrown;
+      // Another program that has the same pipe or terminal has made it so.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_MS);
+    }
+  }
 }
 
-/** Prints `text`; the exit code of success. */
+/** Prints `text`, where that can be: a program that also does something else goes on. The exit code of success. */
 export function say(text: string): number {
-  print(text);
+  try {
+    print(text);
+  } catch {
+    // Nobody sees it.
+  }
   return 0;
 }
 

@@ -72,3 +72,6 @@ export function messageOf(thrown: unknown): string {
     return "something that cannot be put into words was thrown";
   }
 }
+
+/** What reads the standard output has ended, as `head` does: a command ends quietly, for nobody sees the rest. */
+export class OutputClosed extends Error {}

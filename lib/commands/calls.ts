@@ -16,6 +16,7 @@ import { askDaemon, followDaemon, isDaemonRunning } from "../client/daemon_clien
 import type { Action, CommandFlag, CommandGroup, CommandResult, Invocation } from "./command.ts";
 import { fromCallsFile } from "./calls_file.ts";
 import { exportCommand } from "./export_calls.ts";
+import { followLines } from "./follow.ts";
 import { formatCell, formatLocalTime, formatRow, formatTable } from "./table.ts";
 
 /** The flags that choose calls, each sent to the daemon as a parameter of the same name. */
@@ -145,9 +146,8 @@ async function follow({ settings, switches, print }: Invocation, query: URLSearc
   const widths = [9, 23, 12, 28, 20, 11, 9, 9, 9, 9, 36];
   const line = (cells: readonly unknown[]) => formatRow(cells.map(formatCell), widths);
   if (!json) print(line(HEADINGS));
-  for await (const text of followDaemon(settings, `/calls/follow?${query}`)) {
-    print(json ? jsonEscaped(text) : line(rowOf(JSON.parse(text))));
-  }
+  const show = (text: string) => print(json ? jsonEscaped(text) : line(rowOf(JSON.parse(text))));
+  await followLines(followDaemon(settings, `/calls/follow?${query}`), show);
   return json ? "" : "the daemon has stopped";
 }
 

@@ -75,7 +75,11 @@ export interface Invocation
   commands: Readonly<Record<string, Command>>;
   /** Shows what the command is waiting for. */
   progress: CommandProgress;
-  /** Prints a text before the command ends. */
+  /**
+   * Prints a text before the command ends.
+   *
+   * @throws {OutputClosed} nobody reads it any more: the command ends
+   */
   print(text: string): void;
 }
 

@@ -57,7 +57,7 @@ async function exportCalls(invocation: Invocation): Promise<string | CommandResu
 async function exportTo(take: Take, { settings }: Invocation, session: string): Promise<number> {
   let last = "";
   const takeAll = async (lines: AsyncIterable<string> | Iterable<string>) => {
-    for await (const line of lines) await take(last = jsonEscaped(line));
+    for await (const line of lines) if (line !== "") await take(last = jsonEscaped(line));
   };
   const ask = () => takeAll(followDaemon(settings, `/calls/export?${new URLSearchParams({ session })}`));
   if (await isDaemonRunning(settings)) await ask();

@@ -7,6 +7,7 @@ import { statePaths } from "../config/paths.ts";
 import { readServers } from "../config/servers.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Action, CommandResult, Invocation } from "./command.ts";
+import { followLines } from "./follow.ts";
 import { followLog, readTail } from "../state/log_tail.ts";
 
 const DEFAULT_LINES = 100;
@@ -44,7 +45,7 @@ async function logs(invocation: Invocation): Promise<CommandResult> {
   progress.end();
   const show = (line: string) => print(json ? visibleJson({ line }) : line);
   for (const line of lines) show(line);
-  for await (const line of followLog(path, end)) show(line);
+  await followLines(followLog(path, end), show);
   return { text: "" };
 }
 

@@ -1,5 +1,6 @@
 import { jsonEscaped } from "../base/visible.ts";
 import type { Action, Invocation } from "./command.ts";
+import { followLines } from "./follow.ts";
 
 export const topCommand: Action = {
   summary: "Show servers, windows and calls on the terminal as they change, and restart, park or cancel them",
@@ -22,6 +23,6 @@ async function top({ settings, switches, progress, print }: Invocation): Promise
     await runOnTerminal(topDaemon(settings), () => progress.end());
     return "";
   }
-  for await (const line of watchLines(settings, undefined)) print(jsonEscaped(line));
+  await followLines(watchLines(settings, undefined), (line) => print(jsonEscaped(line)));
   return "";
 }

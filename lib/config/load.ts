@@ -39,13 +39,15 @@ export interface LoadedSettings {
   options: ReadonlyMap<string, string[]>;
   /** The settings given by flag or environment, as texts. */
   own: ReadonlyMap<SettingName, string>;
+  /** The settings given by flag or `exai.json`, and so for EXAI and no other program. */
+  meant: ReadonlySet<SettingName>;
 }
 
 /** Values of settings as texts, by name in code. */
 type SettingTexts = ReadonlyMap<SettingName, string>;
 
 /** The settings as they were given: the command line, the environment and the env file, read once. */
-export interface GivenSettings extends Omit<LoadedSettings, "settings" | "own"> {
+export interface GivenSettings extends Omit<LoadedSettings, "settings" | "own" | "meant"> {
   flags: ReadonlyMap<string, string>;
   env: Record<string, string | undefined>;
   envFile: Record<string, string | undefined>;
@@ -116,7 +118,10 @@ function resolveTolerantly(
   if (isUsage) throw new UsageError(faults.join("\n"));
   const { words, switches, options } = given;
   const own = new Map(SETTING_ENTRIES.flatMap((entry) => ownText(given, entry)));
-  return { settings: values as Settings, words, switches, options, own, faults };
+  const meant = new Set(
+    SETTING_ENTRIES.flatMap(([name, { flag }]) => given.flags.has(flag) || file?.has(name) ? [name] : []),
+  );
+  return { settings: values as Settings, words, switches, options, own, meant, faults };
 }
 
 function ownText({ flags, env }: GivenSettings, [name, setting]: [SettingName, Setting]) {

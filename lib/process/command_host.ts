@@ -4,7 +4,7 @@ import { MIB, SECOND_MS } from "../base/units.ts";
 import { LineFramer } from "../transport/line_framer.ts";
 import { type Launch, type StartedChild, startServer } from "./launch.ts";
 import type { ProcessTrees } from "./process_trees.ts";
-import { processTable, treeOf } from "./process_table.ts";
+import { processTable, treesIn } from "./process_table.ts";
 import { StderrReader } from "./stderr_reader.ts";
 import { systemTrees } from "./system_trees.ts";
 
@@ -79,8 +79,8 @@ export class CommandHost implements AsyncDisposable {
   /** The running command that process `pid` descends from; undefined when there is none. */
   async ancestorOf(pid: number): Promise<number | undefined> {
     if (this.#running.size === 0) return undefined;
-    const table = await processTable();
-    return [...this.#running.keys()].find((root) => treeOf([root], table).some((row) => row.pid === pid));
+    const treeFrom = treesIn(await processTable());
+    return [...this.#running.keys()].find((root) => treeFrom([root]).some((row) => row.pid === pid));
   }
 
   /** Ends every command. */

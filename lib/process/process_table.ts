@@ -42,18 +42,24 @@ export async function processTable(): Promise<ProcessRow[]> {
  * ```
  */
 export function treeOf(roots: Iterable<number>, table: readonly ProcessRow[]): ProcessRow[] {
-  const pids = new Set(roots);
-  const groups = new Set(pids);
-  const found = new Set<ProcessRow>();
-  for (let before = -1; before !== found.size;) {
-    before = found.size;
-    for (const row of table) {
-      if (found.has(row) || !(pids.has(row.pid) || pids.has(row.ppid) || groups.has(row.pgid))) continue;
-      found.add(row);
-      pids.add(row.pid);
-    }
-  }
-  return [...found];
+  return treesIn(table)(roots);
+}
+
+/** As {@linkcode treeOf}, for many trees of one table, which is looked through once. */
+export function treesIn(table: readonly ProcessRow[]): (roots: Iterable<number>) => ProcessRow[] {
+  const byPid = Map.groupBy(table, ({ pid }) => pid);
+  const byParent = Map.groupBy(table, ({ ppid }) => ppid);
+  const byGroup = Map.groupBy(table, ({ pgid }) => pgid);
+  return (roots) => {
+    const found = new Set<ProcessRow>();
+    const add = (rows: Iterable<ProcessRow> = []) => {
+      for (const row of rows) found.add(row);
+    };
+    for (const root of new Set(roots)) for (const by of [byPid, byParent, byGroup]) add(by.get(root));
+    // Those that are added are come to in their turn.
+    for (const { pid } of found) add(byParent.get(pid));
+    return [...found];
+  };
 }
 
 /** What a process holds, in bytes. */
@@ -72,9 +78,9 @@ export interface TreeUsage extends ProcessMemory {
 /** The usage of each tree, by its root. */
 export async function treeUsage(roots: readonly number[]): Promise<Map<number, TreeUsage>> {
   if (roots.length === 0) return new Map();
-  const table = await processTable();
+  const treeFrom = treesIn(await processTable());
   const sums = await Promise.all(roots.map(async (root) => {
-    const uses = await Promise.all(treeOf([root], table).map(memoryOf));
+    const uses = await Promise.all(treeFrom([root]).map(memoryOf));
     return [root, { ...sumOf(uses), processes: uses.length }] as const;
   }));
   return new Map(sums);

@@ -1,4 +1,4 @@
-import { trace, type Tracer } from "@opentelemetry/api";
+import { trace, TraceFlags, type Tracer } from "@opentelemetry/api";
 import { parseKeyPairsIntoRecord } from "@opentelemetry/core";
 import { OTLPTraceExporter as JsonExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { OTLPTraceExporter as ProtobufExporter } from "@opentelemetry/exporter-trace-otlp-proto";
@@ -13,8 +13,10 @@ import {
   AlwaysOnSampler,
   BatchSpanProcessor,
   ParentBasedSampler,
+  type ReadableSpan,
   type Sampler,
   type SpanExporter,
+  type SpanProcessor,
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
@@ -38,6 +40,8 @@ export interface OtlpOptions {
   ratio: number;
   /** Called after each sending: `why` it has failed, and how many spans it was for. */
   onSent(spans: number, why?: string): void;
+  /** Called when a span is lost since as many as may wait do so. */
+  onDropped(): void;
 }
 
 /** Spans that are sent. */
@@ -72,7 +76,7 @@ function samplerOf({ sampler, ratio }: OtlpOptions): Sampler {
 
 /**
  * Sends spans by the packages of OpenTelemetry. They read more of the environment themselves: certificates, compression,
- * time-out, limits of a batch, attributes of the resource.
+ * time-out, attributes of the resource.
  *
  * @throws where the sampler is not known
  */
@@ -80,7 +84,7 @@ export function openOtlpSpans(options: OtlpOptions): OpenSpans {
   const provider = new TracerProvider({
     resource: resourceOf(options),
     sampler: samplerOf(options),
-    spanProcessors: [new BatchSpanProcessor({ exporter: watched(exporterOf(options), options) })],
+    spanProcessors: [new CountedQueue(exporterOf(options), options)],
   });
   return spansOf(provider.getTracer("exai", VERSION), () => provider.shutdown());
 }
@@ -114,14 +118,49 @@ function exporterOf({ url, isJson, headers }: OtlpOptions): SpanExporter {
   return new Exporter({ url, headers: () => Promise.resolve(parseKeyPairsIntoRecord(headers())) });
 }
 
-function watched(exporter: SpanExporter, { onSent }: Pick<OtlpOptions, "onSent">): SpanExporter {
-  return {
-    export: (spans, done) =>
-      exporter.export(spans, (result) => {
-        onSent(spans.length, result.code === 0 ? undefined : result.error?.message || "no answer");
-        done(result);
-      }),
-    shutdown: () => exporter.shutdown(),
-    forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
-  };
+/** How many spans may wait to be sent. */
+const MAX_WAITING = 2048;
+
+/** Spans that wait to be sent in batches. What that drops itself it tells nobody, so no more are given to it. */
+class CountedQueue implements SpanProcessor {
+  readonly #inner: SpanProcessor;
+  readonly #options: Pick<OtlpOptions, "onSent" | "onDropped">;
+  #waiting = 0;
+
+  constructor(exporter: SpanExporter, options: Pick<OtlpOptions, "onSent" | "onDropped">) {
+    this.#options = options;
+    this.#inner = new BatchSpanProcessor({ exporter: this.#watched(exporter), maxQueueSize: MAX_WAITING });
+  }
+
+  onStart(): void {}
+
+  onEnd(span: ReadableSpan): void {
+    if ((span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0) return;
+    if (this.#waiting >= MAX_WAITING) return this.#options.onDropped();
+    this.#waiting++;
+    this.#inner.onEnd(span);
+  }
+
+  forceFlush(): Promise<void> {
+    return this.#inner.forceFlush();
+  }
+
+  shutdown(): Promise<void> {
+    return this.#inner.shutdown();
+  }
+
+  #watched(exporter: SpanExporter): SpanExporter {
+    return {
+      export: (spans, done) => {
+        this.#waiting -= spans.length;
+        exporter.export(spans, (result) => {
+          const why = result.code === 0 ? undefined : result.error?.message || "no answer";
+          this.#options.onSent(spans.length, why);
+          done(result);
+        });
+      },
+      shutdown: () => exporter.shutdown(),
+      forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
+    };
+  }
 }

@@ -2,29 +2,27 @@ import { getLogger } from "@logtape/logtape";
 import { resolvedWithin } from "../base/abort.ts";
 import { messageOf } from "../base/errors.ts";
 import { counted, trimEndOf } from "../base/text.ts";
-import { SECOND_MS } from "../base/units.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Policy } from "../call/call.ts";
-import type { Settings } from "../config/settings.ts";
+import type { SettingName } from "../config/setting_keys.ts";
+import { SETTING_TOPICS, type Settings } from "../config/settings.ts";
 import { traceCalls } from "./call_spans.ts";
 import type { OtlpOptions } from "./opentelemetry.ts";
 
 const log = getLogger(["exai", "tracing"]);
 
+const { Traces: TRACING_SETTINGS } = SETTING_TOPICS;
+
 /** The settings of traces. */
-type TracingSettings = Pick<
-  Settings,
-  | "otlpEndpoint"
-  | "otlpTracesEndpoint"
-  | "otlpHeaders"
-  | "otlpProtocol"
-  | "otelServiceName"
-  | "tracesSampler"
-  | "tracesSamplerArg"
-  | "otelDisabled"
->;
+type TracingSettings = Pick<Settings, keyof typeof TRACING_SETTINGS>;
+
+const NAMES = Object.keys(TRACING_SETTINGS) as (keyof typeof TRACING_SETTINGS)[];
 
 /** The daemon ends then, whether or not the last spans are sent. */
 const LAST_SPANS_MS = 2 * SECOND_MS;
+
+/** How long it is said that spans were lost since too many waited. */
+const DROPPED_SHOWN_MS = MINUTE_MS;
 
 /** Where the API of OpenTelemetry finds what was registered with it. */
 const REGISTERED = Symbol.for("opentelemetry.js.api.1");
@@ -34,26 +32,41 @@ export class Tracing implements AsyncDisposable {
   /** A setting that may change: one that is a secret is read after the start. */
   #headers: string;
   #policies: readonly Policy[] = [];
-  #fault: string | undefined;
+  /** Why no traces are sent, where somebody may not know. */
+  #none: { why: string; isFault: boolean } | undefined;
   #shutdown: () => Promise<void> = () => Promise.resolve();
   #lost = 0;
+  /** Why the last ones could not be sent. */
   #failing: string | undefined;
+  /** When the last one was lost since too many waited to be sent, by `performance.now`. */
+  #droppedAtMs = -Infinity;
+  #tooSlow = "";
 
   private constructor({ otlpHeaders }: TracingSettings) {
     this.#headers = otlpHeaders;
   }
 
-  /** Never rejects: why traces are not sent is a fault. */
-  static async open(settings: TracingSettings): Promise<Tracing> {
+  /**
+   * Never rejects.
+   *
+   * @param meant the settings that are given for EXAI and no other program. Where none of them is of traces, the variables
+   * are those of a person who traces other programs: what EXAI cannot do with them is a note, and otherwise a fault
+   */
+  static async open(settings: TracingSettings, meant: ReadonlySet<SettingName>): Promise<Tracing> {
     const tracing = new Tracing(settings);
-    const { otlpEndpoint, otlpTracesEndpoint, otelDisabled } = settings;
+    const { otlpEndpoint, otlpTracesEndpoint } = settings;
     const isAsked = otlpEndpoint !== "" || otlpTracesEndpoint !== "" || isRuntimeTracing();
-    if (!isAsked || otelDisabled) return tracing;
+    if (!isAsked) return tracing;
+    const isMeant = NAMES.some((name) => meant.has(name));
+    const off = whatTurnsOff(settings);
+    if (off) {
+      if (isMeant && !meant.has(off.name)) tracing.#sendsNone(`${off.variable} says so`, false);
+      return tracing;
+    }
     try {
       await tracing.#open(settings);
     } catch (thrown) {
-      tracing.#fault = `no traces are sent: ${messageOf(thrown)}`;
-      log.error("{fault}", { fault: tracing.#fault });
+      tracing.#sendsNone(messageOf(thrown), isMeant);
     }
     return tracing;
   }
@@ -70,17 +83,24 @@ export class Tracing implements AsyncDisposable {
 
   /** What is wrong with the settings, in a sentence. */
   faults(): string[] {
-    return this.#fault === undefined ? [] : [this.#fault];
+    return this.#none?.isFault ? [this.#none.why] : [];
   }
 
   /** What is lost, in a sentence: whoever receives traces may be off at times. */
   notes(): string[] {
-    if (this.#failing === undefined) return [];
-    return [`traces are not received: ${this.#failing}; ${counted(this.#lost, "span")} lost so far`];
+    if (this.#none?.isFault === false) return [this.#none.why];
+    const why = this.#failing ?? (this.#isDropping ? this.#tooSlow : undefined);
+    if (why === undefined) return [];
+    return [`traces are not received: ${why}; ${counted(this.#lost, "span")} lost so far`];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await resolvedWithin(this.#shutdown().catch(() => {}), LAST_SPANS_MS);
+  }
+
+  #sendsNone(why: string, isFault: boolean): void {
+    this.#none = { why: `no traces are sent: ${why}`, isFault };
+    log[isFault ? "error" : "warning"]("{why}", { why: this.#none.why });
   }
 
   async #open(settings: TracingSettings): Promise<void> {
@@ -91,16 +111,19 @@ export class Tracing implements AsyncDisposable {
   }
 
   #optionsOf(settings: TracingSettings): OtlpOptions {
+    checkExporter(settings);
     const url = addressOf(settings);
     const where = `${url.origin}${url.pathname}`;
+    this.#tooSlow = `${where}: it takes them more slowly than they come`;
     return {
       url: url.href,
-      isJson: isJson(settings.otlpProtocol),
+      isJson: isJson(settings),
       headers: () => this.#headers,
       serviceName: settings.otelServiceName || "exai",
       sampler: settings.tracesSampler || "parentbased_always_on",
       ratio: ratioOf(settings.tracesSamplerArg),
       onSent: (spans, why) => this.#sent(spans, why === undefined ? undefined : `${where}: ${why}`),
+      onDropped: () => this.#dropped(),
     };
   }
 
@@ -111,12 +134,33 @@ export class Tracing implements AsyncDisposable {
     if (why !== undefined && !wasFailing) log.warning("traces are not received: {why}", { why });
     if (why === undefined && wasFailing) log.info("traces are received again");
   }
+
+  #dropped(): void {
+    if (this.#failing === undefined && !this.#isDropping) {
+      log.warning("traces are not received: {why}", { why: this.#tooSlow });
+    }
+    this.#lost++;
+    this.#droppedAtMs = performance.now();
+  }
+
+  get #isDropping(): boolean {
+    return performance.now() - this.#droppedAtMs < DROPPED_SHOWN_MS;
+  }
 }
 
 /** Whether the runtime sends traces itself (`OTEL_DENO=true`): a compiled program cannot be asked to. */
 function isRuntimeTracing(): boolean {
   const registered = (globalThis as { [REGISTERED]?: { trace?: unknown } })[REGISTERED];
   return registered?.trace !== undefined;
+}
+
+/** The setting that has nothing sent, whatever the others say. */
+function whatTurnsOff(
+  { otelDisabled, tracesExporter }: TracingSettings,
+): { name: SettingName; variable: string } | undefined {
+  if (otelDisabled) return { name: "otelDisabled", variable: "OTEL_SDK_DISABLED" };
+  const isNone = tracesExporter.trim() === "none" && !isRuntimeTracing();
+  return isNone ? { name: "tracesExporter", variable: "OTEL_TRACES_EXPORTER" } : undefined;
 }
 
 /** @throws when it is no URL of OTLP over HTTP */
@@ -129,13 +173,23 @@ function addressOf({ otlpEndpoint, otlpTracesEndpoint }: TracingSettings): URL {
   throw new Error(`${variable} must be a URL with http or https`);
 }
 
-function isJson(protocol: string): boolean {
+/** @throws when it is not spoken here */
+function isJson({ otlpProtocol, otlpTracesProtocol }: TracingSettings): boolean {
+  const [variable, protocol] = otlpTracesProtocol === ""
+    ? ["OTEL_EXPORTER_OTLP_PROTOCOL", otlpProtocol]
+    : ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", otlpTracesProtocol];
   if (protocol === "http/json") return true;
   if (protocol === "http/protobuf" || protocol === "") return false;
   throw new Error(
-    `OTEL_EXPORTER_OTLP_PROTOCOL is ${protocol}, and EXAI sends http/protobuf or http/json, most often to port 4318: ` +
-      'set "otlpProtocol" and "otlpEndpoint" in exai.json',
+    `${variable} is ${protocol}, and EXAI sends http/protobuf or http/json, most often to port 4318: ` +
+      'set "otlpProtocol" and "otlpEndpoint" in exai.json, or "otelDisabled": true',
   );
+}
+
+/** @throws when traces are to be sent by something that is not here */
+function checkExporter({ tracesExporter }: TracingSettings): void {
+  if (tracesExporter.split(",").some((name) => name.trim() === "otlp")) return;
+  throw new Error(`OTEL_TRACES_EXPORTER is ${tracesExporter}, and EXAI sends by otlp`);
 }
 
 function ratioOf(text: string): number {

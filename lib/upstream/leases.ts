@@ -37,7 +37,8 @@ interface LeasesOptions {
 
 /**
  * Which running instance of one server serves each session. A session that loses its instance gets another when it
- * needs one; a session with subscriptions gets it at once and is subscribed there again.
+ * needs one; a session with subscriptions gets it at once and is subscribed there again. Where a person has put an
+ * instance away, subscriptions wait for the next one too.
  */
 export class Leases {
   readonly #config: ServerConfig;
@@ -145,7 +146,7 @@ export class Leases {
     if (this.#ended.has(caller)) return;
     const lease = this.#of(caller);
     lease.subscriptions.add(uri);
-    if (!slot.alive) void this.#restore(lease);
+    if (!slot.alive && !slot.putAway) void this.#restore(lease);
     else if (!slot.hasSession(caller)) void this.#carryOver(lease, slot);
   }
 
@@ -232,13 +233,8 @@ export class Leases {
     isUnasked = false,
   ): Promise<SlotRequest> {
     const asksRoots = () => this.#options.asksRoots?.() ?? false;
-    const { daemonId } = this.#pool;
-    const request = await slotRequestFor(this.#config, caller, {
-      isolationReason,
-      isUnasked,
-      asksRoots,
-      daemonId,
-    });
+    const parts = { isolationReason, isUnasked, asksRoots, daemonId: this.#pool.daemonId };
+    const request = await slotRequestFor(this.#config, caller, parts);
     if (!isUnasked) this.#options.onScopeKnown?.(caller, request.listScope);
     return request;
   }
@@ -252,6 +248,7 @@ export class Leases {
 
   /** The instance of `slot` has ended or is being stopped; `isBroken`: it failed or lost its connection. */
   slotLost(slot: Slot, isBroken: boolean): void {
+    if (slot.putAway) return;
     // Sessions attached to a URL server hear its unsolicited messages, even if they make no calls.
     const wantsStream = isBroken && slot.started !== undefined && this.#config.kind !== "stdio";
     for (const { id } of slot.callers) {
@@ -290,7 +287,7 @@ export class Leases {
       return undefined;
     }
     const error = await slot.instance.then(() => undefined, ExaiError.from);
-    return !error && slot.alive ? undefined : retryDelayMs(error, failures);
+    return slot.putAway || !error && slot.alive ? undefined : retryDelayMs(error, failures);
   }
 
   async #resubscribe(lease: SessionLease, slot: Slot): Promise<void> {

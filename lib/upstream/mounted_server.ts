@@ -1,5 +1,6 @@
 import { untilAborted } from "../base/abort.ts";
 import type { JsonObject } from "../base/json.ts";
+import { MAX_TIMER_MS } from "../base/time.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import { type Call, type Caller, paramOf } from "../call/call.ts";
 import type { KnownServerFacts, ListKind, RefreshOptions, Server } from "../call/server.ts";
@@ -9,16 +10,16 @@ import { type InitializeResult, uriOf } from "../wire/mcp.ts";
 import type { Params } from "../wire/raw_object.ts";
 import type { Result } from "../wire/rpc.ts";
 import { mayRepeat } from "./repeatable_call.ts";
-import { EraMemory } from "./era_memory.ts";
 import type { Instance } from "./instance/instance.ts";
-import { Leases, ROOTS_CHANGED } from "./leases.ts";
+import { type Leases, ROOTS_CHANGED } from "./leases.ts";
 import { isTaskMethod, isWorkMethod } from "./method_kind.ts";
-import { Pool } from "./pool.ts";
+import { mountedParts } from "./mounted_parts.ts";
+import { HaltedError } from "./next_process.ts";
+import type { Pool } from "./pool.ts";
 import type { MountedServerOptions } from "./server_options.ts";
 import type { KnownLists } from "./lists/known_lists.ts";
-import { ServerLists } from "./lists/server_lists.ts";
-import { ShownLists } from "./lists/shown_lists.ts";
-import { ToolFilter } from "./lists/tool_filter.ts";
+import type { ServerLists } from "./lists/server_lists.ts";
+import type { ToolFilter } from "./lists/tool_filter.ts";
 import { decideShare, type ShareDecision } from "./sharing/decide_share.ts";
 import type { Slot } from "./slot.ts";
 import type { ProcessRecord } from "./process_records.ts";
@@ -64,24 +65,12 @@ export class MountedServer implements Server, AsyncDisposable {
     this.detachAfterMs = config.detachAfterMs;
     this.maxInflight = config.maxInflight;
     this.memoryLimitBytes = config.memoryLimitBytes;
-    const { lists: store, probes, ...rest } = options;
-    const own = { name: config.name, eras: new EraMemory(config, store) };
-    const pool = this.slots = this.#pool = new Pool({ ...rest, ...own }, {
-      onSlotLost: (slot, isBroken) => this.#leases.slotLost(slot, isBroken),
-      onStarted: (slot, instance) => this.#lists.instanceStarted(slot, instance),
-      onListsStale: (kinds, scope) => this.#lists.listsStale(kinds, scope),
-      onQuestion: (slot) => this.#lists.capabilitiesUsed(slot),
-      onRootsAsked: (slot) => this.#lists.rootsAsked(slot),
-      onSubscriptionLost: (slot, lost) => this.#leases.subscriptionLost(slot, lost),
-    });
+    const { pool, leases, tools, lists } = mountedParts(config, options);
+    this.slots = this.#pool = pool;
     this.retiring = pool.retiring;
-    const leases = this.#leases = new Leases(config, pool, {
-      asksRoots: () => this.#lists.asksRoots,
-      onScopeKnown: (caller, scope) => this.#lists.scopeKnown(caller, scope),
-    });
-    this.#tools = new ToolFilter(config.tools);
-    const shown = new ShownLists(config.name, this.#tools);
-    this.#lists = new ServerLists(config, { leases, pool, shown, store, probes });
+    this.#leases = leases;
+    this.#tools = tools;
+    this.#lists = lists;
     this.lists = this.#lists.known;
   }
 
@@ -112,18 +101,22 @@ export class MountedServer implements Server, AsyncDisposable {
     if (elsewhere) return await elsewhere;
     const isWork = isWorkMethod(call.method);
 
+    let last: Slot | undefined;
     for (let isRepeated = false;;) {
+      if (last?.putAway?.failsWith) throw last.putAway.failsWith;
       if (isWork) this.#pool.records.crashes.check(call);
       const home = isAboutTask ? this.#pool.slotOfTask(call.caller, paramOf(call, "taskId")) : undefined;
       const ready = home ?? (call.signal.aborted ? undefined : this.#leases.ready(call.caller));
-      const slot = ready ?? await this.#leaseFor(call);
+      const slot = last = ready ??
+        await waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
       using turn = isWork && slot.takesTurns(call.caller) ? await slot.turnOf(call) : undefined;
       if (turn?.is === "apart") this.#leases.isolate(call.caller, slot, turn.why);
       if (turn && turn.is !== "granted") continue;
       if (isWork) slot.admission.check(call);
       slot.beginCall();
       try {
-        const instance = slot.started ?? await this.#untilStarted(slot, call);
+        const instance = slot.started ??
+          await waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
         if (isAboutTask) call.begin?.({ inTurn: true });
         const result = await (isWork ? slot.admission.run(call, instance) : instance.call(call));
         if (!result) continue;
@@ -156,18 +149,10 @@ export class MountedServer implements Server, AsyncDisposable {
     for (const old of this.#predecessors) yield* old.#pool.allSlots();
   }
 
-  #leaseFor(call: Call): Promise<Slot> {
-    return waitingFor(call, ROOTS_WAIT, untilAborted(this.#leases.lease(call.caller), call.signal));
-  }
-
   readonly known = (caller: Caller): KnownServerFacts => this.lists.factsFor(caller);
   /** What serves a session; started, and attached to it, unless it is. */
   readonly slotFor = (caller: Caller): Promise<Slot> => this.#leases.lease(caller);
   readonly waitOf = (caller: Caller) => this.#leases.waitOf(caller) ?? this.#lists.waitOf(caller);
-
-  #untilStarted(slot: Slot, call: Call): Promise<Instance> {
-    return waitingFor(call, `server "${this.name}" to start`, untilAborted(slot.instance, call.signal));
-  }
 
   describe(...asked: Parameters<Server["describe"]>): Promise<InitializeResult> {
     return this.#lists.describe(...asked)
@@ -226,8 +211,8 @@ export class MountedServer implements Server, AsyncDisposable {
     return this.#pool.records;
   }
 
-  /** Forgets past failures: it may be started, and called, at once. */
-  readonly resetBackoff = (): void => this.#pool.records.resetBackoff();
+  /** Forgets past failures, of one process or all: it may be started, and called, at once. */
+  readonly resetBackoff = (keyHash?: string): void => this.#pool.records.resetBackoff(keyHash);
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#leases.endAll();
@@ -245,11 +230,26 @@ export class MountedServer implements Server, AsyncDisposable {
     for (let next = this.#successor; next; next = next.#successor) next.#predecessors.delete(this);
   }
 
-  /** Stops one running instance; its sessions get another when they need one. */
-  readonly end = (slot: Slot) => this.#pool.end(slot);
+  /** Stops one running instance; its sessions get another when they need one. Resolves when it has ended. */
+  end(slot: Slot): Promise<void> {
+    return this.#pool.end(slot);
+  }
+
+  /** As {@linkcode end}, for a person: its calls fail, and only one that comes later starts another. */
+  halt(slot: Slot): Promise<void> {
+    return this.#pool.end(slot, new HaltedError(this.name));
+  }
 
   /** Stops one running instance once its calls have finished, after `graceMs` at the latest. */
-  readonly retireSlot = (slot: Slot, graceMs: number): void => this.#pool.retireSlot(slot, graceMs);
+  retireSlot(slot: Slot, graceMs: number): void {
+    this.#pool.retireSlot(slot, graceMs);
+  }
+
+  /** As {@linkcode retireSlot} without a limit, for a person: only a call starts another. */
+  park(slot: Slot): void {
+    slot.putAway ??= {};
+    this.#pool.retireSlot(slot, MAX_TIMER_MS);
+  }
 
   /** Whether it was taken out of mcp.json or changed there. */
   get isRetired(): boolean {

@@ -11,6 +11,14 @@ export class ProcessStoppedError extends ExaiError {
   }
 }
 
+/** A person has stopped the process: what could be made again on the next is not, as that would start it again. */
+export class HaltedError extends ExaiError {
+  constructor(server: string) {
+    const why = `server "${server}": it was stopped by its user; a call that comes later starts it again`;
+    super("UPSTREAM_UNAVAILABLE", why, { details: { server } });
+  }
+}
+
 /** Resolves when all of `work` has settled, in whatever way; rejects when a process was stopped under some of it. */
 export async function settledUnlessStopped(work: readonly Promise<unknown>[]): Promise<void> {
   for (const one of await Promise.allSettled(work)) {

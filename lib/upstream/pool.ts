@@ -136,10 +136,12 @@ export class Pool implements AsyncDisposable {
     const starting = startInstance(request, { ...this.#options, ...parts });
     // Whoever waits for it goes on at once, not when its process has ended.
     const instance = untilAborted(starting, stopping.signal);
-    const slot: Slot = new Slot(instance, { ...request, admission: record.admission, observer }, () => {
-      stopping.abort(new ProcessStoppedError(this.#options.name));
-      this.#stop(slot, starting);
-    });
+    let closing: Promise<void> | undefined;
+    const stop = (reason: ExaiError = new ProcessStoppedError(this.#options.name)) => {
+      if (!stopping.signal.aborted) stopping.abort(reason);
+      return closing ??= this.#stop(slot, starting);
+    };
+    const slot: Slot = new Slot(instance, { ...request, admission: record.admission, observer }, stop);
     return slot;
   }
 
@@ -158,12 +160,16 @@ export class Pool implements AsyncDisposable {
     this.#retire(slot, { graceMs: LOST_GRACE_MS, isBroken: true });
   }
 
-  /** Stops the instance of `slot`; its sessions get another when they need one. */
-  end(slot: Slot): void {
-    if (this.retiring.has(slot)) void slot.instance.then((it) => it[Symbol.asyncDispose]()).catch(() => {});
-    if (!slot.alive) return;
-    slot.stop();
-    this.#listener.onSlotLost?.(slot, false);
+  /**
+   * Stops the instance of `slot`, also one that is starting or being retired; resolves when it has ended. Its sessions get
+   * another when they need one; for a person it is put away, and calls that could be made again there fail with `reason`.
+   */
+  end(slot: Slot, reason?: ExaiError): Promise<void> {
+    const wasAlive = slot.alive;
+    if (reason) slot.putAway = { failsWith: reason };
+    const closing = slot.stop(reason);
+    if (wasAlive) this.#listener.onSlotLost?.(slot, false);
+    return closing;
   }
 
   /**
@@ -186,14 +192,18 @@ export class Pool implements AsyncDisposable {
   }
 
   async #endWithin(slot: Slot, graceMs: number): Promise<void> {
-    const instance = await slot.instance.catch(() => undefined);
-    if (!instance) return;
     const expired = new AbortController();
     const timer = setTimeout(() => expired.abort(), graceMs);
-    await untilUnused(instance, AbortSignal.any([expired.signal, this.#disposed.signal]));
+    const signal = AbortSignal.any([expired.signal, this.#disposed.signal]);
+    // One that is starting may hang, and its calls wait for it.
+    const instance = await untilAborted(slot.instance, signal).catch(() => undefined);
+    if (instance) {
+      await untilAborted(slot.calls.none(), signal).catch(() => {});
+      await untilUnused(instance, signal);
+    }
     clearTimeout(timer);
     this.#orphanHandles(slot, `the process of server "${this.#options.name}" was replaced`);
-    await instance[Symbol.asyncDispose]();
+    await slot.stop();
   }
 
   /** Starts no more instances; one that is still starting is stopped unless a call waits for it. */
@@ -201,7 +211,7 @@ export class Pool implements AsyncDisposable {
     const { name } = this.#options;
     const why = `server "${name}" was taken out of mcp.json or changed there; list and call again`;
     this.retiredError ??= new ExaiError("UPSTREAM_UNAVAILABLE", why, { details: { server: name } });
-    for (const slot of this.#slots.values()) if (!slot.started && !slot.isCalled) slot.stop();
+    for (const slot of this.#slots.values()) if (!slot.started && !slot.isCalled) void slot.stop();
   }
 
   /** Stops every instance once its calls have finished and its tasks were fetched or have expired. */
@@ -212,7 +222,7 @@ export class Pool implements AsyncDisposable {
       if (!instance) return;
       for (const caller of [...instance.attached.values()]) instance.leave(caller);
       await untilUnused(instance, this.#disposed.signal);
-      slot.stop();
+      void slot.stop();
     });
     await Promise.all([...ending, ...this.#closing]);
     await this[Symbol.asyncDispose]();
@@ -221,7 +231,7 @@ export class Pool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed.abort();
     this.stopAccepting();
-    for (const slot of this.#slots.values()) slot.stop();
+    for (const slot of this.#slots.values()) void slot.stop();
     await Promise.all(this.#closing);
   }
 
@@ -260,15 +270,15 @@ export class Pool implements AsyncDisposable {
     if (started) this.#orphaned.add(started, why);
   }
 
-  #stop(slot: Slot, starting: Promise<Instance>): void {
+  #stop(slot: Slot, starting: Promise<Instance>): Promise<void> {
     this.#orphanHandles(slot, `server "${this.#options.name}" was stopped`);
     if (this.#slots.get(slot.key) === slot) this.records.known(slot.key)?.supervisor.stopped();
-    this.#remove(slot);
+    if (slot.alive) this.#remove(slot);
     // At once where it has started, so that no call is sent to it any more.
     const closing = slot.started?.[Symbol.asyncDispose]() ??
       starting.then((instance) => instance[Symbol.asyncDispose](), () => {});
     this.#closing.add(closing);
-    closing.finally(() => this.#closing.delete(closing));
+    return closing.finally(() => this.#closing.delete(closing));
   }
 
   #remove(slot: Slot): void {

@@ -228,10 +228,11 @@ export class ProcessRecords implements Iterable<ProcessRecord> {
     }
   }
 
-  /** Forgets past failures. */
-  resetBackoff(): void {
-    this.crashes.clear();
-    for (const { key, supervisor, admission } of this.#byKey.values()) {
+  /** Forgets past failures, of the processes of one key or of all. */
+  resetBackoff(only?: string): void {
+    if (only === undefined) this.crashes.clear();
+    for (const { key, keyHash, supervisor, admission } of this.#byKey.values()) {
+      if (only !== undefined && keyHash !== only) continue;
       supervisor.resetBackoff();
       admission.reset();
       if (!this.#options.inUse(key)) this.release(key);

@@ -1,3 +1,4 @@
+import type { ExaiError } from "../base/errors.ts";
 import { fnv1a } from "../base/text.ts";
 import { isObject, type JsonObject } from "../base/json.ts";
 import { visible } from "../base/visible.ts";
@@ -5,7 +6,8 @@ import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Call, Caller } from "../call/call.ts";
 import type { Admission } from "../call/admission.ts";
 import type { Instance } from "./instance/instance.ts";
-import type { ServerQuestion } from "./instance/instance_options.ts";
+import type { RefusedQuestions, ServerQuestion } from "./instance/instance_options.ts";
+import { CallCount } from "./call_count.ts";
 import { type ListScope, processGroupKey } from "./share_key.ts";
 import type { Scope } from "./sharing/decide_share.ts";
 import type { UsageObserver } from "./sharing/usage_observer.ts";
@@ -22,13 +24,6 @@ const TASK_CHECK_MS = MINUTE_MS;
  * that was started only to read its lists.
  */
 const LEFT_STOP_MS = 3 * SECOND_MS;
-
-/** Questions of a server that were refused because they could not be attributed to one session. */
-interface RefusedQuestions {
-  count: number;
-  lastMethod: string;
-  lastAt: Date;
-}
 
 /** The instance of one share key, starting or running, and the sessions attached to it. */
 export class Slot {
@@ -68,12 +63,15 @@ export class Slot {
   /** The instance, once it has started. */
   started: Instance | undefined;
   alive = true;
-  /** Stops the instance, also one that is still starting. */
-  readonly stop: () => void;
+  /** A person has it end: no subscription starts another, and no call that `failsWith` what is said. */
+  putAway: { failsWith?: ExaiError } | undefined;
+  /** Stops the instance, also one that is still starting; resolves when it has ended. */
+  readonly stop: (reason?: ExaiError) => Promise<void>;
+  /** Running, or waiting for its start or a permit. */
+  readonly calls = new CallCount();
   readonly #callers = new Map<string, Caller>();
   readonly #turns: Turns;
   readonly #idleStopMs: number;
-  #calls = 0;
   /** How many need it although they are no calls; see {@linkcode keep}. */
   #keepers = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
@@ -85,7 +83,7 @@ export class Slot {
   constructor(
     instance: Promise<Instance>,
     request: SlotRequest & { admission: Admission; observer?: UsageObserver },
-    stop: () => void,
+    stop: Slot["stop"],
   ) {
     this.instance = instance;
     this.admission = request.admission;
@@ -135,7 +133,7 @@ export class Slot {
   /** Whether it has started and has no call, no unfetched task and no subscription. */
   get isIdle(): boolean {
     const { started } = this;
-    return started !== undefined && this.#calls === 0 && started.inflight === 0 &&
+    return started !== undefined && !this.isCalled && started.inflight === 0 &&
       started.tasks.remainingMs() === 0 && !started.hasSubscriptions;
   }
 
@@ -218,12 +216,12 @@ export class Slot {
 
   /** Whether it has calls, running or waiting for its start. */
   get isCalled(): boolean {
-    return this.#calls > 0;
+    return this.calls.size > 0;
   }
 
   /** Keeps the instance running for a call until {@linkcode endCall}, even if the call's session ends. */
   beginCall(): void {
-    this.#calls++;
+    this.calls.begin();
     if (this.started) this.#observer?.begins();
   }
 
@@ -248,7 +246,8 @@ export class Slot {
   }
 
   endCall(): void {
-    if (--this.#calls === 0 && this.#callers.size === 0) this.#scheduleStop();
+    this.calls.end();
+    if (!this.isCalled && this.#callers.size === 0) this.#scheduleStop();
     this.#turns.changed();
   }
 
@@ -286,12 +285,12 @@ export class Slot {
   #stopOnceFetched(): void {
     if (!this.#isUnused) return;
     const remainingMs = this.started?.tasks.remainingMs() ?? 0;
-    if (remainingMs === 0) return this.stop();
+    if (remainingMs === 0) return void this.stop();
     const waitMs = Math.min(remainingMs, TASK_CHECK_MS);
     this.#idleTimer = setTimeout(() => this.#stopOnceFetched(), waitMs);
   }
 
   get #isUnused(): boolean {
-    return this.alive && this.#callers.size === 0 && this.#calls + this.#keepers === 0;
+    return this.alive && this.#callers.size === 0 && this.calls.size + this.#keepers === 0;
   }
 }

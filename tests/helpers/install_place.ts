@@ -34,8 +34,11 @@ export interface Ran {
   asked: string[];
 }
 
-/** A home directory, an unpacked archive with programs that only keep what they are asked, and its scripts run there. */
-export async function installPlace(profiles: Readonly<Record<string, string>> = {}) {
+/**
+ * A home directory, an unpacked archive with programs that only keep what they are asked, or with `program` in place of
+ * each, and its scripts run there.
+ */
+export async function installPlace(profiles: Readonly<Record<string, string>> = {}, program = PROGRAM) {
   const dir = await tempDir({});
   const target = TARGETS.find(({ name }) => name === system)!;
   const { folder } = archiveName(target);
@@ -45,7 +48,7 @@ export async function installPlace(profiles: Readonly<Record<string, string>> = 
   for (const [name, content] of Object.entries(profiles)) {
     await dir.write(`${home.slice(dir.path.length + 1)}/${name}`, content);
   }
-  for (const name of ["exai-daemon", "exai-shim"]) await dir.write(`${folder}/${name}`, PROGRAM);
+  for (const name of ["exai-daemon", "exai-shim"]) await dir.write(`${folder}/${name}`, program);
   for (const name of ["install.sh", "uninstall.sh"]) {
     await dir.write(`${folder}/${name}`, (await installScript(name, undefined)).content);
   }
@@ -89,9 +92,12 @@ export async function installPlace(profiles: Readonly<Record<string, string>> = 
     async files(): Promise<Record<string, string>> {
       const found: Record<string, string> = {};
       const walk = async (path: string) => {
-        for await (const { name, isDirectory } of Deno.readDir(path)) {
+        for await (const { name, isDirectory, isFile } of Deno.readDir(path)) {
           if (isDirectory) await walk(`${path}/${name}`);
-          else found[`${path}/${name}`.slice(home.length + 1)] = await Deno.readTextFile(`${path}/${name}`);
+          // Not the socket of a daemon that runs.
+          else if (isFile) {
+            found[`${path}/${name}`.slice(home.length + 1)] = await Deno.readTextFile(`${path}/${name}`);
+          }
         }
       };
       await walk(home);

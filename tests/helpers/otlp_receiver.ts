@@ -28,6 +28,8 @@ export class OtlpReceiver implements AsyncDisposable {
   readonly requests: { path: string; type: string | null; headers: Headers }[] = [];
   /** What it answers with. */
   status = 200;
+  /** What it waits for before it answers. */
+  until: Promise<void> = Promise.resolve();
   readonly #server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     (request) => this.#receive(request),
@@ -42,6 +44,7 @@ export class OtlpReceiver implements AsyncDisposable {
     this.requests.push({ path: new URL(request.url).pathname, type, headers: request.headers });
     const text = await request.text();
     this.bodies.push(text);
+    await this.until;
     if (this.status === 200 && type === "application/json") this.spans.push(...spansIn(JSON.parse(text)));
     return new Response("{}", { status: this.status, headers: { "content-type": "application/json" } });
   }

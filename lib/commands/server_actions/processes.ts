@@ -16,11 +16,15 @@ const KEY = {
   help: "Only the process with this share key, as ps shows it; every process of the server when not given",
 };
 
-const EXITS = { 1: "there is no such server or process, or none could be started" };
+const EXITS = { 1: "there is no such server or process, or one could not be ended or started" };
 
 export const restartServer: Action = {
   summary: "End the processes of a server once their calls have ended, and start them again",
-  forms: [{ args: "NAME", does: "lets calls go on for 30 s at most, then starts a new process at once" }],
+  forms: [{
+    args: "NAME",
+    does:
+      "lets calls go on for 30 s at most, then starts a new process; a call that comes meanwhile starts it sooner",
+  }],
   flags: [KEY],
   exits: EXITS,
   run: (invocation) => act("restart", invocation),
@@ -28,7 +32,10 @@ export const restartServer: Action = {
 
 export const parkServer: Action = {
   summary: "End the processes of a server once they are idle; the next call starts one",
-  forms: [{ args: "NAME", does: "lets calls that run end, however long they take" }],
+  forms: [{
+    args: "NAME",
+    does: "lets calls that run end, however long they take; subscriptions wait for the next start",
+  }],
   flags: [KEY],
   exits: EXITS,
   run: (invocation) => act("park", invocation),
@@ -36,7 +43,10 @@ export const parkServer: Action = {
 
 export const stopServer: Action = {
   summary: "End the processes of a server now; calls that run there fail",
-  forms: [{ args: "NAME", does: "ends processes with all they started; the next call starts one" }],
+  forms: [{
+    args: "NAME",
+    does: "ends processes with all they started; a later call starts one, a subscription does not",
+  }],
   flags: [KEY],
   exits: EXITS,
   run: (invocation) => act("stop", invocation),
@@ -63,7 +73,7 @@ async function act(what: "restart" | "park" | "stop", invocation: Invocation): P
     ),
     ...(ended.length === 0 ? [`${name} did not run`] : []),
     ...started.map((row) => `${nameOf(name, row)} started`),
-    ...failed.map((why) => `not started: ${why}`),
+    ...failed.map((why) => `not ${what === "stop" ? "ended" : "started"}: ${why}`),
   ];
   const text = lines.map((line) => visible(line, MAX_ERROR_CHARS)).join("\n");
   return { text, json: answer, code: failed.length > 0 ? 1 : 0 };

@@ -1,10 +1,25 @@
 import { flag, secret, text } from "../setting.ts";
 
+const DISABLED = flag({
+  env: "OTEL_SDK_DISABLED",
+  flag: "otel-disabled",
+  fallback: false,
+  help: "Whether no traces are sent, whatever else is set",
+  isShared: true,
+});
+
 /**
  * Where traces of calls are sent. Any text is allowed: the variables are those of OpenTelemetry, which a person may have
  * set for other programs, and a daemon that did not start for them would be none of their business.
  */
 export const TRACING_SETTINGS = {
+  tracesExporter: text({
+    env: "OTEL_TRACES_EXPORTER",
+    flag: "traces-exporter",
+    fallback: "otlp",
+    help: "What sends traces: otlp, or none",
+    isShared: true,
+  }),
   otlpEndpoint: text({
     env: "OTEL_EXPORTER_OTLP_ENDPOINT",
     flag: "otlp-endpoint",
@@ -30,6 +45,12 @@ export const TRACING_SETTINGS = {
     help: "How traces are written: http/protobuf or http/json",
     isShared: true,
   }),
+  otlpTracesProtocol: text({
+    env: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    flag: "otlp-traces-protocol",
+    help: "The same; comes first",
+    isShared: true,
+  }),
   otelServiceName: text({
     env: "OTEL_SERVICE_NAME",
     flag: "otel-service-name",
@@ -51,11 +72,5 @@ export const TRACING_SETTINGS = {
     help: "The share of traces that traceidratio sends, from 0 to 1; empty: all",
     isShared: true,
   }),
-  otelDisabled: flag({
-    env: "OTEL_SDK_DISABLED",
-    flag: "otel-disabled",
-    fallback: false,
-    help: "Whether no traces are sent, whatever else is set",
-    isShared: true,
-  }),
+  otelDisabled: { ...DISABLED, read: (text: string) => DISABLED.read(text) ?? false },
 };

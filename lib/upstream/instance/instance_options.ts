@@ -58,3 +58,10 @@ export interface ServerQuestion {
   /** Whether it was refused because it could not be attributed. */
   isRefused: boolean;
 }
+
+/** Questions of a server that were refused because they could not be attributed to one session. */
+export interface RefusedQuestions {
+  count: number;
+  lastMethod: string;
+  lastAt: Date;
+}
