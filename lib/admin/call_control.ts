@@ -73,9 +73,9 @@ export class CallControl {
 
   /** The lines of an export; see {@linkcode exportLines}. */
   exported(session: string): Iterable<string> {
-    const { store, maxBodyChars } = this.#options;
+    const { store } = this.#options;
     if (!store) throw new ExaiError("RESOURCE_NOT_FOUND", "there is no record of calls: EXAI_CALLS is off");
-    return exportLines(store, { session, maxBodyChars });
+    return exportLines(store, session);
   }
 
   /** Records a call again that has used more since. */
