@@ -141,7 +141,10 @@ export class CallControl {
     const number = parseCallId(id);
     const running = number === undefined ? undefined : this.running.get(number);
     const goingOn = number === undefined ? undefined : this.running.goingOn(number);
-    const reason = new ExaiError("CANCELLED", "the call was cancelled by exai-daemon cancel");
+    const reason = new ExaiError(
+      "CANCELLED",
+      "the user cancelled the call, by exai-daemon cancel, top or the page",
+    );
     if (goingOn) {
       goingOn.work.cancel(reason);
       return describeRunning(goingOn);
