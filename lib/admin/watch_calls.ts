@@ -120,7 +120,7 @@ class FiguresOfCalls {
     // Beyond the limit each has the same chance to be among those kept.
     if (this.#calls <= MAX_DURATIONS) return void this.#durationsMs.push(record.durationMs);
     const at = Math.floor(Math.random() * this.#calls);
-    if (at < MAX_DURATIONS) this.#durationsMs[at] = record.durationMs;
+    if (at < MAX_DURATIONS) this.#durationsMs.splice(at, 1, record.durationMs);
   }
 
   get figures(): CallFigures {
