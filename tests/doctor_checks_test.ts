@@ -197,6 +197,7 @@ Deno.test("doctor: clients whose EXAI is not there, another one, or set up in va
   const missing = finding(diagnosis, "client-program-missing");
   assertStringIncludes(missing.what, '"exai" of Claude Code');
   assertStringIncludes(missing.what, "starts /no/such/exai-shim");
+  assertMatch(missing.remedy, /^write where exai-shim is now: \S+ run -A \S+shim\.ts$/);
   assertStringIncludes(finding(diagnosis, "client-other-home").what, "/another/home");
   assertStringIncludes(
     finding(diagnosis, "client-settings").remedy,

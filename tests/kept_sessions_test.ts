@@ -1,7 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { recordEvents } from "../lib/admin/call_bodies.ts";
+import { exportLines } from "../lib/admin/call_export.ts";
 import { HOUR_MS, KIB, MIB } from "../lib/base/units.ts";
+import type { CallTrace } from "../lib/call/trace.ts";
 import type { CallRecord } from "../lib/observe/call_record.ts";
 import { SqliteCallRecords } from "../lib/state/call_records.ts";
+import { call } from "./helpers/call.ts";
 import { tempDir } from "./helpers/files.ts";
 
 const NOW = Date.UTC(2026, 10, 24);
@@ -33,7 +37,13 @@ Deno.test("what sessions were shown is kept once for all, as long as their calls
   using store = open(home.path, MIB);
   const show = (session: string, answer: string, atMs = NOW) =>
     store.addShown({ session, atMs, method: "tools/list" }, () => ({ client: "{}", request: "{}", answer }));
-  const kept = () => store.shownAfter("", 0, 100).map(({ session, answer }) => [session, answer.length]);
+  const kept = () => {
+    const rows: [string, number][] = [];
+    for (let next = store.shownAfter("", 0); next; next = store.shownAfter("", next.number)) {
+      rows.push([next.session, next.answer.length]);
+    }
+    return rows;
+  };
   const list = "x".repeat(100 * KIB);
   for (const session of ["a", "a", "b"]) show(session, list);
   assertEquals(kept(), [["a", 100 * KIB], ["b", 100 * KIB]]);
@@ -56,11 +66,71 @@ Deno.test("calls are read for an export in parts, with what they said", async ()
   using store = open(home.path);
   const bodies = { request: "{}", answer: "1", client: '{"era":"legacy"}', events: "[]" };
   for (let id = 1; id <= 5; id++) {
-    store.add(recordWith({ id, session: id === 3 ? "other" : "session" }), () => bodies);
+    store.add(
+      recordWith({ id, session: id === 3 ? "other" : "session" }),
+      id === 5 ? undefined : () => bodies,
+    );
   }
-  assertEquals(store.callsAfter("sess", 0, 2).map(({ record }) => record.id), [1, 2]);
-  assertEquals(store.callsAfter("sess", 2, 9).map(({ record, bodies }) => [record.id, bodies]), [
-    [4, bodies],
-    [5, bodies],
+  const call = (id: number, hasBodies = true) => ({ id, hasBodies });
+  assertEquals(store.idsAfter("sess", 0, 3), { ids: [call(1), call(2)], last: 3 });
+  assertEquals(store.idsAfter("sess", 3, 9), { ids: [call(4), call(5, false)], last: 5 });
+  assertEquals([store.idsAfter("nobody", 0, 9), store.idsAfter("", 5, 9)], [{ ids: [], last: 5 }, undefined]);
+  assertEquals(store.find(4)?.bodies, bodies);
+});
+
+Deno.test("an export lets others go on after some calls, also where none is in it", async () => {
+  await using home = await tempDir({});
+  using store = open(home.path, 64 * MIB);
+  for (let id = 1; id <= 2500; id++) store.add(recordWith({ id, session: "s" }));
+  const lines = [...exportLines(store, "")];
+  assertEquals(lines.slice(1, -1), ["", "", ""]);
+  assertEquals(JSON.parse(lines.at(-1)!), { type: "end", calls: 0, without_bodies: 2500 });
+});
+
+Deno.test("a text that cannot be made leaves the rest of the record as it is", async () => {
+  await using home = await tempDir({});
+  using store = open(home.path);
+  const fails = () => {
+    throw new Error("cannot be written as JSON");
+  };
+  store.addShown({ session: "a", atMs: NOW, method: "tools/list" }, fails);
+  store.add(recordWith({ id: 1, session: "a" }), fails);
+  store.add(recordWith({ id: 2, session: "a" }), () => ({ request: "{}" }));
+  assertEquals(store.list({}, 5).map(({ id }) => id), [1, 2]);
+  assertEquals([store.fault, store.find(1)?.bodies, store.find(2)?.bodies?.request], [
+    undefined,
+    undefined,
+    "{}",
   ]);
+});
+
+Deno.test("while the file cannot be written, the latest texts are held, up to some megabytes", async () => {
+  await using home = await tempDir({});
+  await Deno.writeTextFile(`${home.path}/file`, "");
+  using store = open(`${home.path}/file`, 256 * MIB);
+  let made = 0;
+  const text = () => (made++, "x".repeat(3 * MIB));
+  for (let id = 1; id <= 4; id++) {
+    store.add(recordWith({ id, session: "a" }), () => ({ request: text() }));
+    store.addShown(
+      { session: "a", atMs: NOW, method: String(id) },
+      () => ({ client: "", request: "", answer: text() }),
+    );
+  }
+  store.list({}, 1);
+  const once = made;
+  store.list({}, 1);
+  assertEquals([once, made], [6, 6]);
+});
+
+Deno.test("of all that is said during a call no more is recorded than may be, answers included", async () => {
+  const trace: CallTrace = {};
+  const ask = () => Promise.resolve({ result: { text: "x".repeat(300) } });
+  const talk = recordEvents(1000)(async ({ ask }) => {
+    for (let n = 0; n < 9; n++) await ask("sampling/createMessage", { text: "y".repeat(100) });
+    return { result: {} };
+  });
+  await talk(call({ trace, ask }));
+  const chars = trace.said!.reduce((sum, { params, answer = "" }) => sum + params.length + answer.length, 0);
+  assert(chars > 800 && chars < 1200, `${chars}`);
 });

@@ -1,8 +1,10 @@
-import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { HOUR_MS, MINUTE_MS } from "../lib/base/units.ts";
 import { defaultSettings } from "../lib/config/load.ts";
 import { pageCommand } from "../lib/commands/page.ts";
 import { PageSessions } from "../lib/edge/page_sessions.ts";
+import { PAGE_FILES } from "../lib/page/files.ts";
+import { servedPage } from "../lib/page/routes.ts";
 import { outcomeOf } from "./helpers/command.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { SteadyClock } from "./helpers/steady_clock.ts";
@@ -64,6 +66,23 @@ Deno.test("the page is served without the token, loads nothing from elsewhere, a
   );
 });
 
+Deno.test("a file of the page that could not be loaded is loaded when it is asked for again", async () => {
+  const file = PAGE_FILES["/page.css"]!;
+  const { load } = file;
+  try {
+    let isLow = true;
+    file.load = () => isLow ? Promise.reject(new Error("no file handle is left")) : load();
+    const { openRoutes } = servedPage({ required: false, current: "", isCurrent: () => false });
+    const get = async () =>
+      await openRoutes.get("/page.css")!(new Request("http://h/page.css"), { isOwner: true });
+    await assertRejects(get, Error, "no file handle");
+    isLow = false;
+    assertEquals((await get()).status, 200);
+  } finally {
+    file.load = load;
+  }
+});
+
 Deno.test("a page is signed in by the token, and its key opens what the page shows and nothing else", async () => {
   await using it = await testDaemon({ settings: { token: TOKEN } });
   assertEquals(await statusOf(ask(it.http, "/status")), 401);
@@ -107,6 +126,24 @@ Deno.test("a rotation signs every page out, also one that reads, but the one tha
   assertEquals(await statusOf(ask(it.http, "/status", { key: next })), 200);
   for (const key of [one, other]) assertEquals(await statusOf(ask(it.http, "/status", { key })), 401);
   while (!(await watched.read()).done);
+});
+
+Deno.test("a token that was replaced signs no page in, also while it still opens connections", async () => {
+  await using it = await testDaemon({ settings: { token: "auto" } });
+  const old = (await Deno.readTextFile(`${it.home}/token`)).trim();
+  const headers = { authorization: `Bearer ${old}` };
+  assertEquals(await statusOf(ask(it.http, "/token/rotate", { method: "POST", headers })), 200);
+  assertEquals(await statusOf(ask(it.http, "/status", { headers })), 200);
+  const refused = await ask(it.http, "/page/session", { method: "POST", body: old });
+  assertEquals(refused.status, 401);
+  assertMatch(
+    (await refused.json()).error.message,
+    /^this is not the daemon's token, or no longer; exai-daemon token show/,
+  );
+  assertEquals(await statusOf(ask(it.http, "/page/code", { method: "POST", headers })), 401);
+  const token = (await Deno.readTextFile(`${it.home}/token`)).trim();
+  const current = { authorization: `Bearer ${token}` };
+  assertEquals(await statusOf(ask(it.http, "/page/code", { method: "POST", headers: current })), 200);
 });
 
 Deno.test("exai-daemon page gives an address that signs a page in once, and sends its code to nobody", async () => {

@@ -13,6 +13,7 @@ import denoJson from "../deno.json" with { type: "json" };
 import { commandLine, WORDS } from "./helpers/command_line.ts";
 import { tempDir } from "./helpers/files.ts";
 import { codeBlocks, readPages, shownCommands, wordsOf } from "./helpers/pages.ts";
+import { symptomsOf } from "./helpers/symptoms.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
 const TASKS: Readonly<Record<string, { command: string }>> = denoJson.tasks;
@@ -69,12 +70,14 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon auth logout SERVER": "tests/long/logins_test.ts",
   "exai-daemon auth login NAME": "tests/long/login_ways_test.ts",
   "exai-daemon auth login issues": "tests/long/login_ways_test.ts",
+  "exai-daemon auth login NAME --paste": "tests/long/login_ways_test.ts",
   "exai-daemon auth login issues --paste": "tests/long/login_ways_test.ts",
   "exai-daemon auth login issues --device": "tests/long/login_ways_test.ts",
   "exai-daemon auth login issues --account work": "tests/long/login_ways_test.ts",
   "exai-daemon auth logout issues": "tests/long/logins_test.ts",
   "exai-daemon adopt": "tests/long/adopt_command_test.ts",
   "exai-daemon adopt --dry-run": "tests/long/adopt_command_test.ts",
+  "exai-daemon adopt --http": "tests/long/adopt_command_test.ts",
   "exai-daemon adopt --undo": "tests/long/adopt_command_test.ts",
   "exai-daemon adopt --windows-home=/mnt/c/Users/me": "tests/long/adopt_command_test.ts",
   "exai-daemon calls export": "tests/long/replay_test.ts",
@@ -89,11 +92,31 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon service status": "tests/long/service_test.ts",
 };
 
+/** A page whose cures are read from it and followed. */
+const FOLLOWED = {
+  page: "docs/troubleshooting.md",
+  tests: ["troubleshooting_test.ts", "troubleshooting_servers_test.ts", "troubleshooting_machine_test.ts"],
+};
+
+Deno.test("each symptom that the documentation has a cure for is produced by a test that follows it", async () => {
+  const page = await Deno.readTextFile(`${root}/${FOLLOWED.page}`);
+  const texts = await Promise.all(
+    FOLLOWED.tests.map((name) => Deno.readTextFile(`${root}/tests/long/${name}`)),
+  );
+  const symptoms = [...symptomsOf(page).values()].filter(({ cures, said }) => cures.length + said.length > 0);
+  const left = symptoms.map(({ title }) => JSON.stringify(title)).filter((title) =>
+    !texts.some((text) => text.includes(title))
+  );
+  assertEquals(left, []);
+  assert(symptoms.length > 10);
+});
+
 /** Every command the documentation shows, once, with the pages it stands on. */
 async function commands(): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const [path, text] of await readPages()) {
-    for (const line of shownCommands(text)) {
+    // Those tests type the blocks of that page, and compare what comes with what it shows.
+    for (const line of shownCommands(text, { inBlocks: path !== FOLLOWED.page })) {
       found.set(line, [found.get(line), path].filter(Boolean).join(", "));
     }
   }
@@ -245,11 +268,13 @@ async function privateKey(): Promise<string> {
 
 /** Checks an entry for the shim in a client's configuration. */
 function checkClient(
-  file: Record<string, Record<string, { command: string; args?: string[] }>>,
+  file: Record<string, Record<string, { command: string | string[]; args?: string[] }>>,
   page: string,
 ) {
-  const { command, args = [] } = (file.mcpServers ?? file.servers)!.exai!;
-  const started = [command, ...args].at(-1)!;
+  const section = file.mcpServers ?? file.servers ?? file.mcp ?? file.context_servers;
+  const { command: program, args: rest = [] } = section!.exai!;
+  const [command, ...args] = [program, rest].flat();
+  const started = [command!, ...args].at(-1)!;
   // The package of that name starts it.
   if (command === "npx" && started === "exai-shim") return assertEquals(args, ["-y", "exai-shim"], page);
   assertMatch(started, /^\/path\/to\/exai\/(exai-shim|shim\.ts|dist\/shim\.js|daemon\.ts)$/, page);

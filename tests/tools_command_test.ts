@@ -32,6 +32,10 @@ Deno.test("tools lists what a window is offered, by server, and says why a serve
   const { tools, missing } = json as { tools: JsonObject[]; missing: JsonObject[] };
   assertEquals(tools.find(({ name }) => name === "sum"), { ...SUM, name: "sum", server: "good" });
   assertEquals(missing.map(({ server }) => server), ["gone"]);
+  const off = await it.tools("off");
+  assertEquals(off.code, 1);
+  assertStringIncludes(off.text, "it is switched off in mcp.json");
+  await assertRejects(() => it.call("off__sum"), ExaiError, "it is switched off in mcp.json");
 });
 
 Deno.test("tools NAME shows one server, or one tool with its arguments, and the nearest name of neither", async () => {

@@ -1,10 +1,13 @@
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
+import type { Settings } from "../lib/config/settings.ts";
 import type { WatchEvent } from "../lib/admin/watch_event.ts";
+import { Feed } from "../lib/commands/top/feed.ts";
 import { PLAIN } from "../lib/commands/top/paint.ts";
 import type { KeyPress } from "../lib/commands/top/press.ts";
 import { Top } from "../lib/commands/top/run.ts";
+import { watchLines } from "../lib/commands/top/terminal_run.ts";
 import { hello, SCENE, serverRow, servers } from "./helpers/watch_scene.ts";
 import { until } from "./helpers/until.ts";
 
@@ -124,12 +127,75 @@ Deno.test("what the daemon refuses is said, and a call is shown in full with wha
   ]);
 });
 
-Deno.test("a daemon that is not there, or too old to be watched, is said before the terminal is taken", async () => {
-  const start = (error: Error) => running([error], () => Promise.resolve({}));
+Deno.test("a daemon that is not there is said before the terminal is taken", async () => {
   const gone = new ExaiError("DAEMON_UNAVAILABLE", "nobody listens");
-  assertEquals((await assertRejects(() => start(gone), ExaiError)).message, "nobody listens");
-  const old = new ExaiError("RESOURCE_NOT_FOUND", "there is no /watch");
-  const error = await assertRejects(() => start(old), ExaiError);
+  const start = () => running([gone], () => Promise.resolve({}));
+  assertEquals((await assertRejects(start, ExaiError)).message, "nobody listens");
+});
+
+Deno.test("a daemon that is too old to be watched is said, and what to do about it", async () => {
+  const old = () => failing(new ExaiError("RESOURCE_NOT_FOUND", "there is no /watch"));
+  const settings = { home: "/nowhere" } as Settings;
+  const error = await assertRejects(() => watchLines(settings, undefined, undefined, old).next(), ExaiError);
   assertEquals(error.code, "DAEMON_UNAVAILABLE");
   assertMatch(error.message, /older than this program/);
+});
+
+/** A feed of streams that say what they have and then nothing, and how many of them are open. */
+function silentStreams(lines: readonly string[], silentMs?: number) {
+  const it = { begun: 0, open: 0, lost: "" };
+  const feed = new Feed({
+    async *follow(_, signal) {
+      it.begun++;
+      it.open++;
+      signal.addEventListener("abort", () => it.open--);
+      yield* lines;
+      await new Promise(() => {});
+    },
+    onEvent() {},
+    onContact: () => it.lost = feed.contact.lost?.why ?? "",
+    onNoLog() {},
+    silentMs,
+  });
+  return Object.assign(it, { feed });
+}
+
+Deno.test("a stream that is not read any more is closed, also where it says nothing", async () => {
+  const it = silentStreams([JSON.stringify(hello())]);
+  await it.feed.start();
+  for (const log of ["a", "b", "c"]) it.feed.followLog(log);
+  assertEquals([it.begun, it.open], [4, 1]);
+  it.feed[Symbol.dispose]();
+  assertEquals(it.open, 0);
+});
+
+Deno.test("a daemon that is there again is asked again soon after its next end", async () => {
+  const waits: number[] = [];
+  let begun = 0;
+  using feed: Feed = new Feed({
+    async *follow() {
+      // Once it is not there for long, and then it comes and goes.
+      if (++begun > 1 && begun < 8) throw new Error("nobody listens");
+      yield JSON.stringify(hello());
+      await Promise.resolve();
+    },
+    onEvent() {},
+    onContact: () => void waits.push(feed.contact.lost!.retryAtMs),
+    onNoLog() {},
+    // Contact is told by another line.
+    now: () => begun / 1e6,
+    retry: { minMs: 0.1, maxMs: 10 },
+  });
+  await feed.start();
+  await until("it went ten times", () => waits.length >= 12 || undefined);
+  assert(Math.max(...waits.slice(8)) < 1, JSON.stringify(waits));
+  assert(Math.max(...waits.slice(0, 8)) > 1, JSON.stringify(waits));
+});
+
+Deno.test("a stream that says nothing for long is closed and begun anew", async () => {
+  const it = silentStreams([JSON.stringify(hello())], 5);
+  await it.feed.start();
+  await until("it is given up", () => it.lost || undefined);
+  assertEquals([it.lost, it.begun, it.open], ["the daemon says nothing", 1, 0]);
+  it.feed[Symbol.dispose]();
 });

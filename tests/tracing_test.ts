@@ -7,6 +7,8 @@ import { DAEMON_ONLY } from "../lib/config/unused_settings.ts";
 import { Tracing } from "../lib/tracing/tracing.ts";
 import { makeCall } from "./helpers/exai_tools.ts";
 import { FakeServer, toolsOf } from "./helpers/fake_server.ts";
+import { FakeTimers } from "./helpers/fake_timers.ts";
+import { until } from "./helpers/until.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
 import { OtlpReceiver } from "./helpers/otlp_receiver.ts";
@@ -309,12 +311,28 @@ Deno.test("health says that traces are not received, without what is secret in t
   const url = new URL("/v1/traces?key=secret", receiver.endpoint);
   const tracing = await open({ otlpTracesEndpoint: url.href });
   const target = tracing.policies[0]!(echo.target);
-  await target(makeCall("tools/call", { name: "echo" }, { trace: {} }));
+  // More than a batch: what is lost of each is added up.
+  const call = makeCall("tools/call", { name: "echo" }, { trace: {} });
+  for (let n = 0; n < 513; n++) await target(call);
   await tracing[Symbol.asyncDispose]();
   const [note] = tracing.notes();
   assertStringIncludes(note!, `traces are not received: ${receiver.endpoint}/v1/traces: `);
-  assertStringIncludes(note!, "1 span lost so far");
+  assertStringIncludes(note!, "513 spans lost so far");
   assert(!note!.includes("secret"));
+});
+
+Deno.test("names and ids of a request are cut in a span, however long they are", async () => {
+  await using receiver = new OtlpReceiver();
+  const long = "x".repeat(10_000);
+  {
+    await using tracing = await open(settingsOf(receiver));
+    const target = tracing.policies[0]!(() => Promise.resolve({ result: {} }));
+    await target(makeCall("tools/call", { name: long }, { trace: { requestId: long } }));
+    await target(makeCall("prompts/get", { name: long }, { trace: {} }));
+    await target(makeCall(long, {}, { trace: {} }));
+  }
+  assert(receiver.bodies.join().length < 10_000);
+  assertEquals(receiver.spans.length, 3);
 });
 
 Deno.test("spans for which there is no room are counted as lost, and health says so before the collector answers", async () => {
@@ -335,8 +353,15 @@ Deno.test("spans for which there is no room are counted as lost, and health says
     `traces are not received: ${receiver.endpoint}/v1/traces: it takes them more slowly than they come; ` +
     "7 spans lost so far",
   ]);
+  {
+    // A daemon that stops does not wait for a collector that hangs.
+    using timers = new FakeTimers();
+    const stopped = tracing[Symbol.asyncDispose]();
+    timers.pass(2000);
+    await stopped;
+  }
   answer.resolve();
-  await tracing[Symbol.asyncDispose]();
+  await until("the other spans", () => receiver.requests.length === 5 || undefined);
   // All others have come, in batches.
   assertEquals([receiver.requests.length, tracing.notes().join().includes("7 spans")], [5, true]);
 });

@@ -50,6 +50,15 @@ Deno.test("what is kept is there for the next process, and nothing of it is in c
   }
 });
 
+Deno.test("a secret may be what is kept first, before there is a state directory", async () => {
+  await using it = await rig();
+  const home = `${it.dir.path}/state/exai`;
+  const open = () => openUserVault({ paths: statePaths({ home }) });
+  await open().secrets.set("github", "canary-secret-1");
+  assertEquals(await open().secrets.get("github"), "canary-secret-1");
+  if (onUnix) assertEquals((await Deno.stat(home)).mode! & 0o777, 0o700);
+});
+
 Deno.test("accounts and secrets are changed apart from each other, and go when they are removed", async () => {
   await using it = await rig();
   const { credentials, secrets } = it.open();

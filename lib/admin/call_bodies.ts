@@ -75,8 +75,9 @@ export function recordEvents(maxChars: number): Policy {
       async ask(method, params, options) {
         const one = add("question", method, params);
         const answer = await call.ask(method, params, options);
-        if (one) {
-          one.answer = redactedJson(answer.error ? { error: answer.error } : exactResult(answer), maxChars);
+        if (one && charsLeft > 0) {
+          one.answer = redactedJson(answer.error ? { error: answer.error } : exactResult(answer), charsLeft);
+          charsLeft -= one.answer.length;
         }
         return answer;
       },

@@ -1,3 +1,4 @@
+import { ExaiError } from "../base/errors.ts";
 import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
 import type { CallStore, ExportedCall, ExportedShown } from "../observe/call_store.ts";
@@ -7,8 +8,8 @@ import { formatCallId } from "../observe/running_calls.ts";
 /** The format of exported sessions; a reader refuses a later one. */
 export const EXPORT_FORMAT = 1;
 
-/** Rows read at a time: the daemon serves others between two pages. */
-const PAGE = 64;
+/** Calls looked at in one step: it takes a millisecond or two, and the daemon serves others between two of them. */
+const PAGE = 1000;
 
 /** A list, or the answer to `initialize`, in an export. */
 interface ShownLine {
@@ -23,40 +24,60 @@ interface ShownLine {
 
 /**
  * The sessions whose ids begin with `session`, as lines of JSON: a `header`; `shown` for what each was shown; `call` for
- * each call whose arguments are recorded; `end`, with how many there are. What was cut is a text under `request_cut`,
- * `answer_cut`.
+ * each call whose arguments are recorded; `end`, with how many there are, or `fault`, with a `message`, where the record
+ * cannot be read any more. What was cut is a text under `request_cut`, `answer_cut`. An empty one is no line: others
+ * should be served before the next.
  */
-export function* exportLines(
-  store: CallStore,
-  { session, maxBodyChars }: { session: string; maxBodyChars: number },
-): Generator<string> {
+export function* exportLines(store: CallStore, session: string): Generator<string> {
   const header = {
     type: "header",
     exai_calls: EXPORT_FORMAT,
     exai: VERSION,
     exported_at: isoTime(Date.now()),
   };
-  yield JSON.stringify({ ...header, body_max_chars: maxBodyChars, bodies: store.keepsBodies });
+  yield JSON.stringify({ ...header, bodies: store.keepsBodies });
+  try {
+    yield* recordLines(store, session);
+  } catch (thrown) {
+    if (!(thrown instanceof ExaiError)) throw thrown;
+    yield JSON.stringify({ type: "fault", message: thrown.message });
+  }
+}
+
+function* recordLines(store: CallStore, session: string): Generator<string> {
   for (let after = 0;;) {
-    const page = store.shownAfter(session, after, PAGE);
-    if (page.length === 0) break;
-    after = page.at(-1)!.number;
-    for (const shown of page) {
-      const line = shownLine(shown);
-      if (line) yield JSON.stringify(line);
-    }
+    const shown = foundIn(store, store.shownAfter(session, after));
+    if (!shown) break;
+    after = shown.number;
+    const line = shownLine(shown);
+    if (line) yield JSON.stringify(line);
   }
   const counts = { calls: 0, without_bodies: 0 };
   for (let after = 0;;) {
-    const page = store.callsAfter(session, after, PAGE);
-    if (page.length === 0) break;
-    after = page.at(-1)!.record.id;
-    for (const call of page) {
-      counts[call.bodies ? "calls" : "without_bodies"]++;
-      if (call.bodies) yield JSON.stringify(callLine(call));
+    const page = foundIn(store, store.idsAfter(session, after, PAGE));
+    if (!page) break;
+    after = page.last;
+    for (const { id, hasBodies } of page.ids) {
+      // One that has become too old meanwhile is in neither count.
+      const call = hasBodies ? foundIn(store, store.find(id)) : undefined;
+      if (!hasBodies) counts.without_bodies++;
+      if (!call?.bodies) continue;
+      counts.calls++;
+      yield JSON.stringify(callLine(call));
     }
+    yield "";
   }
   yield JSON.stringify({ type: "end", ...counts });
+}
+
+/**
+ * `found`, what `store` has given.
+ *
+ * @throws {ExaiError} `CONFIG` when the record cannot be read any more: it then gives nothing, as at its end
+ */
+function foundIn<T>(store: CallStore, found: T | undefined): T | undefined {
+  if (found !== undefined || store.fault === undefined) return found;
+  throw new ExaiError("CONFIG", store.fault);
 }
 
 /** Undefined for one that was too long to be kept whole. */

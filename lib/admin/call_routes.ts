@@ -205,13 +205,14 @@ function streamLines(lines: Iterable<string>): Response {
   const encoder = new TextEncoder();
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      // Others are served between two parts.
-      await delay(0);
       let part = "";
       while (part.length < EXPORT_PART_CHARS) {
+        // Others are served between two parts, and where a line may take long to come.
+        if (part === "") await delay(0);
         const { value, done } = iterator.next();
         if (done) break;
-        part += `${value}\n`;
+        if (value === "" && part !== "") break;
+        if (value !== "") part += `${value}\n`;
       }
       if (part === "") controller.close();
       else controller.enqueue(encoder.encode(part));

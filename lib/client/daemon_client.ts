@@ -65,14 +65,21 @@ async function askWith(settings: Settings, path: string, request: DaemonRequest)
 }
 
 /**
- * Streams the lines the running daemon sends for `path`, until it stops.
+ * Streams the lines the running daemon sends for `path`, until it stops or `signal` aborts.
  *
  * @throws {ExaiError} as {@linkcode askDaemon}
  */
-export async function* followDaemon(settings: Settings, path: string): AsyncGenerator<string> {
+export async function* followDaemon(
+  settings: Settings,
+  path: string,
+  signal?: AbortSignal,
+): AsyncGenerator<string> {
   using answer = await ask(settings, path, { method: "GET", timeoutMs: TIMEOUT_MS });
   if (answer.status !== OK) throw refusal(await bodyOf(answer), answer);
   answer.disableTimeout();
+  const close = () => answer[Symbol.dispose]();
+  if (signal?.aborted) return;
+  signal?.addEventListener("abort", close);
   const lines = new LineSplitter();
   for await (const part of answer.parts) {
     for (const line of lines.take(part)) if (line !== "") yield line;

@@ -17,6 +17,8 @@ const MAX_WAIT_MS = MINUTE_MS;
 export interface ToolCatalog {
   tools: CatalogTool[];
   missing: MissingServer[];
+  /** Servers that are switched off, which are missed by nobody who does not name them. */
+  off: MissingServer[];
 }
 
 interface MissingServer {
@@ -67,7 +69,8 @@ export async function readCatalog(
       .map(({ server }) => ({ server, progress: progressOf(server, servers) }));
     const isOver = isEnough(answer.tools) || performance.now() > untilMs;
     if (isOver || awaited.every(({ progress }) => progress === "failed")) {
-      return { tools: answer.tools, missing: explain(answer.missing, servers, answer.tools) };
+      const missing = explain(answer.missing, servers, answer.tools);
+      return { tools: answer.tools, missing, off: switchedOff(servers) };
     }
     // Asking for the list of a server that has failed would start it again, and again.
     for (const { server, progress } of awaited) if (progress !== "coming") settled.add(server);
@@ -120,4 +123,9 @@ function explain(
     if (cause !== undefined && state !== "disabled" && !hasTools) whys.set(server, `${cause}; ${advice}`);
   }
   return Array.from(whys, ([server, why]) => ({ server, why: visible(why, MAX_ERROR_CHARS) }));
+}
+
+function switchedOff(servers: DaemonStatus["servers"]): MissingServer[] {
+  return servers.filter(({ state }) => state === "disabled")
+    .map(({ server, cause, advice }) => ({ server, why: `server "${server}": ${cause}; ${advice}` }));
 }

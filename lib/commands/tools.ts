@@ -29,9 +29,9 @@ async function tools(invocation: Invocation): Promise<CommandResult> {
   const catalog = { ...whole, tools: whole.tools.filter((tool) => !tool.is_hidden) };
   if (name === undefined) return { text: listOf(catalog), json: jsonOf(catalog) };
   const ofServer = catalog.tools.filter(({ server }) => server === name);
-  const missing = catalog.missing.filter(({ server }) => server === name);
+  const missing = [...catalog.missing, ...catalog.off].filter(({ server }) => server === name);
   if (ofServer.length > 0 || missing.length > 0) {
-    const its = { tools: ofServer, missing };
+    const its = { tools: ofServer, missing, off: [] };
     return { text: listOf(its), json: jsonOf(its), code: ofServer.length > 0 ? 0 : 1 };
   }
   const tool = findTool(name, whole);
@@ -49,7 +49,7 @@ export function isNamed(tool: CatalogTool, name: string | undefined): boolean {
  *
  * @throws {ExaiError} `RESOURCE_NOT_FOUND` with the nearest name; `TOOL_NOT_FOUND` for one that is hidden
  */
-export function findTool(name: string, { tools, missing }: ToolCatalog): CatalogTool {
+export function findTool(name: string, { tools, missing, off }: ToolCatalog): CatalogTool {
   const found = tools.find((tool) => tool.name === name) ?? tools.find((tool) => isNamed(tool, name));
   if (found?.is_hidden) {
     const why = `${found.name} is hidden from this command by clients in mcp.json`;
@@ -57,7 +57,7 @@ export function findTool(name: string, { tools, missing }: ToolCatalog): Catalog
   }
   if (found) return found;
   const names = tools.map(({ name }) => name);
-  const ofServer = missing.find(({ server }) =>
+  const ofServer = [...missing, ...off].find(({ server }) =>
     ["/", "__", "."].some((sign) => name.startsWith(server + sign))
   );
   if (ofServer) throw new ExaiError("UPSTREAM_UNAVAILABLE", ofServer.why);

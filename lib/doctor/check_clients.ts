@@ -85,6 +85,7 @@ async function entryFindings(
   const words = [command, ...(Array.isArray(args) ? args : [])].filter((word) => typeof word === "string");
   const programs = words.filter((word) => isAbsolute(word) && /(?:shim|deno|daemon)(?:\.\w+)?$/i.test(word));
   const missing = await firstMissing(programs);
+  const shim = shimCommand();
   const variables = isObject(env) ? env : {};
   const unused = DAEMON_ONLY.filter((setting) => variables[SETTINGS[setting].env] !== undefined);
   const advice = adviceOnUnused(unused, paths.settings);
@@ -93,7 +94,8 @@ async function entryFindings(
     ...(missing === undefined ? [] : [fault(
       "client-program-missing",
       `${where} starts ${missing}, which is not there`,
-      "exai-daemon adopt writes where the programs are now",
+      // adopt leaves entries of EXAI as they are.
+      `write where exai-shim is now: ${[shim.command, ...shim.args].join(" ")}`,
     )]),
     ...(unused.length === 0 ? [] : [warning("client-settings", `${where}: ${advice.cause}`, advice.advice)]),
     ...(typeof home === "string" && home !== "" && home !== paths.home

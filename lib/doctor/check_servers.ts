@@ -235,8 +235,15 @@ function failureAdvice(
   if (isRefused && config.headersHelper) {
     return "run its headersHelper in a terminal and see what it prints; what that signs in with may have expired";
   }
+  if (UNTRUSTED_CERTIFICATE.test(trial.why)) return TRUST_ADVICE;
   return urlAdvice(trial.status, env);
 }
+
+/** As Deno says it of an authority that it does not know. */
+const UNTRUSTED_CERTIFICATE = /invalid peer certificate: UnknownIssuer/;
+const TRUST_ADVICE =
+  "trust the authority that made its certificate: set DENO_CERT to the file of its certificate, or " +
+  "DENO_TLS_CA_STORE=system, in the profile of your shell; then exai-daemon restart";
 
 /** What to do about a server behind a URL that fails, by the HTTP status with which it refused, if it did. */
 function urlAdvice(status: number | undefined, env: Readonly<Record<string, string>>): string {

@@ -88,12 +88,16 @@ export class ConnectionLimits {
    * Counts a wrong token. Only wrong tokens are limited: if they counted against valid ones from the same address, a
    * client without the token could lock out the user.
    *
+   * @param why for the one who has sent it
    * @returns the error to answer with: `UNAUTHORIZED`, or `OVER_CAPACITY` above the rate limit
    */
-  rejectToken(rateLimitKey: string): ExaiError {
+  rejectToken(
+    rateLimitKey: string,
+    why = "a token is needed: Authorization: Bearer <EXAI_WS_TOKEN>",
+  ): ExaiError {
     if (this.#attempts.take(rateLimitKey)) {
       this.countRefusal("token");
-      return new ExaiError("UNAUTHORIZED", "a token is needed: Authorization: Bearer <EXAI_WS_TOKEN>");
+      return new ExaiError("UNAUTHORIZED", why);
     }
     this.countRefusal("rate");
     return new ExaiError("OVER_CAPACITY", "too many wrong tokens from this address", {

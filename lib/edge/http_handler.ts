@@ -183,8 +183,8 @@ export class HttpHandler {
     try {
       return await route(request, principal);
     } catch (thrown) {
-      const isRefused = thrown instanceof ExaiError && thrown.code === "UNAUTHORIZED";
-      throw isRefused ? this.#limits.rejectToken(rateLimitKeyOf(context.remoteAddr)) : thrown;
+      if (!(thrown instanceof ExaiError) || thrown.code !== "UNAUTHORIZED") throw thrown;
+      throw this.#limits.rejectToken(rateLimitKeyOf(context.remoteAddr), thrown.message);
     }
   }
 

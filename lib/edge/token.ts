@@ -88,6 +88,11 @@ export class TokenStore implements TokenVerifier {
     return [this.#current, ...this.#others].filter((token) => secretsEqual(presented, token)).length > 0;
   }
 
+  /** Whether `presented` is the current token. One in its grace period only opens connections. */
+  isCurrent(presented: string): boolean {
+    return this.required && secretsEqual(presented, this.#current);
+  }
+
   /**
    * Replaces the current token by `next`; false when `presented` is not the current token. `presented` stays valid for the grace
    * period, and open connections stay open.
@@ -102,7 +107,7 @@ export class TokenStore implements TokenVerifier {
       );
     }
     // During another rotation the current token counts as replaced.
-    if (!secretsEqual(presented, this.#current) || this.#incoming !== undefined) return false;
+    if (!this.isCurrent(presented) || this.#incoming !== undefined) return false;
     if (!isToken(next)) {
       const why = next === AUTO_TOKEN ? "; auto is for the setting EXAI_WS_TOKEN only" : "";
       throw new ExaiError("INVALID_PARAMS", `new must be ${TOKEN_RULE}${why}; the token stays as it was`);

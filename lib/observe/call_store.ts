@@ -67,6 +67,12 @@ export interface ShownTexts {
 export type ExportedCall = { record: CallRecord; bodies?: CallBodies };
 export type ExportedShown = ShownRecord & ShownTexts & { number: number };
 
+/** Some calls of the record, by their ids in ascending order, and the last that was looked at. */
+export interface RecordedIds {
+  ids: { id: number; hasBodies: boolean }[];
+  last: number;
+}
+
 /** The call history on disk. No method throws for a fault of the store: recording must not fail a call. */
 export interface CallStore {
   /** Whether arguments and results are recorded. */
@@ -75,10 +81,13 @@ export interface CallStore {
   add(record: CallRecord, bodies?: () => CallBodies): void;
   /** Queues something that a session was shown; `texts` is called when it is written. Ignored without bodies. */
   addShown(record: ShownRecord, texts: () => ShownTexts): void;
-  /** At most `limit` calls of sessions whose ids begin with `session`, those after the call `afterId`, with bodies. */
-  callsAfter(session: string, afterId: number, limit: number): ExportedCall[];
-  /** At most `limit` of what such sessions were shown, after `number`, oldest first. */
-  shownAfter(session: string, number: number, limit: number): ExportedShown[];
+  /**
+   * Which of the `limit` calls after the call `afterId` are of sessions whose ids begin with `session`; undefined: there is
+   * none after it.
+   */
+  idsAfter(session: string, afterId: number, limit: number): RecordedIds | undefined;
+  /** What such sessions were shown next after `number`. */
+  shownAfter(session: string, number: number): ExportedShown | undefined;
   /** The latest calls that match `filter`, oldest first. */
   list(filter: CallFilter, limit: number): CallRecord[];
   /** One call, with its bodies if they were recorded. */

@@ -1,8 +1,8 @@
 import { allowMethod, ownerOnly } from "../admin/route_guards.ts";
 import { ExaiError } from "../base/errors.ts";
+import { requestToken } from "../edge/guard.ts";
 import type { Route } from "../edge/http_handler.ts";
 import { PageSessions } from "../edge/page_sessions.ts";
-
 import { PAGE_FILES, type PageFile } from "./files.ts";
 
 /** Nothing is loaded from elsewhere, and no script but the page's own runs. */
@@ -24,7 +24,7 @@ const MAX_TOKEN_BYTES = 4096;
 interface TokenCheck {
   readonly required: boolean;
   readonly current: string;
-  accepts(token: string): boolean;
+  isCurrent(token: string): boolean;
 }
 
 /** The page, as the daemon serves it. */
@@ -40,7 +40,11 @@ interface ServedPage {
 /** The page of a daemon, with the sessions of those who look at it. */
 export function servedPage(token: TokenCheck): ServedPage {
   const pages = new PageSessions(token);
-  const code = allowMethod("POST", () => Response.json({ code: pages.createCode() }));
+  const code = allowMethod("POST", (request, { page }) => {
+    // The session of a page is one under the current token.
+    if (!page) requireCurrent(token, requestToken(request) ?? "");
+    return Response.json({ code: pages.createCode() });
+  });
   const wait = allowMethod("POST", async (request) => {
     return Response.json({ used: await pages.whenUsed(await request.text()) });
   });
@@ -64,12 +68,8 @@ function openPageRoutes(pages: PageSessions, token: TokenCheck): Map<string, Rou
     [
       "/page/session",
       allowMethod("POST", async (request) => {
-        const presented = await shortText(request);
-        if (!token.required || token.accepts(presented)) return signedIn();
-        throw new ExaiError(
-          "UNAUTHORIZED",
-          "this is not the daemon's token; exai-daemon token show prints it",
-        );
+        requireCurrent(token, await shortText(request));
+        return signedIn();
       }),
     ],
     [
@@ -86,10 +86,26 @@ function openPageRoutes(pages: PageSessions, token: TokenCheck): Map<string, Rou
   ]);
 }
 
+/**
+ * A token that was replaced is not enough, also in its grace period: the session would outlive it.
+ *
+ * @throws {ExaiError} `UNAUTHORIZED`
+ */
+function requireCurrent(token: TokenCheck, presented: string): void {
+  if (!token.required || token.isCurrent(presented)) return;
+  throw new ExaiError(
+    "UNAUTHORIZED",
+    "this is not the daemon's token, or no longer; exai-daemon token show prints it",
+  );
+}
+
 function fileRoute({ type, load }: PageFile): Route {
   let loading: Promise<{ text: string; etag: string }> | undefined;
   return allowMethod("GET", async (request) => {
-    const { text, etag } = await (loading ??= withTag(load));
+    loading ??= withTag(load);
+    // One that has failed is tried again.
+    loading.catch(() => loading = undefined);
+    const { text, etag } = await loading;
     const headers = {
       "content-type": type,
       "content-security-policy": POLICY,

@@ -8,11 +8,13 @@ import type {
   CallStore,
   ExportedCall,
   ExportedShown,
+  RecordedIds,
   ShownRecord,
   ShownTexts,
 } from "../observe/call_store.ts";
 import type { CallRecord } from "../observe/call_record.ts";
 import { NameNumbers } from "./records/name_numbers.ts";
+import { PendingBodies } from "./records/pending_texts.ts";
 import { PendingShown } from "./records/pending_shown.ts";
 import { type RecordRow, rowOf, type RowValue, toBodies, toRecord, toShown } from "./records/record_rows.ts";
 import {
@@ -57,8 +59,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   readonly #pruner: ReturnType<typeof setInterval>;
   readonly #shown = new PendingShown();
   #pending: CallRecord[] = [];
-  /** Arguments and answers of pending calls. */
-  readonly #bodies = new WeakMap<CallRecord, () => CallBodies>();
+  readonly #bodies = new PendingBodies();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pruneTimer: ReturnType<typeof setTimeout> | undefined;
   #lost = 0;
@@ -96,7 +97,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
 
   add(record: CallRecord, bodies?: () => CallBodies): void {
     this.#pending.push(record);
-    if (bodies) this.#bodies.set(record, bodies);
+    if (bodies) this.#bodies.add(record, bodies);
     if (this.#pending.length >= MAX_BATCH && this.#file.fault === undefined) this.#flush();
     else this.#flushSoon();
   }
@@ -130,16 +131,25 @@ export class SqliteCallRecords implements CallStore, Disposable {
     this.#flushSoon();
   }
 
-  callsAfter(session: string, afterId: number, limit: number): ExportedCall[] {
+  idsAfter(session: string, afterId: number, limit: number): RecordedIds | undefined {
     this.#flush();
-    return this.#file.use((sql) =>
-      sql.callsAfter.all(afterId, session, limit).map((row) => withBodies(sql, row))
-    ) ?? [];
+    return this.#file.use((sql) => {
+      const last = sql.lastAfter.get(afterId, limit)?.id ?? null;
+      if (last === null) return undefined;
+      const rows = sql.idsBetween.all(afterId, Number(last), session);
+      return {
+        last: Number(last),
+        ids: rows.map(({ id, has_bodies }) => ({ id: Number(id), hasBodies: has_bodies === 1 })),
+      };
+    });
   }
 
-  shownAfter(session: string, number: number, limit: number): ExportedShown[] {
+  shownAfter(session: string, number: number): ExportedShown | undefined {
     this.#flush();
-    return this.#file.use((sql) => sql.shownAfter.all(number, session, limit).map(toShown)) ?? [];
+    return this.#file.use((sql) => {
+      const row = sql.shownAfter.get(number, session);
+      return row && toShown(row);
+    });
   }
 
   /** Deletes calls beyond the age or size limit, a part at a time. */
@@ -175,7 +185,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (!this.#shown.isEmpty) this.#file.write((sql) => this.#shown.write(sql));
+    this.#shown.flush((work) => this.#file.write(work));
     const batch = this.#pending;
     if (batch.length === 0) return;
     this.#pending = [];
@@ -191,6 +201,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     this.#forgetNumbers();
     this.#pending = batch.slice(-MAX_PENDING);
     this.#lost += batch.length - this.#pending.length;
+    this.#bodies.hold(this.#pending);
   }
 
   #write(sql: RecordStatements, batch: readonly CallRecord[]): void {
@@ -205,7 +216,7 @@ export class SqliteCallRecords implements CallStore, Disposable {
     const columns = values.length / (waiting || 1);
     for (let at = 0; at < values.length; at += columns) sql.addCall.run(...values.slice(at, at + columns));
     for (const record of this.keepsBodies ? batch : []) {
-      const bodies = this.#bodies.get(record)?.();
+      const bodies = this.#bodies.of(record);
       if (!bodies) continue;
       const { request, answer = null, client = null, events = null } = bodies;
       sql.addBody.run(record.id, request, answer, client, events);

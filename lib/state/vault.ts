@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { dirname } from "@std/path/dirname";
 import { KEYCHAIN_WAIT_MS } from "../auth/keychain.ts";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { readRegularFile } from "../config/regular_file.ts";
@@ -152,6 +153,8 @@ export class Vault {
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
+    // A command may be what EXAI is used with first. Where it cannot be made, the lock says why.
+    await Deno.mkdir(dirname(this.#lockPath), { recursive: true, mode: 0o700 }).catch(() => {});
     return await exclusively(this.#lockPath, { waitMs: LOCK_WAIT_MS, what: this.#path }, work);
   }
 

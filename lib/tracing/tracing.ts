@@ -5,7 +5,7 @@ import { counted, trimEndOf } from "../base/text.ts";
 import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { Policy } from "../call/call.ts";
 import type { SettingName } from "../config/setting_keys.ts";
-import { type Settings, SETTING_TOPICS } from "../config/settings.ts";
+import { SETTING_TOPICS, type Settings } from "../config/settings.ts";
 import { traceCalls } from "./call_spans.ts";
 import type { OtlpOptions } from "./opentelemetry.ts";
 

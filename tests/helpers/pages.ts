@@ -19,9 +19,14 @@ export function codeBlocks(page: string, languages: readonly string[]): string[]
     .map(([, , text]) => text!);
 }
 
-/** The shell commands a page shows, in blocks of `sh` and inline, without their comments. */
-export function shownCommands(page: string): string[] {
-  const lines = codeBlocks(page, ["sh"]).flatMap((text) => text.replaceAll(/\\\n\s*/g, "").split("\n"));
+/**
+ * The shell commands a page shows, in blocks of `sh` and inline, without their comments.
+ *
+ * @param options `inBlocks`: whether those in blocks are among them
+ */
+export function shownCommands(page: string, { inBlocks = true } = {}): string[] {
+  const blocks = inBlocks ? codeBlocks(page, ["sh"]) : [];
+  const lines = blocks.flatMap((text) => text.replaceAll(/\\\n\s*/g, "").split("\n"));
   const inline = Array.from(page.replaceAll(FENCE, "").matchAll(INLINE), ([, text]) => text!);
   // A bar in a table is escaped.
   const clean = [...lines, ...inline].map((line) =>

@@ -24,7 +24,7 @@ export class PtyProgram implements AsyncDisposable {
     this.#process = new Deno.Command("script", {
       args: ["-qfec", shell, "/dev/null"],
       cwd: root,
-      env: { SHELL: "/bin/sh", ...env },
+      env: { SHELL: "/bin/sh", TERM: "xterm", ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "null",

@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { bad, mountingDaemon } from "../helpers/mounts.ts";
 import { PtyProgram } from "../helpers/pty.ts";
 import { RawClient } from "../helpers/raw_client.ts";
+import { until } from "../helpers/until.ts";
 
 const ignore = Deno.build.os !== "linux";
 const TOP = "deno run -A --no-check tests/fixtures/top_terminal.ts";
@@ -71,7 +72,7 @@ Deno.test({
   },
 });
 
-for (const signal of ["TERM", "HUP", "INT"] as const) {
+for (const signal of ["TERM", "HUP", "INT", "QUIT"] as const) {
   Deno.test({
     name: `a signal ${signal} gives the terminal back`,
     ignore,
@@ -83,6 +84,60 @@ for (const signal of ["TERM", "HUP", "INT"] as const) {
     },
   });
 }
+
+for (const [name, wrapped] of [["by itself", TOP], ["within a script", `sh -c '${TOP}; true'`]] as const) {
+  Deno.test({
+    name: `Ctrl+Z gives the terminal back to the shell, and fg goes on: ${name}`,
+    ignore,
+    async fn() {
+      const shell = `env PS1='ready> ' bash --norc -i; ${STATE}`;
+      await using pty = new PtyProgram(shell, { columns: 80, rows: 24, env: { NO_COLOR: "" } });
+      await pty.shows(/ready>/);
+      await pty.type(`${wrapped}\r`);
+      await pty.shows(/^> files/m);
+      await pty.type("\x1a");
+      await pty.shows(/Stopped[^]*ready>$/m);
+      assertEquals(pty.isFullScreen, false);
+      await pty.type("echo back-$((1+1))\r");
+      await pty.shows(/^back-2$/m);
+      await pty.type("fg\r");
+      await pty.shows(/^> files/m);
+      assert(pty.isFullScreen);
+      await pty.type("q");
+      await pty.shows(/back-2[^]*ready>$/m);
+      await pty.type("exit\r");
+      await assertRestored(pty);
+    },
+  });
+}
+
+Deno.test({
+  name: "Ctrl+Z where no shell could go on is as if it were not pressed",
+  ignore,
+  async fn() {
+    await using pty = onTerminal({}, `exec ${TOP}`);
+    await pty.shows(/^> files/m);
+    const drawn = pty.written.length;
+    await pty.type("\x1a");
+    await until("it is drawn again", () => pty.written.slice(drawn).includes("> files") || undefined);
+    await pty.type("q");
+    await pty.end();
+    assertEquals(pty.isFullScreen, false);
+  },
+});
+
+Deno.test({
+  name: "a terminal that cannot be drawn on is left as it is, with what to use in its place",
+  ignore,
+  async fn() {
+    for (const kind of ["dumb", ""]) {
+      await using pty = new PtyProgram(TOP, { columns: 80, rows: 24, env: { TERM: kind } });
+      await pty.end();
+      assertStringIncludes(pty.written, `with TERM=${kind} this one cannot be drawn on`);
+      assert(!pty.written.includes("\x1b[?"), pty.written);
+    }
+  },
+});
 
 Deno.test({
   name: "an error that nobody expects gives the terminal back before it is shown",

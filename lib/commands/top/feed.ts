@@ -9,15 +9,22 @@ import { watchEvent } from "./watched.ts";
 /** How long until a daemon that has gone is asked again. */
 const RETRY = { minMs: 500, maxMs: 5 * SECOND_MS };
 
+/** A stream that says nothing for this long, where it has something every two seconds, is begun anew. */
+const SILENT_MS = 15 * SECOND_MS;
+
 interface FeedOptions {
-  /** The lines of `GET /watch`, with the log `log` where one is wanted. */
-  follow(log: string | undefined): AsyncIterable<string>;
+  /** The lines of `GET /watch`, with the log `log` where one is wanted; closed when `signal` aborts. */
+  follow(log: string | undefined, signal: AbortSignal): AsyncIterable<string>;
   onEvent(event: WatchEvent, nowMs: number): void;
   /** Something about the contact has changed. */
   onContact(): void;
   /** A log cannot be followed. */
   onNoLog(why: string): void;
   now?: () => number;
+  /** {@linkcode SILENT_MS}. */
+  silentMs?: number;
+  /** {@linkcode RETRY}. */
+  retry?: { minMs: number; maxMs: number };
 }
 
 /** The stream of the daemon, begun again when it ends. */
@@ -40,15 +47,12 @@ export class Feed implements Disposable {
    * @throws {ExaiError} `DAEMON_UNAVAILABLE` when no daemon answers, or one that has no such stream
    */
   async start(): Promise<void> {
-    const lines = this.#options.follow(undefined)[Symbol.asyncIterator]();
-    const first = await lines.next().catch((thrown) => {
-      if (!(thrown instanceof ExaiError && thrown.code === "RESOURCE_NOT_FOUND")) throw thrown;
-      const why = "the daemon that runs is older than this program, and cannot be watched";
-      throw new ExaiError("DAEMON_UNAVAILABLE", `${why}; exai-daemon restart puts this version in its place`);
-    });
     const { signal } = this.#turn;
-    if (!first.done) this.#take(first.value, signal);
-    void this.#read({ [Symbol.asyncIterator]: () => lines }, signal).then((why) => this.#retry(why, signal));
+    const heard = Promise.withResolvers<void>();
+    const following = this.#follow(signal, heard.resolve);
+    // Where it ends before the first line, that is why.
+    await Promise.race([heard.promise, following]);
+    void this.#whyEnded(following, signal).then((why) => this.#retry(why, signal));
   }
 
   /** Follows the log `name` too, in place of the one before. */
@@ -64,12 +68,12 @@ export class Feed implements Disposable {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    await this.#retry(await this.#read(this.#options.follow(this.#log), signal), signal);
+    await this.#retry(await this.#whyEnded(this.#follow(signal), signal), signal);
   }
 
   /** Tries again for as long as nobody else has begun. */
   async #retry(firstWhy: string, signal: AbortSignal): Promise<void> {
-    const backoff = new Backoff(RETRY);
+    const backoff = new Backoff(this.#options.retry ?? RETRY);
     for (let why = firstWhy; !signal.aborted;) {
       const inMs = backoff.next();
       this.contact.lost = { why, retryAtMs: this.#now() + inMs };
@@ -77,19 +81,37 @@ export class Feed implements Disposable {
       await delay(inMs, { signal }).catch(() => {});
       if (signal.aborted) return;
       const before = this.contact.heardAtMs;
-      why = await this.#read(this.#options.follow(this.#log), signal);
+      why = await this.#whyEnded(this.#follow(signal), signal);
       if (this.contact.heardAtMs !== before) backoff.reset();
     }
   }
 
-  /** Reads until the stream ends; why it has. */
-  async #read(lines: AsyncIterable<string>, signal: AbortSignal): Promise<string> {
-    try {
-      for await (const line of lines) {
-        // Another turn has begun: its lines are the news.
-        if (signal.aborted) break;
+  /** Reads one stream until it ends, or says nothing for too long; a stream that is not read any more is closed. */
+  async #follow(signal: AbortSignal, onLine = () => {}): Promise<void> {
+    const silent = new AbortController();
+    const close = AbortSignal.any([signal, silent.signal]);
+    const closed = Promise.withResolvers<never>();
+    close.addEventListener("abort", () => closed.reject(close.reason));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const expect = () => {
+      clearTimeout(timer);
+      const why = new ExaiError("DAEMON_UNAVAILABLE", "the daemon says nothing");
+      timer = setTimeout(() => silent.abort(why), this.#options.silentMs ?? SILENT_MS);
+    };
+    const reading = (async () => {
+      for await (const line of this.#options.follow(this.#log, close)) {
+        expect();
         this.#take(line, signal);
+        onLine();
       }
+    })();
+    expect();
+    await Promise.race([reading, closed.promise]).finally(() => clearTimeout(timer));
+  }
+
+  async #whyEnded(following: Promise<void>, signal: AbortSignal): Promise<string> {
+    try {
+      await following;
       return "the daemon has stopped";
     } catch (thrown) {
       if (this.#log !== undefined && thrown instanceof ExaiError && thrown.code === "RESOURCE_NOT_FOUND") {

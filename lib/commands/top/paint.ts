@@ -49,14 +49,20 @@ export function formatAge(ms: number): string {
   return ms < 2 * HOUR_MS ? `${Math.round(ms / MINUTE_MS)} min` : `${Math.round(ms / HOUR_MS)} h`;
 }
 
-/** A line of any length as lines of at most `width` columns, to be read in full. */
-export function breakLine(line: string, width: number): string[] {
+/** A line of any length as lines of at most `width` columns, to be read in full; no more than `most` of them. */
+export function breakLine(line: string, width: number, most = Infinity): string[] {
   const text = visible(line, MAX_FULL_CHARS);
+  // A hundred times as fast, and nearly always so.
+  if (/^[ -~]+$/.test(text)) {
+    const count = Math.min(most, Math.ceil(text.length / width));
+    return Array.from({ length: count }, (_, i) => text.slice(i * width, (i + 1) * width));
+  }
   const lines: string[] = [];
   let [part, used] = ["", 0];
   for (const { segment } of SEGMENTER.segment(text)) {
     const wide = stringWidth(segment);
     if (used + wide > width) {
+      if (lines.length >= most) return lines;
       lines.push(part);
       [part, used] = ["", 0];
     }

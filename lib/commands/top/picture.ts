@@ -2,9 +2,11 @@ import { describeSaved } from "../../admin/saved_text.ts";
 import { stateInWords } from "../../admin/state_words.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, SECOND_MS } from "../../base/units.ts";
+import { visible } from "../../base/visible.ts";
 import { formatLocalTime } from "../table.ts";
+import { wrap } from "../wrap.ts";
 import { drawMatrix, isWrong, nameOf } from "./matrix.ts";
-import { fit, formatAge, type Paint } from "./paint.ts";
+import { breakLine, fit, formatAge, type Paint } from "./paint.ts";
 import { drawPane } from "./panes.ts";
 import { type Selected, selectedOf, shownOf, type View } from "./view.ts";
 import type { Watched } from "./watched.ts";
@@ -55,7 +57,9 @@ export function drawPicture(input: PictureInput): string[] {
   const details = detailsOf(input, selected).map((line) => fit(line, columns));
   const paneRows = rows - head.length - matrix.length - details.length - 1;
   const pane = drawPane({ ...input, shown, selected, rows: paneRows });
-  return [...head, ...matrix, ...paintDetails(details, { selected, paint }), ...pane, footOf(input)];
+  const above = [...head, ...matrix, ...paintDetails(details, { selected, paint }), ...pane];
+  const foot = footOf(input);
+  return [...above.slice(0, rows - foot.length), ...foot];
 }
 
 function headOf(input: PictureInput): string[] {
@@ -127,12 +131,13 @@ function detailsOf({ watched }: PictureInput, { server, window }: Selected): [st
 }
 
 function serverLine(row: NonNullable<Selected["server"]>[1]): string {
-  if (row.cause !== undefined) {
-    return `${nameOf(row)}: ${stateInWords(row)}: ${row.cause}${
+  const trouble = row.cause ?? row.last_error;
+  if (trouble !== undefined) {
+    const place = row.directory === undefined ? "" : ` in ${row.directory}`;
+    return `${nameOf(row)}: ${stateInWords(row)}${place}: ${trouble}${
       row.advice === undefined ? "" : `; ${row.advice}`
     }`;
   }
-  if (row.last_error !== undefined) return `${nameOf(row)}: ${stateInWords(row)}: ${row.last_error}`;
   const parts = [
     row.scope === undefined
       ? undefined
@@ -155,14 +160,22 @@ function paintDetails(
   ];
 }
 
+/** Lines of a question or a message, and letters of the longest; any question has room in so many of 40 columns. */
+const MAX_FOOT = 6;
+const MAX_SAID = 1000;
+
 const KEYS = "q quit  ? help  / filter  Tab list  r restart  p park  s stop  c cancel";
 
-function footOf({ view, columns, paint }: PictureInput): string {
-  if (view.order) return paint(fit(`${view.order.question} y/n`, columns), "inverse");
-  if (view.isTyping) return fit(`/${view.filter}_`, columns);
-  if (view.message !== undefined) return paint(fit(view.message, columns), "bold");
+/** A question, and what became of it, is seen whole: over what is above it where a line is too short. */
+function footOf({ view, columns, paint }: PictureInput): string[] {
+  const whole = (text: string, format: "inverse" | "bold") =>
+    wrap(visible(text, MAX_SAID), columns).flatMap((line) => breakLine(line, columns)).slice(0, MAX_FOOT)
+      .map((line) => paint(fit(line, columns), format));
+  if (view.order) return whole(`${view.order.question} y/n`, "inverse");
+  if (view.isTyping) return [fit(`/${view.filter}_`, columns)];
+  if (view.message !== undefined) return whole(view.message, "bold");
   const filter = view.filter === "" ? "" : `filter ${view.filter} (Esc ends it)  `;
-  return paint(fit(filter + KEYS, columns), "dim");
+  return [paint(fit(filter + KEYS, columns), "dim")];
 }
 
 function drawPage(

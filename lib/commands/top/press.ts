@@ -1,6 +1,8 @@
 import { counted } from "../../base/text.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { ServerStatus } from "../../admin/status_rows.ts";
+import { visible } from "../../base/visible.ts";
+import { cutToWidth } from "../table.ts";
 import { CELLS, nameOf } from "./matrix.ts";
 import { faultLines } from "./panes.ts";
 import {
@@ -30,6 +32,9 @@ export type Effect =
   | { do: "log"; name: string }
   /** Show a call in full. */
   | { do: "show call"; id: string };
+
+/** How much of a name a question holds: the one that is meant is marked besides. */
+const MAX_NAME_COLUMNS = 35;
 
 /** How far a key of pages goes. */
 const PAGE = 10;
@@ -167,8 +172,7 @@ function open(view: View, { server, window, call }: Selected, watched: Watched):
   if (list === "calls") return call && { do: "show call", id: call.id };
   if (list === "faults") view.page = pageOf(view, "faults and notes", faultLines(watched));
   else if (list === "log") {
-    view.page = pageOf(view, `log of ${view.log ?? "nothing"}`, watched.log);
-    view.page.top = view.page.lines.length;
+    view.page = pageOf(view, `log of ${view.log ?? "nothing"}`, watched.log, "end");
   } else if (list === "windows") {
     if (window) view.page = pageOf(view, `session ${window.session}`, linesOf(window));
   } else if (server) view.page = pageOf(view, `server ${server[0]}`, linesOf(server[1]));
@@ -201,7 +205,7 @@ function orderOf(
   if (verb) return server === undefined ? `no server to ${verb.what}` : serverOrder(verb, server[1]);
   if (key === "x") {
     if (window === undefined) return "no window to end the session of";
-    const who = `window ${watched.numberOf(window.session)} (${window.client ?? "unknown client"})`;
+    const who = `window ${watched.numberOf(window.session)} (${short(window.client ?? "unknown client")})`;
     return {
       question: `end the session of ${who}? ${counted(window.inflight, "call")} cancelled`,
       path: `/kill?${new URLSearchParams({ what: "session", id: window.session })}`,
@@ -214,7 +218,7 @@ function orderOf(
     return "1 shows the calls; select one there to cancel it";
   }
   if (call === undefined || !call.isRunning) return "the selected call has ended";
-  const name = `${call.id} (${call.facts.server ?? "exai"} ${call.facts.tool ?? ""})`;
+  const name = `${short(call.id)} (${short(`${call.facts.server ?? "exai"} ${call.facts.tool ?? ""}`)})`;
   return {
     question: `cancel ${name}?`,
     path: `/cancel?${new URLSearchParams({ id: call.id })}`,
@@ -222,6 +226,9 @@ function orderOf(
     done: `cancelled ${name}`,
   };
 }
+
+/** A name within a question: it may be as long as its owner likes, and the rest of the question is to be seen. */
+const short = (name: string) => cutToWidth(visible(name), MAX_NAME_COLUMNS);
 
 /** What is done to a server, by its key. */
 interface Verb {
@@ -251,7 +258,7 @@ const VERBS: ReadonlyMap<string, Verb> = new Map([
 function serverOrder({ what, doing, done, consequence }: Verb, row: ServerStatus): Order {
   const query = new URLSearchParams({ name: row.server });
   if (row.share_key !== undefined) query.set("key", row.share_key);
-  const name = nameOf(row);
+  const name = short(nameOf(row));
   const running = row.inflight + row.queued;
   const shared = `${counted(running, "call")}, ${counted(row.sessions.length, "window")}`;
   return {

@@ -20,8 +20,8 @@ const TICK_MS = SECOND_MS;
 
 /** The daemon, as `top` needs it. */
 export interface TopDaemon {
-  /** The lines of `GET /watch`. */
-  follow(log: string | undefined): AsyncIterable<string>;
+  /** The lines of `GET /watch`, until `signal` aborts. */
+  follow(log: string | undefined, signal: AbortSignal): AsyncIterable<string>;
   ask(path: string, options: { method: "GET" | "POST"; timeoutMs: number }): Promise<JsonObject>;
 }
 
@@ -51,7 +51,7 @@ export class Top {
     this.#daemon = daemon;
     this.#around = around;
     this.#feed = new Feed({
-      follow: (log) => daemon.follow(log),
+      follow: (log, signal) => daemon.follow(log, signal),
       onEvent: (event, nowMs) => {
         this.#watched.apply(event, nowMs);
         this.#drawSoon();

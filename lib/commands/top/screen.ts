@@ -1,6 +1,7 @@
 import { emitKeypressEvents } from "node:readline";
 import { PassThrough } from "node:stream";
 import { UsageError } from "../../base/errors.ts";
+import { terminalKind } from "../../config/daemon_environment.ts";
 import type { KeyPress } from "./press.ts";
 
 /** The other screen of the terminal, no cursor, no wrapping of what is too wide. */
@@ -9,6 +10,9 @@ const LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 /** The ends of a program that no `using` sees. */
 const ENDS = ["unload", "error", "unhandledrejection"] as const;
+
+/** A process that was to be stopped, and still runs after this, was not. */
+const NOT_STOPPED_MS = 200;
 
 /** Where a terminal does not tell its size. */
 const DEFAULT_SIZE = { columns: 80, rows: 24 };
@@ -28,12 +32,18 @@ export interface Screen {
   keys(): AsyncIterable<KeyPress>;
 }
 
-/** @throws {UsageError} stdin or stdout is no terminal */
+/** @throws {UsageError} stdin or stdout is no terminal, or one that says it cannot be drawn on */
 export function checkTerminal(): void {
-  const missing = !Deno.stdout.isTerminal() ? "stdout" : !Deno.stdin.isTerminal() ? "stdin" : undefined;
+  const kind = terminalKind();
+  const missing = !Deno.stdout.isTerminal() ? "stdout is none" : !Deno.stdin.isTerminal()
+    ? "stdin is none"
+    // Consoles of Windows have no TERM.
+    : kind === "dumb" || (kind === "" && Deno.build.os !== "windows")
+    ? `with TERM=${kind} this one cannot be drawn on`
+    : undefined;
   if (missing === undefined) return;
   throw new UsageError(
-    `top draws on a terminal, and ${missing} is none; use exai-daemon ps, exai-daemon calls --follow, or ` +
+    `top draws on a terminal, and ${missing}; use exai-daemon ps, exai-daemon calls --follow, or ` +
       "exai-daemon top --json, which prints what changes",
   );
 }
@@ -103,10 +113,14 @@ export class TerminalScreen implements Screen, Disposable {
     }
   }
 
-  /** Gives the terminal back for as long as the shell has stopped this process (Ctrl+Z). */
+  /**
+   * Gives the terminal back for as long as the shell has stopped this process (Ctrl+Z), with all others of its job: a
+   * shell waits for a program that has started this one. Where no shell is there to go on, nothing stops.
+   */
   suspend(): void {
     this.#leave();
-    Deno.kill(Deno.pid, "SIGSTOP");
+    Deno.kill(0, "SIGTSTP");
+    setTimeout(() => this.#isEntered || this.enter(), NOT_STOPPED_MS);
   }
 
   [Symbol.dispose](): void {

@@ -1,3 +1,4 @@
+import { ExaiError } from "../../base/errors.ts";
 import type { Settings } from "../../config/settings.ts";
 import { askDaemon, followDaemon } from "../../client/daemon_client.ts";
 import { COLOURS, PLAIN } from "./paint.ts";
@@ -7,7 +8,7 @@ import { checkTerminal, TerminalScreen } from "./screen.ts";
 /** Each ends `top` as `q` does, so that the terminal is as it was. */
 const ENDS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK", "SIGHUP"]
-  : ["SIGINT", "SIGTERM", "SIGHUP"];
+  : ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 
 const isWindows = Deno.build.os === "windows";
 
@@ -53,16 +54,32 @@ function listen(stack: DisposableStack, signals: readonly Deno.Signal[], listene
   }
 }
 
-/** The lines of `GET /watch` of the running daemon. */
-export function watchLines(settings: Settings, log: string | undefined): AsyncIterable<string> {
+/**
+ * The lines of `GET /watch` of the running daemon, until `signal` aborts.
+ *
+ * @throws {ExaiError} `DAEMON_UNAVAILABLE` when no daemon answers, or one that has no such stream
+ */
+export async function* watchLines(
+  settings: Settings,
+  log: string | undefined,
+  signal?: AbortSignal,
+  follow = followDaemon,
+): AsyncGenerator<string> {
   const query = log === undefined ? "" : `?${new URLSearchParams({ log })}`;
-  return followDaemon(settings, `/watch${query}`);
+  try {
+    yield* follow(settings, `/watch${query}`, signal);
+  } catch (thrown) {
+    const isOld = log === undefined && thrown instanceof ExaiError && thrown.code === "RESOURCE_NOT_FOUND";
+    if (!isOld) throw thrown;
+    const why = "the daemon that runs is older than this program, and cannot be watched";
+    throw new ExaiError("DAEMON_UNAVAILABLE", `${why}; exai-daemon restart puts this version in its place`);
+  }
 }
 
 /** The running daemon of `settings`. */
 export function topDaemon(settings: Settings): TopDaemon {
   return {
-    follow: (log) => watchLines(settings, log),
+    follow: (log, signal) => watchLines(settings, log, signal),
     ask: (path, { method, timeoutMs }) => askDaemon(settings, path, method, timeoutMs),
   };
 }

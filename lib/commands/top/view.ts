@@ -49,13 +49,26 @@ export interface View {
 /** More lines than anybody reads. */
 const MAX_PAGE_LINES = 5000;
 
-/** A page of `lines`, each broken where it is wider than the terminal. */
-export function pageOf(view: View, title: string, lines: readonly string[]): Page {
-  return {
-    title,
-    lines: lines.flatMap((line) => breakLine(line, view.columns)).slice(0, MAX_PAGE_LINES),
-    top: 0,
-  };
+/**
+ * A page of `lines`, each broken where it is wider than the terminal. Only as many as there is room for are broken, as
+ * keys wait meanwhile: the first, or the last of a page that is read from its end.
+ */
+export function pageOf(
+  { columns }: Pick<View, "columns">,
+  title: string,
+  lines: readonly string[],
+  from: "start" | "end" = "start",
+): Page {
+  const parts: string[][] = [];
+  let room = MAX_PAGE_LINES;
+  for (const line of from === "start" ? lines : lines.toReversed()) {
+    if (room <= 0) break;
+    const broken = breakLine(line, columns, room);
+    room -= broken.length;
+    parts.push(broken);
+  }
+  const all = (from === "start" ? parts : parts.reverse()).flat();
+  return { title, lines: all, top: from === "start" ? 0 : all.length };
 }
 
 export function newView(): View {

@@ -49,6 +49,8 @@ export class Watched {
       case "hello":
         if (this.hello?.started_at !== event.started_at || this.hello?.pid !== event.pid) this.#forget();
         this.hello = event;
+        // A stream begins with the last lines of its log.
+        this.log = [];
         return;
       case "servers":
         return changeRows(this.servers, event);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ShownRecord, ShownTexts } from "../../observe/call_store.ts";
+import { heldTexts, textsOf } from "./pending_texts.ts";
 import type { RecordStatements } from "./record_statements.ts";
 
 /** Held in memory while the file cannot be written. */
@@ -14,24 +15,31 @@ export class PendingShown {
   /** Whether something was written since the file was pruned last. */
   hasGrown = false;
 
-  get isEmpty(): boolean {
-    return this.#pending.length === 0;
-  }
-
   add(record: ShownRecord, texts: () => ShownTexts): void {
     if (this.#pending.length < MAX_PENDING) this.#pending.push([record, texts]);
   }
 
-  /** Writes it in the transaction of `sql`. Windows are shown the same lists: each text is kept once. */
-  write(sql: RecordStatements): void {
-    for (const [{ session, atMs, method }, texts] of this.#pending) {
-      const { client, request, answer } = texts();
+  /** Writes it by `write`, in one transaction; holds a part of it where that does not succeed. */
+  flush(write: (work: (sql: RecordStatements) => boolean) => boolean | undefined): void {
+    if (this.#pending.length === 0) return;
+    if (write((sql) => (this.#write(sql), true))) {
+      this.#pending = [];
+      this.hasGrown = true;
+      return;
+    }
+    this.#pending = heldTexts(this.#pending);
+  }
+
+  /** Windows are shown the same lists: each text is kept once. */
+  #write(sql: RecordStatements): void {
+    for (const [{ session, atMs, method }, make] of this.#pending) {
+      const texts = textsOf(make);
+      if (!texts) continue;
+      const { client, request, answer } = texts;
       const digest = createHash("sha256").update(answer).digest("base64url");
       sql.addShownText.run(digest, answer);
       sql.addShown.run(session, Math.round(atMs), client, method, request, digest);
     }
-    this.#pending = [];
-    this.hasGrown = true;
   }
 
   /** Deletes what was shown before `cutoffMs`, or the oldest call, to sessions without a call, and what is too much. */

@@ -75,21 +75,25 @@ const SQL = {
     "AND (:server IS NULL OR server = :server) AND (:tool IS NULL OR tool = :tool) " +
     "AND (:outcome IS NULL OR ifnull(outcome, 'ok') = :outcome OR (:outcome = 'failed' AND outcome IS NOT NULL)) " +
     "AND (:since IS NULL OR ended_ms - duration_us / 1000 >= :since) ORDER BY id DESC LIMIT :limit",
-  /** Calls of a session after one of them, in the order they began to be recorded. */
-  callsAfter: `${SELECT} WHERE id > ? AND substr(session, 1, length(?2)) = ?2 ORDER BY id LIMIT ?`,
+  /** The last of the given number of calls after one of them. */
+  lastAfter: "SELECT max(id) AS id FROM (SELECT id FROM call WHERE id > ? ORDER BY id LIMIT ?)",
+  /** Calls of a session from after one of them up to another, in the order they began to be recorded. */
+  idsBetween:
+    "SELECT id, body.call IS NOT NULL AS has_bodies FROM call JOIN origin ON origin.number = origin " +
+    "LEFT JOIN body ON body.call = id WHERE id > ? AND id <= ? AND substr(session, 1, length(?3)) = ?3 ORDER BY id",
   /** Nothing is added where the session was shown the same before. */
   addShown: "INSERT INTO shown (session, at_ms, client, method, request, digest) " +
     "SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE ?6 IS NOT (SELECT digest FROM shown " +
     "WHERE session = ?1 AND method = ?4 AND request = ?5 ORDER BY number DESC LIMIT 1)",
   addShownText: "INSERT OR IGNORE INTO shown_text (digest, text) VALUES (?, ?)",
   shownAfter: "SELECT number, session, at_ms, client, method, request, text FROM shown " +
-    "JOIN shown_text USING (digest) WHERE number > ? AND substr(session, 1, length(?2)) = ?2 ORDER BY number LIMIT ?",
+    "JOIN shown_text USING (digest) WHERE number > ? AND substr(session, 1, length(?2)) = ?2 ORDER BY number LIMIT 1",
   /** What was shown to sessions that have no call left, before a time. */
   deleteOldShown: "DELETE FROM shown WHERE at_ms < ? AND session NOT IN (SELECT session FROM origin)",
-  /** What was shown longest ago, of texts beyond a size together. */
+  /** What was shown longest ago, of texts beyond a size together; their bytes are known without reading them. */
   deleteLargeShown: "DELETE FROM shown WHERE digest IN (SELECT digest FROM (SELECT digest, " +
-    "sum(length(text)) OVER (ORDER BY latest DESC, digest) AS chars FROM shown_text JOIN " +
-    "(SELECT digest, max(number) AS latest FROM shown GROUP BY digest) USING (digest)) WHERE chars > ?)",
+    "sum(octet_length(text)) OVER (ORDER BY latest DESC, digest) AS bytes FROM shown_text JOIN " +
+    "(SELECT digest, max(number) AS latest FROM shown GROUP BY digest) USING (digest)) WHERE bytes > ?)",
   deleteStrayShownTexts: "DELETE FROM shown_text WHERE digest NOT IN (SELECT digest FROM shown)",
   oldest: "SELECT id FROM call ORDER BY id LIMIT 1",
   /** The id of the call that has the given number of calls before it. */
