@@ -227,22 +227,37 @@ Deno.test("one who reads late has held little, and is told all and how many call
   await late.stop();
 });
 
-Deno.test("looks that take longer are fewer: they take a hundredth of the time", async () => {
+Deno.test("looks that take longer are fewer, and who comes meanwhile is told with the next", async () => {
   using clock = new FakeClock();
   const { now } = performance;
-  let [tookMs, looks] = [0, 0];
-  performance.now = () => now() + tookMs;
+  let [tookMs, passedMs, looks] = [20, 0, 0];
+  performance.now = () => now() + passedMs;
   using feed = feedOf({
     servers() {
       looks++;
-      tookMs += 20;
+      passedMs += tookMs;
       return [];
     },
   });
-  const reader = follow(feed.watch({}));
-  await clock.pass(20 * SECOND_MS);
-  assert(looks >= 10 && looks <= 12, `${looks} looks`);
-  await reader.stop();
+  const looksIn = async (ms: number) => {
+    const before = looks;
+    await clock.pass(ms);
+    return looks - before;
+  };
+  const readers = [follow(feed.watch({}))];
+  assertEquals(await looksIn(20 * SECOND_MS), 10, "a hundredth of the time");
+  tookMs = 500;
+  await looksIn(2 * SECOND_MS);
+  assertEquals(await looksIn(20 * SECOND_MS), 4, "but one in five seconds");
+  assertEquals(await looksIn(SECOND_MS), 0);
+  for (let n = 0; n < 3; n++) readers.push(follow(feed.watch({})));
+  assertEquals(await looksIn(1), 1);
+  for (let n = 0; n < 10; n++) {
+    readers.push(follow(feed.watch({})));
+    assertEquals(await looksIn(40), 0);
+  }
+  assertEquals(await looksIn(SECOND_MS), 1);
+  for (const { stop } of readers) await stop();
 });
 
 Deno.test("no more than 64 watch at once", () => {
