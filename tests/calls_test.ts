@@ -295,7 +295,10 @@ Deno.test("a running call is listed, and cancel ends it with CANCELLED and says 
   const said = await runCommandAlone(cancelCommand, [running.id], load(it.home, it.url, []));
   assertStringIncludes(said, "hold");
   const { code, message } = (await reply).error as JsonObject;
-  assertEquals([code, message], ["CANCELLED", "the call was cancelled by exai-daemon cancel"]);
+  assertEquals([code, message], [
+    "CANCELLED",
+    "the user cancelled the call, by exai-daemon cancel, top or the page",
+  ]);
   const again = await assertRejects(
     () => runCommandAlone(cancelCommand, [running.id], load(it.home, it.url, [])),
     ExaiError,

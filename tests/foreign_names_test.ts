@@ -126,7 +126,7 @@ Deno.test("a name that every object inherits is an ordinary name in mcp.json", a
 const REVIEWED = new Set([
   "page/browser/app.ts NAMES[one]",
   "page/browser/app.ts NAMES[tab]",
-  "page/browser/app.ts TABS[Number(event.key) - 1]",
+  "page/browser/navigation.ts TABS[Number(event.key) - 1]",
   "page/browser/app.ts VIEWS[tab]",
   "page/browser/matrix_cells.ts SIGNS[line.tone]",
   "page/browser/matrix_cells.ts SIGNS[tone]",

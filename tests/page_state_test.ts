@@ -20,6 +20,7 @@ import {
   ShownState,
 } from "../lib/page/browser/shown_state.ts";
 import { WatchClient, type WatchLink } from "../lib/page/browser/watch_client.ts";
+import { until } from "./helpers/until.ts";
 import { hello, sample, serverRow, sessionRow } from "./helpers/watch_rows.ts";
 
 function shown(): { state: ShownState; clock: { ms: number } } {
@@ -65,6 +66,25 @@ Deno.test("a call that has ended never runs again, whatever is heard late", () =
   ]]);
   state.take(calls([callRow("c", "running")], { whole: true }));
   assertEquals([...state.running].map(({ id }) => id), ["c"], "b has ended meanwhile");
+});
+
+Deno.test("calls that ended while the page was cut off stand where they ended", () => {
+  const { state } = shown();
+  const at = (seconds: number, id: string) =>
+    callRow(id, "ok", { started_at: `2026-11-28T10:00:0${seconds}.000Z`, duration_ms: 900 });
+  state.take(calls([at(1, "a"), at(5, "c")]));
+  state.takePast([at(0, "0"), at(1, "a"), at(3, "b")]);
+  assertEquals(state.calls.map(({ id }) => id), ["c", "b", "a", "0"]);
+});
+
+Deno.test("a line that is not as it should be is passed over and told, until the stream begins again", () => {
+  const { state } = shown();
+  state.take({ type: "servers", at_ms: 1, whole: true } as WatchEvent);
+  assertMatch(state.oddLine!, /^servers: /);
+  state.take({ type: "servers", at_ms: 1, whole: true, rows: { git: serverRow("git") }, gone: [] });
+  assertEquals([...state.servers.keys()], ["git"]);
+  state.take(hello());
+  assertEquals(state.oddLine, undefined);
 });
 
 Deno.test("how long a call runs follows the monotonic clocks alone", () => {
@@ -203,14 +223,14 @@ function client(answers: (() => Response | Promise<Response>)[]) {
       return Promise.reject(new TypeError("nothing listens"));
     },
     wait: (ms, signal) =>
-      ms > 10_000 && Number.isFinite(ms)
+      ms > 10_000
         ? new Promise((resolve) => signal.addEventListener("abort", () => resolve()))
         : Promise.resolve(),
     onEvent: ({ type }) => heard.push(type),
     onLink: (link: WatchLink) =>
       heard.push(link.is === "lost" ? `lost: ${link.why}; ${link.retryInMs}` : link.is),
   });
-  return { heard, paths, run: () => watch.run(ended.signal) };
+  return { heard, paths, watch, run: () => watch.run(ended.signal) };
 }
 
 Deno.test("a stream that breaks off is begun again, each time after a longer wait, and the reason is told", async () => {
@@ -235,9 +255,31 @@ Deno.test("a stream that breaks off is begun again, each time after a longer wai
 });
 
 Deno.test("without the token the page is signed out, and says what the daemon said", async () => {
-  const { heard, run } = client([
+  const { heard, watch, run } = client([
     () => Response.json({ error: { code: "UNAUTHORIZED", message: "a token is required" } }, { status: 401 }),
   ]);
-  await run();
-  assertEquals(heard.slice(0, 2), ["connecting", "signed out"]);
+  const running = run();
+  await until("signed out", () => heard.includes("signed out") || undefined);
+  assertEquals(heard, ["connecting", "signed out"]);
+  watch.retry();
+  await running;
+});
+
+Deno.test("a stream that is open ends when another request is refused, and nothing is asked until somebody signs in", async () => {
+  const { heard, paths, watch, run } = client([
+    () =>
+      new Response(
+        new ReadableStream({
+          start: (it) => it.enqueue(new TextEncoder().encode(JSON.stringify(hello()) + "\n")),
+        }),
+      ),
+  ]);
+  const running = run();
+  await until("live", () => heard.includes("hello") || undefined);
+  watch.signOut("the token has been rotated");
+  await until("signed out", () => heard.includes("signed out") || undefined);
+  assertEquals([heard, paths.length], [["connecting", "live", "hello", "signed out"], 1]);
+  watch.retry();
+  await running;
+  assertEquals(paths.length, 2);
 });

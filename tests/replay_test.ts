@@ -1,13 +1,14 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type ErrorCode, ExaiError } from "../lib/base/errors.ts";
 import type { Json, JsonObject } from "../lib/base/json.ts";
+import { readLines } from "../lib/replay/lines.ts";
 import { readRecording } from "../lib/replay/recording.ts";
 import type { ReplaySpeed } from "../lib/replay/recorded_target.ts";
 import { serveRecording } from "../lib/replay/serve.ts";
 import { tempDir } from "./helpers/files.ts";
 import { modernRequest } from "./helpers/modern.ts";
 
-const HEADER = { type: "header", exai_calls: 1, exai: "1.2.3", body_max_chars: 60 };
+const HEADER = { type: "header", exai_calls: 1, exai: "1.2.3" };
 
 const shown = (method: string, result: JsonObject, session = "s1"): JsonObject => ({
   type: "shown",
@@ -38,7 +39,7 @@ const text = (...lines: JsonObject[]) => lines.map((line) => JSON.stringify(line
 async function replayed(
   lines: JsonObject[],
   requests: JsonObject[],
-  options: { speed?: ReplaySpeed; session?: string } = {},
+  options: { speed?: ReplaySpeed; session?: string; isDeaf?: boolean } = {},
 ): Promise<JsonObject[]> {
   await using dir = await tempDir({ "one.ndjson": text(HEADER, ...lines) });
   const recording = await readRecording(`${dir.path}/one.ndjson`, { session: options.session });
@@ -47,10 +48,13 @@ async function replayed(
   const io = {
     readAll: async (handle: (chunk: Uint8Array) => void | Promise<void>) =>
       await handle(encoder.encode(text(...requests))),
-    write: (data: Uint8Array) => Promise.resolve(written.push(decoder.decode(data))).then(() => data.length),
+    write: (data: Uint8Array) => {
+      if (options.isDeaf) return Promise.reject(new Deno.errors.BrokenPipe());
+      return Promise.resolve(written.push(decoder.decode(data))).then(() => data.length);
+    },
   };
   await serveRecording(recording, { speed: options.speed ?? "0", io });
-  return written.join("").trim().split("\n").map((line) => JSON.parse(line));
+  return written.join("").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
 const request = (id: Json, method: string, params: JsonObject = {}): JsonObject => ({
@@ -140,6 +144,35 @@ Deno.test("failures are played back as they were, and a cut answer is an error t
   assert(byId.get(4)?.result);
 });
 
+Deno.test("a call is found by what is recorded of its request, however much that is", async () => {
+  const cut = (chars: number, answer: string) =>
+    call("write", {
+      request: undefined,
+      request_cut: `${JSON.stringify({ to: answer, text: "x".repeat(100) }).slice(0, chars)}… (cut off)`,
+      answer: { content: [{ type: "text", text: answer }] },
+    });
+  const write = (id: number, to: string) => callOf(id, "write", { arguments: { to, text: "x".repeat(100) } });
+  const requests = [write(1, "a"), write(2, "b"), write(3, "b"), write(4, "b"), write(5, "c")];
+  const said = await replayed([cut(30, "a"), cut(60, "b"), cut(60, "b"), end(3)], requests);
+  const texts = requests.map(({ id }) => {
+    const { result, error } = said.find((message) => message.id === id) as Record<string, JsonObject>;
+    return JSON.stringify(result?.content ?? error?.message);
+  });
+  for (const [at, text] of ['"a"', '"b"', '"b"', "recorded less often", "and not with"].entries()) {
+    assertStringIncludes(texts[at]!, text);
+  }
+});
+
+Deno.test("a client that has closed its end gets the answers that take time, if it still reads", async () => {
+  const slow = call("slow", { duration_ms: 60 });
+  const said = await replayed([slow, end(1)], [callOf(1, "slow")], { speed: "real" });
+  assertEquals(said.map(({ id }) => id), [1]);
+  // It waits for 10 minutes otherwise.
+  const lines = [call("fast"), call("slow", { duration_ms: 600_000 }), end(2)];
+  const requests = [callOf(1, "fast"), callOf(2, "slow")];
+  assertEquals(await replayed(lines, requests, { speed: "real", isDeaf: true }), []);
+});
+
 Deno.test("only what was recorded is offered, and a list is repeated", async () => {
   const capabilities = { tools: {}, prompts: {}, resources: {}, completions: {}, logging: {}, tasks: {} };
   const serverInfo = { name: "theirs", version: "2" };
@@ -178,6 +211,10 @@ Deno.test("of a file with several sessions one is chosen", async () => {
   const lines = [call("a"), call("b", { session: "other" }), end(2)];
   const [said] = await replayed(lines, [callOf(1, "b")], { session: "oth" });
   assert(said!.result);
+  // An id may be the beginning of another.
+  const longer = [call("a"), call("c", { session: "s12" }), end(2)];
+  const [none] = await replayed(longer, [callOf(1, "c")], { session: "s1" });
+  assertStringIncludes(JSON.stringify(none!.error), "not recorded in session s1");
   for (
     const [session, code, why] of [
       [undefined, "INVALID_PARAMS", "2 sessions; choose one by --session: s1 (1 calls), other (1 calls)"],
@@ -212,6 +249,13 @@ Deno.test("a file that is no record of calls, or not all of one, is refused with
   }
   await assertFault(`${dir.path}/missing`, "CONFIG", "cannot be replayed");
   await assertFault(dir.path, "CONFIG", "it is no file");
+});
+
+Deno.test("a line that no export has is not held in memory", async () => {
+  await using dir = await tempDir({ long: `short\n${"x".repeat(100)}` });
+  const read = (most: number) => Array.fromAsync(readLines(`${dir.path}/long`, most));
+  assertEquals((await read(100)).length, 2);
+  await assertRejects(() => read(99), ExaiError, "a line of more than 99 B");
 });
 
 Deno.test("a file that is too large is refused before it is read", async () => {

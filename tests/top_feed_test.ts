@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { Settings } from "../lib/config/settings.ts";
@@ -167,6 +167,29 @@ Deno.test("a stream that is not read any more is closed, also where it says noth
   assertEquals([it.begun, it.open], [4, 1]);
   it.feed[Symbol.dispose]();
   assertEquals(it.open, 0);
+});
+
+Deno.test("a daemon that is there again is asked again soon after its next end", async () => {
+  const waits: number[] = [];
+  let begun = 0;
+  using feed: Feed = new Feed({
+    async *follow() {
+      // Once it is not there for long, and then it comes and goes.
+      if (++begun > 1 && begun < 8) throw new Error("nobody listens");
+      yield JSON.stringify(hello());
+      await Promise.resolve();
+    },
+    onEvent() {},
+    onContact: () => void waits.push(feed.contact.lost!.retryAtMs),
+    onNoLog() {},
+    // Contact is told by another line.
+    now: () => begun / 1e6,
+    retry: { minMs: 0.1, maxMs: 10 },
+  });
+  await feed.start();
+  await until("it went ten times", () => waits.length >= 12 || undefined);
+  assert(Math.max(...waits.slice(8)) < 1, JSON.stringify(waits));
+  assert(Math.max(...waits.slice(0, 8)) > 1, JSON.stringify(waits));
 });
 
 Deno.test("a stream that says nothing for long is closed and begun anew", async () => {

@@ -73,9 +73,9 @@ export class CallControl {
 
   /** The lines of an export; see {@linkcode exportLines}. */
   exported(session: string): Iterable<string> {
-    const { store, maxBodyChars } = this.#options;
+    const { store } = this.#options;
     if (!store) throw new ExaiError("RESOURCE_NOT_FOUND", "there is no record of calls: EXAI_CALLS is off");
-    return exportLines(store, { session, maxBodyChars });
+    return exportLines(store, session);
   }
 
   /** Records a call again that has used more since. */
@@ -141,7 +141,10 @@ export class CallControl {
     const number = parseCallId(id);
     const running = number === undefined ? undefined : this.running.get(number);
     const goingOn = number === undefined ? undefined : this.running.goingOn(number);
-    const reason = new ExaiError("CANCELLED", "the call was cancelled by exai-daemon cancel");
+    const reason = new ExaiError(
+      "CANCELLED",
+      "the user cancelled the call, by exai-daemon cancel, top or the page",
+    );
     if (goingOn) {
       goingOn.work.cancel(reason);
       return describeRunning(goingOn);

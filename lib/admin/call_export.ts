@@ -1,3 +1,4 @@
+import { ExaiError } from "../base/errors.ts";
 import { exactJson, type Json, type JsonObject } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
 import type { CallStore, ExportedCall, ExportedShown } from "../observe/call_store.ts";
@@ -23,22 +24,29 @@ interface ShownLine {
 
 /**
  * The sessions whose ids begin with `session`, as lines of JSON: a `header`; `shown` for what each was shown; `call` for
- * each call whose arguments are recorded; `end`, with how many there are. What was cut is a text under `request_cut`,
- * `answer_cut`. An empty one is no line: others should be served before the next.
+ * each call whose arguments are recorded; `end`, with how many there are, or `fault`, with a `message`, where the record
+ * cannot be read any more. What was cut is a text under `request_cut`, `answer_cut`. An empty one is no line: others
+ * should be served before the next.
  */
-export function* exportLines(
-  store: CallStore,
-  { session, maxBodyChars }: { session: string; maxBodyChars: number },
-): Generator<string> {
+export function* exportLines(store: CallStore, session: string): Generator<string> {
   const header = {
     type: "header",
     exai_calls: EXPORT_FORMAT,
     exai: VERSION,
     exported_at: isoTime(Date.now()),
   };
-  yield JSON.stringify({ ...header, body_max_chars: maxBodyChars, bodies: store.keepsBodies });
+  yield JSON.stringify({ ...header, bodies: store.keepsBodies });
+  try {
+    yield* recordLines(store, session);
+  } catch (thrown) {
+    if (!(thrown instanceof ExaiError)) throw thrown;
+    yield JSON.stringify({ type: "fault", message: thrown.message });
+  }
+}
+
+function* recordLines(store: CallStore, session: string): Generator<string> {
   for (let after = 0;;) {
-    const shown = store.shownAfter(session, after);
+    const shown = foundIn(store, store.shownAfter(session, after));
     if (!shown) break;
     after = shown.number;
     const line = shownLine(shown);
@@ -46,12 +54,12 @@ export function* exportLines(
   }
   const counts = { calls: 0, without_bodies: 0 };
   for (let after = 0;;) {
-    const page = store.idsAfter(session, after, PAGE);
+    const page = foundIn(store, store.idsAfter(session, after, PAGE));
     if (!page) break;
     after = page.last;
     for (const { id, hasBodies } of page.ids) {
       // One that has become too old meanwhile is in neither count.
-      const call = hasBodies ? store.find(id) : undefined;
+      const call = hasBodies ? foundIn(store, store.find(id)) : undefined;
       if (!hasBodies) counts.without_bodies++;
       if (!call?.bodies) continue;
       counts.calls++;
@@ -60,6 +68,16 @@ export function* exportLines(
     yield "";
   }
   yield JSON.stringify({ type: "end", ...counts });
+}
+
+/**
+ * `found`, what `store` has given.
+ *
+ * @throws {ExaiError} `CONFIG` when the record cannot be read any more: it then gives nothing, as at its end
+ */
+function foundIn<T>(store: CallStore, found: T | undefined): T | undefined {
+  if (found !== undefined || store.fault === undefined) return found;
+  throw new ExaiError("CONFIG", store.fault);
 }
 
 /** Undefined for one that was too long to be kept whole. */

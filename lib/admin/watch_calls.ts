@@ -6,7 +6,7 @@ import type { RunningCall } from "../observe/running_calls.ts";
 import { type CallControl, describeRunning } from "./call_control.ts";
 import { callJson } from "./call_routes.ts";
 
-/** Calls shown at once. */
+/** Calls of one line that have ended, and as many that run. */
 const MAX_CALLS = 500;
 
 /** Durations of an interval of which the percentiles are exact. */
@@ -16,6 +16,8 @@ const MAX_DURATIONS = 4096;
 export interface CallChanges {
   calls: JsonObject[];
   leftOut: number;
+  /** Whether these are all that run: ends were left out, and whoever was shown these calls would see them run for ever. */
+  isWhole: boolean;
 }
 
 /** The figures of the calls that have ended in an interval. */
@@ -31,7 +33,8 @@ export class WatchedCalls implements Disposable {
   readonly #calls: Pick<CallControl, "running" | "subscribe">;
   readonly #subscription: Disposable;
   #ended: CallRecord[] = [];
-  #leftOut = 0;
+  /** How many have ended, with those that are no longer in the list. */
+  #endCount = 0;
   /** What was shown of each running call. */
   #shown = new Map<number, string>();
   #figures = new FiguresOfCalls();
@@ -40,33 +43,53 @@ export class WatchedCalls implements Disposable {
     this.#calls = calls;
     this.#subscription = calls.subscribe((record) => {
       this.#figures.add(record);
-      if (this.#ended.length < MAX_CALLS) this.#ended.push(record);
-      else this.#leftOut++;
+      this.#endCount++;
+      // The latest are worth more.
+      if (this.#ended.push(record) >= 2 * MAX_CALLS) this.#ended = this.#ended.slice(-MAX_CALLS);
     });
+  }
+
+  /** How many have ended since {@linkcode takeChanges} was called. */
+  get endCount(): number {
+    return this.#endCount;
   }
 
   /** What has changed since the last time. Running calls beyond the limit come next time. */
   takeChanges(): CallChanges {
-    const [ended, leftOut] = [this.#ended, this.#leftOut];
-    [this.#ended, this.#leftOut] = [[], 0];
-    const calls = ended.map((record) => callJson(record));
-    const shown = new Map<number, string>();
+    const ended = this.#ended.slice(-MAX_CALLS).map((record) => callJson(record));
+    const lost = this.#endCount - ended.length;
+    [this.#ended, this.#endCount] = [[], 0];
+    if (lost === 0) return { calls: [...ended, ...this.#changed()], leftOut: 0, isWhole: false };
+    const running = this.running();
+    this.#shown = new Map(this.#latest().map((running) => [running.id, shownOf(running)]));
+    return { calls: [...ended, ...running.calls], leftOut: lost + running.leftOut, isWhole: true };
+  }
+
+  #changed(): JsonObject[] {
+    const before = this.#shown;
+    this.#shown = new Map();
+    const changed: { running: RunningCall; now: string }[] = [];
     for (const running of this.#calls.running) {
-      const known = this.#shown.get(running.id);
-      const now = shownOf(running);
-      const isShown = known !== now && calls.length < MAX_CALLS;
-      if (isShown) calls.push(callJson(describeRunning(running)));
-      if (isShown || known !== undefined) shown.set(running.id, isShown ? now : known!);
+      const [known, now] = [before.get(running.id), shownOf(running)];
+      if (known !== undefined) this.#shown.set(running.id, known);
+      if (known !== now) changed.push({ running, now });
     }
-    this.#shown = shown;
-    return { calls, leftOut };
+    // Those that nobody knows of first: of many that wait, each changes at every look.
+    const isKnown = ({ running }: { running: RunningCall }) => Number(before.has(running.id));
+    return changed.sort((a, b) => isKnown(a) - isKnown(b)).slice(0, MAX_CALLS).map(({ running, now }) => {
+      this.#shown.set(running.id, now);
+      return callJson(describeRunning(running));
+    });
   }
 
   /** All that run now, for somebody who knows of none. */
   running(): CallChanges {
-    const all = [...this.#calls.running];
-    const calls = all.slice(-MAX_CALLS).map((running) => callJson(describeRunning(running)));
-    return { calls, leftOut: all.length - calls.length };
+    const calls = this.#latest().map((running) => callJson(describeRunning(running)));
+    return { calls, leftOut: [...this.#calls.running].length - calls.length, isWhole: true };
+  }
+
+  #latest(): RunningCall[] {
+    return [...this.#calls.running].slice(-MAX_CALLS);
   }
 
   /** The figures since the last time. */

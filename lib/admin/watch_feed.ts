@@ -6,7 +6,7 @@ import type { SignedInPage } from "../edge/http_handler.ts";
 import { WatchedCalls } from "./watch_calls.ts";
 import type { SavedSample } from "./watch_event.ts";
 import { WatchedMemory } from "./watch_memory.ts";
-import { WatchedState, type WatchLook, type WatchSources } from "./watch_state.ts";
+import { encodeLine, leftOutLine, WatchedState, type WatchLook, type WatchSources } from "./watch_state.ts";
 import { WatchedLog } from "./watch_log.ts";
 
 const log = getLogger(["exai", "daemon"]);
@@ -15,7 +15,13 @@ const log = getLogger(["exai", "daemon"]);
 const LOOK_MS = SECOND_MS / 2;
 
 /** With many servers and windows, a look takes longer; the time between two is then this many times as long. */
-const REST_PER_LOOK = 40;
+const REST_PER_LOOK = 100;
+
+/** But no longer than this, as when all there is was told to somebody who came. */
+const MAX_REST_MS = 5 * SECOND_MS;
+
+/** Those who come within this many times the time of a look are told together: all there is takes long to write. */
+const WAIT_PER_LOOK = 5;
 
 /** A watcher that has this much unread is left out, so that it holds this much and what one look has found. */
 const MAX_UNREAD_BYTES = 256 * KIB;
@@ -39,8 +45,13 @@ export class WatchFeed implements Disposable {
   readonly #sources: WatchSources;
   readonly #watchers = new Set<Watcher>();
   readonly #memory: WatchedMemory;
+  /** Aborted when somebody comes who has to be told. */
   #wake = new AbortController();
+  /** Aborted when nobody is left. */
+  #left = new AbortController();
   #isRunning = false;
+  /** Since something could not be told; it is logged once. */
+  #isFailing = false;
   #isDisposed = false;
 
   constructor(sources: WatchSources) {
@@ -74,7 +85,7 @@ export class WatchFeed implements Disposable {
       cancel: () => {
         this.#watchers.delete(watcher);
         watcher[Symbol.dispose]();
-        if (this.#watchers.size === 0) this.#wake.abort();
+        if (this.#watchers.size === 0) this.#endRest();
       },
     }, new ByteLengthQueuingStrategy({ highWaterMark: MAX_UNREAD_BYTES }));
   }
@@ -88,22 +99,44 @@ export class WatchFeed implements Disposable {
       const beganMs = performance.now();
       this.#lookOnce(state);
       const tookMs = performance.now() - beganMs;
-      this.#wake = new AbortController();
-      await delay(Math.max(LOOK_MS, REST_PER_LOOK * tookMs), { signal: this.#wake.signal }).catch(() => {});
+      [this.#wake, this.#left] = [new AbortController(), new AbortController()];
+      const [wake, left] = [this.#wake.signal, this.#left.signal];
+      const restMs = Math.min(MAX_REST_MS, Math.max(LOOK_MS, REST_PER_LOOK * tookMs));
+      const waitMs = Math.min(LOOK_MS, WAIT_PER_LOOK * tookMs);
+      await delay(waitMs, { signal: left }).catch(() => {});
+      await delay(restMs - waitMs, { signal: wake }).catch(() => {});
     }
     this.#isRunning = false;
   }
 
+  #endRest(): void {
+    this.#left.abort();
+    this.#wake.abort();
+  }
+
   #lookOnce(state: WatchedState): void {
+    const wasFailing = this.#isFailing;
+    this.#isFailing = false;
+    const look = this.#try(() => state.look(), { wasFailing });
+    for (const watcher of this.#watchers) {
+      if (!watcher.isAllowed) this.#end(watcher);
+      else if (watcher.isStuck) this.#drop(watcher);
+      else if (!look || !this.#try(() => watcher.take(look), { wasFailing })) watcher.fallBehind();
+    }
+  }
+
+  /** What `act` returns; undefined: it has failed. */
+  #try<T>(act: () => T, { wasFailing }: { wasFailing: boolean }): T | undefined {
     try {
-      const look = state.look();
-      for (const watcher of this.#watchers) {
-        if (!watcher.isAllowed) this.#end(watcher);
-        else if (watcher.isStuck) this.#drop(watcher);
-        else watcher.take(look);
-      }
+      return act();
     } catch (thrown) {
-      log.error("what runs could not be told to those who watch: {thrown}", { thrown });
+      if (!wasFailing && !this.#isFailing) {
+        log.error("what runs cannot be told to those who watch; they are told all when it can: {thrown}", {
+          thrown,
+        });
+      }
+      this.#isFailing = true;
+      return undefined;
     }
   }
 
@@ -122,7 +155,7 @@ export class WatchFeed implements Disposable {
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     for (const watcher of this.#watchers) this.#end(watcher);
-    this.#wake.abort();
+    this.#endRest();
   }
 }
 
@@ -156,19 +189,26 @@ class Watcher implements Disposable {
     return this.#unreadSinceMs !== undefined && performance.now() - this.#unreadSinceMs >= MAX_UNREAD_MS;
   }
 
-  take(look: WatchLook): void {
+  /** It was left out of lines, and is told the whole next. */
+  fallBehind(): void {
+    this.#isBehind = true;
+  }
+
+  /** Tells it what was found; false: it does not read. */
+  take(look: WatchLook): boolean {
     if ((this.#controller.desiredSize ?? 0) <= 0) {
-      this.#isBehind = true;
       this.#unreadSinceMs ??= performance.now();
-      this.#leftOutCalls += look.callCount;
-      return;
+      this.#leftOutCalls += look.endCount;
+      return false;
     }
-    for (const chunk of this.#isBehind ? look.whole(this.#leftOutCalls) : look.changes) this.#write(chunk);
+    for (const chunk of this.#isBehind ? look.whole() : look.changes) this.#write(chunk);
+    if (this.#leftOutCalls > 0) this.#write(leftOutLine(this.#leftOutCalls, look.atMs));
     this.#isBehind = false;
     this.#leftOutCalls = 0;
     this.#unreadSinceMs = undefined;
     const lines = this.#log?.take(look.atMs);
     if (lines) this.#write(encodeLine(lines));
+    return true;
   }
 
   #write(chunk: Uint8Array<ArrayBuffer>): void {
@@ -191,10 +231,4 @@ class Watcher implements Disposable {
   [Symbol.dispose](): void {
     this.#log?.[Symbol.dispose]();
   }
-}
-
-const encoder = new TextEncoder();
-
-function encodeLine(event: JsonObject): Uint8Array<ArrayBuffer> {
-  return encoder.encode(JSON.stringify(event) + "\n");
 }

@@ -5,7 +5,7 @@ import type { DaemonStatus } from "./status_rows.ts";
 import type { CallChanges, WatchedCalls } from "./watch_calls.ts";
 import type { CallsEvent, HelloEvent, NoticeEvent, SampleEvent } from "./watch_event.ts";
 import type { MemoryMeter, WatchedMemory } from "./watch_memory.ts";
-import { rowsLine, serverRows, SessionRows, WatchedRows } from "./watch_rows.ts";
+import { once, rowsLine, serverRows, SessionRows, WatchedRows } from "./watch_rows.ts";
 
 const SAMPLE_MS = 2 * SECOND_MS;
 
@@ -38,10 +38,10 @@ export interface WatchLook {
   atMs: number;
   /** Lines with what has changed since the look before. */
   changes: readonly Uint8Array<ArrayBuffer>[];
-  /** How many calls are in them, or were left out of them. */
-  callCount: number;
-  /** Lines with all there is, for one who was left out of `leftOutCalls` calls. */
-  whole(leftOutCalls: number): readonly Uint8Array<ArrayBuffer>[];
+  /** How many calls have ended meanwhile, told or not. */
+  endCount: number;
+  /** Lines with all there is, made once for all who come or were left out. */
+  whole(): readonly Uint8Array<ArrayBuffer>[];
 }
 
 /** What was told of the daemon, and what has changed since. */
@@ -65,47 +65,37 @@ export class WatchedState {
   look(): WatchLook {
     const atMs = Math.round(performance.now());
     const status = this.#sources.status(this.#memory.ofServers);
-    const changes: string[] = [];
-    const servers = this.#servers.update(serverRows(status.servers));
-    if (servers) changes.push(rowsLine("servers", servers, { atMs, isWhole: false }));
-    const sessions = this.#sessions.update(this.#sessionRows.rowsOf(status.sessions));
-    if (sessions) changes.push(rowsLine("sessions", sessions, { atMs, isWhole: false }));
-    const calls = this.#calls.takeChanges();
-    const callCount = calls.calls.length + calls.leftOut;
-    if (callCount > 0) changes.push(lineOf(callsEvent(calls, { atMs, isWhole: false })));
     const isSampled = atMs - this.#sampledAtMs >= SAMPLE_MS;
-    if (isSampled) changes.push(...this.#takeSample(status, atMs));
+    // All that may fail comes first: what is taken over has to be told.
+    const health = isSampled ? this.#sources.health() : undefined;
+    const [serversNow, sessionsNow] = [serverRows(status.servers), this.#sessionRows.rowsOf(status.sessions)];
+    const changes: string[] = [];
+    const servers = this.#servers.update(serversNow);
+    if (servers) changes.push(rowsLine("servers", servers, { atMs, isWhole: false }));
+    const sessions = this.#sessions.update(sessionsNow);
+    if (sessions) changes.push(rowsLine("sessions", sessions, { atMs, isWhole: false }));
+    const { endCount } = this.#calls;
+    const calls = this.#calls.takeChanges();
+    if (calls.calls.length + calls.leftOut > 0) changes.push(lineOf(callsEvent(calls, atMs)));
+    if (health) changes.push(...this.#takeSample({ status, health, atMs }));
     void this.#memory.measure(status);
-    // Of many servers and windows they are most of the whole: made once, for all who come or were left out.
-    const rows = once(() => this.#allRows(atMs));
-    return {
-      atMs,
-      changes: changes.map(encode),
-      callCount,
-      whole: (leftOutCalls) => [...rows(), ...this.#whole(atMs, leftOutCalls)],
-    };
+    return { atMs, changes: changes.map(encode), endCount, whole: once(() => this.#whole(atMs)) };
   }
 
-  #allRows(atMs: number): Uint8Array<ArrayBuffer>[] {
-    return [
+  #whole(atMs: number): Uint8Array<ArrayBuffer>[] {
+    const lines = [
       rowsLine("servers", this.#servers.whole, { atMs, isWhole: true }),
       rowsLine("sessions", this.#sessions.whole, { atMs, isWhole: true }),
-    ].map(encode);
-  }
-
-  #whole(atMs: number, leftOut: number): Uint8Array<ArrayBuffer>[] {
-    const running = this.#calls.running();
-    const calls = { calls: running.calls, leftOut: running.leftOut + leftOut };
-    const lines = [
-      lineOf(callsEvent(calls, { atMs, isWhole: true })),
+      lineOf(callsEvent(this.#calls.running(), atMs)),
       lineOf(this.#notice ??= this.#noticeAt(atMs, this.#sources.health())),
       ...(this.#sample ? [lineOf(this.#sample)] : []),
     ];
     return lines.map(encode);
   }
 
-  #takeSample(status: DaemonStatus, atMs: number): string[] {
-    const health = this.#sources.health();
+  #takeSample(
+    { status, health, atMs }: { status: DaemonStatus; health: WatchedHealth; atMs: number },
+  ): string[] {
     const { inflight, queued, windows, daemonBytes } = health;
     this.#sample = {
       type: "sample",
@@ -130,16 +120,13 @@ export class WatchedState {
   }
 }
 
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
+function callsEvent({ calls, leftOut, isWhole }: CallChanges, atMs: number): CallsEvent {
+  return { type: "calls", at_ms: atMs, whole: isWhole, calls, left_out: leftOut };
 }
 
-function callsEvent(
-  { calls, leftOut }: CallChanges,
-  { atMs, isWhole }: { atMs: number; isWhole: boolean },
-): CallsEvent {
-  return { type: "calls", at_ms: atMs, whole: isWhole, calls, left_out: leftOut };
+/** Tells one who was left out of lines how many calls ended meanwhile. */
+export function leftOutLine(leftOut: number, atMs: number): Uint8Array<ArrayBuffer> {
+  return encodeLine(callsEvent({ calls: [], leftOut, isWhole: false }, atMs));
 }
 
 function isSameNotice(a: NoticeEvent, b: NoticeEvent | undefined): boolean {
@@ -151,6 +138,11 @@ function lineOf(event: JsonObject): string {
 }
 
 const encoder = new TextEncoder();
+
+/** A line of the stream. */
+export function encodeLine(event: JsonObject): Uint8Array<ArrayBuffer> {
+  return encode(lineOf(event));
+}
 
 function encode(line: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(line);

@@ -1,9 +1,8 @@
 import { ExaiError, messageOf } from "../base/errors.ts";
-import { isObject, numberOf, parseJson } from "../base/json.ts";
-import { quoteName } from "../base/text.ts";
 import { jsonEscaped } from "../base/visible.ts";
 import { followDaemon, isDaemonRunning } from "../client/daemon_client.ts";
 import { fromCallsFile } from "./calls_file.ts";
+import { callsOf } from "./export_end.ts";
 import type { Action, CommandResult, Invocation } from "./command.ts";
 
 export const exportCommand: Action = {
@@ -35,18 +34,21 @@ async function exportCalls(invocation: Invocation): Promise<string | CommandResu
   const out = options.get("out")?.at(-1);
   const session = options.get("session")?.at(-1) ?? "";
   if (out === undefined) {
-    await exportTo((line) => print(jsonEscaped(line)), invocation, session);
+    await exportTo(print, invocation, session);
     return "";
   }
-  using file = await createFile(out);
+  // Under another name until it is whole: what Ctrl+C leaves of it is no export, and the next takes its place.
+  const part = `${out}.exai-part`;
+  const file = await createFile(out, part);
   progress.step(`writing ${out}`);
   try {
-    const calls = await exportTo((line) => writeAll(file, `${line}\n`), invocation, session);
+    const calls = await exportTo((line) => writeAll(file, `${line}\n`), invocation, session)
+      .finally(() => file.close());
+    await Deno.rename(part, out);
     const advice = `Read it before you give it to others; exai-daemon replay ${out} plays it back.`;
     return { text: `${calls} calls are in ${out}. ${advice}`, json: { file: out, calls } };
   } catch (thrown) {
-    // A part of an export is none.
-    await Deno.remove(out).catch(() => {});
+    await Deno.remove(part).catch(() => {});
     throw thrown instanceof ExaiError ? thrown : new ExaiError("CONFIG", `${out}: ${messageOf(thrown)}`);
   }
 }
@@ -55,39 +57,24 @@ async function exportCalls(invocation: Invocation): Promise<string | CommandResu
 async function exportTo(take: Take, { settings }: Invocation, session: string): Promise<number> {
   let last = "";
   const takeAll = async (lines: AsyncIterable<string> | Iterable<string>) => {
-    for await (const line of lines) if (line !== "") await take(last = line);
+    for await (const line of lines) if (line !== "") await take(last = jsonEscaped(line));
   };
   const ask = () => takeAll(followDaemon(settings, `/calls/export?${new URLSearchParams({ session })}`));
   if (await isDaemonRunning(settings)) await ask();
   else await fromCallsFile(settings, ask, (control) => takeAll(control.exported(session)));
-  const end = parseJson(last);
-  if (!isObject(end) || end.type !== "end") {
-    throw new ExaiError(
-      "DAEMON_UNAVAILABLE",
-      "the daemon has ended before all was exported; export it again",
-    );
-  }
-  const { calls, without_bodies } = end;
-  if (numberOf(calls)! > 0) return Number(calls);
-  throw new ExaiError("RESOURCE_NOT_FOUND", whyEmpty(session, Number(without_bodies)));
-}
-
-function whyEmpty(session: string, unsaid: number): string {
-  const whose = session === "" ? "" : ` of a session ${quoteName(session)}`;
-  if (unsaid === 0) return `no call${whose} is recorded; exai-daemon calls lists those that are`;
-  return `what the ${unsaid} calls${whose} said was not recorded: set "callsBodies": true in exai.json, ` +
-    "run `exai-daemon restart`, and do again what is to be exported";
+  return callsOf(last, session);
 }
 
 /** @throws {ExaiError} `CONFIG` where there is something, or nothing can be written */
-async function createFile(path: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
-  } catch (thrown) {
-    if (!(thrown instanceof Deno.errors.AlreadyExists)) {
-      throw new ExaiError("CONFIG", `${path}: ${messageOf(thrown)}`);
-    }
+async function createFile(path: string, part: string): Promise<Deno.FsFile> {
+  if (await Deno.lstat(path).then(() => true, () => false)) {
     throw new ExaiError("CONFIG", `${path} exists already; --out names a new file`);
+  }
+  try {
+    await Deno.remove(part).catch(() => {});
+    return await Deno.open(part, { write: true, createNew: true, mode: 0o600 });
+  } catch (thrown) {
+    throw new ExaiError("CONFIG", `${path}: ${messageOf(thrown)}`);
   }
 }
 

@@ -11,15 +11,15 @@ const MAX_FILE_BYTES = 1024 * MIB;
  *
  * @throws {ExaiError} `CONFIG` for one that cannot be read, is no regular file, no UTF-8, or too large
  */
-export async function* readLines(path: string): AsyncGenerator<string> {
+export async function* readLines(path: string, maxLineChars = MAX_LINE_CHARS): AsyncGenerator<string> {
   const fault = (why: string) => new ExaiError("CONFIG", `${path} cannot be replayed: ${why}`);
   const parts = (await open(path, fault)).pipeThrough(new TextDecoderStream("utf-8", { fatal: true }));
   const lines = new LineSplitter();
   try {
     for await (const part of parts) {
       yield* lines.take(part);
-      if (lines.begunChars > MAX_LINE_CHARS) {
-        throw fault(`it has a line of more than ${formatBytes(MAX_LINE_CHARS)}, which no export has`);
+      if (lines.begunChars > maxLineChars) {
+        throw fault(`it has a line of more than ${formatBytes(maxLineChars)}, which no export has`);
       }
     }
   } catch (thrown) {

@@ -4,11 +4,12 @@ import { ERROR_CODES, type ErrorCode, ExaiError } from "../base/errors.ts";
 import { type Json, type JsonObject, parseJson } from "../base/json.ts";
 import { sortedJson } from "../base/sorted_json.ts";
 import { clip, quoteName } from "../base/text.ts";
+import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import { recordedRequest } from "../admin/call_bodies.ts";
 import { type Call, type Target } from "../call/call.ts";
 import { neededInput } from "../call/input_requests.ts";
-import { redactedJson } from "../observe/redacted_json.ts";
+import { CUT, redactedJson } from "../observe/redacted_json.ts";
 import { toRpcError } from "../wire/codes.ts";
 import { isInputRequired } from "../wire/raw_message.ts";
 import { type Implementation, LATEST_REVISION } from "../wire/mcp.ts";
@@ -25,8 +26,19 @@ export type ReplaySpeed = "real" | "0";
 const LISTS = /\/list$/;
 const KNOWN_CODES: ReadonlySet<string> = new Set(ERROR_CODES);
 
+/** The longest request that is compared with recorded ones, in UTF-16 code units: as long as a message gets. */
+const MAX_REQUEST_CHARS = 64 * MIB;
+
 /** The most of a request that an error shows. */
 const MAX_SHOWN_CHARS = 200;
+
+/** Calls of which the same beginning of the request is recorded. */
+interface CutCalls {
+  method: string;
+  tool: string;
+  beginning: string;
+  calls: RecordedCall[];
+}
 
 /**
  * Answers as a recorded session was answered. A call is found by its method and params, as they were recorded; of several
@@ -36,13 +48,28 @@ export class RecordedTarget {
   readonly #recording: Recording;
   readonly #speed: ReplaySpeed;
   readonly #calls = new Map<string, RecordedCall[]>();
+  readonly #cut: CutCalls[] = [];
+  /** Whether a server has a tool of that name: calls through that of EXAI are recorded as those of what they call. */
+  readonly #hasOwnCallTool: boolean;
   readonly #shown = new Map<string, RecordedShown[]>();
 
   constructor(recording: Recording, speed: ReplaySpeed) {
     this.#recording = recording;
     this.#speed = speed;
-    for (const call of recording.calls) append(this.#calls, keyOfRecorded(call), call);
+    for (const call of recording.calls) this.#add(call);
+    this.#hasOwnCallTool = recording.calls.some(({ tool }) => tool === CALL_TOOL);
     for (const shown of recording.shown) append(this.#shown, keyOf(shown.method, "", shown.request), shown);
+  }
+
+  #add(call: RecordedCall): void {
+    const { method, tool = "", request, requestCut } = call;
+    if (requestCut === undefined) return append(this.#calls, keyOf(method, tool, request ?? {}), call);
+    const beginning = requestCut.endsWith(CUT) ? requestCut.slice(0, -CUT.length) : requestCut;
+    const alike = this.#cut.find((cut) =>
+      cut.method === method && cut.tool === tool && cut.beginning === beginning
+    );
+    if (alike) alike.calls.push(call);
+    else this.#cut.push({ method, tool, beginning, calls: [call] });
   }
 
   /** What the recorded server said of itself. */
@@ -109,10 +136,13 @@ export class RecordedTarget {
 
   /** The recorded call that `call` repeats, which is not played again. */
   #take(call: Call): RecordedCall {
-    const through = this.#calls.has(CALL_TOOL) || toolOf(call) !== CALL_TOOL ? call : callThrough(call);
+    const through = this.#hasOwnCallTool || toolOf(call) !== CALL_TOOL ? call : callThrough(call);
     const tool = through.method === "tools/call" ? toolOf(through) : "";
-    const text = redactedJson(recordedRequest(through), this.#recording.bodyMaxChars);
-    const queue = this.#calls.get(keyOf(through.method, tool, parseJson(text) ?? text));
+    const text = redactedJson(recordedRequest(through), MAX_REQUEST_CHARS);
+    const queue = this.#calls.get(keyOf(through.method, tool, parseJson(text) ?? text)) ??
+      this.#cut.find((cut) =>
+        cut.method === through.method && cut.tool === tool && text.startsWith(cut.beginning)
+      )?.calls;
     const recorded = queue?.shift();
     if (recorded) return recorded;
     throw this.#unrecorded({ method: through.method, tool, text, wasPlayed: queue !== undefined });
@@ -178,10 +208,6 @@ function answerOf(recorded: RecordedCall): Result {
   if (answer) return { error: answer as unknown as RpcError };
   const code = KNOWN_CODES.has(outcome) ? outcome as ErrorCode : "INTERNAL";
   return { error: toRpcError(new ExaiError(code, message ?? "the call failed, and why is not recorded")) };
-}
-
-function keyOfRecorded({ method, tool = "", request, requestCut }: RecordedCall): string {
-  return keyOf(method, tool, requestCut ?? request ?? {});
 }
 
 /** Equal for requests that say the same, in whatever order their members are. */

@@ -8,10 +8,8 @@ import { readLines } from "./lines.ts";
 /** One session of a file that `exai-daemon calls export` has made. */
 export interface Recording {
   session: string;
-  /** How much of one argument or answer was recorded, in UTF-16 code units. */
-  bodyMaxChars: number;
   shown: readonly RecordedShown[];
-  /** In the order in which they ended. */
+  /** In the order in which they began. */
   calls: readonly RecordedCall[];
 }
 
@@ -43,7 +41,7 @@ class RecordingReader {
   readonly #sessions = new Map<string, number>();
   readonly #shown: RecordedShown[] = [];
   readonly #calls: RecordedCall[] = [];
-  #bodyMaxChars: number | undefined;
+  #hasHeader = false;
   #end: JsonObject | undefined;
 
   constructor(path: string, wanted: string | undefined) {
@@ -65,7 +63,7 @@ class RecordingReader {
 
   /** @throws {ExaiError} as {@linkcode readRecording} */
   finish(): Recording {
-    if (this.#bodyMaxChars === undefined) throw this.#fault(`it is empty; ${HOW_MADE}`);
+    if (!this.#hasHeader) throw this.#fault(`it is empty; ${HOW_MADE}`);
     const count = [...this.#sessions.values()].reduce((sum, calls) => sum + calls, 0);
     if (!this.#end) throw this.#fault(`it is cut: it ends after ${count} calls; export it again`);
     if (numberOf(this.#end.calls) !== count) {
@@ -76,7 +74,6 @@ class RecordingReader {
     const session = this.#chosen();
     return {
       session,
-      bodyMaxChars: this.#bodyMaxChars,
       shown: this.#shown.filter((shown) => shown.session === session),
       calls: this.#calls.filter((call) => call.session === session),
     };
@@ -91,7 +88,7 @@ class RecordingReader {
       const by = textOf(header.exai) ?? "a later version";
       throw this.#fault(`EXAI ${by} has made it, in a format that this version cannot read; update this one`);
     }
-    this.#bodyMaxChars = numberOf(header.body_max_chars) ?? 0;
+    this.#hasHeader = true;
   }
 
   #takeValue(value: JsonObject, number: number): void {

@@ -13,7 +13,7 @@ import { RecordedTarget, type ReplaySpeed } from "./recorded_target.ts";
 
 const MAX_FRAME_BYTES = 64 * MIB;
 
-/** How long answers are waited for when the client has closed its end. */
+/** How long answers are waited for when the client has closed its end, beside the time that they took. */
 const LAST_ANSWERS_MS = SECOND_MS;
 const LOOK_MS = 10;
 
@@ -55,8 +55,8 @@ export async function serveRecording(
   await channel.read();
   session.modern.listens?.end();
   // A script may write all its requests at once and read the answers afterwards.
-  for (let waited = 0; session.calls.size > 0 && waited < LAST_ANSWERS_MS; waited += LOOK_MS) {
-    await delay(LOOK_MS);
-  }
+  const tookMs = speed === "real" ? recording.calls.reduce((most, { durationMs }) => Math.max(most, durationMs), 0) : 0;
+  const endMs = performance.now() + tookMs + LAST_ANSWERS_MS;
+  while (session.calls.size > 0 && !channel.isStopped && performance.now() < endMs) await delay(LOOK_MS);
   await channel.flushed();
 }

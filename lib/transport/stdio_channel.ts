@@ -18,9 +18,10 @@ export class StdioChannel implements FrameChannel {
   readonly #writer: LineWriter;
   readonly #encoder = new TextEncoder();
   readonly #stopped = Promise.withResolvers<void>();
+  #isStopped = false;
 
   constructor(io: ByteSource & ByteSink, { maxLineBytes }: { maxLineBytes: number }) {
-    this.#writer = new LineWriter(io, { onError: () => this.#stopped.resolve() });
+    this.#writer = new LineWriter(io, { onError: () => this.#stop() });
     this.#source = new LineSource(io, {
       maxLineBytes,
       take: (line) => this.#take(line),
@@ -32,6 +33,11 @@ export class StdioChannel implements FrameChannel {
 
   get queuedBytes(): number {
     return this.#writer.queuedChars;
+  }
+
+  /** Whether nothing can be written any more: stdout has failed, or this side has closed. */
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
 
   /** Delivers each line; resolves when the client has closed its end, or this side has. */
@@ -51,8 +57,13 @@ export class StdioChannel implements FrameChannel {
   }
 
   close(code: number): void {
-    this.#stopped.resolve();
+    this.#stop();
     this.onclose?.({ code, wasClean: code === NORMAL_CLOSURE });
+  }
+
+  #stop(): void {
+    this.#isStopped = true;
+    this.#stopped.resolve();
   }
 
   #take(line: Buffer): boolean {

@@ -20,8 +20,16 @@ export class FakeWatch implements AsyncDisposable {
   begin: WatchEvent[] = [hello()];
   /** What `GET /calls?id=ID` answers. */
   call: JsonObject = {};
+  /** What `GET /auth` answers. */
+  accounts: JsonObject[] = [];
+  /** What `POST /auth/login` answers. */
+  login: JsonObject = {};
+  /** What `GET /auth/wait` answers, once it does. */
+  waited: Promise<Response> = new Promise(() => {});
   /** What is required of whoever reads; undefined: nothing. */
   token: string | undefined;
+  /** The key that is given for it. */
+  session = "one";
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #streams = new Set<ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>>();
 
@@ -54,9 +62,9 @@ export class FakeWatch implements AsyncDisposable {
       return new Response(text, { headers: { "content-type": file[1], "content-security-policy": POLICY } });
     }
     if (pathname === "/page/session" && await request.text() === this.token) {
-      return Response.json({ page_session: "one" });
+      return Response.json({ page_session: this.session });
     }
-    if (this.token !== undefined && request.headers.get("x-exai-page") !== "one") {
+    if (this.token !== undefined && request.headers.get("x-exai-page") !== this.session) {
       return Response.json({ error: { code: "UNAUTHORIZED", message: "the token is missing" } }, {
         status: 401,
       });
@@ -66,7 +74,9 @@ export class FakeWatch implements AsyncDisposable {
     if (pathname === "/calls") {
       return Response.json(search.includes("id=") ? { call: this.call } : { calls: [] });
     }
-    return Response.json(pathname === "/auth" ? { accounts: [] } : {});
+    if (pathname === "/auth/wait") return (await this.waited).clone();
+    if (pathname === "/auth/login") return Response.json(this.login);
+    return Response.json(pathname === "/auth" ? { accounts: this.accounts } : {});
   }
 
   #watch(): Response {

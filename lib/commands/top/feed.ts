@@ -23,6 +23,8 @@ interface FeedOptions {
   now?: () => number;
   /** {@linkcode SILENT_MS}. */
   silentMs?: number;
+  /** {@linkcode RETRY}. */
+  retry?: { minMs: number; maxMs: number };
 }
 
 /** The stream of the daemon, begun again when it ends. */
@@ -71,7 +73,7 @@ export class Feed implements Disposable {
 
   /** Tries again for as long as nobody else has begun. */
   async #retry(firstWhy: string, signal: AbortSignal): Promise<void> {
-    const backoff = new Backoff(RETRY);
+    const backoff = new Backoff(this.#options.retry ?? RETRY);
     for (let why = firstWhy; !signal.aborted;) {
       const inMs = backoff.next();
       this.contact.lost = { why, retryAtMs: this.#now() + inMs };

@@ -131,12 +131,13 @@ function detailsOf({ watched }: PictureInput, { server, window }: Selected): [st
 }
 
 function serverLine(row: NonNullable<Selected["server"]>[1]): string {
-  if (row.cause !== undefined) {
-    return `${nameOf(row)}: ${stateInWords(row)}: ${row.cause}${
+  const trouble = row.cause ?? row.last_error;
+  if (trouble !== undefined) {
+    const place = row.directory === undefined ? "" : ` in ${row.directory}`;
+    return `${nameOf(row)}: ${stateInWords(row)}${place}: ${trouble}${
       row.advice === undefined ? "" : `; ${row.advice}`
     }`;
   }
-  if (row.last_error !== undefined) return `${nameOf(row)}: ${stateInWords(row)}: ${row.last_error}`;
   const parts = [
     row.scope === undefined
       ? undefined

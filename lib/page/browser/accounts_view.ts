@@ -20,25 +20,27 @@ export function AccountsView(): VNode {
   const [login, setLogin] = useState<BegunLoginRow>();
   const load = useCallback(async () => {
     const outcome = await request("GET", "/auth");
-    setWhy(outcome.is === "failed" ? outcome.why : undefined);
+    setWhy(outcome.is === "failed" ? `Cannot be loaded: ${outcome.why}` : undefined);
     if (outcome.is === "done") setRows(outcome.answer.accounts as AccountRow[]);
   }, []);
   useEffect(() => void load(), [link.is === "live"]);
   const begin = async ({ server, account }: AccountRow) => {
     const outcome = await request("POST", "/auth/login", { query: { server, account } });
-    if (outcome.is === "failed") return setWhy(outcome.why);
+    if (outcome.is === "failed") return setWhy(`Not signed in to ${server}: ${outcome.why}`);
     const begun = outcome.answer as BegunLoginRow;
     setLogin(begun);
-    await request("GET", "/auth/wait", { query: { login: begun.login } });
-    setLogin(undefined);
+    const ended = await request("GET", "/auth/wait", { query: { login: begun.login } });
+    // Another login may have begun meanwhile.
+    setLogin((now) => now?.login === begun.login ? undefined : now);
     await load();
+    if (ended.is === "failed") setWhy(`Not signed in to ${server}: ${ended.why}`);
   };
   return html`
     <div class="bar">
       <h2>Accounts</h2>
       <button type="button" onClick=${load}>Read again</button>
     </div>
-    ${why === undefined ? undefined : html`<p class="cause" role="alert">Cannot be loaded: ${why}</p>`}
+    ${why === undefined ? undefined : html`<p class="cause" role="alert">${why}</p>`}
     ${login ? html`<${LoginLink} login=${login} />` : undefined}
     ${rows?.length === 0 ? html`<p class="quiet">No server wants a login.</p>` : undefined}
     ${rows && rows.length > 0 ? html`<${AccountTable} rows=${rows} onBegin=${begin} />` : undefined}

@@ -1,17 +1,18 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { AccountsView } from "./accounts_view.ts";
+import { Boundary } from "./boundary.ts";
 import { CallsView } from "./calls_view.ts";
 import { Confirm, Help } from "./dialogs.ts";
 import { html } from "./elements.ts";
 import { Figures, Notices, Waiting } from "./figures.ts";
 import { LogsView } from "./logs_view.ts";
 import { MatrixView } from "./matrix_view.ts";
-import { hasModifier } from "./matrix_view.ts";
 import { MeasuredView } from "./measured_view.ts";
+import { useKeys, useTab } from "./navigation.ts";
 import { PageProvider, type Tab, TABS } from "./page.ts";
 import { type Preferences, usePreferences } from "./preferences.ts";
-import { type PageAction, RELOAD, request, type RequestOutcome, ROTATE_TOKEN } from "./requests.ts";
+import { type PageAction, RELOAD, request, ROTATE_TOKEN } from "./requests.ts";
 import type { ShownState } from "./shown_state.ts";
 import { SignIn } from "./sign_in.ts";
 import { Standing } from "./standing.ts";
@@ -39,8 +40,6 @@ export function App({ state, link, retry, setLog }: AppProps): VNode {
   const [asked, setAsked] = useState<PageAction>();
   const [said, setSaid] = useState<{ text: string; isBad: boolean }>();
   const [isHelp, setHelp] = useState(false);
-  const told = (outcome: RequestOutcome) =>
-    outcome.is === "failed" && setSaid({ text: outcome.why, isBad: true });
   const perform = async (action: PageAction) => {
     setAsked(undefined);
     setSaid({ text: `${action.title}: under way…`, isBad: false });
@@ -58,7 +57,7 @@ export function App({ state, link, retry, setLog }: AppProps): VNode {
   }, [tab]);
   useKeys({ hasKeys: preferences.hasKeys, open, help: () => setHelp(true) });
   return html`
-    <${PageProvider} value=${{ state, link, act, told, open, showLog, hasKeys: preferences.hasKeys }}>
+    <${PageProvider} value=${{ state, link, act, open, showLog, hasKeys: preferences.hasKeys }}>
       <${Top} ...${{ state, preferences, act, onHelp: () => setHelp(true) }} />
       <${Tabs} tab=${tab} onOpen=${open} />
       <main>
@@ -69,7 +68,7 @@ export function App({ state, link, retry, setLog }: AppProps): VNode {
             ? html`<button type="button" class="link" onClick=${() => setSaid(undefined)}>Dismiss</button>`
             : undefined}
         </p>
-        ${state.hello ? html`<${Shown} tab=${tab} />` : undefined}
+        ${state.hello ? html`<${Shown} tab=${tab} version=${state.version} />` : undefined}
       </main>
       ${asked
         ? html`<${Confirm} action=${asked} onClose=${() => setAsked(undefined)} onConfirm=${perform} />`
@@ -87,14 +86,18 @@ const VIEWS = {
   accounts: AccountsView,
 };
 
-function Shown({ tab }: { tab: Tab }): VNode {
+function Shown({ tab, version }: { tab: Tab; version: number }): VNode {
   return html`
-    <${Figures} />
-    <${Waiting} />
-    <${Notices} />
-    <section aria-label=${NAMES[tab]} class="view">
-      <${VIEWS[tab]} />
-    </section>
+    <${Boundary} name="What is so now" version=${version}>
+      <${Figures} />
+      <${Waiting} />
+      <${Notices} />
+      </${Boundary}>
+      <section aria-label=${NAMES[tab]} class="view">
+        <${Boundary} key=${tab} name=${NAMES[tab]} version=${version}>
+          <${VIEWS[tab]} />
+          </${Boundary}>
+          </section>
   `;
 }
 
@@ -148,46 +151,4 @@ function Tabs({ tab, onOpen }: { tab: Tab; onOpen: (tab: Tab) => void }): VNode 
       )}
     </nav>
   `;
-}
-
-/** The part of the page in the address, so that it can be kept as a bookmark. */
-function useTab(): [Tab, (tab: Tab) => void] {
-  const read = () => TABS.find((tab) => location.hash === `#${tab}`) ?? "matrix";
-  const [tab, setTab] = useState<Tab>(read);
-  useEffect(() => {
-    const onHash = () => setTab(read());
-    addEventListener("hashchange", onHash);
-    return () => removeEventListener("hashchange", onHash);
-  }, []);
-  return [tab, (next) => {
-    location.hash = next;
-    setTab(next);
-  }];
-}
-
-interface KeysOptions {
-  hasKeys: boolean;
-  open: (tab: Tab) => void;
-  help: () => void;
-}
-
-/** Single keys: 1 to 5 for the parts, "/" for the filter, "?" for help. None while somebody writes. */
-function useKeys({ hasKeys, open, help }: KeysOptions): void {
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (!hasKeys || hasModifier(event) || isWriting(event.target)) return;
-      const tab = TABS[Number(event.key) - 1];
-      if (tab) open(tab);
-      else if (event.key === "?") help();
-      else if (event.key === "/") document.querySelector<HTMLElement>("[data-filter]")?.focus();
-      else return;
-      event.preventDefault();
-    };
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
-  }, [hasKeys]);
-}
-
-function isWriting(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest("input, select, textarea, dialog") !== null;
 }

@@ -63,7 +63,7 @@ function CallList({ calls, chosen, onChoose }: CallListProps): VNode {
     list.addEventListener("scroll", read, { passive: true });
     return () => sizes.disconnect();
   }, []);
-  const at = Math.max(0, calls.findIndex(({ id }) => id === chosen));
+  const at = calls.findIndex(({ id }) => id === chosen);
   const [from, to] = visibleRange({
     scroll: seen.top,
     extent: seen.height,

@@ -7,7 +7,7 @@ export function known<T>(value: T | undefined, format: (value: T) => string): st
 }
 
 export function formatCount(count: number): string {
-  return count.toLocaleString("en");
+  return Number.isFinite(count) ? count.toLocaleString("en") : NONE;
 }
 
 /** The time of day of an ISO time, with the day if it was not today. */

@@ -1,8 +1,9 @@
 import { h, render } from "preact";
 import type { JsonObject } from "../../base/json.ts";
 import { App } from "./app.ts";
+import { Boundary } from "./boundary.ts";
 import { keepFocus } from "./focus.ts";
-import { fetchSignedIn, request } from "./requests.ts";
+import { fetchSignedIn, request, whenSignedOut } from "./requests.ts";
 import { hasCode, signInByAddress } from "./session.ts";
 import { ShownState } from "./shown_state.ts";
 import { WatchClient, type WatchLink } from "./watch_client.ts";
@@ -25,6 +26,10 @@ const client = new WatchClient({
   fetch: fetchSignedIn,
   wait,
   onEvent(event) {
+    // Another version has another page: this program may not know its lines.
+    if (event.type === "hello" && (state.hello?.version ?? event.version) !== event.version) {
+      return location.reload();
+    }
     state.take(event);
     if (event.type === "hello") {
       refusal = undefined;
@@ -55,7 +60,8 @@ function draw(): void {
   isDrawn = false;
   requestAnimationFrame(() => {
     isDrawn = true;
-    render(h(App, { state, link, retry: () => client.retry(), setLog }), root);
+    const app = h(App, { state, link, retry: () => client.retry(), setLog });
+    render(h(Boundary, { name: "The page", version: state.version }, app), root);
   });
 }
 
@@ -92,6 +98,8 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("online", () => client.retry());
 // The address of exai-daemon page may be opened where the page is open already.
 addEventListener("hashchange", () => void openAgain());
+// A wrong token in the form is said there.
+whenSignedOut((why) => link.is !== "signed out" && client.signOut(why));
 keepFocus(root);
 setInterval(draw, REDRAW_MS);
 draw();

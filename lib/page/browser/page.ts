@@ -1,6 +1,6 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import type { PageAction, RequestOutcome } from "./requests.ts";
+import type { PageAction } from "./requests.ts";
 import type { ShownState } from "./shown_state.ts";
 import type { WatchLink } from "./watch_client.ts";
 
@@ -14,8 +14,6 @@ interface PageContext {
   link: WatchLink;
   /** Asks if something is lost, does it, and says what came of it. */
   act(action: PageAction): void;
-  /** What a request came to is said to the person, unless it went well. */
-  told(outcome: RequestOutcome): void;
   open(tab: Tab): void;
   showLog(name: string | undefined): void;
   /** Whether single keys do something. */

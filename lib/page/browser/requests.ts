@@ -5,6 +5,13 @@ import { describe, reasonOf } from "./watch_client.ts";
 /** What the daemon did, or why it did not. */
 export type RequestOutcome = { is: "done"; answer: JsonObject } | { is: "failed"; why: string };
 
+let onSignedOut: (why: string) => unknown = () => {};
+
+/** Has `listener` told when the daemon wants its token for what is asked by {@linkcode request}. */
+export function whenSignedOut(listener: (why: string) => unknown): void {
+  onSignedOut = listener;
+}
+
 /** Asks the daemon; a request that changes something is a `POST`. Never throws. */
 export async function request(
   method: "GET" | "POST",
@@ -14,7 +21,11 @@ export async function request(
   const search = new URLSearchParams(query).toString();
   try {
     const response = await fetchSignedIn(search === "" ? path : `${path}?${search}`, { method, body });
-    if (!response.ok) return { is: "failed", why: await reasonOf(response) };
+    if (!response.ok) {
+      const why = await reasonOf(response);
+      if (response.status === 401) onSignedOut(why);
+      return { is: "failed", why };
+    }
     const text = await response.text();
     const answer = text === "" ? {} : JSON.parse(text) as JsonObject;
     keepSession(answer);

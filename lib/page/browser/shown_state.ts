@@ -44,7 +44,10 @@ export class ShownState {
   /** Counts changes of servers and sessions, of which the matrix is made. */
   rowsVersion = 0;
   callsVersion = 0;
-  samplesVersion = 0;
+  /** Counts all that is taken over. */
+  version = 0;
+  /** Why a line of this stream was passed over: what is shown may lack it. */
+  oddLine: string | undefined;
   /** The daemon's monotonic time of the last line, and the page's when it came. */
   #atMs = 0;
   #takenAtMs = 0;
@@ -87,7 +90,17 @@ export class ShownState {
     return isRunning ? ms + Math.max(0, this.daemonNowMs - atMs) : ms;
   }
 
+  /** Takes over one line; one that is not as it should be is passed over, and {@linkcode oddLine} says why. */
   take(event: WatchEvent): void {
+    this.version++;
+    try {
+      this.#take(event);
+    } catch (thrown) {
+      this.oddLine = `${event?.type}: ${thrown instanceof Error ? thrown.message : thrown}`;
+    }
+  }
+
+  #take(event: WatchEvent): void {
     this.#atMs = Number(event.at_ms);
     this.#takenAtMs = this.#now();
     switch (event.type) {
@@ -106,7 +119,6 @@ export class ShownState {
         this.leftOut += event.left_out;
         return;
       case "sample":
-        this.samplesVersion++;
         this.samples = [...this.samples.slice(1 - MAX_SAMPLES), event];
         return;
       case "notice":
@@ -124,8 +136,8 @@ export class ShownState {
       this.leftOut = 0;
     }
     this.hello = hello;
+    this.oddLine = undefined;
     this.callsVersion++;
-    this.samplesVersion++;
   }
 
   /** @param whole whether what runs is all among them, so that other calls shown as running have ended */
@@ -151,12 +163,13 @@ export class ShownState {
     while (this.#ended.size > MAX_CALLS) this.#ended.delete(this.#ended.keys().next().value!);
   }
 
-  /** Calls from before the stream began, those that ended first before the others. */
+  /** Calls from before the stream began. Those that nobody heard of go between the others, by when they ended. */
   takePast(rows: readonly JsonObject[]): void {
     const known = this.#ended;
     this.#ended = new Map();
     this.takeCalls(rows.filter(({ id }) => !known.has(String(id))), { whole: false });
-    for (const [id, call] of known) this.#ended.set(id, call);
+    const all = [...this.#ended, ...known];
+    this.#ended = new Map(all.sort(([, a], [, b]) => endedAt(a.row) - endedAt(b.row)));
     this.#trim();
   }
 
@@ -174,6 +187,11 @@ export class ShownState {
     if (!this.log) return;
     this.log = { name: this.log.name, lines: [...this.log.lines, ...lines].slice(-MAX_LOG_LINES), why };
   }
+}
+
+/** When a call ended, in milliseconds since 1970; 0 where its row does not say. */
+function endedAt({ started_at, duration_ms }: JsonObject): number {
+  return Date.parse(String(started_at)) + Number(duration_ms) || 0;
 }
 
 function changed<T>(

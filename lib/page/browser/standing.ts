@@ -21,6 +21,11 @@ export function Standing({ link, state, onRetry }: StandingProps): VNode {
         ${link.is === "lost" ? `Not connected: ${link.why}.` : ""}
         ${link.is === "paused" ? "Nobody looked at this page, so it has stopped asking the daemon." : ""}
         ${link.is === "signed out" ? "Not signed in." : ""}</p>
+      ${state.oddLine === undefined ? undefined : html`
+        <p class="cause" role="status">What is shown may not be all there is: a line of the daemon cannot be read
+          (${state.oddLine}). <button type="button" class="link" onClick=${() =>
+            location.reload()}>Load the page again</button></p>
+      `}
       ${isQuiet ? undefined : html`<p class="age">${old}</p>`}
       ${link.is === "lost" ? html`<button type="button" onClick=${onRetry}>Try now</button>` : undefined}
     </div>

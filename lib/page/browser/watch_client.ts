@@ -33,6 +33,8 @@ export class WatchClient {
   #log: string | undefined;
   #isPaused = false;
   #failures = 0;
+  /** Why another request was refused, since the last try. */
+  #refusal: string | undefined;
   /** Ends the stream or the wait of now. */
   #turn = new AbortController();
 
@@ -46,11 +48,24 @@ export class WatchClient {
     while (!signal.aborted) {
       this.#turn = new AbortController();
       const { signal: turn } = this.#turn;
-      const link = this.#isPaused ? { is: "paused" } as const : await this.#watch(turn);
+      const link = await this.#turnOf(turn);
       if (turn.aborted) continue;
       this.#options.onLink(link);
       await this.#options.wait(link.is === "lost" ? link.retryInMs : Infinity, turn);
     }
+  }
+
+  /** What one turn comes to, which `turn` ends early. */
+  #turnOf(turn: AbortSignal): WatchLink | Promise<WatchLink> {
+    if (this.#isPaused) return { is: "paused" };
+    if (this.#refusal !== undefined) return { is: "signed out", why: this.#refusal };
+    return this.#watch(turn);
+  }
+
+  /** The daemon wants its token for another request: a stream that is open still ends, and nothing is asked until somebody has signed in. */
+  signOut(why: string): void {
+    this.#refusal = why;
+    this.#turn.abort();
   }
 
   /** Has the lines of a server's log told too. */
@@ -62,6 +77,7 @@ export class WatchClient {
 
   /** Begins again at once. */
   retry(): void {
+    this.#refusal = undefined;
     this.#failures = 0;
     this.#turn.abort();
   }
