@@ -13,6 +13,7 @@ import type { CallRecord } from "../lib/observe/call_record.ts";
 import type { RunningCall } from "../lib/observe/running_calls.ts";
 import { ShownState } from "../lib/page/browser/shown_state.ts";
 import { makeCall } from "./helpers/exai_tools.ts";
+import { CapturedLog } from "./helpers/captured_log.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
 import { hello, serverRow } from "./helpers/watch_rows.ts";
 
@@ -158,8 +159,9 @@ function serversIn(events: readonly WatchEvent[]): string[] {
   return events.flatMap((event) => event.type === "servers" ? Object.keys(event.rows) : []);
 }
 
-Deno.test("who watches is told all again after a look that has failed", async () => {
+Deno.test("who watches is told all again after a look that has failed, which is logged once", async () => {
   using clock = new FakeClock();
+  using log = new CapturedLog();
   let [isFailing, hasB, isUnwell] = [false, false, false];
   using feed = feedOf({
     servers: () => hasB ? [serverRow("a"), serverRow("b")] : [serverRow("a")],
@@ -175,6 +177,7 @@ Deno.test("who watches is told all again after a look that has failed", async ()
   const late = follow(feed.watch({}));
   await clock.pass(SECOND_MS);
   assertEquals(late.events().map(({ type }) => type), ["hello"]);
+  assertEquals(log.take().map((line) => line.slice(0, 44)), ["error: what runs cannot be told to those who"]);
   [isFailing, isUnwell] = [false, true];
   await clock.pass(3 * SECOND_MS);
   for (const { events } of [one, two]) {

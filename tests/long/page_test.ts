@@ -17,10 +17,26 @@ for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [380, "light"], 
     async () => {
       await using fake = new FakeWatch();
       fake.begin = smallDay();
+      const expires_at = "2026-11-28T22:10:00.000Z";
+      fake.accounts = [
+        { server: "tracker", account: "ana", state: "login_required", why: "the refresh token is revoked" },
+        {
+          server: "issues",
+          account: "me",
+          state: "signed_in",
+          issuer: "https://login.example.com/a",
+          expires_at,
+        },
+      ];
       await visit(fake, { width, scheme }, async ({ page, faults }) => {
         await page.getByText("Live").waitFor();
         for (const part of [...TABS, "help", "confirm"]) {
           await openPart(page, part);
+          if (part === "logs") {
+            fake.tell({ type: "log", at_ms: 1, lines: Array(80).fill("a line of a log ".repeat(12)) });
+            await page.getByText("80 lines").waitFor();
+          }
+          if (part === "accounts") await page.getByRole("rowheader", { name: "tracker" }).waitFor();
           assertEquals(await axeFaults(page), [], part);
           const beyond = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
           assertEquals(beyond, 0, `${part} is too wide by ${beyond} pixels`);

@@ -44,7 +44,7 @@ var Su=Object.create;var Or=Object.defineProperty;var $u=Object.getOwnPropertyDe
       <span class="quiet">${` until ${dt(n)}`}</span>
     </p>
   `}function Ku({rows:e,onBegin:t}){return v`
-    <div class="wide" tabindex="0" role="region" aria-label="Accounts">
+    <div class="wide" tabindex="0" role="region" aria-label="Table of accounts">
       <table>
         <thead>
           <tr>${["Server","Account","State","Signed in with","Until",""].map(n=>v`<th scope="col" key=${n}>${n||v`<span class="unseen">Action</span>`}</th>`)}</tr>

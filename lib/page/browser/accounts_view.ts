@@ -66,7 +66,7 @@ interface AccountTableProps {
 
 function AccountTable({ rows, onBegin }: AccountTableProps): VNode {
   return html`
-    <div class="wide" tabindex="0" role="region" aria-label="Accounts">
+    <div class="wide" tabindex="0" role="region" aria-label="Table of accounts">
       <table>
         <thead>
           <tr>${["Server", "Account", "State", "Signed in with", "Until", ""].map((name) =>
