@@ -40,6 +40,7 @@ import type { Command, CommandFlag, CommandResult, Invocation } from "./command.
 import { EXIT, type ExitCode } from "./exit_codes.ts";
 import {
   actionsOf,
+  fallbackOf,
   findCommand,
   flagsOf,
   isGroup,
@@ -157,7 +158,7 @@ function findAction([name = "", ...rest]: readonly string[]): NamedAction & { ar
   const [word = "", ...args] = rest;
   const action = ownEntry(command.actions, word);
   if (action) return { path: `${name} ${word}`, action, args };
-  const fallback = command.fallback === undefined ? undefined : command.actions[command.fallback];
+  const fallback = fallbackOf(command);
   if (fallback && rest.length <= maxWords(fallback)) {
     return { path: `${name} ${command.fallback}`, action: fallback, args: rest };
   }

@@ -4,7 +4,7 @@ import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import { settingFlags } from "../config/help.ts";
 import { type Action, type Command, type CommandResult, type Invocation, JSON_FLAG } from "./command.ts";
-import { actionsOf, flagsOf, isGroup, wordsAfter } from "./usage.ts";
+import { actionsOf, fallbackOf, flagsOf, isGroup, wordsAfter } from "./usage.ts";
 import {
   type CompletedCommand,
   type CompletedFlag,
@@ -69,7 +69,8 @@ function completedProgram(commands: Invocation["commands"]): CompletedProgram {
 }
 
 function completedCommand(path: string, command: Command): CompletedCommand {
-  const flags = isGroup(command) ? [] : flagsOf(command).filter((flag) => flag.name !== JSON_FLAG.name);
+  const action = isGroup(command) ? fallbackOf(command) : command;
+  const flags = action ? flagsOf(action).filter((flag) => flag.name !== JSON_FLAG.name) : [];
   return {
     name: path,
     summary: command.summary,

@@ -19,6 +19,11 @@ export function actionsOf(name: string, command: Command): NamedAction[] {
   return Object.entries(command.actions).map(([word, action]) => ({ path: `${name} ${word}`, action }));
 }
 
+/** What a group does when no subcommand is named. */
+export function fallbackOf({ actions, fallback }: CommandGroup): Action | undefined {
+  return fallback === undefined ? undefined : actions[fallback];
+}
+
 /** The flags of an action that are not settings, `--json` included. */
 export function flagsOf({ flags = [] }: Pick<Action, "flags">): CommandFlag[] {
   return [...flags.filter(({ name }) => name !== JSON_FLAG.name), JSON_FLAG];
