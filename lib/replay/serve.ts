@@ -55,7 +55,9 @@ export async function serveRecording(
   await channel.read();
   session.modern.listens?.end();
   // A script may write all its requests at once and read the answers afterwards.
-  const tookMs = speed === "real" ? recording.calls.reduce((most, { durationMs }) => Math.max(most, durationMs), 0) : 0;
+  const tookMs = speed === "real"
+    ? recording.calls.reduce((most, { durationMs }) => Math.max(most, durationMs), 0)
+    : 0;
   const endMs = performance.now() + tookMs + LAST_ANSWERS_MS;
   while (session.calls.size > 0 && !channel.isStopped && performance.now() < endMs) await delay(LOOK_MS);
   await channel.flushed();
