@@ -19,6 +19,8 @@ interface Played {
   hanging?: number[];
   /** The processes that cannot be started. */
   failing?: number[];
+  /** What the end of process 1 waits for. */
+  closed?: Promise<void>;
   /** Whether process `n` leaves `request` unanswered. */
   holds?(request: RpcRequest, n: number): boolean;
   /** What each start waits for. */
@@ -28,7 +30,7 @@ interface Played {
 
 /** A server whose processes are played by the test, with the owner's actions. */
 function acted(
-  { hanging = [], failing = [], holds = () => false, opened, admissionFor }: Played = {},
+  { hanging = [], failing = [], holds = () => false, opened, closed, admissionFor }: Played = {},
   sessions: Partial<Session>[] = [],
 ) {
   const upstreams: Upstream[] = [];
@@ -41,7 +43,11 @@ function acted(
     const { send, close } = upstream;
     if (hanging.includes(n)) upstream.send = () => Promise.resolve();
     else upstream.send = (message) => send.call(upstream, message);
-    upstream.close = () => close.call(upstream).then(() => upstream.onclose?.());
+    upstream.close = async () => {
+      if (n === 1) await closed;
+      await close.call(upstream);
+      upstream.onclose?.();
+    };
     return upstream;
   }, { settleMs: 0, admissionFor });
   const access = { ...sessions, [Symbol.iterator]: () => sessions.values() } as never;
@@ -274,4 +280,15 @@ Deno.test("a restart with the key of a process that has failed starts it, for a 
   const { ended, started, failed } = await it.act("restart", record!.keyHash);
   assertEquals([ended, started.map(({ sessions }) => sessions), failed], [[], [["ada"]], []]);
   assertEquals(await it.call(windows[0]!), 2);
+});
+
+Deno.test("a restart and a stop say of a process that it has not ended in time", async () => {
+  using _time = new HurriedTime((ms) => ms >= 10_000 && ms < 50_000);
+  const closed = Promise.withResolvers<void>();
+  await using it = acted({ closed: closed.promise });
+  await it.call(windowOf("ada"));
+  const { started, failed } = await it.act("restart");
+  assertEquals([started.length, failed.length], [1, 1]);
+  assertEquals((await it.act("stop")).failed, failed);
+  closed.resolve();
 });

@@ -126,13 +126,8 @@ class ServerActions {
     const { server, slots } = target;
     this.#cancelRestarts(target);
     const ended = slots.map(rowOf);
-    const late = await Promise.all(
-      slots.map(async (slot) => await endedInTime(server.halt(slot)) ? [] : [slot]),
-    );
-    const failed = late.flat().map(({ started }) =>
-      `process ${started?.pid ?? "that was starting"} has not ended within ${END_MS / SECOND_MS} s`
-    );
-    return answerOf(target, { ended, failed });
+    const late = await Promise.all(slots.map((slot) => unlessEnded(slot, server.halt(slot))));
+    return answerOf(target, { ended, failed: late.flat() });
   }
 
   async #restart(
@@ -143,7 +138,7 @@ class ServerActions {
     const ended = slots.map(rowOf);
     const record = recordOf(server, key);
     server.resetBackoff(key);
-    await Promise.all(slots.map((slot) => this.#endFor(restart, server, slot)));
+    const late = await Promise.all(slots.map((slot) => this.#endFor(restart, server, slot)));
     if (restart.isCancelled) {
       return answerOf(target, { ended, failed: ["it was stopped or parked meanwhile"] });
     }
@@ -151,9 +146,10 @@ class ServerActions {
       ? [...restart.slots].flatMap((slot) => [...slot.callers])
       : await lastUsed(server, record, this.#sessions);
     restart.slots.clear();
-    const failed = callers.length > 0
-      ? []
-      : ["no window is open that it could be started for; the next call starts it"];
+    const failed = late.flat();
+    if (callers.length === 0) {
+      failed.push("no window is open that it could be started for; the next call starts it");
+    }
     const results = await Promise.allSettled(callers.map((caller) => startFor(server, caller, restart)));
     const started = new Set(results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []));
     failed.push(
@@ -162,15 +158,19 @@ class ServerActions {
     return answerOf(target, { ended, started: Array.from(started, rowOf), failed: [...new Set(failed)] });
   }
 
-  /** Ends `slot`, with time for its calls; nothing starts another beside it, unless a call comes meanwhile. */
-  async #endFor({ slots }: Pick<PendingRestart, "slots">, server: MountedServer, slot: Slot): Promise<void> {
+  /** Ends `slot`, with time for its calls, and says so if it has not ended; nothing starts another beside it, unless a call comes meanwhile. */
+  async #endFor(
+    { slots }: Pick<PendingRestart, "slots">,
+    server: MountedServer,
+    slot: Slot,
+  ): Promise<string[]> {
     // In one that is starting nothing runs: the calls that wait for it go on in the next.
     if (slot.started) {
       server.park(slot);
       await resolvedWithin(slot.started.ended, RESTART_GRACE_MS);
     }
     // Many servers keep others from a file or a port while they run.
-    if (slots.has(slot)) await endedInTime(server.end(slot));
+    return slots.has(slot) ? await unlessEnded(slot, server.end(slot)) : [];
   }
 
   #pending(server: MountedServer): Set<PendingRestart> {
@@ -200,9 +200,10 @@ function answerOf(
   return { server: server.name, ended, started, failed };
 }
 
-/** Whether a process that was told to end has done so. */
-async function endedInTime(ending: Promise<void>): Promise<boolean> {
-  return await resolvedWithin(ending.then(() => true), END_MS) ?? false;
+/** What is said of a process that was told to end and has not done so in time. */
+async function unlessEnded({ started }: Slot, ending: Promise<void>): Promise<string[]> {
+  if (await resolvedWithin(ending.then(() => true), END_MS)) return [];
+  return [`process ${started?.pid ?? "that was starting"} has not ended within ${END_MS / SECOND_MS} s`];
 }
 
 async function startFor(

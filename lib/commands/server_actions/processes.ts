@@ -73,7 +73,7 @@ async function act(what: "restart" | "park" | "stop", invocation: Invocation): P
     ),
     ...(ended.length === 0 ? [`${name} did not run`] : []),
     ...started.map((row) => `${nameOf(name, row)} started`),
-    ...failed.map((why) => `not ${what === "stop" ? "ended" : "started"}: ${why}`),
+    ...failed.map((why) => `failed: ${why}`),
   ];
   const text = lines.map((line) => visible(line, MAX_ERROR_CHARS)).join("\n");
   return { text, json: answer, code: failed.length > 0 ? 1 : 0 };
