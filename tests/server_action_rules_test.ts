@@ -191,6 +191,30 @@ for (const what of ["park", "stop"]) {
   });
 }
 
+for (const isWhole of [true, false]) {
+  Deno.test(`a restart after a park counts: of ${isWhole ? "all" : "one process of a restart of all"}`, async () => {
+    await using it = acted({ holds: ({ method }, n) => n <= 2 && method === "tools/call" });
+    const answers = [it.call(windowOf("ada", "/a"))];
+    await it.asked(1);
+    answers.push(it.call(windowOf("bob", "/b")));
+    await it.asked(2);
+    const key = isWhole ? undefined : [...it.mounted.slots][0]!.keyHash;
+    const first = it.act("restart");
+    await delay(5);
+    await it.act("park", key);
+    const second = it.act("restart", key);
+    await delay(5);
+    for (const n of [1, 2]) it.release(n);
+    const counts = (await Promise.all([first, second])).map(({ started, failed }) => [
+      started.length,
+      failed.length,
+    ]);
+    assertEquals(counts, isWhole ? [[0, 1], [2, 0]] : [[1, 0], [1, 0]]);
+    await Promise.all(answers);
+    assertEquals(it.upstreams.length, 4);
+  });
+}
+
 Deno.test("a call that could be made again is not, once a person has stopped its process", async () => {
   await using it = acted({ holds: ({ method }, n) => n === 1 && method === "resources/read" });
   const answer = it.call(windowOf("ada"), { method: "resources/read", params: { uri: "x://a" } });

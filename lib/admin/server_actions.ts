@@ -48,12 +48,13 @@ type ServerActionSources = Pick<ServerRouteSources, "servers" | "sessions" | "tr
 /** More names than these are no help in an error. */
 const MAX_NAMED = 20;
 
-/** A restart that waits for processes to end. */
+/** A restart under way. */
 interface PendingRestart {
   /** Undefined: of every process. */
   key: string | undefined;
-  /** The processes whose sessions get another: those that nobody has parked or stopped meanwhile. */
+  /** What it ends, and then what it starts: without those that somebody has parked or stopped meanwhile. */
   slots: Set<Slot>;
+  /** Nothing is left of it to do: others do not join it. */
   isCancelled: boolean;
   answer: Promise<ServerActionAnswer>;
 }
@@ -90,7 +91,7 @@ export function serverActionRoutes(sources: ServerActionSources): [string, Route
 /** One of the owner's actions at a time for each process: a restart joins one that waits, and a stop or park ends it. */
 class ServerActions {
   readonly #sessions: SessionAccess;
-  readonly #restarts = new Map<MountedServer, Set<PendingRestart>>();
+  readonly #restarts = new WeakMap<MountedServer, Set<PendingRestart>>();
 
   constructor(sessions: SessionAccess) {
     this.#sessions = sessions;
@@ -100,14 +101,11 @@ class ServerActions {
   restart(target: ActionTarget): Promise<ServerActionAnswer> {
     const { server, key, slots } = target;
     const pending = this.#pending(server);
-    const same = pending.values().find((one) => one.key === undefined || one.key === key);
+    const same = pending.values().find((one) => includes(one, target));
     if (same) return same.answer;
     const restart = { key, slots: new Set(slots), isCancelled: false };
     const joined: PendingRestart = Object.assign(restart, {
-      answer: this.#restart(target, restart).finally(() => {
-        pending.delete(joined);
-        if (pending.size === 0) this.#restarts.delete(server);
-      }),
+      answer: this.#restart(target, restart).finally(() => pending.delete(joined)),
     });
     pending.add(joined);
     return joined.answer;
@@ -143,15 +141,17 @@ class ServerActions {
     const ended = slots.map(rowOf);
     server.resetBackoff(key);
     await Promise.all(slots.map((slot) => this.#endFor(restart, server, slot)));
-    const isOver = restart.isCancelled || slots.length > 0 && restart.slots.size === 0;
-    if (isOver) return answerOf(target, { ended, failed: ["it was stopped or parked meanwhile"] });
+    if (restart.isCancelled) {
+      return answerOf(target, { ended, failed: ["it was stopped or parked meanwhile"] });
+    }
     const callers = slots.length > 0
       ? [...restart.slots].flatMap((slot) => [...slot.callers])
       : lastUsed(server, this.#sessions);
+    restart.slots.clear();
     const failed = callers.length > 0
       ? []
       : ["no window is open that it could be started for; the next call starts it"];
-    const results = await Promise.allSettled(callers.map((caller) => startFor(server, caller)));
+    const results = await Promise.allSettled(callers.map((caller) => startFor(server, caller, restart)));
     const started = new Set(results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []));
     failed.push(
       ...results.flatMap((result) => result.status === "rejected" ? [messageOf(result.reason)] : []),
@@ -178,10 +178,16 @@ class ServerActions {
 
   #cancelRestarts({ server, key, slots }: ActionTarget): void {
     for (const restart of this.#restarts.get(server) ?? []) {
-      if (key === undefined) restart.isCancelled = true;
-      for (const slot of slots) restart.slots.delete(slot);
+      const taken = slots.filter((slot) => restart.slots.delete(slot));
+      if (key === undefined || taken.length > 0 && restart.slots.size === 0) restart.isCancelled = true;
     }
   }
+}
+
+/** Whether `restart` does all that one of `target` would. */
+function includes(restart: PendingRestart, { key, slots }: ActionTarget): boolean {
+  const isOfIt = restart.key === key || restart.key === undefined && slots.length > 0;
+  return isOfIt && !restart.isCancelled && slots.every((slot) => restart.slots.has(slot));
 }
 
 function answerOf(
@@ -196,8 +202,13 @@ async function endedInTime(ending: Promise<void>): Promise<boolean> {
   return await resolvedWithin(ending.then(() => true), END_MS) ?? false;
 }
 
-async function startFor(server: MountedServer, caller: Caller): Promise<Slot> {
+async function startFor(
+  server: MountedServer,
+  caller: Caller,
+  { slots }: Pick<PendingRestart, "slots">,
+): Promise<Slot> {
   const slot = await server.slotFor(caller);
+  slots.add(slot);
   await slot.instance;
   return slot;
 }
