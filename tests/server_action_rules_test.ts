@@ -17,6 +17,8 @@ const windowOf = (id: string, cwd = "/w") => new Window(id, {}, { cwd });
 interface Played {
   /** The processes that never answer `initialize`, counted from 1. */
   hanging?: number[];
+  /** The processes that cannot be started. */
+  failing?: number[];
   /** Whether process `n` leaves `request` unanswered. */
   holds?(request: RpcRequest, n: number): boolean;
   /** What each start waits for. */
@@ -26,7 +28,7 @@ interface Played {
 
 /** A server whose processes are played by the test, with the owner's actions. */
 function acted(
-  { hanging = [], holds = () => false, opened, admissionFor }: Played = {},
+  { hanging = [], failing = [], holds = () => false, opened, admissionFor }: Played = {},
   sessions: Partial<Session>[] = [],
 ) {
   const upstreams: Upstream[] = [];
@@ -34,6 +36,7 @@ function acted(
     await opened;
     const upstream = new Upstream();
     const n = upstreams.push(upstream);
+    if (failing.includes(n)) throw new Error("its port is taken");
     upstream.answer = (request) => holds(request, n) ? undefined : TOOLS!(request, n);
     const { send, close } = upstream;
     if (hanging.includes(n)) upstream.send = () => Promise.resolve();
@@ -258,4 +261,17 @@ Deno.test("a server that does not run is started for the window that was used la
   const { ended, started, failed } = await none.act("restart");
   assertEquals([ended, started, failed.length], [[], [], 1]);
   assertStringIncludes(failed[0]!, "no window is open");
+});
+
+Deno.test("a restart with the key of a process that has failed starts it, for a window of its directory", async () => {
+  const windows = [windowOf("ada", "/a"), windowOf("bob", "/b")];
+  const sessions = windows.map(({ caller }, lastUsedMs) =>
+    Object.assign(caller, { isConnected: true, lastUsedMs }) as Partial<Session>
+  );
+  await using it = acted({ failing: [1] }, sessions);
+  assertStringIncludes(String(await it.call(windows[0]!)), "its port is taken");
+  const [record] = it.mounted.records;
+  const { ended, started, failed } = await it.act("restart", record!.keyHash);
+  assertEquals([ended, started.map(({ sessions }) => sessions), failed], [[], [["ada"]], []]);
+  assertEquals(await it.call(windows[0]!), 2);
 });

@@ -8,7 +8,9 @@ import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { describeTrouble } from "../call/server_trouble.ts";
 import type { Route } from "../edge/http_handler.ts";
+import { concerns, knownPlaceOf } from "../upstream/audience.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
+import type { ProcessRecord } from "../upstream/process_records.ts";
 import type { Slot } from "../upstream/slot.ts";
 import type { SessionAccess } from "./call_control.ts";
 import { allowMethod } from "./route_guards.ts";
@@ -139,6 +141,7 @@ class ServerActions {
   ): Promise<ServerActionAnswer> {
     const { server, key, slots } = target;
     const ended = slots.map(rowOf);
+    const record = recordOf(server, key);
     server.resetBackoff(key);
     await Promise.all(slots.map((slot) => this.#endFor(restart, server, slot)));
     if (restart.isCancelled) {
@@ -146,7 +149,7 @@ class ServerActions {
     }
     const callers = slots.length > 0
       ? [...restart.slots].flatMap((slot) => [...slot.callers])
-      : lastUsed(server, this.#sessions);
+      : await lastUsed(server, record, this.#sessions);
     restart.slots.clear();
     const failed = callers.length > 0
       ? []
@@ -213,24 +216,42 @@ async function startFor(
   return slot;
 }
 
-/** The session that a server which does not run is started for: the one that was used last. */
-function lastUsed({ name }: MountedServer, sessions: SessionAccess): Caller[] {
-  return [...sessions]
+/** The session that a server, or its process of `record`, which does not run is started for: the one used last. */
+async function lastUsed(
+  { name }: MountedServer,
+  record: ProcessRecord | undefined,
+  sessions: SessionAccess,
+): Promise<Caller[]> {
+  const open = [...sessions]
     .filter(({ isConnected, server }) => isConnected && (server === undefined || server === name))
-    .sort((a, b) => b.lastUsedMs - a.lastUsedMs)
-    .slice(0, 1);
+    .sort((a, b) => b.lastUsedMs - a.lastUsedMs);
+  // A probe is in no window's directory: any has what it was to read.
+  if (!record || record.isProbe) return open.slice(0, 1);
+  for (const session of open) {
+    const roots = session.rootsState === "known" ? await session.roots() : undefined;
+    if (concerns(record.audience, session, await knownPlaceOf(session, roots))) return [session];
+  }
+  return [];
+}
+
+function recordOf({ records }: MountedServer, key: string | undefined): ProcessRecord | undefined {
+  return [...records].find(({ keyHash }) => keyHash === key);
 }
 
 function rowOf({ started, keyHash, sessionIds, calls }: Slot): ActedOnProcess {
   return { pid: started?.pid, share_key: keyHash, sessions: sessionIds, inflight: calls.size };
 }
 
-/** @throws {ExaiError} `RESOURCE_NOT_FOUND` for a key that no process has */
+/**
+ * None for the key of a process that has failed.
+ *
+ * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a key that no process has or had
+ */
 function slotsOf(server: MountedServer, key: string | undefined): Slot[] {
   const slots = [...server.slots, ...server.retiring];
   if (key === undefined) return slots;
   const found = slots.filter(({ keyHash }) => keyHash === key);
-  if (found.length > 0) return found;
+  if (found.length > 0 || recordOf(server, key)) return found;
   const keys = slots.map(({ keyHash }) => keyHash);
   const there = keys.length === 0 ? "none runs" : listed(keys);
   throw new ExaiError(
