@@ -19,6 +19,7 @@ import {
   MAX_SAMPLES,
   ShownState,
 } from "../lib/page/browser/shown_state.ts";
+import { perform, stopServer } from "../lib/page/browser/requests.ts";
 import { WatchClient, type WatchLink } from "../lib/page/browser/watch_client.ts";
 import { until } from "./helpers/until.ts";
 import { hello, sample, serverRow, sessionRow } from "./helpers/watch_rows.ts";
@@ -282,4 +283,20 @@ Deno.test("a stream that is open ends when another request is refused, and nothi
   watch.retry();
   await running;
   assertEquals(paths.length, 2);
+});
+
+Deno.test("an action that the daemon could not do as a whole is told from one that is done", async () => {
+  const { fetch } = globalThis;
+  try {
+    const why: unknown[] = [];
+    for (const failed of [[], ["it has not ended"], undefined]) {
+      globalThis.fetch = () => Promise.resolve(Response.json({ failed }));
+      why.push(await perform(stopServer("files")));
+    }
+    globalThis.fetch = () => Promise.reject(new Error("gone"));
+    why.push(typeof await perform(stopServer("files")));
+    assertEquals(why, [undefined, "it has not ended", undefined, "string"]);
+  } finally {
+    globalThis.fetch = fetch;
+  }
 });

@@ -12,7 +12,7 @@ import { MeasuredView } from "./measured_view.ts";
 import { useKeys, useTab } from "./navigation.ts";
 import { PageProvider, type Tab, TABS } from "./page.ts";
 import { type Preferences, usePreferences } from "./preferences.ts";
-import { type PageAction, RELOAD, request, ROTATE_TOKEN } from "./requests.ts";
+import { type PageAction, perform, RELOAD, ROTATE_TOKEN } from "./requests.ts";
 import type { ShownState } from "./shown_state.ts";
 import { SignIn } from "./sign_in.ts";
 import { Standing } from "./standing.ts";
@@ -40,14 +40,13 @@ export function App({ state, link, retry, setLog }: AppProps): VNode {
   const [asked, setAsked] = useState<PageAction>();
   const [said, setSaid] = useState<{ text: string; isBad: boolean }>();
   const [isHelp, setHelp] = useState(false);
-  const perform = async (action: PageAction) => {
+  const run = async (action: PageAction) => {
     setAsked(undefined);
     setSaid({ text: `${action.title}: under way…`, isBad: false });
-    const outcome = await request("POST", action.path, { query: action.query });
-    if (outcome.is === "failed") setSaid({ text: `${action.title}: ${outcome.why}`, isBad: true });
-    else setSaid({ text: action.done, isBad: false });
+    const why = await perform(action);
+    setSaid({ text: why === undefined ? action.done : `${action.title}: ${why}`, isBad: why !== undefined });
   };
-  const act = (action: PageAction) => action.loses === undefined ? void perform(action) : setAsked(action);
+  const act = (action: PageAction) => action.loses === undefined ? void run(action) : setAsked(action);
   const showLog = (name: string | undefined) => {
     setLog(name);
     if (name !== undefined) open("logs");
@@ -71,7 +70,7 @@ export function App({ state, link, retry, setLog }: AppProps): VNode {
         ${state.hello ? html`<${Shown} tab=${tab} version=${state.version} />` : undefined}
       </main>
       ${asked
-        ? html`<${Confirm} action=${asked} onClose=${() => setAsked(undefined)} onConfirm=${perform} />`
+        ? html`<${Confirm} action=${asked} onClose=${() => setAsked(undefined)} onConfirm=${run} />`
         : undefined}
       ${isHelp ? html`<${Help} preferences=${preferences} onClose=${() => setHelp(false)} />` : undefined}
     </${PageProvider}>

@@ -35,6 +35,14 @@ export async function request(
   }
 }
 
+/** Does what a person has asked for; why it was not done, or not as a whole. */
+export async function perform({ path, query }: PageAction): Promise<string | undefined> {
+  const outcome = await request("POST", path, { query });
+  if (outcome.is === "failed") return outcome.why;
+  const { failed } = outcome.answer;
+  return Array.isArray(failed) && failed.length > 0 ? failed.join("; ") : undefined;
+}
+
 /** `fetch` with the key of the page's session, and without cookies: those are of other programs at this host. */
 export function fetchSignedIn(path: string, init: RequestInit): Promise<Response> {
   return fetch(path, { ...init, headers: sessionHeaders(), cache: "no-store", credentials: "omit" });
