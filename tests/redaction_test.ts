@@ -29,6 +29,15 @@ Deno.test("a secret in a text is taken out, with its quotes or without", () => {
       ["Cookie: sid=abc; b=c\nHost: x", "Cookie: [secret]\nHost: x"],
       [`${PEM}\nmore`, "[secret]\nmore"],
       ["-----BEGIN PRIVATE KEY-----\nMIIE", "[secret]"],
+      ["password: hunter\nuser: bob", "password: [secret]\nuser: bob"],
+      ["password: hunter user: bob", "password: [secret] user: bob"],
+      ["Password:\nhunter2000\nmore", "Password:\n[secret]\nmore"],
+      ["secret:\n  secretName: x\n  password: hunter22", "secret:\n  secretName: x\n  password: [secret]"],
+      ["Authorization: Bearer abcdefghijkl", "Authorization: Bearer [secret]"],
+      ["Authorization: Basic abcdefghijkl", "Authorization: Basic [secret]"],
+      ["authorization = token abcdefghijkl", "authorization = token [secret]"],
+      ["AUTHORIZATION=d3f0d3f0 A=1", "AUTHORIZATION=[secret] A=1"],
+      ["run --password 12345678 now", "run --password [secret] now"],
     ]
   ) {
     assertEquals(redactSecrets(text!), clean);
@@ -45,6 +54,11 @@ Deno.test("what only speaks of secrets stays", () => {
       "interface Login { password: string; }",
       "input tokens: 12345 words",
       "password=$PASSWORD token=${env:TOKEN}",
+      "secret:\n  secretName: x\ntoken:\n  from the settings",
+      "authorization = required for all users",
+      "headers.authorization = f(x, y);",
+      "authorization:\n  enabled: true",
+      "--max-tokens 4096",
     ]
   ) assertEquals(redactSecrets(text), text);
 });
