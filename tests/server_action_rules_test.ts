@@ -17,6 +17,8 @@ const windowOf = (id: string, cwd = "/w") => new Window(id, {}, { cwd });
 interface Played {
   /** The processes that never answer `initialize`, counted from 1. */
   hanging?: number[];
+  /** The processes that cannot be started. */
+  failing?: number[];
   /** Whether process `n` leaves `request` unanswered. */
   holds?(request: RpcRequest, n: number): boolean;
   /** What each start waits for. */
@@ -26,7 +28,7 @@ interface Played {
 
 /** A server whose processes are played by the test, with the owner's actions. */
 function acted(
-  { hanging = [], holds = () => false, opened, admissionFor }: Played = {},
+  { hanging = [], failing = [], holds = () => false, opened, admissionFor }: Played = {},
   sessions: Partial<Session>[] = [],
 ) {
   const upstreams: Upstream[] = [];
@@ -34,6 +36,7 @@ function acted(
     await opened;
     const upstream = new Upstream();
     const n = upstreams.push(upstream);
+    if (failing.includes(n)) throw new Error("its port is taken");
     upstream.answer = (request) => holds(request, n) ? undefined : TOOLS!(request, n);
     const { send, close } = upstream;
     if (hanging.includes(n)) upstream.send = () => Promise.resolve();
@@ -191,6 +194,30 @@ for (const what of ["park", "stop"]) {
   });
 }
 
+for (const isWhole of [true, false]) {
+  Deno.test(`a restart after a park counts: of ${isWhole ? "all" : "one process of a restart of all"}`, async () => {
+    await using it = acted({ holds: ({ method }, n) => n <= 2 && method === "tools/call" });
+    const answers = [it.call(windowOf("ada", "/a"))];
+    await it.asked(1);
+    answers.push(it.call(windowOf("bob", "/b")));
+    await it.asked(2);
+    const key = isWhole ? undefined : [...it.mounted.slots][0]!.keyHash;
+    const first = it.act("restart");
+    await delay(5);
+    await it.act("park", key);
+    const second = it.act("restart", key);
+    await delay(5);
+    for (const n of [1, 2]) it.release(n);
+    const counts = (await Promise.all([first, second])).map(({ started, failed }) => [
+      started.length,
+      failed.length,
+    ]);
+    assertEquals(counts, isWhole ? [[0, 1], [2, 0]] : [[1, 0], [1, 0]]);
+    await Promise.all(answers);
+    assertEquals(it.upstreams.length, 4);
+  });
+}
+
 Deno.test("a call that could be made again is not, once a person has stopped its process", async () => {
   await using it = acted({ holds: ({ method }, n) => n === 1 && method === "resources/read" });
   const answer = it.call(windowOf("ada"), { method: "resources/read", params: { uri: "x://a" } });
@@ -234,4 +261,17 @@ Deno.test("a server that does not run is started for the window that was used la
   const { ended, started, failed } = await none.act("restart");
   assertEquals([ended, started, failed.length], [[], [], 1]);
   assertStringIncludes(failed[0]!, "no window is open");
+});
+
+Deno.test("a restart with the key of a process that has failed starts it, for a window of its directory", async () => {
+  const windows = [windowOf("ada", "/a"), windowOf("bob", "/b")];
+  const sessions = windows.map(({ caller }, lastUsedMs) =>
+    Object.assign(caller, { isConnected: true, lastUsedMs }) as Partial<Session>
+  );
+  await using it = acted({ failing: [1] }, sessions);
+  assertStringIncludes(String(await it.call(windows[0]!)), "its port is taken");
+  const [record] = it.mounted.records;
+  const { ended, started, failed } = await it.act("restart", record!.keyHash);
+  assertEquals([ended, started.map(({ sessions }) => sessions), failed], [[], [["ada"]], []]);
+  assertEquals(await it.call(windows[0]!), 2);
 });

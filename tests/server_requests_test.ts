@@ -228,6 +228,7 @@ Deno.test("a call takes along what its request says, and speaks until it has end
   const [call] = seen as [Call];
   const { method, params, progressToken, timeoutMs, trace } = call;
   assertEquals([method, params, progressToken, timeoutMs, trace], ["tools/call", { a: 1 }, "p", 9, {
+    requestId: 1,
     server: undefined,
   }]);
   assertEquals(call.caller, caller);

@@ -316,7 +316,7 @@ Deno.test("an answer that was pasted is taken from the body of a request, as a p
   const answer = response.headers.get("location")!;
   assertMatch(answer, /code=/);
   const inPath = `/auth/finish?${new URLSearchParams({ login, answer })}`;
-  await assertRejects(() => askDaemon(it.settings, inPath, "POST"), ExaiError, "is not the answer");
+  await assertRejects(() => askDaemon(it.settings, inPath, "POST"), ExaiError, 'takes no "answer"');
   await postToDaemon(it.settings, `/auth/finish?${new URLSearchParams({ login })}`, { body: answer });
   assertMatch((await it.command(["status"])).text, /files +default +signed in/);
 });

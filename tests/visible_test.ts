@@ -36,6 +36,7 @@ const PRINTERS = new Map([
   ["app/program_io.ts", "everything the programs print"],
   ["state/log_files.ts", "the log, which is escaped where it is formatted"],
   ["commands/terminal.ts", "the progress of a command, escaped in commands/progress.ts"],
+  ["commands/top/screen.ts", "the picture of top, whose texts are made visible in commands/top/paint.ts"],
   ["app/double_click.ts", "one sentence of its own"],
   ["transport/process_stdio.ts", "MCP on standard output, which is JSON for a program"],
 ]);

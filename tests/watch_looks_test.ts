@@ -230,6 +230,22 @@ Deno.test("one who reads late has held little, and is told all and how many call
   await late.stop();
 });
 
+Deno.test("a call that has ended since the look before is told to one who comes, too", async () => {
+  using clock = new FakeClock();
+  const calls = new FakeCalls();
+  using feed = feedOf({ servers: () => [], calls });
+  const first = follow(feed.watch({}));
+  await clock.pass(SECOND_MS);
+  calls.end(7);
+  const late = follow(feed.watch({}));
+  await clock.pass(SECOND_MS);
+  for (const { events } of [first, late]) {
+    const told = events().flatMap((event) => event.type === "calls" ? event.calls : []);
+    assertEquals(told.map(({ id, outcome }) => [id, outcome]), [["7", "ok"]]);
+  }
+  await Promise.all([first.stop(), late.stop()]);
+});
+
 Deno.test("looks that take longer are fewer, and who comes meanwhile is told with the next", async () => {
   using clock = new FakeClock();
   const { now } = performance;

@@ -8,7 +8,9 @@ import { SECOND_MS } from "../base/units.ts";
 import type { Caller } from "../call/call.ts";
 import { describeTrouble } from "../call/server_trouble.ts";
 import type { Route } from "../edge/http_handler.ts";
+import { concerns, knownPlaceOf } from "../upstream/audience.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
+import type { ProcessRecord } from "../upstream/process_records.ts";
 import type { Slot } from "../upstream/slot.ts";
 import type { SessionAccess } from "./call_control.ts";
 import { allowMethod } from "./route_guards.ts";
@@ -48,12 +50,13 @@ type ServerActionSources = Pick<ServerRouteSources, "servers" | "sessions" | "tr
 /** More names than these are no help in an error. */
 const MAX_NAMED = 20;
 
-/** A restart that waits for processes to end. */
+/** A restart under way. */
 interface PendingRestart {
   /** Undefined: of every process. */
   key: string | undefined;
-  /** The processes whose sessions get another: those that nobody has parked or stopped meanwhile. */
+  /** What it ends, and then what it starts: without those that somebody has parked or stopped meanwhile. */
   slots: Set<Slot>;
+  /** Nothing is left of it to do: others do not join it. */
   isCancelled: boolean;
   answer: Promise<ServerActionAnswer>;
 }
@@ -90,7 +93,7 @@ export function serverActionRoutes(sources: ServerActionSources): [string, Route
 /** One of the owner's actions at a time for each process: a restart joins one that waits, and a stop or park ends it. */
 class ServerActions {
   readonly #sessions: SessionAccess;
-  readonly #restarts = new Map<MountedServer, Set<PendingRestart>>();
+  readonly #restarts = new WeakMap<MountedServer, Set<PendingRestart>>();
 
   constructor(sessions: SessionAccess) {
     this.#sessions = sessions;
@@ -100,14 +103,11 @@ class ServerActions {
   restart(target: ActionTarget): Promise<ServerActionAnswer> {
     const { server, key, slots } = target;
     const pending = this.#pending(server);
-    const same = pending.values().find((one) => one.key === undefined || one.key === key);
+    const same = pending.values().find((one) => includes(one, target));
     if (same) return same.answer;
     const restart = { key, slots: new Set(slots), isCancelled: false };
     const joined: PendingRestart = Object.assign(restart, {
-      answer: this.#restart(target, restart).finally(() => {
-        pending.delete(joined);
-        if (pending.size === 0) this.#restarts.delete(server);
-      }),
+      answer: this.#restart(target, restart).finally(() => pending.delete(joined)),
     });
     pending.add(joined);
     return joined.answer;
@@ -141,17 +141,20 @@ class ServerActions {
   ): Promise<ServerActionAnswer> {
     const { server, key, slots } = target;
     const ended = slots.map(rowOf);
+    const record = recordOf(server, key);
     server.resetBackoff(key);
     await Promise.all(slots.map((slot) => this.#endFor(restart, server, slot)));
-    const isOver = restart.isCancelled || slots.length > 0 && restart.slots.size === 0;
-    if (isOver) return answerOf(target, { ended, failed: ["it was stopped or parked meanwhile"] });
+    if (restart.isCancelled) {
+      return answerOf(target, { ended, failed: ["it was stopped or parked meanwhile"] });
+    }
     const callers = slots.length > 0
       ? [...restart.slots].flatMap((slot) => [...slot.callers])
-      : lastUsed(server, this.#sessions);
+      : await lastUsed(server, record, this.#sessions);
+    restart.slots.clear();
     const failed = callers.length > 0
       ? []
       : ["no window is open that it could be started for; the next call starts it"];
-    const results = await Promise.allSettled(callers.map((caller) => startFor(server, caller)));
+    const results = await Promise.allSettled(callers.map((caller) => startFor(server, caller, restart)));
     const started = new Set(results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []));
     failed.push(
       ...results.flatMap((result) => result.status === "rejected" ? [messageOf(result.reason)] : []),
@@ -178,10 +181,16 @@ class ServerActions {
 
   #cancelRestarts({ server, key, slots }: ActionTarget): void {
     for (const restart of this.#restarts.get(server) ?? []) {
-      if (key === undefined) restart.isCancelled = true;
-      for (const slot of slots) restart.slots.delete(slot);
+      const taken = slots.filter((slot) => restart.slots.delete(slot));
+      if (key === undefined || taken.length > 0 && restart.slots.size === 0) restart.isCancelled = true;
     }
   }
+}
+
+/** Whether `restart` does all that one of `target` would. */
+function includes(restart: PendingRestart, { key, slots }: ActionTarget): boolean {
+  const isOfIt = restart.key === key || restart.key === undefined && slots.length > 0;
+  return isOfIt && !restart.isCancelled && slots.every((slot) => restart.slots.has(slot));
 }
 
 function answerOf(
@@ -196,30 +205,53 @@ async function endedInTime(ending: Promise<void>): Promise<boolean> {
   return await resolvedWithin(ending.then(() => true), END_MS) ?? false;
 }
 
-async function startFor(server: MountedServer, caller: Caller): Promise<Slot> {
+async function startFor(
+  server: MountedServer,
+  caller: Caller,
+  { slots }: Pick<PendingRestart, "slots">,
+): Promise<Slot> {
   const slot = await server.slotFor(caller);
+  slots.add(slot);
   await slot.instance;
   return slot;
 }
 
-/** The session that a server which does not run is started for: the one that was used last. */
-function lastUsed({ name }: MountedServer, sessions: SessionAccess): Caller[] {
-  return [...sessions]
+/** The session that a server, or its process of `record`, which does not run is started for: the one used last. */
+async function lastUsed(
+  { name }: MountedServer,
+  record: ProcessRecord | undefined,
+  sessions: SessionAccess,
+): Promise<Caller[]> {
+  const open = [...sessions]
     .filter(({ isConnected, server }) => isConnected && (server === undefined || server === name))
-    .sort((a, b) => b.lastUsedMs - a.lastUsedMs)
-    .slice(0, 1);
+    .sort((a, b) => b.lastUsedMs - a.lastUsedMs);
+  // A probe is in no window's directory: any has what it was to read.
+  if (!record || record.isProbe) return open.slice(0, 1);
+  for (const session of open) {
+    const roots = session.rootsState === "known" ? await session.roots() : undefined;
+    if (concerns(record.audience, session, await knownPlaceOf(session, roots))) return [session];
+  }
+  return [];
+}
+
+function recordOf({ records }: MountedServer, key: string | undefined): ProcessRecord | undefined {
+  return [...records].find(({ keyHash }) => keyHash === key);
 }
 
 function rowOf({ started, keyHash, sessionIds, calls }: Slot): ActedOnProcess {
   return { pid: started?.pid, share_key: keyHash, sessions: sessionIds, inflight: calls.size };
 }
 
-/** @throws {ExaiError} `RESOURCE_NOT_FOUND` for a key that no process has */
+/**
+ * None for the key of a process that has failed.
+ *
+ * @throws {ExaiError} `RESOURCE_NOT_FOUND` for a key that no process has or had
+ */
 function slotsOf(server: MountedServer, key: string | undefined): Slot[] {
   const slots = [...server.slots, ...server.retiring];
   if (key === undefined) return slots;
   const found = slots.filter(({ keyHash }) => keyHash === key);
-  if (found.length > 0) return found;
+  if (found.length > 0 || recordOf(server, key)) return found;
   const keys = slots.map(({ keyHash }) => keyHash);
   const there = keys.length === 0 ? "none runs" : listed(keys);
   throw new ExaiError(

@@ -75,18 +75,23 @@ export class WatchedState {
     const sessions = this.#sessions.update(sessionsNow);
     if (sessions) changes.push(rowsLine("sessions", sessions, { atMs, isWhole: false }));
     const { endCount } = this.#calls;
-    const calls = this.#calls.takeChanges();
-    if (calls.calls.length + calls.leftOut > 0) changes.push(lineOf(callsEvent(calls, atMs)));
+    const changed = this.#calls.takeChanges();
+    const hasChanged = changed.calls.length + changed.leftOut > 0;
+    const calls = hasChanged ? [lineOf(callsEvent(changed, atMs))] : [];
+    changes.push(...calls);
     if (health) changes.push(...this.#takeSample({ status, health, atMs }));
     void this.#memory.measure(status);
-    return { atMs, changes: changes.map(encode), endCount, whole: once(() => this.#whole(atMs)) };
+    const whole = once(() => this.#whole(atMs, calls));
+    return { atMs, changes: changes.map(encode), endCount, whole };
   }
 
-  #whole(atMs: number): Uint8Array<ArrayBuffer>[] {
+  /** @param calls lines of those that have changed: one that has just ended runs no more, and is told to nobody else */
+  #whole(atMs: number, calls: readonly string[]): Uint8Array<ArrayBuffer>[] {
     const lines = [
       rowsLine("servers", this.#servers.whole, { atMs, isWhole: true }),
       rowsLine("sessions", this.#sessions.whole, { atMs, isWhole: true }),
       lineOf(callsEvent(this.#calls.running(), atMs)),
+      ...calls,
       lineOf(this.#notice ??= this.#noticeAt(atMs, this.#sources.health())),
       ...(this.#sample ? [lineOf(this.#sample)] : []),
     ];

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ALL, mountedDaemon, NOBODYS, runConformance } from "../helpers/conformance.ts";
+import { conforms } from "../helpers/eras_conformance.ts";
 
 Deno.test({
   name:
@@ -24,4 +25,10 @@ Deno.test("a server that is one for the whole machine conforms but for what is n
   await using it = await mountedDaemon("machine");
   const { scenarios, faults } = await runConformance(new URL("/mcp/conformance", it.http));
   assertEquals([scenarios, faults.filter((fault) => !NOBODYS.test(fault))], [ALL.scenarios, []]);
+});
+
+Deno.test({
+  name: "servers of both eras conform to 2025-11-25 over HTTP",
+  timeout: 120_000,
+  fn: () => conforms("2025-11-25", "http"),
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { assertServes, testDaemon } from "./helpers/daemon.ts";
-import { findChromium, openInChromium, showInChromium } from "./helpers/chromium.ts";
+import { assertServes, testDaemon } from "../helpers/daemon.ts";
+import { findChromium, openInChromium, showInChromium } from "../helpers/chromium.ts";
 
 const chromium = findChromium();
 const ignore = chromium === undefined;
