@@ -22,6 +22,8 @@ const SCHEMA_TYPES: readonly unknown[] = [
   "array",
   "null",
 ];
+/** What may hold a secret in the schema of one. */
+const HOLDERS: ReadonlySet<string> = new Set(["default", "const", "examples", "text", "data"]);
 const SCHEMA_KEYS = ["$ref", "anyOf", "oneOf", "allOf", "enum"];
 
 /** What follows a text that was cut, and what makes it no JSON. */
@@ -33,8 +35,15 @@ const CUT_SECRET_CHARS = 2048;
 /** Bounds the recursion of `excerpt`. */
 const MAX_DEPTH = 64;
 
-/** Which values are secret by the name of what they are in; a number among `tokens` is a count. */
-type Secrecy = "none" | "texts" | "all";
+/** Names of many secrets that may be described one by one. */
+const COLLECTION = /(?:secret|cookie|(?:access|refresh|api|auth|session)[_-]?token)s$/i;
+
+/**
+ * Which values are secret by the name of what they are in: all in it, all texts in it, the `value` of each described
+ * one in it or else all (`each`), the texts that stand in it directly or in a list (`direct`: tokens may be words or
+ * colors, and their number a count), or what a schema holds.
+ */
+type Secrecy = "none" | "texts" | "all" | "each" | "direct" | "schema";
 
 interface ExcerptPlace {
   budget: { chars: number; isCut: boolean };
@@ -59,10 +68,10 @@ export function redactedJson(value: unknown, maxChars: number): string {
 function excerpt(value: unknown, at: ExcerptPlace): unknown {
   const { budget, secrecy } = at;
   budget.chars--;
-  if (typeof value === "string") return secrecy === "none" ? excerptOf(value, budget) : SECRET;
+  if (typeof value === "string") return isOpen(secrecy) ? excerptOf(value, budget) : SECRET;
   if (typeof value === "number" || isRawJson(value)) {
     const text = JSON.stringify(value);
-    return secrecy === "all" || redact(text) !== text ? SECRET : value;
+    return secrecy === "all" || secrecy === "each" || redact(text) !== text ? SECRET : value;
   }
   if (typeof value !== "object" || value === null) return value;
   if (at.depth >= MAX_DEPTH) return "… (nested too deep)";
@@ -82,7 +91,8 @@ function excerptList(list: readonly unknown[], at: ExcerptPlace): unknown[] {
   let before: unknown;
   for (const item of list) {
     if (isUsedUp(at)) break;
-    const isValue = typeof item === "string" && typeof before === "string" && isFlagValue(before, item);
+    const isWord = typeof item === "string" || typeof item === "number";
+    const isValue = isWord && typeof before === "string" && isFlagValue(before, String(item));
     items.push(isValue ? SECRET : excerpt(item, at));
     before = item;
   }
@@ -91,21 +101,34 @@ function excerptList(list: readonly unknown[], at: ExcerptPlace): unknown[] {
 
 function excerptObject(object: object, at: ExcerptPlace): unknown {
   const { name, key, id } = object as Record<string, unknown>;
-  const isNamedSecret = [name, key, id].some((said) => typeof said === "string" && isSecretName(said));
+  const names = [name, key, id].filter((said) => typeof said === "string");
+  const isNamedSecret = names.some(isSecretName);
+  const isDescribed = at.secrecy === "each" && names.length > 0 && Object.hasOwn(object, "value");
+  const outer = at.secrecy === "direct" || isDescribed ? "none" : at.secrecy;
   const members: [string, unknown][] = [];
   for (const [key, part] of Object.entries(object)) {
     if (isUsedUp(at)) break;
-    const isSecret = isNamedSecret && /^values?$/i.test(key);
-    const secrecy = isSecret ? "all" : secrecyOf(key, part, at.secrecy);
+    const isSecret = (isNamedSecret || isDescribed) && /^values?$/i.test(key);
+    const secrecy = isSecret ? "all" : secrecyOf(key, part, outer);
     members.push([excerptOf(key, at.budget), excerpt(part, { ...at, secrecy })]);
   }
   return Object.fromEntries(members);
 }
 
 function secrecyOf(key: string, value: unknown, outer: Secrecy): Secrecy {
-  if (outer !== "none") return LABELS.has(key) ? "none" : outer;
-  if (!isSecretName(key) || isSchema(value)) return "none";
-  return /tokens$/i.test(key) ? "texts" : "all";
+  if (!isOpen(outer)) return LABELS.has(key) ? "none" : outer;
+  if (isSecretName(key)) return isSchema(value) ? "schema" : secrecyOfName(key, value);
+  return outer === "schema" && HOLDERS.has(key) && !isSchema(value) ? "texts" : outer;
+}
+
+function secrecyOfName(name: string, value: unknown): Secrecy {
+  if (typeof value === "object" && COLLECTION.test(name)) return "each";
+  return /tokens$/i.test(name) ? "direct" : "all";
+}
+
+/** Whether a text is recorded where `secrecy` holds. */
+function isOpen(secrecy: Secrecy): boolean {
+  return secrecy === "none" || secrecy === "schema";
 }
 
 function isUsedUp({ budget }: ExcerptPlace): boolean {

@@ -37,7 +37,7 @@ const COOKIE = /(\bcookie\\*["']?\s*[=:]\s*\\*["']?)[\w.-]{1,100}=[^\r\n"'\\]+/g
 
 /** A word that may be part of a sentence; names and keys have digits or capitals within. */
 const WORD = /^[A-Za-z]?[a-z]+[.)]*$/;
-const NEXT_WORD = /^(?:[A-Za-z][a-z]*|[A-Z]+)[,;.:)]*$/;
+const NEXT_WORD = /^(?:[A-Za-z][a-z]*|[A-Z]+)[,;.)]*$/;
 const MAX_WORD_CHARS = 40;
 /** What all of the above have somewhere: most texts are searched once, and not a dozen times. */
 const SUSPECT =
@@ -71,15 +71,26 @@ export function redactSecrets(text: string): string {
   return redactValues(redactValues(clean, ASSIGNED), FLAGGED);
 }
 
-/** Whether `word` of a command is the value of the flag before it; a number is a count, as of `--max-tokens 4096`. */
+/** Whether `word` of a command is the value of the flag before it. */
 export function isFlagValue(flag: string, word: string): boolean {
-  return FLAG.test(flag) && !word.startsWith("-") && !NUMBER.test(word) && !PLACEHOLDER.test(word);
+  return FLAG.test(flag) && !word.startsWith("-") && !isCount(flag, word) && !PLACEHOLDER.test(word);
 }
 
+/** Whether `value` is a number of tokens, as of `--max-tokens 4096`; a password may be a number too. */
+function isCount(lead: string, value: string): boolean {
+  return NUMBER.test(value) && /tokens\W*$/i.test(lead);
+}
+
+/** A header up to its end; what is assigned in a program or below the line is none, unless it has a scheme. */
 function redactCredentials(all: string, lead: string, value: string): string {
-  const [, scheme = "", rest = value] = /^(\w+\s+)(.*)$/.exec(value) ?? [];
-  if (rest.startsWith(SECRET) || isSentence(lead, value)) return all;
-  return `${lead}${/^(?:bearer|basic|digest|token)\s/i.test(scheme) ? scheme : ""}${SECRET}`;
+  const [, word = "", rest = value] = /^(\w+\s+)(.*)$/.exec(value) ?? [];
+  if (rest.startsWith(SECRET)) return all;
+  if (/^(?:bearer|basic|digest|token)\s/i.test(word)) return `${lead}${word}${SECRET}`;
+  if (/[\r\n]/.test(lead) || isSentence(lead, value)) return all;
+  if (!/=\s*$/.test(lead)) return lead + SECRET;
+  const [first = ""] = value.split(/[\s,;&]/, 1);
+  const isCode = first.length < MIN_VALUE_CHARS || first.includes("(") || PLACEHOLDER.test(first);
+  return isCode || beginsWithWords(value) ? all : lead + SECRET + value.slice(first.length);
 }
 
 /** `text` without the values that follow `lead`, whose group is the quotes that are opened. */
@@ -112,16 +123,23 @@ function valueAt(text: string, at: number, open: string): string {
   return BARE.exec(text)?.[0] ?? "";
 }
 
-/** Whether `value` is none of a secret: a count, as of `--max-tokens 4096`, a placeholder, or a word of a sentence. */
+/** Whether `value` is none of a secret: a count, a placeholder, a word of a sentence, or a key on the line below. */
 function isOrdinary(lead: string, value: string, after: string): boolean {
-  const isCount = /tokens\W*$|^-/i.test(lead) && NUMBER.test(value);
-  return isCount || PLACEHOLDER.test(value) || isSentence(lead, value + after);
+  if (isCount(lead, value) || PLACEHOLDER.test(value)) return true;
+  if (!/[\r\n]/.test(lead)) return isSentence(lead, value + after);
+  return value.endsWith(":") || !/^\\*["']?,?[^\S\r\n]*(?:[\r\n]|$)/.test(after);
 }
 
-/** Whether what follows the colon of `lead` begins with two words: an explanation. */
+/** Whether what follows the colon of `lead` is an explanation. */
 function isSentence(lead: string, text: string): boolean {
-  const [word, next = ""] = text.split(/\s/, 2);
-  return /:\s+$/.test(lead) && WORD.test(word!) && NEXT_WORD.test(next);
+  return /:\s+$/.test(lead) && beginsWithWords(text);
+}
+
+/** Whether `text` begins with two words on one line. */
+function beginsWithWords(text: string): boolean {
+  const [line = ""] = text.split(/[\r\n]/, 1);
+  const [word = "", next = ""] = line.split(/\s/, 2);
+  return WORD.test(word) && NEXT_WORD.test(next);
 }
 
 const JWT_BEGIN = "eyJ";
