@@ -224,6 +224,22 @@ for (const isWhole of [true, false]) {
   });
 }
 
+for (const isRunning of [false, true]) {
+  const which = isRunning ? "of a process that runs" : "at a start";
+  Deno.test(`a list that is being read ${which} starts nothing, once a person has stopped that`, async () => {
+    await using it = acted({ holds: ({ method }, n) => n === 1 && method === "tools/list" });
+    const ada = windowOf("ada");
+    if (isRunning) await it.call(ada);
+    const list = it.mounted.list("tools", ada.call({ method: "tools/list" })).catch(messageOf);
+    await it.asked(1, "tools/list");
+    await delay(5);
+    await it.act("stop");
+    assertStringIncludes(String(await list), "stopped by its user");
+    await delay(5);
+    assertEquals(it.upstreams.length, 1);
+  });
+}
+
 Deno.test("a call that could be made again is not, once a person has stopped its process", async () => {
   await using it = acted({ holds: ({ method }, n) => n === 1 && method === "resources/read" });
   const answer = it.call(windowOf("ada"), { method: "resources/read", params: { uri: "x://a" } });

@@ -155,6 +155,9 @@ export class Probes {
     slot.beginCall();
     try {
       await this.#options.read(slot);
+    } catch (thrown) {
+      // A person has stopped it: the next is started by what is asked later.
+      throw slot.putAway?.failsWith ?? thrown;
     } finally {
       slot.endCall();
     }

@@ -236,7 +236,8 @@ export class ServerLists {
     if (isOwn || this.#leases.running(caller)) {
       const slot = await this.#leases.lease(caller);
       const instance = await slot.instance;
-      return await this.#read(kind, slot.listScope, () => instance.lists.get(kind));
+      const list = this.#read(kind, slot.listScope, () => instance.lists.get(kind));
+      return await list.catch((thrown) => Promise.reject(slot.putAway?.failsWith ?? thrown));
     }
     const known = () => this.#memory.viewOf(caller).current(kind);
     await this.#probes.settled();
