@@ -53,8 +53,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
 const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "exai-daemon stop": "tests/long/stop_test.ts",
   "exai-daemon restart": "tests/long/stop_test.ts",
-  "exai-daemon top": "tests/slow/top_test.ts",
-  "exai-daemon top --json": "tests/slow/top_test.ts",
+  "exai-daemon top": "tests/long/top_test.ts",
+  "exai-daemon top --json": "tests/long/top_test.ts",
   "exai-daemon logs --follow": "tests/long/logs_test.ts",
   "exai-daemon config edit [mcp|exai|models]": "tests/config_command_test.ts",
   "exai-daemon secret set NAME": "tests/long/secret_command_test.ts",
