@@ -49,13 +49,17 @@ async function warm(url: string | URL): Promise<void> {
   await postModern(url, ["tools/call", { name: "test_simple_text" }, { elicitation: {} }]);
 }
 
+/** What the suite says of a call whose first sign it has waited for in vain, for 600 ms: on a busy machine it may be late. */
+const LATE = /Failed to receive progressive stream chunk/;
+
 /** Has each server of the fixture, behind a daemon, tried by the official suite through `door`. */
 export async function conforms(revision: Revision, door: "http" | "shim"): Promise<void> {
   // A server of the legacy era that windows share is told what any of them can do, and some of what it says is nobody's.
   await using it = await erasDaemon(UPSTREAMS, { share: "session" });
   const run = async (url: string | URL) => {
     if (revision === "2026-07-28") await warm(url);
-    return await runConformance(url, revision);
+    const found = await runConformance(url, revision);
+    return found.faults.some((fault) => LATE.test(fault)) ? await runConformance(url, revision) : found;
   };
   // The suite starts hundreds of windows, which from source would take most of its time.
   await using dir = await tempDir({});
