@@ -69,8 +69,7 @@ function optionsOf(
   box: HTMLElement,
   { curves, format, steps }: Pick<PlotProps, "curves" | "format" | "steps">,
 ): uPlot.Options {
-  const styles = getComputedStyle(document.documentElement);
-  const color = (name: string) => styles.getPropertyValue(name).trim();
+  const color = (name: string) => colorOf(box, name);
   const axis = {
     stroke: color("--quiet"),
     grid: { stroke: color("--line"), width: 1 },
@@ -97,6 +96,14 @@ function optionsOf(
       { ...axis, size: 76, incrs: steps, values: (_plot, splits) => splits.map(format) },
     ],
   };
+}
+
+/** The colour that `name` of page.css is now, for a canvas, which knows neither `var()` nor `light-dark()`. */
+function colorOf(box: HTMLElement, name: string): string {
+  box.style.color = `var(${name})`;
+  const { color } = getComputedStyle(box);
+  box.style.color = "";
+  return color;
 }
 
 function agoOf(seconds: number): string {
