@@ -1,5 +1,7 @@
 import type { VNode } from "preact";
+import type { StateTone } from "../../admin/state_words.ts";
 import { html, Modal } from "./elements.ts";
+import { SIGNS } from "./matrix_cells.ts";
 import type { Preferences } from "./preferences.ts";
 import type { PageAction } from "./requests.ts";
 
@@ -32,12 +34,12 @@ const KEYS: readonly [string, string][] = [
   ["Escape", "Close what is open"],
 ];
 
-const SIGN_WORDS: readonly [string, string, string][] = [
-  ["ok", "●", "runs"],
-  ["busy", "◐", "starts or ends"],
-  ["ask", "◆", "needs somebody: a login, a directory, a look at its faults"],
-  ["bad", "▲", "does not run, and the cause is given"],
-  ["off", "○", "is not needed yet, or switched off"],
+const SIGN_WORDS: readonly [StateTone, string][] = [
+  ["ok", "runs"],
+  ["busy", "starts or ends"],
+  ["ask", "needs somebody: a login, a directory, a look at its faults"],
+  ["bad", "does not run, and the cause is given"],
+  ["off", "is not needed yet, or switched off"],
 ];
 
 /** What the keys do and the signs mean. */
@@ -47,8 +49,10 @@ export function Help({ preferences, onClose }: { preferences: Preferences; onClo
       <p>Each line is a server, each column a window. A number is a process: where two windows show the same number in a line, they share it. ▸ counts the calls of a window that run there, ‖ those that wait.</p>
       <h3>Signs</h3>
       <ul class="plain">
-        ${SIGN_WORDS.map(([tone, sign, words]) =>
-          html`<li key=${tone}><span class=${`sign ${tone}`} aria-hidden="true">${sign}</span> ${words}</li>`
+        ${SIGN_WORDS.map(([tone, words]) =>
+          html`<li key=${tone}><span class=${`sign ${tone}`} aria-hidden="true">${
+            SIGNS[tone]
+          }</span> ${words}</li>`
         )}
       </ul>
       <h3>Keys</h3>

@@ -30,11 +30,17 @@ export function Modal({ title, onClose, children }: ModalProps): VNode {
   `;
 }
 
-/** A table of facts: what, and its value. Those without a value are left out. */
-export function Facts({ rows }: { rows: [string, ComponentChildren][] }): VNode {
+interface FactsProps {
+  rows: readonly [string, ComponentChildren][];
+  /** How they stand: below each other, or in a row. */
+  kind?: "facts" | "figures";
+}
+
+/** What, and its value. Those without a value are left out. */
+export function Facts({ rows, kind = "facts" }: FactsProps): VNode {
   const shown = rows.filter(([, value]) => value !== undefined && value !== "" && value !== null);
   return html`
-    <dl class="facts">
+    <dl class=${kind}>
       ${shown.map(([name, value]) =>
         html`
           <div key=${name}>

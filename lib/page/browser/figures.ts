@@ -3,7 +3,7 @@ import { describeSaved } from "../../admin/saved_text.ts";
 import type { SampleEvent } from "../../admin/watch_event.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, formatDuration } from "../../base/units.ts";
-import { html } from "./elements.ts";
+import { Facts, html } from "./elements.ts";
 import { formatCount, known, NONE } from "./format.ts";
 import { columnsOf } from "./matrix_model.ts";
 import { usePage } from "./page.ts";
@@ -26,18 +26,7 @@ export function Figures(): VNode {
     ["Memory in all", known(sample, memoryOf)],
     ["Saved by sharing", (sample && describeSaved(sample.saved)) ?? NONE],
   ];
-  return html`
-    <dl class="figures">
-      ${figures.map(([name, value]) =>
-        html`
-          <div key=${name}>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>
-        `
-      )}
-    </dl>
-  `;
+  return html`<${Facts} kind="figures" rows=${figures} />`;
 }
 
 function memoryOf({ memory: { daemon, servers = 0, shims = 0 } }: SampleEvent): string {
