@@ -10,8 +10,8 @@ import {
   loadOf,
   loadsByCell,
   placeOf,
-  visibleRange,
 } from "../lib/page/browser/matrix_model.ts";
+import { visibleRange } from "../lib/page/browser/scroll.ts";
 import {
   filterCalls,
   MAX_CALLS,

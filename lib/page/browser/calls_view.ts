@@ -1,12 +1,12 @@
 import type { VNode } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { counted } from "../../base/text.ts";
 import { formatDuration } from "../../base/units.ts";
 import { CallDetails } from "./call_details.ts";
 import { Filter, html } from "./elements.ts";
 import { formatTime, known } from "./format.ts";
-import { visibleRange } from "./matrix_model.ts";
 import { usePage } from "./page.ts";
+import { scrolledTo, useScrolled, visibleRange } from "./scroll.ts";
 import { filterCalls, type ShownCall } from "./shown_state.ts";
 
 const ROW_PX = 34;
@@ -54,15 +54,7 @@ interface CallListProps {
 
 function CallList({ calls, chosen, onChoose }: CallListProps): VNode {
   const ref = useRef<HTMLDivElement>(null);
-  const [seen, setSeen] = useState({ top: 0, height: 500 });
-  useEffect(() => {
-    const list = ref.current!;
-    const read = () => setSeen({ top: list.scrollTop, height: list.clientHeight });
-    const sizes = new ResizeObserver(read);
-    sizes.observe(list);
-    list.addEventListener("scroll", read, { passive: true });
-    return () => sizes.disconnect();
-  }, []);
+  const seen = useScrolled(ref);
   const at = calls.findIndex(({ id }) => id === chosen);
   const [from, to] = visibleRange({
     scroll: seen.top,
@@ -109,10 +101,9 @@ const COLUMNS = ["Started", "Server", "Tool", "Outcome", "Took", "Client"];
 const STEPS = new Map([["ArrowDown", 1], ["ArrowUp", -1], ["PageDown", 12], ["PageUp", -12]]);
 
 function showRow(list: HTMLElement, index: number): void {
-  const top = index * ROW_PX;
-  const room = list.clientHeight - 2 * ROW_PX;
-  if (top < list.scrollTop) list.scrollTop = top;
-  else if (top > list.scrollTop + room) list.scrollTop = top - room;
+  // The head is as high as a row.
+  const room = list.clientHeight - ROW_PX;
+  list.scrollTop = scrolledTo(list.scrollTop, { start: index * ROW_PX, size: ROW_PX, room });
 }
 
 interface CallRowProps {

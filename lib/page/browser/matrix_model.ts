@@ -177,15 +177,3 @@ export function filterLines(lines: readonly ServerLine[], filter: string): reado
     return words.every((word) => text.includes(word));
   });
 }
-
-/** Ranges begin and end at multiples of this: not each step of a scroll draws other cells. */
-const RANGE_STEP = 4;
-
-/** The part of `count` things of `size` pixels that is seen, with a few on either side. */
-export function visibleRange(
-  { scroll, extent, size, count }: { scroll: number; extent: number; size: number; count: number },
-): [number, number] {
-  const first = RANGE_STEP * Math.max(0, Math.floor(scroll / size / RANGE_STEP) - 1);
-  const end = RANGE_STEP * (Math.ceil((scroll + extent) / size / RANGE_STEP) + 1);
-  return [Math.min(first, Math.max(0, count - 1)), Math.min(count, end)];
-}

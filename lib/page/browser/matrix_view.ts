@@ -13,11 +13,12 @@ import {
   loadsByCell,
   type Matrix,
   placeOf,
-  visibleRange,
   type WindowColumn,
 } from "./matrix_model.ts";
+import { hasModifier } from "./navigation.ts";
 import { usePage } from "./page.ts";
 import { parkServer, restartServer, stopServer } from "./requests.ts";
+import { scrolledTo, useScrolled, visibleRange } from "./scroll.ts";
 
 /** Servers by windows: who shares what, in what state, and why. */
 export function MatrixView(): VNode {
@@ -84,18 +85,9 @@ interface GridProps {
   onPlace: (place: GridPlace) => void;
 }
 
-/** How far the grid is scrolled, and how large what is seen of it is. */
-interface Scrolled {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
-}
-
 /** Sizes of the grid as wide as it is, and which lines and columns of it are seen. */
 function useSeen(ref: RefObject<HTMLDivElement | null>, matrix: Matrix) {
-  const [seen, setSeen] = useState<Scrolled>({ left: 0, top: 0, width: 800, height: 500 });
-  useEffect(() => watchScroll(ref.current!, setSeen), []);
+  const seen = useScrolled(ref);
   const nameWidth = seen.width < 520 ? 132 : 230;
   const seenWidth = Math.max(0, seen.width - nameWidth);
   const columnWidth = widthOfColumns(seenWidth, matrix.columns.length);
@@ -167,10 +159,6 @@ function Grid({ matrix, at, onPlace }: GridProps): VNode {
 
 const ACTIONS = new Map([["r", restartServer], ["p", parkServer], ["s", stopServer]]);
 
-export function hasModifier({ ctrlKey, altKey, metaKey }: KeyboardEvent): boolean {
-  return ctrlKey || altKey || metaKey;
-}
-
 function widthOfColumns(room: number, count: number): number {
   return count === 0 ? 96 : Math.max(40, Math.min(170, Math.floor((room - 2) / count)));
 }
@@ -207,39 +195,13 @@ function moved(
   return undefined;
 }
 
-function watchScroll(grid: HTMLElement, onChange: (seen: Scrolled) => void): () => void {
-  const read = () =>
-    onChange({
-      left: grid.scrollLeft,
-      top: grid.scrollTop,
-      width: grid.clientWidth,
-      height: grid.clientHeight,
-    });
-  const sizes = new ResizeObserver(read);
-  sizes.observe(grid);
-  grid.addEventListener("scroll", read, { passive: true });
-  read();
-  return () => {
-    sizes.disconnect();
-    grid.removeEventListener("scroll", read);
-  };
-}
-
 function bringIntoView(
   grid: HTMLElement,
   { row, column }: GridPlace,
   { nameWidth, columnWidth, headHeight }: { nameWidth: number; columnWidth: number; headHeight: number },
 ): void {
-  const top = row * ROW_PX;
-  const roomY = grid.clientHeight - headHeight;
-  if (top < grid.scrollTop) grid.scrollTop = top;
-  else if (top + ROW_PX > grid.scrollTop + roomY) grid.scrollTop = top + ROW_PX - roomY;
-  if (column < 0) {
-    grid.scrollLeft = 0;
-    return;
-  }
-  const left = column * columnWidth;
-  const roomX = grid.clientWidth - nameWidth;
-  if (left < grid.scrollLeft) grid.scrollLeft = left;
-  else if (left + columnWidth > grid.scrollLeft + roomX) grid.scrollLeft = left + columnWidth - roomX;
+  const down = { start: row * ROW_PX, size: ROW_PX, room: grid.clientHeight - headHeight };
+  grid.scrollTop = scrolledTo(grid.scrollTop, down);
+  const right = { start: column * columnWidth, size: columnWidth, room: grid.clientWidth - nameWidth };
+  grid.scrollLeft = column < 0 ? 0 : scrolledTo(grid.scrollLeft, right);
 }

@@ -1,5 +1,4 @@
 import { useEffect, useState } from "preact/hooks";
-import { hasModifier } from "./matrix_view.ts";
 import { type Tab, TABS } from "./page.ts";
 
 /** The part of the page in the address, so that it can be kept as a bookmark. */
@@ -38,6 +37,10 @@ export function useKeys({ hasKeys, open, help }: KeysOptions): void {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, [hasKeys]);
+}
+
+export function hasModifier({ ctrlKey, altKey, metaKey }: KeyboardEvent): boolean {
+  return ctrlKey || altKey || metaKey;
 }
 
 function isWriting(target: EventTarget | null): boolean {
