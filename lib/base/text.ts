@@ -57,6 +57,11 @@ export function quoteName(name: string): string {
   return JSON.stringify(name.length > MAX_NAME_CHARS ? `${clipRedacted(name, MAX_NAME_CHARS)}…` : name);
 }
 
+/** The words that a list is filtered by, in lower case. */
+export function filterWords(filter: string): string[] {
+  return filter.toLowerCase().split(/\s+/).filter((word) => word !== "");
+}
+
 /**
  * `1 call`, `2 calls`: a number with its noun, which takes an s in the plural.
  *

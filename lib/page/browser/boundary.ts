@@ -1,4 +1,5 @@
 import { Component, type ComponentChildren } from "preact";
+import { messageOf } from "../../base/errors.ts";
 import { html } from "./elements.ts";
 
 interface BoundaryProps {
@@ -19,7 +20,7 @@ interface BoundaryState {
 export class Boundary extends Component<BoundaryProps, BoundaryState> {
   override componentDidCatch(thrown: unknown): void {
     this.setState({
-      why: thrown instanceof Error ? thrown.message : String(thrown),
+      why: messageOf(thrown),
       failed: this.props.version,
     });
   }

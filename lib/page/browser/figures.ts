@@ -4,7 +4,7 @@ import type { SampleEvent } from "../../admin/watch_event.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, formatDuration } from "../../base/units.ts";
 import { Facts, html } from "./elements.ts";
-import { formatCount, known, NONE } from "./format.ts";
+import { formatCount, known, NONE, perSecond } from "./format.ts";
 import { columnsOf } from "./matrix_model.ts";
 import { usePage } from "./page.ts";
 import type { ShownCall } from "./shown_state.ts";
@@ -21,7 +21,7 @@ export function Figures(): VNode {
     ["Servers running", formatCount(running)],
     ["Calls running", formatCount(calls.length - waiting.length)],
     ["Calls waiting", formatCount(waiting.length)],
-    ["Calls per second", sample ? (sample.calls * 1000 / Math.max(1, sample.interval_ms)).toFixed(1) : NONE],
+    ["Calls per second", sample ? perSecond(sample.calls, sample).toFixed(1) : NONE],
     ["Half take at most", known(sample?.p50_ms, formatDuration)],
     ["Memory in all", known(sample, memoryOf)],
     ["Saved by sharing", (sample && describeSaved(sample.saved)) ?? NONE],

@@ -1,9 +1,17 @@
+import type { SampleEvent } from "../../admin/watch_event.ts";
+import { SECOND_MS } from "../../base/units.ts";
+
 /** What stands where nothing is known. */
 export const NONE = "–";
 
 /** What `format` makes of `value`, where that is known. */
 export function known<T>(value: T | undefined, format: (value: T) => string): string {
   return value === undefined ? NONE : format(value);
+}
+
+/** How many of what was counted in a sample there were in a second. */
+export function perSecond(count: number, { interval_ms }: SampleEvent): number {
+  return count * SECOND_MS / Math.max(1, interval_ms);
 }
 
 export function formatCount(count: number): string {

@@ -1,5 +1,6 @@
 import { stateInWords, type StateTone, toneOf } from "../../admin/state_words.ts";
 import type { ServerStatus, SessionStatus } from "../../admin/status_rows.ts";
+import { filterWords } from "../../base/text.ts";
 import { lastPart } from "./format.ts";
 import type { ShownCall } from "./shown_state.ts";
 
@@ -170,7 +171,7 @@ export function placeOf(chosen: ChosenPlace, { lines, columns }: Matrix): GridPl
 
 /** The lines whose server, state or cause has each word of `filter` in it. */
 export function filterLines(lines: readonly ServerLine[], filter: string): readonly ServerLine[] {
-  const words = filter.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  const words = filterWords(filter);
   if (words.length === 0) return lines;
   return lines.filter(({ name, state, cause }) => {
     const text = `${name} ${state} ${cause ?? ""}`.toLowerCase();

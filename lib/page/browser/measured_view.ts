@@ -5,7 +5,7 @@ import { describeSaved } from "../../admin/saved_text.ts";
 import type { SampleEvent } from "../../admin/watch_event.ts";
 import { formatBytes, formatDuration } from "../../base/units.ts";
 import { Facts, html } from "./elements.ts";
-import { formatCount, formatTime, known, NONE } from "./format.ts";
+import { formatCount, formatTime, known, NONE, perSecond } from "./format.ts";
 import { usePage } from "./page.ts";
 import { type Curve, Plot } from "./plot.ts";
 
@@ -52,7 +52,6 @@ function plotsOf(samples: readonly SampleEvent[]): PlotData[] {
     color,
     values: samples.map(valueOf),
   });
-  const perSecond = (count: number, { interval_ms }: SampleEvent) => count * 1000 / Math.max(1, interval_ms);
   return [
     {
       title: "Calls per second",

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { html } from "./elements.ts";
+import { known } from "./format.ts";
 
 /** One line of a plot. */
 export interface Curve {
@@ -61,8 +62,7 @@ export function Plot({ title, seconds, curves, format, steps }: PlotProps): VNod
 }
 
 function latestOf(values: readonly (number | undefined)[], format: (value: number) => string): string {
-  const last = values.findLast((value) => value !== undefined);
-  return last === undefined ? "–" : format(last);
+  return known(values.findLast((value) => value !== undefined), format);
 }
 
 function optionsOf(

@@ -1,4 +1,6 @@
+import { messageOf } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import { filterWords } from "../../base/text.ts";
 import type { ServerStatus, SessionStatus } from "../../admin/status_rows.ts";
 import type { HelloEvent, SampleEvent, WatchEvent } from "../../admin/watch_event.ts";
 
@@ -96,7 +98,7 @@ export class ShownState {
     try {
       this.#take(event);
     } catch (thrown) {
-      this.oddLine = `${event?.type}: ${thrown instanceof Error ? thrown.message : thrown}`;
+      this.oddLine = `${event?.type}: ${messageOf(thrown)}`;
     }
   }
 
@@ -209,7 +211,7 @@ const SEARCHED = ["id", "server", "tool", "method", "outcome", "client", "sessio
 
 /** The calls that each word of `filter` is found in; "failed" is any outcome that is neither good nor open, "waits" any call that does. */
 export function filterCalls(calls: readonly ShownCall[], filter: string): readonly ShownCall[] {
-  const words = filter.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  const words = filterWords(filter);
   if (words.length === 0) return calls;
   return calls.filter((call) => {
     const waits = call.row.waits_for ? " waits" : "";

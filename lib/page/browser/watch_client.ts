@@ -1,3 +1,5 @@
+import { Backoff } from "../../base/backoff.ts";
+import { messageOf } from "../../base/errors.ts";
 import { LineSplitter } from "../../base/line_splitter.ts";
 import type { WatchEvent } from "../../admin/watch_event.ts";
 
@@ -22,8 +24,8 @@ interface WatchClientOptions {
 
 /** A stream on which nothing comes for this long is dead: there is a sample every two seconds. */
 const SILENT_MS = 15_000;
-const MIN_RETRY_MS = 500;
-const MAX_RETRY_MS = 15_000;
+/** Not shortened at random: pages of a daemon are too few to matter when they ask in step. */
+const RETRY = { minMs: 500, maxMs: 15_000, random: () => 0 };
 /** The longest line that is read, in characters. */
 const MAX_LINE_CHARS = 64 * 1024 * 1024;
 
@@ -32,7 +34,7 @@ export class WatchClient {
   readonly #options: WatchClientOptions;
   #log: string | undefined;
   #isPaused = false;
-  #failures = 0;
+  readonly #backoff = new Backoff(RETRY);
   /** Why another request was refused, since the last try. */
   #refusal: string | undefined;
   /** Ends the stream or the wait of now. */
@@ -78,7 +80,7 @@ export class WatchClient {
   /** Begins again at once. */
   retry(): void {
     this.#refusal = undefined;
-    this.#failures = 0;
+    this.#backoff.reset();
     this.#turn.abort();
   }
 
@@ -100,8 +102,7 @@ export class WatchClient {
       await this.#read(response.body, turn);
       throw new Error("the daemon has ended the connection");
     } catch (thrown) {
-      const retryInMs = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** this.#failures++);
-      return { is: "lost", why: describe(thrown), retryInMs };
+      return { is: "lost", why: describe(thrown), retryInMs: this.#backoff.next() };
     }
   }
 
@@ -127,7 +128,7 @@ export class WatchClient {
     if (line.trim() === "") return;
     const event = JSON.parse(line) as WatchEvent;
     if (event.type === "hello") {
-      this.#failures = 0;
+      this.#backoff.reset();
       this.#options.onLink({ is: "live" });
     }
     this.#options.onEvent(event);
@@ -161,5 +162,5 @@ export async function reasonOf(response: Response): Promise<string> {
 export function describe(thrown: unknown): string {
   if (thrown instanceof TypeError) return "the daemon does not answer: it may have stopped or be starting";
   if (thrown instanceof SyntaxError) return "the daemon has sent what is no JSON";
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  return messageOf(thrown);
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { counted } from "../../base/text.ts";
+import { counted, filterWords } from "../../base/text.ts";
 import { MINUTE_MS } from "../../base/units.ts";
 import type { ModelStatus } from "../../provider/provider_status.ts";
 import { describeNoModel, WAYS_TO_A_MODEL } from "../../provider/no_model.ts";
@@ -61,7 +61,7 @@ class ModelsShown {
 
   constructor(entries: readonly ProviderEntry[], filter: string) {
     this.#entries = entries;
-    this.#words = filter.toLowerCase().split(/\s+/).filter((word) => word !== "");
+    this.#words = filterWords(filter);
     const counts = entries.map((entry) => this.#matching(entry).length).filter((count) => count > 0);
     this.count = counts.reduce((sum, count) => sum + count, 0);
     this.#perProvider = fairShare(counts, MAX_DESCRIBED);
