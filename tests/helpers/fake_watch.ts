@@ -1,18 +1,13 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { ServerStatus, SessionStatus } from "../../lib/admin/status_rows.ts";
 import type { WatchEvent } from "../../lib/admin/watch_event.ts";
+import { PAGE_FILES } from "../../lib/page/files.ts";
+import { servedPage } from "../../lib/page/routes.ts";
 import { hello, sample, serverRow, sessionRow } from "./watch_rows.ts";
 
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
-  "base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
-const FILES: Readonly<Record<string, [string, string]>> = {
-  "/": ["page.html", "text/html; charset=utf-8"],
-  "/page.js": ["assets/page.js", "text/javascript; charset=utf-8"],
-  "/page.css": ["page.css", "text/css; charset=utf-8"],
-};
+const { openRoutes } = servedPage({ required: false, current: "", isCurrent: () => false });
 
-/** Serves the page as the daemon does, and a stream that a test makes. */
+/** Serves the page by the routes of the daemon, and a stream that a test makes. */
 export class FakeWatch implements AsyncDisposable {
   /** What was asked for by `POST`, with the query. */
   readonly posted: string[] = [];
@@ -56,11 +51,7 @@ export class FakeWatch implements AsyncDisposable {
 
   async #answer(request: Request): Promise<Response> {
     const { pathname, search } = new URL(request.url);
-    const file = FILES[pathname];
-    if (file) {
-      const text = await Deno.readTextFile(new URL(`../../lib/page/${file[0]}`, import.meta.url));
-      return new Response(text, { headers: { "content-type": file[1], "content-security-policy": POLICY } });
-    }
+    if (pathname in PAGE_FILES) return await openRoutes.get(pathname)!(request, { isOwner: true });
     if (pathname === "/page/session" && await request.text() === this.token) {
       return Response.json({ page_session: this.session });
     }
