@@ -1,29 +1,19 @@
 import type { JsonObject } from "../../lib/base/json.ts";
 import type { ServerStatus, SessionStatus } from "../../lib/admin/status_rows.ts";
 import type { SampleEvent, WatchEvent } from "../../lib/admin/watch_event.ts";
+import * as watchRows from "./watch_rows.ts";
 
 /** A row of a server that runs. */
 export const serverRow = (server: string, more: Partial<ServerStatus> = {}): ServerStatus => ({
-  server,
-  state: "running",
-  sessions: [],
-  calls: 0,
-  inflight: 0,
-  queued: 0,
+  ...watchRows.serverRow(server),
   ...more,
 });
 
 /** A row of a window that is connected. */
 export const sessionRow = (session: string, more: Partial<SessionStatus> = {}): SessionStatus => ({
-  session,
+  ...watchRows.sessionRow(session),
   client: "claude-code",
-  connected: true,
   started_at: `2026-11-28T09:00:00.${session.replace(/\D/g, "").padStart(3, "0")}Z`,
-  last_used_at: "2026-11-28T09:00:00.000Z",
-  calls: 0,
-  inflight: 0,
-  bytes_in: 0,
-  bytes_out: 0,
   ...more,
 });
 
@@ -40,12 +30,11 @@ export const runningCall = (id: string, more: JsonObject = {}): JsonObject => ({
 });
 
 export const hello = (started_at = "2026-11-28T09:00:00.000Z"): WatchEvent => ({
-  type: "hello",
+  ...watchRows.hello(),
   version: "1.2.3",
   pid: 4711,
   started_at,
   address: { url: "ws://127.0.0.1:8765", notes: [] },
-  at_ms: 0,
 });
 
 export const servers = (...rows: ServerStatus[]): WatchEvent => ({
@@ -68,16 +57,8 @@ export const calls = (...calls: JsonObject[]): WatchEvent =>
   ({ type: "calls", at_ms: 0, whole: false, calls, left_out: 0 }) as WatchEvent;
 
 export const sample = (more: Partial<SampleEvent> = {}): WatchEvent => ({
-  type: "sample",
-  at_ms: 0,
-  interval_ms: 2000,
-  calls: 4,
-  failed: 1,
+  ...watchRows.sample(),
   p50_ms: 12,
-  p95_ms: 80,
-  inflight: 1,
-  queued: 0,
-  windows: 2,
   memory: {
     daemon: 120 * 2 ** 20,
     servers: 300 * 2 ** 20,
