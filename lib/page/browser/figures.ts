@@ -1,4 +1,5 @@
 import type { VNode } from "preact";
+import { useMemo } from "preact/hooks";
 import { describeSaved } from "../../admin/saved_text.ts";
 import type { SampleEvent } from "../../admin/watch_event.ts";
 import { counted } from "../../base/text.ts";
@@ -14,10 +15,11 @@ export function Figures(): VNode {
   const { state } = usePage();
   const sample = state.samples.at(-1);
   const running = [...state.servers.values()].filter((row) => row.state === "running").length;
+  const windows = useMemo(() => columnsOf(state.sessions).length, [state, state.rowsVersion]);
   const calls = [...state.running];
   const waiting = calls.filter(({ row }) => row.waits_for);
   const figures: [string, string][] = [
-    ["Windows", formatCount(columnsOf(state.sessions).length)],
+    ["Windows", formatCount(windows)],
     ["Servers running", formatCount(running)],
     ["Calls running", formatCount(calls.length - waiting.length)],
     ["Calls waiting", formatCount(waiting.length)],

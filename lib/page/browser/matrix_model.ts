@@ -20,7 +20,7 @@ export interface ServerLine {
   /** Its states in words, the worst first. */
   state: string;
   cause?: string;
-  /** The numbers of the processes of each column. */
+  /** The processes that each column uses, by its key. */
   byColumn: Map<string, ShownProcess[]>;
 }
 
@@ -84,13 +84,11 @@ function lineOf(
 
 /** The windows, in the order of their names. */
 export function columnsOf(sessions: ReadonlyMap<string, SessionStatus>): WindowColumn[] {
-  const groups = new Map<string, SessionStatus[]>();
-  for (const session of sessions.values()) {
-    const { window, session: id, cwd } = session;
+  const groups = Map.groupBy(
+    sessions.values(),
     // One program may have several windows: they work in directories of their own.
-    const key = window === undefined ? `session ${id}` : `window ${window} ${cwd ?? ""}`;
-    groups.set(key, [...groups.get(key) ?? [], session]);
-  }
+    ({ window, session, cwd }) => window === undefined ? `session ${session}` : `window ${window} ${cwd ?? ""}`,
+  );
   const columns = Array.from(groups, ([key, sessions]): WindowColumn => {
     const [first] = sessions as [SessionStatus];
     const client = first.client ?? "no name given";

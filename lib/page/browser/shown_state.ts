@@ -117,7 +117,7 @@ export class ShownState {
         this.sessions = changed(this.sessions, event);
         return;
       case "calls":
-        this.takeCalls(event.calls, { whole: event.whole === true });
+        this.#takeCalls(event.calls, { whole: event.whole === true });
         this.leftOut += event.left_out;
         return;
       case "sample":
@@ -143,7 +143,7 @@ export class ShownState {
   }
 
   /** @param whole whether what runs is all among them, so that other calls shown as running have ended */
-  takeCalls(rows: readonly JsonObject[], { whole }: { whole: boolean }): void {
+  #takeCalls(rows: readonly JsonObject[], { whole }: { whole: boolean }): void {
     this.callsVersion++;
     if (whole) this.#running.clear();
     for (const row of rows) {
@@ -169,7 +169,7 @@ export class ShownState {
   takePast(rows: readonly JsonObject[]): void {
     const known = this.#ended;
     this.#ended = new Map();
-    this.takeCalls(rows.filter(({ id }) => !known.has(String(id))), { whole: false });
+    this.#takeCalls(rows.filter(({ id }) => !known.has(String(id))), { whole: false });
     const all = [...this.#ended, ...known];
     this.#ended = new Map(all.sort(([, a], [, b]) => endedAt(a.row) - endedAt(b.row)));
     this.#trim();
@@ -182,7 +182,7 @@ export class ShownState {
 
   /** The stream begins again, and with it the lines of the log. */
   restartLog(): void {
-    if (this.log) this.log = { name: this.log.name, lines: [] };
+    this.watchLog(this.log?.name);
   }
 
   #takeLog(lines: readonly string[], why: string | undefined): void {
