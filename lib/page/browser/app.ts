@@ -1,4 +1,4 @@
-import type { VNode } from "preact";
+import { h, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { AccountsView } from "./accounts_view.ts";
 import { Boundary } from "./boundary.ts";
@@ -86,17 +86,12 @@ const VIEWS = {
 };
 
 function Shown({ tab, version }: { tab: Tab; version: number }): VNode {
+  const name = NAMES[tab];
   return html`
-    <${Boundary} name="What is so now" version=${version}>
-      <${Figures} />
-      <${Waiting} />
-      <${Notices} />
-      </${Boundary}>
-      <section aria-label=${NAMES[tab]} class="view">
-        <${Boundary} key=${tab} name=${NAMES[tab]} version=${version}>
-          <${VIEWS[tab]} />
-          </${Boundary}>
-          </section>
+    ${h(Boundary, { name: "What is so now", version }, h(Figures, null), h(Waiting, null), h(Notices, null))}
+    <section aria-label=${name} class="view">
+      ${h(Boundary, { key: tab, name, version }, h(VIEWS[tab], null))}
+    </section>
   `;
 }
 
