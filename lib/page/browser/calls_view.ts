@@ -131,7 +131,7 @@ function CallRow({ call, index, isChosen, onChoose }: CallRowProps): VNode {
       <span role="gridcell" class="started">${formatTime(row.started_at)}</span>
       <span role="gridcell" class="server">${row.server ?? ""}</span>
       <span role="gridcell" class="tool">${row.tool}</span>
-      <span role="gridcell" class=${`outcome tone-${tone}`}>${outcome}</span>
+      <span role="gridcell" class=${`outcome sign ${tone}`}>${outcome}</span>
       <span role="gridcell" class="took">${known(state.tookMs(call), formatDuration)}</span>
       <span role="gridcell" class="client">${row.client ?? ""}</span>
     </div>
