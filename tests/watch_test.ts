@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
+import { LineSplitter } from "../lib/base/line_splitter.ts";
 import type {
   CallsEvent,
   HelloEvent,
@@ -21,11 +22,9 @@ async function watchUntil(
   assertEquals(response.status, 200);
   assertEquals(response.headers.get("content-type"), "application/x-ndjson");
   const events: WatchEvent[] = [];
-  let rest = "";
+  const lines = new LineSplitter();
   for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + part).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) {
+    for (const line of lines.take(part)) {
       const event = JSON.parse(line) as WatchEvent;
       events.push(event);
       await onLine(event);

@@ -148,7 +148,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     outsideWorld: true,
   },
   admin: {
-    holds: "the HTTP routes of the daemon: status, metrics, calls, threads; ending calls and sessions",
+    holds:
+      "the HTTP routes of the daemon: status, what is watched, metrics, calls, threads; actions on calls, sessions and servers",
     mayImport: [
       "base",
       "wire",

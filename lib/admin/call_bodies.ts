@@ -103,10 +103,16 @@ export function recordedEvents(
 }
 
 function jsonOrText(text: string): Json {
+  const value = jsonIn(text);
+  return value === undefined ? text : value;
+}
+
+/** The value of a recorded text with its numbers as they came; undefined for one that was cut. */
+export function jsonIn(text: string): Json | undefined {
   try {
     return exactJson(text);
   } catch {
-    return text;
+    return undefined;
   }
 }
 

@@ -1,9 +1,10 @@
 import { ExaiError } from "../base/errors.ts";
-import { exactJson, type Json, type JsonObject } from "../base/json.ts";
+import type { Json, JsonObject } from "../base/json.ts";
 import { VERSION } from "../base/version.ts";
 import type { CallStore, ExportedCall, ExportedShown } from "../observe/call_store.ts";
 import { isoTime } from "../observe/call_record.ts";
 import { formatCallId } from "../observe/running_calls.ts";
+import { jsonIn } from "./call_bodies.ts";
 
 /** The format of exported sessions; a reader refuses a later one. */
 export const EXPORT_FORMAT = 1;
@@ -119,13 +120,4 @@ function callLine({ record, bodies }: ExportedCall): JsonObject {
 function partOf(name: string, text: string): JsonObject {
   const value = jsonIn(text);
   return value === undefined ? { [`${name}_cut`]: text } : { [name]: value };
-}
-
-/** The value of a text with its numbers as they came; undefined for one that was cut. */
-function jsonIn(text: string): Json | undefined {
-  try {
-    return exactJson(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -13,7 +13,7 @@ import { callRoutes } from "./call_routes.ts";
 import { type HandoverAdmin, handoverRoute } from "./handover_route.ts";
 import { allowMethod, ownerOnly } from "./route_guards.ts";
 import { serverActionRoutes } from "./server_actions.ts";
-import { serverRoutes, type ServerRouteSources } from "./server_routes.ts";
+import { serverNames, serverRoutes, type ServerRouteSources } from "./server_routes.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { buildStatus } from "./status.ts";
 import type { DaemonStatus } from "./status_rows.ts";
@@ -21,6 +21,7 @@ import { type StopRequest, stopRoute } from "./stop_route.ts";
 import { allThreads, threadRoutes } from "./thread_routes.ts";
 import type { PageSessions } from "../edge/page_sessions.ts";
 import type { TokenStore } from "../edge/token.ts";
+import type { ListChangeFigures } from "../observe/metrics.ts";
 import type { ProviderStatus } from "../provider/provider_status.ts";
 import type { ThreadStore } from "../state/thread_store.ts";
 import type { MountedServer } from "../upstream/mounted_server.ts";
@@ -82,6 +83,8 @@ interface RunningParts {
   address(): { url: string; notes: string[] };
   sessions: SessionAccess;
   calls: CallControl;
+  /** How often windows were notified that their lists have changed. */
+  listChanges: ListChangeFigures;
 }
 
 interface RouteSources extends RunningParts {
@@ -139,7 +142,7 @@ function ownerRoutes(sources: RouteSources): [string, Route][] {
       watchRoute({
         feed: sources.watch,
         logs: sources.paths.logs,
-        serverNames: () => [...mounts.servers.map(({ name }) => name), ...unmountedNames(mounts.configured)],
+        serverNames: () => serverNames(servers),
       }),
     ],
     ["/reload", allowMethod("POST", () => reload(sources))],
@@ -168,7 +171,7 @@ function askingAgain(routes: [string, Route][], secrets: SecretAdmin): [string, 
 }
 
 function statusOf(
-  { telemetry, mounts, own, sessions, calls: { running }, address }: RunningParts,
+  { mounts, own, sessions, calls: { running }, address, listChanges }: RunningParts,
   memory: ReadonlyMap<number, number>,
 ): DaemonStatus {
   const { servers, retiring, configured, programs } = mounts;
@@ -182,7 +185,7 @@ function statusOf(
     programs,
     running,
     providers: own.providers(),
-    listChanges: telemetry.listChanges,
+    listChanges,
   });
 }
 

@@ -1,3 +1,4 @@
+import { counted } from "../base/text.ts";
 import { formatBytes } from "../base/units.ts";
 import type { SavedSample } from "./watch_event.ts";
 
@@ -20,7 +21,7 @@ export function describeSaved({ processes, bytes }: SavedSample): string | undef
   const figures = (sign: 1 | -1) => {
     const [several, many] = [sign * (processes ?? 0), Math.round(sign * (bytes ?? 0))];
     return [
-      ...(several > 0 ? [several === 1 ? "1 process" : `${several} processes`] : []),
+      ...(several > 0 ? [counted(several, "process")] : []),
       ...(many > 0 ? [formatBytes(many)] : []),
     ].join(", ");
   };

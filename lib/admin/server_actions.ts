@@ -14,7 +14,7 @@ import type { ProcessRecord } from "../upstream/process_records.ts";
 import type { Slot } from "../upstream/slot.ts";
 import type { SessionAccess } from "./call_control.ts";
 import { allowMethod } from "./route_guards.ts";
-import type { ServerRouteSources } from "./server_routes.ts";
+import { serverNames, type ServerRouteSources } from "./server_routes.ts";
 
 const log = getLogger(["exai", "upstream"]);
 
@@ -267,15 +267,13 @@ function slotsOf(server: MountedServer, key: string | undefined): Slot[] {
  * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` with cause and remedy for an entry that no server was made of;
  *   `RESOURCE_NOT_FOUND` for a name that mcp.json does not have
  */
-function serverNamed(
-  name: string,
-  { servers, troubleOf, unmounted }: ServerActionSources,
-): MountedServer {
+function serverNamed(name: string, sources: ServerActionSources): MountedServer {
+  const { servers, troubleOf, unmounted } = sources;
   const server = servers().find((server) => server.name === name);
   if (server) return server;
   const trouble = unmounted().includes(name) ? troubleOf(name) : undefined;
   if (trouble) throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(trouble));
-  const names = [...servers().map((server) => server.name), ...unmounted()];
+  const names = serverNames(sources);
   const there = names.length === 0 ? "none is mounted" : listed(names);
   throw new ExaiError(
     "RESOURCE_NOT_FOUND",

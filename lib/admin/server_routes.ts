@@ -49,6 +49,13 @@ export interface ServerRouteSources {
   toolsFor(caller: Caller): Promise<CatalogTools>;
 }
 
+/** The names of all entries, whether a server was made of them or not. */
+export function serverNames(
+  { servers, unmounted }: Pick<ServerRouteSources, "servers" | "unmounted">,
+): string[] {
+  return [...servers().map(({ name }) => name), ...unmounted()];
+}
+
 /** The routes about servers and their tools, each on behalf of the session that the command has opened. */
 export function serverRoutes(sources: ServerRouteSources): [string, Route][] {
   return [
@@ -89,7 +96,7 @@ async function check(request: Request, sources: ServerRouteSources): Promise<Jso
   if (trouble) throw new ExaiError("UPSTREAM_UNAVAILABLE", describeTrouble(trouble));
   const server = sources.servers().find((server) => server.name === name);
   if (server) return await checkServer(server, caller);
-  const names = [...sources.servers().map(({ name }) => name), ...sources.unmounted()];
+  const names = serverNames(sources);
   throw new ExaiError(
     "RESOURCE_NOT_FOUND",
     `mcp.json has no server ${quoteName(name)}${

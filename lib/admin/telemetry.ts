@@ -1,12 +1,11 @@
-import type { JsonObject } from "../base/json.ts";
 import { MINUTE_MS } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
 import type { Policy } from "../call/call.ts";
 import { HEALTH_INTERVAL_MS } from "../config/settings.ts";
-import { buildHealth } from "../observe/health.ts";
+import { buildHealth, type HealthReport } from "../observe/health.ts";
 import { HealthWriter } from "../observe/health_writer.ts";
 import { EventLoopLagMonitor } from "../observe/event_loop_lag.ts";
-import { type GaugeValues, type ListChangeFigures, Metrics, type WatchFigures } from "../observe/metrics.ts";
+import { type GaugeValues, Metrics, type WatchFigures } from "../observe/metrics.ts";
 import { recordCalls } from "../observe/call_record.ts";
 import { MetricsLines } from "../observe/metrics_lines.ts";
 import { RecentActivity } from "../observe/recent_activity.ts";
@@ -111,7 +110,7 @@ export class Telemetry implements AsyncDisposable {
     this.#writer?.requestWrite();
   }
 
-  health(): JsonObject {
+  health(): HealthReport {
     return buildHealth({
       version: VERSION,
       pid: Deno.pid,
@@ -126,21 +125,8 @@ export class Telemetry implements AsyncDisposable {
 
   /** What of the health report is told to those who watch. */
   watched(): WatchedHealth {
-    const { inflight, queued, windows, memory } = this.#gauges();
-    const { reasons, notes } = this.health();
-    return {
-      faults: reasons as string[],
-      notes: notes as string[],
-      inflight,
-      queued,
-      windows,
-      daemonBytes: memory.rssBytes,
-    };
-  }
-
-  /** How often clients were notified that their lists have changed, and why. */
-  get listChanges(): ListChangeFigures {
-    return this.#gauges().listChanges;
+    const { reasons: faults, notes, inflight, queued, windows, memory } = this.health();
+    return { faults, notes, inflight, queued, windows, daemonBytes: memory.rss_bytes };
   }
 
   /** The metrics in the Prometheus text exposition format. */

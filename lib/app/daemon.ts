@@ -106,7 +106,7 @@ export class Daemon implements AsyncDisposable {
       command: (command) => this.#handler.command(command),
       onNotification: (...notification) => router.notify(...notification),
     });
-    this.#watch = watchFeed({ ...parts, ...this.#running }, processMemory);
+    this.#watch = watchFeed({ ...parts, ...this.#running(router) }, processMemory);
     this.#handler = this.#createHandler(parts, { guard, hooks, budget, servers, router });
     connectEvents(parts, {
       router,
@@ -215,10 +215,11 @@ export class Daemon implements AsyncDisposable {
   }
 
   /** What the routes show of a running daemon beside its parts. */
-  get #running() {
+  #running(router: Router) {
     return {
       address: () => ({ url: this.url, notes: [...this.addressNotes] }),
       sessions: this.#sessions,
+      listChanges: router.changeCounts,
     };
   }
 
@@ -269,7 +270,7 @@ export class Daemon implements AsyncDisposable {
         ...httpRoutes({
           ...parts,
           ...page,
-          ...this.#running,
+          ...this.#running(router),
           watch: this.#watch,
           settings: parts.live,
           toolsFor: (caller) => router.tools.allTools(caller),

@@ -1,8 +1,7 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
-import { HOUR_MS } from "../base/units.ts";
+import { DAY_MS, HOUR_MS } from "../base/units.ts";
 
-const DAY_MS = 24 * HOUR_MS;
 const CA_DAYS = 3650;
 /** The maximum that browsers and Apple's systems accept. */
 const LEAF_DAYS = 397;

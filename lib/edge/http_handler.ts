@@ -111,8 +111,7 @@ export class HttpHandler {
   readonly handle: HttpRequestHandler = async (request, context) => {
     const { guard } = this.#options;
     try {
-      const principal = this.#identify(request, context);
-      const { pathname } = parseUrl(request);
+      const { pathname, principal } = this.#identify(request, context);
       if (isUpgradeRequest(request)) {
         return this.#webSockets.upgrade(request, pathname, { context, principal });
       }
@@ -145,14 +144,14 @@ export class HttpHandler {
    *
    * @throws {ExaiError} `FORBIDDEN`
    */
-  #identify(request: Request, context: RequestContext): Principal {
+  #identify(request: Request, context: RequestContext): { pathname: string; principal: Principal } {
     let reason: RefusalReason = "origin";
     try {
-      const takesLinks = this.#options.openRoutes.has(parseUrl(request).pathname) &&
-        !isUpgradeRequest(request);
+      const { pathname } = parseUrl(request);
+      const takesLinks = this.#options.openRoutes.has(pathname) && !isUpgradeRequest(request);
       this.#options.guard.checkOrigin(request, { takesLinks });
       reason = "user";
-      return this.#principals.resolve(context);
+      return { pathname, principal: this.#principals.resolve(context) };
     } catch (thrown) {
       this.#limits.countRefusal(reason);
       throw thrown;

@@ -1,7 +1,8 @@
 import { resolvedWithin } from "../base/abort.ts";
 import { monotonicNow } from "../base/time.ts";
-import { HOUR_MS, MINUTE_MS } from "../base/units.ts";
+import { DAY_MS, MINUTE_MS } from "../base/units.ts";
 import { secretsEqual } from "./guard.ts";
+import { generateToken } from "./token.ts";
 
 /**
  * The header with the key of a page's session. Not a cookie: cookies are of a host and not of a port, so a browser would
@@ -14,10 +15,10 @@ export const PAGE_HEADER = "x-exai-page";
 const CODE_MS = 2 * MINUTE_MS;
 
 /** A page that has asked for nothing for this long signs in again. */
-const IDLE_MS = 24 * HOUR_MS;
+const IDLE_MS = DAY_MS;
 
 /** Also one that is never closed signs in again now and then. */
-const LIFE_MS = 7 * 24 * HOUR_MS;
+const LIFE_MS = 7 * DAY_MS;
 
 const MAX_SESSIONS = 64;
 const MAX_CODES = 16;
@@ -59,7 +60,7 @@ export class PageSessions {
 
   /** Begins a session; its key. */
   begin(): string {
-    const key = randomText();
+    const key = generateToken();
     const session = { ...this.#grantFor(LIFE_MS), idleAtMs: monotonicNow() + IDLE_MS };
     add(this.#sessions, key, session, MAX_SESSIONS);
     return key;
@@ -67,7 +68,7 @@ export class PageSessions {
 
   /** A code that a session can be begun with once, within two minutes. */
   createCode(): string {
-    const code = randomText();
+    const code = generateToken();
     add(this.#codes, code, { ...this.#grantFor(CODE_MS), used: Promise.withResolvers<void>() }, MAX_CODES);
     return code;
   }
@@ -96,10 +97,6 @@ export class PageSessions {
   #isGood({ token, untilMs }: Grant): boolean {
     return secretsEqual(token, this.#token.current) && untilMs > monotonicNow();
   }
-}
-
-function randomText(): string {
-  return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
 /** Adds an entry; the oldest makes room. */

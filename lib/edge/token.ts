@@ -215,6 +215,7 @@ export async function writeNewToken(path: string): Promise<string> {
   return token;
 }
 
-function generateToken(): string {
+/** A text that nobody can guess: 32 random bytes in base64url. */
+export function generateToken(): string {
   return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
 }

@@ -68,7 +68,6 @@ const KNOWN_CODES: ReadonlySet<string> = new Set(ERROR_CODES);
 export function recordCalls(options: RecordCallsOptions): Policy {
   const running = options.running ?? new RunningCalls();
   return (next) => async (call) => {
-    const startedMs = performance.now();
     const begun = running.begin(call);
     let result: TargetResult | undefined;
     let thrown: unknown;
@@ -80,7 +79,7 @@ export function recordCalls(options: RecordCallsOptions): Policy {
     } finally {
       running.end(begun);
       const { outcome, message } = outcomeOf(result, thrown);
-      const durationMs = performance.now() - startedMs;
+      const durationMs = performance.now() - begun.begunMs;
       const bytesOut = result === undefined ? 0 : contentSize(result);
       const record = toRecord(begun, { durationMs, bytesOut, outcome, message });
       options.record(record, { call, result });

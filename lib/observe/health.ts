@@ -21,7 +21,7 @@ interface HealthSources {
 const MAX_LAG_MS = 1000;
 
 /** The health of the daemon, as `health.json`, `GET /health`, the op `health` and the tool `health` show it. */
-export function buildHealth(sources: HealthSources): JsonObject {
+export function buildHealth(sources: HealthSources) {
   const gauges = sources.gauges();
   const reasons = [...sources.faults(), ...lagFault(gauges.eventLoopLagMs)];
   return {
@@ -50,6 +50,9 @@ export function buildHealth(sources: HealthSources): JsonObject {
     time: new Date().toISOString(),
   };
 }
+
+/** The report as JSON. */
+export type HealthReport = ReturnType<typeof buildHealth>;
 
 /** By cause, without the servers; `exai-daemon ps` names them. */
 function describeListChanges({ total, causes }: ListChangeFigures): JsonObject {
