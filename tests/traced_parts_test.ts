@@ -20,8 +20,7 @@ const _meta = { traceparent: `00-${TRACE}-b7ad6b7169203331-01`, tracestate: "sho
 async function spansOf(server: Pick<Server, "target">, params: JsonObject, parts: Partial<Call> = {}) {
   await using receiver = new OtlpReceiver();
   {
-    const settings = { otlpEndpoint: receiver.endpoint, otlpProtocol: "http/json" };
-    await using tracing = await Tracing.open(defaultSettings(settings), new Set());
+    await using tracing = await Tracing.open(defaultSettings(receiver.settings), new Set());
     const target = tracing.policies[0]!(server.target);
     await target(makeCall("tools/call", { ...params, _meta }, { ...parts, trace: {} }));
   }
@@ -92,8 +91,7 @@ Deno.test("the span of a call that is answered with a handle ends with its work"
   await using receiver = new OtlpReceiver();
   const odd = Object.assign(new OddServer(), { detachAfterMs: 10 });
   {
-    const settings = { otlpEndpoint: receiver.endpoint, otlpProtocol: "http/json" };
-    await using it = await testDaemon({ servers: [odd], settings });
+    await using it = await testDaemon({ servers: [odd], settings: receiver.settings });
     using client = await RawClient.hello(it.url);
     const handle = /call-[\w-]+/.exec(firstText(await client.call("hold")))![0];
     const waiting = client.call("await_call", { handle });

@@ -50,13 +50,10 @@ function textIn(answer: JsonObject): string {
   return String(((answer.result as JsonObject).content as JsonObject[])[0]!.text);
 }
 
-const settingsOf = (receiver: OtlpReceiver) =>
-  ({ otlpEndpoint: receiver.endpoint, otlpProtocol: "http/json" }) as const;
-
 Deno.test("a call is a span of its client's trace, and the server's own span is its child", async () => {
   await using receiver = new OtlpReceiver();
   {
-    await using daemon = await mountingDaemon({ up: traced(receiver.endpoint) }, settingsOf(receiver));
+    await using daemon = await mountingDaemon({ up: traced(receiver.endpoint) }, receiver.settings);
     using client = await initialized(daemon.url);
     const _meta = { traceparent: PARENT, tracestate: "shop=1", baggage: "user=ada", other: 7 };
     const answer = await ask(client, 1, "tools/call", { name: "traced", arguments: { a: "b" }, _meta });
@@ -100,7 +97,7 @@ Deno.test("a call is a span of its client's trace, and the server's own span is 
 
 Deno.test("a request without a trace, or with an invalid one, begins one; requests without _meta and of the new era too", async () => {
   await using receiver = new OtlpReceiver();
-  await using daemon = await mountingDaemon({ up: traced() }, settingsOf(receiver));
+  await using daemon = await mountingDaemon({ up: traced() }, receiver.settings);
   using client = await initialized(daemon.url);
   const told: string[] = [];
   const metas: Json[] = [{}, { traceparent: "00-1", tracestate: "a=1" }, {
@@ -127,7 +124,7 @@ Deno.test("a request without a trace, or with an invalid one, begins one; reques
 
 Deno.test("failures are told by their kind, and nothing of arguments, answers and messages is in a span", async () => {
   await using receiver = new OtlpReceiver();
-  await using daemon = await mountingDaemon({ up: traced() }, settingsOf(receiver));
+  await using daemon = await mountingDaemon({ up: traced() }, receiver.settings);
   using client = await initialized(daemon.url);
   const call = (id: number, fail: string) =>
     ask(client, id, "tools/call", { name: "traced", arguments: { fail, key: "secret-in-arguments" } });
@@ -190,7 +187,7 @@ Deno.test("a client that does not want its trace sent is heeded; the sampler dec
   await using receiver = new OtlpReceiver();
   const echo = new FakeServer("echo", { tools: toolsOf("echo") });
   const settings = {
-    ...settingsOf(receiver),
+    ...receiver.settings,
     tracesSampler: "parentbased_traceidratio",
     tracesSamplerArg: "0",
   };
@@ -296,7 +293,7 @@ Deno.test("headers that change while the daemon runs, as a secret does that is r
   await using receiver = new OtlpReceiver();
   const echo = new FakeServer("echo", { tools: toolsOf("echo") });
   {
-    await using tracing = await open(settingsOf(receiver));
+    await using tracing = await open(receiver.settings);
     tracing.setSettings({ otlpHeaders: "x-key=later" });
     const call = makeCall("tools/call", { name: "echo" }, { trace: {} });
     await tracing.policies[0]!(echo.target)(call);
@@ -325,7 +322,7 @@ Deno.test("names and ids of a request are cut in a span, however long they are",
   await using receiver = new OtlpReceiver();
   const long = "x".repeat(10_000);
   {
-    await using tracing = await open(settingsOf(receiver));
+    await using tracing = await open(receiver.settings);
     const target = tracing.policies[0]!(() => Promise.resolve({ result: {} }));
     await target(makeCall("tools/call", { name: long }, { trace: { requestId: long } }));
     await target(makeCall("prompts/get", { name: long }, { trace: {} }));

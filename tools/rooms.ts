@@ -374,7 +374,6 @@ export const ONE_FILE_PER_ENTRY: readonly string[] = [
 
 /** Other files of `lib/` under 20 lines, and why each is a file of its own rather than part of a neighbour. */
 export const THIN_FILES: Readonly<Record<string, string>> = {
-  "lib/config/desktop.ts": "what the environment says of the person's screen, which only this room may read",
   "lib/auth/secret_store.ts": "a port: who fills in secrets need not know the vault",
   "lib/auth/system_keychain.ts": "the one place that knows which keychain a system has",
   "lib/call/schema_compiler.ts": "what is loaded late, in place of a package of CommonJS",

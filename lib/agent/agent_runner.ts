@@ -173,12 +173,12 @@ export class AgentRunner implements Agents, AsyncDisposable {
   async #attempt(
     command: AgentCommand,
     run: { task: AgentTask; session: string | undefined; prompt: string; depth: number },
-    { signal, onProgress, traceContext = {} }: AgentRunOptions,
+    { signal, onProgress, env: given }: AgentRunOptions,
   ): Promise<Attempt> {
     const { task, session, prompt } = run;
     const output = readOutput(command.format);
     const args = command.argsFor({ model: task.model, session, prompt });
-    const env = { ...inEnvironment(traceContext), ...await this.#environmentOf(command) };
+    const env = { ...given, ...await this.#environmentOf(command) };
     const wanted = { command: command.command, args, env };
     const send = throttled((message) => onProgress(`${command.name}: ${message}`));
     using limit = new TimeLimit(command.timeoutMs, signal);
@@ -234,14 +234,6 @@ class TimeLimit implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
   }
-}
-
-/** The context as programs find it: `TRACEPARENT` and its like (OpenTelemetry, environment variable carriers). */
-function inEnvironment(context: NonNullable<AgentRunOptions["traceContext"]>): Record<string, string> {
-  const set = Object.entries(context).flatMap(([name, value]) =>
-    value === undefined || value.includes("\0") ? [] : [[name.toUpperCase(), value]]
-  );
-  return Object.fromEntries(set);
 }
 
 function throttled(send: (message: string) => void): (message: string | undefined) => void {

@@ -56,8 +56,8 @@ export interface AgentRunOptions {
   signal: AbortSignal;
   /** Called with what the agent does. */
   onProgress(message: string): void;
-  /** The span that the agent's own are a part of, by the names of W3C; undefined where traces are sent nowhere. */
-  traceContext?: { readonly traceparent?: string; readonly tracestate?: string; readonly baggage?: string };
+  /** Set in its environment, where nothing else that it gets has the name. */
+  env?: Readonly<Record<string, string>>;
 }
 
 /** Hands tasks to the command lines of other agents. */

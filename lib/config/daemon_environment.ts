@@ -15,11 +15,6 @@ export function isStartedByShim(): boolean {
   return Boolean(Deno.env.get(STARTED_BY_SHIM));
 }
 
-/** What kind of terminal the user says that this program is on, by `TERM`; empty where nobody says it. */
-export function terminalKind(): string {
-  return Deno.env.get("TERM") ?? "";
-}
-
 /**
  * The environment a shim starts the daemon with: what is the user's in every window, and what decides which daemon it
  * is. All else a window has is its own.

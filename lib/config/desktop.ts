@@ -15,3 +15,8 @@ export function hasDesktop(
   if (env.SSH_CONNECTION || env.SSH_TTY || env.WSL_DISTRO_NAME) return false;
   return os !== "linux" || Boolean(env.DISPLAY || env.WAYLAND_DISPLAY);
 }
+
+/** What kind of terminal the user says that this program is on, by `TERM`; empty where nobody says it. */
+export function terminalKind(): string {
+  return Deno.env.get("TERM") ?? "";
+}

@@ -67,16 +67,9 @@ const KNOWN_CODES: ReadonlySet<string> = new Set(ERROR_CODES);
 /** A policy that records every call when it ends, in about a microsecond. */
 export function recordCalls(options: RecordCallsOptions): Policy {
   const running = options.running ?? new RunningCalls();
-  return (next) => async (call) => {
+  return (next) => (call) => {
     const begun = running.begin(call);
-    let result: TargetResult | undefined;
-    let thrown: unknown;
-    try {
-      return result = await next(call);
-    } catch (error) {
-      thrown = error;
-      throw error;
-    } finally {
+    return tellEnd(() => next(call), (result, thrown) => {
       running.end(begun);
       const { outcome, message } = outcomeOf(result, thrown);
       const durationMs = performance.now() - begun.begunMs;
@@ -85,8 +78,25 @@ export function recordCalls(options: RecordCallsOptions): Policy {
       options.record(record, { call, result });
       const goesOn = call.trace?.goesOn;
       if (goesOn) running.goOn(begun, goesOn).finally(() => amend(record, call, options));
-    }
+    });
   };
+}
+
+/** Does `work`, and tells `ended` its result or what it has thrown, before whoever waits for it is told. */
+export async function tellEnd<T>(
+  work: () => Promise<T>,
+  ended: (result: T | undefined, thrown: unknown) => void,
+): Promise<T> {
+  let result: T | undefined;
+  let thrown: unknown;
+  try {
+    return result = await work();
+  } catch (error) {
+    thrown = error;
+    throw error;
+  } finally {
+    ended(result, thrown);
+  }
 }
 
 function amend(record: CallRecord, { trace }: Call, { amend }: RecordCallsOptions): void {
@@ -134,7 +144,8 @@ export function toolOf(call: Call): string {
   return clipName(typeof name === "string" ? name : call.method);
 }
 
-function clipName(name: string): string {
+/** A name that a client gave, which may be anything, as it is recorded. */
+export function clipName(name: string): string {
   return name.length > MAX_NAME_LENGTH ? clip(name, MAX_NAME_LENGTH) : name;
 }
 

@@ -4,6 +4,7 @@ import { numberOf } from "../base/json.ts";
 import type { CallSpan, SpanAttributes } from "../call/span.ts";
 import type { ModelRoute, RoutedResult } from "../provider/model_router.ts";
 import type { ChatOptions } from "../provider/provider.ts";
+import type { TraceContext } from "../wire/trace_context.ts";
 
 /** The names that OpenTelemetry has for providers it knows (`gen_ai.provider.name`). */
 const PROVIDER_NAMES = new Map([
@@ -60,9 +61,17 @@ export function tracedAgents(agents: Agents, span: CallSpan): Agents {
         "gen_ai.agent.name": task.agent,
         "gen_ai.request.model": task.model,
       });
-      return ended(part, agents.run(task, { ...options, traceContext: part.context }), attributesOf);
+      return ended(part, agents.run(task, { ...options, env: inEnvironment(part.context) }), attributesOf);
     },
   };
+}
+
+/** The context as programs find it: `TRACEPARENT` and its like (OpenTelemetry, environment variable carriers). */
+function inEnvironment(context: TraceContext): Record<string, string> {
+  const set = Object.entries(context).flatMap(([name, value]) =>
+    value === undefined || value.includes("\0") ? [] : [[name.toUpperCase(), value]]
+  );
+  return Object.fromEntries(set);
 }
 
 function attributesOf({ model, usage, costUsd }: AgentAnswer): SpanAttributes {

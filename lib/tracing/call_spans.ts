@@ -1,9 +1,8 @@
-import { clip } from "../base/text.ts";
 import { type Call, paramOf, type Policy } from "../call/call.ts";
 import { sessionIdOf } from "../call/owner.ts";
 import type { CallSpan, SpanAttributes, SpanEnd } from "../call/span.ts";
 import type { CallTrace } from "../call/trace.ts";
-import { outcomeOf, toolOf } from "../observe/call_record.ts";
+import { clipName, outcomeOf, tellEnd, toolOf } from "../observe/call_record.ts";
 import { toRpcError } from "../wire/codes.ts";
 import type { Result } from "../wire/rpc.ts";
 import { type TraceContext, traceContextOf } from "../wire/trace_context.ts";
@@ -13,9 +12,6 @@ export interface SpanSource {
   /** @param parent what the request says of its trace; one that is invalid counts for nothing */
   begin(name: string, attributes: SpanAttributes, parent: TraceContext): CallSpan;
 }
-
-/** Names are the client's, and may be anything. */
-const MAX_NAME_CHARS = 128;
 
 /**
  * A policy that gives every call a span, by the conventions of OpenTelemetry for MCP. It is a part of the trace that the
@@ -28,18 +24,14 @@ export function traceCalls(spans: SpanSource): Policy {
     if (!trace) return await next(call);
     const { name, attributes } = describe(call, trace);
     const span = trace.span = spans.begin(name, attributes, traceContextOf(call.body ?? call.params));
-    let result: Result | undefined;
-    let thrown: unknown;
-    try {
-      return result = await next(call);
-    } catch (error) {
-      thrown = error;
-      throw error;
-    } finally {
+    return await tellEnd(() => next(call), (result, thrown) => {
       const end = endOf(result, thrown);
-      if (trace.goesOn) endLater(span, end, trace);
-      else span.end(withWhatIsKnown(end, trace));
-    }
+      const finish = () => span.end(withWhatIsKnown(end, trace));
+      if (!trace.goesOn) return finish();
+      // Its request was answered before its end: the span is as long as its work.
+      span.answered();
+      trace.goesOn.ended.catch(() => {}).finally(finish);
+    });
   };
 }
 
@@ -48,11 +40,11 @@ function describe(
   { requestId }: CallTrace,
 ): { name: string; attributes: SpanAttributes } {
   const { caller } = call;
-  const method = clip(call.method, MAX_NAME_CHARS);
+  const method = clipName(call.method);
   const isTool = method === "tools/call";
   const tool = isTool ? toolOf(call) : undefined;
   const asked = method === "prompts/get" ? paramOf(call, "name") : undefined;
-  const prompt = typeof asked === "string" ? clip(asked, MAX_NAME_CHARS) : undefined;
+  const prompt = typeof asked === "string" ? clipName(asked) : undefined;
   const target = tool ?? prompt;
   return {
     name: target === undefined ? method : `${method} ${target}`,
@@ -61,7 +53,7 @@ function describe(
       "gen_ai.operation.name": isTool ? "execute_tool" : undefined,
       "gen_ai.tool.name": tool,
       "gen_ai.prompt.name": prompt,
-      "jsonrpc.request.id": requestId === undefined ? undefined : clip(String(requestId), MAX_NAME_CHARS),
+      "jsonrpc.request.id": requestId === undefined ? undefined : clipName(String(requestId)),
       "mcp.protocol.version": caller.revision,
       "mcp.session.id": sessionIdOf(caller),
       "exai.client.name": caller.client?.name,
@@ -91,10 +83,4 @@ function withWhatIsKnown(end: SpanEnd, { server, spent }: CallTrace): SpanEnd {
       "gen_ai.usage.output_tokens": spent?.outputTokens,
     },
   };
-}
-
-/** The span of a call whose request was answered before its end is as long as its work. */
-function endLater(span: CallSpan, end: SpanEnd, trace: CallTrace): void {
-  span.answered();
-  trace.goesOn!.ended.catch(() => {}).finally(() => span.end(withWhatIsKnown(end, trace)));
 }

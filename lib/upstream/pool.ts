@@ -138,7 +138,7 @@ export class Pool implements AsyncDisposable {
     const instance = untilAborted(starting, stopping.signal);
     let closing: Promise<void> | undefined;
     const stop = (reason: ExaiError = new ProcessStoppedError(this.#options.name)) => {
-      if (!stopping.signal.aborted) stopping.abort(reason);
+      stopping.abort(reason);
       return closing ??= this.#stop(slot, starting);
     };
     const slot: Slot = new Slot(instance, { ...request, admission: record.admission, observer }, stop);

@@ -39,6 +39,11 @@ export class OtlpReceiver implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.addr.port}`;
   }
 
+  /** Has spans sent here, as JSON. */
+  get settings() {
+    return { otlpEndpoint: this.endpoint, otlpProtocol: "http/json" } as const;
+  }
+
   async #receive(request: Request): Promise<Response> {
     const type = request.headers.get("content-type");
     this.requests.push({ path: new URL(request.url).pathname, type, headers: request.headers });

@@ -1,7 +1,7 @@
 import { emitKeypressEvents } from "node:readline";
 import { PassThrough } from "node:stream";
 import { UsageError } from "../../base/errors.ts";
-import { terminalKind } from "../../config/daemon_environment.ts";
+import { terminalKind } from "../../config/desktop.ts";
 import type { KeyPress } from "./press.ts";
 
 /** The other screen of the terminal, no cursor, no wrapping of what is too wide. */
