@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { untilAborted } from "../../base/abort.ts";
 import { Backoff } from "../../base/backoff.ts";
 import { ExaiError, messageOf } from "../../base/errors.ts";
 import { SECOND_MS } from "../../base/units.ts";
@@ -52,7 +53,7 @@ export class Feed implements Disposable {
     const following = this.#follow(signal, heard.resolve);
     // Where it ends before the first line, that is why.
     await Promise.race([heard.promise, following]);
-    void this.#whyEnded(following, signal).then((why) => this.#retry(why, signal));
+    void this.#goOn(following, signal);
   }
 
   /** Follows the log `name` too, in place of the one before. */
@@ -60,21 +61,18 @@ export class Feed implements Disposable {
     this.#log = name;
     this.#turn.abort();
     this.#turn = new AbortController();
-    void this.#run(this.#turn.signal);
+    const { signal } = this.#turn;
+    void this.#goOn(this.#follow(signal), signal);
   }
 
   [Symbol.dispose](): void {
     this.#turn.abort();
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
-    await this.#retry(await this.#whyEnded(this.#follow(signal), signal), signal);
-  }
-
-  /** Tries again for as long as nobody else has begun. */
-  async #retry(firstWhy: string, signal: AbortSignal): Promise<void> {
+  /** Begins anew when `following` ends, again and again, until `signal` aborts. */
+  async #goOn(following: Promise<void>, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(this.#options.retry ?? RETRY);
-    for (let why = firstWhy; !signal.aborted;) {
+    for (let why = await this.#whyEnded(following, signal); !signal.aborted;) {
       const inMs = backoff.next();
       this.contact.lost = { why, retryAtMs: this.#now() + inMs };
       this.#options.onContact();
@@ -90,23 +88,21 @@ export class Feed implements Disposable {
   async #follow(signal: AbortSignal, onLine = () => {}): Promise<void> {
     const silent = new AbortController();
     const close = AbortSignal.any([signal, silent.signal]);
-    const closed = Promise.withResolvers<never>();
-    close.addEventListener("abort", () => closed.reject(close.reason));
     let timer: ReturnType<typeof setTimeout> | undefined;
     const expect = () => {
       clearTimeout(timer);
       const why = new ExaiError("DAEMON_UNAVAILABLE", "the daemon says nothing");
       timer = setTimeout(() => silent.abort(why), this.#options.silentMs ?? SILENT_MS);
     };
-    const reading = (async () => {
+    const read = async () => {
       for await (const line of this.#options.follow(this.#log, close)) {
         expect();
         this.#take(line, signal);
         onLine();
       }
-    })();
+    };
     expect();
-    await Promise.race([reading, closed.promise]).finally(() => clearTimeout(timer));
+    await untilAborted(read(), close).finally(() => clearTimeout(timer));
   }
 
   async #whyEnded(following: Promise<void>, signal: AbortSignal): Promise<string> {

@@ -29,6 +29,8 @@ interface MatrixInput {
 }
 
 interface MatrixLayout {
+  /** Columns of a line beside those of the name and the cells. */
+  fixed: number;
   name: number;
   state: number;
   memory: number;
@@ -81,7 +83,7 @@ function layoutOf(
   const room = Math.max(0, Math.floor((columns - fixed - name - 1) / cell));
   const at = windows.findIndex(({ session }) => session === selected.window?.session);
   const [from, to] = windowOf(windows.length, { selected: at, room });
-  return { name, state, memory, cell, from, to };
+  return { fixed, name, state, memory, cell, from, to };
 }
 
 function headingOf({ watched, shown, selected, columns }: MatrixInput, layout: MatrixLayout): string {
@@ -125,7 +127,7 @@ function lineOf(input: MatrixInput, { layout, row: [key, row], callsOf, label }:
     : row.state === "running"
     ? paint(state, "green")
     : state;
-  const used = layout.name + 2 + 1 + layout.state + NUMBER + layout.memory + 1 + cells.length * layout.cell;
+  const used = layout.fixed + layout.name + cells.length * layout.cell;
   return `${dressed} ${painted}${load}${memory} ${cells.join("")}` + " ".repeat(Math.max(0, columns - used));
 }
 

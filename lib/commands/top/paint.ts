@@ -11,13 +11,12 @@ const SEGMENTER = new Intl.Segmenter();
 type Format = "bold" | "dim" | "red" | "yellow" | "green" | "inverse";
 
 /** Dresses a text for the terminal; without colours it stays as it is, so that nothing is said by a colour alone. */
-export type Paint = (text: string, ...formats: Format[]) => string;
+export type Paint = (text: string, format: Format) => string;
 
 export const PLAIN: Paint = (text) => text;
 
 /** For a terminal that shows colours, as the caller has found out. */
-export const COLOURS: Paint = (text, ...formats) =>
-  formats.length === 0 ? text : styleText(formats, text, { validateStream: false });
+export const COLOURS: Paint = (text, format) => styleText(format, text, { validateStream: false });
 
 /** `text` in exactly `width` columns: foreign text made visible, cut or filled up. All that is drawn goes through this. */
 export function fit(text: string, width: number): string {

@@ -26,7 +26,7 @@ export function drawPane(input: PaneInput): string[] {
   const title = fit(`${marker} ${tabs}  ${titleOf(input)}`, columns);
   const lines = linesOf(input, rows - 1);
   return [
-    paint(title, ...(view.focus === "pane" ? ["inverse" as const] : ["bold" as const])),
+    paint(title, view.focus === "pane" ? "inverse" : "bold"),
     ...Array.from({ length: rows - 1 }, (_, i) => lines[i] ?? fit("", columns)),
   ];
 }

@@ -1,5 +1,7 @@
 import { describeSaved } from "../../admin/saved_text.ts";
 import { stateInWords } from "../../admin/state_words.ts";
+import type { ServerStatus } from "../../admin/status_rows.ts";
+import type { SampleEvent } from "../../admin/watch_event.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, SECOND_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
@@ -90,9 +92,7 @@ function contactTrouble({ contact: { heardAtMs, lost }, nowMs }: PictureInput): 
   return ageMs > SILENT_MS ? `! the daemon says nothing, ${age}` : undefined;
 }
 
-type Figures = NonNullable<Watched["sample"]>;
-
-function loadOf(sample: Figures): string {
+function loadOf(sample: SampleEvent): string {
   const perSecond = sample.calls / Math.max(1, sample.interval_ms) * SECOND_MS;
   const latency = sample.p50_ms === undefined
     ? ""
@@ -104,7 +104,7 @@ function loadOf(sample: Figures): string {
 }
 
 /** The last of it is what a narrow terminal can do without. */
-function memoryOf({ memory, saved, windows }: Figures): string {
+function memoryOf({ memory, saved, windows }: SampleEvent): string {
   const { shims_measured: measured } = memory;
   const some = measured !== undefined && measured < windows ? ` (${measured} of ${windows})` : "";
   const note = saved.note === undefined ? "" : `  ${saved.note}`;
@@ -130,7 +130,7 @@ function detailsOf({ watched }: PictureInput, { server, window }: Selected): [st
   ];
 }
 
-function serverLine(row: NonNullable<Selected["server"]>[1]): string {
+function serverLine(row: ServerStatus): string {
   const trouble = row.cause ?? row.last_error;
   if (trouble !== undefined) {
     const place = row.directory === undefined ? "" : ` in ${row.directory}`;

@@ -29,8 +29,6 @@ export interface TopDaemon {
 interface TopSurroundings {
   /** Ends it, as a signal does. */
   end: AbortSignal;
-  /** Called with what is to be done when the terminal has changed, or is given back after a pause. */
-  onScreenChange?(listener: () => void): void;
   /** Gives the terminal back until the user wants to go on; undefined where no shell can do that. */
   suspend?(): void;
   paint: Paint;
@@ -76,11 +74,7 @@ export class Top {
   /** Resolves when the user has had enough, or the terminal is gone. */
   async show(screen: Screen): Promise<void> {
     this.#screen = screen;
-    const { end, onScreenChange } = this.#around;
-    onScreenChange?.(() => {
-      screen.clear();
-      this.#drawSoon();
-    });
+    const { end } = this.#around;
     const ticker = setInterval(() => this.#draw(), TICK_MS);
     const keys = screen.keys()[Symbol.asyncIterator]();
     const ended = new Promise<undefined>((resolve) =>
@@ -104,10 +98,16 @@ export class Top {
     }
   }
 
+  /** Draws all again, as the terminal has changed, or was another's meanwhile. */
+  redraw(): void {
+    this.#screen?.clear();
+    this.#drawSoon();
+  }
+
   #carryOut(effect: Exclude<Effect, { do: "quit" }>): void {
     switch (effect.do) {
       case "redraw":
-        return this.#screen?.clear();
+        return this.redraw();
       case "suspend":
         return this.#around.suspend?.();
       case "order":

@@ -1,3 +1,4 @@
+import { on } from "node:events";
 import { emitKeypressEvents } from "node:readline";
 import { PassThrough } from "node:stream";
 import { UsageError } from "../../base/errors.ts";
@@ -92,25 +93,12 @@ export class TerminalScreen implements Screen, Disposable {
   async *keys(): AsyncGenerator<KeyPress> {
     const bytes = new PassThrough();
     emitKeypressEvents(bytes);
-    const pressed: KeyPress[] = [];
-    let wake = () => {};
-    bytes.on("keypress", (_: unknown, key: KeyPress) => {
-      pressed.push(key);
-      wake();
-    });
-    let isEnded = false;
-    const reading = (async () => {
+    const pressed = on(bytes, "keypress", { close: ["end"] });
+    const read = async () => {
       for await (const chunk of Deno.stdin.readable) bytes.write(chunk);
-    })().catch(() => {}).finally(() => {
-      isEnded = true;
-      wake();
-    });
-    void reading;
-    while (true) {
-      yield* pressed.splice(0);
-      if (isEnded) return;
-      if (pressed.length === 0) await new Promise<void>((resolve) => wake = resolve);
-    }
+    };
+    void read().catch(() => {}).finally(() => bytes.end());
+    for await (const [, key] of pressed) yield key;
   }
 
   /**

@@ -21,27 +21,22 @@ const isWindows = Deno.build.os === "windows";
 export async function runOnTerminal(daemon: TopDaemon, onStart: () => void): Promise<void> {
   checkTerminal();
   const ended = new AbortController();
-  const end = () => ended.abort();
-  let onChange = () => {};
   using screen = new TerminalScreen();
   const top = new Top(daemon, {
     end: ended.signal,
-    onScreenChange: (listener) => onChange = listener,
     suspend: isWindows ? undefined : () => screen.suspend(),
     paint: Deno.noColor ? PLAIN : COLOURS,
   });
   await top.start();
   onStart();
-  const onContinue = () => {
-    screen.enter();
-    onChange();
-  };
-  const onResize = () => onChange();
   using stack = new DisposableStack();
-  listen(stack, ENDS, end);
+  listen(stack, ENDS, () => ended.abort());
   if (!isWindows) {
-    listen(stack, ["SIGWINCH"], onResize);
-    listen(stack, ["SIGCONT"], onContinue);
+    listen(stack, ["SIGWINCH"], () => top.redraw());
+    listen(stack, ["SIGCONT"], () => {
+      screen.enter();
+      top.redraw();
+    });
   }
   screen.enter();
   await top.show(screen);

@@ -134,12 +134,10 @@ export function selectedOf({ servers, windows, calls }: Shown, view: View): Sele
 
 /** The running calls of each window at one server: which of its processes they are at is told by who shares it. */
 export function callsAt(watched: Watched): (row: ServerStatus, session: string) => WatchedCall[] {
-  const byPair = new Map<string, WatchedCall[]>();
-  for (const call of watched.calls.values()) {
-    if (!call.isRunning) continue;
-    const pair = `${call.facts.session}\n${call.facts.server}`;
-    byPair.set(pair, [...byPair.get(pair) ?? [], call]);
-  }
+  const byPair = Map.groupBy(
+    watched.calls.values().filter(({ isRunning }) => isRunning),
+    ({ facts }) => `${facts.session}\n${facts.server}`,
+  );
   return ({ server, sessions }, session) =>
     sessions.includes(session) ? byPair.get(`${session}\n${server}`) ?? [] : [];
 }
