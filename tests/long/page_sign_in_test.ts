@@ -13,7 +13,9 @@ function neighbour() {
   const heard: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     heard.push(`${request.url}\n${JSON.stringify([...request.headers])}`);
-    return new Response("<!doctype html><title>other</title>", { headers: { "content-type": "text/html" } });
+    // A browser would ask for its icon with a Referer, which is its own address.
+    const page = '<!doctype html><link rel="icon" href="data:,"><title>other</title>';
+    return new Response(page, { headers: { "content-type": "text/html" } });
   });
   return { heard, url: `http://127.0.0.1:${server.addr.port}/`, end: () => server.shutdown() };
 }

@@ -189,6 +189,8 @@ Deno.test("a process that windows of two directories share", options, async () =
   const one = symptom("A server works in another directory");
   await using desk = await Desk.open({ servers: { notes: where({ share: "machine" }) } });
   await desk.write("blog/README", "another project");
+  // The process has the directory of the window that it is started for.
+  assert((await (await desk.window()).call("where")).endsWith("/shop"));
   const blog = await desk.window({ cwd: `${desk.home}/blog` });
   assert(!(await blog.call("where")).endsWith("/blog"));
   assertShows(one, (await desk.run("exai-daemon ps --why")).said);
