@@ -56,7 +56,7 @@ Deno.test("a recorded session is played back to clients of either era as it was"
       await using client = await eraClient(recorded, place);
       seen = await useAll(client);
     }
-    const [session] = (await sessions(it.http)).difference(before);
+    const [session] = [...(await sessions(it.http)).difference(before)] as [string];
     const file = `${dir.path}/${recorded}.ndjson`;
     const options = new Map([["session", [session]], ["out", [file]]]);
     assertStringIncludes(

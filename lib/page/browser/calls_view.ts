@@ -6,7 +6,8 @@ import { CallDetails } from "./call_details.ts";
 import { Filter, html } from "./elements.ts";
 import { formatTime, known } from "./format.ts";
 import { usePage } from "./page.ts";
-import { scrolledTo, useScrolled, visibleRange } from "./scroll.ts";
+import { scrolledTo, visibleRange } from "./scroll.ts";
+import { useScrolled } from "./use_scrolled.ts";
 import { filterCalls, type ShownCall } from "./shown_state.ts";
 
 const ROW_PX = 34;

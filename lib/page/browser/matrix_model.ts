@@ -87,7 +87,8 @@ export function columnsOf(sessions: ReadonlyMap<string, SessionStatus>): WindowC
   const groups = Map.groupBy(
     sessions.values(),
     // One program may have several windows: they work in directories of their own.
-    ({ window, session, cwd }) => window === undefined ? `session ${session}` : `window ${window} ${cwd ?? ""}`,
+    ({ window, session, cwd }) =>
+      window === undefined ? `session ${session}` : `window ${window} ${cwd ?? ""}`,
   );
   const columns = Array.from(groups, ([key, sessions]): WindowColumn => {
     const [first] = sessions as [SessionStatus];

@@ -18,7 +18,8 @@ import {
 import { hasModifier } from "./navigation.ts";
 import { usePage } from "./page.ts";
 import { parkServer, restartServer, stopServer } from "./requests.ts";
-import { scrolledTo, useScrolled, visibleRange } from "./scroll.ts";
+import { scrolledTo, visibleRange } from "./scroll.ts";
+import { useScrolled } from "./use_scrolled.ts";
 
 /** Servers by windows: who shares what, in what state, and why. */
 export function MatrixView(): VNode {
