@@ -128,6 +128,7 @@ const REVIEWED = new Set([
   "page/browser/app.ts NAMES[tab]",
   "page/browser/navigation.ts TABS[Number(event.key) - 1]",
   "page/browser/app.ts VIEWS[tab]",
+  "page/browser/dialogs.ts SIGNS[tone]",
   "page/browser/matrix_cells.ts SIGNS[line.tone]",
   "page/browser/matrix_cells.ts SIGNS[tone]",
   "page/browser/matrix_details.ts SIGNS[tone]",

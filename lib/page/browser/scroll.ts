@@ -9,7 +9,12 @@ export function scrolledTo(
 /** Ranges begin and end at multiples of this: not each step of a scroll draws other cells. */
 const RANGE_STEP = 4;
 
-/** The part of `count` things of `size` pixels that is seen, with a few on either side. */
+/**
+ * The part of `count` things of `size` pixels that is seen, with a few on either side.
+ *
+ * @param extent how much is seen, in pixels
+ * @returns the index of the first, and that after the last
+ */
 export function visibleRange(
   { scroll, extent, size, count }: { scroll: number; extent: number; size: number; count: number },
 ): [number, number] {
