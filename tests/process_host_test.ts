@@ -57,6 +57,23 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a start that is given up while it is not known what to start ends at once, and starts nothing",
+  ignore,
+  fn: async () => {
+    await using it = await hostOf('while [ ! -e "$HOME/go" ]; do sleep 0.02; done');
+    const given = new AbortController();
+    const starting = it.host.spawn(commandOf("cat"), given.signal);
+    const why = new ExaiError("CANCELLED", "a person has stopped it");
+    given.abort(why);
+    assertEquals(await assertRejects(() => starting), why);
+    const next = it.host.spawn(commandOf("cat"), new AbortController().signal);
+    await it.write("go", "");
+    const process = await next;
+    assertEquals([...it.host.running], [process]);
+  },
+});
+
+Deno.test({
   name: "without a home a program starts at the root",
   ignore,
   fn: async () => {

@@ -108,7 +108,7 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#mounts = new Mounts({
       lists: this.#lists,
       learning: settings.learnSharing ? { store: this.#evidence, inspector } : undefined,
-      connect: (config) => this.#connect(config),
+      connect: (config, signal) => this.#connect(config, signal),
       admissionFor: options.admissionFor,
       clientInfo: { name: "exai", version: VERSION },
       log: (server, text) => this.#logs.append(server, text),
@@ -250,8 +250,8 @@ export class ConfiguredMounts implements AsyncDisposable {
     this.#savedNames[Symbol.dispose]();
   }
 
-  async #connect(config: ServerConfig): Promise<UpstreamTransport> {
-    return config.kind === "stdio" ? await this.#host.spawn(config) : connectUrl(config, {
+  async #connect(config: ServerConfig, signal: AbortSignal): Promise<UpstreamTransport> {
+    return config.kind === "stdio" ? await this.#host.spawn(config, signal) : connectUrl(config, {
       maxMessageBytes: this.#maxMessageBytes,
       authorization: this.#secrets.authorizationOf(config, this.signIns.authorizationOf(config)),
     });

@@ -127,8 +127,8 @@ export async function checkServers(
       wrapperDir: settings.resolveWrappers && await isDirectory(paths.home) ? paths.home : undefined,
     });
     await using credentials = credentialsHere(installation);
-    const connect = async (config: ServerConfig) =>
-      config.kind === "stdio" ? await host.spawn(config) : connectUrl(config, {
+    const connect = async (config: ServerConfig, signal: AbortSignal) =>
+      config.kind === "stdio" ? await host.spawn(config, signal) : connectUrl(config, {
         maxMessageBytes: Math.max(settings.maxFrameBytes, 4 * MIB),
         authorization: credentials.authorizationOf(config),
       });

@@ -1,4 +1,5 @@
 import { isAbsolute } from "@std/path";
+import { untilAborted } from "../base/abort.ts";
 import { ExaiError, type ExaiErrorOptions, messageOf } from "../base/errors.ts";
 import { overCapacityFor } from "../base/exhaustion.ts";
 import { redact } from "../base/log.ts";
@@ -103,16 +104,16 @@ export class ProcessHost implements AsyncDisposable {
   }
 
   /**
-   * Starts `command`. Its messages are read from `start()` on.
+   * Starts `command`. Its messages are read from `start()` on. Where `signal` aborts before the process is started none
+   * is; a wrapper that installs goes on, as others may wait for the same package.
    *
    * @throws {ExaiError} `UPSTREAM_UNAVAILABLE` when it cannot be started, `OVER_CAPACITY` when the machine is out of
-   * something
+   * something, the signal's reason, or `CANCELLED`
    */
-  async spawn(command: ServerCommand): Promise<ServerProcess> {
-    const written = await this.resolve(command);
-    const wrapped = await this.#wrapperOf(command, written);
-    const program = wrapped && await this.#programBehind(command, wrapped);
-    const { child, runs } = await this.#start(command, { written, program });
+  async spawn(command: ServerCommand, signal?: AbortSignal): Promise<ServerProcess> {
+    const finding = this.#find(command);
+    const { wrapped, ...start } = await (signal ? untilAborted(finding, signal) : finding);
+    const { child, runs } = await this.#start(command, start);
     const process = new ServerProcess(child, {
       ...PROCESS_LIMITS,
       ...this.#options.limits,
@@ -156,6 +157,12 @@ export class ProcessHost implements AsyncDisposable {
       ...Array.from(this.#running, (process) => process.close()),
     ]);
     await this.#trees[Symbol.asyncDispose]();
+  }
+
+  async #find(command: ServerCommand): Promise<Start & { wrapped?: Wrapped }> {
+    const written = await this.resolve(command);
+    const wrapped = await this.#wrapperOf(command, written);
+    return { written, wrapped, program: wrapped && await this.#programBehind(command, wrapped) };
   }
 
   /** The wrapper in `command`, as it would be started; on Windows it is often behind `cmd /c`. */

@@ -19,8 +19,8 @@ const MAX_LOG_CHARS = 4096;
 /** Unanswered calls in a row after which a process of one session is replaced: it delays no other session. */
 const MAX_SILENCES_OF_ONE_SESSION = 3;
 
-/** Connects to a server as its configuration says: spawns the process, or opens the URL. */
-export type Connect = (config: ServerConfig) => Promise<UpstreamTransport>;
+/** Connects to a server as its configuration says: spawns the process, or opens the URL; no more once `signal` aborts. */
+export type Connect = (config: ServerConfig, signal: AbortSignal) => Promise<UpstreamTransport>;
 
 /** What the instances of one server are started with. */
 export interface InstanceStartOptions {
@@ -56,7 +56,7 @@ export async function startInstance(
   const { config, session, scope, advertised, canIsolate, roots } = request;
   const beganAtMs = performance.now();
   const open = () =>
-    connect(config).catch((thrown) => {
+    connect(config, signal).catch((thrown) => {
       throw overCapacityFor(`server "${config.title}" cannot start`, thrown, { server: config.name }) ??
         thrown;
     });

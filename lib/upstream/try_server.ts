@@ -57,8 +57,9 @@ async function list(
   config: ServerConfig,
   { connect, clientInfo, signal }: Pick<TrialOptions, "connect" | "clientInfo"> & { signal: AbortSignal },
 ): Promise<{ tools: number; era: Era; revision: string }> {
-  const parts = { connect: () => connect(config), eras: new EraMemory(config), signal };
-  await using instance = await startSpoken(await connect(config), parts, {
+  const open = () => connect(config, signal);
+  const parts = { connect: open, eras: new EraMemory(config), signal };
+  await using instance = await startSpoken(await open(), parts, {
     name: config.title,
     clientInfo,
     capabilities: {},

@@ -49,6 +49,8 @@ export async function mountingDaemon(
 ) {
   const home = await Deno.makeTempDir({ prefix: "exai-mounts-" });
   await Deno.chmod(home, 0o700);
+  // The program makes it when it starts; a shim would make it too late for a server that is started at once.
+  await Deno.mkdir(`${home}/logs`, { mode: 0o700 });
   const config = `${home}/mcp.json`;
   const write = (servers: Record<string, JsonObject>) =>
     Deno.writeTextFile(config, JSON.stringify({ mcpServers: servers }));

@@ -125,7 +125,7 @@ export async function npxRig(options: { resolves?: boolean } = {}) {
     dir: dir.path,
     logged,
     write: dir.write,
-    start: (args: readonly string[], more: Partial<ServerCommand> = {}) =>
+    start: (args: readonly string[], more: Partial<ServerCommand> = {}, signal?: AbortSignal) =>
       host.spawn({
         name: "it",
         title: "it",
@@ -134,7 +134,7 @@ export async function npxRig(options: { resolves?: boolean } = {}) {
         cwd: join(dir.path, "work"),
         ...more,
         env: { ...env, ...more.env },
-      }),
+      }, signal),
     async [Symbol.asyncDispose]() {
       await host[Symbol.asyncDispose]();
       await registry[Symbol.asyncDispose]();

@@ -215,6 +215,24 @@ promise("an installation that takes longer than a start goes on, and the next st
   assertEquals(it.registry.asked.filter((path) => path === "x").length > 0, true);
 });
 
+promise(
+  "a start that is given up while its package is installed ends at once, and the next has it",
+  async () => {
+    await using it = await npxRig();
+    await it.registry.publish(telling("x", "1.0.0"));
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    it.registry.held = held;
+    const given = new AbortController();
+    const starting = it.start(["-y", "x"], {}, given.signal);
+    await until("it is installed", () => it.registry.asked.includes("x") || undefined);
+    given.abort(new ExaiError("CANCELLED", "a person has stopped it"));
+    assertStringIncludes((await assertRejects(() => starting, ExaiError)).message, "a person has stopped it");
+    release();
+    assertEquals((await tell(await it.start(["-y", "x"]))).version, "1.0.0");
+    assertEquals(it.host.running.size, 1);
+  },
+);
+
 promise("nothing that installs outlives the host", async () => {
   const it = await npxRig();
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
