@@ -8,9 +8,9 @@ export class HeldTimers implements Disposable {
   constructor(held: number | ((ms: number) => boolean)) {
     const isHeld = typeof held === "number" ? (ms: number) => ms === held : held;
     const set = this.#setTimeout;
-    globalThis.setTimeout =
-      ((run: () => void, ms?: number) =>
-        isHeld(ms ?? 0) ? this.waiting.push(run) : set(run, ms)) as typeof setTimeout;
+    globalThis.setTimeout = ((run: () => void, ms?: number) =>
+      // What clears it must not clear another by its number.
+      isHeld(ms ?? 0) ? -this.waiting.push(run) : set(run, ms)) as typeof setTimeout;
   }
 
   /** The first of them is over. */
