@@ -306,12 +306,14 @@ Deno.test("an answer that has ended is given although its server goes on with co
   };
   // What the server is given to end its connection.
   using ends = new HeldTimers((ms) => ms === 5 * SECOND_MS || ms === 30 * SECOND_MS);
-  await using one = rig({ scripts: [script] });
+  using silences = new HeldTimers(123_456);
+  await using one = rig({ scripts: [script], setup: { silenceMs: 123_456 } });
   const answer = one.ask("gpt-4.1");
   await until("the end of the answer", () => ends.waiting.length > 0 || undefined);
-  const [set, sent] = [ends.waiting.length, comments];
+  const timersSet = () => [ends.waiting.length, silences.waiting.length];
+  const [set, sent] = [timersSet(), comments];
   await until("comments", () => comments > sent + 3 || undefined);
-  assertEquals(ends.waiting.length, set, "comments do not begin it anew");
+  assertEquals(timersSet(), set, "comments begin no wait anew");
   ends.pass();
   assertEquals((await answer).text, "-two.");
   await one.server.chats[0]!.closed;
