@@ -65,7 +65,8 @@ for (const share of ["machine", "project"] as const) {
       const beganMs = performance.now();
       for (let i = 0; i < 10; i++) assertEquals((await bob.call("echo")).result, TEXT);
       const tookMs = performance.now() - beganMs;
-      assertEquals([raw.connections.length, tookMs < 1000], [1, true], `${tookMs} ms`);
+      // One that waits for its turn takes 4 s, and half a second for each of them are 5 s.
+      assertEquals([raw.connections.length, tookMs < 3500], [1, true], `${tookMs} ms`);
       raw.release(raw.connections[0]!);
       assertEquals((await long).result, TEXT);
     });

@@ -7,6 +7,7 @@ import { Router } from "../lib/router/router.ts";
 import { toolSetsOf } from "../lib/router/tool_set.ts";
 import { textResult } from "../lib/wire/mcp.ts";
 import { call as makeCall } from "./helpers/call.ts";
+import { FakeClock } from "./helpers/fake_clock.ts";
 import { routerOf } from "./helpers/fake_server.ts";
 
 /** No test waits so long: a list that waits for a deadline of this length never comes. */
@@ -177,17 +178,20 @@ const soon = <T>(work: () => Promise<T>) =>
   new Promise<T>((resolve) => setTimeout(() => resolve(work()), 30));
 
 Deno.test("a server that never lists delays a name that nobody has once, and its own names each time", async () => {
+  using clock = new FakeClock();
   const silent = Object.assign(new HeldServer("silent"), { startTimeoutMs: 300 });
   silent.list = () => new Promise(() => {});
   const catalog = new Catalog({ servers: () => [silent], deadlineMs: 1 });
   const call = callOf("ada");
   const isSlow = async (name: string) => {
-    let isLate = false;
-    const timer = setTimeout(() => isLate = true, 250);
-    const { missing } = await catalog.search("tools", name, call);
-    clearTimeout(timer);
+    let isLate = true;
+    const searching = catalog.search("tools", name, call).finally(() => isLate = false);
+    await clock.pass(250);
+    const wasLate = isLate;
+    await clock.pass(100);
+    const { missing } = await searching;
     assertEquals(missing.map(({ why }) => why), ["its list was waited for 0.3 s and has not come"]);
-    return isLate;
+    return wasLate;
   };
   assertEquals(await isSlow("none"), true);
   assertEquals(await isSlow("neither"), false);

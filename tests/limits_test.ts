@@ -5,6 +5,7 @@ import { PendingConnections } from "../lib/edge/pending_connections.ts";
 import { assertServes, testDaemon } from "./helpers/daemon.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { RawHttp, statusOf } from "./helpers/http_client.ts";
+import { SteadyClock } from "./helpers/steady_clock.ts";
 
 async function metric(http: string, name: string, token?: string): Promise<number> {
   const headers = token ? { authorization: `Bearer ${token}` } : undefined;
@@ -42,6 +43,7 @@ Deno.test("beyond the limit on connections a hello is closed with 4029, and who 
 });
 
 Deno.test("too many wrong tokens are closed with 4029, and a right one enters whatever came before it", async () => {
+  using _clock = new SteadyClock();
   await using it = await testDaemon({ settings: { helloRate: 1, token: "correct-horse" } });
   const codes: number[] = [];
   for (let n = 0; n < 12; n++) {
@@ -57,6 +59,7 @@ Deno.test("too many wrong tokens are closed with 4029, and a right one enters wh
 });
 
 Deno.test("too many wrong tokens over HTTP get 429, and a right one enters whatever came before it", async () => {
+  using _clock = new SteadyClock();
   await using it = await testDaemon({ settings: { helloRate: 1, token: "correct-horse" } });
   const ask = (token: string) =>
     fetch(new URL("/health", it.http), { headers: { authorization: `Bearer ${token}` } });
@@ -78,6 +81,7 @@ Deno.test("too many wrong tokens over HTTP get 429, and a right one enters whate
 });
 
 Deno.test("hellos of one user without a token are limited, and who is in stays", async () => {
+  using _clock = new SteadyClock();
   await using it = await testDaemon({ settings: { helloRate: 1 } });
   using good = await RawClient.hello(it.url);
   const codes: (number | undefined)[] = [];

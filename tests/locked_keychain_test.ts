@@ -4,6 +4,7 @@ import { statePaths } from "../lib/config/paths.ts";
 import { openUserVault, type UserVaultOptions } from "../lib/state/user_vault.ts";
 import { FakeKeychain } from "./helpers/fake_keychain.ts";
 import { tempDir } from "./helpers/files.ts";
+import { until } from "./helpers/until.ts";
 
 /** A vault whose key is in a keychain, which is locked then. */
 async function rig() {
@@ -65,6 +66,7 @@ Deno.test("a keychain whose answer is waited for is not asked a second time, who
   const waiting = [vault.secrets.get("a")];
   vault.askAgain();
   waiting.push(vault.secrets.get("a"));
+  await until("the keychain is asked", () => it.keychain.asked > 0 || undefined);
   await new Promise((resolve) => setTimeout(resolve, 20));
   assertEquals(it.keychain.asked, 1);
   typing.resolve();

@@ -7,11 +7,15 @@ import { claudeError, claudeEvents, sayClaude } from "./fixtures/anthropic_event
 import { geminiError, sayGemini } from "./fixtures/gemini_events.ts";
 import { type NativeKind, streamed } from "./fixtures/native_server.ts";
 import { answer, fail, hang, type Script } from "./fixtures/openai_server.ts";
+import { HeldTimers } from "./helpers/held_timers.ts";
 import { nativeRig } from "./helpers/native_rig.ts";
 import { TEST_KEY } from "./helpers/provider_rig.ts";
+import { until } from "./helpers/until.ts";
 
 const MODELS: Readonly<Record<NativeKind, string>> = { gemini: "gemini-4-argon", anthropic: "claude-opus-5" };
 const SAY = { gemini: sayGemini, anthropic: sayClaude };
+/** Of no other timer. */
+const SILENCE_MS = 123_456;
 const KINDS = Object.keys(MODELS) as NativeKind[];
 
 async function answerOf(kind: NativeKind, script: Script, request: Partial<ChatRequest> = {}) {
@@ -19,14 +23,25 @@ async function answerOf(kind: NativeKind, script: Script, request: Partial<ChatR
   return await one.ask(MODELS[kind], request);
 }
 
-/** Asks once; the call fails with `fault` after exactly `requests` requests. */
+/**
+ * Asks once; the call fails with `fault` after exactly `requests` requests. The server is silent for too long once it
+ * was asked and has sent `sent` parts, if that is given.
+ */
 async function faultOf(
   kind: NativeKind,
   script: Script,
-  { fault, requests, silenceMs }: { fault: FaultKind; requests: number; silenceMs?: number },
+  { fault, requests, sent }: { fault: FaultKind; requests: number; sent?: number },
 ): Promise<ExaiError> {
-  await using one = nativeRig(kind, { scripts: [script], setup: { silenceMs } });
-  const error = await assertRejects(() => one.ask(MODELS[kind]), ExaiError);
+  // Set for the question, and again for each part.
+  using silences = new HeldTimers(SILENCE_MS);
+  await using one = nativeRig(kind, { scripts: [script], setup: { silenceMs: SILENCE_MS } });
+  const failing = assertRejects(() => one.ask(MODELS[kind]), ExaiError);
+  if (sent !== undefined) {
+    await one.server.askedFor(1);
+    await until("what is sent", () => silences.waiting.length > sent || undefined);
+    silences.waiting.at(-1)!();
+  }
+  const error = await failing;
   assertEquals([error.details?.fault, one.server.asked.length], [fault, requests], error.message);
   assert(!JSON.stringify([error.message, error.details]).includes(TEST_KEY));
   return error;
@@ -190,12 +205,8 @@ Deno.test("an error that Gemini tells within a stream is one like any other", as
 
 Deno.test("a native provider's silence, and where it would send the question on, end the request", async () => {
   for (const kind of KINDS) {
-    await faultOf(kind, hang(), { fault: "timeout", requests: 1, silenceMs: 200 });
-    await faultOf(kind, SAY[kind]("Half", { end: "open" }), {
-      fault: "timeout",
-      requests: 1,
-      silenceMs: 200,
-    });
+    await faultOf(kind, hang(), { fault: "timeout", requests: 1, sent: 0 });
+    await faultOf(kind, SAY[kind]("Half", { end: "open" }), { fault: "timeout", requests: 1, sent: 1 });
     const moved = fail(307, {}, { location: "http://elsewhere.example/" });
     const { message } = await faultOf(kind, moved, { fault: "refused", requests: 1 });
     assert(message.includes("http://elsewhere.example/"), message);

@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { Json, JsonObject } from "../lib/base/json.ts";
+import { SECOND_MS } from "../lib/base/units.ts";
 import { parseAnalysis } from "../lib/tool/dialogue/analysis.ts";
 import type { FaultKind } from "../lib/provider/provider.ts";
 import { answer, raw, say, type Script } from "./fixtures/openai_server.ts";
 import { investigationStep, TestTools } from "./helpers/exai_tools.ts";
+import { HurriedTime } from "./helpers/hurried_time.ts";
 import { rig } from "./helpers/provider_rig.ts";
 
 const MODEL = "gpt-4.1";
@@ -92,7 +94,9 @@ Deno.test("an answer that has ended is whole, however its connection ends", asyn
     return new Response(body, { headers: { "content-type": "text/event-stream" } });
   };
   for (const script of [broken, open]) {
-    await using one = rig({ scripts: [script], setup: { silenceMs: 200 } });
+    // The time that a server has to end its connection after an answer; that for the answer is as ever.
+    using _time = new HurriedTime((ms) => ms === 5 * SECOND_MS || ms === 30 * SECOND_MS);
+    await using one = rig({ scripts: [script] });
     const { text, warnings } = await one.ask(MODEL);
     assertEquals([text, warnings], ["Whole.", undefined]);
   }

@@ -1,12 +1,15 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
+import { SECOND_MS } from "../lib/base/units.ts";
 import { claudeEvents } from "./fixtures/anthropic_events.ts";
 import { streamed } from "./fixtures/native_server.ts";
 import { raw, say, type Script } from "./fixtures/openai_server.ts";
 import { stream } from "./fixtures/response_events.ts";
 import { TestTools } from "./helpers/exai_tools.ts";
+import { HeldTimers } from "./helpers/held_timers.ts";
 import { nativeRig } from "./helpers/native_rig.ts";
 import { type Rig, rig } from "./helpers/provider_rig.ts";
+import { until } from "./helpers/until.ts";
 
 const MODELS = {
   openai: "gpt-4.1",
@@ -284,21 +287,35 @@ Deno.test("arguments of a call are whole, and are said to be no JSON where they 
 });
 
 Deno.test("an answer that has ended is given although its server goes on with comments", async () => {
+  let comments = 0;
   const script: Script = ({ closed }) => {
     let timer: ReturnType<typeof setInterval> | undefined;
     const encoder = new TextEncoder();
     const body = new ReadableStream({
       start(controller) {
         controller.enqueue(encoder.encode(`${rest}\n`));
-        timer = setInterval(() => controller.enqueue(encoder.encode(": ping\n\n")), 20);
+        timer = setInterval(() => {
+          comments++;
+          controller.enqueue(encoder.encode(": ping\n\n"));
+        }, 20);
         closed.then(() => clearInterval(timer));
       },
       cancel: () => clearInterval(timer),
     });
     return new Response(body, { headers: { "content-type": "text/event-stream" } });
   };
-  await using one = rig({ scripts: [script], setup: { silenceMs: 200 } });
-  assertEquals((await one.ask("gpt-4.1")).text, "-two.");
+  // What the server is given to end its connection.
+  using ends = new HeldTimers((ms) => ms === 5 * SECOND_MS || ms === 30 * SECOND_MS);
+  using silences = new HeldTimers(123_456);
+  await using one = rig({ scripts: [script], setup: { silenceMs: 123_456 } });
+  const answer = one.ask("gpt-4.1");
+  await until("the end of the answer", () => ends.waiting.length > 0 || undefined);
+  const timersSet = () => [ends.waiting.length, silences.waiting.length];
+  const [set, sent] = [timersSet(), comments];
+  await until("comments", () => comments > sent + 3 || undefined);
+  assertEquals(timersSet(), set, "comments begin no wait anew");
+  ends.pass();
+  assertEquals((await answer).text, "-two.");
   await one.server.chats[0]!.closed;
 });
 

@@ -6,7 +6,9 @@ import { after, hang, OpenAiServer, say } from "./fixtures/openai_server.ts";
 import { testDaemon } from "./helpers/daemon.ts";
 import { RawHttp } from "./helpers/http_client.ts";
 import { tempDir } from "./helpers/files.ts";
+import { HeldTimers } from "./helpers/held_timers.ts";
 import { McpWindow } from "./helpers/mcp_window.ts";
+import { withClock } from "./helpers/oauth_rig.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { sdkClient } from "./helpers/sdk_client.ts";
 
@@ -39,6 +41,21 @@ function envelopeOf(result: unknown): JsonObject {
 
 function chat(client: Client, args: JsonObject, options: { timeout?: number; signal?: AbortSignal } = {}) {
   return client.callTool({ name: "chat", arguments: args }, undefined, options);
+}
+
+/** A client gives a question up, as its time is up, once the model has it as its `nth`: at least that long after it came. */
+async function giveUp(
+  client: Client,
+  model: OpenAiServer,
+  args: JsonObject,
+  { nth = 1, afterMs = 0 } = {},
+) {
+  const timeout = 43_210;
+  using times = new HeldTimers(timeout);
+  const call = assertRejects(() => chat(client, args, { timeout }), Error, "-32001");
+  await withClock(-afterMs, () => model.askedFor(nth));
+  times.pass();
+  await call;
 }
 
 /** The reply to a chat, waited for by its handle where the machine is slower than the client was found to be patient. */
@@ -87,7 +104,7 @@ Deno.test("a client whose time is up and that calls again gets the reply, which 
   at.model.script(after(gate.promise, say("Worth the wait.")));
   await using client = await sdkClient(at.url);
   const args = { prompt: "q", temperature: 0.2 };
-  await assertRejects(() => chat(client, args, { timeout: 300 }), Error, "-32001");
+  await giveUp(client, at.model, args);
   const again = replyTo(client, { temperature: 0.2, prompt: "q" });
   gate.resolve();
   assertEquals((await again).content, "Worth the wait.");
@@ -106,7 +123,7 @@ Deno.test("a reply that comes after its client gave up is in the thread, and the
   const gate = Promise.withResolvers<void>();
   at.model.script(after(gate.promise, say("Second, late.")), say("Third."));
   const args = { prompt: "two", continuation_id: continuation_id! };
-  await assertRejects(() => chat(client, args, { timeout: 300 }), Error, "-32001");
+  await giveUp(client, at.model, args, { nth: 2 });
   const next = replyTo(client, { prompt: "three", continuation_id: continuation_id! });
   gate.resolve();
   assertEquals((await next).content, "Third.");
@@ -226,7 +243,8 @@ Deno.test("so does one who cancels the call that was made again", async () => {
   await using at = await rig();
   at.model.script(hang());
   await using client = await sdkClient(at.url);
-  await assertRejects(() => chat(client, { prompt: "q" }, { timeout: 300 }), Error, "-32001");
+  // It is not given a handle soon, which would end what it may cancel.
+  await giveUp(client, at.model, { prompt: "q" }, { afterMs: 40_000 });
   const { closed } = await at.model.askedFor(1);
   const controller = new AbortController();
   const again = chat(client, { prompt: "q" }, { signal: controller.signal });
@@ -283,7 +301,7 @@ Deno.test("a client that has given a call up is given a handle before that the n
   const gate = Promise.withResolvers<void>();
   at.model.script(after(gate.promise, say("done")));
   await using client = await sdkClient(at.url, { name: "hasty" });
-  await assertRejects(() => chat(client, { prompt: "one" }, { timeout: 600 }), Error, "-32001");
+  await giveUp(client, at.model, { prompt: "one" }, { afterMs: 600 });
   const early = envelopeOf(await chat(client, { prompt: "two" }, { timeout: 5000 }));
   assertEquals(early.status, "running");
   assert(early.metadata !== undefined);

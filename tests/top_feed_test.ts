@@ -9,6 +9,7 @@ import type { KeyPress } from "../lib/commands/top/press.ts";
 import { Top } from "../lib/commands/top/run.ts";
 import { watchLines } from "../lib/commands/top/terminal_run.ts";
 import { hello, SCENE, serverRow, servers } from "./helpers/watch_scene.ts";
+import { SteadyClock } from "./helpers/steady_clock.ts";
 import { until } from "./helpers/until.ts";
 
 /** A queue that is read as it is filled; `fail` breaks it off. */
@@ -41,6 +42,8 @@ async function running(streams: (Lines<string> | Error)[], ask: (path: string) =
   const keys = new Lines<KeyPress>();
   const followed: (string | undefined)[] = [];
   const it = { text: "", followed };
+  /** What was drawn since the picture that was seen last, and that. */
+  const drawn: string[] = [];
   const ended = new AbortController();
   const top = new Top({
     follow: (log) => {
@@ -53,14 +56,22 @@ async function running(streams: (Lines<string> | Error)[], ask: (path: string) =
   await top.start();
   const shown = top.show({
     size: { columns: 80, rows: 24 },
-    draw: (lines) => void (it.text = lines.map((line) => line.trimEnd()).join("\n")),
+    draw: (lines) => {
+      it.text = lines.map((line) => line.trimEnd()).join("\n");
+      drawn.push(it.text);
+    },
     clear() {},
     keys: () => keys,
   });
   return Object.assign(it, {
     press: (...pressed: string[]) =>
       keys.add(...pressed.map((name) => ({ name, sequence: name, ctrl: false }))),
-    sees: (pattern: RegExp) => until(`${pattern}`, () => pattern.test(it.text) || undefined),
+    /** Some are there for a moment only. */
+    sees: (pattern: RegExp) =>
+      until(`${pattern}`, () => {
+        const seen = drawn.findIndex((text) => pattern.test(text));
+        return seen < 0 ? undefined : drawn.splice(0, seen);
+      }),
     async [Symbol.asyncDispose]() {
       ended.abort();
       await shown;
@@ -75,6 +86,7 @@ async function* failing(error: Error): AsyncGenerator<string> {
 }
 
 Deno.test("a stream that ends is begun again, with what is shown marked until then, and a daemon that is another begins anew", async () => {
+  using _clock = new SteadyClock();
   const first = linesOf(...SCENE);
   const second = linesOf(hello("2026-11-28T10:00:00.000Z"), servers(serverRow("other")));
   await using top = await running(

@@ -10,7 +10,7 @@ import { FakeServer, toolsOf } from "./helpers/fake_server.ts";
 import { FakeTimers } from "./helpers/fake_timers.ts";
 import { until } from "./helpers/until.ts";
 import { testDaemon } from "./helpers/daemon.ts";
-import { mountingDaemon } from "./helpers/mounts.ts";
+import { heldReads, mountingDaemon } from "./helpers/mounts.ts";
 import { OtlpReceiver } from "./helpers/otlp_receiver.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { modernRequest } from "./helpers/modern.ts";
@@ -51,6 +51,7 @@ function textIn(answer: JsonObject): string {
 }
 
 Deno.test("a call is a span of its client's trace, and the server's own span is its child", async () => {
+  using _reads = heldReads();
   await using receiver = new OtlpReceiver();
   {
     await using daemon = await mountingDaemon({ up: traced(receiver.endpoint) }, receiver.settings);

@@ -9,7 +9,7 @@ import type {
   SessionsEvent,
   WatchEvent,
 } from "../lib/admin/watch_event.ts";
-import { bad, mountingDaemon } from "./helpers/mounts.ts";
+import { bad, heldReads, mountingDaemon } from "./helpers/mounts.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 
 /** Reads `GET /watch` until `isWanted` says so; resolves with all lines up to there. */
@@ -39,6 +39,7 @@ function ofType<T extends WatchEvent["type"]>(events: readonly WatchEvent[], typ
 }
 
 Deno.test("who watches is told which daemon it is, and all there is, first", async () => {
+  using _reads = heldReads();
   await using it = await mountingDaemon({ silent: bad("ok") });
   using client = await RawClient.hello(it.url, { client: "one" });
   const events = await watchUntil(it.http, ({ type }) => type === "notice");
@@ -57,6 +58,7 @@ Deno.test("who watches is told which daemon it is, and all there is, first", asy
 });
 
 Deno.test("a call is told when it begins and when it ends, and a server when it starts", async () => {
+  using _reads = heldReads();
   await using it = await mountingDaemon({ ok: bad("ok") });
   using client = await RawClient.hello(it.url);
   let answer: Promise<JsonObject> | undefined;

@@ -162,9 +162,14 @@ Deno.test({
     assertEquals(own.ppid, Deno.ppid);
     assertMatch(own.startedAt, /^\d{15,}$/);
     assertGreater(own.rssBytes!, 10 * 1024 * 1024);
-    const startMs = performance.now();
-    const { memoryBytes, processes } = (await treeUsage([Deno.pid])).get(Deno.pid)!;
-    assert(performance.now() - startMs < 250, "it takes milliseconds, not a PowerShell");
+    // The quickest of several: the machine may have stalled in any one of them.
+    let [tookMs, memoryBytes, processes] = [Infinity, 0, 0];
+    for (let look = 0; look < 5 && tookMs >= 250; look++) {
+      const startMs = performance.now();
+      ({ memoryBytes, processes } = (await treeUsage([Deno.pid])).get(Deno.pid)!);
+      tookMs = Math.min(tookMs, performance.now() - startMs);
+    }
+    assert(tookMs < 250, "it takes milliseconds, not a PowerShell");
     assert(memoryBytes >= own.rssBytes! / 2 && processes >= 1);
   },
 });

@@ -2,6 +2,7 @@ import { removeHome } from "./files.ts";
 import { fromFileUrl } from "@std/path";
 import type { JsonObject } from "../../lib/base/json.ts";
 import { testDaemon, type TestDaemonOptions } from "./daemon.ts";
+import { HeldTimers } from "./held_timers.ts";
 
 const badServer = fromFileUrl(new URL("../fixtures/bad_server.ts", import.meta.url));
 
@@ -38,6 +39,14 @@ export function npmServer(name: string, args: string[] = [], env: Record<string,
     env: cache ? { DENO_DIR: cache, ...env } : env,
     share: "machine",
   };
+}
+
+/**
+ * Keeps daemons that are started while it is there from starting servers only to read their lists, which they do
+ * 200 ms later.
+ */
+export function heldReads(): HeldTimers {
+  return new HeldTimers(200);
 }
 
 /** A daemon of this process whose mcp.json names `servers`. */

@@ -4,6 +4,7 @@ import type { ListStore, StoredView } from "../../lib/upstream/list_store.ts";
 import { Mounts } from "../../lib/upstream/mounts.ts";
 import type { ServerConfig } from "../../lib/config/server_config.ts";
 import type { Result } from "../../lib/wire/rpc.ts";
+import { HeldTimers } from "../helpers/held_timers.ts";
 import { settled, Upstream, Window } from "../helpers/instance.ts";
 import { type MountedOptions, mountedUpstreams, toolsResult } from "../helpers/mounted.ts";
 import { until } from "../helpers/until.ts";
@@ -85,6 +86,8 @@ Deno.test("a page that is not the first is the server's own", async () => {
 });
 
 Deno.test("a window is shown what its own process lists, and told when another says it has changed", async () => {
+  // A list that is read is waited for as long as it takes, and not for 50 ms.
+  using _waits = new HeldTimers(50);
   await using it = rigOf({ lists: storeOf("kept"), config: { share: "machine" } });
   assertEquals(await it.listed(it.bob), ["kept"]);
   await it.mounted.target(it.ada.call());
