@@ -99,7 +99,8 @@ browserTest(
       await page.getByRole("dialog", { name: "Restart files?" }).waitFor();
       for (const key of ["Escape", "Enter"]) {
         await page.keyboard.press(key);
-        await page.getByRole("dialog").waitFor({ state: "hidden" });
+        // Once it is closed it is there for a moment more, and no other is opened.
+        await page.locator("dialog").waitFor({ state: "detached" });
         assertEquals(fake.posted, [], `${key} loses nothing, however long a key is held down`);
         await page.keyboard.press("r");
         await page.getByRole("dialog", { name: "Restart files?" }).waitFor();
