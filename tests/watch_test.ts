@@ -124,7 +124,6 @@ const isOfEnd = (line: string) => line.includes("(") && !line.includes("(started
 
 Deno.test("the log of a server is told as it is written", async () => {
   await using it = await mountingDaemon({ ok: bad("ok") });
-  await Deno.mkdir(`${it.home}/logs`);
   using client = await RawClient.hello(it.url);
   await client.call("ok_echo", { text: "hi" });
   const events = await watchUntil(

@@ -27,7 +27,17 @@ async function windows(): Promise<void> {
   if (help) return console.log(HELP);
   const wanted = files.length > 0 ? files.map(String) : SUITE;
   const deno = await findDeno(wine);
-  await run(deno(["test", "-q", "-A", "--no-check", "--preload=tests/helpers/time_limit.ts", ...wanted]));
+  await run(
+    deno([
+      "test",
+      "-q",
+      "-A",
+      "--no-check",
+      "--parallel",
+      "--preload=tests/helpers/time_limit.ts",
+      ...wanted,
+    ]),
+  );
   if (files.length === 0) {
     await run(deno(["run", "-A", "--no-check", "tools/smoke.ts", "--daemon", "daemon.ts"]));
   }

@@ -10,6 +10,7 @@ import { httpBridge } from "./http_bridge.ts";
 import { modernBridge } from "./modern_bridge.ts";
 import { postModern } from "./raw_modern.ts";
 
+/** Servers of each era, on each transport. */
 const UPSTREAMS = ["legacy-stdio", "legacy-http", "modern-stdio", "modern-http"];
 
 /** What the suite's runs may find, and why. */
@@ -52,10 +53,14 @@ async function warm(url: string | URL): Promise<void> {
 /** What the suite says of a call whose first sign it has waited for in vain, for 600 ms: on a busy machine it may be late. */
 const LATE = /Failed to receive progressive stream chunk/;
 
-/** Has each server of the fixture, behind a daemon, tried by the official suite through `door`. */
-export async function conforms(revision: Revision, door: "http" | "shim"): Promise<void> {
+/** Has each of `upstreams`, servers of the fixture behind a daemon, tried by the official suite through `door`. */
+export async function conforms(
+  revision: Revision,
+  door: "http" | "shim",
+  upstreams: readonly string[] = UPSTREAMS,
+): Promise<void> {
   // A server of the legacy era that windows share is told what any of them can do, and some of what it says is nobody's.
-  await using it = await erasDaemon(UPSTREAMS, { share: "session" });
+  await using it = await erasDaemon([...upstreams], { share: "session" });
   const run = async (url: string | URL) => {
     if (revision === "2026-07-28") await warm(url);
     const found = await runConformance(url, revision);
@@ -74,7 +79,7 @@ export async function conforms(revision: Revision, door: "http" | "shim"): Promi
   };
   // One of the servers has two clients at once. Of the modern era all that one principal sends is one client's.
   const isTwice = door === "http" && revision === "2025-11-25";
-  const servers = isTwice ? ["legacy-stdio", ...UPSTREAMS] : UPSTREAMS;
+  const servers = isTwice ? ["legacy-stdio", ...upstreams] : upstreams;
   // More at once take no less time, and the suite's limits are short.
   const results: ConformanceRun[] = await Array.fromAsync(pooledMap(2, servers, runOn));
   const found = servers.map((server, i) => [server, judged(results[i]!, revision, door, server)]);

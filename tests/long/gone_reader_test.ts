@@ -6,7 +6,6 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     await using it = await mountingDaemon({});
-    await Deno.mkdir(`${it.home}/logs`, { recursive: true });
     await Deno.writeTextFile(`${it.home}/logs/daemon.log`, "one\n");
     const run = async (line: string) => {
       const { stdout, stderr } = await new Deno.Command("sh", {

@@ -27,10 +27,12 @@ Deno.test("a server that is one for the whole machine conforms but for what is n
   assertEquals([scenarios, faults.filter((fault) => !NOBODYS.test(fault))], [ALL.scenarios, []]);
 });
 
-for (const [revision, door] of [["2025-11-25", "http"], ["2026-07-28", "shim"]] as const) {
-  Deno.test({
-    name: `servers of both eras conform to ${revision} through ${door}`,
-    timeout: 120_000,
-    fn: () => conforms(revision, door),
-  });
+for (const revision of ["2025-11-25", "2026-07-28"] as const) {
+  for (const door of ["http", "shim"] as const) {
+    Deno.test({
+      name: `servers of both eras conform to ${revision} through ${door}`,
+      timeout: 120_000,
+      fn: () => conforms(revision, door),
+    });
+  }
 }

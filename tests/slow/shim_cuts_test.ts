@@ -31,7 +31,7 @@ async function callAll(shim: Shim, bytesOf: (n: number) => number): Promise<stri
   return answers;
 }
 
-for (const seed of [1, 2, 3, 4]) {
+for (const seed of [1, 2]) {
   Deno.test(`cut connections lose no answer, double none and run nothing twice (seed ${seed})`, async () => {
     const random = seeded(seed);
     const counting = new CountingServer();

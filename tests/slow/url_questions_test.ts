@@ -34,7 +34,6 @@ async function twoWindows(options: Partial<ScriptedUrlServerOptions> = {}, setti
     ...options,
   });
   const it = await mountingDaemon({ remote: { url: server.url } }, settings);
-  await Deno.mkdir(`${it.home}/logs`, { recursive: true, mode: 0o700 });
   const ada = await McpWindow.open(it.url, CAPABILITIES, { roots: ["file:///usr"] });
   const bob = await McpWindow.open(it.url, CAPABILITIES, { roots: ["file:///etc"] });
   await ada.request("tools/list");

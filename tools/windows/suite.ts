@@ -13,5 +13,6 @@ export const SUITE: readonly string[] = [
   "tests/windows_programs_test.ts",
   "tests/vault_test.ts",
   "tests/slow/keychains_test.ts",
+  "tests/slow/windows_pipe_shims_test.ts",
   "tests/slow/windows_shims_test.ts",
 ];
