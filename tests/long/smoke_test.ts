@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { startDaemon } from "./helpers/program.ts";
+import { startDaemon } from "../helpers/program.ts";
 
-const smokeFile = fromFileUrl(new URL("../tools/smoke.ts", import.meta.url));
+const smokeFile = fromFileUrl(new URL("../../tools/smoke.ts", import.meta.url));
 
 async function smoke(args: string[], env: Record<string, string> = {}) {
   const command = new Deno.Command(Deno.execPath(), {
