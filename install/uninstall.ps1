@@ -111,4 +111,4 @@ if (@(Get-ChildItem -LiteralPath $dir -Force).Count -eq 0) {
     Write-Host "$dir has other files and stays."
 }
 Write-Host 'EXAI is removed.'
-if (-not $Purge) { Write-Host 'Your mcp.json and the state stay; uninstall.ps1 -Purge would have deleted them too.' }
+if (-not $Purge) { Write-Host 'What you wrote yourself and the state stay; uninstall.ps1 -Purge would have deleted them too.' }

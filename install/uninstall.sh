@@ -111,7 +111,7 @@ main() {
   rm -f "$dir/bin/exai-daemon" "$dir/bin/exai-shim" "$dir/uninstall.sh"
   rmdir "$dir/bin" "$dir" 2>/dev/null || say "$dir has files of others and stays"
   say "EXAI is removed."
-  [ "$purge" = yes ] || say "Your mcp.json and the state stay; uninstall.sh --purge would have deleted them too."
+  [ "$purge" = yes ] || say "What you wrote yourself and the state stay; uninstall.sh --purge would have deleted them too."
 }
 
 main

@@ -9,7 +9,7 @@ export const checkConfig: Action = {
   summary: "Read the configuration files and say what is wrong with them, and where",
   forms: [{
     args: "[exai|mcp|models|clink]",
-    does: "checks every file, or one; neither a daemon nor a server is started",
+    does: "checks every file, or one; starts no daemon and no server, and reads no secret (doctor does)",
   }],
   exits: { 0: "no file has a fault", 1: "a file has a fault" },
   run: check,
