@@ -48,7 +48,7 @@ unixTest("uninstalling leaves what you wrote and the state, and with --purge not
     assertStringIncludes(tools.output, "same");
     const { code, output } = await it.uninstall(purge ? ["--purge"] : []);
     assertEquals(code, 0, output);
-    assertMatch(output, purge ? /deleted .*state\/exai/ : /Your mcp.json and the state stay/);
+    assertMatch(output, purge ? /deleted .*state\/exai/ : /What you wrote yourself and the state stay/);
     const after = await it.files();
     const left = Object.keys(after).filter((path) => !(path in before));
     assertEquals(Object.fromEntries(Object.keys(before).map((path) => [path, after[path]])), before);
