@@ -29,7 +29,8 @@ const MAX_UNREAD_LINES = 10_000;
 /** Lines of an export that are read and sent at once. */
 const EXPORT_PART_CHARS = 64 * KIB;
 
-const NDJSON = { "content-type": "application/x-ndjson" };
+/** Lines of JSON, each of which is read as it comes. */
+export const NDJSON = { "content-type": "application/x-ndjson", "cache-control": "no-store" };
 
 /** A call as JSON, for HTTP and `exai-daemon calls --json`. */
 export function callJson(record: CallRecord, bodies?: CallBodies): JsonObject {

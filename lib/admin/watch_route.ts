@@ -2,14 +2,14 @@ import { join } from "@std/path";
 import { ExaiError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
+import { serverLogName } from "../config/paths.ts";
 import type { Route } from "../edge/http_handler.ts";
+import { NDJSON } from "./call_routes.ts";
 import { allowMethod } from "./route_guards.ts";
 import { MAX_WATCHERS, type WatchFeed } from "./watch_feed.ts";
 
 /** Whose log is the daemon's own. */
 const DAEMON_LOG = "daemon";
-
-const NDJSON = { "content-type": "application/x-ndjson", "cache-control": "no-store" };
 
 /** What the route needs of the daemon. */
 interface WatchRouteSources {
@@ -39,7 +39,7 @@ export function watchRoute({ feed, logs, serverNames }: WatchRouteSources): Rout
 
 /** @throws {ExaiError} `RESOURCE_NOT_FOUND` for a name that no server has */
 function fileOf(name: string, servers: readonly string[]): string {
-  if (servers.includes(name)) return `server-${name}.log`;
+  if (servers.includes(name)) return serverLogName(name);
   if (name === DAEMON_LOG) return "daemon.log";
   const known = [...new Set([DAEMON_LOG, ...servers])];
   throw new ExaiError(

@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import { serverLogName } from "../config/paths.ts";
 import { RotatingFile } from "../state/rotating_file.ts";
 
 /** The stderr of servers: a rotated file for each in the log directory. */
@@ -18,7 +19,7 @@ export class ServerLogs implements AsyncDisposable {
     if (this.#isClosed) return;
     let file = this.#files.get(server);
     if (!file) {
-      file = new RotatingFile(join(this.#dir, `server-${server}.log`), { maxBytes: this.#maxBytes });
+      file = new RotatingFile(join(this.#dir, serverLogName(server)), { maxBytes: this.#maxBytes });
       this.#files.set(server, file);
     }
     file.append(text);

@@ -3,7 +3,7 @@ import { ExaiError, UsageError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { quoteName } from "../base/text.ts";
 import { visibleJson } from "../base/visible.ts";
-import { statePaths } from "../config/paths.ts";
+import { serverLogName, statePaths } from "../config/paths.ts";
 import { readServers } from "../config/servers.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Action, CommandResult, Invocation } from "./command.ts";
@@ -69,7 +69,7 @@ async function findLog(
   if (switches.has("shim")) throw new UsageError("--shim goes without the name of a server");
   const known = [...new Set([...await serversWithLogs(dir), ...await configuredServers(settings)])];
   if (known.includes(server)) {
-    return { path: join(dir, `server-${server}.log`), what: `the server ${server}` };
+    return { path: join(dir, serverLogName(server)), what: `the server ${server}` };
   }
   const there = known.length === 0 ? "mcp.json names none" : `there are: ${known.toSorted().join(", ")}`;
   throw new ExaiError(

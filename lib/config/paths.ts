@@ -221,6 +221,11 @@ export function volatilePrefix(): string {
   return `exai-${Deno.uid()}-`;
 }
 
+/** The name of the file in {@linkcode StatePaths.logs} that has the log of a server. */
+export function serverLogName(server: string): string {
+  return `server-${server}.log`;
+}
+
 /** Whether this program was made by `deno compile`. */
 export function isCompiled(): boolean {
   return Deno.build.standalone;
