@@ -2,6 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { JsonObject } from "../lib/base/json.ts";
 import type { ServerStatus, SessionStatus } from "../lib/admin/status_rows.ts";
 import type { WatchEvent } from "../lib/admin/watch_event.ts";
+import { MAX_ENDED, MAX_LOG_LINES } from "../lib/admin/known_state.ts";
 import { stateInWords, toneOf } from "../lib/admin/state_words.ts";
 import {
   buildMatrix,
@@ -12,21 +13,15 @@ import {
   placeOf,
 } from "../lib/page/browser/matrix_model.ts";
 import { visibleRange } from "../lib/page/browser/scroll.ts";
-import {
-  filterCalls,
-  MAX_CALLS,
-  MAX_LOG_LINES,
-  MAX_SAMPLES,
-  ShownState,
-} from "../lib/page/browser/shown_state.ts";
+import { filterCalls, MAX_SAMPLES, PageState } from "../lib/page/browser/page_state.ts";
 import { perform, stopServer } from "../lib/page/browser/requests.ts";
 import { WatchClient, type WatchLink } from "../lib/page/browser/watch_client.ts";
 import { until } from "./helpers/until.ts";
 import { hello, sample, serverRow, sessionRow } from "./helpers/watch_rows.ts";
 
-function shown(): { state: ShownState; clock: { ms: number } } {
+function shown(): { state: PageState; clock: { ms: number } } {
   const clock = { ms: 1000 };
-  const state = new ShownState(() => clock.ms);
+  const state = new PageState(() => clock.ms);
   state.take(hello());
   return { state, clock };
 }
@@ -80,12 +75,33 @@ Deno.test("calls that ended while the page was cut off stand where they ended", 
 
 Deno.test("a line that is not as it should be is passed over and told, until the stream begins again", () => {
   const { state } = shown();
+  state.take({ type: "servers", at_ms: 1, whole: true, rows: { web: serverRow("web") }, gone: [] });
   state.take({ type: "servers", at_ms: 1, whole: true } as WatchEvent);
   assertMatch(state.oddLine!, /^servers: /);
+  assertEquals([...state.servers.keys()], ["web"]);
   state.take({ type: "servers", at_ms: 1, whole: true, rows: { git: serverRow("git") }, gone: [] });
   assertEquals([...state.servers.keys()], ["git"]);
   state.take(hello());
   assertEquals(state.oddLine, undefined);
+});
+
+Deno.test("what a line changes is drawn anew, and how old it is all is known", () => {
+  const clock = { ms: 1000 };
+  const state = new PageState(() => clock.ms);
+  assertEquals(state.ageMs, undefined);
+  const versionsAfter = (event: WatchEvent) => {
+    state.take(event);
+    return [state.version, state.rowsVersion, state.callsVersion];
+  };
+  assertEquals(versionsAfter(hello()), [1, 0, 1], "calls of another daemon are gone");
+  assertEquals(versionsAfter({ type: "servers", at_ms: 1, whole: true, rows: {}, gone: [] }), [2, 1, 1]);
+  assertEquals(versionsAfter({ type: "sessions", at_ms: 1, whole: true, rows: {}, gone: [] }), [3, 2, 1]);
+  assertEquals(versionsAfter(calls([])), [4, 2, 2]);
+  assertEquals(versionsAfter(sample()), [5, 2, 2]);
+  state.takePast([]);
+  assertEquals(state.callsVersion, 3);
+  clock.ms += 700;
+  assertEquals(state.ageMs, 700);
 });
 
 Deno.test("how long a call runs follows the monotonic clocks alone", () => {
@@ -108,16 +124,37 @@ Deno.test("another daemon's hello ends what belongs to the one before, and keeps
   assertEquals([state.samples.length, state.calls.length], [1, 2], "the same daemon");
   state.take({ ...hello(), started_at: "2026-11-28T11:00:00.000Z" });
   assertEquals([state.samples.length, state.calls.map(({ id }) => id)], [0, ["b"]]);
+  state.take(calls([callRow("c", "running")], { left_out: 3 }));
+  state.take({ ...hello(), started_at: "2026-11-28T11:00:00.000Z", pid: 1 });
+  assertEquals([state.leftOut, [...state.running]], [0, []], "two may have begun at the same time");
+});
+
+Deno.test("the log stays until its stream begins anew, and tells its last lines again", () => {
+  const { state } = shown();
+  state.take({ type: "log", at_ms: 1, lines: ["of no log"] });
+  assertEquals([state.log, state.oddLine], [undefined, undefined]);
+  state.watchLog("files");
+  const lines = { type: "log", at_ms: 1, lines: ["one", "two"] } as const;
+  for (let i = 0; i < 2; i++) {
+    state.take(hello());
+    assertEquals(state.log!.lines, []);
+    state.take({ ...lines, lines: [...lines.lines] });
+    assertEquals(state.log!.lines, ["one", "two"]);
+  }
+  state.watchLog("git");
+  assertEquals(state.log!.lines, []);
 });
 
 Deno.test("calls, samples and lines of a log are bounded", () => {
   const { state } = shown();
   state.watchLog("files");
-  for (let i = 0; i < MAX_CALLS + 10; i++) state.take(calls([callRow(`c${i}`, "ok")]));
+  for (let i = 0; i < MAX_ENDED + 10; i++) state.take(calls([callRow(`c${i}`, "ok")]));
   for (let i = 0; i < MAX_SAMPLES + 10; i++) state.take(sample(i));
   state.take({ type: "log", at_ms: 1, lines: Array.from({ length: MAX_LOG_LINES + 10 }, (_, i) => `${i}`) });
-  assertEquals(state.calls.length, MAX_CALLS);
-  assertEquals(state.calls[0]!.id, `c${MAX_CALLS + 9}`);
+  assertEquals(state.calls.length, MAX_ENDED);
+  assertEquals(state.calls[0]!.id, `c${MAX_ENDED + 9}`);
+  state.takePast([callRow("past", "ok")]);
+  assertEquals([state.calls.length, state.call("past")], [MAX_ENDED, undefined]);
   assertEquals(state.samples.length, MAX_SAMPLES);
   assertEquals(state.samples.at(-1)!.at_ms, MAX_SAMPLES + 9);
   assertEquals([state.log!.lines.length, state.log!.lines[0]], [MAX_LOG_LINES, "10"]);

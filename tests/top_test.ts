@@ -3,12 +3,13 @@ import { stripVTControlCharacters } from "node:util";
 import stringWidth from "string-width";
 import type { ServerStatus } from "../lib/admin/status_rows.ts";
 import type { WatchEvent } from "../lib/admin/watch_event.ts";
+import { MAX_ENDED } from "../lib/admin/known_state.ts";
 import { labelsOf } from "../lib/commands/top/matrix.ts";
 import { breakLine, COLOURS, PLAIN } from "../lib/commands/top/paint.ts";
 import { drawPicture, type PictureInput } from "../lib/commands/top/picture.ts";
 import { press } from "../lib/commands/top/press.ts";
 import { newView, pageOf, shownOf } from "../lib/commands/top/view.ts";
-import { Watched, watchEvent } from "../lib/commands/top/watched.ts";
+import { TopState, watchEvent } from "../lib/commands/top/top_state.ts";
 import {
   calls,
   hello,
@@ -25,9 +26,10 @@ const NOW_MS = 1000;
 
 /** What is seen of `events`, and keys to press. */
 function topOf(events: readonly WatchEvent[] = SCENE) {
-  const watched = new Watched();
+  const clock = { ms: NOW_MS };
+  const watched = new TopState(() => clock.ms);
   const view = newView();
-  for (const event of events) watched.apply(event, NOW_MS);
+  for (const event of events) watched.take(event);
   const draw = (more: Partial<PictureInput> = {}) =>
     drawPicture({
       watched,
@@ -41,6 +43,7 @@ function topOf(events: readonly WatchEvent[] = SCENE) {
     });
   return {
     watched,
+    clock,
     view,
     draw,
     text: (more: Partial<PictureInput> = {}) => draw(more).map((line) => line.trimEnd()).join("\n"),
@@ -75,16 +78,16 @@ Deno.test("servers by windows, who shares what, what is wrong and what waits are
 
 Deno.test("the picture fills the terminal and no more, whatever its size and whatever names hold", () => {
   const hostile = "\x1b[2J\r\n<b>漢字テスト🙂🙂🙂é́́́́́́\u202e" + "x".repeat(300);
-  const { watched, view, draw, press } = topOf([
+  const { watched, draw, press } = topOf([
     hello(),
     servers(serverRow(hostile, { cause: hostile, sessions: ["s1"] }), serverRow("b", { account: hostile })),
     sessions(sessionRow("s1", { client: hostile, cwd: hostile, window: hostile })),
     calls(runningCall("c-1", { server: hostile, tool: hostile, message: hostile })),
     sample({ saved: { note: hostile } }),
     { type: "notice", at_ms: 0, faults: [hostile], notes: [] },
-    { type: "log", at_ms: 0, lines: [hostile] },
   ]);
-  view.log = hostile;
+  watched.watchLog(hostile);
+  watched.take({ type: "log", at_ms: 0, lines: [hostile] });
   for (const pane of ["1", "2", "3", "4", "?"]) {
     press(pane);
     for (const [columns, rows] of [[80, 24], [40, 10], [39, 24], [200, 60], [1, 1], [80, 10]] as const) {
@@ -132,12 +135,12 @@ Deno.test("what is selected stays selected when rows come and go", () => {
   const { watched, text, press } = topOf();
   press("down", "right");
   assertMatch(text(), /^> github .*>!$/m);
-  watched.apply({ ...servers(serverRow("aaa")), whole: false } as WatchEvent, NOW_MS);
+  watched.take({ ...servers(serverRow("aaa")), whole: false } as WatchEvent);
   assertMatch(text(), /^> github/m);
   const rows = { "github#a1": serverRow("github", { pid: 9 }) };
-  watched.apply({ type: "servers", at_ms: 0, whole: false, rows, gone: ["github"] }, NOW_MS);
+  watched.take({ type: "servers", at_ms: 0, whole: false, rows, gone: ["github"] });
   assertMatch(text(), /^> github/m, "it has started");
-  watched.apply({ type: "servers", at_ms: 0, whole: false, rows: {}, gone: ["github#a1"] }, NOW_MS);
+  watched.take({ type: "servers", at_ms: 0, whole: false, rows: {}, gone: ["github#a1"] });
   assertMatch(text(), /^> aaa/m);
 });
 
@@ -289,9 +292,10 @@ Deno.test("help, one thing in full, faults and logs are pages and lists of their
   assertMatch(text(), /^ {2}! github has failed$/m);
   assertMatch(text(), /^ {2}lists changed 2 x: changed of files, last 2026/m);
   assertEquals(press("l"), { do: "log", name: "files" });
-  watched.apply({ type: "log", at_ms: 0, lines: ["one", "two"] }, NOW_MS);
+  watched.watchLog("files");
+  watched.take({ type: "log", at_ms: 0, lines: ["one", "two"] });
   assertMatch(text(), /\[4 log\] {2}files\n {2}one\n {2}two/);
-  watched.apply({ type: "log", at_ms: 0, lines: ["x".repeat(100) + "end"] }, NOW_MS);
+  watched.take({ type: "log", at_ms: 0, lines: ["x".repeat(100) + "end"] });
   press("return");
   assertMatch(text(), /^log of files\none\ntwo\nx{80}\nx{20}end\n/);
   press("escape");
@@ -307,44 +311,67 @@ Deno.test("what is shown stays while no daemon answers, with its age and the rea
   assertMatch(seen, /^! no daemon, all below is 60 s old, tried again in 3 s: connection refused/);
   assertMatch(seen, /^> files /m);
   assertMatch(text({ nowMs: 61_000 }), /^! the daemon says nothing, all below is 60 s old/);
-  watched.apply(hello("2026-11-28T10:00:00.000Z"), NOW_MS);
-  assertEquals([watched.servers.size, watched.sessions.size, watched.calls.size], [0, 0, 0]);
+  watched.take(hello("2026-11-28T10:00:00.000Z"));
+  assertMatch(text(), /^the first figures come in a moment$/m);
+  assertMatch(text(), /^> files /m, "until it has told its own");
+  watched.take(servers());
   assertMatch(text(), /no server is configured, or none matches/);
 });
 
 Deno.test("a call that ended while nobody heard is not shown as running, and ended ones are kept within bounds", () => {
   const { watched } = topOf();
-  watched.apply({ ...calls(runningCall("c-9")), whole: true } as WatchEvent, NOW_MS);
-  const running = () => [...watched.calls.values()].filter(({ isRunning }) => isRunning).map(({ id }) => id);
+  watched.take({ ...calls(runningCall("c-9")), whole: true } as WatchEvent);
+  const running = () => [...watched.running].map(({ id }) => id);
   assertEquals(running(), ["c-9"]);
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 30; i++) {
     const many = Array.from({ length: 100 }, (_, n) => runningCall(`e-${i}-${n}`, { outcome: "ok" }));
-    watched.apply(calls(...many), NOW_MS);
+    watched.take(calls(...many));
   }
-  assertEquals(watched.calls.size, 500);
+  assertEquals(watched.calls.length, MAX_ENDED + 1);
   assertEquals(running(), ["c-9"]);
+});
+
+Deno.test("calls that run are shown first, the latest to begin above, then ended ones, the last to end above", () => {
+  const { watched, clock, text } = topOf([hello(), sessions(sessionRow("s1"))]);
+  const seen = () =>
+    [...text().matchAll(/^[> ] (c-\d) +(\S+) +(\S+ \S+)/gm)].map(([, ...parts]) => parts.join(" "));
+  const ended = (id: string) => runningCall(id, { outcome: "ok" });
+  watched.take(calls(runningCall("c-1"), runningCall("c-2"), runningCall("c-3"), runningCall("c-4")));
+  watched.take(calls(ended("c-3")));
+  watched.take(calls(ended("c-1"), runningCall("c-2", { waits_for: "a slot" })));
+  clock.ms += 3000;
+  const whole = ["c-4 running 3.0 s", "c-2 waiting 3.0 s", "c-1 ok 5.0 ms", "c-3 ok 5.0 ms"];
+  assertEquals(seen(), whole);
+  watched.take({ ...calls(runningCall("c-1")), at_ms: 3000 } as WatchEvent);
+  assertEquals(seen(), whole, "an end is not taken back by what is told late");
+  watched.take(hello("2026-11-28T11:00:00.000Z"));
+  assertEquals(seen(), whole.slice(2), "another daemon has none of those that ran");
 });
 
 Deno.test("a stream that is begun anew tells its log anew, and what was left out is counted", () => {
   const { watched, view, text } = topOf();
   view.pane = "log";
-  view.log = "files";
+  watched.watchLog("files");
   for (let i = 0; i < 2; i++) {
-    watched.apply(hello(), NOW_MS);
-    watched.apply({ type: "log", at_ms: 0, lines: ["one", "two"] }, NOW_MS);
+    watched.take(hello());
+    watched.take({ type: "log", at_ms: 0, lines: ["one", "two"] });
   }
   assertMatch(text(), /files\n {2}one\n {2}two\n\n/);
-  watched.apply({ ...calls(), left_out: 3 } as WatchEvent, NOW_MS);
-  watched.apply({ ...calls(), left_out: 4 } as WatchEvent, NOW_MS);
+  watched.take(hello());
+  watched.log!.why = "there is no such log";
+  watched.take(hello());
+  assertMatch(text(), /files\n {2}there is no such log\n/);
+  watched.take({ ...calls(), left_out: 3 } as WatchEvent);
+  watched.take({ ...calls(), left_out: 4 } as WatchEvent);
   view.pane = "calls";
   assertMatch(text(), /2 running, 7 ended unseen/);
 });
 
 Deno.test("a window keeps its number while it is open, and a free one is given anew", () => {
   const { watched } = topOf();
-  watched.apply({ type: "sessions", at_ms: 0, whole: false, rows: {}, gone: ["s1"] }, NOW_MS);
+  watched.take({ type: "sessions", at_ms: 0, whole: false, rows: {}, gone: ["s1"] });
   assertEquals(watched.numberOf("s2"), 2);
-  watched.apply({ ...sessions(sessionRow("s3"), sessionRow("s4")), whole: false } as WatchEvent, NOW_MS);
+  watched.take({ ...sessions(sessionRow("s3"), sessionRow("s4")), whole: false } as WatchEvent);
   assertEquals(["s2", "s3", "s4"].map((id) => watched.numberOf(id)), [2, 1, 3]);
 });
 
@@ -352,6 +379,6 @@ Deno.test("a line that is none, or of a kind that is not known, changes nothing"
   for (const line of ["", "{", "[]", '{"a":1}', "\x1b[2J"]) assertEquals(watchEvent(line), undefined);
   const { watched, text } = topOf();
   const before = text();
-  watched.apply(watchEvent('{"type":"new kind"}')!, NOW_MS);
+  watched.take(watchEvent('{"type":"new kind"}')!);
   assertEquals(text(), before);
 });

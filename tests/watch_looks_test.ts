@@ -11,7 +11,7 @@ import { KIB, SECOND_MS } from "../lib/base/units.ts";
 import { beginWait } from "../lib/call/wait.ts";
 import type { CallRecord } from "../lib/observe/call_record.ts";
 import type { RunningCall } from "../lib/observe/running_calls.ts";
-import { ShownState } from "../lib/page/browser/shown_state.ts";
+import { PageState } from "../lib/page/browser/page_state.ts";
 import { makeCall } from "./helpers/exai_tools.ts";
 import { CapturedLog } from "./helpers/captured_log.ts";
 import { FakeClock } from "./helpers/fake_clock.ts";
@@ -57,7 +57,7 @@ class FakeCalls implements Pick<CallControl, "subscribe"> {
 
 /** How a page shows the calls that `calls` tells. */
 function shownBy(calls: WatchedCalls) {
-  const state = new ShownState(() => performance.now());
+  const state = new PageState(() => performance.now());
   return () => {
     const { calls: rows, leftOut, isWhole } = calls.takeChanges();
     state.take({ type: "calls", at_ms: 0, whole: isWhole, calls: rows, left_out: leftOut });

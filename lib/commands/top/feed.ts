@@ -5,7 +5,7 @@ import { ExaiError, messageOf } from "../../base/errors.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { WatchEvent } from "../../admin/watch_event.ts";
 import type { Contact } from "./picture.ts";
-import { watchEvent } from "./watched.ts";
+import { watchEvent } from "./top_state.ts";
 
 /** How long until a daemon that has gone is asked again. */
 const RETRY = { minMs: 500, maxMs: 5 * SECOND_MS };
@@ -16,7 +16,7 @@ const SILENT_MS = 15 * SECOND_MS;
 interface FeedOptions {
   /** The lines of `GET /watch`, with the log `log` where one is wanted; closed when `signal` aborts. */
   follow(log: string | undefined, signal: AbortSignal): AsyncIterable<string>;
-  onEvent(event: WatchEvent, nowMs: number): void;
+  onEvent(event: WatchEvent): void;
   /** Something about the contact has changed. */
   onContact(): void;
   /** A log cannot be followed. */
@@ -123,6 +123,6 @@ export class Feed implements Disposable {
     if (!event || signal.aborted) return;
     this.contact.heardAtMs = this.#now();
     this.contact.lost = undefined;
-    this.#options.onEvent(event, this.contact.heardAtMs);
+    this.#options.onEvent(event);
   }
 }

@@ -1,12 +1,13 @@
 import { basename } from "@std/path";
 import stringWidth from "string-width";
 import { formatBytes } from "../../base/units.ts";
+import type { KnownCall } from "../../admin/known_state.ts";
 import { stateInWords, toneOf } from "../../admin/state_words.ts";
 import type { ServerStatus, SessionStatus } from "../../admin/status_rows.ts";
 import { visible } from "../../base/visible.ts";
 import { fit, fitRight, type Paint, windowOf } from "./paint.ts";
 import { callsAt, type Selected, type ServerRow, type Shown } from "./view.ts";
-import type { Watched, WatchedCall } from "./watched.ts";
+import type { TopState } from "./top_state.ts";
 
 /** What the letters of the matrix mean, for its help. */
 export const CELLS: readonly string[] = [
@@ -18,7 +19,7 @@ export const CELLS: readonly string[] = [
 ];
 
 interface MatrixInput {
-  watched: Watched;
+  watched: TopState;
   shown: Shown;
   selected: Selected;
   isFocused: boolean;
@@ -135,9 +136,9 @@ function cellOf(text: string, { layout, isSelected }: { layout: MatrixLayout; is
   return `${isSelected ? ">" : ""}${text}`.padStart(layout.cell);
 }
 
-function letterOf(row: ServerStatus, { isUsed, calls }: { isUsed: boolean; calls: WatchedCall[] }): string {
+function letterOf(row: ServerStatus, { isUsed, calls }: { isUsed: boolean; calls: KnownCall[] }): string {
   if (!isUsed) return ".";
-  if (calls.some(({ facts }) => facts.waits_for !== undefined)) return "w";
+  if (calls.some(({ row }) => row.waits_for !== undefined)) return "w";
   if (calls.length > 0) return calls.length > 9 ? "+" : String(calls.length);
   return isWrong(row) ? "!" : "o";
 }

@@ -1,18 +1,18 @@
 import { formatBytes } from "../../base/units.ts";
+import type { KnownCall } from "../../admin/known_state.ts";
 import type { SessionStatus } from "../../admin/status_rows.ts";
 import { fit, fitRight, formatAge, type Paint, windowOf } from "./paint.ts";
 import { PANES, type Selected, type Shown, type View } from "./view.ts";
-import type { Watched, WatchedCall } from "./watched.ts";
+import type { TopState } from "./top_state.ts";
 
 interface PaneInput {
-  watched: Watched;
+  watched: TopState;
   view: View;
   shown: Shown;
   selected: Selected;
   paint: Paint;
   columns: number;
   rows: number;
-  nowMs: number;
 }
 
 /** The list below the matrix, with the names of all lists above it: exactly `rows` lines. */
@@ -39,9 +39,9 @@ function titleOf({ view, watched, shown }: PaneInput): string {
     case "windows":
       return `${shown.windows.length} open`;
     case "faults":
-      return `${watched.notice?.faults.length ?? 0} faults`;
+      return `${watched.faults.length} faults`;
     case "log":
-      return view.log ?? "";
+      return watched.log?.name ?? "";
   }
 }
 
@@ -67,23 +67,23 @@ function callLines(input: PaneInput, room: number): string[] {
 }
 
 /** How a call stands, its time, where it is and what it says; the last is cut where the terminal is narrow. */
-function callLine(call: WatchedCall, { watched, selected, columns, paint, nowMs }: PaneInput): string {
-  const { facts, isRunning, id } = call;
-  const tookMs = Number(facts.duration_ms) + (isRunning ? Math.max(0, nowMs - call.seenAtMs) : 0);
-  const number = watched.numberOf(String(facts.session));
-  const said = facts.waits_for === undefined ? facts.message ?? "" : `waits for ${facts.waits_for}`;
-  const outcome = isRunning && facts.waits_for !== undefined ? "waiting" : String(facts.outcome);
+function callLine(call: KnownCall, { watched, selected, columns, paint }: PaneInput): string {
+  const { row, isRunning, id } = call;
+  const tookMs = watched.tookMs(call);
+  const number = watched.numberOf(String(row.session));
+  const said = row.waits_for === undefined ? row.message ?? "" : `waits for ${row.waits_for}`;
+  const outcome = isRunning && row.waits_for !== undefined ? "waiting" : String(row.outcome);
   const text = [
     `${id === selected.call?.id ? ">" : " "} ${fit(id, 9)}`,
     fit(outcome, 11),
-    fitRight(formatAge(tookMs), 7),
+    fitRight(tookMs === undefined ? "?" : formatAge(tookMs), 7),
     fitRight(number === 0 ? "-" : String(number), 3),
-    fit(`${facts.server === undefined ? "" : `${facts.server} `}${facts.tool ?? facts.method ?? ""}`, 26),
+    fit(`${row.server === undefined ? "" : `${row.server} `}${row.tool ?? row.method ?? ""}`, 26),
     String(said),
   ].join(" ");
   const line = fit(text, columns);
-  if (isRunning) return facts.waits_for === undefined ? paint(line, "green") : paint(line, "yellow");
-  return facts.outcome === "ok" ? line : paint(line, "red");
+  if (isRunning) return row.waits_for === undefined ? paint(line, "green") : paint(line, "yellow");
+  return row.outcome === "ok" ? line : paint(line, "red");
 }
 
 function windowLines({ watched, shown: { windows }, selected, columns }: PaneInput, room: number): string[] {
@@ -107,13 +107,13 @@ function windowLines({ watched, shown: { windows }, selected, columns }: PaneInp
 }
 
 /** What is wrong, what is noted, and how often lists changed, which costs clients their prompt caches. */
-export function faultLines({ notice, sample }: Watched): string[] {
+export function faultLines({ faults, notes, sample }: TopState): string[] {
   const changes = (sample?.list_changes ?? []).map(({ cause, server, count, last_at }) =>
     `lists changed ${count} x: ${cause}${server === undefined ? "" : ` of ${server}`}, last ${last_at}`
   );
   const lines = [
-    ...(notice?.faults ?? []).map((fault) => `! ${fault}`),
-    ...(notice?.notes ?? []),
+    ...faults.map((fault) => `! ${fault}`),
+    ...notes,
     ...changes,
   ];
   return lines.length > 0 ? lines : ["nothing is wrong, and no lists have changed"];
@@ -121,14 +121,14 @@ export function faultLines({ notice, sample }: Watched): string[] {
 
 /** The last lines, or those the user has gone back to. */
 function logLines(input: PaneInput, room: number): string[] {
-  const { watched, view, columns } = input;
-  if (view.log === undefined) {
+  const { watched: { log }, view, columns } = input;
+  if (log === undefined) {
     return [fit("  l shows the log of the selected server, d that of the daemon", columns)];
   }
-  if (watched.log.length === 0) return [fit(`  ${watched.logWhy ?? "nothing was written yet"}`, columns)];
-  const below = Math.min(view.scrolled, Math.max(0, watched.log.length - room));
-  const end = watched.log.length - below;
-  return watched.log.slice(Math.max(0, end - room), end).map((line) => fit(`  ${line}`, columns));
+  if (log.lines.length === 0) return [fit(`  ${log.why ?? "nothing was written yet"}`, columns)];
+  const below = Math.min(view.scrolled, Math.max(0, log.lines.length - room));
+  const end = log.lines.length - below;
+  return log.lines.slice(Math.max(0, end - room), end).map((line) => fit(`  ${line}`, columns));
 }
 
 function scrolled(lines: readonly string[], { view, columns, room }: PaneInput & { room: number }): string[] {

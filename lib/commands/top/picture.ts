@@ -11,7 +11,7 @@ import { drawMatrix, isWrong, nameOf } from "./matrix.ts";
 import { breakLine, fit, formatAge, type Paint } from "./paint.ts";
 import { drawPane } from "./panes.ts";
 import { type Selected, selectedOf, shownOf, type View } from "./view.ts";
-import type { Watched } from "./watched.ts";
+import type { TopState } from "./top_state.ts";
 
 /** Smaller than this there is no picture. */
 const MIN_COLUMNS = 40;
@@ -32,7 +32,7 @@ export interface Contact {
 }
 
 export interface PictureInput {
-  watched: Watched;
+  watched: TopState;
   view: View;
   contact: Contact;
   paint: Paint;

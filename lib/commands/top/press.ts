@@ -15,7 +15,7 @@ import {
   shownOf,
   type View,
 } from "./view.ts";
-import type { Watched } from "./watched.ts";
+import type { TopState } from "./top_state.ts";
 
 /** A key as `node:readline` names it. */
 export interface KeyPress {
@@ -53,7 +53,7 @@ const STEPS: ReadonlyMap<string, number> = new Map([
 const SIDEWAYS: ReadonlyMap<string, number> = new Map([["left", -1], ["h", -1], ["right", 1]]);
 
 /** Changes `view` as `key` says; what is to be done besides. */
-export function press(key: KeyPress, view: View, watched: Watched): Effect | undefined {
+export function press(key: KeyPress, view: View, watched: TopState): Effect | undefined {
   const name = key.name ?? key.sequence;
   if (key.ctrl && name === "c") return { do: "quit" };
   if (key.ctrl && name === "z") return { do: "suspend" };
@@ -128,7 +128,7 @@ function neighbour<T>(all: readonly T[], from: T | undefined, step: number): T |
 function command(
   key: KeyPress,
   view: View,
-  { selected, watched }: { selected: Selected; watched: Watched },
+  { selected, watched }: { selected: Selected; watched: TopState },
 ): Effect | undefined {
   const name = key.name ?? key.sequence;
   const pane = PANES.find((_, i) => String(i + 1) === key.sequence);
@@ -162,17 +162,16 @@ function showPane(view: View, pane: View["pane"]): void {
 
 function logOf(name: string, view: View): Effect {
   showPane(view, "log");
-  view.log = name;
   return { do: "log", name };
 }
 
 /** Shows the selected thing, or the list, in full. */
-function open(view: View, { server, window, call }: Selected, watched: Watched): Effect | undefined {
+function open(view: View, { server, window, call }: Selected, watched: TopState): Effect | undefined {
   const list = view.focus === "matrix" ? undefined : view.pane;
   if (list === "calls") return call && { do: "show call", id: call.id };
   if (list === "faults") view.page = pageOf(view, "faults and notes", faultLines(watched));
   else if (list === "log") {
-    view.page = pageOf(view, `log of ${view.log ?? "nothing"}`, watched.log, "end");
+    view.page = pageOf(view, `log of ${watched.log?.name ?? "nothing"}`, watched.log?.lines ?? [], "end");
   } else if (list === "windows") {
     if (window) view.page = pageOf(view, `session ${window.session}`, linesOf(window));
   } else if (server) view.page = pageOf(view, `server ${server[0]}`, linesOf(server[1]));
@@ -189,7 +188,7 @@ export function linesOf(facts: JsonObject): string[] {
 }
 
 /** Asks the user before something is lost. */
-function ask(key: string, view: View, { selected, watched }: { selected: Selected; watched: Watched }): void {
+function ask(key: string, view: View, { selected, watched }: { selected: Selected; watched: TopState }): void {
   const order = orderOf(key, view, { selected, watched });
   if (typeof order === "string") view.message = order;
   else if (order) view.order = order;
@@ -199,7 +198,7 @@ function ask(key: string, view: View, { selected, watched }: { selected: Selecte
 function orderOf(
   key: string,
   view: View,
-  { selected: { server, window, call }, watched }: { selected: Selected; watched: Watched },
+  { selected: { server, window, call }, watched }: { selected: Selected; watched: TopState },
 ): Order | string | undefined {
   const verb = VERBS.get(key);
   if (verb) return server === undefined ? `no server to ${verb.what}` : serverOrder(verb, server[1]);
@@ -218,7 +217,7 @@ function orderOf(
     return "1 shows the calls; select one there to cancel it";
   }
   if (call === undefined || !call.isRunning) return "the selected call has ended";
-  const name = `${short(call.id)} (${short(`${call.facts.server ?? "exai"} ${call.facts.tool ?? ""}`)})`;
+  const name = `${short(call.id)} (${short(`${call.row.server ?? "exai"} ${call.row.tool ?? ""}`)})`;
   return {
     question: `cancel ${name}?`,
     path: `/cancel?${new URLSearchParams({ id: call.id })}`,

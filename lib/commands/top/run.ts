@@ -7,7 +7,7 @@ import { drawPicture } from "./picture.ts";
 import { type Effect, linesOf, press } from "./press.ts";
 import type { Screen, Size } from "./screen.ts";
 import { newView, type Order, pageOf } from "./view.ts";
-import { Watched } from "./watched.ts";
+import { TopState } from "./top_state.ts";
 
 /** The daemon bounds each order by limits of its own; parking lasts as long as the calls in flight. */
 const ORDER_TIMEOUT_MS = HOUR_MS;
@@ -38,7 +38,7 @@ interface TopSurroundings {
 export class Top {
   readonly #daemon: TopDaemon;
   readonly #around: TopSurroundings;
-  readonly #watched = new Watched();
+  readonly #watched = new TopState(() => performance.now());
   readonly #view = newView();
   readonly #feed: Feed;
   #screen: Screen | undefined;
@@ -50,13 +50,13 @@ export class Top {
     this.#around = around;
     this.#feed = new Feed({
       follow: (log, signal) => daemon.follow(log, signal),
-      onEvent: (event, nowMs) => {
-        this.#watched.apply(event, nowMs);
+      onEvent: (event) => {
+        this.#watched.take(event);
         this.#drawSoon();
       },
       onContact: () => this.#drawSoon(),
       onNoLog: (why) => {
-        this.#watched.logWhy = why;
+        if (this.#watched.log) this.#watched.log.why = why;
         this.#drawSoon();
       },
     });
@@ -115,7 +115,7 @@ export class Top {
       case "show call":
         return void this.#showCall(effect.id);
       case "log":
-        this.#watched.clearLog();
+        this.#watched.watchLog(effect.name);
         return this.#feed.followLog(effect.name);
     }
   }

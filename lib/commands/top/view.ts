@@ -1,6 +1,7 @@
+import type { KnownCall } from "../../admin/known_state.ts";
 import type { ServerStatus, SessionStatus } from "../../admin/status_rows.ts";
 import { breakLine } from "./paint.ts";
-import type { Watched, WatchedCall } from "./watched.ts";
+import type { TopState } from "./top_state.ts";
 
 /** The lists below the matrix. */
 export const PANES = ["calls", "windows", "faults", "log"] as const;
@@ -38,8 +39,6 @@ export interface View {
   order?: Order;
   page?: Page;
   message?: string;
-  /** Which log is shown. */
-  log?: string;
   /** First row shown of the faults, or how many lines of the log are below. */
   scrolled: number;
   /** Columns of the terminal. */
@@ -82,20 +81,18 @@ export type ServerRow = readonly [key: string, row: ServerStatus];
 export interface Shown {
   servers: ServerRow[];
   windows: SessionStatus[];
-  calls: WatchedCall[];
+  calls: KnownCall[];
 }
 
 /**
  * What the filter leaves: servers and windows that match, with those they serve or are served by; calls that match.
  */
-export function shownOf(watched: Watched, { filter }: Pick<View, "filter">): Shown {
+export function shownOf(watched: TopState, { filter }: Pick<View, "filter">): Shown {
   const servers = [...watched.servers].sort(([a], [b]) => a < b ? -1 : 1);
   const windows = [...watched.sessions.values()].sort((a, b) =>
     watched.numberOf(a.session) - watched.numberOf(b.session)
   );
-  const calls = [...watched.calls.values()].reverse();
-  // Those that run come first: they are what can be cancelled.
-  calls.sort((a, b) => Number(b.isRunning) - Number(a.isRunning));
+  const { calls } = watched;
   if (filter === "") return { servers, windows, calls };
   const wanted = filter.toLowerCase();
   const has = (...texts: unknown[]) =>
@@ -108,8 +105,8 @@ export function shownOf(watched: Watched, { filter }: Pick<View, "filter">): Sho
   return {
     servers: servers.filter((row) => isServer(row) || row[1].sessions.some((id) => found.has(id))),
     windows: windows.filter(({ session }) => found.has(session) || served.has(session)),
-    calls: calls.filter(({ facts }) =>
-      has(facts.id, facts.server, facts.tool, facts.outcome, facts.client, facts.session, facts.waits_for)
+    calls: calls.filter(({ row }) =>
+      has(row.id, row.server, row.tool, row.outcome, row.client, row.session, row.waits_for)
     ),
   };
 }
@@ -118,7 +115,7 @@ export function shownOf(watched: Watched, { filter }: Pick<View, "filter">): Sho
 export interface Selected {
   server?: ServerRow;
   window?: SessionStatus;
-  call?: WatchedCall;
+  call?: KnownCall;
 }
 
 export function selectedOf({ servers, windows, calls }: Shown, view: View): Selected {
@@ -133,10 +130,10 @@ export function selectedOf({ servers, windows, calls }: Shown, view: View): Sele
 }
 
 /** The running calls of each window at one server: which of its processes they are at is told by who shares it. */
-export function callsAt(watched: Watched): (row: ServerStatus, session: string) => WatchedCall[] {
+export function callsAt(watched: TopState): (row: ServerStatus, session: string) => KnownCall[] {
   const byPair = Map.groupBy(
-    watched.calls.values().filter(({ isRunning }) => isRunning),
-    ({ facts }) => `${facts.session}\n${facts.server}`,
+    watched.running,
+    ({ row }) => `${row.session}\n${row.server}`,
   );
   return ({ server, sessions }, session) =>
     sessions.includes(session) ? byPair.get(`${session}\n${server}`) ?? [] : [];

@@ -13,7 +13,7 @@ import { useKeys, useTab } from "./navigation.ts";
 import { PageProvider, type Tab, TABS } from "./page.ts";
 import { type Preferences, usePreferences } from "./preferences.ts";
 import { type PageAction, perform, RELOAD, ROTATE_TOKEN } from "./requests.ts";
-import type { ShownState } from "./shown_state.ts";
+import type { PageState } from "./page_state.ts";
 import { SignIn } from "./sign_in.ts";
 import { Standing } from "./standing.ts";
 import type { WatchLink } from "./watch_client.ts";
@@ -27,7 +27,7 @@ const NAMES: Readonly<Record<Tab, string>> = {
 };
 
 interface AppProps {
-  state: ShownState;
+  state: PageState;
   link: WatchLink;
   retry: () => void;
   setLog: (name: string | undefined) => void;
@@ -96,7 +96,7 @@ function Shown({ tab, version }: { tab: Tab; version: number }): VNode {
 }
 
 interface TopProps {
-  state: ShownState;
+  state: PageState;
   preferences: Preferences;
   act: (action: PageAction) => void;
   onHelp: () => void;

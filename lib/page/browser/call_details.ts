@@ -6,7 +6,7 @@ import { formatDuration } from "../../base/units.ts";
 import { formatCount, formatTime, known } from "./format.ts";
 import { usePage } from "./page.ts";
 import { cancelCall, request } from "./requests.ts";
-import type { ShownCall } from "./shown_state.ts";
+import type { KnownCall } from "../../admin/known_state.ts";
 
 /** This much of a body is shown at first, and ten times as much when somebody wants more: a page of megabytes is slow. */
 const SHOWN_CHARS = 20_000;
@@ -14,7 +14,7 @@ const SHOWN_CHARS = 20_000;
 const MAX_INDENTED_CHARS = 1_000_000;
 
 /** One call in full, with what was asked and answered where that is recorded. */
-export function CallDetails({ call }: { call: ShownCall }): VNode {
+export function CallDetails({ call }: { call: KnownCall }): VNode {
   const { state, act } = usePage();
   const full = useFullCall(call);
   const row = { ...call.row, ...full.row };
@@ -53,7 +53,7 @@ interface FullCall {
 }
 
 /** Read anew when the call has ended: its answer is there then. */
-function useFullCall({ id, isRunning }: ShownCall): FullCall {
+function useFullCall({ id, isRunning }: KnownCall): FullCall {
   const [full, setFull] = useState<FullCall>({});
   useEffect(() => {
     let isWanted = true;

@@ -8,7 +8,8 @@ import { formatTime, known } from "./format.ts";
 import { usePage } from "./page.ts";
 import { scrolledTo, visibleRange } from "./scroll.ts";
 import { useScrolled } from "./use_scrolled.ts";
-import { filterCalls, type ShownCall } from "./shown_state.ts";
+import type { KnownCall } from "../../admin/known_state.ts";
+import { filterCalls } from "./page_state.ts";
 
 const ROW_PX = 34;
 
@@ -38,7 +39,7 @@ export function CallsView(): VNode {
   `;
 }
 
-function hintOf(calls: readonly ShownCall[], filter: string): string {
+function hintOf(calls: readonly KnownCall[], filter: string): string {
   if (calls.length > 0) {
     return "Choose a call to see it in full. The filter takes words of the server, the tool, the outcome, the client and " +
       'the session; "failed", "running" and "waits" too.';
@@ -48,7 +49,7 @@ function hintOf(calls: readonly ShownCall[], filter: string): string {
 }
 
 interface CallListProps {
-  calls: readonly ShownCall[];
+  calls: readonly KnownCall[];
   chosen: string | undefined;
   onChoose: (id: string) => void;
 }
@@ -108,7 +109,7 @@ function showRow(list: HTMLElement, index: number): void {
 }
 
 interface CallRowProps {
-  call: ShownCall;
+  call: KnownCall;
   index: number;
   isChosen: boolean;
   onChoose: (id: string) => void;

@@ -8,12 +8,12 @@ import { Facts, html } from "./elements.ts";
 import { formatCount, known, NONE, perSecond } from "./format.ts";
 import { columnsOf } from "./matrix_model.ts";
 import { usePage } from "./page.ts";
-import type { ShownCall } from "./shown_state.ts";
+import type { KnownCall } from "../../admin/known_state.ts";
 
 /** The figures of now, in one line. */
 export function Figures(): VNode {
   const { state } = usePage();
-  const sample = state.samples.at(-1);
+  const sample = state.sample;
   const running = [...state.servers.values()].filter((row) => row.state === "running").length;
   const windows = useMemo(() => columnsOf(state.sessions).length, [state, state.rowsVersion]);
   const calls = [...state.running];
@@ -63,11 +63,11 @@ export function Waiting(): VNode | null {
   `;
 }
 
-function nameOf({ row: { server, tool } }: ShownCall): string {
+function nameOf({ row: { server, tool } }: KnownCall): string {
   return server === undefined ? String(tool) : `${tool} of ${server}`;
 }
 
-function callerOf({ row: { client } }: ShownCall): string {
+function callerOf({ row: { client } }: KnownCall): string {
   return client === undefined ? "" : `, called by ${client},`;
 }
 

@@ -5,7 +5,7 @@ import { Boundary } from "./boundary.ts";
 import { keepFocus } from "./focus.ts";
 import { fetchSignedIn, request, whenSignedOut } from "./requests.ts";
 import { hasCode, signInByAddress } from "./session.ts";
-import { ShownState } from "./shown_state.ts";
+import { PageState } from "./page_state.ts";
 import { WatchClient, type WatchLink } from "./watch_client.ts";
 
 /** How often ages and durations are drawn anew when nothing happens. */
@@ -16,7 +16,7 @@ const UNSEEN_MS = 60_000;
 const FIRST_CALLS = "200";
 
 const root = document.getElementById("app")!;
-const state = new ShownState(() => performance.now());
+const state = new PageState(() => performance.now());
 let link: WatchLink = { is: "connecting" };
 let isDrawn = true;
 /** Why the code in the address was of no use. */
@@ -38,7 +38,6 @@ const client = new WatchClient({
     draw();
   },
   onLink(next) {
-    if (next.is === "connecting") state.restartLog();
     // While it is tried again, the reason stays readable.
     if (next.is !== "connecting" || link.is !== "lost") link = next;
     if (link.is === "signed out") link = { ...link, why: refusal ?? link.why };

@@ -2,7 +2,7 @@ import { stateInWords, type StateTone, toneOf } from "../../admin/state_words.ts
 import type { ServerStatus, SessionStatus } from "../../admin/status_rows.ts";
 import { filterWords } from "../../base/text.ts";
 import { lastPart } from "./format.ts";
-import type { ShownCall } from "./shown_state.ts";
+import type { KnownCall } from "../../admin/known_state.ts";
 
 /** One process of a server, or what stands for it where none runs. */
 export interface ShownProcess {
@@ -111,7 +111,7 @@ export interface CellLoad {
 }
 
 /** Calls that have not ended, by server and session, as `SERVER\nSESSION`. */
-export function loadsByCell(calls: Iterable<ShownCall>): Map<string, CellLoad> {
+export function loadsByCell(calls: Iterable<KnownCall>): Map<string, CellLoad> {
   const loads = new Map<string, CellLoad>();
   for (const { row } of calls) {
     const key = cellKey(String(row.server), String(row.session));

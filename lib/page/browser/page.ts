@@ -1,7 +1,7 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { PageAction } from "./requests.ts";
-import type { ShownState } from "./shown_state.ts";
+import type { PageState } from "./page_state.ts";
 import type { WatchLink } from "./watch_client.ts";
 
 /** The parts of the page, in the order of their keys 1 to 5. */
@@ -10,7 +10,7 @@ export type Tab = (typeof TABS)[number];
 
 /** What every part of the page is given. */
 interface PageContext {
-  state: ShownState;
+  state: PageState;
   link: WatchLink;
   /** Asks if something is lost, does it, and says what came of it. */
   act(action: PageAction): void;

@@ -1,12 +1,12 @@
 import type { VNode } from "preact";
 import { formatDuration } from "../../base/units.ts";
 import { html } from "./elements.ts";
-import type { ShownState } from "./shown_state.ts";
+import type { PageState } from "./page_state.ts";
 import type { WatchLink } from "./watch_client.ts";
 
 interface StandingProps {
   link: WatchLink;
-  state: ShownState;
+  state: PageState;
   onRetry: () => void;
 }
 
