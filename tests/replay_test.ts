@@ -227,6 +227,20 @@ Deno.test("of a file with several sessions one is chosen", async () => {
   }
 });
 
+Deno.test("a call that went well and has no answer in the file is an error that says so", async () => {
+  const lines = [
+    call("none", { answer: undefined }),
+    call("list", { answer: [1] }),
+    call("refused", { outcome: "error", message: "no", answer: { why: "by hand" } }),
+    end(3),
+  ];
+  const said = await replayed(lines, [callOf(1, "none"), callOf(2, "list"), callOf(3, "refused")]);
+  const messages = new Map(said.map(({ id, error }) => [id, (error as JsonObject | undefined)?.message]));
+  assertStringIncludes(String(messages.get(1)), "is not in the file");
+  assertStringIncludes(String(messages.get(2)), "is not in the file");
+  assertEquals(messages.get(3), "no");
+});
+
 Deno.test("a file that is no record of calls, or not all of one, is refused with the reason", async () => {
   const cases: [name: string, content: string | Uint8Array<ArrayBuffer>, why: string][] = [
     ["empty", "", "it is empty"],

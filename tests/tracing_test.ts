@@ -184,6 +184,15 @@ Deno.test("spans are sent as protobuf to the given path with the given headers",
   }
 });
 
+Deno.test("the path of OTLP is added to that of the endpoint, before a query that holds a key", async () => {
+  await using receiver = new OtlpReceiver();
+  const tracing = await open({ otlpEndpoint: `${receiver.endpoint}/otlp/?key=a%20b&x=1#top` });
+  const echo = new FakeServer("echo", { tools: toolsOf("echo") });
+  await tracing.policies[0]!(echo.target)(makeCall("tools/call", { name: "echo" }, { trace: {} }));
+  await tracing[Symbol.asyncDispose]();
+  assertEquals(receiver.requests.map(({ path, query }) => path + query), ["/otlp/v1/traces?key=a%20b&x=1"]);
+});
+
 Deno.test("a client that does not want its trace sent is heeded; the sampler decides about the others", async () => {
   await using receiver = new OtlpReceiver();
   const echo = new FakeServer("echo", { tools: toolsOf("echo") });

@@ -197,17 +197,31 @@ async function say({ kind, method, params }: RecordedEvent, call: Call): Promise
   call.notify(method, { ...params, progressToken: jsonId(call.progressToken) });
 }
 
-/** @throws {ExaiError} `CONFIG` where the answer was cut when it was recorded */
+/** @throws {ExaiError} `CONFIG` where the answer was cut when it was recorded, or is not in the file */
 function answerOf(recorded: RecordedCall): Result {
   const { id, outcome, answer, isAnswerCut, message } = recorded;
   if (isAnswerCut) {
     const how = "record it again with a larger EXAI_CALLS_BODY_MAX_BYTES";
     throw new ExaiError("CONFIG", `the answer of call ${id} was cut when it was recorded; ${how}`);
   }
-  if (outcome === "ok" || outcome === "tool_error") return { result: answer ?? {} };
-  if (answer) return { error: answer as unknown as RpcError };
+  if (outcome === "ok" || outcome === "tool_error") {
+    // An empty result would be taken for what the server has said.
+    if (!answer) {
+      throw new ExaiError(
+        "CONFIG",
+        `the answer of call ${id} is not in the file, or no object; export it again`,
+      );
+    }
+    return { result: answer };
+  }
+  if (isError(answer)) return { error: answer as unknown as RpcError };
   const code = KNOWN_CODES.has(outcome) ? outcome as ErrorCode : "INTERNAL";
   return { error: toRpcError(new ExaiError(code, message ?? "the call failed, and why is not recorded")) };
+}
+
+/** Whether it is an error of JSON-RPC: files may have been changed by hand. */
+function isError(answer: JsonObject | undefined): boolean {
+  return Number.isInteger(answer?.code) && typeof answer?.message === "string";
 }
 
 /** Equal for requests that say the same, in whatever order their members are. */

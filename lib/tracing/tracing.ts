@@ -165,12 +165,16 @@ function whatTurnsOff(
 
 /** @throws when it is no URL of OTLP over HTTP */
 function addressOf({ otlpEndpoint, otlpTracesEndpoint }: TracingSettings): URL {
-  const [variable, text] = otlpTracesEndpoint === ""
-    ? ["OTEL_EXPORTER_OTLP_ENDPOINT", `${trimEndOf(otlpEndpoint, "/")}/v1/traces`]
-    : ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", otlpTracesEndpoint];
-  const url = URL.parse(text);
-  if (url && /^https?:$/.test(url.protocol)) return url;
-  throw new Error(`${variable} must be a URL with http or https`);
+  const isWhole = otlpTracesEndpoint !== "";
+  const url = URL.parse(isWhole ? otlpTracesEndpoint : otlpEndpoint);
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    const variable = isWhole ? "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" : "OTEL_EXPORTER_OTLP_ENDPOINT";
+    throw new Error(`${variable} must be a URL with http or https`);
+  }
+  // Before a query, which may hold the key of a service.
+  if (!isWhole) url.pathname = `${trimEndOf(url.pathname, "/")}/v1/traces`;
+  url.hash = "";
+  return url;
 }
 
 /** @throws when it is not spoken here */

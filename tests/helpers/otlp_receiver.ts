@@ -25,7 +25,7 @@ export class OtlpReceiver implements AsyncDisposable {
   readonly spans: ReceivedSpan[] = [];
   /** Bodies as text, whatever they are. */
   readonly bodies: string[] = [];
-  readonly requests: { path: string; type: string | null; headers: Headers }[] = [];
+  readonly requests: { path: string; query: string; type: string | null; headers: Headers }[] = [];
   /** What it answers with. */
   status = 200;
   /** What it waits for before it answers. */
@@ -46,7 +46,8 @@ export class OtlpReceiver implements AsyncDisposable {
 
   async #receive(request: Request): Promise<Response> {
     const type = request.headers.get("content-type");
-    this.requests.push({ path: new URL(request.url).pathname, type, headers: request.headers });
+    const { pathname: path, search: query } = new URL(request.url);
+    this.requests.push({ path, query, type, headers: request.headers });
     const text = await request.text();
     this.bodies.push(text);
     await this.until;

@@ -188,7 +188,11 @@ export function linesOf(facts: JsonObject): string[] {
 }
 
 /** Asks the user before something is lost. */
-function ask(key: string, view: View, { selected, watched }: { selected: Selected; watched: TopState }): void {
+function ask(
+  key: string,
+  view: View,
+  { selected, watched }: { selected: Selected; watched: TopState },
+): void {
   const order = orderOf(key, view, { selected, watched });
   if (typeof order === "string") view.message = order;
   else if (order) view.order = order;

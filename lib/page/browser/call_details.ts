@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { JsonObject } from "../../base/json.ts";
 import { Facts, html } from "./elements.ts";
 import { formatDuration } from "../../base/units.ts";
-import { formatCount, formatTime, known } from "./format.ts";
+import { clientName, formatCount, formatTime, known } from "./format.ts";
 import { usePage } from "./page.ts";
 import { cancelCall, request } from "./requests.ts";
 import type { KnownCall } from "../../admin/known_state.ts";
@@ -34,7 +34,7 @@ export function CallDetails({ call }: { call: KnownCall }): VNode {
         ["Method", row.method],
         ["Started", formatTime(row.started_at)],
         ["Took", known(state.tookMs(call), formatDuration)],
-        ["Client", `${row.client ?? "no name given"} ${row.client_version ?? ""}`],
+        ["Client", `${clientName(row.client)} ${row.client_version ?? ""}`],
         ["Session", row.session],
         ["Characters", `${formatCount(Number(row.bytes_in))} in, ${formatCount(Number(row.bytes_out))} out`],
         ["Tokens", row.input_tokens && `${row.input_tokens} in, ${row.output_tokens} out`],

@@ -5,7 +5,7 @@ import type { SampleEvent } from "../../admin/watch_event.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes, formatDuration } from "../../base/units.ts";
 import { Facts, html } from "./elements.ts";
-import { formatCount, known, NONE, perSecond } from "./format.ts";
+import { clientName, formatCount, known, NONE, perSecond } from "./format.ts";
 import { columnsOf } from "./matrix_model.ts";
 import { usePage } from "./page.ts";
 import type { KnownCall } from "../../admin/known_state.ts";
@@ -68,7 +68,7 @@ function nameOf({ row: { server, tool } }: KnownCall): string {
 }
 
 function callerOf({ row: { client } }: KnownCall): string {
-  return client === undefined ? "" : `, called by ${client},`;
+  return client === undefined ? "" : `, called by ${clientName(client)},`;
 }
 
 /** Faults and notes of the daemon's health. */

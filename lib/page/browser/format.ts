@@ -9,6 +9,11 @@ export function known<T>(value: T | undefined, format: (value: T) => string): st
   return value === undefined ? NONE : format(value);
 }
 
+/** What a client calls itself; some give a name of nothing. */
+export function clientName(name: unknown): string {
+  return typeof name === "string" && name.trim() !== "" ? name : "no name given";
+}
+
 /** How many of what was counted in a sample there were in a second. */
 export function perSecond(count: number, { interval_ms }: SampleEvent): number {
   return count * SECOND_MS / Math.max(1, interval_ms);

@@ -3,7 +3,7 @@ import { stateInWords, toneOf } from "../../admin/state_words.ts";
 import { counted } from "../../base/text.ts";
 import { formatBytes } from "../../base/units.ts";
 import { Facts, html } from "./elements.ts";
-import { formatCount, formatTime } from "./format.ts";
+import { clientName, formatCount, formatTime } from "./format.ts";
 import { SIGNS } from "./matrix_cells.ts";
 import type { ServerLine, ShownProcess, WindowColumn } from "./matrix_model.ts";
 import { usePage } from "./page.ts";
@@ -149,7 +149,7 @@ export function WindowFacts({ column }: { column: WindowColumn }): VNode {
         <div class="process" key=${session.session}>
           <${Facts} rows=${[
             ["Session", session.session],
-            ["Client", `${session.client ?? "no name given"} ${session.client_version ?? ""}`],
+            ["Client", `${clientName(session.client)} ${session.client_version ?? ""}`],
             ["MCP", session.revision],
             ["Directory", session.cwd],
             ["Connected", session.connected ? "yes" : "no: its calls go on, and their answers are kept"],

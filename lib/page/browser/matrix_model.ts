@@ -1,7 +1,7 @@
 import { stateInWords, type StateTone, toneOf } from "../../admin/state_words.ts";
 import type { ServerStatus, SessionStatus } from "../../admin/status_rows.ts";
 import { filterWords } from "../../base/text.ts";
-import { lastPart } from "./format.ts";
+import { clientName, lastPart } from "./format.ts";
 import type { KnownCall } from "../../admin/known_state.ts";
 
 /** One process of a server, or what stands for it where none runs. */
@@ -92,7 +92,7 @@ export function columnsOf(sessions: ReadonlyMap<string, SessionStatus>): WindowC
   );
   const columns = Array.from(groups, ([key, sessions]): WindowColumn => {
     const [first] = sessions as [SessionStatus];
-    const client = first.client ?? "no name given";
+    const client = clientName(first.client);
     return {
       key,
       label: first.cwd === undefined ? client : `${client} ${lastPart(first.cwd)}`,
