@@ -45,6 +45,19 @@ Deno.test(
   },
 );
 
+Deno.test("a command that prints JSON says on stderr what is to be opened, and nothing else on stdout", {
+  ignore,
+}, async () => {
+  await using as = await AuthorizationServer.start();
+  await using rig = await LoginRig.start({ servers: { one: as.url("both", "one") } });
+  await using login = rig.interactive("auth", "login", "one", "--json");
+  const { status, page } = await visit(addressIn(await login.says(/state=/)), { account: "ada" });
+  assertEquals(status, 200, page);
+  const { code, stdout, said } = await login.end();
+  assertEquals(code, 0, said);
+  assertEquals(JSON.parse(stdout).signed_in, true);
+});
+
 Deno.test("a person signs in on another device by a code", { ignore }, async () => {
   const device = {
     ...NATIVE,
