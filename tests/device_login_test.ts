@@ -95,6 +95,14 @@ Deno.test("a code is waited for while the authorization server is down or has to
   assertEquals([it.kept.length, it.asked.length], [1, 5]);
 });
 
+Deno.test("a code that no entry of mcp.json is for any more signs nobody in", async () => {
+  await using it = deviceAccount([pending, granted]);
+  await using logins = new PendingLogins({ isWanted: ({ id }) => id !== it.account.id });
+  const login = await logins.beginDevice({ account: it.account, server: "files" });
+  await assertRejects(() => login.done, ExaiError, 'server "files" in mcp.json has changed meanwhile');
+  assertEquals(it.kept, []);
+});
+
 Deno.test("a code is shown whatever is written for its times", async () => {
   for (const times of [{ expires_in: "900", interval: "0.01" }, { expires_in: undefined }]) {
     await using it = deviceAccount([granted], times);
