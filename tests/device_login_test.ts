@@ -86,12 +86,48 @@ Deno.test("a code is shown until somebody has typed it in, and then the tokens a
   }
 });
 
+Deno.test("a code is waited for while the authorization server is down or has too much to do", async () => {
+  const down: Answer = { status: 502, text: "<html>bad gateway</html>" };
+  await using it = deviceAccount([down, { status: 429, text: "later" }, pending, granted]);
+  await using logins = new PendingLogins();
+  const login = await logins.beginDevice({ account: it.account, server: "files" });
+  await login.done;
+  assertEquals([it.kept.length, it.asked.length], [1, 5]);
+});
+
+Deno.test("a code that no entry of mcp.json is for any more signs nobody in", async () => {
+  await using it = deviceAccount([pending, granted]);
+  await using logins = new PendingLogins({ isWanted: ({ id }) => id !== it.account.id });
+  const login = await logins.beginDevice({ account: it.account, server: "files" });
+  await assertRejects(() => login.done, ExaiError, 'server "files" in mcp.json has changed meanwhile');
+  assertEquals(it.kept, []);
+});
+
+Deno.test("a code is shown whatever is written for its times", async () => {
+  for (const times of [{ expires_in: "900", interval: "0.01" }, { expires_in: undefined }]) {
+    await using it = deviceAccount([granted], times);
+    await using logins = new PendingLogins();
+    const login = await logins.beginDevice({ account: it.account, server: "files" });
+    await login.done;
+    assertEquals(it.kept.length, 1);
+  }
+  for (const interval of [0, -1, "soon", null]) {
+    await using it = deviceAccount([], { interval, expires_in: 0.06 });
+    await using logins = new PendingLogins();
+    const login = await logins.beginDevice({ account: it.account, server: "files" });
+    await assertRejects(() => login.done, ExaiError, "nobody has signed in within 1 s; begin again");
+    // Not asked before the time is up that is waited where none is told.
+    assertEquals(it.asked.length, 1);
+  }
+});
+
 const ENDS: [string, Answer, RegExp][] = [
   ["declined", { status: 400, json: { error: "access_denied" } }, /it was declined/],
   ["late", { status: 400, json: { error: "expired_token" } }, /the code has expired; begin again/],
   ["refused", { status: 400, json: { error: "invalid_client" } }, /it was refused \(invalid_client\)/],
   ["redirected", { location: "https://elsewhere.example/token" }, /redirect/],
-  ["a page", { text: "<html>down</html>" }, /http:/],
+  ["a page", { text: "<html>down</html>" }, /http:.*\(HTTP 200\)/],
+  ["not found", { status: 404, text: "gone" }, /http:.*\(HTTP 404\)/],
 ];
 for (const [name, answer, why] of ENDS) {
   Deno.test(`a login on a device ends where the answer is: ${name}`, async () => {

@@ -226,6 +226,21 @@ Deno.test("signing out revokes the tokens, and the next request needs a login", 
   assertEquals((await failure(() => rig.call())).code, "LOGIN_REQUIRED");
 });
 
+Deno.test("signing out says what the authorization server answered where it has not revoked the tokens", async () => {
+  const refusal = { error: "temporarily_unavailable" };
+  for (
+    const [revoke, why] of [
+      [() => new Response("<html>", { status: 503 }), /answered with HTTP status 503 and/],
+      [() => Response.json(refusal, { status: 400 }), /answered temporarily_unavailable$/],
+    ] as const
+  ) {
+    await using rig = new Rig({ rotates: true, revoke });
+    await rig.login();
+    const { is, why: said = "" } = await rig.account.logout() as { is: string; why?: string };
+    assertEquals([is, why.test(said)], ["failed", true], said);
+  }
+});
+
 Deno.test("a login of another program is used by the next request", async () => {
   await using rig = new Rig();
   await failure(() => rig.call());

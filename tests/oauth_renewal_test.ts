@@ -92,6 +92,20 @@ Deno.test("a refresh that fails for good asks for a login once, whoever needs on
   await rig.call();
 });
 
+Deno.test("a refresh that fails for good before a request is made says why, as one that follows it does", async () => {
+  await using rig = new Rig({ rotates: true });
+  const tokens = { access_token: "brief", refresh_token: "renews", token_type: "bearer", expires_in: 0.001 };
+  rig.auth.script.token = () => Response.json(tokens);
+  await rig.login();
+  rig.auth.script.token = () => refuse("invalid_grant", "the session is over");
+  const { code, message } = await failure(() => rig.call());
+  assertEquals([code, /the session is over/.test(message)], ["LOGIN_REQUIRED", true], message);
+  rig.auth.script.token = undefined;
+  await rig.login();
+  await rig.account.logout();
+  assertEquals(/nobody has signed in/.test((await failure(() => rig.call())).message), true);
+});
+
 Deno.test("a metadata document that cannot be fetched for a moment loses no login", async () => {
   const metadata = { client_id_metadata_document_supported: true };
   await using rig = new Rig({ rotates: true, metadata }, undefined, "https://exai.example/client.json");

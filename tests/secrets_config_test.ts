@@ -143,6 +143,14 @@ Deno.test("what is not UTF-8 is refused as a secret, from stdin and from a progr
   await assertRejects(() => programs.run({ command }), Error, "printf printed something that is not UTF-8");
 });
 
+Deno.test("a program that prints no secret is said with what it wrote on stderr, also where it ends well", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using programs = new HelperPrograms({ env: { PATH: Deno.env.get("PATH") } });
+  const command = ["sh", "-c", "echo 'sign in first' >&2"];
+  await assertRejects(() => programs.run({ command }), Error, "sh printed nothing: sign in first");
+});
+
 async function load(text: object, secrets?: ConfiguredSecrets) {
   await using dir = await tempDir({ "exai.json": JSON.stringify(text) });
   await Deno.chmod(`${dir.path}/exai.json`, 0o600);

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import { ExaiError } from "../lib/base/errors.ts";
 import type { JsonObject } from "../lib/base/json.ts";
 import { askDaemon } from "../lib/client/daemon_client.ts";
@@ -6,6 +7,7 @@ import { DaemonSession } from "../lib/client/daemon_session.ts";
 import { commandsOf, GOOD, scripted, tool } from "./helpers/command_rig.ts";
 import { tempDir } from "./helpers/files.ts";
 import { mountingDaemon } from "./helpers/mounts.ts";
+import { runDaemon } from "./helpers/program.ts";
 import { RawClient } from "./helpers/raw_client.ts";
 import { until } from "./helpers/until.ts";
 
@@ -127,4 +129,19 @@ Deno.test("a server that does everything but answer a ping passes its test, and 
   const { text, code } = await it.test("mute");
   assertEquals(code, 0, text);
   assert(/^mute +ok +.*no ping +nothing +mute 1/m.test(text), text);
+});
+
+Deno.test("servers test says why the daemon that it needs cannot start", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using home = await tempDir({
+    "mcp.json": JSON.stringify({ mcpServers: { good: GOOD } }),
+    "notes.txt": "not of EXAI",
+  });
+  await Deno.chmod(home.path, 0o755);
+  // A file that was saved a moment ago is read by the daemon first, which is another way.
+  await Deno.utime(join(home.path, "mcp.json"), 0, 0);
+  const { code, stderr } = await runDaemon({ home: home.path, args: ["servers", "test", "good"] });
+  assertEquals(code, 3, stderr);
+  assertMatch(stderr, /is open to other users \(mode 755\)/);
 });

@@ -37,7 +37,10 @@ interface SignInsOptions {
 /** Who is signed in to the mounted servers, and the logins that are waited for, of all windows and commands. */
 export class SignIns implements AccountAdmin, AsyncDisposable {
   readonly #options: SignInsOptions;
-  readonly #pending = new PendingLogins({ onSignedIn: (account) => this.#readLists(account) });
+  readonly #pending = new PendingLogins({
+    onSignedIn: (account) => this.#readLists(account),
+    isWanted: (account) => this.#serversOf(account).length > 0,
+  });
   /** Accounts without which nothing can be done at their servers. */
   readonly #needed = new Set<OAuthAccount>();
   /** The names of the servers that an account was used for: the address of one may depend on the window. */

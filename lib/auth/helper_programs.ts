@@ -65,6 +65,7 @@ export class HelperPrograms implements AsyncDisposable {
     }
     const lines: string[] = [];
     let chars = 0;
+    let said = "";
     const stop = new AbortController();
     const late = new HelperFault(`${program} has not ended within ${timeoutMs / SECOND_MS} s`);
     const timer = setTimeout(() => stop.abort(late), timeoutMs);
@@ -75,10 +76,8 @@ export class HelperPrograms implements AsyncDisposable {
     };
     try {
       const end = await this.#host.run(launch, { input: "", signal: stop.signal, onLine });
+      said = end.stderrTail.trim() === "" ? "" : `: ${visible(end.stderrTail.trim(), MAX_SHOWN_CHARS)}`;
       if (end.code !== 0) {
-        const said = end.stderrTail.trim() === ""
-          ? ""
-          : `: ${visible(end.stderrTail.trim(), MAX_SHOWN_CHARS)}`;
         throw new HelperFault(`${program} ended with ${end.signal ?? `exit code ${end.code}`}${said}`);
       }
     } catch (thrown) {
@@ -89,7 +88,8 @@ export class HelperPrograms implements AsyncDisposable {
       clearTimeout(timer);
     }
     const output = lines.join("\n").trim();
-    if (output === "") throw new HelperFault(`${program} printed nothing`);
+    // A line of a shell ends with 0 whatever its first program says is wrong.
+    if (output === "") throw new HelperFault(`${program} printed nothing${said}`);
     // What stands for bytes that are not UTF-8: the secret would be another one.
     if (output.includes("\ufffd")) throw new HelperFault(`${program} printed something that is not UTF-8`);
     return output;

@@ -1,6 +1,6 @@
 import { ExaiError } from "../base/errors.ts";
 import { isLoopbackName } from "../base/ip_address.ts";
-import { MINUTE_MS } from "../base/units.ts";
+import { MINUTE_MS, SECOND_MS } from "../base/units.ts";
 import type { AccountId } from "./credential_store.ts";
 
 /** What a person does to sign in. */
@@ -43,7 +43,7 @@ export class PendingLogin {
     this.prompt = prompt;
     this.#take = take;
     this.expiresAt = new Date(Date.now() + timeoutMs);
-    const late = `nobody has signed in within ${Math.round(timeoutMs / MINUTE_MS)} minutes; begin again`;
+    const late = `nobody has signed in within ${waitOf(timeoutMs)}; begin again`;
     this.#timer = setTimeout(() => this.fail(new ExaiError("TIMEOUT", late)), timeoutMs);
     // Nobody need be waiting when it ends.
     this.#done.promise.catch(() => {});
@@ -123,4 +123,8 @@ export function pastedAnswer(text: string): URLSearchParams {
   if (params.has("state") && (params.has("code") || params.has("error"))) return params;
   // It is not repeated: a part of it may be a code.
   throw new ExaiError("INVALID_PARAMS", `this is not the answer of a sign-in; ${WHAT_TO_PASTE}`);
+}
+
+function waitOf(ms: number): string {
+  return ms < 2 * MINUTE_MS ? `${Math.ceil(ms / SECOND_MS)} s` : `${Math.round(ms / MINUTE_MS)} minutes`;
 }

@@ -25,6 +25,8 @@ interface PendingLoginsOptions {
   timeoutMs?: number;
   /** Resolves when it may be said that somebody has signed in to an account; never rejects. */
   onSignedIn?(account: { id: AccountId }): Promise<void>;
+  /** Whether the account is one of a server still: its entry may have changed while a person was signing in. */
+  isWanted?(account: { id: AccountId }): boolean;
 }
 
 /**
@@ -34,15 +36,17 @@ interface PendingLoginsOptions {
 export class PendingLogins implements AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #onSignedIn: PendingLoginsOptions["onSignedIn"];
+  readonly #isWanted: NonNullable<PendingLoginsOptions["isWanted"]>;
   readonly #pending = new Map<string, { account: AccountId; login: Promise<PendingLogin> }>();
   /** The last that have ended, for whoever asks what became of one, by id. */
   readonly #ended = new Map<string, PendingLogin>();
   readonly #closing = new Set<Promise<void>>();
   #isClosed = false;
 
-  constructor({ timeoutMs = LOGIN_MS, onSignedIn }: PendingLoginsOptions = {}) {
+  constructor({ timeoutMs = LOGIN_MS, onSignedIn, isWanted = () => true }: PendingLoginsOptions = {}) {
     this.#timeoutMs = timeoutMs;
     this.#onSignedIn = onSignedIn;
+    this.#isWanted = isWanted;
   }
 
   /**
@@ -119,6 +123,7 @@ export class PendingLogins implements AsyncDisposable {
       const take = async (params: URLSearchParams) => {
         login.answered();
         try {
+          this.#assertWanted({ account, server });
           const person = await account.finishLogin(params);
           await this.#succeed(login, person);
           return person;
@@ -145,7 +150,11 @@ export class PendingLogins implements AsyncDisposable {
 
   async #onDevice({ account, server }: LoginRequest<DeviceAccount>): Promise<PendingLogin> {
     const client = await account.deviceClient();
-    const { prompt, poll, expiresInMs } = await pollDevice(client);
+    const keep: typeof client.keep = async (tokens) => {
+      this.#assertWanted({ account, server });
+      await client.keep(tokens);
+    };
+    const { prompt, poll, expiresInMs } = await pollDevice({ ...client, keep });
     const stopped = new AbortController();
     const login = new PendingLogin({
       account: account.id,
@@ -156,6 +165,14 @@ export class PendingLogins implements AsyncDisposable {
     poll(stopped.signal).then(() => this.#succeed(login), (thrown) => login.fail(thrown));
     this.#follow(login, () => Promise.resolve(stopped.abort()));
     return login;
+  }
+
+  /** What was signed in to would be used by nobody, and whoever signs in is not to be told that it is. */
+  #assertWanted({ account, server }: Pick<LoginRequest<{ id: AccountId }>, "account" | "server">): void {
+    if (this.#isWanted(account)) return;
+    const why = `the entry of server "${server}" in mcp.json has changed meanwhile, and no server has this ` +
+      "account any more; begin again";
+    throw new ExaiError("CONFIG", why);
   }
 
   async #succeed(login: PendingLogin, person?: string): Promise<void> {

@@ -1,6 +1,6 @@
-import { pooledMap } from "@std/async/pool";
 import { isAbsolute } from "@std/path";
 import { messageOf } from "../base/errors.ts";
+import { mapSome } from "../base/map_some.ts";
 import { quoteForShell, quoteName } from "../base/text.ts";
 import { MIB } from "../base/units.ts";
 import { VERSION } from "../base/version.ts";
@@ -133,7 +133,7 @@ export async function checkServers(
         authorization: credentials.authorizationOf(config),
       });
     const clientInfo = { name: "exai-doctor", version: VERSION };
-    const tried = pooledMap(AT_ONCE, servers.values(), async (config: ServerConfig): Promise<Finding[]> => {
+    const found = await mapSome(AT_ONCE, servers.values(), async (config): Promise<Finding[]> => {
       const place = await placeFinding(config) ?? await programFinding(config);
       if (place) return [place];
       try {
@@ -147,7 +147,6 @@ export async function checkServers(
         return [fault("server-fails", messageOf(thrown), IN_FILE)];
       }
     });
-    const found: Finding[][] = await Array.fromAsync(tried);
     return found.flat();
   } finally {
     await Deno.remove(dir, { recursive: true }).catch(() => {});

@@ -1,8 +1,8 @@
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "@std/async/deadline";
-import { pooledMap } from "@std/async/pool";
 import { ExaiError, messageOf } from "../base/errors.ts";
 import { ownEntry } from "../base/json.ts";
+import { mapSome } from "../base/map_some.ts";
 
 const log = getLogger(["exai", "edge"]);
 
@@ -56,11 +56,11 @@ async function faultsOf(
   const all = attempts(listener, requiresToken);
   // One after the other on a named pipe, which has a limited number of connections.
   const limit = listener.kind === "socket" && isPipe(listener.path) ? 1 : all.length;
-  const results = pooledMap(limit, all, async (attempt: ProbeAttempt) => {
+  const faults = await mapSome(limit, all, async (attempt) => {
     const isAdmitted = await runAttempt(listener, { ...attempt, timeoutMs });
     return isAdmitted ? [`${nameOf(listener)}: ${attempt.failure}`] : [];
   });
-  return (await Array.fromAsync<string[]>(results)).flat();
+  return faults.flat();
 }
 
 function isPipe(path: string): boolean {

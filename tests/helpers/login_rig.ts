@@ -103,12 +103,16 @@ export class CommandSession implements AsyncDisposable {
   readonly #reading: Promise<unknown>;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   #said = "";
+  #stdout = "";
 
   constructor(process: Deno.ChildProcess) {
     this.#process = process;
     this.#writer = process.stdin.getWriter();
     const read = async (stream: ReadableStream<Uint8Array>) => {
-      for await (const text of stream.pipeThrough(new TextDecoderStream())) this.#said += text;
+      for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+        this.#said += text;
+        if (stream === process.stdout) this.#stdout += text;
+      }
     };
     this.#reading = Promise.all([read(process.stdout), read(process.stderr)]);
   }
@@ -122,11 +126,11 @@ export class CommandSession implements AsyncDisposable {
     await this.#writer.write(new TextEncoder().encode(`${line}\n`));
   }
 
-  /** Its exit code, and all that it said. */
-  async end(): Promise<{ code: number; said: string }> {
+  /** Its exit code, and all that it said; `stdout` is the part that was not on stderr. */
+  async end(): Promise<{ code: number; said: string; stdout: string }> {
     const { code } = await this.#process.status;
     await this.#reading;
-    return { code, said: this.#said };
+    return { code, said: this.#said, stdout: this.#stdout };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -17,6 +17,7 @@ interface AuthScript {
   /** What the resource does in place of an answer, where the token is good. */
   resource?(request: Request, token: { scope: string }): Response | Promise<Response> | undefined;
   register?(body: JsonObject): Response | undefined;
+  revoke?(): Response;
   /** The scope in the challenge. */
   challenge?: string;
 }
@@ -117,7 +118,7 @@ export class ScriptedAuth implements AsyncDisposable {
         return await this.#token(request);
       case "/revoke":
         this.revoked.push(new URLSearchParams(await request.text()).get("token"));
-        return new Response();
+        return this.script.revoke?.() ?? new Response();
       default:
         return new Response("no", { status: 404 });
     }

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { join } from "@std/path";
 import { AuthorizationServer } from "../helpers/authorization.ts";
 import { addressIn, LoginRig } from "../helpers/login_rig.ts";
 import { visit } from "../helpers/person.ts";
@@ -44,6 +45,37 @@ Deno.test(
     assertEquals((await ada.told("two__whoami")).account, "bob");
   },
 );
+
+Deno.test("a command that prints JSON says on stderr what is to be opened, and nothing else on stdout", {
+  ignore,
+}, async () => {
+  await using as = await AuthorizationServer.start();
+  await using rig = await LoginRig.start({ servers: { one: as.url("both", "one") } });
+  await using login = rig.interactive("auth", "login", "one", "--json");
+  const { status, page } = await visit(addressIn(await login.says(/state=/)), { account: "ada" });
+  assertEquals(status, 200, page);
+  const { code, stdout, said } = await login.end();
+  assertEquals(code, 0, said);
+  assertEquals(JSON.parse(stdout).signed_in, true);
+});
+
+Deno.test("a login is refused where mcp.json names another address meanwhile", { ignore }, async () => {
+  await using as = await AuthorizationServer.start();
+  const entries = { one: { url: as.url("both", "one") }, two: { url: as.url("both", "two") } };
+  await using rig = await LoginRig.start({ servers: entries });
+  await using login = rig.interactive("auth", "login", "one", "--no-browser");
+  await using other = rig.interactive("auth", "login", "two", "--no-browser");
+  const address = addressIn(await login.says(/state=/));
+  const addressOfOther = addressIn(await other.says(/state=/));
+  const mcpServers = { ...entries, one: { url: as.url("both", "moved") } };
+  await Deno.writeTextFile(join(rig.home, "mcp.json"), JSON.stringify({ mcpServers }));
+  assertEquals((await rig.interactive("reload").end()).code, 0);
+  const { status, page } = await visit(address, { account: "ada" });
+  assertMatch(page, /mcp\.json has changed meanwhile/);
+  assertEquals([status >= 400, (await login.end()).code], [true, 1]);
+  assertEquals((await visit(addressOfOther, { account: "ada" })).status, 200);
+  assertEquals((await other.end()).code, 0);
+});
 
 Deno.test("a person signs in on another device by a code", { ignore }, async () => {
   const device = {

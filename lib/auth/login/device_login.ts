@@ -6,7 +6,8 @@ import { ownEntry } from "../../base/json.ts";
 import { SECOND_MS } from "../../base/units.ts";
 import type { AccountId } from "../credential_store.ts";
 import { AuthServerError } from "../oauth/auth_fetch.ts";
-import { checkedPage, type LoginPrompt } from "../pending_login.ts";
+import { fetchOfCodes } from "../oauth/token_answer.ts";
+import { checkedPage, LOGIN_MS, type LoginPrompt } from "../pending_login.ts";
 
 /** How long to wait between two questions where the server does not say (RFC 8628 section 3.5). */
 const INTERVAL_S = 5;
@@ -57,7 +58,8 @@ export async function pollDevice(of: DeviceClient): Promise<BegunDeviceLogin> {
   }
   const oauth = await import("oauth4webapi");
   const params = { resource, ...(scope === undefined ? {} : { scope }) };
-  const options = optionsOf(oauth, of);
+  const fetch = fetchOfCodes((url, init) => of.fetch(url, init), LOGIN_MS / SECOND_MS);
+  const options = optionsOf(oauth, { ...of, fetch: fetch as typeof of.fetch });
   const begun = await oauth.deviceAuthorizationRequest(server, client, clientAuth, params, options)
     .then((response) => oauth.processDeviceAuthorizationResponse(server, client, response))
     .catch((thrown) => Promise.reject(refusalOf(server, thrown)));
@@ -85,7 +87,8 @@ async function untilGranted(
     await delay(waitS * SECOND_MS, { signal }).catch(() => Promise.reject(abortError(signal)));
     try {
       const response = await oauth.deviceCodeGrantRequest(server, client, clientAuth, code, options);
-      return await of.keep(await oauth.processDeviceCodeResponse(server, client, response));
+      if (isBusy(response)) await response.body?.cancel();
+      else return await of.keep(await oauth.processDeviceCodeResponse(server, client, response));
     } catch (thrown) {
       const error = errorIn(thrown);
       if (error === "slow_down") waitS += SLOW_DOWN_S;
@@ -99,6 +102,11 @@ async function untilGranted(
 function errorIn(thrown: unknown): string | undefined {
   const { code, error } = thrown instanceof Error ? thrown as { code?: unknown; error?: unknown } : {};
   return code === "OAUTH_RESPONSE_BODY_ERROR" && typeof error === "string" ? error : undefined;
+}
+
+/** Whether it is for now that it does not answer: the person may be typing the code in meanwhile. */
+function isBusy({ status }: Response): boolean {
+  return status >= 500 || status === 429;
 }
 
 /** Whether the connection has failed, and not what was said on it. */
@@ -123,6 +131,15 @@ const ENDS: Readonly<Record<string, string>> = {
 function refusalOf({ issuer }: OAuth.AuthorizationServer, thrown: unknown): ExaiError {
   if (thrown instanceof ExaiError) return thrown;
   const error = errorIn(thrown);
-  const why = error === undefined ? messageOf(thrown) : ownEntry(ENDS, error) ?? `it was refused (${error})`;
+  const why = error === undefined
+    ? whatWasSaid(thrown)
+    : ownEntry(ENDS, error) ?? `it was refused (${error})`;
   return new ExaiError("UPSTREAM_UNAVAILABLE", `${issuer}: ${why}`, { cause: thrown });
+}
+
+/** The library says what an answer is not, and has the answer: what that is helps more. */
+function whatWasSaid(thrown: unknown): string {
+  const { cause } = thrown instanceof Error ? thrown : {};
+  const status = cause instanceof Response ? ` (HTTP ${cause.status})` : "";
+  return messageOf(thrown) + status;
 }

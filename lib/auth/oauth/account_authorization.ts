@@ -190,7 +190,11 @@ export abstract class AccountAuthorization implements ServerAuthorization {
   }
 
   async #renew(): Promise<Renewal> {
-    if (!this.isMachine) return await this.tokens.renew(this.oauth);
+    if (!this.isMachine) {
+      const renewal = await this.tokens.renew(this.oauth);
+      if (renewal.is === "gone") this.needs.endLogin(renewal.why);
+      return renewal;
+    }
     const server = await this.metadata.find({}, this.oauth?.issuer);
     if (!server) return { is: "failed", why: "it publishes no authorization server" };
     await this.#asMachine(server, { scope: this.tokens.kept?.scope });

@@ -56,7 +56,7 @@ export function sayWhy(thrown: unknown, secrets: readonly (string | undefined)[]
 
 function ownWords(thrown: unknown): string {
   if (thrown instanceof AuthServerError) return thrown.message;
-  const { name, code, kind, message } = (thrown ?? {}) as Record<string, unknown>;
+  const { name, code, kind, message, cause, error } = (thrown ?? {}) as Record<string, unknown>;
   if (name === "IssuerMismatchError" && kind === "metadata") {
     return "its metadata is of another issuer, as of a server that takes the place of another";
   }
@@ -72,6 +72,11 @@ function ownWords(thrown: unknown): string {
     return `its authorization server answered with ${
       status === undefined ? "" : `HTTP status ${status} and `
     }something that is not OAuth`;
+  }
+  // Of oauth4webapi, whose codes are not those of OAuth: an error that was answered, or an answer that is none.
+  if (code === "OAUTH_RESPONSE_BODY_ERROR") return `its authorization server answered ${error}`;
+  if (cause instanceof Response) {
+    return `its authorization server answered with HTTP status ${cause.status} and something that is not OAuth`;
   }
   if (typeof code === "string") return `its authorization server answered ${code}: ${message}`;
   if (name === "SyntaxError" || name === "ZodError" || name === "$ZodError") {

@@ -11,6 +11,7 @@ interface LoginNeed {
 export class LoginNeeds {
   #login: LoginNeed | undefined;
   #scope: TokenChallenge | undefined;
+  #ended: string | undefined;
 
   /** Why nothing can be done before somebody has signed in; undefined: no need is known. */
   get whyLogin(): string | undefined {
@@ -24,13 +25,19 @@ export class LoginNeeds {
     return challenge && { ...challenge, scope };
   }
 
+  /** The login was found to have ended before a request was made: the one without a token that follows knows no reason. */
+  endLogin(why: string): void {
+    this.#ended = why;
+  }
+
   /**
    * @param isOfToken whether a token was refused; a request without one keeps the reason that a token gave
    * @return whether it was not known yet
    */
   addLogin(challenge: TokenChallenge, why: string, isOfToken: boolean): boolean {
     const known = this.#login;
-    const reason = known?.isOfToken && !isOfToken ? known : { why, isOfToken };
+    const before = known?.isOfToken ? known : this.#ended && { why: this.#ended, isOfToken: true };
+    const reason = before && !isOfToken ? before : { why, isOfToken };
     this.#login = { challenge: withScopesOf(known?.challenge, challenge), ...reason };
     return known === undefined;
   }
@@ -46,13 +53,13 @@ export class LoginNeeds {
    */
   beUsable(): boolean {
     const wasNeeded = this.#login !== undefined;
-    this.#login = undefined;
+    this.#login = this.#ended = undefined;
     return wasNeeded;
   }
 
   /** Somebody has signed in, with the scope `granted`. */
   beSignedIn(granted: string | undefined): void {
-    this.#login = undefined;
+    this.#login = this.#ended = undefined;
     if (includesScopes(granted, this.#scope?.scope)) this.#scope = undefined;
   }
 
@@ -62,7 +69,7 @@ export class LoginNeeds {
   }
 
   clear(): void {
-    this.#login = undefined;
+    this.#login = this.#ended = undefined;
     this.#scope = undefined;
   }
 }

@@ -13,27 +13,57 @@ const MAX_TOKEN_CHARS = 16 * KIB;
  * @throws {AuthServerError} with such a token
  */
 export function fetchOfTokens(fetch: AuthFetch): AuthFetch {
+  return rewriting(fetch, plainTokens);
+}
+
+/**
+ * `fetch` whose answers with the code of a device (RFC 8628, 3.2) are not refused for a time that is no number: some
+ * servers write it as text, or 0. It is left out then; a code that does not say how long it lives does so for
+ * `lifetimeS` seconds.
+ */
+export function fetchOfCodes(fetch: AuthFetch, lifetimeS: number): AuthFetch {
+  return rewriting(fetch, (answer) => {
+    if (typeof answer.device_code !== "string") return answer;
+    const { expires_in, interval, ...rest } = answer;
+    const [lifetime = lifetimeS, pause] = [expires_in, interval].map(secondsIn);
+    return { ...rest, expires_in: lifetime, ...(pause === undefined ? {} : { interval: pause }) };
+  });
+}
+
+/** `fetch` whose answers that are a JSON object are what `rewrite` makes of it. */
+function rewriting(fetch: AuthFetch, rewrite: (answer: JsonObject) => JsonObject): AuthFetch {
   return async (url, init) => {
     const response = await fetch(url, init);
     const type = response.headers.get("content-type") ?? "";
     if (!response.ok || !/\bjson\b/i.test(type)) return response;
     const text = await response.text();
-    return new Response(plainAnswer(text), { status: response.status, headers: { "content-type": type } });
+    const answer = objectIn(text);
+    const body = answer === undefined ? text : JSON.stringify(rewrite(answer));
+    return new Response(body, { status: response.status, headers: { "content-type": type } });
   };
 }
 
-function plainAnswer(text: string): string {
-  let answer: unknown;
+function objectIn(text: string): JsonObject | undefined {
   try {
-    answer = JSON.parse(text);
+    const answer: unknown = JSON.parse(text);
+    return isObject(answer) ? answer : undefined;
   } catch {
-    return text;
+    return undefined;
   }
-  if (!isObject(answer) || typeof answer.access_token !== "string") return text;
-  const { access_token, token_type = "Bearer", expires_in: lifetime, ...rest } = answer;
+}
+
+/** A time in seconds; undefined where it is none that can be waited for. */
+function secondsIn(value: Json | undefined): number | undefined {
+  const seconds = value === null ? NaN : Number(value);
+  return seconds > 0 && Number.isFinite(seconds) ? seconds : undefined;
+}
+
+function plainTokens(answer: JsonObject): JsonObject {
+  if (typeof answer.access_token !== "string") return answer;
+  const { access_token, token_type = "Bearer", expires_in, ...rest } = answer;
   const plain: JsonObject = { access_token, token_type };
-  const seconds = Number(lifetime);
-  if (lifetime !== null && seconds > 0 && Number.isFinite(seconds)) plain.expires_in = seconds;
+  const lifetime = secondsIn(expires_in);
+  if (lifetime !== undefined) plain.expires_in = lifetime;
   for (const name of ["refresh_token", "scope", "id_token"]) {
     const value: Json | undefined = rest[name];
     if (typeof value === "string" && value !== "") plain[name] = value;
@@ -43,7 +73,7 @@ function plainAnswer(text: string): string {
   if (isLarge(access_token) || isLarge(plain.refresh_token)) {
     throw new AuthServerError("its authorization server gave a token of more than 16 KiB");
   }
-  return JSON.stringify(plain);
+  return plain;
 }
 
 function isLarge(value: Json | undefined): boolean {

@@ -9,6 +9,7 @@ import { askDaemon, postToDaemon } from "../../client/daemon_client.ts";
 import { ensureDaemon } from "../../client/daemon_session.ts";
 import type { Action, CommandResult, Invocation } from "../command.ts";
 import { MAX_ERROR_CHARS } from "../table.ts";
+import { stderrScreen } from "../terminal.ts";
 import { ACCOUNT_FLAG, targetOf } from "./account_flag.ts";
 import { openLogin } from "./open_page.ts";
 import { readAccounts } from "./status.ts";
@@ -47,7 +48,7 @@ const WAIT_MS = 11 * MINUTE_MS;
 const BEGIN_MS = 2 * MINUTE_MS;
 
 async function login(invocation: Invocation): Promise<CommandResult> {
-  const { settings, switches, print, progress } = invocation;
+  const { settings, switches, progress } = invocation;
   if (switches.has("paste") && switches.has("device")) {
     throw new UsageError("--paste and --device are two ways to sign in; give one of them");
   }
@@ -58,7 +59,7 @@ async function login(invocation: Invocation): Promise<CommandResult> {
   progress.step(`asking ${server} how to sign in`);
   const begun = await askDaemon(settings, `/auth/login?${query}`, "POST", BEGIN_MS) as BegunLoginRow;
   using opened = await openIn(begun, invocation);
-  if (!switches.has("json")) print(prompt(begun, { ...invocation, isOpened: opened !== undefined }));
+  tell(prompt(begun, { ...invocation, isOpened: opened !== undefined }), invocation);
   const id = new URLSearchParams({ login: begun.login });
   progress.step("waiting for the sign-in");
   const done = askDaemon(settings, `/auth/wait?${id}`, "GET", WAIT_MS).catch((thrown) => {
@@ -107,6 +108,13 @@ async function openIn(
   return isElsewhere ? undefined : await openLogin(url, server);
 }
 
+/** Tells the person something while the sign-in is waited for: on stderr where stdout is for JSON alone. */
+function tell(text: string, { switches, print, progress }: Invocation): void {
+  if (!switches.has("json")) return print(text);
+  progress.end();
+  stderrScreen().write(`${text}\n`);
+}
+
 /** Says what the person is to do. */
 function prompt(
   begun: BegunLoginRow,
@@ -138,16 +146,16 @@ function prompt(
 }
 
 /** Ends the login with what the person pastes; an address that is not the right one may be pasted again. */
-async function finishPasted({ login }: BegunLoginRow, { settings, print }: Invocation): Promise<void> {
+async function finishPasted({ login }: BegunLoginRow, invocation: Invocation): Promise<void> {
   const id = new URLSearchParams({ login });
   for await (const answer of createInterface({ input: stdin })) {
     if (answer.trim() === "") continue;
     try {
-      await postToDaemon(settings, `/auth/finish?${id}`, { body: answer, timeoutMs: BEGIN_MS });
+      await postToDaemon(invocation.settings, `/auth/finish?${id}`, { body: answer, timeoutMs: BEGIN_MS });
       return;
     } catch (thrown) {
       if ((thrown as { code?: unknown }).code !== "INVALID_PARAMS") throw thrown;
-      print(visible(messageOf(thrown), MAX_ERROR_CHARS));
+      tell(visible(messageOf(thrown), MAX_ERROR_CHARS), invocation);
     }
   }
   throw new UsageError("the input ended before the address was pasted; begin again");

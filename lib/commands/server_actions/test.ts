@@ -1,6 +1,6 @@
-import { pooledMap } from "@std/async/pool";
 import { ExaiError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
+import { mapSome } from "../../base/map_some.ts";
 import { formatDuration, HOUR_MS, SECOND_MS } from "../../base/units.ts";
 import { visible } from "../../base/visible.ts";
 import { askDaemon } from "../../client/daemon_client.ts";
@@ -46,13 +46,12 @@ export async function testNamed(invocation: Invocation, names: readonly string[]
   const left = new Set(names);
   const step = () => invocation.progress.step(`waiting for ${[...left].join(", ")} to answer`);
   step();
-  const tested = pooledMap(MAX_AT_ONCE, names, async (name: string): Promise<Outcome> => {
+  const outcomes = await mapSome(MAX_AT_ONCE, names, async (name): Promise<Outcome> => {
     const outcome = await testOne(invocation, name);
     left.delete(name);
     if (left.size > 0) step();
     return outcome;
   });
-  const outcomes: Outcome[] = await Array.fromAsync(tested);
   return {
     text: report(outcomes),
     json: { servers: outcomes.map(jsonOf) },

@@ -1,5 +1,5 @@
-import { pooledMap } from "@std/async/pool";
 import { isObject, type JsonObject, textOf } from "../../base/json.ts";
+import { mapSome } from "../../base/map_some.ts";
 import { trimEndOf } from "../../base/text.ts";
 import { MIB } from "../../base/units.ts";
 
@@ -60,16 +60,15 @@ export async function listOllama(origin: string, signal: AbortSignal): Promise<J
     get(`${origin}/api/ps`, { signal, timeoutMs: SHOW_TIMEOUT_MS }).catch(() => ({ models: [] })),
   ]);
   const loaded = new Map(objects(running.models).map((one) => [one.name, one.context_length]));
-  const described = pooledMap(
+  return await mapSome(
     MAX_CONCURRENT_REQUESTS,
     objects(tags.models).slice(0, MAX_MODELS),
-    async ({ name }: JsonObject) => {
+    async ({ name }) => {
       const shown = await show(origin, textOf(name) ?? "", signal);
       const window = loaded.get(name) ?? configuredWindow(shown.parameters) ?? DEFAULT_WINDOW_TOKENS;
       return { id: name, capabilities: shown.capabilities, context_length: window };
     },
   );
-  return await Array.fromAsync(described);
 }
 
 /** Fetches the description of one model; empty when that fails. */
