@@ -151,6 +151,19 @@ Deno.test("a program that prints no secret is said with what it wrote on stderr,
   await assertRejects(() => programs.run({ command }), Error, "sh printed nothing: sign in first");
 });
 
+Deno.test("what a program wrote on stderr is said without the words that may be its secret", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using programs = new HelperPrograms({ env: { PATH: Deno.env.get("PATH") } });
+  for (const secret of ["CANARY01", "sk-ant-oat01-abc", "QWxhZGRpbg0==", "correct-horse-battery-staple"]) {
+    for (const code of [0, 3]) {
+      const script = `echo "401 from https://vault/v1: token=${secret} is refused" >&2; exit ${code}`;
+      const { message } = await assertRejects(() => programs.run({ command: ["sh", "-c", script] }), Error);
+      assertStringIncludes(message, ": 401 from https://vault/v1: [secret] is refused");
+    }
+  }
+});
+
 async function load(text: object, secrets?: ConfiguredSecrets) {
   await using dir = await tempDir({ "exai.json": JSON.stringify(text) });
   await Deno.chmod(`${dir.path}/exai.json`, 0o600);

@@ -76,7 +76,7 @@ export class HelperPrograms implements AsyncDisposable {
     };
     try {
       const end = await this.#host.run(launch, { input: "", signal: stop.signal, onLine });
-      said = end.stderrTail.trim() === "" ? "" : `: ${visible(end.stderrTail.trim(), MAX_SHOWN_CHARS)}`;
+      said = toldOn(end.stderrTail);
       if (end.code !== 0) {
         throw new HelperFault(`${program} ended with ${end.signal ?? `exit code ${end.code}`}${said}`);
       }
@@ -98,4 +98,16 @@ export class HelperPrograms implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#host[Symbol.asyncDispose]();
   }
+}
+
+/** What a program wrote on stderr, as the end of a sentence. It may be the secret, which is known to nobody yet. */
+function toldOn(stderr: string): string {
+  const words = stderr.trim().replace(LONG_WORD, (word) => isLikeSecret(word) ? "[secret]" : word);
+  return words === "" ? "" : `: ${visible(words, MAX_SHOWN_CHARS)}`;
+}
+
+const LONG_WORD = /[\w+=~-]{8,}/g;
+
+function isLikeSecret(word: string): boolean {
+  return /\d/.test(word) || word.length >= 20;
 }
