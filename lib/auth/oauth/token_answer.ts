@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from "../../base/json.ts";
+import { isObject, type Json, type JsonObject, parseJson } from "../../base/json.ts";
 import { KIB } from "../../base/units.ts";
 import { type AuthFetch, AuthServerError } from "./auth_fetch.ts";
 
@@ -37,19 +37,10 @@ function rewriting(fetch: AuthFetch, rewrite: (answer: JsonObject) => JsonObject
     const type = response.headers.get("content-type") ?? "";
     if (!response.ok || !/\bjson\b/i.test(type)) return response;
     const text = await response.text();
-    const answer = objectIn(text);
-    const body = answer === undefined ? text : JSON.stringify(rewrite(answer));
+    const answer = parseJson(text);
+    const body = isObject(answer) ? JSON.stringify(rewrite(answer)) : text;
     return new Response(body, { status: response.status, headers: { "content-type": type } });
   };
-}
-
-function objectIn(text: string): JsonObject | undefined {
-  try {
-    const answer: unknown = JSON.parse(text);
-    return isObject(answer) ? answer : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A time in seconds; undefined where it is none that can be waited for. */
